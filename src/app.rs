@@ -1,0 +1,82 @@
+//! What every page can reach.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use crate::{
+    cache::Cache,
+    config::Config,
+    db::Db,
+    metrics::Metrics,
+    model::UserId,
+    stats::Sampler,
+    store::{Address, Health, Store},
+};
+
+/// What all web workers share. Each makes its own [`App`] of it.
+#[derive(Clone)]
+pub struct Shared {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// The database.
+    pub db: Arc<Db>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The numbers on the panels.
+    pub sampler: Arc<Sampler>,
+    /// Where Redis is.
+    pub address: Address,
+    /// How Redis is doing.
+    pub health: Arc<Health>,
+    /// Ids to suggest to a visitor.
+    pub known_ids: Arc<[UserId]>,
+    /// Visitors who watch the panels live.
+    pub viewers: Viewers,
+}
+
+/// What the pages of one worker reach: the shared things, and a connection of
+/// its own to Redis.
+pub struct App {
+    /// What all workers share.
+    pub shared: Shared,
+    /// The worker's own door to Redis.
+    pub store: Store,
+    /// The cache behind that door.
+    pub cache: Cache,
+}
+
+impl App {
+    /// Call it on the worker's own runtime: the connection lives there.
+    pub fn on_this_worker(shared: Shared) -> Self {
+        let store = Store::open(&shared.address, &shared.config.key_prefix, &shared.health);
+        let cache = Cache::new(store.clone(), Arc::clone(&shared.metrics));
+        Self { shared, store, cache }
+    }
+}
+
+/// The most visitors who watch at once; each costs a connection.
+const VIEWERS_MAX: usize = 200;
+
+/// Counts those who watch the panels live.
+#[derive(Clone, Default)]
+pub struct Viewers(Arc<AtomicUsize>);
+
+/// One who watches, until dropped.
+pub struct Viewer(Arc<AtomicUsize>);
+
+impl Viewers {
+    /// A place, if one is left.
+    pub fn enter(&self) -> Option<Viewer> {
+        let more = |count| (count < VIEWERS_MAX).then_some(count + 1);
+        let entered = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
+        entered.is_ok().then(|| Viewer(Arc::clone(&self.0)))
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,52 @@
+//! `hitrate lookup` — one profile, and the documents' two lines about it.
+
+use std::io::{self, Write};
+
+use tokio::task::spawn_blocking;
+
+use super::tools::{ToolError, Tools};
+use crate::{
+    config::Config,
+    model::UserId,
+    profiles::{self, Ask},
+    wire::Wire,
+};
+
+pub async fn run(config: &Config, id: Option<String>) -> Result<(), ToolError> {
+    let id = match id {
+        Some(id) => id,
+        // Reading a line blocks: on a thread of its own.
+        None => spawn_blocking(prompt)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+            .map_err(|error| ToolError::Told(format!("no id could be read: {error}")))?,
+    };
+    let id: UserId = id.trim().parse().map_err(|error| ToolError::Told(format!("{error}")))?;
+    let tools = Tools::open(config).await?;
+    // Without Redis the lookup still works; its message says so.
+    let _ = tools.redis().await;
+    let outcome = show(config, &tools, &id).await;
+    tools.close().await;
+    outcome
+}
+
+fn prompt() -> io::Result<String> {
+    print!("Enter user-id: ");
+    io::stdout().flush()?;
+    let mut line = String::new();
+    io::stdin().read_line(&mut line)?;
+    Ok(line)
+}
+
+async fn show(config: &Config, tools: &Tools, id: &UserId) -> Result<(), ToolError> {
+    let ask = Ask { ttl: config.profile_ttl, delay: config.database_delay, bypass: false };
+    let lookup = profiles::find(&tools.cache, &tools.db, id, ask, &Wire::off()).await?;
+    println!("{}", profiles::message(id, &lookup));
+    match lookup.value {
+        Some(profile) => {
+            println!("Fetched user profile: {profile}");
+            Ok(())
+        }
+        None => Err(ToolError::Told(format!("no profile has the id {id}"))),
+    }
+}

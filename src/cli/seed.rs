@@ -1,0 +1,43 @@
+//! `hitrate seed` — synthetic profiles for the database.
+
+use std::sync::Arc;
+
+use rand::{RngExt as _, distr::Alphanumeric};
+
+use super::progress::Progress;
+use crate::{
+    config::Config,
+    db::{Db, Error},
+    metrics::Metrics,
+    model::Profile,
+};
+
+/// Profiles in one transaction.
+const CHUNK: u32 = 5_000;
+
+pub async fn run(config: &Config, users: u32) -> Result<(), Error> {
+    let db = Db::open_patiently(&config.database(), Arc::new(Metrics::default())).await?;
+    let mut progress = Progress::of(u64::from(users));
+    let mut added = 0;
+    for start in (1..=users).step_by(CHUNK as usize) {
+        let end = users.min(start + CHUNK - 1);
+        let profiles: Vec<_> = (start..=end).map(profile).collect();
+        added += db.add_profiles(&profiles).await?;
+        progress.add(profiles.len() as u64);
+    }
+    progress.finish();
+    println!("{added} profiles added, {} were there already", u64::from(users) - added);
+    Ok(())
+}
+
+/// `user-7`, with eight random letters and digits as a name.
+fn profile(number: u32) -> Profile {
+    let mut random = rand::rng();
+    let name = (&mut random).sample_iter(Alphanumeric).take(8).map(char::from).collect();
+    Profile {
+        user_id: format!("user-{number}"),
+        name,
+        email: format!("user-{number}@example.com"),
+        age: random.random_range(18..=90),
+    }
+}

@@ -1,0 +1,75 @@
+//! The parts a command works with: database, Redis and the cache between them.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    cache::Cache,
+    config::Config,
+    db::{self, Db, import},
+    metrics::Metrics,
+    store::{
+        Address, BadAddress, Health, Store, Trouble,
+        own::{self, OwnError, OwnServer},
+    },
+};
+
+/// How long a command waits for Redis.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why a command can't do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    #[error(transparent)]
+    Address(#[from] BadAddress),
+    #[error(transparent)]
+    Own(#[from] OwnError),
+    #[error("{0}")]
+    Database(#[from] db::Error),
+    #[error(transparent)]
+    Import(#[from] import::ImportError),
+    #[error("{0}")]
+    Redis(#[from] Trouble),
+    #[error("{0}")]
+    Told(String),
+}
+
+pub struct Tools {
+    pub db: Db,
+    pub store: Store,
+    pub cache: Cache,
+    own: Option<OwnServer>,
+}
+
+impl Tools {
+    /// Opens both. Without a configured Redis it is the one of the hitrate
+    /// that runs on the data directory, or else one for as long as this lasts.
+    pub async fn open(config: &Config) -> Result<Self, ToolError> {
+        let metrics = Arc::new(Metrics::default());
+        let db = Db::open_patiently(&config.database(), Arc::clone(&metrics)).await?;
+        import::import(&db, config.profiles.as_deref()).await?;
+        let (address, own) = match config.redis() {
+            Some(url) => (Address::parse(&url)?, None),
+            None if own::is_running(&config.data_dir) => {
+                (Address::unix(&own::socket(&config.data_dir)?), None)
+            }
+            None => {
+                let own = OwnServer::start(&config.data_dir)?;
+                (own.address(), Some(own))
+            }
+        };
+        let store = Store::open(&address, &config.key_prefix, &Arc::new(Health::default()));
+        let cache = Cache::new(store.clone(), metrics);
+        Ok(Self { db, store, cache, own })
+    }
+
+    /// Waits until Redis answers.
+    pub async fn redis(&self) -> Result<(), Trouble> {
+        self.store.ready(PATIENCE).await
+    }
+
+    pub async fn close(self) {
+        if let Some(own) = self.own {
+            own.stop().await;
+        }
+    }
+}

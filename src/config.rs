@@ -1,0 +1,192 @@
+//! Settings: read once at start, from flags or the environment.
+
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use clap::Args;
+
+/// Everything about this process that an operator can choose. Each field's
+/// flag, variable and default stand in `hitrate --help`, made from here.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct Config {
+    /// Address to listen on
+    #[arg(
+        long,
+        env = "HITRATE_BIND",
+        value_name = "HITRATE_BIND",
+        default_value = "127.0.0.1:5000",
+        global = true
+    )]
+    pub bind: SocketAddr,
+
+    /// Where Redis is: redis://, rediss:// or redis+unix://. Unset: REDIS_HOST and
+    /// REDIS_PORT if either is set, else an own redis-server in the data directory
+    // A plain string, checked later: clap would print a bad value, password and all.
+    #[arg(
+        long,
+        env = "REDIS_URL",
+        value_name = "REDIS_URL",
+        hide_env_values = true,
+        global = true
+    )]
+    pub redis_url: Option<String>,
+
+    /// Redis host, when REDIS_URL is unset [default: localhost if REDIS_PORT is set]
+    #[arg(long, env = "REDIS_HOST", value_name = "REDIS_HOST", global = true)]
+    pub redis_host: Option<String>,
+
+    /// Redis port, when REDIS_URL is unset [default: 6379 if REDIS_HOST is set]
+    #[arg(long, env = "REDIS_PORT", value_name = "REDIS_PORT", global = true)]
+    pub redis_port: Option<u16>,
+
+    /// The database [default: sqlite://{data dir}/hitrate.db]
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        value_name = "DATABASE_URL",
+        hide_env_values = true,
+        global = true
+    )]
+    pub database_url: Option<String>,
+
+    /// Directory of the SQLite file and of the own Redis
+    #[arg(
+        long,
+        env = "HITRATE_DATA_DIR",
+        value_name = "HITRATE_DATA_DIR",
+        default_value = "var",
+        global = true
+    )]
+    pub data_dir: PathBuf,
+
+    /// Profiles imported at start: a JSON object keyed by id [default: built in]
+    #[arg(long, env = "HITRATE_PROFILES", value_name = "HITRATE_PROFILES", global = true)]
+    pub profiles: Option<PathBuf>,
+
+    /// Put before every key
+    #[arg(
+        long,
+        env = "HITRATE_KEY_PREFIX",
+        value_name = "HITRATE_KEY_PREFIX",
+        default_value = "hitrate:",
+        value_parser = key_prefix,
+        global = true
+    )]
+    pub key_prefix: String,
+
+    /// Simulated latency added to each database read of the demo pages; 0 turns it off
+    #[arg(
+        long,
+        env = "HITRATE_DATABASE_DELAY",
+        value_name = "HITRATE_DATABASE_DELAY",
+        default_value = "2s",
+        value_parser = delay,
+        global = true
+    )]
+    pub database_delay: Duration,
+
+    /// How long a profile stays in the cache
+    #[arg(
+        long,
+        env = "HITRATE_PROFILE_TTL",
+        value_name = "HITRATE_PROFILE_TTL",
+        default_value = "300s",
+        value_parser = ttl,
+        global = true
+    )]
+    pub profile_ttl: Duration,
+
+    /// How long a product stays in the cache
+    #[arg(
+        long,
+        env = "HITRATE_PRODUCT_TTL",
+        value_name = "HITRATE_PRODUCT_TTL",
+        default_value = "60s",
+        value_parser = ttl,
+        global = true
+    )]
+    pub product_ttl: Duration,
+}
+
+impl Config {
+    /// The configured Redis, or `None` for an own one.
+    pub fn redis(&self) -> Option<String> {
+        if let Some(url) = &self.redis_url {
+            return Some(url.clone());
+        }
+        if self.redis_host.is_none() && self.redis_port.is_none() {
+            return None;
+        }
+        let host = self.redis_host.as_deref().unwrap_or("localhost");
+        let port = self.redis_port.unwrap_or(6379);
+        Some(match host.contains(':') {
+            true => format!("redis://[{host}]:{port}"),
+            false => format!("redis://{host}:{port}"),
+        })
+    }
+
+    /// The database's URL: the configured one, or the SQLite file in the data directory.
+    pub fn database(&self) -> String {
+        self.database_url
+            .clone()
+            .unwrap_or_else(|| format!("sqlite://{}/hitrate.db", self.data_dir.display()))
+    }
+}
+
+/// No glob characters: the prefix is also the start of a SCAN pattern.
+fn key_prefix(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || ":_.-{}/".contains(c);
+    match (1..=64).contains(&text.len()) && text.chars().all(fits) {
+        true => Ok(text.to_owned()),
+        false => Err("1 to 64 letters, digits or : _ . - / { }".to_owned()),
+    }
+}
+
+fn delay(text: &str) -> Result<Duration, String> {
+    bounded(text, Duration::ZERO, Duration::from_secs(60), "0 to 60s")
+}
+
+fn ttl(text: &str) -> Result<Duration, String> {
+    bounded(text, Duration::from_millis(1), Duration::from_secs(30 * 86_400), "1ms to 30d")
+}
+
+fn bounded(text: &str, least: Duration, most: Duration, range: &str) -> Result<Duration, String> {
+    let wanted = format!("a duration from {range}, such as 2s or 500ms");
+    let value = duration(text).ok_or_else(|| wanted.clone())?;
+    if value < least || value > most {
+        return Err(wanted);
+    }
+    Ok(value)
+}
+
+/// `2s`, `500ms`, `1h 30m`; a bare `0` needs no unit.
+fn duration(text: &str) -> Option<Duration> {
+    if text.trim() == "0" {
+        return Some(Duration::ZERO);
+    }
+    jiff::SignedDuration::from_str(text).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_carry_their_unit() {
+        assert_eq!(delay("2s"), Ok(Duration::from_secs(2)));
+        assert_eq!(delay("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(delay("0"), Ok(Duration::ZERO));
+        for bad in ["", "2", "-1s", "61s", "fast"] {
+            assert!(delay(bad).is_err(), "{bad}");
+        }
+        assert!(ttl("0").is_err(), "a TTL of nothing caches nothing");
+    }
+
+    #[test]
+    fn a_prefix_holds_no_pattern() {
+        assert!(key_prefix("hitrate:").is_ok());
+        for bad in ["", "a*", "a b", "[x]", "ключ:"] {
+            assert!(key_prefix(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The one door to the SQL database, the origin of everything that is cached.
+
+mod error;
+pub mod import;
+mod products;
+mod profiles;
+
+use std::{
+    borrow::Cow,
+    fs,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use sqlx::{
+    AnyPool, Executor, SqlSafeStr, SqlStr,
+    any::{AnyPoolOptions, install_default_drivers},
+    migrate::{Migration, MigrationType, Migrator},
+};
+use tokio::time::{sleep, timeout};
+
+pub use self::error::Error;
+use crate::{
+    metrics::Metrics,
+    mood::Mood,
+    wire::{Target, Trip, Wire},
+};
+
+/// How long a statement may take, the wait for a connection included. It is
+/// answered in microseconds unless somebody holds the file.
+const DEADLINE: Duration = Duration::from_millis(400);
+/// How long SQLite itself waits for another writer: less than [`DEADLINE`],
+/// so that the answer says "locked" and not "slow".
+const BUSY: Duration = Duration::from_millis(250);
+/// Bulk work and the start have no visitor waiting.
+const PATIENT: Duration = Duration::from_secs(5);
+/// Connections. SQLite reads in parallel; a few serve many short statements.
+const CONNECTIONS: u32 = 4;
+
+/// A handle to the database, shared by the whole process.
+pub struct Db {
+    pool: AnyPool,
+    patience: Duration,
+    metrics: Arc<Metrics>,
+    reads: Mood<Error>,
+    writes: Mood<Error>,
+}
+
+/// A statement that is about to run, as the wire will show it.
+struct Statement<'a> {
+    sql: &'static str,
+    /// Bound values, for the eye.
+    values: &'a str,
+    writes: bool,
+    /// Simulated latency, waited before the statement: what it then reads is fresh.
+    delay: Duration,
+}
+
+impl<'a> Statement<'a> {
+    fn read(sql: &'static str, values: &'a str) -> Self {
+        Self { sql, values, writes: false, delay: Duration::ZERO }
+    }
+
+    fn write(sql: &'static str, values: &'a str) -> Self {
+        Self { writes: true, ..Self::read(sql, values) }
+    }
+}
+
+impl Db {
+    /// Opens the database for visitors, who don't wait for locks, and brings
+    /// its tables up to date.
+    pub async fn open(url: &str, metrics: Arc<Metrics>) -> Result<Self, Error> {
+        Self::open_with(url, metrics, BUSY, DEADLINE).await
+    }
+
+    /// Opens the database for bulk work, which waits its turn.
+    pub async fn open_patiently(url: &str, metrics: Arc<Metrics>) -> Result<Self, Error> {
+        Self::open_with(url, metrics, PATIENT, PATIENT * 4).await
+    }
+
+    /// Opens the database as it is; creates and changes nothing.
+    pub async fn look_at(url: &str, metrics: Arc<Metrics>) -> Result<Self, Error> {
+        let url = format!("{}?mode=ro", url.split('?').next().unwrap_or_default());
+        install_default_drivers();
+        Ok(Self::on(connect(&url, BUSY, 1).await?, DEADLINE, metrics))
+    }
+
+    async fn open_with(
+        url: &str,
+        metrics: Arc<Metrics>,
+        busy: Duration,
+        patience: Duration,
+    ) -> Result<Self, Error> {
+        let url = file_url(url)?;
+        install_default_drivers();
+        migrate(&url).await?;
+        Ok(Self::on(connect(&url, busy, CONNECTIONS).await?, patience, metrics))
+    }
+
+    fn on(pool: AnyPool, patience: Duration, metrics: Arc<Metrics>) -> Self {
+        let (reads, writes) = (Mood::good("Database reads"), Mood::good("Database writes"));
+        Self { pool, patience, metrics, reads, writes }
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self, wire: &Wire) -> Result<(), Error> {
+        let sql = "SELECT 1";
+        let run = async { sqlx::query_scalar::<_, i64>(sql).fetch_one(&self.pool).await };
+        self.run(Statement::read(sql, ""), wire, run, |_| "1".to_owned()).await.map(|_| ())
+    }
+
+    /// Runs one statement: waits the simulated latency, counts it, holds it to
+    /// the deadline, remembers how the database is doing, and records it.
+    async fn run<T>(
+        &self,
+        statement: Statement<'_>,
+        wire: &Wire,
+        query: impl Future<Output = Result<T, sqlx::Error>>,
+        shown: impl FnOnce(&T) -> String,
+    ) -> Result<T, Error> {
+        let sent = Instant::now();
+        if !statement.delay.is_zero() {
+            sleep(statement.delay).await;
+        }
+        let simulated = sent.elapsed();
+        self.metrics.database_queries.inc();
+        let answer = match timeout(self.patience, query).await {
+            Ok(answer) => answer.map_err(|error| Error::from(&error)),
+            Err(_) => Err(Error::Slow),
+        };
+        self.note(statement.writes, &answer);
+        let simulated = if statement.delay.is_zero() { Duration::ZERO } else { simulated };
+        wire.record(
+            Trip { target: Target::Database, sent, took: sent.elapsed(), simulated },
+            || {
+                let reply = answer.as_ref().map_or_else(|error| format!("(error) {error}"), shown);
+                vec![(format!("{}{}", statement.sql, statement.values), reply)]
+            },
+        );
+        answer
+    }
+
+    fn note<T>(&self, writes: bool, answer: &Result<T, Error>) {
+        let mood = if writes { &self.writes } else { &self.reads };
+        match answer {
+            Ok(_) => mood.well(),
+            Err(error) => mood.bad(error),
+        }
+    }
+}
+
+/// SQLite's own URL, told to create the file; its directory is created here.
+fn file_url(url: &str) -> Result<String, Error> {
+    let Some(rest) = url.strip_prefix("sqlite:") else {
+        return Err(Error::Unsupported);
+    };
+    let path = rest.trim_start_matches("//").split('?').next().unwrap_or_default();
+    if path.is_empty() || path.contains(":memory:") {
+        return Err(Error::Unsupported);
+    }
+    if let Some(parent) = Path::new(path).parent() {
+        fs::create_dir_all(parent).map_err(|error| Error::Unusable(error.to_string()))?;
+    }
+    Ok(match (url.contains("mode="), url.contains('?')) {
+        (true, _) => url.to_owned(),
+        (false, true) => format!("{url}&mode=rwc"),
+        (false, false) => format!("{url}?mode=rwc"),
+    })
+}
+
+async fn connect(url: &str, busy: Duration, most: u32) -> Result<AnyPool, Error> {
+    // FULL: an edit that was acknowledged survives a power cut, too.
+    let pragmas = format!(
+        "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+         PRAGMA foreign_keys = ON;",
+        busy.as_millis()
+    );
+    let pragmas = SqlStr::from(sqlx::AssertSqlSafe(pragmas).into_sql_str());
+    AnyPoolOptions::new()
+        .max_connections(most)
+        .acquire_timeout(busy)
+        .after_connect(move |connection, _| {
+            let pragmas = pragmas.clone();
+            Box::pin(async move { connection.execute(pragmas).await.map(|_| ()) })
+        })
+        .connect(url)
+        .await
+        .map_err(|error| Error::from(&error))
+}
+
+/// Embedded migrations, run by a connection of their own: they may wait.
+async fn migrate(url: &str) -> Result<(), Error> {
+    let migration = |version, name: &'static str, sql: &'static str| {
+        Migration::new(
+            version,
+            Cow::Borrowed(name),
+            MigrationType::Simple,
+            sql.into_sql_str(),
+            false,
+        )
+    };
+    let migrator = Migrator::with_migrations(vec![
+        migration(1, "profiles", include_str!("migrations/0001_profiles.sql")),
+        migration(2, "products", include_str!("migrations/0002_products.sql")),
+    ]);
+    let pool = connect(url, PATIENT, 1).await?;
+    let outcome = migrator.run(&pool).await;
+    pool.close().await;
+    outcome.map_err(|error| Error::Unusable(error.to_string()))
+}
+
+/// `($1, $2), ($3, $4)`: `rows` groups of `columns` placeholders.
+fn placeholders(rows: usize, columns: usize) -> String {
+    let row = |r: usize| {
+        let names: Vec<_> = (1..=columns).map(|c| format!("${}", r * columns + c)).collect();
+        format!("({})", names.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_numbered_through() {
+        assert_eq!(placeholders(2, 2), "($1, $2), ($3, $4)");
+    }
+
+    #[test]
+    fn only_a_file_is_a_database_here() {
+        for bad in ["postgres://localhost/x", "sqlite::memory:", "sqlite://", "nonsense"] {
+            assert_eq!(file_url(bad).unwrap_err(), Error::Unsupported, "{bad}");
+        }
+        assert_eq!(file_url("sqlite://a.db").unwrap(), "sqlite://a.db?mode=rwc");
+        assert_eq!(file_url("sqlite://a.db?mode=ro").unwrap(), "sqlite://a.db?mode=ro");
+    }
+}

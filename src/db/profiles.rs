@@ -1,0 +1,152 @@
+//! Statements on the table `profiles`.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use sqlx::{AssertSqlSafe, Row, any::AnyRow};
+
+use super::{Db, Error, Statement, placeholders};
+use crate::{
+    model::{Profile, ProfileEdit, UserId},
+    wire::Wire,
+};
+
+/// Rows in one INSERT: five values each stay far below SQLite's 32,766.
+const ROWS: usize = 500;
+
+impl Db {
+    /// One profile, after the simulated latency.
+    pub async fn profile(
+        &self,
+        id: &UserId,
+        delay: Duration,
+        wire: &Wire,
+    ) -> Result<Option<Profile>, Error> {
+        let sql = "SELECT user_id, name, email, age FROM profiles WHERE user_id = $1";
+        let values = format!("  -- $1 = '{id}'");
+        let query = async {
+            sqlx::query(sql).bind(id.as_str()).try_map(profile).fetch_optional(&self.pool).await
+        };
+        let statement = Statement { delay, ..Statement::read(sql, &values) };
+        self.run(statement, wire, query, |row| rows(row.iter().len())).await
+    }
+
+    /// Changes a profile and its version. False when there is none.
+    pub async fn edit_profile(
+        &self,
+        id: &UserId,
+        edit: &ProfileEdit,
+        wire: &Wire,
+    ) -> Result<bool, Error> {
+        let sql = "UPDATE profiles SET name = $1, email = $2, age = $3, \
+                   version = version + 1, updated_at = $4 WHERE user_id = $5";
+        let values = format!("  -- $5 = '{id}'");
+        let query = async {
+            let update = sqlx::query(sql).bind(&edit.name).bind(&edit.email);
+            let update = update.bind(i64::from(edit.age)).bind(now_ms()).bind(id.as_str());
+            update.execute(&self.pool).await.map(|done| done.rows_affected())
+        };
+        let changed = self
+            .run(Statement::write(sql, &values), wire, query, |count| rows(*count as usize))
+            .await?;
+        Ok(changed > 0)
+    }
+
+    /// The first ids in order, to suggest to a visitor.
+    pub async fn some_ids(&self, most: u32) -> Result<Vec<UserId>, Error> {
+        let sql = "SELECT user_id FROM profiles ORDER BY length(user_id), user_id LIMIT $1";
+        let query = async {
+            sqlx::query_scalar::<_, String>(sql).bind(i64::from(most)).fetch_all(&self.pool).await
+        };
+        let found =
+            self.run(Statement::read(sql, ""), &Wire::off(), query, |ids| rows(ids.len())).await?;
+        Ok(found.iter().filter_map(|id| id.parse().ok()).collect())
+    }
+
+    /// How many profiles there are.
+    pub async fn count_profiles(&self) -> Result<u64, Error> {
+        let sql = "SELECT COUNT(*) FROM profiles";
+        let query = async { sqlx::query_scalar::<_, i64>(sql).fetch_one(&self.pool).await };
+        let shown = |count: &i64| count.to_string();
+        let count = self.run(Statement::read(sql, ""), &Wire::off(), query, shown).await?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// The next page of profiles in the order of their ids, for bulk reading.
+    pub async fn profiles_after(&self, last: &str, most: u32) -> Result<Vec<Profile>, Error> {
+        let sql = "SELECT user_id, name, email, age FROM profiles \
+                   WHERE user_id > $1 ORDER BY user_id LIMIT $2";
+        let query = async {
+            let page = sqlx::query(sql).bind(last).bind(i64::from(most));
+            page.try_map(profile).fetch_all(&self.pool).await
+        };
+        self.run(Statement::read(sql, ""), &Wire::off(), query, |page| rows(page.len())).await
+    }
+
+    /// Inserts those that are not there yet, in one transaction, and returns
+    /// how many were. Rows that exist stay as they are, edited or not.
+    pub async fn add_profiles(&self, profiles: &[Profile]) -> Result<u64, Error> {
+        let now = now_ms();
+        let query = async {
+            let mut transaction = self.pool.begin().await?;
+            let mut added = 0;
+            for chunk in profiles.chunks(ROWS) {
+                let sql = format!(
+                    "INSERT INTO profiles (user_id, name, email, age, updated_at) VALUES {} \
+                     ON CONFLICT (user_id) DO NOTHING",
+                    placeholders(chunk.len(), 5)
+                );
+                let mut insert = sqlx::query(AssertSqlSafe(sql));
+                for row in chunk {
+                    insert = insert.bind(&row.user_id).bind(&row.name).bind(&row.email);
+                    insert = insert.bind(i64::from(row.age)).bind(now);
+                }
+                added += insert.execute(&mut *transaction).await?.rows_affected();
+            }
+            transaction.commit().await?;
+            Ok(added)
+        };
+        let statement = Statement::write("INSERT INTO profiles …", "");
+        self.run(statement, &Wire::off(), query, |added| rows(*added as usize)).await
+    }
+
+    /// Which of these ids exist.
+    pub async fn existing_ids(&self, ids: &[&str]) -> Result<Vec<String>, Error> {
+        let query = async {
+            let mut found = Vec::new();
+            for chunk in ids.chunks(ROWS) {
+                let list = placeholders(1, chunk.len());
+                let sql = format!("SELECT user_id FROM profiles WHERE user_id IN {list}");
+                let mut select = sqlx::query_scalar::<_, String>(AssertSqlSafe(sql));
+                for id in chunk {
+                    select = select.bind(*id);
+                }
+                found.extend(select.fetch_all(&self.pool).await?);
+            }
+            Ok(found)
+        };
+        let statement = Statement::read("SELECT user_id FROM profiles WHERE user_id IN …", "");
+        self.run(statement, &Wire::off(), query, |found: &Vec<String>| rows(found.len())).await
+    }
+}
+
+fn profile(row: AnyRow) -> Result<Profile, sqlx::Error> {
+    let age: i64 = row.try_get("age")?;
+    Ok(Profile {
+        user_id: row.try_get("user_id")?,
+        name: row.try_get("name")?,
+        email: row.try_get("email")?,
+        age: u32::try_from(age).unwrap_or_default(),
+    })
+}
+
+pub(super) fn rows(count: usize) -> String {
+    match count {
+        1 => "1 row".to_owned(),
+        count => format!("{count} rows"),
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,135 @@
+//! What can go wrong while answering a request, and the page that says so.
+//!
+//! A handler returns [`Error`] by `?`; a refusal before any handler makes one
+//! itself. Either way it is rendered in one place, `guard`, which knows
+//! whether the client wants HTML or JSON.
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{
+        StatusCode,
+        header::{self, HeaderMap},
+    },
+};
+use askama::Template;
+use serde::Serialize;
+
+use crate::{
+    db,
+    html::Page,
+    input::BadInput,
+    model::{NotAnId, PRODUCT_MAX},
+    nav::{self, Link},
+    store::Trouble,
+};
+
+/// What a handler returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What a visitor is told. The texts show no internals.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// 404.
+    #[error("There is no page at this address.")]
+    NoPage,
+    /// 404.
+    #[error("No profile has the id {0}.")]
+    NoProfile(String),
+    /// 404.
+    #[error("No product has this number: they are 1 to {PRODUCT_MAX}.")]
+    NoProduct,
+    /// 405, with the methods that are allowed.
+    #[error("This address answers {0} only.")]
+    NoMethod(&'static str),
+    /// 400.
+    #[error(transparent)]
+    NotAnId(#[from] NotAnId),
+    /// 400, 408, 413, 415 or 422.
+    #[error(transparent)]
+    Input(#[from] BadInput),
+    /// 403.
+    #[error("This request came from a page of another site, so nothing was changed.")]
+    OtherSite,
+    /// 421.
+    #[error(
+        "hitrate answers on this machine's own names only, such as localhost, and the request named another host."
+    )]
+    OtherHost,
+    /// 503.
+    #[error("{}. Try again in a moment.", capitalized(.0))]
+    Database(#[from] db::Error),
+    /// 503: for what can't be done without Redis.
+    #[error("{}. Try again in a moment.", capitalized(.0))]
+    Redis(#[from] Trouble),
+    /// 503.
+    #[error("Too many visitors watch the panels live. Reload the page instead.")]
+    TooManyViewers,
+    /// Whatever the server underneath refused.
+    #[error("The request was refused.")]
+    Refused(StatusCode),
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::NoPage | Self::NoProfile(_) | Self::NoProduct => StatusCode::NOT_FOUND,
+            Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAnId(_) => StatusCode::BAD_REQUEST,
+            Self::Input(input) => input.status_code(),
+            Self::OtherSite => StatusCode::FORBIDDEN,
+            Self::OtherHost => StatusCode::MISDIRECTED_REQUEST,
+            Self::Database(_) | Self::Redis(_) | Self::TooManyViewers => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::Refused(status) => *status,
+        }
+    }
+}
+
+/// The page about an error, and its JSON.
+#[derive(Template, Serialize)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    error: String,
+    #[serde(skip)]
+    status: StatusCode,
+}
+
+impl ErrorPage {
+    const LINK: Link = nav::link("", "Sorry");
+
+    /// Two or three words for the heading.
+    fn heading(&self) -> &'static str {
+        match self.status.as_u16() {
+            404 => "Not found",
+            405 => "Not that way",
+            403 | 421 => "Refused",
+            408 => "Too slow",
+            413 => "Too large",
+            500.. => "Not now",
+            _ => "Not understood",
+        }
+    }
+}
+
+impl Error {
+    /// The whole answer, as the request's headers want it.
+    pub fn answer(&self, asked: &HeaderMap) -> HttpResponse {
+        let status = self.status_code();
+        let mut page = Page::new(ErrorPage { error: self.to_string(), status }).status(status);
+        if let Self::NoMethod(allowed) = self {
+            page = page.header(header::ALLOW, *allowed);
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            page = page.header(header::RETRY_AFTER, "1");
+        }
+        page.respond(asked)
+    }
+}
+
+/// A cause as the start of a sentence.
+fn capitalized(cause: &impl std::fmt::Display) -> String {
+    let text = cause.to_string();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

@@ -1,0 +1,181 @@
+//! What holds for every request and every response, whatever the page.
+
+use std::net::IpAddr;
+
+use actix_web::{
+    Error as ActixError,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{self, HeaderMap, HeaderName, HeaderValue},
+    middleware::Next,
+    web::Data,
+};
+
+use crate::{
+    app::App,
+    error::Error,
+    input::{BODY_MAX, BadInput},
+};
+
+/// No script, style or frame but our own, and nothing inline.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+    frame-ancestors 'none'";
+
+/// Sent with every response, errors included. `same-origin` and not
+/// `no-referrer`: with that, a browser says `Origin: null` of our own forms.
+const HEADERS: [(HeaderName, &str); 6] = [
+    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "same-origin"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// Refuses what no page should see, renders errors, and adds the headers.
+/// Answers `Ok` whatever happens: actix makes a response of what a handler or
+/// an extractor returns, and only middleware of a single route could fail here.
+pub async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, ActixError> {
+    let asked = request.headers().clone();
+    let mut response = match refused(&request) {
+        Some(error) => request.into_response(error.answer(&asked)),
+        None => rendered(next.call(request).await?.map_into_boxed_body(), &asked),
+    };
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    Ok(response)
+}
+
+fn refused(request: &ServiceRequest) -> Option<Error> {
+    let app = request.app_data::<Data<App>>().expect("every server is given an app");
+    let headers = request.headers();
+    if app.shared.config.bind.ip().is_loopback() && !names_loopback(headers) {
+        return Some(Error::OtherHost);
+    }
+    if !request.method().is_safe() && !is_own_origin(headers) {
+        return Some(Error::OtherSite);
+    }
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let too_large =
+        length.is_some_and(|length| length.parse().is_ok_and(|n: u64| n > BODY_MAX as u64));
+    too_large.then_some(Error::Input(BadInput::TooLarge))
+}
+
+/// Whether `Host` is a name of this machine that no foreign DNS can point
+/// here (DNS rebinding).
+fn names_loopback(headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(header::HOST).filter_map(|host| host.to_str().ok());
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+    let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((name, port)) => (name, port),
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
+    };
+    let is_local = name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    is_local && is_port(port)
+}
+
+fn is_port(text: &str) -> bool {
+    text.is_empty() || text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
+}
+
+/// Whether a request that changes something comes from our own page, or from
+/// no page at all. Browsers say where it comes from and scripts can't forge it
+/// (Fetch Metadata, and the Origin header of RFC 6454).
+fn is_own_origin(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    if let Some(site) = text("sec-fetch-site") {
+        return site == "same-origin" || site == "none";
+    }
+    let Some(origin) = text("origin") else { return true };
+    let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    host.is_some() && host == text("host")
+}
+
+/// Turns what a handler's error became into its page.
+fn rendered(response: ServiceResponse, asked: &HeaderMap) -> ServiceResponse {
+    let status = response.status();
+    let error = match response.response().error() {
+        Some(error) => told(error),
+        None if status.as_u16() >= 400
+            && !response.headers().contains_key(header::CONTENT_TYPE) =>
+        {
+            Error::Refused(status)
+        }
+        None => return response,
+    };
+    let (request, _) = response.into_parts();
+    ServiceResponse::new(request, error.answer(asked))
+}
+
+/// Our own error again, out of actix's box.
+fn told(error: &ActixError) -> Error {
+    if let Some(input) = error.as_error::<BadInput>() {
+        return Error::Input(input.clone());
+    }
+    match error.as_error::<Error>() {
+        Some(error) => error.clone(),
+        None => Error::Refused(error.as_response_error().status_code()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn only_names_of_this_machine_are_answered() {
+        for good in [
+            "localhost",
+            "localhost:5000",
+            "LOCALHOST:1",
+            "127.0.0.1:5000",
+            "127.9.9.9",
+            "[::1]:5000",
+            "[::1]",
+        ] {
+            assert!(names_loopback(&headers(&[("host", good)])), "{good}");
+        }
+        for bad in [
+            "evil.example",
+            "localhost.evil.example",
+            "localhost:5000@evil",
+            "localhost:x",
+            "[::1]x",
+            "[::2]",
+            "10.0.0.1",
+            "",
+        ] {
+            assert!(!names_loopback(&headers(&[("host", bad)])), "{bad}");
+        }
+        assert!(!names_loopback(&headers(&[])));
+        assert!(!names_loopback(&headers(&[("host", "localhost"), ("host", "localhost")])));
+    }
+
+    #[test]
+    fn another_site_changes_nothing() {
+        let host = ("host", "localhost:5000");
+        assert!(is_own_origin(&headers(&[host])));
+        assert!(is_own_origin(&headers(&[host, ("origin", "http://localhost:5000")])));
+        assert!(is_own_origin(&headers(&[host, ("sec-fetch-site", "same-origin")])));
+        for bad in ["http://evil.example", "null", "http://localhost:5001", "localhost:5000"] {
+            assert!(!is_own_origin(&headers(&[host, ("origin", bad)])), "{bad}");
+        }
+        for bad in ["cross-site", "same-site"] {
+            assert!(!is_own_origin(&headers(&[host, ("sec-fetch-site", bad)])), "{bad}");
+        }
+    }
+}

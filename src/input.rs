@@ -1,0 +1,278 @@
+//! What a visitor sent: query, form or JSON, as one bounded set of fields
+//! that are parsed into types here, at the edge.
+
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
+
+use actix_web::{
+    FromRequest, HttpRequest, ResponseError,
+    dev::Payload,
+    http::{Method, StatusCode, header::CONTENT_TYPE},
+};
+use futures_util::{StreamExt as _, future::LocalBoxFuture};
+use serde_json::Value;
+use tokio::time::timeout;
+
+/// The largest body, in bytes: far more than any form here needs.
+pub const BODY_MAX: usize = 64 * 1024;
+/// How long a body may take to arrive; a form takes milliseconds.
+const BODY_DEADLINE: Duration = Duration::from_secs(8);
+
+/// Why what was sent is not taken. Says what would be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadInput {
+    /// 400: it can't be understood.
+    #[error("{0}")]
+    Malformed(String),
+    /// 408: the body did not come.
+    #[error("The request's body did not arrive in time.")]
+    TooSlow,
+    /// 413: too much.
+    #[error("The request's body is larger than 64 KiB.")]
+    TooLarge,
+    /// 415: neither form nor JSON.
+    #[error(
+        "Send the fields as a form (application/x-www-form-urlencoded) or as JSON (application/json)."
+    )]
+    WrongType,
+    /// 422: understood, but out of range.
+    #[error("{0}")]
+    OutOfRange(String),
+}
+
+type Result<T> = std::result::Result<T, BadInput>;
+
+/// Fields by name, each at most once.
+#[derive(Debug, Default)]
+pub struct Fields(BTreeMap<String, String>);
+
+impl Fields {
+    /// The fields after the `?`, of which only `known` may be there.
+    pub fn of_query(request: &HttpRequest, known: &[&str]) -> Result<Self> {
+        Self::of_pairs(request.query_string(), known)
+    }
+
+    fn of_pairs(text: &str, known: &[&str]) -> Result<Self> {
+        let pairs: Vec<(String, String)> = serde_urlencoded::from_str(text)
+            .map_err(|_| malformed("The fields can't be read: expected name=value&name=value."))?;
+        Self::collect(pairs, known)
+    }
+
+    fn of_json(bytes: &[u8], known: &[&str]) -> Result<Self> {
+        let json: serde_json::Map<String, Value> = serde_json::from_slice(bytes)
+            .map_err(|error| malformed(&format!("The body is no JSON object: {error}.")))?;
+        let pairs = json.into_iter().filter_map(|(name, value)| match value {
+            Value::Null => None,
+            Value::String(text) => Some(Ok((name, text))),
+            Value::Number(number) => Some(Ok((name, number.to_string()))),
+            _ => Some(Err(BadInput::OutOfRange(format!(
+                "The field {} must be a text or a number.",
+                quoted(&name)
+            )))),
+        });
+        Self::collect(pairs.collect::<Result<Vec<_>>>()?, known)
+    }
+
+    fn collect(pairs: Vec<(String, String)>, known: &[&str]) -> Result<Self> {
+        let mut fields = BTreeMap::new();
+        for (name, value) in pairs {
+            if !known.contains(&name.as_str()) {
+                let (name, known) = (quoted(&name), known.join(", "));
+                return Err(malformed(&format!("There is no field {name} here, only {known}.")));
+            }
+            let shown = quoted(&name);
+            if fields.insert(name, value).is_some() {
+                return Err(malformed(&format!("The field {shown} was sent twice.")));
+            }
+        }
+        Ok(Self(fields))
+    }
+
+    /// A field as it came; an empty one counts as not sent.
+    pub fn optional(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// Whether the field was sent, empty or not.
+    pub fn sent(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// One line of text, without its outer spaces.
+    pub fn text(&self, name: &str, length: RangeInclusive<usize>) -> Result<String> {
+        let text = self.optional(name).unwrap_or_default().trim();
+        if text.chars().any(|c| c.is_control() || c == '\u{fffd}') {
+            return Err(malformed(&format!("The {name} must be one line of plain text.")));
+        }
+        if !length.contains(&text.chars().count()) {
+            let (least, most) = length.into_inner();
+            let what = format!("The {name} must have {least} to {most} characters.");
+            return Err(BadInput::OutOfRange(what));
+        }
+        Ok(text.to_owned())
+    }
+
+    /// A whole number; `None` when the field was not sent.
+    pub fn number(&self, name: &str, range: RangeInclusive<u32>) -> Result<Option<u32>> {
+        let Some(text) = self.optional(name) else { return Ok(None) };
+        let (least, most) = (*range.start(), *range.end());
+        let what = format!("The field {name} must be a whole number from {least} to {most}.");
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(BadInput::OutOfRange(what));
+        }
+        match text.parse() {
+            Ok(number) if range.contains(&number) => Ok(Some(number)),
+            _ => Err(BadInput::OutOfRange(what)),
+        }
+    }
+
+    /// One of a few words; `None` when the field was not sent.
+    pub fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
+        let Some(text) = self.optional(name) else { return Ok(None) };
+        match choices.iter().find(|(word, _)| *word == text) {
+            Some((_, choice)) => Ok(Some(*choice)),
+            None => {
+                let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+                let what = format!("The field {name} must be {}.", words.join(" or "));
+                Err(BadInput::OutOfRange(what))
+            }
+        }
+    }
+}
+
+/// The body of a request, within its bounds, not parsed yet.
+pub struct Body {
+    bytes: Vec<u8>,
+    media_type: Option<String>,
+}
+
+impl Body {
+    /// The body's fields, of which only `known` may be there.
+    pub fn fields(&self, known: &[&str]) -> Result<Fields> {
+        match self.media_type.as_deref() {
+            None if self.bytes.is_empty() => Ok(Fields::default()),
+            Some("application/x-www-form-urlencoded") => {
+                let text = std::str::from_utf8(&self.bytes)
+                    .map_err(|_| malformed("The form is no text."))?;
+                Fields::of_pairs(text, known)
+            }
+            Some("application/json") => Fields::of_json(&self.bytes, known),
+            _ => Err(BadInput::WrongType),
+        }
+    }
+}
+
+impl FromRequest for Body {
+    type Error = BadInput;
+    type Future = LocalBoxFuture<'static, std::result::Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let media_type = request.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+        let media_type = media_type
+            .map(|it| it.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+        let payload = payload.take();
+        Box::pin(async move {
+            let bytes = timeout(BODY_DEADLINE, collected(payload));
+            let bytes = bytes.await.unwrap_or(Err(BadInput::TooSlow))?;
+            Ok(Self { bytes, media_type })
+        })
+    }
+}
+
+async fn collected(mut payload: Payload) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| malformed("The request's body broke off."))?;
+        if bytes.len() + chunk.len() > BODY_MAX {
+            return Err(BadInput::TooLarge);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+impl ResponseError for BadInput {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::WrongType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::OutOfRange(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        }
+    }
+}
+
+/// Whether a person comes to see the page: a GET, and not one that a browser
+/// sends ahead in case they do.
+pub fn is_visit(request: &HttpRequest) -> bool {
+    let ahead = ["sec-purpose", "purpose", "x-moz"].iter().any(|name| {
+        let purpose = request.headers().get(*name).and_then(|value| value.to_str().ok());
+        purpose.is_some_and(|purpose| purpose.contains("prefetch") || purpose.contains("prerender"))
+    });
+    request.method() == Method::GET && !ahead
+}
+
+fn malformed(what: &str) -> BadInput {
+    BadInput::Malformed(what.to_owned())
+}
+
+/// A name as it was sent, for a sentence.
+fn quoted(name: &str) -> String {
+    format!("\u{201c}{}\u{201d}", crate::wire::shortened(name, 40))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(query: &str) -> Fields {
+        Fields::of_pairs(query, &["id", "ttl", "name", "cache"]).unwrap()
+    }
+
+    #[test]
+    fn unknown_and_repeated_fields_are_refused() {
+        for bad in ["x=1", "id=1&id=2", "id=1&ID=2"] {
+            assert!(matches!(Fields::of_pairs(bad, &["id"]), Err(BadInput::Malformed(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_number_keeps_to_its_range() {
+        assert_eq!(fields("ttl=10").number("ttl", 1..=86_400), Ok(Some(10)));
+        assert_eq!(fields("").number("ttl", 1..=86_400), Ok(None));
+        for bad in ["0", "-1", "86401", "99999999999999999999", "1.5", "1e3", "NaN", "%2010", "x"] {
+            let fields = fields(&format!("ttl={bad}"));
+            assert!(
+                matches!(fields.number("ttl", 1..=86_400), Err(BadInput::OutOfRange(_))),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_text_is_one_bounded_line() {
+        assert_eq!(fields("name=+Ann+").text("name", 1..=5).as_deref(), Ok("Ann"));
+        for bad in ["name=", "name=+", "name=abcdef", "name=a%0ab", "name=%00", "name=%ff"] {
+            assert!(fields(bad).text("name", 1..=5).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_choice_is_one_of_its_words() {
+        let choices = [("on", true), ("off", false)];
+        assert_eq!(fields("cache=off").choice("cache", &choices), Ok(Some(false)));
+        assert!(fields("cache=maybe").choice("cache", &choices).is_err());
+    }
+
+    #[test]
+    fn json_carries_texts_and_numbers() {
+        let json = br#"{"name": "Ann", "age": 30, "email": null}"#;
+        let fields = Fields::of_json(json, &["name", "age", "email"]).unwrap();
+        assert_eq!(fields.number("age", 0..=150), Ok(Some(30)));
+        assert!(fields.optional("email").is_none());
+        for bad in [&b"{"[..], b"[]", br#"{"name": {}}"#, br#"{"x": 1}"#, b"\xff"] {
+            assert!(Fields::of_json(bad, &["name"]).is_err());
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! hitrate: a workbench where a person sees, measures and chooses a Redis
+//! caching design.
+//!
+//! A request travels one way, and each step knows only the steps below it:
+//!
+//! ```text
+//! routes -> pages -> profiles, products -> cache -> store -> Redis
+//!                 \-> counter, session, stats ---/
+//!                  \-> db -> SQLite
+//! ```
+//!
+//! What comes back up is plain data; `pages` turns it into a view model, and
+//! that is shown by the template of the same name, or as JSON.
+
+// Ground: what hitrate is told and what it talks about. No IO.
+pub mod assets;
+pub mod config;
+pub mod metrics;
+pub mod model;
+pub mod mood;
+pub mod nav;
+pub mod wire;
+
+// Every key in Redis, typed.
+pub mod keys;
+
+// The two doors: Redis and the database.
+pub mod db;
+pub mod store;
+
+// The engine: everything worth seeing. No HTTP and no HTML.
+pub mod cache;
+pub mod counter;
+pub mod products;
+pub mod profiles;
+pub mod session;
+pub mod stats;
+
+// The web: what a browser sees.
+pub mod app;
+pub mod html;
+pub mod input;
+
+pub mod error;
+
+pub mod pages;
+
+pub mod guard;
+pub mod routes;
+
+// The program: how it starts and ends.
+pub mod server;
+
+pub mod cli;

@@ -1,0 +1,85 @@
+//! `/` — a number that every visit pushes up, and the panels.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, web::Data};
+use askama::Template;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    app::App,
+    counter,
+    html::Page,
+    input::is_visit,
+    nav::{self, Link},
+    pages::waterfall::Waterfall,
+    stats::Sample,
+    store::Trouble,
+    wire::{Step, Wire},
+};
+
+/// How often this page was visited, and how the cache is doing.
+#[derive(Template, Serialize, ToSchema)]
+#[template(path = "counter.html")]
+pub struct CounterPage {
+    /// This visit's number; null when it was not counted.
+    hits: Option<u64>,
+    /// The documents' sentence, or why the visit was not counted.
+    message: String,
+    #[serde(flatten)]
+    #[schema(value_type = Sample)]
+    sample: Arc<Sample>,
+    /// What was said to Redis.
+    transcript: Vec<Step>,
+}
+
+impl CounterPage {
+    const LINK: Link = nav::COUNTER;
+
+    fn waterfall(&self) -> Waterfall<'_> {
+        Waterfall::of(&self.transcript)
+    }
+}
+
+/// Counts the visit, unless it is none.
+#[utoipa::path(
+    get, path = "/", operation_id = "counter",
+    responses((status = 200, description = "One more visit", body = CounterPage))
+)]
+pub async fn show(app: Data<App>, request: HttpRequest) -> Page<CounterPage> {
+    let wire = Wire::on();
+    let (hits, message) = match is_visit(&request) {
+        false => (None, "Not counted: the browser only looked ahead.".to_owned()),
+        true => match counter::visit(&app.store, &app.shared.metrics, &wire).await {
+            Ok(hits) => (Some(hits), sentence(hits)),
+            Err(trouble) => (None, not_counted(&trouble)),
+        },
+    };
+    let sample = app.shared.sampler.latest();
+    Page::new(CounterPage { hits, message, sample, transcript: wire.into_steps() })
+}
+
+/// The documents' sentence, with its grammar mended for the first visit.
+fn sentence(hits: u64) -> String {
+    let times = if hits == 1 { "time" } else { "times" };
+    format!("This page has been visited {hits} {times}.")
+}
+
+fn not_counted(trouble: &Trouble) -> String {
+    match trouble.is_ambiguous() {
+        true => format!("This visit was not counted: {trouble}. It may still count it later."),
+        false => format!("This visit was not counted: {trouble}."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sentence;
+
+    #[test]
+    fn once_is_one_time() {
+        assert_eq!(sentence(1), "This page has been visited 1 time.");
+        assert_eq!(sentence(2), "This page has been visited 2 times.");
+    }
+}

@@ -1,0 +1,16 @@
+//! One module per page: its view model, its handlers, its form.
+//!
+//! A page asks the engine for plain data, puts it in its view model and sends
+//! that to the template of its own name, or out as JSON.
+
+pub mod counter;
+pub mod health;
+pub mod openapi;
+pub mod product;
+pub mod profiles;
+pub mod sessions;
+pub mod statics;
+pub mod stats;
+
+mod recent;
+mod waterfall;

@@ -1,0 +1,41 @@
+//! `/openapi.json` — every address as OpenAPI 3.1, generated from the handlers.
+
+use std::sync::LazyLock;
+
+use actix_web::HttpResponse;
+use utoipa::OpenApi;
+
+use super::{counter, health, product, profiles, sessions, stats};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        description = "Pages answer HTML, or with `Accept: application/json` the JSON described here. Times are integers: `*_us` microseconds, `*_ms` milliseconds."
+    ),
+    paths(
+        counter::show,
+        profiles::show,
+        profiles::edit,
+        profiles::forget,
+        sessions::show,
+        sessions::start,
+        sessions::end,
+        product::laptop,
+        product::show,
+        stats::show,
+        stats::live,
+        health::alive,
+        health::ready,
+        health::metrics,
+    )
+)]
+struct Document;
+
+static JSON: LazyLock<String> = LazyLock::new(|| {
+    Document::openapi().to_json().expect("a description made of constants is JSON")
+});
+
+/// The document.
+pub async fn show() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(JSON.as_str())
+}

@@ -1,0 +1,97 @@
+//! `/product` and `/product/{id}` — the documents' endpoints: always JSON.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{Data, Path},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::profiles::CACHE_STATUS;
+use crate::{
+    app::App,
+    cache::Lookup,
+    error::{Error, Result},
+    input::Fields,
+    model::{LAPTOP, PRODUCT_MAX, Product, Source},
+    products,
+};
+
+/// The Laptop, and who answered.
+#[derive(Serialize, ToSchema)]
+pub struct Laptop {
+    /// `cache` or `db`.
+    #[schema(example = "cache")]
+    source: &'static str,
+    /// What is shown of it.
+    data: Offer,
+}
+
+/// What the documents show of a product.
+#[derive(Serialize, ToSchema)]
+pub struct Offer {
+    /// What it is called.
+    #[schema(example = "Laptop")]
+    name: String,
+    /// With its currency.
+    #[schema(example = "$999")]
+    price: String,
+}
+
+/// The documents' Laptop, and whether it came from the cache.
+#[utoipa::path(
+    get, path = "/product", operation_id = "laptop",
+    params(("cache" = Option<String>, Query, description = "`off` leaves the cache aside")),
+    responses((status = 200, description = "The Laptop", body = Laptop))
+)]
+pub async fn laptop(app: Data<App>, request: HttpRequest) -> Result<HttpResponse> {
+    let lookup = find(&app, &request, LAPTOP).await?;
+    let source = match lookup.source {
+        Source::Cache => "cache",
+        Source::Database => "db",
+    };
+    answer(lookup.map(|product| Laptop {
+        source,
+        data: Offer { price: product.price_tag(), name: product.name },
+    }))
+}
+
+/// One product.
+#[utoipa::path(
+    get, path = "/product/{id}", operation_id = "product",
+    params(
+        ("id" = u32, Path, description = "1 to 1000"),
+        ("cache" = Option<String>, Query, description = "`off` leaves the cache aside"),
+    ),
+    responses(
+        (status = 200, description = "The product", body = Product),
+        (status = 404, description = "No such product"),
+    )
+)]
+pub async fn show(app: Data<App>, request: HttpRequest, id: Path<String>) -> Result<HttpResponse> {
+    answer(find(&app, &request, number(&id)?).await?)
+}
+
+/// In one spelling only: `01` is no product, nor a second key for the first.
+fn number(text: &str) -> Result<u32> {
+    let number: u32 = text.parse().map_err(|_| Error::NoProduct)?;
+    let fits = (1..=PRODUCT_MAX).contains(&number) && number.to_string() == text;
+    fits.then_some(number).ok_or(Error::NoProduct)
+}
+
+async fn find(app: &App, request: &HttpRequest, id: u32) -> Result<Lookup<Product>> {
+    let fields = Fields::of_query(request, &["cache"])?;
+    let bypass = fields.choice("cache", &[("on", false), ("off", true)])?.unwrap_or_default();
+    let (config, db) = (&app.shared.config, &app.shared.db);
+    let (ttl, delay) = (config.product_ttl, config.database_delay);
+    Ok(products::find(&app.cache, db, id, ttl, delay, bypass).await?)
+}
+
+fn answer<T: Serialize>(lookup: Lookup<T>) -> Result<HttpResponse> {
+    let status = lookup.cache_status();
+    let value = lookup.value.ok_or(Error::NoProduct)?;
+    Ok(HttpResponse::Ok()
+        .insert_header((CACHE_STATUS, status))
+        .insert_header(("cache-control", "no-store"))
+        .json(value))
+}

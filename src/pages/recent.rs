@@ -1,0 +1,84 @@
+//! The last lookups of one visitor, kept in a cookie: nothing to store, and
+//! there when Redis is not.
+
+use actix_web::{HttpRequest, cookie::Cookie};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    html,
+    model::{Source, UserId},
+};
+
+const COOKIE: &str = "hitrate_recent";
+const PATH: &str = "/profiles";
+/// The most lookups remembered: eight of the longest ids fit a cookie.
+const MOST: usize = 8;
+
+/// One lookup as the cookie has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Recent {
+    /// Whose profile.
+    pub id: UserId,
+    /// Who answered.
+    pub source: Source,
+    /// Microseconds from question to answer.
+    pub elapsed_us: u64,
+}
+
+/// What the visitor's cookie says, newest first. Anything else in it is dropped.
+pub fn of(request: &HttpRequest) -> Vec<Recent> {
+    let cookie = request.cookie(COOKIE);
+    let text = cookie.as_ref().map_or("", |cookie| cookie.value());
+    text.split('~').take(MOST).filter_map(parse).collect()
+}
+
+/// The cookie for `latest` and what came before it.
+pub fn remember(latest: Recent, before: &[Recent]) -> Cookie<'static> {
+    let all = std::iter::once(&latest).chain(before).take(MOST);
+    let text: Vec<_> = all.map(written).collect();
+    html::cookie(COOKIE, text.join("~"), PATH)
+}
+
+fn written(recent: &Recent) -> String {
+    format!("{}.{}.{}", recent.id, recent.source.name(), recent.elapsed_us)
+}
+
+fn parse(text: &str) -> Option<Recent> {
+    let mut parts = text.split('.');
+    let (id, source, elapsed) = (parts.next()?, parts.next()?, parts.next()?);
+    Some(Recent {
+        id: id.parse().ok()?,
+        source: Source::ALL.into_iter().find(|it| it.name() == source)?,
+        elapsed_us: elapsed.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn recent(id: &str) -> Recent {
+        Recent { id: id.parse().unwrap(), source: Source::Cache, elapsed_us: 412 }
+    }
+
+    #[test]
+    fn a_cookie_comes_back_as_it_went_and_stays_small() {
+        let before: Vec<_> = (0..20).map(|n| recent(&format!("{n}{}", "x".repeat(60)))).collect();
+        let cookie = remember(recent("123"), &before);
+        assert!(cookie.value().len() < 1024);
+        let request = TestRequest::default().cookie(cookie).to_http_request();
+        let read = of(&request);
+        assert_eq!((read.len(), &read[0]), (MOST, &recent("123")));
+    }
+
+    #[test]
+    fn a_forged_cookie_is_dropped() {
+        for bad in ["x", "a.b.c", "1.cache.x", "<b>.cache.1", "~~~"] {
+            let request = TestRequest::default().cookie(Cookie::new(COOKIE, bad)).to_http_request();
+            assert_eq!(of(&request), [], "{bad}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! `/stats` — the panels in full, and live.
+
+use std::{convert::Infallible, sync::Arc};
+
+use actix_web::{
+    HttpResponse,
+    http::header,
+    web::{Bytes, Data},
+};
+use askama::Template;
+use futures_util::stream;
+use serde::Serialize;
+use tokio::sync::watch;
+use utoipa::ToSchema;
+
+use crate::{
+    app::{App, Viewer},
+    error::{Error, Result},
+    html::Page,
+    nav::{self, Link},
+    stats::Sample,
+};
+
+/// How the cache is doing.
+#[derive(Template, Serialize, ToSchema)]
+#[template(path = "stats.html")]
+pub struct StatsPage {
+    #[serde(flatten)]
+    #[schema(value_type = Sample)]
+    sample: Arc<Sample>,
+    /// Where Redis is.
+    address: String,
+    /// The `redis-cli` call that reaches it.
+    redis_cli: String,
+}
+
+impl StatsPage {
+    const LINK: Link = nav::STATS;
+}
+
+/// Only the panels, for a page that is open already.
+#[derive(Template)]
+#[template(path = "panels.html")]
+struct Panels {
+    sample: Arc<Sample>,
+}
+
+/// The panels.
+#[utoipa::path(
+    get, path = "/stats", operation_id = "stats",
+    responses((status = 200, description = "The panels", body = StatsPage))
+)]
+pub async fn show(app: Data<App>) -> Page<StatsPage> {
+    let sample = app.shared.sampler.latest();
+    let address = &app.shared.address;
+    Page::new(StatsPage { sample, address: address.to_string(), redis_cli: address.redis_cli() })
+}
+
+/// The panels as server-sent events, one with each sample.
+#[utoipa::path(
+    get, path = "/stats/live", operation_id = "live_stats",
+    responses(
+        (status = 200, description = "A stream of HTML fragments", content_type = "text/event-stream"),
+        (status = 503, description = "Too many watch already"),
+    )
+)]
+pub async fn live(app: Data<App>) -> Result<HttpResponse> {
+    let viewer = app.shared.viewers.enter().ok_or(Error::TooManyViewers)?;
+    let samples = app.shared.sampler.follow();
+    let events = stream::unfold((samples, viewer), next_event);
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        // Compression would hold events back.
+        .insert_header((header::CONTENT_ENCODING, "identity"))
+        .streaming(events))
+}
+
+type Following = (watch::Receiver<Arc<Sample>>, Viewer);
+
+/// Ends when sampling ends, which it does before the server stops.
+async fn next_event(
+    (mut samples, viewer): Following,
+) -> Option<(Result<Bytes, Infallible>, Following)> {
+    samples.changed().await.ok()?;
+    let sample = Arc::clone(&samples.borrow_and_update());
+    let panels = Panels { sample }.render().ok()?;
+    Some((Ok(event(&panels)), (samples, viewer)))
+}
+
+/// One event of the format in the HTML standard, "Server-sent events".
+fn event(text: &str) -> Bytes {
+    let lines = text.lines().flat_map(|line| ["data: ", line, "\n"]);
+    lines.chain(["\n"]).collect::<String>().into()
+}

@@ -1,0 +1,61 @@
+//! Every URL of hitrate, on one screen.
+//!
+//! `GET` shows, `POST` acts and then redirects to a `GET`. A page's module,
+//! template and test bear the name of its path.
+
+use actix_web::{
+    FromRequest, Handler, Resource, Responder, Route,
+    guard::{Any, Get, Head},
+    web::{self, ServiceConfig, post},
+};
+
+use crate::{
+    error::{Error, Result},
+    pages::*,
+};
+
+const SHOWS: &str = "GET, HEAD";
+const ACTS: &str = "POST";
+const BOTH: &str = "GET, HEAD, POST";
+
+/// Puts every page at its address.
+#[rustfmt::skip]
+pub fn routes(app: &mut ServiceConfig) {
+    app.service(at("/",                     SHOWS).route(get(counter::show)))
+       .service(at("/profiles",             SHOWS).route(get(profiles::show)))
+       .service(at("/profiles/{id}",        ACTS ).route(post().to(profiles::edit)))
+       .service(at("/profiles/{id}/forget", ACTS ).route(post().to(profiles::forget)))
+       .service(at("/sessions",             BOTH ).route(get(sessions::show)).route(post().to(sessions::start)))
+       .service(at("/sessions/end",         ACTS ).route(post().to(sessions::end)))
+       .service(at("/product",              SHOWS).route(get(product::laptop)))
+       .service(at("/product/{id}",         SHOWS).route(get(product::show)))
+       .service(at("/stats",                SHOWS).route(get(stats::show)))
+       .service(at("/stats/live",           "GET").route(web::get().to(stats::live)))
+       .service(at("/healthz",              SHOWS).route(get(health::alive)))
+       .service(at("/readyz",               SHOWS).route(get(health::ready)))
+       .service(at("/metrics",              SHOWS).route(get(health::metrics)))
+       .service(at("/openapi.json",         SHOWS).route(get(openapi::show)))
+       .service(at("/favicon.ico",          SHOWS).route(get(statics::favicon)))
+       .service(at("/static/{name}",        SHOWS).route(get(statics::show)))
+       .default_service(web::to(no_page));
+}
+
+/// An address, and the methods it answers.
+fn at(path: &str, allowed: &'static str) -> Resource {
+    let refuse = move || async move { Err::<String, _>(Error::NoMethod(allowed)) };
+    web::resource(path).default_service(web::to(refuse))
+}
+
+/// GET, and HEAD with the same headers and no body.
+fn get<F, Args>(handler: F) -> Route
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::route().guard(Any(Get()).or(Head())).to(handler)
+}
+
+async fn no_page() -> Result<String> {
+    Err(Error::NoPage)
+}

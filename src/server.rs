@@ -1,0 +1,171 @@
+//! The running server: how it starts, serves and ends.
+
+use std::{io, sync::Arc, time::Duration};
+
+use actix_web::{
+    App as ActixApp, HttpServer,
+    middleware::{Compress, from_fn},
+    web::Data,
+};
+use tokio::time::sleep;
+
+use crate::{
+    app::{App, Shared, Viewers},
+    config::Config,
+    db::{self, Db, import},
+    guard::guard,
+    metrics::Metrics,
+    routes::routes,
+    stats::Sampler,
+    store::{
+        Address, BadAddress, Health, Store,
+        own::{OwnError, OwnServer},
+    },
+};
+
+/// How many ids are suggested to a visitor.
+const SUGGESTIONS: u32 = 24;
+/// How long request heads may take: real ones come in one piece.
+const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+/// How long requests in flight may take to finish when the server stops:
+/// the longest simulated latency a visitor can ask for, and a little more.
+const STOP_SECONDS: u64 = 8;
+/// How long an own Redis may take to load its data before the start goes on without it.
+const OWN_PATIENCE: Duration = Duration::from_secs(5);
+/// The documents' retries: three attempts, one and then three seconds apart.
+const RETRIES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
+/// How long one of those attempts may take.
+const ATTEMPT: Duration = Duration::from_millis(500);
+
+/// Why hitrate does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address of Redis can't be understood.
+    #[error(transparent)]
+    Address(#[from] BadAddress),
+    /// The own Redis can't be had.
+    #[error(transparent)]
+    Own(#[from] OwnError),
+    /// The database can't be opened.
+    #[error(transparent)]
+    Database(#[from] db::Error),
+    /// The profiles can't be imported.
+    #[error(transparent)]
+    Import(#[from] import::ImportError),
+    /// The address to listen on is taken, or not ours.
+    #[error("HITRATE_BIND {0} can't be used: {1}")]
+    Bind(std::net::SocketAddr, io::Error),
+    /// The server broke.
+    #[error(transparent)]
+    Server(#[from] io::Error),
+}
+
+/// Serves until Ctrl-C or SIGTERM; then requests in flight finish, and the own
+/// Redis ends last.
+pub async fn serve(config: Config) -> Result<(), StartError> {
+    let own = match config.redis() {
+        Some(_) => None,
+        None => Some(OwnServer::start(&config.data_dir)?),
+    };
+    let outcome = serve_on(&config, own.as_ref()).await;
+    if let Some(own) = own {
+        own.stop().await;
+    }
+    outcome
+}
+
+async fn serve_on(config: &Config, own: Option<&OwnServer>) -> Result<(), StartError> {
+    let address = match (own, config.redis()) {
+        (None, Some(url)) => Address::parse(&url)?,
+        (Some(own), _) => own.address(),
+        (None, None) => unreachable!("without a configured Redis there is an own one"),
+    };
+    let metrics = Arc::new(Metrics::default());
+    let db = Db::open(&config.database(), Arc::clone(&metrics)).await?;
+    let imported = import::import(&db, config.profiles.as_deref()).await?;
+    let health = Arc::new(Health::default());
+    let store = Store::open(&address, &config.key_prefix, &health);
+    match own {
+        Some(_) => await_own(&store).await,
+        None => await_configured(&store).await,
+    }
+    let known_ids = db.some_ids(SUGGESTIONS).await?.into();
+    let sampler = Arc::new(Sampler::start(store, Arc::clone(&metrics)).await);
+    let shared = Shared {
+        config: Arc::new(config.clone()),
+        db: Arc::new(db),
+        metrics,
+        sampler,
+        address: address.clone(),
+        health,
+        known_ids,
+        viewers: Viewers::default(),
+    };
+    log::info!("database: {} ({imported} profiles imported)", config.database());
+    log::info!("Redis: {address}; reach it with: {}", address.redis_cli());
+    run(shared).await
+}
+
+async fn run(shared: Shared) -> Result<(), StartError> {
+    let bind = shared.config.bind;
+    let sampler = Arc::clone(&shared.sampler);
+    let server = HttpServer::new(move || {
+        ActixApp::new()
+            .app_data(Data::new(App::on_this_worker(shared.clone())))
+            .wrap(from_fn(guard))
+            .wrap(Compress::default())
+            .configure(routes)
+    })
+    // Without it a small answer on a kept connection waits 40 ms for the last one's ACK.
+    .tcp_nodelay(true)
+    .client_request_timeout(HEAD_DEADLINE)
+    .shutdown_timeout(STOP_SECONDS)
+    .disable_signals()
+    .bind(bind)
+    .map_err(|error| StartError::Bind(bind, error))?;
+    for address in server.addrs() {
+        log::info!("hitrate is at http://{address}");
+    }
+    let server = server.run();
+    let handle = server.handle();
+    tokio::spawn(async move {
+        asked_to_stop().await;
+        log::info!("stopping: requests in flight finish first");
+        // Live panels follow the samples; without them they would never end.
+        sampler.stop();
+        handle.stop(true).await;
+    });
+    Ok(server.await?)
+}
+
+/// Ctrl-C or SIGTERM.
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("the runtime handles signals");
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => (),
+        _ = terminate.recv() => (),
+    }
+}
+
+async fn await_own(store: &Store) {
+    match store.ready(OWN_PATIENCE).await {
+        Ok(()) => log::info!("Redis connected successfully"),
+        Err(trouble) => log::warn!("starting without Redis: {trouble}"),
+    }
+}
+
+/// Three attempts; after them hitrate serves without and goes on trying.
+async fn await_configured(store: &Store) {
+    let mut pauses = RETRIES.iter();
+    loop {
+        let Err(trouble) = store.ready(ATTEMPT).await else {
+            return log::info!("Redis connected successfully");
+        };
+        let Some(pause) = pauses.next() else {
+            return log::warn!("serving without Redis until it is there: {trouble}");
+        };
+        log::warn!("{trouble}; trying again in {} s", pause.as_secs());
+        sleep(*pause).await;
+    }
+}

@@ -1,0 +1,182 @@
+//! Sessions that end by themselves: one Redis key each, with a TTL.
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use rand::Rng as _;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use crate::{
+    keys::{self, Key},
+    store::{Store, Trouble, typed},
+    wire::Wire,
+};
+
+/// The longest TTL of a session, in seconds: a day.
+pub const TTL_MAX: u32 = 86_400;
+/// The documents' TTL, in seconds.
+pub const TTL_DEFAULT: u32 = 10;
+/// The longest username, in characters.
+pub const USERNAME_MAX: usize = 64;
+
+/// What Redis holds for a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Whose session it is.
+    pub username: String,
+    /// How its end is reckoned.
+    pub expiry: Expiry,
+    /// Seconds it was given.
+    pub ttl: u32,
+    /// When it was started, in milliseconds since 1970, UTC.
+    pub started_ms: u64,
+}
+
+/// When a session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Expiry {
+    /// A fixed time after its start.
+    Absolute,
+    /// A fixed time after it was last used.
+    Sliding,
+}
+
+/// A session that is alive.
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// What Redis holds.
+    pub session: Session,
+    /// Time left.
+    pub left: Duration,
+    /// Its key, prefix and all. Shows a digest of the id, never the id.
+    pub key: String,
+}
+
+/// The secret in the cookie: 128 random bits.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token([u8; 16]);
+
+impl Token {
+    /// A new one, from the system's randomness.
+    pub fn random() -> Self {
+        let mut bits = [0; 16];
+        rand::rng().fill_bytes(&mut bits);
+        Self(bits)
+    }
+
+    /// What a cookie says, if it can be a token at all.
+    pub fn parse(text: &str) -> Option<Self> {
+        let canonical = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        if text.len() != 32 || !text.bytes().all(canonical) {
+            return None;
+        }
+        u128::from_str_radix(text, 16).ok().map(|bits| Self(bits.to_be_bytes()))
+    }
+
+    /// For the cookie, and nowhere else.
+    pub fn reveal(&self) -> String {
+        format!("{:032x}", u128::from_be_bytes(self.0))
+    }
+
+    fn key(&self) -> Key<Session> {
+        let digest = Sha256::digest(self.0);
+        let digest: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        keys::session(&digest)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// Starts a session under a new token; the old one, if any, ends at once.
+pub async fn start(
+    store: &Store,
+    old: Option<&Token>,
+    username: String,
+    ttl: u32,
+    expiry: Expiry,
+    wire: &Wire,
+) -> Result<(Token, Live), Trouble> {
+    let token = Token::random();
+    let key = token.key();
+    let session = Session { username, expiry, ttl, started_ms: now_ms() };
+    let json = serde_json::to_vec(&session).expect("plain data with text keys is JSON");
+    store.run::<()>(store.write("SET", &key).arg(json).arg("EX").arg(ttl), wire).await?;
+    if let Some(old) = old {
+        let _ = end(store, old, wire).await;
+    }
+    let left = Duration::from_secs(u64::from(ttl));
+    Ok((token, Live { session, left, key: store.name(&key) }))
+}
+
+/// The session of this token, if it is alive. Using a sliding one renews it.
+pub async fn find(store: &Store, token: &Token, wire: &Wire) -> Result<Option<Live>, Trouble> {
+    let key = token.key();
+    if store.owes(&key) {
+        return Ok(None);
+    }
+    let [json, left] =
+        store.run_all([store.read("GET", &key), store.read("PTTL", &key)], wire).await?;
+    let json: Option<Vec<u8>> = match json.and_then(typed) {
+        Err(Trouble::WrongType) => None,
+        found => found?,
+    };
+    let Some(session) = json.and_then(|json| serde_json::from_slice::<Session>(&json).ok()) else {
+        return Ok(None);
+    };
+    let left = match session.expiry {
+        Expiry::Absolute => u64::try_from(left.and_then(typed::<i64>)?).unwrap_or_default(),
+        Expiry::Sliding => renew(store, &key, session.ttl, wire).await?,
+    };
+    let live = Live { session, left: Duration::from_millis(left), key: store.name(&key) };
+    Ok((left > 0).then_some(live))
+}
+
+/// Milliseconds left after the renewal; 0 when the session ended in between.
+async fn renew(store: &Store, key: &Key<Session>, ttl: u32, wire: &Wire) -> Result<u64, Trouble> {
+    let renewed: bool = store.run(store.write("EXPIRE", key).arg(ttl), wire).await?;
+    Ok(if renewed { u64::from(ttl) * 1000 } else { 0 })
+}
+
+/// Ends a session now.
+pub async fn end(store: &Store, token: &Token, wire: &Wire) -> Result<bool, Trouble> {
+    store.forget(&token.key(), wire).await
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_has_one_spelling() {
+        let token = Token::random();
+        assert_eq!(Token::parse(&token.reveal()), Some(token.clone()));
+        assert!(
+            Token::parse(&token.reveal().to_uppercase())
+                .is_none_or(|it| it.reveal() == token.reveal().to_uppercase())
+        );
+        for bad in ["", "x", &"g".repeat(32), &"+".repeat(32), &"0".repeat(31)] {
+            assert_eq!(Token::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_key_does_not_tell_the_token() {
+        let token = Token::random();
+        assert!(!token.key().to_string().contains(&token.reveal()));
+        assert!(!format!("{token:?}").contains(&token.reveal()));
+    }
+}

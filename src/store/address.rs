@@ -1,0 +1,96 @@
+//! Where Redis is: parsed once, shown without its password.
+
+use std::{fmt, path::Path, time::Duration};
+
+use redis::{
+    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
+    io::tcp::TcpSettings,
+};
+
+/// A server to connect to.
+#[derive(Clone)]
+pub struct Address(ConnectionInfo);
+
+/// `REDIS_URL` can't be understood. The text never repeats the URL: it may
+/// hold a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "REDIS_URL (or REDIS_HOST) is no address of a Redis: expected redis://[user:password@]host:port[/db], \
+     rediss://… or redis+unix:///path"
+)]
+pub struct BadAddress;
+
+impl Address {
+    /// Parses `redis://`, `rediss://` and `redis+unix://`.
+    pub fn parse(url: &str) -> Result<Self, BadAddress> {
+        let info = url.into_connection_info().map_err(|_| BadAddress)?;
+        let supported = info.addr().is_supported();
+        supported.then(|| Self(tuned(info))).ok_or(BadAddress)
+    }
+
+    /// The unix socket of an own server.
+    pub fn unix(socket: &Path) -> Self {
+        let addr = ConnectionAddr::Unix(socket.to_owned());
+        Self(tuned(addr.into_connection_info().expect("a path is an address")))
+    }
+
+    /// A client for this address; connects nowhere yet.
+    pub fn client(&self) -> Client {
+        Client::open(self.0.clone()).expect("the address was checked when it was parsed")
+    }
+
+    /// The `redis-cli` call that reaches the same server; asks for a password itself.
+    pub fn redis_cli(&self) -> String {
+        match self.0.addr() {
+            ConnectionAddr::Unix(path) => format!("redis-cli -s {}", path.display()),
+            ConnectionAddr::Tcp(host, port) => format!("redis-cli -h {host} -p {port}"),
+            ConnectionAddr::TcpTls { host, port, .. } => {
+                format!("redis-cli --tls -h {host} -p {port}")
+            }
+            _ => "redis-cli".to_owned(),
+        }
+    }
+}
+
+/// Without TCP_NODELAY a small command waits for the reply to the one before;
+/// the user timeout ends a connection whose peer fell off the network.
+fn tuned(info: ConnectionInfo) -> ConnectionInfo {
+    let settings = TcpSettings::default().set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(Duration::from_secs(1));
+    let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
+    info.set_tcp_settings(settings).set_redis_settings(redis)
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let db = self.0.redis_settings().db();
+        match self.0.addr() {
+            ConnectionAddr::Unix(path) => write!(f, "unix socket {}", path.display()),
+            ConnectionAddr::Tcp(host, port) => write!(f, "redis://{host}:{port}/{db}"),
+            ConnectionAddr::TcpTls { host, port, .. } => write!(f, "rediss://{host}:{port}/{db}"),
+            _ => f.write_str("Redis"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let address = Address::parse("redis://me:secret@127.0.0.1:6379/2").unwrap();
+        assert_eq!(address.to_string(), "redis://127.0.0.1:6379/2");
+        assert!(!BadAddress.to_string().contains("secret"));
+    }
+
+    #[test]
+    fn other_schemes_are_refused() {
+        for bad in ["", "localhost", "http://localhost:6379", "redis://"] {
+            assert!(Address::parse(bad).is_err(), "{bad}");
+        }
+        assert!(Address::parse("redis+unix:///run/redis.sock").is_ok());
+        assert!(Address::parse("rediss://cache.example.com:6380").is_ok());
+    }
+}

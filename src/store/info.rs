@@ -1,0 +1,132 @@
+//! What the server says of itself, and how many keys are ours.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use super::{Store, Trouble, link, typed};
+
+/// The part of INFO that the panels show (redis.io/docs/latest/commands/info).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServerInfo {
+    /// `Redis` or `Valkey`.
+    pub server: &'static str,
+    /// Its version.
+    pub version: String,
+    /// Bytes in use.
+    pub used_memory: u64,
+    /// Bytes allowed; 0 is unlimited.
+    pub max_memory: u64,
+    /// What happens when `max_memory` is reached.
+    pub eviction_policy: String,
+    /// Connections, ours included.
+    pub connected_clients: u64,
+    /// Since the server started.
+    pub commands_processed: u64,
+    /// Reads that found their key, by any client.
+    pub keyspace_hits: u64,
+    /// Reads that did not.
+    pub keyspace_misses: u64,
+    /// Keys removed to make room.
+    pub evicted_keys: u64,
+    /// Keys removed because their TTL ended.
+    pub expired_keys: u64,
+    /// Whether an append-only file is written.
+    pub append_only: bool,
+    /// Time since the server started.
+    pub uptime: Duration,
+}
+
+impl ServerInfo {
+    fn parse(text: &str) -> Self {
+        let fields: HashMap<&str, &str> =
+            text.lines().filter_map(|line| line.trim_end().split_once(':')).collect();
+        let word = |name| fields.get(name).copied().unwrap_or_default();
+        let number = |name| word(name).parse().unwrap_or_default();
+        let valkey = fields.get("valkey_version");
+        Self {
+            server: if valkey.is_some() { "Valkey" } else { "Redis" },
+            version: valkey.copied().unwrap_or_else(|| word("redis_version")).to_owned(),
+            used_memory: number("used_memory"),
+            max_memory: number("maxmemory"),
+            eviction_policy: word("maxmemory_policy").to_owned(),
+            connected_clients: number("connected_clients"),
+            commands_processed: number("total_commands_processed"),
+            keyspace_hits: number("keyspace_hits"),
+            keyspace_misses: number("keyspace_misses"),
+            evicted_keys: number("evicted_keys"),
+            expired_keys: number("expired_keys"),
+            append_only: word("aof_enabled") == "1",
+            uptime: Duration::from_secs(number("uptime_in_seconds")),
+        }
+    }
+}
+
+/// Counts the keys under our prefix by SCAN, a slice at a time, so that a
+/// large keyspace costs the server no more per second than a small one.
+#[derive(Debug, Default)]
+pub struct KeyCount {
+    cursor: u64,
+    so_far: u64,
+    last: Option<(u64, Instant)>,
+}
+
+/// Calls of SCAN in one slice, and keys looked at by each call.
+const SLICE: usize = 20;
+const BATCH: usize = 500;
+
+impl KeyCount {
+    /// The last complete count, and how old it is.
+    pub fn last(&self) -> Option<(u64, Duration)> {
+        self.last.map(|(count, at)| (count, at.elapsed()))
+    }
+}
+
+impl Store {
+    /// Asks the server about itself.
+    pub async fn info(&self) -> Result<ServerInfo, Trouble> {
+        let text: String = typed(link::send(&self.link, &redis::cmd("INFO")).await?)?;
+        Ok(ServerInfo::parse(&text))
+    }
+
+    /// Goes on with the count of our keys; SCAN may see a key twice, so the
+    /// number is approximate while keys come and go.
+    pub async fn count_keys(&self, count: &mut KeyCount) -> Result<(), Trouble> {
+        let pattern = format!("{}*", self.prefix);
+        for _ in 0..SLICE {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(count.cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(BATCH);
+            let (cursor, keys): (u64, Vec<redis::Value>) =
+                typed(link::send(&self.link, &scan).await?)?;
+            count.cursor = cursor;
+            count.so_far += keys.len() as u64;
+            if cursor == 0 {
+                count.last = Some((std::mem::take(&mut count.so_far), Instant::now()));
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn info_is_read_line_by_line() {
+        let info = ServerInfo::parse(
+            "# Server\r\nredis_version:7.0.15\r\nuptime_in_seconds:61\r\n\
+             # Memory\r\nused_memory:1024\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\n",
+        );
+        assert_eq!((info.server, info.version.as_str()), ("Redis", "7.0.15"));
+        assert_eq!((info.used_memory, info.uptime), (1024, Duration::from_secs(61)));
+    }
+
+    #[test]
+    fn a_valkey_says_so() {
+        let info = ServerInfo::parse("redis_version:7.2.4\r\nvalkey_version:9.0.1\r\n");
+        assert_eq!((info.server, info.version.as_str()), ("Valkey", "9.0.1"));
+    }
+}

@@ -1,0 +1,182 @@
+//! The one door to Redis: commands go out here, replies and troubles come back.
+
+mod address;
+mod health;
+mod info;
+mod link;
+pub mod own;
+mod text;
+mod trouble;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use redis::{Cmd, FromRedisValue, Pipeline, ToRedisArgs, Value};
+use tokio::time::sleep;
+
+use self::link::Link;
+pub use self::{
+    address::{Address, BadAddress},
+    health::{Condition, Health},
+    info::{KeyCount, ServerInfo},
+    trouble::Trouble,
+};
+use crate::{
+    keys::Key,
+    wire::{Target, Trip, Wire},
+};
+
+/// A handle to Redis. Cloning it is cheap and opens no connection; opening
+/// another one does, and each web worker has its own.
+#[derive(Clone)]
+pub struct Store {
+    link: Arc<Link>,
+    health: Arc<Health>,
+    prefix: Arc<str>,
+}
+
+/// A command in the making: verb, key, arguments.
+pub struct Command {
+    cmd: Cmd,
+    writes: bool,
+}
+
+impl Command {
+    /// Adds an argument.
+    pub fn arg(mut self, argument: impl ToRedisArgs) -> Self {
+        self.cmd.arg(argument);
+        self
+    }
+}
+
+impl Store {
+    /// Starts connecting in the background, on the calling runtime.
+    pub fn open(address: &Address, prefix: &str, health: &Arc<Health>) -> Self {
+        let link = Link::open(address, Arc::clone(health));
+        Self { link, health: Arc::clone(health), prefix: prefix.into() }
+    }
+
+    /// Starts a command that only reads `key`.
+    pub fn read<T>(&self, verb: &str, key: &Key<T>) -> Command {
+        self.on(verb, key, false)
+    }
+
+    /// Starts a command that changes `key`.
+    pub fn write<T>(&self, verb: &str, key: &Key<T>) -> Command {
+        self.on(verb, key, true)
+    }
+
+    fn on<T>(&self, verb: &str, key: &Key<T>, writes: bool) -> Command {
+        let mut cmd = redis::cmd(verb);
+        cmd.arg(self.name(key));
+        Command { cmd, writes }
+    }
+
+    /// The key as Redis knows it, prefix and all.
+    pub fn name<T>(&self, key: &Key<T>) -> String {
+        format!("{}{key}", self.prefix)
+    }
+
+    /// Sends one command and waits for its reply, within the deadline.
+    pub async fn run<T: FromRedisValue>(
+        &self,
+        command: Command,
+        wire: &Wire,
+    ) -> Result<T, Trouble> {
+        let sent = Instant::now();
+        let reply = link::send(&self.link, &command.cmd).await;
+        self.note(&command, &reply);
+        wire.record(trip(sent), || vec![(text::command(&command.cmd), text::reply(&reply))]);
+        reply.and_then(typed)
+    }
+
+    /// Sends several commands in one round trip. Each has a reply of its own;
+    /// the outer error means that none has.
+    pub async fn run_all<const N: usize>(
+        &self,
+        commands: [Command; N],
+        wire: &Wire,
+    ) -> Result<[Result<Value, Trouble>; N], Trouble> {
+        let mut pipeline = Pipeline::with_capacity(N);
+        for command in &commands {
+            pipeline.add_command(command.cmd.clone());
+        }
+        let sent = Instant::now();
+        let replies = link::send_all(&self.link, &pipeline, N, link::DEADLINE).await;
+        let each: [Result<Value, Trouble>; N] = match &replies {
+            Ok(replies) => {
+                std::array::from_fn(|i| replies.get(i).cloned().unwrap_or(Err(Trouble::Away)))
+            }
+            Err(trouble) => std::array::from_fn(|_| Err(trouble.clone())),
+        };
+        for (command, reply) in commands.iter().zip(&each) {
+            self.note(command, reply);
+        }
+        wire.record(trip(sent), || {
+            let told = commands.iter().zip(&each);
+            told.map(|(command, reply)| (text::command(&command.cmd), text::reply(reply))).collect()
+        });
+        replies.map(|_| each)
+    }
+
+    /// Sends many commands that write, in one round trip, for bulk work.
+    /// Returns the first trouble among the replies.
+    pub async fn run_many(&self, commands: Vec<Command>) -> Result<(), Trouble> {
+        let count = commands.len();
+        let mut pipeline = Pipeline::with_capacity(count);
+        for command in commands {
+            pipeline.add_command(command.cmd);
+        }
+        let replies = link::send_all(&self.link, &pipeline, count, link::BULK_DEADLINE).await?;
+        replies.into_iter().find_map(Result::err).map_or(Ok(()), Err)
+    }
+
+    /// Deletes `key`. When Redis can't be told now, the key is remembered:
+    /// nobody here reads it before it is gone.
+    pub async fn forget<T>(&self, key: &Key<T>, wire: &Wire) -> Result<bool, Trouble> {
+        let outcome: Result<u64, Trouble> = self.run(self.write("UNLINK", key), wire).await;
+        if outcome.is_err() && !self.health.owe(self.name(key)) {
+            log::warn!("too many keys wait to be deleted: some stay until their TTL ends");
+        }
+        outcome.map(|removed| removed > 0)
+    }
+
+    /// Whether what Redis holds under `key` is known to be outdated.
+    pub fn owes<T>(&self, key: &Key<T>) -> bool {
+        self.health.owes_any() && self.health.owes(&self.name(key))
+    }
+
+    /// What works at the moment.
+    pub fn condition(&self) -> Condition {
+        self.health.condition()
+    }
+
+    /// Waits for the first connection, at most `patience`.
+    pub async fn ready(&self, patience: Duration) -> Result<(), Trouble> {
+        let end = Instant::now() + patience;
+        loop {
+            match self.link.connection().await {
+                Ok(_) => return Ok(()),
+                Err(trouble) if Instant::now() >= end => return Err(trouble),
+                Err(_) => sleep(Duration::from_millis(10)).await,
+            }
+        }
+    }
+
+    fn note(&self, command: &Command, reply: &Result<Value, Trouble>) {
+        if command.writes {
+            self.health.wrote(reply.as_ref().map(|_| ()));
+        }
+    }
+}
+
+fn trip(sent: Instant) -> Trip {
+    Trip { target: Target::Redis, sent, took: sent.elapsed(), simulated: Duration::ZERO }
+}
+
+/// A reply as the type that the caller expects.
+pub fn typed<T: FromRedisValue>(value: Value) -> Result<T, Trouble> {
+    redis::from_redis_value(value).map_err(|_| Trouble::Other("another type of reply".to_owned()))
+}

@@ -1,0 +1,72 @@
+//! Commands and replies as a person reads them, the way redis-cli prints them.
+
+use redis::{Arg, Cmd, Value};
+
+use super::trouble::Trouble;
+use crate::wire::shortened;
+
+/// One argument or reply shows at most this many characters.
+const WORD: usize = 96;
+/// A reply with parts shows at most this many of them.
+const PARTS: usize = 8;
+
+/// `SET hitrate:profile:123 "{…}" PX 300000`
+pub fn command(cmd: &Cmd) -> String {
+    let words = cmd.args_iter().map(|arg| match arg {
+        Arg::Simple(bytes) => word(bytes),
+        _ => "0".to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn word(bytes: &[u8]) -> String {
+    let plain = |b: &u8| b.is_ascii_graphic() && !b"\"'\\".contains(b);
+    match !bytes.is_empty() && bytes.iter().all(plain) {
+        true => shortened(&String::from_utf8_lossy(bytes), WORD),
+        false => format!("'{}'", shortened(&String::from_utf8_lossy(bytes), WORD)),
+    }
+}
+
+/// `(integer) 1`, `OK`, `(nil)`, `'{…}'`, or what went wrong.
+pub fn reply(reply: &Result<Value, Trouble>) -> String {
+    match reply {
+        Ok(value) => shown(value),
+        Err(trouble) => format!("(error) {trouble}"),
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Nil => "(nil)".to_owned(),
+        Value::Int(number) => format!("(integer) {number}"),
+        Value::Okay => "OK".to_owned(),
+        Value::SimpleString(text) => shortened(text, WORD),
+        Value::BulkString(bytes) => {
+            format!("'{}'", shortened(&String::from_utf8_lossy(bytes), WORD))
+        }
+        Value::Array(parts) | Value::Set(parts) => {
+            let more = if parts.len() > PARTS { ", …" } else { "" };
+            let first: Vec<_> = parts.iter().take(PARTS).map(shown).collect();
+            format!("[{}{more}]", first.join(", "))
+        }
+        other => shortened(&format!("{other:?}"), WORD),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_reads_as_typed() {
+        let mut set = redis::cmd("SET");
+        set.arg("k").arg(r#"{"a":1}"#).arg("PX").arg(300);
+        assert_eq!(command(&set), r#"SET k '{"a":1}' PX 300"#);
+    }
+
+    #[test]
+    fn a_long_value_is_shortened() {
+        let value = Value::BulkString(vec![b'x'; 500]);
+        assert_eq!(reply(&Ok(value)).chars().count(), WORD + 3);
+    }
+}

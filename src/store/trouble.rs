@@ -1,0 +1,89 @@
+//! What can be wrong with Redis, in words a visitor understands.
+
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+/// Why a command has no usable reply. The texts show no address, no key and
+/// none of Redis's own words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// Nothing listens there, or the connection broke.
+    #[error("Redis can't be reached")]
+    Away,
+    /// Past the deadline. The command may still run later.
+    #[error("Redis did not answer in time")]
+    Slow,
+    /// LOADING, BUSY or MASTERDOWN: there, but not ready.
+    #[error("Redis is up but not ready yet")]
+    NotReady,
+    /// WRONGPASS, NOAUTH or NOPERM.
+    #[error("Redis refuses hitrate's password or rights")]
+    Denied,
+    /// OOM: `maxmemory` is reached and the policy evicts nothing.
+    #[error("Redis is full and takes no writes")]
+    Full,
+    /// READONLY or NOREPLICAS: this server takes no writes.
+    #[error("Redis is read-only")]
+    ReadOnly,
+    /// MISCONF: it can't save to its disk.
+    #[error("Redis can't write to its disk and takes no writes")]
+    Disk,
+    /// WRONGTYPE: another kind of value is at the key.
+    #[error("the key holds another type of value")]
+    WrongType,
+    /// Any other reply that is not what the command answers.
+    #[error("Redis gave an unexpected reply ({0})")]
+    Other(String),
+}
+
+impl Trouble {
+    /// Whether it is about writing only: reads still work.
+    pub fn is_refused_write(&self) -> bool {
+        matches!(self, Self::Full | Self::ReadOnly | Self::Disk)
+    }
+
+    /// Whether the connection itself is in doubt.
+    pub fn is_about_the_connection(&self) -> bool {
+        matches!(self, Self::Away | Self::Slow)
+    }
+
+    /// Whether the command may have run all the same.
+    pub fn is_ambiguous(&self) -> bool {
+        matches!(self, Self::Slow)
+    }
+}
+
+impl From<&RedisError> for Trouble {
+    fn from(error: &RedisError) -> Self {
+        match error.kind() {
+            ErrorKind::Io if error.is_timeout() => Self::Slow,
+            ErrorKind::Io => Self::Away,
+            ErrorKind::AuthenticationFailed => Self::Denied,
+            ErrorKind::Server(kind) => Self::from_kind(kind, error.code()),
+            _ => Self::from_code(error.code()),
+        }
+    }
+}
+
+impl Trouble {
+    fn from_kind(kind: ServerErrorKind, code: Option<&str>) -> Self {
+        match kind {
+            ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown => Self::NotReady,
+            ServerErrorKind::ReadOnly => Self::ReadOnly,
+            ServerErrorKind::NoPerm => Self::Denied,
+            _ => Self::from_code(code),
+        }
+    }
+
+    /// From the first word of an error reply (redis.io/docs: "RESP simple errors").
+    pub fn from_code(code: Option<&str>) -> Self {
+        match code.unwrap_or("ERR") {
+            "WRONGTYPE" => Self::WrongType,
+            "OOM" => Self::Full,
+            "READONLY" | "NOREPLICAS" => Self::ReadOnly,
+            "MISCONF" => Self::Disk,
+            "NOAUTH" | "WRONGPASS" | "NOPERM" => Self::Denied,
+            "LOADING" | "BUSY" | "MASTERDOWN" => Self::NotReady,
+            other => Self::Other(other.chars().take(24).collect()),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The wire: what one request said to Redis and to the database, in order.
+
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// One command and its reply.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Step {
+    /// Who was asked.
+    pub target: Target,
+    /// The command or statement, arguments shortened.
+    pub command: String,
+    /// The reply, shortened.
+    pub reply: String,
+    /// Microseconds from the start of the request to the sending.
+    pub start_us: u64,
+    /// Microseconds from the sending to the reply, simulated time included.
+    pub elapsed_us: u64,
+    /// How much of `elapsed_us` was simulated, in microseconds.
+    pub simulated_us: u64,
+    /// Which round trip this was: commands of one pipeline share a number.
+    pub trip: usize,
+}
+
+/// Who a [`Step`] spoke to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// The Redis server.
+    Redis,
+    /// The SQL database.
+    Database,
+}
+
+/// Collects the [`Step`]s of one request. Recording costs formatting, so a
+/// caller that shows nothing uses [`Wire::off`].
+pub struct Wire(Option<Record>);
+
+struct Record {
+    start: Instant,
+    steps: Mutex<Vec<Step>>,
+}
+
+/// One round trip, as the two doors report it.
+pub struct Trip {
+    /// Who was asked.
+    pub target: Target,
+    /// When it was sent.
+    pub sent: Instant,
+    /// Time until the reply.
+    pub took: Duration,
+    /// How much of it was simulated.
+    pub simulated: Duration,
+}
+
+impl Wire {
+    /// Records from now on.
+    pub fn on() -> Self {
+        Self(Some(Record { start: Instant::now(), steps: Mutex::default() }))
+    }
+
+    /// Records nothing, at no cost.
+    pub const fn off() -> Self {
+        Self(None)
+    }
+
+    /// Adds one round trip of one or more commands with their replies; `lines`
+    /// is only called when someone is recording.
+    pub fn record(&self, trip: Trip, lines: impl FnOnce() -> Vec<(String, String)>) {
+        let Some(record) = &self.0 else { return };
+        let lines = lines();
+        let mut steps = record.steps.lock().expect("nobody panics while adding a step");
+        let number = steps.last().map_or(1, |step| step.trip + 1);
+        steps.extend(lines.into_iter().map(|(command, reply)| Step {
+            target: trip.target,
+            command,
+            reply,
+            start_us: micros(trip.sent.saturating_duration_since(record.start)),
+            elapsed_us: micros(trip.took),
+            simulated_us: micros(trip.simulated),
+            trip: number,
+        }));
+    }
+
+    /// What was recorded.
+    pub fn into_steps(self) -> Vec<Step> {
+        self.0.map_or_else(Vec::new, |record| {
+            record.steps.into_inner().expect("nobody panics while adding a step")
+        })
+    }
+}
+
+/// Whole microseconds; a number past 584,000 years is not expected.
+pub fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// At most `most` characters of a text, with control characters made visible.
+pub fn shortened(text: &str, most: usize) -> String {
+    let mut short = String::with_capacity(text.len().min(most));
+    for c in text.chars().take(most) {
+        match c.is_control() {
+            true => short.extend(c.escape_default()),
+            false => short.push(c),
+        }
+    }
+    if text.chars().nth(most).is_some() {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trip() -> Trip {
+        let took = Duration::from_micros(5);
+        Trip { target: Target::Redis, sent: Instant::now(), took, simulated: Duration::ZERO }
+    }
+
+    #[test]
+    fn commands_of_one_pipeline_share_a_trip() {
+        let wire = Wire::on();
+        wire.record(trip(), || vec![("GET a".into(), "1".into()), ("PTTL a".into(), "9".into())]);
+        wire.record(trip(), || vec![("SET a".into(), "OK".into())]);
+        let trips: Vec<_> = wire.into_steps().iter().map(|step| step.trip).collect();
+        assert_eq!(trips, [1, 1, 2]);
+    }
+
+    #[test]
+    fn a_wire_that_is_off_formats_nothing() {
+        let wire = Wire::off();
+        wire.record(trip(), || unreachable!("nobody is recording"));
+        assert!(wire.into_steps().is_empty());
+    }
+
+    #[test]
+    fn shortening_counts_characters_and_shows_control() {
+        assert_eq!(shortened("äöü", 2), "äö…");
+        assert_eq!(shortened("a\nb", 9), "a\\nb");
+    }
+}

@@ -326,7 +326,10 @@ struct Delay {
 // What the template asks for.
 impl ProfilesPage {
     fn delays(&self) -> Vec<Delay> {
-        let default = html::time(&(self.form.default_ms * 1_000));
+        let default = match self.form.default_ms {
+            ms if ms % 1_000 == 0 => format!("{} s", ms / 1_000),
+            ms => format!("{ms} ms"),
+        };
         let chosen = self.form.delay_ms;
         let first = Delay {
             value: String::new(),

@@ -1,0 +1,265 @@
+//! Chromium itself: fills forms, follows links, sees what a visitor sees.
+
+use std::{
+    fs,
+    net::TcpStream,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::harness::{Hitrate, eventually, free_port, setup};
+
+/// What a page may take to appear on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A browser window, driven by a chromedriver of its own.
+struct Browser {
+    client: Client,
+    driver: Child,
+}
+
+#[derive(Clone, Copy)]
+struct Look {
+    width: u32,
+    dark: bool,
+    scripts: bool,
+}
+
+const DESK: Look = Look { width: 1280, dark: false, scripts: true };
+const PHONE: Look = Look { width: 390, dark: true, scripts: true };
+
+impl Browser {
+    async fn open(look: Look) -> Self {
+        let port = free_port();
+        let driver = Command::new("chromedriver")
+            .arg(format!("--port={port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver should be installed");
+        eventually(PATIENCE, "chromedriver listens", || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities(look))
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .expect("chromium should be installed");
+        Self { client, driver }
+    }
+
+    async fn visit(&self, hitrate: &Hitrate, path: &str) {
+        self.client.goto(&format!("http://{}{path}", hitrate.address)).await.unwrap();
+    }
+
+    async fn text(&self, css: &str) -> String {
+        self.client.find(Locator::Css(css)).await.unwrap().text().await.unwrap()
+    }
+
+    async fn fill(&self, css: &str, value: &str) {
+        let field = self.client.find(Locator::Css(css)).await.unwrap();
+        field.clear().await.unwrap();
+        field.send_keys(value).await.unwrap();
+    }
+
+    async fn click(&self, css: &str) {
+        self.client.find(Locator::Css(css)).await.unwrap().click().await.unwrap();
+    }
+
+    async fn await_text(&self, css: &str, wanted: &str) {
+        let end = Instant::now() + PATIENCE;
+        let mut seen = String::new();
+        while Instant::now() < end {
+            if let Ok(element) = self.client.find(Locator::Css(css)).await {
+                seen = element.text().await.unwrap_or_default();
+                if seen.contains(wanted) {
+                    return;
+                }
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{css} never said {wanted:?}, but {seen:?}");
+    }
+
+    async fn run(&self, script: &str) -> Value {
+        self.client.execute(script, vec![]).await.unwrap()
+    }
+
+    async fn close(mut self) {
+        let _ = self.client.clone().close().await;
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+fn capabilities(look: Look) -> serde_json::Map<String, Value> {
+    let mut args = vec![
+        "--headless".to_owned(),
+        "--no-sandbox".to_owned(),
+        "--disable-gpu".to_owned(),
+        "--disable-dev-shm-usage".to_owned(),
+        "--no-first-run".to_owned(),
+        "--disable-background-networking".to_owned(),
+        "--disable-component-update".to_owned(),
+        "--disable-sync".to_owned(),
+        "--disable-quic".to_owned(),
+    ];
+    args.push(format!("--blink-settings=preferredColorScheme={}", u8::from(!look.dark)));
+    let scripts = if look.scripts { 1 } else { 2 };
+    let options = json!({
+        "args": args,
+        "mobileEmulation": { "deviceMetrics": { "width": look.width, "height": 844, "pixelRatio": 1.0, "mobile": false } },
+        "prefs": { "profile.managed_default_content_settings.javascript": scripts },
+    });
+    [("goog:chromeOptions".to_owned(), options)].into_iter().collect()
+}
+
+/// The walk of a visitor, the same with scripts and without.
+async fn a_visitor_walks_through(look: Look) {
+    let hitrate = setup().set("HITRATE_DATABASE_DELAY", "50ms").start();
+    let browser = Browser::open(look).await;
+
+    browser.visit(&hitrate, "/").await;
+    assert_eq!(browser.text("h1").await, "This page has been visited 1 time.");
+    browser.client.refresh().await.unwrap();
+    browser.await_text("h1", "This page has been visited 2 times.").await;
+
+    browser.click("nav a[href='/profiles']").await;
+    browser.fill("#id", "123").await;
+    browser.click("form.ask button").await;
+    browser.await_text(".answer .badge", "database").await;
+    assert_eq!(browser.text(".answer h2").await, "Shaunak Dhande");
+    browser.click(".acts a.button").await;
+    browser.await_text(".answer .badge", "cache").await;
+    browser.await_text(".faster", "faster than your last database answer").await;
+
+    browser.click(".edit summary").await;
+    browser.fill("#name", "Ann Example").await;
+    browser.click(".edit button").await;
+    browser.await_text(".answer h2", "Ann Example").await;
+    browser.await_text(".notice.good", "Saved.").await;
+    browser.click(".acts form button").await;
+    browser.await_text(".notice.good", "Forgotten.").await;
+
+    browser.click("nav a[href='/sessions']").await;
+    browser.await_text(".message", "username does not exist or has expired.").await;
+    browser.fill("#ttl", "2").await;
+    browser.click("form.ask button").await;
+    browser.await_text(".moments .past", "Cached username = qiross for 2 seconds.").await;
+    browser.await_text(".moments .now", "Retrieved username = qiross from cache.").await;
+    if !look.scripts {
+        sleep(Duration::from_millis(2100)).await;
+        browser.client.refresh().await.unwrap();
+    }
+    browser.await_text(".empty", "Your session is over").await;
+    browser.await_text(".message", "username does not exist or has expired.").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_visitor_with_scripts_walks_through() {
+    a_visitor_walks_through(DESK).await;
+}
+
+#[tokio::test]
+async fn a_visitor_without_scripts_walks_through() {
+    a_visitor_walks_through(Look { scripts: false, ..PHONE }).await;
+}
+
+#[tokio::test]
+async fn without_scripts_nothing_runs() {
+    let hitrate = Hitrate::start();
+    let browser = Browser::open(Look { scripts: false, ..DESK }).await;
+    hitrate.get("/profiles?id=123");
+    browser.visit(&hitrate, "/profiles?id=123").await;
+    let before = browser.text("[data-countdown]").await;
+    sleep(Duration::from_millis(1500)).await;
+    assert_eq!(browser.text("[data-countdown]").await, before, "scripts are really off");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_panels_follow_and_the_time_runs_down() {
+    let hitrate = Hitrate::start();
+    let browser = Browser::open(DESK).await;
+    browser.visit(&hitrate, "/stats").await;
+    hitrate.get("/profiles?id=123");
+    hitrate.get("/profiles?id=123");
+    browser.await_text(".panels", "1 hits, 1 misses").await;
+
+    browser.visit(&hitrate, "/profiles?id=123").await;
+    let before = browser.text("[data-countdown]").await;
+    sleep(Duration::from_millis(1500)).await;
+    assert_ne!(browser.text("[data-countdown]").await, before);
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_visitor_is_told_that_redis_is_away() {
+    let hitrate = setup().set("REDIS_URL", "redis://127.0.0.1:1").start();
+    let browser = Browser::open(PHONE).await;
+    browser.visit(&hitrate, "/").await;
+    assert!(
+        browser.text("h1").await.starts_with("This visit was not counted: Redis can't be reached")
+    );
+    browser.await_text(".panels .notice", "Redis can't be reached").await;
+    browser.visit(&hitrate, "/profiles?id=123").await;
+    browser.await_text(".answer .notice", "Redis can't be reached").await;
+    browser.close().await;
+}
+
+/// Every page in each state that looks different.
+const PAGES: [&str; 8] = [
+    "/",
+    "/profiles",
+    "/profiles?id=123&delay_ms=50",
+    "/profiles?id=123",
+    "/profiles?id=nobody",
+    "/sessions",
+    "/stats",
+    "/nowhere",
+];
+
+#[tokio::test]
+async fn no_page_scrolls_sideways_nor_breaks_a_rule_of_axe() {
+    let hitrate = Hitrate::start();
+    let axe = axe();
+    let long = "x".repeat(64);
+    let sideways =
+        "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+    for look in [DESK, PHONE, Look { dark: true, ..DESK }, Look { dark: false, ..PHONE }] {
+        let browser = Browser::open(look).await;
+        browser.visit(&hitrate, "/sessions").await;
+        browser.fill("#username", &long).await;
+        browser.click("form.ask button").await;
+        browser.await_text(".moments", "Retrieved").await;
+        let unknown = format!("/profiles?id={long}");
+        for path in PAGES.into_iter().chain([unknown.as_str()]) {
+            browser.visit(&hitrate, path).await;
+            assert_eq!(browser.run("return innerWidth").await, look.width);
+            assert_eq!(browser.run(sideways).await, 0, "{path} at {} px", look.width);
+            let Some(axe) = &axe else { continue };
+            browser.run(axe).await;
+            let check = "const done = arguments[0]; axe.run().then((r) => done(r.violations.map((v) => v.id + ': ' + v.nodes[0].html)))";
+            let violations = browser.client.execute_async(check, vec![]).await.unwrap();
+            assert_eq!(violations, json!([]), "{path} at {} px, dark: {}", look.width, look.dark);
+        }
+        browser.close().await;
+    }
+}
+
+/// axe-core, where `bin/test` could fetch it.
+fn axe() -> Option<String> {
+    let tools = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/tools/node_modules");
+    let axe = fs::read_to_string(tools.join("axe-core/axe.min.js"));
+    if axe.is_err() {
+        eprintln!("axe-core is not there: its rules are not checked");
+    }
+    axe.ok()
+}

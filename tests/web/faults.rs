@@ -1,0 +1,379 @@
+//! What breaks, breaks for real here: processes are killed and frozen, files
+//! locked and moved away. Pages go on.
+
+use std::{
+    fs,
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use sqlx::{Connection, SqliteConnection};
+
+use crate::harness::{Answer, Hitrate, Redis, eventually, free_port, setup};
+
+const JSON: (&str, &str) = ("accept", "application/json");
+/// What a page may take when something is broken; there is no simulated latency here.
+const PAGE: Duration = Duration::from_millis(500);
+/// Within this everything is normal again.
+const BACK: Duration = Duration::from_secs(2);
+
+/// Every page answers in time, and says what is off.
+fn assert_serves_without_redis(hitrate: &Hitrate) {
+    let page = in_time(hitrate.get("/"));
+    assert!(page.body.contains("This visit was not counted: Redis"), "{}", page.body);
+    assert!(hitrate.json("/")["hits"].is_null());
+    let lookup = in_time(hitrate.get_with("/profiles?id=123", &[JSON]));
+    assert_eq!(lookup.header("cache-status"), "hitrate; fwd=uri-miss");
+    let told = lookup.json();
+    assert_eq!((&told["source"], &told["profile"]["age"]), (&"database".into(), &22.into()));
+    assert!(
+        told["message"].as_str().unwrap().contains("It was not stored in Redis: Redis"),
+        "{told}"
+    );
+    in_time(hitrate.get("/profiles?id=456"));
+    assert!(in_time(hitrate.get("/product")).body.contains("\"db\""));
+    in_time(hitrate.get("/stats"));
+    let cookie = format!("hitrate_session={}", "0".repeat(32));
+    let session = in_time(hitrate.get_with("/sessions", &[("cookie", &cookie)]));
+    assert!(session.body.contains("Your session can&#39;t be read: Redis"), "{}", session.body);
+    let start = hitrate.post("/sessions", "username=qiross");
+    assert_eq!((start.status, start.header("retry-after")), (503, "1"));
+    assert_eq!(hitrate.get("/healthz").status, 200);
+}
+
+fn in_time(answer: Answer) -> Answer {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(answer.took < PAGE, "{:?} is too long", answer.took);
+    answer
+}
+
+fn assert_down(hitrate: &Hitrate) {
+    eventually(Duration::from_secs(2), "readiness tells that Redis is down", || {
+        hitrate.get("/readyz").body == r#"{"redis":"down","database":"up"}"#
+    });
+    assert_eq!(hitrate.get("/readyz").status, 200, "hitrate serves without");
+}
+
+/// Counts, caches and starts sessions again, without a restart.
+fn assert_normal_within(limit: Duration, hitrate: &Hitrate) {
+    eventually(limit, "visits are counted again", || hitrate.json("/")["hits"].is_u64());
+    eventually(limit, "lookups are hits again", || {
+        hitrate.json("/profiles?id=456")["source"] == "cache"
+    });
+    eventually(limit, "sessions start again", || {
+        hitrate.post("/sessions", "username=qiross").status == 303
+    });
+}
+
+fn assert_no_panic(hitrate: &Hitrate) {
+    assert_eq!(hitrate.logged("panicked"), 0, "{}", hitrate.log());
+}
+
+#[test]
+fn redis_was_never_there_and_then_comes() {
+    let port = free_port();
+    let hitrate = setup().set("REDIS_URL", format!("redis://127.0.0.1:{port}")).start();
+    assert_eq!(hitrate.logged("trying again in 1 s"), 1, "{}", hitrate.log());
+    assert_eq!(hitrate.logged("trying again in 3 s"), 1);
+    for _ in 0..5 {
+        assert_serves_without_redis(&hitrate);
+    }
+    assert_down(&hitrate);
+    assert_eq!(
+        hitrate.logged("WARN  hitrate::mood"),
+        1,
+        "once, not per request:\n{}",
+        hitrate.log()
+    );
+    let _redis = Redis::on(port, &[]);
+    assert_normal_within(BACK, &hitrate);
+    assert_eq!(hitrate.logged("well again"), 1);
+    assert_no_panic(&hitrate);
+}
+
+#[test]
+fn redis_is_killed_under_load_and_comes_back() {
+    let mut redis = Redis::with(&["--appendonly", "yes"]);
+    let hitrate = Arc::new(setup().redis(&redis).start());
+    let stop = Arc::new(AtomicBool::new(false));
+    let visitors: Vec<_> = (0..4)
+        .map(|visitor| {
+            let (hitrate, stop) = (Arc::clone(&hitrate), Arc::clone(&stop));
+            thread::spawn(move || {
+                let mut counted = 0_u64;
+                let mut slowest = Duration::ZERO;
+                while !stop.load(Ordering::Relaxed) {
+                    let visit = hitrate.get_with("/", &[JSON]);
+                    assert_eq!(visit.status, 200);
+                    counted += u64::from(visit.json()["hits"].is_u64());
+                    let lookup =
+                        hitrate.get(&format!("/profiles?id={}", [123, 456, 789, 501][visitor]));
+                    assert_eq!(lookup.status, 200);
+                    slowest = slowest.max(visit.took).max(lookup.took);
+                }
+                (counted, slowest)
+            })
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(400));
+    redis.kill();
+    assert_down(&hitrate);
+    assert_serves_without_redis(&hitrate);
+    redis.restart(&["--appendonly", "yes"]);
+    assert_normal_within(BACK, &hitrate);
+    stop.store(true, Ordering::Relaxed);
+    let mut counted = 0;
+    for visitor in visitors {
+        let (visits, slowest) = visitor.join().unwrap();
+        counted += visits;
+        assert!(slowest < PAGE, "{slowest:?}");
+    }
+    let hits: u64 = redis::from_redis_value(redis.run(&["GET", "hitrate:page_hits"])).unwrap();
+    assert!(hits >= counted, "{counted} visits were told a number, Redis has {hits}");
+    assert_eq!(hitrate.logged("Redis can't be reached"), 1, "{}", hitrate.log());
+    assert_no_panic(&hitrate);
+}
+
+#[test]
+fn redis_freezes_and_thaws() {
+    let redis = Redis::start();
+    let hitrate = setup().redis(&redis).start();
+    assert_normal_within(BACK, &hitrate);
+    redis.signal("STOP");
+    let first = in_time(hitrate.get("/"));
+    assert!(first.body.contains("This visit was not counted: Redis did not answer in time"));
+    for _ in 0..5 {
+        assert_serves_without_redis(&hitrate);
+    }
+    assert_down(&hitrate);
+    let quick = hitrate.get("/profiles?id=789").took;
+    assert!(quick < Duration::from_millis(200), "nobody waits for a frozen Redis twice: {quick:?}");
+    redis.signal("CONT");
+    assert_normal_within(BACK, &hitrate);
+    assert_eq!(hitrate.logged("WARN  hitrate::mood"), 1, "{}", hitrate.log());
+    assert_no_panic(&hitrate);
+}
+
+#[test]
+fn redis_restarts_empty() {
+    let mut redis = Redis::start();
+    let hitrate = setup().redis(&redis).start();
+    hitrate.get("/");
+    hitrate.get("/");
+    let cookie = hitrate.post("/sessions", "username=qiross").cookie().to_owned();
+    redis.restart(&[]);
+    assert_normal_within(BACK, &hitrate);
+    assert!(hitrate.json("/")["hits"].as_u64().unwrap() < 20, "counting starts anew");
+    let session = hitrate.get_with("/sessions", &[("cookie", &cookie), JSON]).json();
+    assert_eq!(session["message"], "username does not exist or has expired.");
+    assert_no_panic(&hitrate);
+}
+
+/// Redis takes no writes: what is cached stays readable, the rest is told.
+fn assert_serves_without_writes(hitrate: &Hitrate, why: &str) {
+    for _ in 0..3 {
+        let page = in_time(hitrate.get("/"));
+        assert!(page.body.contains(&format!("This visit was not counted: {why}")), "{}", page.body);
+        assert_eq!(hitrate.json("/profiles?id=123")["source"], "cache", "reads still hit");
+        let miss = in_time(hitrate.get_with("/profiles?id=789", &[JSON])).json();
+        assert_eq!(miss["source"], "database");
+        assert!(miss["message"].as_str().unwrap().contains(why), "{miss}");
+        assert_eq!(hitrate.post("/sessions", "username=qiross").status, 503);
+    }
+    eventually(BACK, "the panel tells it", || {
+        hitrate.json("/stats")["redis"]["state"] == "refusing-writes"
+    });
+    assert_eq!(hitrate.logged("WARN  hitrate::mood"), 1, "{}", hitrate.log());
+}
+
+#[test]
+fn redis_is_full() {
+    let redis = Redis::start();
+    let hitrate = setup().redis(&redis).start();
+    hitrate.get("/profiles?id=123");
+    redis.run(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    redis.run(&["CONFIG", "SET", "maxmemory", "1"]);
+    assert_serves_without_writes(&hitrate, "Redis is full and takes no writes");
+    redis.run(&["CONFIG", "SET", "maxmemory", "0"]);
+    assert_normal_within(BACK, &hitrate);
+    assert_no_panic(&hitrate);
+}
+
+#[test]
+fn redis_becomes_a_read_only_replica() {
+    let redis = Redis::start();
+    let hitrate = setup().redis(&redis).start();
+    hitrate.get("/profiles?id=123");
+    redis.run(&["REPLICAOF", "127.0.0.1", "1"]);
+    assert_serves_without_writes(&hitrate, "Redis is read-only");
+    // An edit that the cache could not be told of is still not served stale.
+    let saved = hitrate.post("/profiles/123", "name=Ann&email=ann%40example.com&age=31");
+    assert_eq!(saved.status, 303);
+    assert_eq!(hitrate.json("/profiles?id=123")["profile"]["name"], "Ann");
+    redis.run(&["REPLICAOF", "NO", "ONE"]);
+    assert_normal_within(BACK, &hitrate);
+    assert_eq!(hitrate.json("/profiles?id=123")["profile"]["name"], "Ann");
+    assert_no_panic(&hitrate);
+}
+
+#[test]
+fn the_password_is_wrong_and_is_never_shown() {
+    let redis = Redis::with(&["--requirepass", "right"]);
+    let url = format!("redis://:sesame-wrong@127.0.0.1:{}", redis.port);
+    let hitrate = setup().set("REDIS_URL", url).start();
+    assert_serves_without_redis(&hitrate);
+    assert_down(&hitrate);
+    assert!(hitrate.get("/").body.contains("Redis refuses hitrate&#39;s password or rights"));
+    for shown in [hitrate.log(), hitrate.get("/stats").body, hitrate.get("/").body] {
+        assert!(!shown.contains("sesame"), "{shown}");
+    }
+    assert_eq!(hitrate.logged("WARN  hitrate::mood"), 1, "{}", hitrate.log());
+    let client = redis::Client::open(format!("redis://:right@127.0.0.1:{}", redis.port)).unwrap();
+    let mut admin = client.get_connection().unwrap();
+    redis::cmd("CONFIG").arg(&["SET", "requirepass", "sesame-wrong"]).exec(&mut admin).unwrap();
+    assert_normal_within(BACK + BACK, &hitrate);
+    assert_no_panic(&hitrate);
+}
+
+#[test]
+fn an_edit_made_while_redis_was_away_is_not_hidden_by_an_old_copy() {
+    let mut redis = Redis::with(&["--appendonly", "yes"]);
+    let hitrate = setup().redis(&redis).start();
+    hitrate.get("/profiles?id=123");
+    assert_eq!(hitrate.json("/profiles?id=123")["source"], "cache");
+    redis.kill();
+    let headers = [("content-type", "application/x-www-form-urlencoded"), JSON];
+    let saved =
+        hitrate.send("POST", "/profiles/123", &headers, "name=Ann&email=a%40example.com&age=31");
+    assert_eq!(saved.status, 200, "the database has it: {saved:?}");
+    assert!(
+        saved.json()["forgotten"].is_null()
+            && saved.json()["message"].as_str().unwrap().contains("could not be told")
+    );
+    redis.restart(&["--appendonly", "yes"]);
+    for _ in 0..20 {
+        assert_eq!(hitrate.json("/profiles?id=123")["profile"]["name"], "Ann");
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_normal_within(BACK, &hitrate);
+    assert_eq!(hitrate.json("/profiles?id=123")["profile"]["name"], "Ann");
+}
+
+#[test]
+fn garbage_at_our_key_is_a_miss_that_is_overwritten_and_told_once() {
+    let redis = Redis::start();
+    let hitrate = setup().redis(&redis).start();
+    let deep = "[".repeat(60_000);
+    let large = "x".repeat(5_000_000);
+    let other = r#"{"user_id":"456","name":"Alice","email":"a@example.com","age":30}"#;
+    let garbage = ["", "{\"user_id\":", "null", "true", "\u{0}\u{1}", other, &deep, &large];
+    for (told, value) in garbage.iter().enumerate() {
+        redis.run(&["SET", "hitrate:profile:123", value]);
+        let lookup = in_time(hitrate.get_with("/profiles?id=123", &[JSON])).json();
+        assert_eq!(
+            (&lookup["source"], &lookup["profile"]["age"]),
+            (&"database".into(), &22.into())
+        );
+        assert_eq!(hitrate.json("/profiles?id=123")["source"], "cache", "healed");
+        assert_eq!(hitrate.logged("it is overwritten"), told + 1, "{}", hitrate.log());
+    }
+    redis.run(&["DEL", "hitrate:profile:123"]);
+    redis.run(&["LPUSH", "hitrate:profile:123", "x"]);
+    assert_eq!(hitrate.json("/profiles?id=123")["source"], "database");
+    assert_eq!(hitrate.json("/profiles?id=123")["source"], "cache");
+    assert_eq!(hitrate.logged("another type of value; it is overwritten"), 1);
+    // A counter that is no number is told, and the page is still there.
+    redis.run(&["SET", "hitrate:page_hits", "many"]);
+    assert!(in_time(hitrate.get("/")).body.contains("This visit was not counted"));
+    assert_no_panic(&hitrate);
+}
+
+#[test]
+fn the_database_is_locked_by_another_process() {
+    let hitrate = Hitrate::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let path = hitrate.dir.join("var/hitrate.db");
+    let mut other = runtime
+        .block_on(SqliteConnection::connect(&format!("sqlite://{}", path.display())))
+        .unwrap();
+    let mut run =
+        |sql: &'static str| runtime.block_on(sqlx::query(sql).execute(&mut other)).unwrap();
+    run("BEGIN EXCLUSIVE");
+    for _ in 0..3 {
+        in_time(hitrate.get("/"));
+        in_time(hitrate.get("/profiles?id=123&cache=off"));
+        let edit = hitrate.post("/profiles/123", "name=Ann&email=a%40example.com&age=31");
+        assert_eq!((edit.status, edit.header("retry-after")), (503, "1"));
+        assert!(edit.took < PAGE, "{:?}", edit.took);
+        assert!(edit.body.contains("The database is locked by another program"), "{}", edit.body);
+    }
+    assert_eq!(hitrate.logged("Database writes"), 1, "{}", hitrate.log());
+    run("ROLLBACK");
+    assert_eq!(hitrate.json("/profiles?id=123")["profile"]["name"], "Shaunak Dhande");
+    assert_eq!(hitrate.post("/profiles/123", "name=Ann&email=a%40example.com&age=31").status, 303);
+    assert_eq!(hitrate.json("/profiles?id=123")["profile"]["name"], "Ann");
+    assert_no_panic(&hitrate);
+}
+
+#[test]
+fn the_database_is_read_only() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(setup().in_dir(dir.path()).start().end("TERM").success());
+    let hitrate =
+        setup().in_dir(dir.path()).set("DATABASE_URL", "sqlite://var/hitrate.db?mode=ro").start();
+    for _ in 0..3 {
+        in_time(hitrate.get("/profiles?id=123"));
+        let edit = hitrate.post("/profiles/123", "name=Ann&email=a%40example.com&age=31");
+        assert_eq!(edit.status, 503);
+        assert!(
+            edit.took < PAGE && edit.body.contains("The database is read-only"),
+            "{}",
+            edit.body
+        );
+    }
+    assert_eq!(hitrate.get("/readyz").status, 200);
+    assert_eq!(hitrate.logged("Database writes"), 1, "{}", hitrate.log());
+    assert_no_panic(&hitrate);
+}
+
+#[test]
+fn the_database_file_is_overwritten_with_garbage() {
+    let hitrate = Hitrate::start();
+    hitrate.get("/profiles?id=123");
+    for name in ["hitrate.db", "hitrate.db-wal"] {
+        let path = hitrate.dir.join("var").join(name);
+        let length = fs::metadata(&path).unwrap().len() as usize;
+        fs::write(path, vec![b'#'; length]).unwrap();
+    }
+    let told = hitrate.get("/profiles?id=456&cache=off");
+    assert_eq!(told.status, 503, "{told:?}");
+    assert!(told.took < PAGE);
+    assert_eq!(hitrate.json("/profiles?id=123")["source"], "cache", "what is cached is served");
+    assert_eq!(hitrate.get("/readyz").status, 503);
+    assert_eq!(hitrate.get("/readyz").body, r#"{"redis":"up","database":"down"}"#);
+    assert_eq!(hitrate.get("/").status, 200);
+    assert_no_panic(&hitrate);
+}
+
+#[test]
+fn a_visitor_who_leaves_in_the_middle_harms_nobody() {
+    let hitrate = setup().set("HITRATE_DATABASE_DELAY", "300ms").start();
+    for n in 0..50 {
+        let mut stream = hitrate.connect();
+        let request =
+            format!("GET /profiles?id=456&x HTTP/1.1\r\nHost: {}\r\n\r\n", hitrate.address);
+        let request = if n % 2 == 0 { request.replace("&x", "") } else { request };
+        stream.write_all(request.as_bytes()).unwrap();
+    }
+    let told = hitrate.json("/profiles?id=123&delay_ms=0");
+    assert_eq!(told["profile"]["name"], "Shaunak Dhande");
+    eventually(Duration::from_secs(2), "the next visitor is served as ever", || {
+        hitrate.json("/profiles?id=456")["source"] == "cache"
+    });
+    assert_no_panic(&hitrate);
+}

@@ -1,0 +1,24 @@
+//! Tests that speak to the running program as its users do: over HTTP, on the
+//! command line and in a browser. One module per page, then one per concern.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, and its helpers with it")]
+
+mod harness;
+
+mod counter;
+mod health;
+mod openapi;
+mod product;
+mod profiles;
+mod sessions;
+mod statics;
+mod stats;
+
+mod bad_input;
+mod browser;
+mod command_line;
+mod faults;
+mod nav;
+mod safety;
+mod start;
+mod tidy;

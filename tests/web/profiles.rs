@@ -1,0 +1,179 @@
+use std::{thread::sleep, time::Duration};
+
+use crate::harness::{Hitrate, setup};
+
+#[test]
+fn the_second_lookup_is_a_hit() {
+    let hitrate = Hitrate::start();
+    let first = hitrate.get_with("/profiles?id=123", &[("accept", "application/json")]);
+    assert_eq!(first.header("cache-status"), "hitrate; fwd=uri-miss; stored");
+    let told = first.json();
+    assert_eq!(told["source"], "database");
+    assert_eq!(told["profile"]["name"], "Shaunak Dhande");
+    assert_eq!(told["profile"]["age"], 22);
+    assert_eq!(told["key"], "hitrate:profile:123");
+    assert_eq!(
+        told["message"],
+        "User profile for 123 not found in cache. Fetched from the database and stored in Redis."
+    );
+
+    let second = hitrate.get_with("/profiles?id=123", &[("accept", "application/json")]);
+    assert!(second.header("cache-status").starts_with("hitrate; hit; ttl=29"), "{second:?}");
+    let told = second.json();
+    assert_eq!(told["source"], "cache");
+    assert_eq!(told["message"], "User profile for 123 found in Redis cache.");
+    assert!((290_000..=300_000).contains(&told["ttl_ms"].as_u64().unwrap()));
+}
+
+#[test]
+fn the_page_shows_answer_wire_and_why() {
+    let hitrate = Hitrate::start();
+    let page = hitrate.get("/profiles?id=456").body;
+    for part in
+        ["Alice Johnson", "badge database", "The wire", "SET hitrate:profile:456", "Why it went"]
+    {
+        assert!(page.contains(part), "{part} is missing");
+    }
+    assert!(hitrate.get("/profiles?id=456").body.contains("badge cache"));
+    let form = hitrate.get("/profiles").body;
+    assert!(form.contains("value=\"123\"") && form.contains("500 ms"), "{form}");
+}
+
+#[test]
+fn the_transcript_tells_every_command_in_order() {
+    let hitrate = Hitrate::start();
+    let told = hitrate.json("/profiles?id=123&delay_ms=50");
+    let steps = told["transcript"].as_array().unwrap();
+    let said: Vec<_> = steps.iter().map(|step| step["command"].as_str().unwrap()).collect();
+    assert_eq!(said[..2], ["GET hitrate:profile:123", "PTTL hitrate:profile:123"]);
+    assert!(
+        said[2].starts_with("SELECT user_id") && said[3].starts_with("SET hitrate:profile:123")
+    );
+    let trips: Vec<_> = steps.iter().map(|step| step["trip"].as_u64().unwrap()).collect();
+    assert_eq!(trips, [1, 1, 2, 3], "GET and PTTL share a round trip");
+    let (all, simulated) =
+        (told["elapsed_us"].as_u64().unwrap(), told["simulated_us"].as_u64().unwrap());
+    assert!(simulated >= 50_000 && all > simulated, "{all} of which {simulated}");
+    assert_eq!(steps[2]["simulated_us"], simulated);
+}
+
+#[test]
+fn the_delay_is_the_default_unless_asked_otherwise() {
+    let hitrate = setup().set("HITRATE_DATABASE_DELAY", "120ms").start();
+    let simulated = |path: &str| hitrate.json(path)["simulated_us"].as_u64().unwrap();
+    assert!(simulated("/profiles?id=123&cache=off") >= 120_000);
+    assert_eq!(simulated("/profiles?id=123&cache=off&delay_ms=0"), 0);
+    assert!(simulated("/profiles?id=123&cache=off&delay_ms=50") < 120_000);
+}
+
+#[test]
+fn a_bypass_neither_reads_nor_fills() {
+    let hitrate = Hitrate::start();
+    for _ in 0..2 {
+        let answer =
+            hitrate.get_with("/profiles?id=123&cache=off", &[("accept", "application/json")]);
+        assert_eq!(answer.header("cache-status"), "hitrate; fwd=bypass");
+        assert_eq!(answer.json()["source"], "database");
+        assert!(answer.json()["ttl_ms"].is_null());
+    }
+    assert_eq!(hitrate.json("/profiles?id=123")["source"], "database", "nothing was stored");
+}
+
+#[test]
+fn an_unknown_id_is_404_and_its_absence_is_remembered() {
+    let hitrate = Hitrate::start();
+    let page = hitrate.get("/profiles?id=nobody");
+    assert_eq!(page.status, 404);
+    assert!(page.body.contains("No profile has the id nobody.") && page.body.contains("id=123"));
+    let again = hitrate.get_with("/profiles?id=nobody", &[("accept", "application/json")]);
+    assert_eq!(again.status, 404);
+    assert!(again.header("cache-status").starts_with("hitrate; hit"));
+    let told = again.json();
+    assert_eq!(
+        (told["error"].as_str(), told["source"].as_str()),
+        (Some("No profile has the id nobody."), Some("cache"))
+    );
+    let steps = told["transcript"].as_array().unwrap();
+    assert!(steps.iter().all(|step| step["target"] == "redis"), "the database was left alone");
+    assert!(told["ttl_ms"].as_u64().unwrap() <= 10_000);
+}
+
+#[test]
+fn the_ttl_ends() {
+    let hitrate = setup().set("HITRATE_PROFILE_TTL", "300ms").start();
+    assert_eq!(hitrate.json("/profiles?id=123")["source"], "database");
+    assert_eq!(hitrate.json("/profiles?id=123")["source"], "cache");
+    // The TTL itself, and what a busy machine may add to it.
+    sleep(Duration::from_millis(400));
+    assert_eq!(hitrate.json("/profiles?id=123")["source"], "database");
+}
+
+#[test]
+fn an_edit_is_seen_by_the_next_lookup() {
+    let hitrate = Hitrate::start();
+    hitrate.get("/profiles?id=123");
+    let saved = hitrate.post("/profiles/123", "name=Ann+O%27Neil&email=ann%40example.com&age=31");
+    assert_eq!((saved.status, saved.header("location")), (303, "/profiles?id=123&after=edit"));
+    let told = hitrate.json("/profiles?id=123");
+    assert_eq!(told["source"], "database", "the cached copy is gone");
+    assert_eq!(told["profile"]["name"], "Ann O'Neil");
+    assert_eq!(hitrate.json("/profiles?id=123")["profile"]["age"], 31);
+}
+
+#[test]
+fn an_edit_may_be_json_and_is_answered_so() {
+    let hitrate = Hitrate::start();
+    hitrate.get("/profiles?id=123");
+    let headers = [("content-type", "application/json"), ("accept", "application/json")];
+    let body = r#"{"name": "Ann", "email": "ann@example.com", "age": 31}"#;
+    let saved = hitrate.send("POST", "/profiles/123", &headers, body);
+    assert_eq!(saved.status, 200, "{saved:?}");
+    assert_eq!((&saved.json()["id"], &saved.json()["forgotten"]), (&"123".into(), &true.into()));
+    assert_eq!(hitrate.json("/profiles?id=123")["profile"]["name"], "Ann");
+    assert_eq!(hitrate.send("POST", "/profiles/nobody", &headers, body).status, 404);
+}
+
+#[test]
+fn an_edit_outlives_a_restart_and_is_not_imported_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let hitrate = setup().in_dir(dir.path()).start();
+    hitrate.post("/profiles/123", "name=Ann&email=ann%40example.com&age=31");
+    assert!(hitrate.end("TERM").success());
+    let again = setup().in_dir(dir.path()).start();
+    assert_eq!(again.json("/profiles?id=123&cache=off")["profile"]["name"], "Ann");
+}
+
+#[test]
+fn forgetting_makes_the_next_lookup_a_miss() {
+    let hitrate = Hitrate::start();
+    hitrate.get("/profiles?id=123");
+    let forgotten = hitrate.post("/profiles/123/forget", "delay_ms=50");
+    assert_eq!(forgotten.header("location"), "/profiles?id=123&delay_ms=50&after=forget");
+    let page = hitrate.get(forgotten.header("location")).body;
+    assert!(page.contains("Forgotten.") && page.contains("badge database"));
+    assert!(!hitrate.get(forgotten.header("location")).body.contains("Forgotten."), "a hit now");
+}
+
+#[test]
+fn stored_markup_is_shown_as_text() {
+    let hitrate = Hitrate::start();
+    let name = "%3Cscript%3Ealert(1)%3C/script%3E\"'&age=1";
+    let saved = hitrate.post("/profiles/123", &format!("name={name}&email=a%40%3Cb%3E"));
+    assert_eq!(saved.status, 303, "{saved:?}");
+    for _ in 0..2 {
+        let page = hitrate.get("/profiles?id=123").body;
+        assert!(!page.contains("<script>alert") && !page.contains("a@<b>"), "{page}");
+        assert!(page.contains("&#60;script&#62;alert(1)"), "{page}");
+    }
+}
+
+#[test]
+fn a_visitor_sees_their_own_last_lookups() {
+    let hitrate = Hitrate::start();
+    let first = hitrate.get("/profiles?id=123&delay_ms=50");
+    assert!(first.header("set-cookie").contains("HttpOnly; SameSite=Lax; Path=/profiles"));
+    let second = hitrate.get_with("/profiles?id=123", &[("cookie", first.cookie())]);
+    assert!(second.body.contains("× faster than your last database answer"));
+    assert!(second.body.contains("Your lookups before"));
+    assert!(!hitrate.get("/profiles?id=123").body.contains("Your lookups before"));
+}

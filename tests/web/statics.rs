@@ -1,0 +1,47 @@
+use crate::harness::Hitrate;
+
+#[test]
+fn a_linked_file_may_be_cached_for_ever() {
+    let hitrate = Hitrate::start();
+    let page = hitrate.get("/").body;
+    let links: Vec<_> = page.split('"').filter(|word| word.starts_with("/static/")).collect();
+    assert_eq!(links.len(), 3, "icon, stylesheet, script");
+    for link in links {
+        let file = hitrate.get(link);
+        assert_eq!(file.status, 200, "{link}");
+        assert_eq!(file.header("cache-control"), "public, max-age=31536000, immutable");
+        let tag = file.header("etag").to_owned();
+        let known = hitrate.get_with(link, &[("if-none-match", &tag)]);
+        assert_eq!((known.status, known.body.as_str()), (304, ""));
+        let bare = link.split('?').next().unwrap();
+        assert_eq!(hitrate.get(bare).header("cache-control"), "no-cache");
+    }
+}
+
+#[test]
+fn nothing_but_these_files_is_served() {
+    let hitrate = Hitrate::start();
+    for bad in [
+        "/static/",
+        "/static/..%2f..%2fCargo.toml",
+        "/static/.hidden",
+        "/static/app.css%00",
+        "/static/%2fetc%2fpasswd",
+    ] {
+        assert_eq!(hitrate.get(bad).status, 404, "{bad}");
+    }
+    assert_eq!(hitrate.get("/favicon.ico").header("content-type"), "image/svg+xml");
+}
+
+#[test]
+fn answers_are_compressed_for_those_who_ask() {
+    let hitrate = Hitrate::start();
+    for (asked, given) in [("gzip", "gzip"), ("br", "br"), ("identity", "")] {
+        let head = hitrate.raw(
+            format!("GET / HTTP/1.1\r\nHost: {}\r\nAccept-Encoding: {asked}\r\nConnection: close\r\n\r\n", hitrate.address).as_bytes(),
+        );
+        let head = head.split("\r\n\r\n").next().unwrap().to_lowercase();
+        let encoding = head.lines().find_map(|line| line.strip_prefix("content-encoding: "));
+        assert_eq!(encoding.unwrap_or_default(), given, "{head}");
+    }
+}

@@ -1,0 +1,100 @@
+use std::{
+    io::{BufRead, BufReader, Write},
+    time::Duration,
+};
+
+use crate::harness::{Hitrate, eventually};
+
+#[test]
+fn the_panels_tell_hits_misses_and_queries() {
+    let hitrate = Hitrate::start();
+    let before = hitrate.json("/stats")["cache"]["database_queries"].as_u64().unwrap();
+    for _ in 0..3 {
+        hitrate.get("/profiles?id=123");
+    }
+    hitrate.get("/profiles?id=123&cache=off");
+    hitrate.get("/product");
+    let seen = || hitrate.json("/stats")["cache"].clone();
+    eventually(Duration::from_secs(3), "a sample after the lookups", || {
+        seen()["bypasses"] == 1 && seen()["misses"] == 2
+    });
+    let cache = seen();
+    assert_eq!((&cache["hits"], &cache["queries_avoided"]), (&2.into(), &2.into()));
+    assert_eq!(cache["hit_ratio"], 0.5);
+    assert_eq!(
+        cache["database_queries"].as_u64().unwrap() - before,
+        3,
+        "a miss, a bypass, a product"
+    );
+    assert_eq!(cache["prefixes"][0]["prefix"], "profile");
+    assert_eq!(cache["prefixes"][1]["misses"], 1);
+    let database = &cache["sources"][1];
+    assert_eq!((&database["source"], &database["lookups"]), (&"database".into(), &3.into()));
+    assert!(database["p50_us"].as_u64().unwrap() <= database["p99_us"].as_u64().unwrap());
+}
+
+#[test]
+fn the_panels_show_what_redis_says_of_itself() {
+    let hitrate = Hitrate::start();
+    hitrate.get("/profiles?id=123");
+    let redis = || hitrate.json("/")["redis"].clone();
+    eventually(Duration::from_secs(3), "both keys are counted", || redis()["keys"] == 2);
+    let redis = redis();
+    assert_eq!(redis["state"], "up");
+    let server = &redis["server"];
+    assert_eq!(server["eviction_policy"], "volatile-lru");
+    assert_eq!(server["append_only"], true);
+    assert!(server["connected_clients"].as_u64().unwrap() >= 3, "one a worker, one for samples");
+    assert!(server["keyspace_misses"].as_u64().unwrap() >= 2, "GET and PTTL each missed");
+    for page in ["/", "/stats"] {
+        let page = hitrate.get(page).body;
+        for label in [
+            "Hit ratio",
+            "Memory usage",
+            "Connected clients",
+            "Commands processed",
+            "Keyspace hits",
+            "Keyspace misses",
+            "Cache hit rate",
+            "Eviction policy",
+            "Uptime",
+        ] {
+            assert!(page.contains(label), "{label}");
+        }
+    }
+    assert!(hitrate.get("/stats").body.contains("redis-cli -s var/redis.sock"));
+}
+
+#[test]
+fn looking_at_the_panels_costs_redis_nothing() {
+    let hitrate = Hitrate::start();
+    let calls = || {
+        let info: String =
+            redis::cmd("INFO").arg("commandstats").query(&mut hitrate.own_redis()).unwrap();
+        info.lines()
+            .filter(|line| {
+                !line.starts_with("cmdstat_info")
+                    && !line.starts_with("cmdstat_scan")
+                    && !line.starts_with("cmdstat_ping")
+                    && !line.starts_with("cmdstat_client")
+            })
+            .map(|line| line.split(',').next().unwrap_or_default().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let before = calls();
+    for _ in 0..20 {
+        hitrate.get("/stats");
+    }
+    assert_eq!(calls(), before);
+}
+
+#[test]
+fn the_live_panels_come_with_each_sample() {
+    let hitrate = Hitrate::start();
+    let mut stream = hitrate.connect();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    write!(stream, "GET /stats/live HTTP/1.1\r\nHost: {}\r\n\r\n", hitrate.address).unwrap();
+    let lines = BufReader::new(stream).lines().map_while(Result::ok);
+    let ratios = lines.filter(|line| line.contains("data:") && line.contains("Hit ratio"));
+    assert_eq!(ratios.take(2).count(), 2, "two samples within the time limits");
+}

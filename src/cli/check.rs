@@ -22,7 +22,7 @@ use crate::{
     html,
     metrics::Metrics,
     store::{Address, Health, Store, own},
-    wire::{Wire, micros},
+    wire::micros,
 };
 
 /// A dependency that takes longer is not healthy.
@@ -65,7 +65,7 @@ async fn redis(config: &Config) -> Result<String, ToolError> {
 
 async fn database(config: &Config) -> Result<String, db::Error> {
     let db = Db::look_at(&config.database(), Arc::new(Metrics::default())).await?;
-    db.ping(&Wire::off()).await?;
+    db.ping().await?;
     Ok(config.database())
 }
 

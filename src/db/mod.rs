@@ -14,7 +14,7 @@ use std::{
 };
 
 use sqlx::{
-    AnyPool, Executor, SqlSafeStr, SqlStr,
+    AnyConnection, AnyPool, Connection, Executor, SqlSafeStr, SqlStr,
     any::{AnyPoolOptions, install_default_drivers},
     migrate::{Migration, MigrationType, Migrator},
 };
@@ -41,6 +41,7 @@ const CONNECTIONS: u32 = 4;
 /// A handle to the database, shared by the whole process.
 pub struct Db {
     pool: AnyPool,
+    read_only_url: String,
     patience: Duration,
     metrics: Arc<Metrics>,
     reads: Mood<Error>,
@@ -81,9 +82,9 @@ impl Db {
 
     /// Opens the database as it is; creates and changes nothing.
     pub async fn look_at(url: &str, metrics: Arc<Metrics>) -> Result<Self, Error> {
-        let url = format!("{}?mode=ro", url.split('?').next().unwrap_or_default());
+        let url = read_only(url);
         install_default_drivers();
-        Ok(Self::on(connect(&url, BUSY, 1).await?, DEADLINE, metrics))
+        Ok(Self::on(connect(&url, BUSY, 1).await?, url, DEADLINE, metrics))
     }
 
     async fn open_with(
@@ -95,19 +96,25 @@ impl Db {
         let url = file_url(url)?;
         install_default_drivers();
         migrate(&url).await?;
-        Ok(Self::on(connect(&url, busy, CONNECTIONS).await?, patience, metrics))
+        let pool = connect(&url, busy, CONNECTIONS).await?;
+        Ok(Self::on(pool, read_only(&url), patience, metrics))
     }
 
-    fn on(pool: AnyPool, patience: Duration, metrics: Arc<Metrics>) -> Self {
+    fn on(pool: AnyPool, read_only_url: String, patience: Duration, metrics: Arc<Metrics>) -> Self {
         let (reads, writes) = (Mood::good("Database reads"), Mood::good("Database writes"));
-        Self { pool, patience, metrics, reads, writes }
+        Self { pool, read_only_url, patience, metrics, reads, writes }
     }
 
-    /// Whether the database answers.
-    pub async fn ping(&self, wire: &Wire) -> Result<(), Error> {
-        let sql = "SELECT 1";
-        let run = async { sqlx::query_scalar::<_, i64>(sql).fetch_one(&self.pool).await };
-        self.run(Statement::read(sql, ""), wire, run, |_| "1".to_owned()).await.map(|_| ())
+    /// Whether the database can be opened and read now. By a connection of its
+    /// own: an open one may answer from memory long after its file is gone.
+    pub async fn ping(&self) -> Result<(), Error> {
+        let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM profiles LIMIT 1) AS one";
+        let run = async {
+            let mut connection = AnyConnection::connect(&self.read_only_url).await?;
+            let _: i64 = sqlx::query_scalar(sql).fetch_one(&mut connection).await?;
+            connection.close().await
+        };
+        self.run(Statement::read(sql, ""), &Wire::off(), run, |()| String::new()).await
     }
 
     /// Runs one statement: waits the simulated latency, counts it, holds it to
@@ -167,6 +174,10 @@ fn file_url(url: &str) -> Result<String, Error> {
         (false, true) => format!("{url}&mode=rwc"),
         (false, false) => format!("{url}?mode=rwc"),
     })
+}
+
+fn read_only(url: &str) -> String {
+    format!("{}?mode=ro", url.split('?').next().unwrap_or_default())
 }
 
 async fn connect(url: &str, busy: Duration, most: u32) -> Result<AnyPool, Error> {

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{app::App, store::Condition, wire::Wire};
+use crate::{app::App, store::Condition};
 
 /// Whether this process can do its work.
 #[derive(Serialize, ToSchema)]
@@ -35,7 +35,7 @@ pub async fn alive() -> HttpResponse {
     )
 )]
 pub async fn ready(app: Data<App>) -> HttpResponse {
-    let database = app.shared.db.ping(&Wire::off()).await.is_ok();
+    let database = app.shared.db.ping().await.is_ok();
     let redis = !matches!(app.store.condition(), Condition::Down(..));
     let word = |up: bool| if up { "up" } else { "down" };
     let status = if database { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

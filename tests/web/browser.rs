@@ -8,10 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fantoccini::{Client, ClientBuilder, Locator};
+use fantoccini::{Client, ClientBuilder, Locator, wd::WebDriverCompatibleCommand};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tokio::time::sleep;
+use ureq::http::Method;
+use url::{ParseError, Url};
 
 use crate::harness::{Hitrate, eventually, free_port, setup};
 
@@ -21,7 +23,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A browser window, driven by a chromedriver of its own.
 struct Browser {
     client: Client,
-    driver: Child,
+    _driver: Driver,
+}
+
+/// Ends with the value, and the browser with it.
+struct Driver(Child);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -46,12 +58,18 @@ impl Browser {
         eventually(PATIENCE, "chromedriver listens", || {
             TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
+        let driver = Driver(driver);
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities(look))
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("chromium should be installed");
-        Self { client, driver }
+        if !look.scripts {
+            client.issue_cmd(DevTools("Network.enable", json!({}))).await.unwrap();
+            let blocked = json!({ "urls": ["*/static/*.js*"] });
+            client.issue_cmd(DevTools("Network.setBlockedURLs", blocked)).await.unwrap();
+        }
+        Self { client, _driver: driver }
     }
 
     async fn visit(&self, hitrate: &Hitrate, path: &str) {
@@ -91,10 +109,26 @@ impl Browser {
         self.client.execute(script, vec![]).await.unwrap()
     }
 
-    async fn close(mut self) {
-        let _ = self.client.clone().close().await;
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
+    async fn close(self) {
+        self.client.clone().close().await.unwrap();
+    }
+}
+
+/// A command of the DevTools protocol, and its parameters.
+///
+/// Scripts are kept out by refusing to load them, and `safety` holds that no
+/// page has any other. Turning scripts off altogether ends the driver, too: it
+/// clicks and types by scripts of its own.
+#[derive(Debug)]
+struct DevTools(&'static str, Value);
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(json!({ "cmd": self.0, "params": self.1 }).to_string()))
     }
 }
 
@@ -111,11 +145,9 @@ fn capabilities(look: Look) -> serde_json::Map<String, Value> {
         "--disable-quic".to_owned(),
     ];
     args.push(format!("--blink-settings=preferredColorScheme={}", u8::from(!look.dark)));
-    let scripts = if look.scripts { 1 } else { 2 };
     let options = json!({
         "args": args,
         "mobileEmulation": { "deviceMetrics": { "width": look.width, "height": 844, "pixelRatio": 1.0, "mobile": false } },
-        "prefs": { "profile.managed_default_content_settings.javascript": scripts },
     });
     [("goog:chromeOptions".to_owned(), options)].into_iter().collect()
 }
@@ -180,7 +212,7 @@ async fn without_scripts_nothing_runs() {
     browser.visit(&hitrate, "/profiles?id=123").await;
     let before = browser.text("[data-countdown]").await;
     sleep(Duration::from_millis(1500)).await;
-    assert_eq!(browser.text("[data-countdown]").await, before, "scripts are really off");
+    assert_eq!(browser.text("[data-countdown]").await, before, "scripts are really kept out");
     browser.close().await;
 }
 

@@ -92,7 +92,7 @@ fn redis_was_never_there_and_then_comes() {
     );
     let _redis = Redis::on(port, &[]);
     assert_normal_within(BACK, &hitrate);
-    assert_eq!(hitrate.logged("well again"), 1);
+    eventually(BACK, "the log tells that it is back", || hitrate.logged("well again") == 1);
     assert_no_panic(&hitrate);
 }
 

@@ -39,7 +39,7 @@ pub struct Config {
     #[arg(long, env = "REDIS_PORT", value_name = "REDIS_PORT", global = true)]
     pub redis_port: Option<u16>,
 
-    /// The database [default: sqlite://{data dir}/hitrate.db]
+    /// The database: a SQLite file [default: hitrate.db in the data directory]
     #[arg(
         long,
         env = "DATABASE_URL",

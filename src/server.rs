@@ -65,7 +65,7 @@ pub enum StartError {
 pub async fn serve(config: Config) -> Result<(), StartError> {
     let own = match config.redis() {
         Some(_) => None,
-        None => Some(OwnServer::start(&config.data_dir)?),
+        None => Some(OwnServer::start(&config.data_dir).await?),
     };
     let outcome = serve_on(&config, own.as_ref()).await;
     if let Some(own) = own {

@@ -53,7 +53,7 @@ impl Tools {
                 (Address::unix(&own::socket(&config.data_dir)?), None)
             }
             None => {
-                let own = OwnServer::start(&config.data_dir)?;
+                let own = OwnServer::start(&config.data_dir).await?;
                 (own.address(), Some(own))
             }
         };

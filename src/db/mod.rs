@@ -14,7 +14,7 @@ use std::{
 };
 
 use sqlx::{
-    AnyConnection, AnyPool, Connection, Executor, SqlSafeStr, SqlStr,
+    AnyConnection, AnyPool, Connection, Executor, SqlSafeStr,
     any::{AnyPoolOptions, install_default_drivers},
     migrate::{Migration, MigrationType, Migrator},
 };
@@ -187,7 +187,7 @@ async fn connect(url: &str, busy: Duration, most: u32) -> Result<AnyPool, Error>
          PRAGMA foreign_keys = ON;",
         busy.as_millis()
     );
-    let pragmas = SqlStr::from(sqlx::AssertSqlSafe(pragmas).into_sql_str());
+    let pragmas = sqlx::AssertSqlSafe(pragmas).into_sql_str();
     AnyPoolOptions::new()
         .max_connections(most)
         .acquire_timeout(busy)

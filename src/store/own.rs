@@ -37,6 +37,8 @@ exit "$code"
 
 /// The longest path a unix socket may have (unix(7): 108 bytes with the end mark).
 const SOCKET_PATH_MAX: usize = 107;
+/// How long the first start may take; it loads its data after it listens.
+const FIRST: Duration = Duration::from_secs(5);
 /// How long an earlier server may take to end, or ours to end with us.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -73,8 +75,9 @@ pub struct OwnServer {
 }
 
 impl OwnServer {
-    /// Takes the data directory and starts a server in it.
-    pub fn start(data_dir: &Path) -> Result<Self, OwnError> {
+    /// Takes the data directory, starts a server in it and waits until it
+    /// listens, within bounds: without, hitrate starts all the same.
+    pub async fn start(data_dir: &Path) -> Result<Self, OwnError> {
         let unusable = |error| OwnError::Directory(data_dir.to_owned(), error);
         let socket = socket(data_dir)?;
         let home = data_dir.join("redis");
@@ -83,6 +86,9 @@ impl OwnServer {
         let home = fs::canonicalize(home).map_err(unusable)?;
         let (stop, stopped) = oneshot::channel();
         let keeper = tokio::spawn(keep(home, absolute(&socket), stopped));
+        if find().await.is_some() {
+            let _ = timeout(FIRST, until_listening(&socket)).await;
+        }
         Ok(Self { socket, stop, keeper, _lock: lock })
     }
 
@@ -176,6 +182,12 @@ async fn until_free(socket: &Path) {
     let end = Instant::now() + GRACE;
     while UnixStream::connect(socket).is_ok() && Instant::now() < end {
         sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn until_listening(socket: &Path) {
+    while UnixStream::connect(socket).is_err() {
+        sleep(Duration::from_millis(5)).await;
     }
 }
 

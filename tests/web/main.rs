@@ -7,6 +7,7 @@ mod harness;
 
 mod counter;
 mod health;
+mod html;
 mod openapi;
 mod product;
 mod profiles;

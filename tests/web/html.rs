@@ -1,0 +1,50 @@
+//! Every page is valid HTML, by the rules of html-validate.
+
+use std::{fs, path::Path, process::Command};
+
+use crate::harness::{Hitrate, text};
+
+const RULES: &str = r#"{
+    "root": true,
+    "extends": ["html-validate:standard"],
+    "rules": { "no-trailing-whitespace": "off", "long-title": "off" }
+}"#;
+
+#[test]
+fn every_page_is_valid() {
+    let checker = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("target/tools/node_modules/html-validate/bin/html-validate.mjs");
+    if !checker.exists() {
+        eprintln!("html-validate is not there: its rules are not checked");
+        return;
+    }
+    let hitrate = Hitrate::start();
+    let started = hitrate.post("/sessions", "username=qiross");
+    let looked = hitrate.get("/profiles?id=123&delay_ms=50");
+    let cookies = [("cookie", format!("{}; {}", started.cookie(), looked.cookie()))];
+    let cookies: Vec<_> = cookies.iter().map(|(name, value)| (*name, value.as_str())).collect();
+
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(".htmlvalidate.json"), RULES).unwrap();
+    for (n, path) in [
+        "/",
+        "/profiles",
+        "/profiles?id=123",
+        "/profiles?id=456&delay_ms=50",
+        "/profiles?id=nobody",
+        "/profiles?id=123&cache=off",
+        "/profiles?id=*",
+        "/sessions",
+        "/stats",
+        "/nowhere",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let page = hitrate.get_with(path, &cookies).body;
+        fs::write(dir.path().join(format!("{n}.html")), page).unwrap();
+    }
+    let checked =
+        Command::new("node").arg(checker).arg(".").current_dir(dir.path()).output().unwrap();
+    assert!(checked.status.success(), "{}{}", text(&checked.stdout), text(&checked.stderr));
+}

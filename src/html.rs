@@ -135,6 +135,11 @@ pub fn number(value: &u64) -> String {
     text
 }
 
+/// `1 hit`, `2 hits`
+pub fn counted(count: &u64, one: &str, many: &str) -> String {
+    format!("{} {}", number(count), if *count == 1 { one } else { many })
+}
+
 /// `412 µs`, `1.25 ms`, `2,003 ms`
 pub fn time(us: &u64) -> String {
     match *us {
@@ -198,6 +203,8 @@ mod tests {
     fn figures_read_well() {
         assert_eq!(number(&1_234_567), "1,234,567");
         assert_eq!(number(&12), "12");
+        assert_eq!(counted(&1, "miss", "misses"), "1 miss");
+        assert_eq!(counted(&0, "miss", "misses"), "0 misses");
         assert_eq!(time(&412), "412 µs");
         assert_eq!(time(&1_250), "1.25 ms");
         assert_eq!(time(&2_003_400), "2,003 ms");

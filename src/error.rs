@@ -96,7 +96,7 @@ struct ErrorPage {
 }
 
 impl ErrorPage {
-    const LINK: Link = nav::link("", "Sorry");
+    const LINK: Link = nav::link("", "Sorry", "");
 
     /// Two or three words for the heading.
     fn heading(&self) -> &'static str {

@@ -6,21 +6,25 @@ pub struct Link {
     pub path: &'static str,
     /// What it is called.
     pub title: &'static str,
+    /// What is there, for someone who is lost.
+    pub about: &'static str,
 }
 
 /// `/` — the hit counter.
-pub const COUNTER: Link = link("/", "Counter");
+pub const COUNTER: Link =
+    link("/", "Counter", "a number that every visit pushes up, and how the cache is doing");
 /// `/profiles` — the lookup.
-pub const PROFILES: Link = link("/profiles", "Profiles");
+pub const PROFILES: Link =
+    link("/profiles", "Profiles", "one lookup, from the cache or from the database");
 /// `/sessions` — the TTL session demo.
-pub const SESSIONS: Link = link("/sessions", "Sessions");
+pub const SESSIONS: Link = link("/sessions", "Sessions", "a session that ends by itself");
 /// `/stats` — the panels in full.
-pub const STATS: Link = link("/stats", "Stats");
+pub const STATS: Link = link("/stats", "Stats", "the panels, live");
 
 /// In the order of the navigation.
 pub const ALL: &[Link] = &[COUNTER, PROFILES, SESSIONS, STATS];
 
 /// A link, for constants.
-pub const fn link(path: &'static str, title: &'static str) -> Link {
-    Link { path, title }
+pub const fn link(path: &'static str, title: &'static str, about: &'static str) -> Link {
+    Link { path, title, about }
 }

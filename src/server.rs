@@ -7,7 +7,10 @@ use actix_web::{
     middleware::{Compress, from_fn},
     web::Data,
 };
-use tokio::time::sleep;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::sleep,
+};
 
 use crate::{
     app::{App, Shared, Viewers},
@@ -123,13 +126,14 @@ async fn run(shared: Shared) -> Result<(), StartError> {
     .disable_signals()
     .bind(bind)
     .map_err(|error| StartError::Bind(bind, error))?;
+    let asked_to_stop = asked_to_stop()?;
     for address in server.addrs() {
         log::info!("hitrate is at http://{address}");
     }
     let server = server.run();
     let handle = server.handle();
     tokio::spawn(async move {
-        asked_to_stop().await;
+        asked_to_stop.await;
         log::info!("stopping: requests in flight finish first");
         // Live panels follow the samples; without them they would never end.
         sampler.stop();
@@ -138,14 +142,16 @@ async fn run(shared: Shared) -> Result<(), StartError> {
     Ok(server.await?)
 }
 
-/// Ctrl-C or SIGTERM.
-async fn asked_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).expect("the runtime handles signals");
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => (),
-        _ = terminate.recv() => (),
-    }
+/// Completes at Ctrl-C or SIGTERM, which are caught from this call on.
+fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => (),
+            _ = terminate.recv() => (),
+        }
+    })
 }
 
 async fn await_own(store: &Store) {

@@ -82,50 +82,52 @@ impl Db {
         self.run(Statement::read(sql, ""), &Wire::off(), query, |page| rows(page.len())).await
     }
 
-    /// Inserts those that are not there yet, in one transaction, and returns
-    /// how many were. Rows that exist stay as they are, edited or not.
+    /// Inserts those that are not there yet, and returns how many were. Rows
+    /// that exist stay as they are, edited or not.
     pub async fn add_profiles(&self, profiles: &[Profile]) -> Result<u64, Error> {
+        let mut added = 0;
+        for chunk in profiles.chunks(ROWS) {
+            added += self.add_chunk(chunk).await?;
+        }
+        Ok(added)
+    }
+
+    async fn add_chunk(&self, chunk: &[Profile]) -> Result<u64, Error> {
+        let sql = format!(
+            "INSERT INTO profiles (user_id, name, email, age, updated_at) VALUES {} \
+             ON CONFLICT (user_id) DO NOTHING",
+            placeholders(chunk.len(), 5)
+        );
         let now = now_ms();
-        let query = async {
-            let mut transaction = self.pool.begin().await?;
-            let mut added = 0;
-            for chunk in profiles.chunks(ROWS) {
-                let sql = format!(
-                    "INSERT INTO profiles (user_id, name, email, age, updated_at) VALUES {} \
-                     ON CONFLICT (user_id) DO NOTHING",
-                    placeholders(chunk.len(), 5)
-                );
-                let mut insert = sqlx::query(AssertSqlSafe(sql));
-                for row in chunk {
-                    insert = insert.bind(&row.user_id).bind(&row.name).bind(&row.email);
-                    insert = insert.bind(i64::from(row.age)).bind(now);
-                }
-                added += insert.execute(&mut *transaction).await?.rows_affected();
-            }
-            transaction.commit().await?;
-            Ok(added)
-        };
+        let mut insert = sqlx::query(AssertSqlSafe(sql));
+        for row in chunk {
+            insert = insert.bind(&row.user_id).bind(&row.name).bind(&row.email);
+            insert = insert.bind(i64::from(row.age)).bind(now);
+        }
+        let query = async { insert.execute(&self.pool).await.map(|done| done.rows_affected()) };
         let statement = Statement::write("INSERT INTO profiles …", "");
         self.run(statement, &Wire::off(), query, |added| rows(*added as usize)).await
     }
 
     /// Which of these ids exist.
     pub async fn existing_ids(&self, ids: &[&str]) -> Result<Vec<String>, Error> {
-        let query = async {
-            let mut found = Vec::new();
-            for chunk in ids.chunks(ROWS) {
-                let list = placeholders(1, chunk.len());
-                let sql = format!("SELECT user_id FROM profiles WHERE user_id IN {list}");
-                let mut select = sqlx::query_scalar::<_, String>(AssertSqlSafe(sql));
-                for id in chunk {
-                    select = select.bind(*id);
-                }
-                found.extend(select.fetch_all(&self.pool).await?);
-            }
-            Ok(found)
-        };
+        let mut found = Vec::new();
+        for chunk in ids.chunks(ROWS) {
+            found.extend(self.existing_chunk(chunk).await?);
+        }
+        Ok(found)
+    }
+
+    async fn existing_chunk(&self, chunk: &[&str]) -> Result<Vec<String>, Error> {
+        let list = placeholders(1, chunk.len());
+        let sql = format!("SELECT user_id FROM profiles WHERE user_id IN {list}");
+        let mut select = sqlx::query_scalar::<_, String>(AssertSqlSafe(sql));
+        for id in chunk {
+            select = select.bind(*id);
+        }
         let statement = Statement::read("SELECT user_id FROM profiles WHERE user_id IN …", "");
-        self.run(statement, &Wire::off(), query, |found: &Vec<String>| rows(found.len())).await
+        let query = select.fetch_all(&self.pool);
+        self.run(statement, &Wire::off(), query, |found| rows(found.len())).await
     }
 }
 

@@ -3,14 +3,38 @@
 use crate::{
     keys,
     metrics::Metrics,
+    mood::Mood,
     store::{Store, Trouble},
     wire::Wire,
 };
 
+/// What the counter's key holds may be no count.
+static KEY: Mood<Trouble> = Mood::good("The counter's key (visits are not counted)");
+
 /// Counts a visit and returns the number it got. INCR is atomic: no two
 /// visits get the same, however many come at once.
 pub async fn visit(store: &Store, metrics: &Metrics, wire: &Wire) -> Result<u64, Trouble> {
-    let hits = store.run(store.write("INCR", &keys::page_hits()), wire).await?;
-    metrics.visits.inc();
-    Ok(hits)
+    let reply: Result<i64, Trouble> =
+        store.run(store.write("INCR", &keys::page_hits()), wire).await;
+    match reply.map(u64::try_from) {
+        Ok(Ok(hits)) => {
+            KEY.well();
+            metrics.visits.inc();
+            Ok(hits)
+        }
+        Ok(Err(_)) => Err(noted(Trouble::NoCount)),
+        Err(Trouble::WrongType | Trouble::Other(_)) => Err(noted(Trouble::NoCount)),
+        Err(trouble) => Err(trouble),
+    }
+}
+
+fn noted(trouble: Trouble) -> Trouble {
+    KEY.bad(&trouble);
+    trouble
+}
+
+/// Writes without changing anything, to see whether Redis takes writes again.
+pub async fn touch(store: &Store) -> Result<(), Trouble> {
+    let touch = store.write("INCRBY", &keys::page_hits()).arg(0);
+    store.run::<i64>(touch, &Wire::off()).await.map(|_| ())
 }

@@ -6,7 +6,10 @@ use actix_web::{
     Error as ActixError,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{self, HeaderMap, HeaderName, HeaderValue},
+    http::{
+        ConnectionType,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
     middleware::Next,
     web::Data,
 };
@@ -41,10 +44,15 @@ pub async fn guard(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, ActixError> {
     let asked = request.headers().clone();
+    let changes = !request.method().is_safe();
     let mut response = match refused(&request) {
         Some(error) => request.into_response(error.answer(&asked)),
         None => rendered(next.call(request).await?.map_into_boxed_body(), &asked),
     };
+    if changes && response.status().as_u16() >= 400 {
+        // The rest of a body that nobody reads would keep the connection busy.
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
@@ -54,7 +62,8 @@ pub async fn guard(
 fn refused(request: &ServiceRequest) -> Option<Error> {
     let app = request.app_data::<Data<App>>().expect("every server is given an app");
     let headers = request.headers();
-    if app.shared.config.bind.ip().is_loopback() && !names_loopback(headers) {
+    let is_ours = request.uri().host().is_none_or(is_loopback) && names_loopback(headers);
+    if app.shared.config.bind.ip().is_loopback() && !is_ours {
         return Some(Error::OtherHost);
     }
     if !request.method().is_safe() && !is_own_origin(headers) {
@@ -75,9 +84,12 @@ fn names_loopback(headers: &HeaderMap) -> bool {
         Some((name, port)) => (name, port),
         None => host.split_at(host.find(':').unwrap_or(host.len())),
     };
-    let is_local = name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    is_local && is_port(port)
+    is_loopback(name) && is_port(port)
+}
+
+fn is_loopback(name: &str) -> bool {
+    let ip = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip| ip.is_loopback())
 }
 
 fn is_port(text: &str) -> bool {

@@ -208,6 +208,7 @@ impl ResponseError for BadInput {
 pub fn is_visit(request: &HttpRequest) -> bool {
     let ahead = ["sec-purpose", "purpose", "x-moz"].iter().any(|name| {
         let purpose = request.headers().get(*name).and_then(|value| value.to_str().ok());
+        let purpose = purpose.map(str::to_ascii_lowercase);
         purpose.is_some_and(|purpose| purpose.contains("prefetch") || purpose.contains("prerender"))
     });
     request.method() == Method::GET && !ahead

@@ -9,7 +9,7 @@ use hitrate::cli::{self, Cli};
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     env_logger::Builder::from_env(
-        env_logger::Env::default().default_filter_or("info,actix_server=warn"),
+        env_logger::Env::default().default_filter_or("info,actix_server=warn,actix_http=off"),
     )
     .init();
     cli::run(cli).await

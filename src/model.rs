@@ -112,6 +112,15 @@ impl Source {
     }
 }
 
+/// A value with the number of its edition: each edit counts it up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Versioned<T> {
+    /// The value.
+    pub value: T,
+    /// 1 for what was never edited.
+    pub version: u64,
+}
+
 /// Something for sale.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Product {

@@ -13,26 +13,42 @@ use std::{
 /// and not of every request that met it.
 pub struct Mood<T> {
     troubled: AtomicBool,
-    now: Mutex<Option<(T, Instant)>>,
+    now: Mutex<Option<Trouble<T>>>,
     /// Logged with each change: what is meant, and what follows from it.
     subject: &'static str,
 }
 
+struct Trouble<T> {
+    latest: T,
+    since: Instant,
+    /// What the log has heard since then. Two troubles that take turns are
+    /// told once each.
+    told: Vec<T>,
+}
+
+/// The most troubles told before it is well again.
+const TOLD_MAX: usize = 8;
+
 impl<T: Clone + PartialEq + Display> Mood<T> {
     /// Nothing is wrong yet with `subject`.
-    pub fn good(subject: &'static str) -> Self {
+    pub const fn good(subject: &'static str) -> Self {
         Self { troubled: AtomicBool::new(false), now: Mutex::new(None), subject }
     }
 
     /// It failed, by `trouble`.
     pub fn bad(&self, trouble: &T) {
         let mut now = self.now.lock().expect("nobody panics while changing a mood");
-        if now.as_ref().is_none_or(|(before, _)| before != trouble) {
+        let now = now.get_or_insert_with(|| Trouble {
+            latest: trouble.clone(),
+            since: Instant::now(),
+            told: Vec::new(),
+        });
+        now.latest = trouble.clone();
+        if !now.told.contains(trouble) && now.told.len() < TOLD_MAX {
             log::warn!("{}: {trouble}", self.subject);
-            let since = now.take().map_or_else(Instant::now, |(_, since)| since);
-            *now = Some((trouble.clone(), since));
-            self.troubled.store(true, Ordering::Release);
+            now.told.push(trouble.clone());
         }
+        self.troubled.store(true, Ordering::Release);
     }
 
     /// It worked. Costs one atomic read while nothing is wrong.
@@ -41,9 +57,10 @@ impl<T: Clone + PartialEq + Display> Mood<T> {
             return;
         }
         let mut now = self.now.lock().expect("nobody panics while changing a mood");
-        if let Some((_, since)) = now.take() {
+        if let Some(trouble) = now.take() {
             self.troubled.store(false, Ordering::Release);
-            log::info!("{}: well again after {:.1} s", self.subject, since.elapsed().as_secs_f64());
+            let lasted = trouble.since.elapsed().as_secs_f64();
+            log::info!("{}: well again after {lasted:.1} s", self.subject);
         }
     }
 
@@ -53,7 +70,7 @@ impl<T: Clone + PartialEq + Display> Mood<T> {
             return None;
         }
         let now = self.now.lock().expect("nobody panics while changing a mood");
-        now.as_ref().map(|(trouble, since)| (trouble.clone(), since.elapsed()))
+        now.as_ref().map(|trouble| (trouble.latest.clone(), trouble.since.elapsed()))
     }
 }
 

@@ -15,6 +15,11 @@ use crate::{
 /// burst of requests off the database, short enough not to be noticed.
 pub const ABSENT_TTL: Duration = Duration::from_secs(10);
 
+/// How far back [`recall`] looks at least: the TTL may have been longer once.
+const RECALL_WITHIN: Duration = Duration::from_secs(86_400);
+/// The most copies taken back, the latest edits first.
+const RECALL_MAX: u32 = 5_000;
+
 /// How a profile is looked up.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask {
@@ -59,12 +64,24 @@ pub async fn edit(
     wire: &Wire,
 ) -> Result<Edited, db::Error> {
     let changed = db.edit_profile(id, edit, wire).await;
-    // A write that timed out may have happened: then the copy must go as well.
+    let key = keys::profile(id);
     let forgotten = match &changed {
-        Ok(false) => Ok(false),
-        _ => cache.forget(&keys::profile(id), wire).await,
+        Ok(None) => Ok(false),
+        Ok(Some(version)) => cache.forget(&key, Some(*version), wire).await,
+        // A write that timed out may have happened: then the copy must go as well.
+        Err(_) => cache.forget(&key, None, wire).await,
     };
-    Ok(Edited { found: changed?, forgotten })
+    Ok(Edited { found: changed?.is_some(), forgotten })
+}
+
+/// Takes back, at the start, the copies of profiles that were edited lately:
+/// an edit may have been made while Redis could not be told, and then hitrate
+/// was stopped. Copies older than `ttl` have ended by themselves.
+pub async fn recall(cache: &Cache, db: &Db, ttl: Duration) -> Result<(), db::Error> {
+    for edited in db.edited_within(ttl.max(RECALL_WITHIN), RECALL_MAX).await? {
+        cache.forget_later(&keys::profile(&edited.value), edited.version);
+    }
+    Ok(())
 }
 
 /// What the documents' script prints after a lookup.
@@ -79,6 +96,10 @@ pub fn message(id: &UserId, lookup: &Lookup<Profile>) -> String {
         (_, Fill::Bypassed) => {
             format!("User profile for {id} fetched from the database; the cache was left aside.")
         }
+        (_, Fill::Superseded) => format!(
+            "User profile for {id} fetched from the database while it was edited; \
+             Redis keeps what is newer."
+        ),
         (_, Fill::Failed(trouble)) => format!(
             "User profile for {id} fetched from the database. It was not stored in Redis: {trouble}."
         ),

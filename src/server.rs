@@ -14,10 +14,12 @@ use tokio::{
 
 use crate::{
     app::{App, Shared, Viewers},
+    cache::Cache,
     config::Config,
     db::{self, Db, import},
     guard::guard,
     metrics::Metrics,
+    profiles,
     routes::routes,
     stats::Sampler,
     store::{
@@ -88,6 +90,8 @@ async fn serve_on(config: &Config, own: Option<&OwnServer>) -> Result<(), StartE
     let imported = import::import(&db, config.profiles.as_deref()).await?;
     let health = Arc::new(Health::default());
     let store = Store::open(&address, &config.key_prefix, &health);
+    let cache = Cache::new(store.clone(), Arc::clone(&metrics));
+    profiles::recall(&cache, &db, config.profile_ttl).await?;
     match own {
         Some(_) => await_own(&store).await,
         None => await_configured(&store).await,
@@ -115,8 +119,9 @@ async fn run(shared: Shared) -> Result<(), StartError> {
     let server = HttpServer::new(move || {
         ActixApp::new()
             .app_data(Data::new(App::on_this_worker(shared.clone())))
-            .wrap(from_fn(guard))
             .wrap(Compress::default())
+            // The last is the outermost: it sees what the others refuse, too.
+            .wrap(from_fn(guard))
             .configure(routes)
     })
     // Without it a small answer on a kept connection waits 40 ms for the last one's ACK.

@@ -132,9 +132,14 @@ pub async fn find(store: &Store, token: &Token, wire: &Wire) -> Result<Option<Li
     let Some(session) = json.and_then(|json| serde_json::from_slice::<Session>(&json).ok()) else {
         return Ok(None);
     };
+    let left = u64::try_from(left.and_then(typed::<i64>)?).unwrap_or_default();
     let left = match session.expiry {
-        Expiry::Absolute => u64::try_from(left.and_then(typed::<i64>)?).unwrap_or_default(),
-        Expiry::Sliding => renew(store, &key, session.ttl, wire).await?,
+        Expiry::Absolute => left,
+        Expiry::Sliding => match renew(store, &key, session.ttl, wire).await {
+            // Not renewed, but alive: a Redis that takes no writes still tells.
+            Err(trouble) if trouble.is_refusal() => left,
+            renewed => renewed?,
+        },
     };
     let live = Live { session, left: Duration::from_millis(left), key: store.name(&key) };
     Ok((left > 0).then_some(live))
@@ -142,13 +147,15 @@ pub async fn find(store: &Store, token: &Token, wire: &Wire) -> Result<Option<Li
 
 /// Milliseconds left after the renewal; 0 when the session ended in between.
 async fn renew(store: &Store, key: &Key<Session>, ttl: u32, wire: &Wire) -> Result<u64, Trouble> {
-    let renewed: bool = store.run(store.write("EXPIRE", key).arg(ttl), wire).await?;
+    let renewed: bool = store.run(store.remove("EXPIRE", key).arg(ttl), wire).await?;
     Ok(if renewed { u64::from(ttl) * 1000 } else { 0 })
 }
 
 /// Ends a session now.
 pub async fn end(store: &Store, token: &Token, wire: &Wire) -> Result<bool, Trouble> {
-    store.forget(&token.key(), wire).await
+    let key = token.key();
+    let removed: u64 = store.settle(&key, store.remove("UNLINK", &key), wire).await?;
+    Ok(removed > 0)
 }
 
 fn now_ms() -> u64 {

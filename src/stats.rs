@@ -8,6 +8,7 @@ use tokio::{sync::watch, task::JoinHandle, time};
 use utoipa::ToSchema;
 
 use crate::{
+    counter,
     keys::Family,
     metrics::{Metrics, Tally},
     model::Source,
@@ -181,6 +182,10 @@ impl Sampler {
 
 async fn sample(store: &Store, metrics: &Metrics, keys: &mut KeyCount) -> Sample {
     let info = store.info().await;
+    if matches!(store.condition(), Condition::Refusing(..)) {
+        // Nobody may come and write for a while: see for ourselves.
+        let _ = counter::touch(store).await;
+    }
     if info.is_ok() {
         // An interrupted count goes on with the next sample.
         let _ = store.count_keys(keys).await;

@@ -9,6 +9,8 @@ use crate::{model::Source, store::Trouble};
 pub struct Lookup<T> {
     /// `None` means that the origin has no such value, as a cache may know, too.
     pub value: Option<T>,
+    /// The value's version in the origin; `None` when there is no value.
+    pub version: Option<u64>,
     /// Who answered.
     pub source: Source,
     /// The key in Redis, prefix and all.
@@ -28,6 +30,8 @@ pub enum Fill {
     Unneeded,
     /// It is there now, for this long.
     Stored(Duration),
+    /// Something newer is there already, and stays.
+    Superseded,
     /// It could not be put there.
     Failed(Trouble),
     /// The caller wanted no cache.
@@ -45,20 +49,10 @@ impl Fill {
 }
 
 impl<T> Lookup<T> {
-    pub(super) fn new(
-        value: Option<T>,
-        source: Source,
-        key: String,
-        ttl: Option<Duration>,
-        fill: Fill,
-    ) -> Self {
-        Self { value, source, key, ttl, fill, elapsed_us: 0 }
-    }
-
     /// The same lookup of something made from the value.
     pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Lookup<U> {
-        let Self { value, source, key, ttl, fill, elapsed_us } = self;
-        Lookup { value: value.map(make), source, key, ttl, fill, elapsed_us }
+        let Self { value, version, source, key, ttl, fill, elapsed_us } = self;
+        Lookup { value: value.map(make), version, source, key, ttl, fill, elapsed_us }
     }
 
     /// `Cache-Status` (RFC 9211) of this lookup. It never carries the key.

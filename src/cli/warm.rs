@@ -22,7 +22,7 @@ async fn fill(config: &Config, tools: &Tools, batch: u32) -> Result<u64, ToolErr
     loop {
         let page = tools.db.profiles_after(&last, batch).await?;
         let Some(end) = page.last() else { break };
-        last.clone_from(&end.user_id);
+        last.clone_from(&end.value.user_id);
         tools.cache.put_all(&page, config.profile_ttl).await?;
         filled += page.len() as u64;
         progress.add(page.len() as u64);

@@ -46,6 +46,7 @@ pub struct Db {
     metrics: Arc<Metrics>,
     reads: Mood<Error>,
     writes: Mood<Error>,
+    opening: Mood<Error>,
 }
 
 /// A statement that is about to run, as the wire will show it.
@@ -101,8 +102,15 @@ impl Db {
     }
 
     fn on(pool: AnyPool, read_only_url: String, patience: Duration, metrics: Arc<Metrics>) -> Self {
-        let (reads, writes) = (Mood::good("Database reads"), Mood::good("Database writes"));
-        Self { pool, read_only_url, patience, metrics, reads, writes }
+        Self {
+            pool,
+            read_only_url,
+            patience,
+            metrics,
+            reads: Mood::good("Database reads"),
+            writes: Mood::good("Database writes"),
+            opening: Mood::good("Database file (not ready)"),
+        }
     }
 
     /// Whether the database can be opened and read now. By a connection of its
@@ -114,7 +122,11 @@ impl Db {
             let _: i64 = sqlx::query_scalar(sql).fetch_one(&mut connection).await?;
             connection.close().await
         };
-        self.run(Statement::read(sql, ""), &Wire::off(), run, |()| String::new()).await
+        self.metrics.database_queries.inc();
+        let answer = timeout(self.patience, run).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        let answer = answer.map_err(|error| Error::from(&error));
+        noted(&self.opening, &answer);
+        answer
     }
 
     /// Runs one statement: waits the simulated latency, counts it, holds it to
@@ -136,7 +148,7 @@ impl Db {
             Ok(answer) => answer.map_err(|error| Error::from(&error)),
             Err(_) => Err(Error::Slow),
         };
-        self.note(statement.writes, &answer);
+        noted(if statement.writes { &self.writes } else { &self.reads }, &answer);
         let simulated = if statement.delay.is_zero() { Duration::ZERO } else { simulated };
         wire.record(
             Trip { target: Target::Database, sent, took: sent.elapsed(), simulated },
@@ -147,13 +159,12 @@ impl Db {
         );
         answer
     }
+}
 
-    fn note<T>(&self, writes: bool, answer: &Result<T, Error>) {
-        let mood = if writes { &self.writes } else { &self.reads };
-        match answer {
-            Ok(_) => mood.well(),
-            Err(error) => mood.bad(error),
-        }
+fn noted<T>(mood: &Mood<Error>, answer: &Result<T, Error>) {
+    match answer {
+        Ok(_) => mood.well(),
+        Err(error) => mood.bad(error),
     }
 }
 

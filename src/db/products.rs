@@ -5,7 +5,10 @@ use std::time::Duration;
 use sqlx::{Row, any::AnyRow};
 
 use super::{Db, Error, Statement, profiles::rows};
-use crate::{model::Product, wire::Wire};
+use crate::{
+    model::{Product, Versioned},
+    wire::Wire,
+};
 
 impl Db {
     /// One product, after the simulated latency.
@@ -14,7 +17,7 @@ impl Db {
         id: u32,
         delay: Duration,
         wire: &Wire,
-    ) -> Result<Option<Product>, Error> {
+    ) -> Result<Option<Versioned<Product>>, Error> {
         let sql = "SELECT id, name, price_cents FROM products WHERE id = $1";
         let values = format!("  -- $1 = {id}");
         let query = async {
@@ -25,12 +28,14 @@ impl Db {
     }
 }
 
-fn product(row: AnyRow) -> Result<Product, sqlx::Error> {
+/// Nobody edits products: there is one edition of each.
+fn product(row: AnyRow) -> Result<Versioned<Product>, sqlx::Error> {
     let id: i64 = row.try_get("id")?;
     let cents: i64 = row.try_get("price_cents")?;
-    Ok(Product {
+    let value = Product {
         id: u32::try_from(id).unwrap_or_default(),
         name: row.try_get("name")?,
         price: cents as f64 / 100.0,
-    })
+    };
+    Ok(Versioned { value, version: 1 })
 }

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 
 use super::{Db, Error, Statement, placeholders};
 use crate::{
-    model::{Profile, ProfileEdit, UserId},
+    model::{Profile, ProfileEdit, UserId, Versioned},
     wire::Wire,
 };
 
@@ -20,8 +20,8 @@ impl Db {
         id: &UserId,
         delay: Duration,
         wire: &Wire,
-    ) -> Result<Option<Profile>, Error> {
-        let sql = "SELECT user_id, name, email, age FROM profiles WHERE user_id = $1";
+    ) -> Result<Option<Versioned<Profile>>, Error> {
+        let sql = "SELECT user_id, name, email, age, version FROM profiles WHERE user_id = $1";
         let values = format!("  -- $1 = '{id}'");
         let query = async {
             sqlx::query(sql).bind(id.as_str()).try_map(profile).fetch_optional(&self.pool).await
@@ -30,25 +30,42 @@ impl Db {
         self.run(statement, wire, query, |row| rows(row.iter().len())).await
     }
 
-    /// Changes a profile and its version. False when there is none.
+    /// Changes a profile, and returns its new version; `None` when there is none.
     pub async fn edit_profile(
         &self,
         id: &UserId,
         edit: &ProfileEdit,
         wire: &Wire,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<u64>, Error> {
         let sql = "UPDATE profiles SET name = $1, email = $2, age = $3, \
-                   version = version + 1, updated_at = $4 WHERE user_id = $5";
+                   version = version + 1, updated_at = $4 WHERE user_id = $5 RETURNING version";
         let values = format!("  -- $5 = '{id}'");
         let query = async {
-            let update = sqlx::query(sql).bind(&edit.name).bind(&edit.email);
+            let update = sqlx::query_scalar::<_, i64>(sql).bind(&edit.name).bind(&edit.email);
             let update = update.bind(i64::from(edit.age)).bind(now_ms()).bind(id.as_str());
-            update.execute(&self.pool).await.map(|done| done.rows_affected())
+            update.fetch_optional(&self.pool).await
         };
-        let changed = self
-            .run(Statement::write(sql, &values), wire, query, |count| rows(*count as usize))
-            .await?;
-        Ok(changed > 0)
+        let statement = Statement::write(sql, &values);
+        let version = self.run(statement, wire, query, |row| rows(row.iter().len())).await?;
+        Ok(version.map(i64::unsigned_abs))
+    }
+
+    /// Ids and versions of the profiles edited less than `age` ago, the latest first.
+    pub async fn edited_within(
+        &self,
+        age: Duration,
+        most: u32,
+    ) -> Result<Vec<Versioned<UserId>>, Error> {
+        let sql = "SELECT user_id, version FROM profiles \
+                   WHERE version > 1 AND updated_at > $1 ORDER BY updated_at DESC LIMIT $2";
+        let since = now_ms() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        let query = async {
+            let edited = sqlx::query(sql).bind(since).bind(i64::from(most));
+            edited.try_map(edition).fetch_all(&self.pool).await
+        };
+        let statement = Statement::read(sql, "");
+        let edited = self.run(statement, &Wire::off(), query, |rows_| rows(rows_.len())).await?;
+        Ok(edited.into_iter().flatten().collect())
     }
 
     /// The first ids in order, to suggest to a visitor.
@@ -72,8 +89,12 @@ impl Db {
     }
 
     /// The next page of profiles in the order of their ids, for bulk reading.
-    pub async fn profiles_after(&self, last: &str, most: u32) -> Result<Vec<Profile>, Error> {
-        let sql = "SELECT user_id, name, email, age FROM profiles \
+    pub async fn profiles_after(
+        &self,
+        last: &str,
+        most: u32,
+    ) -> Result<Vec<Versioned<Profile>>, Error> {
+        let sql = "SELECT user_id, name, email, age, version FROM profiles \
                    WHERE user_id > $1 ORDER BY user_id LIMIT $2";
         let query = async {
             let page = sqlx::query(sql).bind(last).bind(i64::from(most));
@@ -131,14 +152,24 @@ impl Db {
     }
 }
 
-fn profile(row: AnyRow) -> Result<Profile, sqlx::Error> {
+fn profile(row: AnyRow) -> Result<Versioned<Profile>, sqlx::Error> {
     let age: i64 = row.try_get("age")?;
-    Ok(Profile {
+    let value = Profile {
         user_id: row.try_get("user_id")?,
         name: row.try_get("name")?,
         email: row.try_get("email")?,
         age: u32::try_from(age).unwrap_or_default(),
-    })
+    };
+    Ok(Versioned { value, version: version(&row)? })
+}
+
+fn edition(row: AnyRow) -> Result<Option<Versioned<UserId>>, sqlx::Error> {
+    let (id, version): (String, u64) = (row.try_get("user_id")?, version(&row)?);
+    Ok(id.parse().ok().map(|value| Versioned { value, version }))
+}
+
+fn version(row: &AnyRow) -> Result<u64, sqlx::Error> {
+    row.try_get::<i64, _>("version").map(i64::unsigned_abs)
 }
 
 pub(super) fn rows(count: usize) -> String {

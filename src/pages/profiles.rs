@@ -248,7 +248,7 @@ pub async fn forget(
     let id: UserId = id.parse()?;
     let back = address(&id, After::Forget, delay_ms(&body.fields(&["delay_ms"])?)?);
     let wire = Wire::on();
-    let forgotten = app.cache.forget(&crate::keys::profile(&id), &wire).await;
+    let forgotten = app.cache.forget(&crate::keys::profile(&id), None, &wire).await;
     Ok(acted(&request, &back, Acted::of(id, "Asked to forget".to_owned(), forgotten, wire)))
 }
 

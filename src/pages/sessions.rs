@@ -156,14 +156,14 @@ pub struct StartSession {
     responses(
         (status = 200, description = "Ended; with Accept: application/json", body = SessionsPage),
         (status = 303, description = "Ended"),
+        (status = 503, description = "Redis can't be told; the browser may try again"),
     )
 )]
 pub async fn end(app: Data<App>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
     let _: Fields = body.fields(&[])?;
     let wire = Wire::on();
     if let Some(token) = token(&request) {
-        // When Redis can't be told, the store remembers: the session is not found again.
-        let _ = session::end(&app.store, &token, &wire).await;
+        session::end(&app.store, &token, &wire).await?;
     }
     let mut gone = html::cookie(COOKIE, String::new(), "/");
     gone.set_max_age(CookieDuration::ZERO);

@@ -1,17 +1,19 @@
 //! How Redis is doing, over all connections of this process.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use crate::mood::Mood;
+use redis::Cmd;
+use tokio::sync::watch;
 
 use super::trouble::Trouble;
+use crate::mood::Mood;
 
 /// The most keys remembered for [`Health::owe`]: some 100 bytes each.
 const OWED_MAX: usize = 10_000;
@@ -22,8 +24,13 @@ pub struct Health {
     /// Connections that are down. The mood changes with the first and the last.
     down: Mutex<usize>,
     connection: Mood<Trouble>,
+    /// Counts losses: each tells the other connections to look at once.
+    losses: watch::Sender<u64>,
     writes: Mood<Trouble>,
-    owed: Mutex<BTreeSet<String>>,
+    rights: Mood<Trouble>,
+    /// The commands that an access control list denies us.
+    denied: Mutex<BTreeSet<String>>,
+    owed: Mutex<BTreeMap<String, Arc<Cmd>>>,
     owing: AtomicBool,
 }
 
@@ -43,7 +50,10 @@ impl Default for Health {
         Self {
             down: Mutex::new(0),
             connection: Mood::good("Redis connection (pages go on from the database)"),
+            losses: watch::Sender::new(0),
             writes: Mood::good("Redis writes (nothing is cached or counted)"),
+            rights: Mood::good("Redis rights (some of what hitrate does is denied)"),
+            denied: Mutex::default(),
             owed: Mutex::default(),
             owing: AtomicBool::new(false),
         }
@@ -56,7 +66,7 @@ impl Health {
         if let Some((trouble, since)) = self.connection.trouble() {
             return Condition::Down(trouble, since);
         }
-        match self.writes.trouble() {
+        match self.writes.trouble().or_else(|| self.rights.trouble()) {
             Some((trouble, since)) => Condition::Refusing(trouble, since),
             None => Condition::Up,
         }
@@ -66,6 +76,17 @@ impl Health {
     pub(super) fn lost(&self, trouble: &Trouble) {
         *self.down.lock().expect("counting does not panic") += 1;
         self.connection.bad(trouble);
+        self.losses.send_modify(|losses| *losses += 1);
+    }
+
+    /// A connection that is down still is, for this reason.
+    pub(super) fn still_lost(&self, trouble: &Trouble) {
+        self.connection.bad(trouble);
+    }
+
+    /// Tells when any connection is lost.
+    pub(super) fn losses(&self) -> watch::Receiver<u64> {
+        self.losses.subscribe()
     }
 
     /// A connection that was down works again.
@@ -77,47 +98,73 @@ impl Health {
         }
     }
 
-    /// A command that writes got this reply.
-    pub(super) fn wrote(&self, result: Result<(), &Trouble>) {
-        match result {
-            Ok(()) => self.writes.well(),
-            Err(trouble) if trouble.is_refused_write() => self.writes.bad(trouble),
-            Err(_) => (),
+    /// A command that needs memory, or at least the right to write, worked.
+    pub(super) fn wrote(&self) {
+        self.writes.well();
+    }
+
+    /// The command `verb` was answered with `trouble`.
+    pub(super) fn failed(&self, verb: &str, trouble: &Trouble) {
+        // Without a connection nothing was sent, so nothing was refused.
+        if self.connection.trouble().is_some() {
+            return;
+        }
+        if trouble.is_refused_write() {
+            self.writes.bad(trouble);
+        }
+        if *trouble == Trouble::Denied {
+            let mut denied = self.denied.lock().expect("inserting a verb does not panic");
+            denied.insert(verb.to_owned());
+            self.rights.bad(trouble);
         }
     }
 
-    /// Remembers a key that must be deleted before Redis is used again: the
-    /// row behind it changed while Redis could not be told. False when there
-    /// are too many to remember.
-    pub(super) fn owe(&self, key: String) -> bool {
+    /// Whether some command was denied to us that may be allowed again.
+    pub(super) fn is_denied(&self) -> bool {
+        self.rights.trouble().is_some()
+    }
+
+    /// The command `verb` is allowed.
+    pub(super) fn allowed(&self, verb: &str) {
+        let mut denied = self.denied.lock().expect("removing a verb does not panic");
+        if denied.remove(verb) && denied.is_empty() {
+            self.rights.well();
+        }
+    }
+
+    /// Remembers a command that must run before its key is used again: what
+    /// is behind the key changed while Redis could not be told. False when
+    /// there are too many to remember.
+    pub(super) fn owe(&self, key: String, command: Cmd) -> bool {
         let mut owed = self.owed.lock().expect("inserting a key does not panic");
-        let fits = owed.len() < OWED_MAX;
+        let fits = owed.len() < OWED_MAX || owed.contains_key(&key);
         if fits {
-            owed.insert(key);
+            owed.insert(key, Arc::new(command));
             self.owing.store(true, Ordering::Release);
         }
         fits
     }
 
-    /// Whether any key is still to be deleted.
+    /// Whether any command is still to be run.
     pub(super) fn owes_any(&self) -> bool {
         self.owing.load(Ordering::Acquire)
     }
 
-    /// Whether this key is still to be deleted.
+    /// Whether a command on this key is still to be run.
     pub(super) fn owes(&self, key: &str) -> bool {
-        self.owed.lock().expect("looking up a key does not panic").contains(key)
+        self.owed.lock().expect("looking up a key does not panic").contains_key(key)
     }
 
-    /// The keys still to be deleted.
-    pub(super) fn owed(&self) -> Vec<String> {
-        self.owed.lock().expect("cloning keys does not panic").iter().cloned().collect()
+    /// The commands still to be run, by key.
+    pub(super) fn owed(&self) -> Vec<(String, Arc<Cmd>)> {
+        let owed = self.owed.lock().expect("cloning keys does not panic");
+        owed.iter().map(|(key, command)| (key.clone(), Arc::clone(command))).collect()
     }
 
-    /// These keys are deleted.
-    pub(super) fn paid(&self, keys: &[String]) {
+    /// This command has run. One that was owed for the key since stays.
+    pub(super) fn paid(&self, key: &str, command: &Arc<Cmd>) {
         let mut owed = self.owed.lock().expect("removing a key does not panic");
-        for key in keys {
+        if owed.get(key).is_some_and(|latest| Arc::ptr_eq(latest, command)) {
             owed.remove(key);
         }
         self.owing.store(!owed.is_empty(), Ordering::Release);

@@ -39,7 +39,7 @@ const PAUSES: [Duration; 4] = [
     Duration::from_millis(500),
 ];
 /// After a refused password: a server that counts failures should not be hammered.
-const DENIED_PAUSE: Duration = Duration::from_millis(1500);
+const DENIED_PAUSE: Duration = Duration::from_millis(1750);
 
 /// A multiplexed connection and the task that keeps it up.
 pub struct Link {
@@ -120,17 +120,15 @@ impl Link {
         Ok(connection)
     }
 
-    /// Deletes the keys whose rows changed while Redis could not be told,
-    /// before anyone can read them.
+    /// Runs what is owed, before anyone can read what it is about.
     async fn pay(&self, connection: &mut MultiplexedConnection) -> Result<(), Trouble> {
-        let owed = self.health.owed();
-        for keys in owed.chunks(500) {
-            let mut unlink = redis::cmd("UNLINK");
-            unlink.arg(keys);
-            match in_time(CONNECT, connection.req_packed_command(&unlink)).await {
-                Ok(_) => self.health.paid(keys),
-                Err(trouble) if trouble.is_refused_write() => break,
-                Err(trouble) => return Err(trouble),
+        for (key, command) in self.health.owed() {
+            let reply = in_time(CONNECT, connection.req_packed_command(&command)).await;
+            match reply.and_then(unwrapped) {
+                Ok(_) => self.health.paid(&key, &command),
+                Err(trouble) if trouble.is_about_the_connection() => return Err(trouble),
+                // It stays owed, and its key unused, until Redis takes it.
+                Err(_) => break,
             }
         }
         Ok(())
@@ -139,7 +137,8 @@ impl Link {
     fn set(&self, state: State) {
         let was_down = matches!(*self.state.borrow(), State::Down(_));
         match &state {
-            State::Down(trouble) if !was_down => self.health.lost(trouble),
+            State::Down(trouble) if was_down => self.health.still_lost(trouble),
+            State::Down(trouble) => self.health.lost(trouble),
             State::Up(_) if was_down => self.health.regained(),
             _ => (),
         }
@@ -180,9 +179,16 @@ async fn keep(link: Weak<Link>) {
 
 /// Returns what went wrong, when something does.
 async fn hold(link: &Weak<Link>, mut connection: MultiplexedConnection) -> Trouble {
+    let Some(mut losses) = link.upgrade().map(|held| held.health.losses()) else {
+        return Trouble::Away;
+    };
     loop {
         let Some(held) = link.upgrade() else { return Trouble::Away };
-        let doubted = timeout(TICK, held.doubt.notified()).await.is_ok();
+        let doubted = tokio::select! {
+            () = held.doubt.notified() => true,
+            _ = losses.changed() => false,
+            () = sleep(TICK) => false,
+        };
         if let Err(trouble) = ping(&mut connection).await {
             return trouble;
         }

@@ -40,7 +40,17 @@ pub struct Store {
 /// A command in the making: verb, key, arguments.
 pub struct Command {
     cmd: Cmd,
-    writes: bool,
+    kind: Kind,
+}
+
+/// What the success of a command says about writing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Reads,
+    /// Needs memory and the right to write: its success says that both are there.
+    Writes,
+    /// Gives memory back: a full Redis takes it, too.
+    Removes,
 }
 
 impl Command {
@@ -48,6 +58,13 @@ impl Command {
     pub fn arg(mut self, argument: impl ToRedisArgs) -> Self {
         self.cmd.arg(argument);
         self
+    }
+
+    fn verb(&self) -> String {
+        match self.cmd.args_iter().next() {
+            Some(redis::Arg::Simple(verb)) => String::from_utf8_lossy(verb).into_owned(),
+            _ => String::new(),
+        }
     }
 }
 
@@ -60,18 +77,36 @@ impl Store {
 
     /// Starts a command that only reads `key`.
     pub fn read<T>(&self, verb: &str, key: &Key<T>) -> Command {
-        self.on(verb, key, false)
+        self.on(verb, key, Kind::Reads)
     }
 
     /// Starts a command that changes `key`.
     pub fn write<T>(&self, verb: &str, key: &Key<T>) -> Command {
-        self.on(verb, key, true)
+        self.on(verb, key, Kind::Writes)
     }
 
-    fn on<T>(&self, verb: &str, key: &Key<T>, writes: bool) -> Command {
+    /// Starts a command that removes `key` or changes when it ends.
+    pub fn remove<T>(&self, verb: &str, key: &Key<T>) -> Command {
+        self.on(verb, key, Kind::Removes)
+    }
+
+    /// Starts a script that stores something under `key`. The wire shows its
+    /// first line, a comment.
+    pub fn script<T>(&self, text: &str, key: &Key<T>) -> Command {
+        let mut cmd = redis::cmd("EVAL");
+        cmd.arg(text).arg(1).arg(self.name(key));
+        Command { cmd, kind: Kind::Writes }
+    }
+
+    /// Starts a script that may find nothing to do.
+    pub fn removing_script<T>(&self, text: &str, key: &Key<T>) -> Command {
+        Command { kind: Kind::Removes, ..self.script(text, key) }
+    }
+
+    fn on<T>(&self, verb: &str, key: &Key<T>, kind: Kind) -> Command {
         let mut cmd = redis::cmd(verb);
         cmd.arg(self.name(key));
-        Command { cmd, writes }
+        Command { cmd, kind }
     }
 
     /// The key as Redis knows it, prefix and all.
@@ -133,14 +168,31 @@ impl Store {
         replies.into_iter().find_map(Result::err).map_or(Ok(()), Err)
     }
 
-    /// Deletes `key`. When Redis can't be told now, the key is remembered:
-    /// nobody here reads it before it is gone.
-    pub async fn forget<T>(&self, key: &Key<T>, wire: &Wire) -> Result<bool, Trouble> {
-        let outcome: Result<u64, Trouble> = self.run(self.write("UNLINK", key), wire).await;
-        if outcome.is_err() && !self.health.owe(self.name(key)) {
-            log::warn!("too many keys wait to be deleted: some stay until their TTL ends");
+    /// Runs a command that takes something back. When Redis can't be told now,
+    /// the command is remembered: nobody here uses the key before it has run.
+    pub async fn settle<T, R: FromRedisValue>(
+        &self,
+        key: &Key<T>,
+        command: Command,
+        wire: &Wire,
+    ) -> Result<R, Trouble> {
+        let again = command.cmd.clone();
+        let outcome = self.run(command, wire).await;
+        if outcome.is_err() {
+            self.owe(key, again);
         }
-        outcome.map(|removed| removed > 0)
+        outcome
+    }
+
+    /// Remembers a command that must run before `key` is used again.
+    pub fn owe_later<T>(&self, key: &Key<T>, command: Command) {
+        self.owe(key, command.cmd);
+    }
+
+    fn owe<T>(&self, key: &Key<T>, command: Cmd) {
+        if !self.health.owe(self.name(key), command) {
+            log::warn!("too many keys wait to be settled: some stay until their TTL ends");
+        }
     }
 
     /// Whether what Redis holds under `key` is known to be outdated.
@@ -166,8 +218,13 @@ impl Store {
     }
 
     fn note(&self, command: &Command, reply: &Result<Value, Trouble>) {
-        if command.writes {
-            self.health.wrote(reply.as_ref().map(|_| ()));
+        match reply {
+            Err(trouble) => self.health.failed(&command.verb(), trouble),
+            Ok(_) if command.kind == Kind::Writes => self.health.wrote(),
+            Ok(_) => (),
+        }
+        if reply.is_ok() && self.health.is_denied() {
+            self.health.allowed(&command.verb());
         }
     }
 }

@@ -85,6 +85,7 @@ impl OwnServer {
         let lock = lock(data_dir)?;
         let home = fs::canonicalize(home).map_err(unusable)?;
         let (stop, stopped) = oneshot::channel();
+        until_free(&absolute(&socket)).await;
         let keeper = tokio::spawn(keep(home, absolute(&socket), stopped));
         if find().await.is_some() {
             let _ = timeout(FIRST, until_listening(&socket)).await;
@@ -151,29 +152,38 @@ fn lock(data_dir: &Path) -> Result<File, OwnError> {
     }
 }
 
+/// Waits before the server is started again; the last repeats.
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(300),
+    Duration::from_secs(1),
+];
+
 /// Starts the server, and again when it ends, until `stopped`.
 async fn keep(home: PathBuf, socket: PathBuf, mut stopped: oneshot::Receiver<()>) {
-    let mut pause = Duration::from_millis(50);
     let missing = Mood::good("own Redis");
+    let mut failures = 0;
     loop {
         until_free(&socket).await;
         let started = Instant::now();
         match spawn(&home, &socket).await {
             Some((mut child, pipe)) => tokio::select! {
-                ended = child.wait() => log::warn!(
-                    "the own Redis ended ({}), starting it again; its log is {}",
-                    ended.map_or_else(|error| error.to_string(), |status| status.to_string()),
-                    home.join("redis.log").display()
-                ),
+                ended = child.wait() => {
+                    failures = if started.elapsed() > GRACE { 0 } else { failures };
+                    if failures == 0 {
+                        let log = home.join("redis.log");
+                        let how = ended.map_or_else(|it| it.to_string(), |it| it.to_string());
+                        log::warn!("the own Redis ended ({how}) and is started again; see {}", log.display());
+                    }
+                },
                 _ = &mut stopped => return end(child, pipe).await,
             },
             None => missing.bad(&INSTALL),
         }
-        if started.elapsed() > GRACE {
-            pause = Duration::from_millis(50);
-        }
+        let pause = PAUSES[failures.min(PAUSES.len() - 1)];
+        failures += 1;
         tokio::select! { () = sleep(pause) => (), _ = &mut stopped => return }
-        pause = (pause * 2).min(GRACE);
     }
 }
 

@@ -13,10 +13,17 @@ const PARTS: usize = 8;
 /// `SET hitrate:profile:123 "{…}" PX 300000`
 pub fn command(cmd: &Cmd) -> String {
     let words = cmd.args_iter().map(|arg| match arg {
+        Arg::Simple(bytes) if bytes.starts_with(b"--") => script(bytes),
         Arg::Simple(bytes) => word(bytes),
         _ => "0".to_owned(),
     });
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// A script by its first line, which says what it does.
+fn script(bytes: &[u8]) -> String {
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    format!("'{} …'", shortened(&String::from_utf8_lossy(line), WORD))
 }
 
 fn word(bytes: &[u8]) -> String {

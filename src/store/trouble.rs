@@ -27,6 +27,12 @@ pub enum Trouble {
     /// MISCONF: it can't save to its disk.
     #[error("Redis can't write to its disk and takes no writes")]
     Disk,
+    /// The key holds a copy that is known to be old, and it can't be removed yet.
+    #[error("Redis holds an older copy that can't be removed yet")]
+    Outdated,
+    /// What is counted up is no number, or below zero.
+    #[error("its key in Redis holds no count")]
+    NoCount,
     /// WRONGTYPE: another kind of value is at the key.
     #[error("the key holds another type of value")]
     WrongType,
@@ -39,6 +45,11 @@ impl Trouble {
     /// Whether it is about writing only: reads still work.
     pub fn is_refused_write(&self) -> bool {
         matches!(self, Self::Full | Self::ReadOnly | Self::Disk)
+    }
+
+    /// Whether Redis refuses as a matter of its state, not of this one key.
+    pub fn is_refusal(&self) -> bool {
+        self.is_refused_write() || matches!(self, Self::Denied)
     }
 
     /// Whether the connection itself is in doubt.

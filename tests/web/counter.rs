@@ -34,7 +34,7 @@ fn a_thousand_visits_at_once_add_exactly_a_thousand() {
 fn looking_ahead_does_not_count() {
     let hitrate = Hitrate::start();
     assert_eq!(hitrate.send("HEAD", "/", &[], "").status, 200);
-    let ahead = [("sec-purpose", "prefetch;prerender"), ("accept", "application/json")];
+    let ahead = [("sec-purpose", "Prefetch;Prerender"), ("accept", "application/json")];
     let ahead = hitrate.get_with("/", &ahead).json();
     assert!(ahead["hits"].is_null(), "{ahead}");
     assert_eq!(hitrate.json("/")["hits"], 1);

@@ -30,9 +30,13 @@ fn the_second_lookup_is_a_hit() {
 fn the_page_shows_answer_wire_and_why() {
     let hitrate = Hitrate::start();
     let page = hitrate.get("/profiles?id=456").body;
-    for part in
-        ["Alice Johnson", "badge database", "The wire", "SET hitrate:profile:456", "Why it went"]
-    {
+    for part in [
+        "Alice Johnson",
+        "badge database",
+        "The wire",
+        "unless something newer is held …&#39; 1 hitrate:profile:456 1",
+        "Why it went",
+    ] {
         assert!(page.contains(part), "{part} is missing");
     }
     assert!(hitrate.get("/profiles?id=456").body.contains("badge cache"));
@@ -48,7 +52,10 @@ fn the_transcript_tells_every_command_in_order() {
     let said: Vec<_> = steps.iter().map(|step| step["command"].as_str().unwrap()).collect();
     assert_eq!(said[..2], ["GET hitrate:profile:123", "PTTL hitrate:profile:123"]);
     assert!(
-        said[2].starts_with("SELECT user_id") && said[3].starts_with("SET hitrate:profile:123")
+        said[2].starts_with("SELECT user_id")
+            && said[3].starts_with(
+                "EVAL '-- store, unless something newer is held …' 1 hitrate:profile:123 1"
+            )
     );
     let trips: Vec<_> = steps.iter().map(|step| step["trip"].as_u64().unwrap()).collect();
     assert_eq!(trips, [1, 1, 2, 3], "GET and PTTL share a round trip");

@@ -19,6 +19,7 @@ fn every_response_carries_the_security_headers() {
         hitrate.send("PUT", "/", &[], ""),
         hitrate.post_with("/sessions", "username=a", &[("origin", "http://evil.example")]),
         hitrate.get_with("/", &[("host", "evil.example")]),
+        hitrate.get_with("/healthz", &[("accept-encoding", "identity;q=0")]),
     ];
     for answer in answers {
         let policy = answer.header("content-security-policy");
@@ -79,6 +80,9 @@ fn another_host_is_not_answered_on_loopback() {
         assert!(answer.json()["error"].is_string());
     }
     assert!(hitrate.raw(b"GET / HTTP/1.0\r\n\r\n").starts_with("HTTP/1.0 421"), "no host at all");
+    let absolute =
+        b"GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    assert!(hitrate.raw(absolute).starts_with("HTTP/1.1 421"), "the address names the host");
     assert_eq!(hitrate.json("/")["hits"], 1, "none of them was a visit");
 }
 

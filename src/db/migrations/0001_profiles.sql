@@ -6,3 +6,6 @@ CREATE TABLE profiles (
     version    BIGINT NOT NULL DEFAULT 1,
     updated_at BIGINT NOT NULL -- milliseconds since 1970, UTC
 );
+
+-- What was edited lately, to take back copies of it at the next start.
+CREATE INDEX profiles_edited ON profiles (updated_at) WHERE version > 1;

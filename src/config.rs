@@ -36,8 +36,14 @@ pub struct Config {
     pub redis_host: Option<String>,
 
     /// Redis port, when REDIS_URL is unset [default: 6379 if REDIS_HOST is set]
-    #[arg(long, env = "REDIS_PORT", value_name = "REDIS_PORT", global = true)]
-    pub redis_port: Option<u16>,
+    #[arg(
+        long,
+        env = "REDIS_PORT",
+        value_name = "REDIS_PORT",
+        value_parser = port,
+        global = true
+    )]
+    pub redis_port: Option<Port>,
 
     /// The database: a SQLite file [default: hitrate.db in the data directory]
     #[arg(
@@ -111,14 +117,16 @@ pub struct Config {
 impl Config {
     /// The configured Redis, or `None` for an own one.
     pub fn redis(&self) -> Option<String> {
-        if let Some(url) = &self.redis_url {
+        if let Some(url) = filled(self.redis_url.as_ref()) {
             return Some(url.clone());
         }
-        if self.redis_host.is_none() && self.redis_port.is_none() {
+        let (host, port) =
+            (filled(self.redis_host.as_ref()), self.redis_port.and_then(|port| port.0));
+        if host.is_none() && port.is_none() {
             return None;
         }
-        let host = self.redis_host.as_deref().unwrap_or("localhost");
-        let port = self.redis_port.unwrap_or(6379);
+        let host = host.map_or("localhost", String::as_str);
+        let port = port.unwrap_or(6379);
         Some(match host.contains(':') {
             true => format!("redis://[{host}]:{port}"),
             false => format!("redis://{host}:{port}"),
@@ -127,9 +135,30 @@ impl Config {
 
     /// The database's URL: the configured one, or the SQLite file in the data directory.
     pub fn database(&self) -> String {
-        self.database_url
-            .clone()
-            .unwrap_or_else(|| format!("sqlite://{}/hitrate.db", self.data_dir.display()))
+        let own = || {
+            let path = self.data_dir.join("hitrate.db").display().to_string();
+            format!("sqlite://{}", path.replace('%', "%25").replace(' ', "%20").replace('?', "%3F"))
+        };
+        filled(self.database_url.as_ref()).cloned().unwrap_or_else(own)
+    }
+}
+
+/// Compose files pass variables on that are empty: those count as unset.
+fn filled(value: Option<&String>) -> Option<&String> {
+    value.filter(|text| !text.is_empty())
+}
+
+/// A port, or none where the variable is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Port(Option<u16>);
+
+fn port(text: &str) -> Result<Port, String> {
+    match text.is_empty() {
+        true => Ok(Port(None)),
+        false => {
+            let port = text.parse().map_err(|_| "a port from 1 to 65535".to_owned());
+            port.map(|port| Port(Some(port)))
+        }
     }
 }
 

@@ -12,6 +12,17 @@ use actix_web::{
 use askama::Template;
 use serde::Serialize;
 
+/// `Cache-Status` (RFC 9211).
+pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// Does the whole of an act, even when the visitor leaves in the middle: a
+/// handler is dropped with its connection, and what it began would stay half done.
+pub async fn whole<T: 'static, E: 'static>(
+    act: impl Future<Output = Result<T, E>> + 'static,
+) -> Result<T, E> {
+    actix_web::rt::spawn(act).await.expect("an act does not panic and is not cancelled")
+}
+
 /// A view model on its way out: HTML, or JSON where the client prefers that.
 pub struct Page<T> {
     view: T,
@@ -146,7 +157,7 @@ pub fn time(us: &u64) -> String {
         us @ ..1_000 => format!("{us} µs"),
         us @ ..10_000 => format!("{:.2} ms", us as f64 / 1e3),
         us @ ..100_000 => format!("{:.1} ms", us as f64 / 1e3),
-        us => format!("{} ms", number(&((us + 500) / 1_000))),
+        us => format!("{} ms", number(&(us.saturating_add(500) / 1_000))),
     }
 }
 

@@ -67,11 +67,16 @@ pub async fn edit(
     let key = keys::profile(id);
     let forgotten = match &changed {
         Ok(None) => Ok(false),
-        Ok(Some(version)) => cache.forget(&key, Some(*version), wire).await,
+        Ok(Some(version)) => cache.supersede(&key, Some(*version), wire).await,
         // A write that timed out may have happened: then the copy must go as well.
-        Err(_) => cache.forget(&key, None, wire).await,
+        Err(_) => cache.supersede(&key, None, wire).await,
     };
     Ok(Edited { found: changed?.is_some(), forgotten })
+}
+
+/// Drops a profile from the cache; the next lookup asks the database.
+pub async fn forget(cache: &Cache, id: &UserId, wire: &Wire) -> Result<bool, Trouble> {
+    cache.forget(&keys::profile(id), wire).await
 }
 
 /// Takes back, at the start, the copies of profiles that were edited lately:
@@ -79,7 +84,7 @@ pub async fn edit(
 /// was stopped. Copies older than `ttl` have ended by themselves.
 pub async fn recall(cache: &Cache, db: &Db, ttl: Duration) -> Result<(), db::Error> {
     for edited in db.edited_within(ttl.max(RECALL_WITHIN), RECALL_MAX).await? {
-        cache.forget_later(&keys::profile(&edited.value), edited.version);
+        cache.supersede_later(&keys::profile(&edited.value), edited.version);
     }
     Ok(())
 }

@@ -32,9 +32,11 @@ use crate::{
 const SUGGESTIONS: u32 = 24;
 /// How long request heads may take: real ones come in one piece.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
-/// How long requests in flight may take to finish when the server stops:
-/// the longest simulated latency a visitor can ask for, and a little more.
-const STOP_SECONDS: u64 = 8;
+/// How long requests in flight may take to finish when the server stops,
+/// beyond the longest simulated latency.
+const STOP: Duration = Duration::from_secs(3);
+/// The longest simulated latency a visitor can ask for.
+const DELAY_MAX: Duration = Duration::from_secs(5);
 /// How long an own Redis may take to load its data before the start goes on without it.
 const OWN_PATIENCE: Duration = Duration::from_secs(5);
 /// The documents' retries: three attempts, one and then three seconds apart.
@@ -86,17 +88,26 @@ async fn serve_on(config: &Config, own: Option<&OwnServer>) -> Result<(), StartE
         (None, None) => unreachable!("without a configured Redis there is an own one"),
     };
     let metrics = Arc::new(Metrics::default());
+    // The start has no visitor waiting, and bulk work may take its time.
+    let patient = Db::open_patiently(&config.database(), Arc::clone(&metrics)).await?;
+    let imported = import::import(&patient, config.profiles.as_deref()).await?;
+    let known_ids = patient.some_ids(SUGGESTIONS).await?.into();
     let db = Db::open(&config.database(), Arc::clone(&metrics)).await?;
-    let imported = import::import(&db, config.profiles.as_deref()).await?;
     let health = Arc::new(Health::default());
     let store = Store::open(&address, &config.key_prefix, &health);
     let cache = Cache::new(store.clone(), Arc::clone(&metrics));
-    profiles::recall(&cache, &db, config.profile_ttl).await?;
-    match own {
-        Some(_) => await_own(&store).await,
-        None => await_configured(&store).await,
+    profiles::recall(&cache, &patient, config.profile_ttl).await?;
+    let connected = async {
+        match own {
+            Some(_) => await_own(&store).await,
+            None => await_configured(&store).await,
+        }
+    };
+    // Process 1 of a container has no default action for SIGTERM.
+    tokio::select! {
+        () = connected => (),
+        () = asked_to_stop()? => return Ok(()),
     }
-    let known_ids = db.some_ids(SUGGESTIONS).await?.into();
     let sampler = Arc::new(Sampler::start(store, Arc::clone(&metrics)).await);
     let shared = Shared {
         config: Arc::new(config.clone()),
@@ -114,7 +125,7 @@ async fn serve_on(config: &Config, own: Option<&OwnServer>) -> Result<(), StartE
 }
 
 async fn run(shared: Shared) -> Result<(), StartError> {
-    let bind = shared.config.bind;
+    let (bind, shared_delay) = (shared.config.bind, shared.config.database_delay);
     let sampler = Arc::clone(&shared.sampler);
     let server = HttpServer::new(move || {
         ActixApp::new()
@@ -127,7 +138,7 @@ async fn run(shared: Shared) -> Result<(), StartError> {
     // Without it a small answer on a kept connection waits 40 ms for the last one's ACK.
     .tcp_nodelay(true)
     .client_request_timeout(HEAD_DEADLINE)
-    .shutdown_timeout(STOP_SECONDS)
+    .shutdown_timeout((shared_delay.max(DELAY_MAX) + STOP).as_secs())
     .disable_signals()
     .bind(bind)
     .map_err(|error| StartError::Bind(bind, error))?;

@@ -120,9 +120,6 @@ pub async fn start(
 /// The session of this token, if it is alive. Using a sliding one renews it.
 pub async fn find(store: &Store, token: &Token, wire: &Wire) -> Result<Option<Live>, Trouble> {
     let key = token.key();
-    if store.owes(&key) {
-        return Ok(None);
-    }
     let [json, left] =
         store.run_all([store.read("GET", &key), store.read("PTTL", &key)], wire).await?;
     let json: Option<Vec<u8>> = match json.and_then(typed) {
@@ -147,14 +144,15 @@ pub async fn find(store: &Store, token: &Token, wire: &Wire) -> Result<Option<Li
 
 /// Milliseconds left after the renewal; 0 when the session ended in between.
 async fn renew(store: &Store, key: &Key<Session>, ttl: u32, wire: &Wire) -> Result<u64, Trouble> {
-    let renewed: bool = store.run(store.remove("EXPIRE", key).arg(ttl), wire).await?;
-    Ok(if renewed { u64::from(ttl) * 1000 } else { 0 })
+    let renewal = [store.remove("EXPIRE", key).arg(ttl), store.read("PTTL", key)];
+    let [renewed, left] = store.run_all(renewal, wire).await?;
+    renewed?;
+    Ok(u64::try_from(typed::<i64>(left?)?).unwrap_or_default())
 }
 
 /// Ends a session now.
 pub async fn end(store: &Store, token: &Token, wire: &Wire) -> Result<bool, Trouble> {
-    let key = token.key();
-    let removed: u64 = store.settle(&key, store.remove("UNLINK", &key), wire).await?;
+    let removed: u64 = store.run(store.remove("UNLINK", &token.key()), wire).await?;
     Ok(removed > 0)
 }
 

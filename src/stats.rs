@@ -187,8 +187,13 @@ async fn sample(store: &Store, metrics: &Metrics, keys: &mut KeyCount) -> Sample
         let _ = counter::touch(store).await;
     }
     if info.is_ok() {
-        // An interrupted count goes on with the next sample.
-        let _ = store.count_keys(keys).await;
+        // A cursor of one server means nothing to the next: begin again.
+        let counted = store.count_keys(keys).await;
+        if counted.is_err() {
+            keys.restart();
+        }
+    } else {
+        keys.restart();
     }
     Sample { redis: redis_panel(store, info.ok(), keys), cache: cache_panel(metrics) }
 }

@@ -30,13 +30,18 @@ const countDown = (element) => {
 
 // Panels that follow the samples.
 const live = (element) => {
-  const source = new EventSource(element.dataset.live);
-  source.onmessage = (event) => {
-    element.innerHTML = event.data;
-    element.classList.remove("stale");
+  let source;
+  const follow = () => {
+    source = new EventSource(element.dataset.live);
+    source.onmessage = (event) => {
+      element.innerHTML = event.data;
+      element.classList.remove("stale");
+    };
+    source.onerror = () => element.classList.add("stale");
   };
-  source.onerror = () => element.classList.add("stale");
+  follow();
   addEventListener("pagehide", () => source.close());
+  addEventListener("pageshow", (event) => event.persisted && follow());
 };
 
 // A button that says it is at work, for answers that take seconds.

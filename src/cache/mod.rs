@@ -111,10 +111,15 @@ impl Cache {
         self.store.run_many(values.iter().map(set).collect()).await
     }
 
-    /// Makes the next lookup ask the origin, if the copy is older than
-    /// `version`, or whatever it is without one. From now on nothing older is
-    /// stored. When Redis can't be told, the copy is not used until it is.
-    pub async fn forget<T>(
+    /// Makes the next lookup ask the origin.
+    pub async fn forget<T>(&self, key: &Key<T>, wire: &Wire) -> Result<bool, Trouble> {
+        self.store.run(self.forgetting(key, None), wire).await
+    }
+
+    /// Drops the copy under `key` unless it is of `version` or newer, and from
+    /// now on stores nothing older. When Redis can't be told, the copy is not
+    /// used until it is. Without a version whatever is there is dropped.
+    pub async fn supersede<T>(
         &self,
         key: &Key<T>,
         version: Option<u64>,
@@ -124,7 +129,7 @@ impl Cache {
     }
 
     /// The same, as soon as Redis can be told; until then the copy is not used.
-    pub fn forget_later<T>(&self, key: &Key<T>, version: u64) {
+    pub fn supersede_later<T>(&self, key: &Key<T>, version: u64) {
         self.store.owe_later(key, self.forgetting(key, Some(version)));
     }
 

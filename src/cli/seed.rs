@@ -12,7 +12,7 @@ use crate::{
     model::Profile,
 };
 
-/// Profiles in one transaction.
+/// Profiles made at once, and then told as progress.
 const CHUNK: u32 = 5_000;
 
 pub async fn run(config: &Config, users: u32) -> Result<(), Error> {

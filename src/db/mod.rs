@@ -41,6 +41,9 @@ const CONNECTIONS: u32 = 4;
 /// A handle to the database, shared by the whole process.
 pub struct Db {
     pool: AnyPool,
+    /// One connection: SQLite writes one after the other, and writers who wait
+    /// for a lock shall not keep readers waiting.
+    writers: AnyPool,
     read_only_url: String,
     patience: Duration,
     metrics: Arc<Metrics>,
@@ -85,7 +88,8 @@ impl Db {
     pub async fn look_at(url: &str, metrics: Arc<Metrics>) -> Result<Self, Error> {
         let url = read_only(url);
         install_default_drivers();
-        Ok(Self::on(connect(&url, BUSY, 1).await?, url, DEADLINE, metrics))
+        let pool = connect(&url, BUSY, 1).await?;
+        Ok(Self::on(pool.clone(), pool, url, DEADLINE, metrics))
     }
 
     async fn open_with(
@@ -98,12 +102,20 @@ impl Db {
         install_default_drivers();
         migrate(&url).await?;
         let pool = connect(&url, busy, CONNECTIONS).await?;
-        Ok(Self::on(pool, read_only(&url), patience, metrics))
+        let writers = connect(&url, busy, 1).await?;
+        Ok(Self::on(pool, writers, read_only(&url), patience, metrics))
     }
 
-    fn on(pool: AnyPool, read_only_url: String, patience: Duration, metrics: Arc<Metrics>) -> Self {
+    fn on(
+        pool: AnyPool,
+        writers: AnyPool,
+        read_only_url: String,
+        patience: Duration,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             pool,
+            writers,
             read_only_url,
             patience,
             metrics,
@@ -115,6 +127,7 @@ impl Db {
 
     /// Whether the database can be opened and read now. By a connection of its
     /// own: an open one may answer from memory long after its file is gone.
+    /// Not counted among the queries: no visitor asked for it.
     pub async fn ping(&self) -> Result<(), Error> {
         let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM profiles LIMIT 1) AS one";
         let run = async {
@@ -122,7 +135,6 @@ impl Db {
             let _: i64 = sqlx::query_scalar(sql).fetch_one(&mut connection).await?;
             connection.close().await
         };
-        self.metrics.database_queries.inc();
         let answer = timeout(self.patience, run).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         let answer = answer.map_err(|error| Error::from(&error));
         noted(&self.opening, &answer);
@@ -208,7 +220,10 @@ async fn connect(url: &str, busy: Duration, most: u32) -> Result<AnyPool, Error>
         })
         .connect(url)
         .await
-        .map_err(|error| Error::from(&error))
+        .map_err(|error| match Error::from(&error) {
+            Error::Other(_) => Error::Unusable(error.to_string()),
+            known => known,
+        })
 }
 
 /// Embedded migrations, run by a connection of their own: they may wait.

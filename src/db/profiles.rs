@@ -43,7 +43,7 @@ impl Db {
         let query = async {
             let update = sqlx::query_scalar::<_, i64>(sql).bind(&edit.name).bind(&edit.email);
             let update = update.bind(i64::from(edit.age)).bind(now_ms()).bind(id.as_str());
-            update.fetch_optional(&self.pool).await
+            update.fetch_optional(&self.writers).await
         };
         let statement = Statement::write(sql, &values);
         let version = self.run(statement, wire, query, |row| rows(row.iter().len())).await?;
@@ -125,7 +125,7 @@ impl Db {
             insert = insert.bind(&row.user_id).bind(&row.name).bind(&row.email);
             insert = insert.bind(i64::from(row.age)).bind(now);
         }
-        let query = async { insert.execute(&self.pool).await.map(|done| done.rows_affected()) };
+        let query = async { insert.execute(&self.writers).await.map(|done| done.rows_affected()) };
         let statement = Statement::write("INSERT INTO profiles …", "");
         self.run(statement, &Wire::off(), query, |added| rows(*added as usize)).await
     }

@@ -7,11 +7,11 @@ use actix_web::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::profiles::CACHE_STATUS;
 use crate::{
     app::App,
     cache::Lookup,
     error::{Error, Result},
+    html::CACHE_STATUS,
     input::Fields,
     model::{LAPTOP, PRODUCT_MAX, Product, Source},
     products,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{StatusCode, header::HeaderName},
+    http::StatusCode,
     web::{Data, Path},
 };
 use askama::Template;
@@ -19,7 +19,7 @@ use crate::{
     app::App,
     cache::{Fill, Lookup},
     error::{Error, Result},
-    html::{self, Page, see},
+    html::{self, CACHE_STATUS, Page, see, whole},
     input::{BadInput, Body, Fields},
     model::{AGE_MAX, EMAIL_MAX, NAME_MAX, Profile, ProfileEdit, Source, UserId},
     nav::{self, Link},
@@ -32,8 +32,6 @@ use crate::{
 const DELAY_MAX: u32 = 5_000;
 /// What the form offers, in milliseconds, beside the default.
 const DELAYS: [(u32, &str); 4] = [(0, "none"), (50, "50 ms"), (500, "500 ms"), (2_000, "2 s")];
-/// `Cache-Status` (RFC 9211).
-pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// The lookup form, and the answer to it.
 #[derive(Template, Serialize, ToSchema)]
@@ -207,13 +205,22 @@ pub async fn edit(
     let fields = body.fields(&["name", "email", "age", "delay_ms"])?;
     let change = change(&fields)?;
     let back = address(&id, After::Edit, delay_ms(&fields)?);
-    let wire = Wire::on();
-    let edited = profiles::edit(&app.cache, &app.shared.db, &id, &change, &wire).await?;
+    let (edited, wire) = whole(edit_whole(app, id.clone(), change)).await?;
     if !edited.found {
         return Err(Error::NoProfile(id.to_string()));
     }
     let message = "The database has the change".to_owned();
     Ok(acted(&request, &back, Acted::of(id, message, edited.forgotten, wire)))
+}
+
+async fn edit_whole(
+    app: Data<App>,
+    id: UserId,
+    change: ProfileEdit,
+) -> Result<(profiles::Edited, Wire)> {
+    let wire = Wire::on();
+    let edited = profiles::edit(&app.cache, &app.shared.db, &id, &change, &wire).await?;
+    Ok((edited, wire))
 }
 
 fn change(fields: &Fields) -> Result<ProfileEdit, BadInput> {
@@ -248,7 +255,7 @@ pub async fn forget(
     let id: UserId = id.parse()?;
     let back = address(&id, After::Forget, delay_ms(&body.fields(&["delay_ms"])?)?);
     let wire = Wire::on();
-    let forgotten = app.cache.forget(&crate::keys::profile(&id), None, &wire).await;
+    let forgotten = profiles::forget(&app.cache, &id, &wire).await;
     Ok(acted(&request, &back, Acted::of(id, "Asked to forget".to_owned(), forgotten, wire)))
 }
 
@@ -273,9 +280,7 @@ impl Acted {
         let then = match &forgotten {
             Ok(true) => "the cache dropped its copy".to_owned(),
             Ok(false) => "the cache had no copy".to_owned(),
-            Err(trouble) => format!(
-                "the cache could not be told ({trouble}), and its copy is not used until it is"
-            ),
+            Err(trouble) => format!("the cache could not be told: {trouble}"),
         };
         let (message, forgotten) = (format!("{act}; {then}."), forgotten.ok());
         Self { id, message, forgotten, transcript: wire.into_steps() }
@@ -354,16 +359,21 @@ impl ProfilesPage {
         format!("{}?id={id}{delay}{cache}", Self::LINK.path)
     }
 
-    /// What the visitor's last act led to, while that can be seen.
+    /// What the visitor's last act led to, where this lookup shows it.
     fn notice(&self) -> Option<&'static str> {
-        let answer = self.answer.as_ref().filter(|answer| answer.source == Source::Database)?;
-        let done = answer.fill != Fill::Bypassed && answer.profile.is_some();
-        match self.form.after? {
-            After::Edit if done => Some(
+        let answer = self.answer.as_ref().filter(|answer| answer.profile.is_some())?;
+        match (self.form.after?, &answer.fill) {
+            (After::Edit, Fill::Stored(_)) => Some(
                 "Saved. The cache dropped its copy, so this lookup read the new row from the database.",
             ),
-            After::Forget if done => Some("Forgotten. The cache had to ask the database again."),
-            _ => None,
+            (After::Edit, Fill::Failed(_)) => Some(
+                "Saved in the database. The cache could not be told yet, so its copy is not used.",
+            ),
+            (After::Edit, _) => Some("Saved. What you see is the new row."),
+            (After::Forget, Fill::Stored(_)) => {
+                Some("Forgotten. The cache had to ask the database again.")
+            }
+            (After::Forget, _) => None,
         }
     }
 

@@ -23,7 +23,7 @@ pub async fn favicon(request: HttpRequest) -> HttpResponse {
 }
 
 fn file(asset: &'static Asset, request: &HttpRequest) -> HttpResponse {
-    let tag = EntityTag::new_strong(asset.hash.clone());
+    let tag = EntityTag::new_weak(asset.hash.clone());
     let known = match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => true,
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),

@@ -8,7 +8,7 @@ use actix_web::{
     web::{Bytes, Data},
 };
 use askama::Template;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use tokio::sync::watch;
 use utoipa::ToSchema;
@@ -20,6 +20,10 @@ use crate::{
     nav::{self, Link},
     stats::Sample,
 };
+
+/// The most events in one stream, some ten minutes of them. Then the browser
+/// asks again, and one that has long left gives its place free.
+const EVENTS_MAX: usize = 600;
 
 /// How the cache is doing.
 #[derive(Template, Serialize, ToSchema)]
@@ -67,7 +71,7 @@ pub async fn show(app: Data<App>) -> Page<StatsPage> {
 pub async fn live(app: Data<App>) -> Result<HttpResponse> {
     let viewer = app.shared.viewers.enter().ok_or(Error::TooManyViewers)?;
     let samples = app.shared.sampler.follow();
-    let events = stream::unfold((samples, viewer), next_event);
+    let events = stream::unfold((samples, viewer), next_event).take(EVENTS_MAX);
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-store"))

@@ -41,15 +41,24 @@ impl Address {
 
     /// The `redis-cli` call that reaches the same server; asks for a password itself.
     pub fn redis_cli(&self) -> String {
-        match self.0.addr() {
-            ConnectionAddr::Unix(path) => format!("redis-cli -s {}", path.display()),
-            ConnectionAddr::Tcp(host, port) => format!("redis-cli -h {host} -p {port}"),
-            ConnectionAddr::TcpTls { host, port, .. } => {
-                format!("redis-cli --tls -h {host} -p {port}")
-            }
-            _ => "redis-cli".to_owned(),
-        }
+        let server = match self.0.addr() {
+            ConnectionAddr::Unix(path) => format!("-s {}", quoted(path)),
+            ConnectionAddr::Tcp(host, port) => format!("-h {host} -p {port}"),
+            ConnectionAddr::TcpTls { host, port, .. } => format!("--tls -h {host} -p {port}"),
+            _ => String::new(),
+        };
+        let redis = self.0.redis_settings();
+        let user = redis.username().map_or_else(String::new, |user| format!(" --user {user}"));
+        let db = if redis.db() == 0 { String::new() } else { format!(" -n {}", redis.db()) };
+        format!("redis-cli {server}{user}{db}")
     }
+}
+
+/// A path for a shell, from whatever directory.
+fn quoted(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
+    let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c));
+    if plain { path } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }
 
 /// Without TCP_NODELAY a small command waits for the reply to the one before;
@@ -82,6 +91,7 @@ mod tests {
     fn a_password_is_never_shown() {
         let address = Address::parse("redis://me:secret@127.0.0.1:6379/2").unwrap();
         assert_eq!(address.to_string(), "redis://127.0.0.1:6379/2");
+        assert_eq!(address.redis_cli(), "redis-cli -h 127.0.0.1 -p 6379 --user me -n 2");
         assert!(!BadAddress.to_string().contains("secret"));
     }
 

@@ -98,6 +98,12 @@ impl Health {
         }
     }
 
+    /// A connection that was down is not used any more.
+    pub(super) fn let_go(&self) {
+        let mut down = self.down.lock().expect("counting does not panic");
+        *down = down.saturating_sub(1);
+    }
+
     /// A command that needs memory, or at least the right to write, worked.
     pub(super) fn wrote(&self) {
         self.writes.well();

@@ -77,6 +77,11 @@ const SLICE: usize = 20;
 const BATCH: usize = 500;
 
 impl KeyCount {
+    /// Begins the count anew; the last complete one stays.
+    pub fn restart(&mut self) {
+        (self.cursor, self.so_far) = (0, 0);
+    }
+
     /// The last complete count, and how old it is.
     pub fn last(&self) -> Option<(u64, Duration)> {
         self.last.map(|(count, at)| (count, at.elapsed()))

@@ -149,7 +149,7 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         if matches!(*self.state.borrow(), State::Down(_)) {
-            self.health.regained();
+            self.health.let_go();
         }
     }
 }
@@ -203,8 +203,9 @@ async fn hold(link: &Weak<Link>, mut connection: MultiplexedConnection) -> Troub
 
 async fn ping(connection: &mut MultiplexedConnection) -> Result<(), Trouble> {
     let reply = in_time(DEADLINE, connection.req_packed_command(&redis::cmd("PING"))).await?;
-    match reply {
-        Value::ServerError(error) => Err(Trouble::from_code(Some(error.code()))),
+    match unwrapped(reply) {
+        // A Redis that can't save says so even to a ping, and still reads.
+        Err(trouble) if !trouble.is_refused_write() => Err(trouble),
         _ => Ok(()),
     }
 }

@@ -82,10 +82,10 @@ impl OwnServer {
         let socket = socket(data_dir)?;
         let home = data_dir.join("redis");
         DirBuilder::new().recursive(true).mode(0o700).create(&home).map_err(unusable)?;
-        let lock = lock(data_dir)?;
+        let lock = lock_patiently(data_dir).await?;
         let home = fs::canonicalize(home).map_err(unusable)?;
         let (stop, stopped) = oneshot::channel();
-        until_free(&absolute(&socket)).await;
+        let _ = timeout(GRACE, until_free(&absolute(&socket))).await;
         let keeper = tokio::spawn(keep(home, absolute(&socket), stopped));
         if find().await.is_some() {
             let _ = timeout(FIRST, until_listening(&socket)).await;
@@ -118,13 +118,25 @@ pub fn socket(data_dir: &Path) -> Result<PathBuf, OwnError> {
     }
 }
 
-/// Whether a hitrate is at work in this data directory.
+/// Whether a hitrate is at work in this data directory. Changes nothing there.
 pub fn is_running(data_dir: &Path) -> bool {
-    matches!(lock(data_dir), Err(OwnError::Locked(..)))
+    let lock = File::open(data_dir.join("hitrate.lock"));
+    lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// A command that only looks holds the lock for a moment, too.
+async fn lock_patiently(data_dir: &Path) -> Result<File, OwnError> {
+    for _ in 0..10 {
+        match lock(data_dir) {
+            Err(OwnError::Locked(..)) => sleep(Duration::from_millis(30)).await,
+            outcome => return outcome,
+        }
+    }
+    lock(data_dir)
 }
 
 /// The lock is the kernel's: it goes when the process goes, `kill -9` included.
@@ -165,7 +177,7 @@ async fn keep(home: PathBuf, socket: PathBuf, mut stopped: oneshot::Receiver<()>
     let missing = Mood::good("own Redis");
     let mut failures = 0;
     loop {
-        until_free(&socket).await;
+        tokio::select! { () = until_free(&socket) => (), _ = &mut stopped => return }
         let started = Instant::now();
         match spawn(&home, &socket).await {
             Some((mut child, pipe)) => tokio::select! {
@@ -187,10 +199,15 @@ async fn keep(home: PathBuf, socket: PathBuf, mut stopped: oneshot::Receiver<()>
     }
 }
 
-/// After a `kill -9` of hitrate the earlier server is still writing its file.
+/// After a `kill -9` of hitrate the earlier server is still writing its file,
+/// and two of them must never write the same.
 async fn until_free(socket: &Path) {
-    let end = Instant::now() + GRACE;
-    while UnixStream::connect(socket).is_ok() && Instant::now() < end {
+    let waiting = Mood::good("own Redis");
+    let start = Instant::now();
+    while UnixStream::connect(socket).is_ok() {
+        if start.elapsed() > GRACE {
+            waiting.bad(&"an earlier one still runs on this data directory; waiting for its end");
+        }
         sleep(Duration::from_millis(20)).await;
     }
 }

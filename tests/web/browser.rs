@@ -3,7 +3,6 @@
 use std::{
     fs,
     net::TcpStream,
-    path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -15,7 +14,7 @@ use tokio::time::sleep;
 use ureq::http::Method;
 use url::{ParseError, Url};
 
-use crate::harness::{Hitrate, eventually, free_port, setup};
+use crate::harness::{Hitrate, eventually, free_port, node_modules, setup};
 
 /// What a page may take to appear on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -288,10 +287,5 @@ async fn no_page_scrolls_sideways_nor_breaks_a_rule_of_axe() {
 
 /// axe-core, where `bin/test` could fetch it.
 fn axe() -> Option<String> {
-    let tools = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/tools/node_modules");
-    let axe = fs::read_to_string(tools.join("axe-core/axe.min.js"));
-    if axe.is_err() {
-        eprintln!("axe-core is not there: its rules are not checked");
-    }
-    axe.ok()
+    Some(fs::read_to_string(node_modules()?.join("axe-core/axe.min.js")).unwrap())
 }

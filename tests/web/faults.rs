@@ -454,6 +454,67 @@ fn the_database_is_locked_by_another_process() {
 }
 
 #[test]
+fn those_who_wait_to_write_keep_nobody_from_reading() {
+    let hitrate = Arc::new(Hitrate::start());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let url = format!("sqlite://{}", hitrate.dir.join("var/hitrate.db").display());
+    let mut other = runtime.block_on(SqliteConnection::connect(&url)).unwrap();
+    runtime.block_on(sqlx::query("BEGIN EXCLUSIVE").execute(&mut other)).unwrap();
+    let writers: Vec<_> = (0..12)
+        .map(|_| {
+            let hitrate = Arc::clone(&hitrate);
+            thread::spawn(move || {
+                for _ in 0..3 {
+                    let form = "name=Ann&email=a%40example.com&age=31";
+                    assert_eq!(hitrate.post("/profiles/123", form).status, 503);
+                }
+            })
+        })
+        .collect();
+    for _ in 0..20 {
+        in_time(hitrate.get("/profiles?id=456&cache=off"));
+    }
+    for writer in writers {
+        writer.join().unwrap();
+    }
+    assert!(hitrate.logged("Database writes") <= 2, "locked, and slow:\n{}", hitrate.log());
+    assert_eq!(hitrate.logged("Database reads"), 0);
+}
+
+#[test]
+fn an_edit_is_whole_even_when_its_visitor_leaves() {
+    let hitrate = Hitrate::start();
+    hitrate.get("/profiles?id=123");
+    let body = "name=Ann&email=a%40example.com&age=31";
+    let request = format!(
+        "POST /profiles/123 HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        hitrate.address,
+        body.len()
+    );
+    // While the file is locked the edit waits, and its visitor resets the connection.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let url = format!("sqlite://{}", hitrate.dir.join("var/hitrate.db").display());
+    let mut other = runtime.block_on(SqliteConnection::connect(&url)).unwrap();
+    runtime.block_on(sqlx::query("BEGIN EXCLUSIVE").execute(&mut other)).unwrap();
+    let stream = hitrate.connect();
+    (&stream).write_all(request.as_bytes()).unwrap();
+    thread::sleep(Duration::from_millis(60));
+    reset(stream);
+    thread::sleep(Duration::from_millis(30));
+    runtime.block_on(sqlx::query("ROLLBACK").execute(&mut other)).unwrap();
+    eventually(BACK, "the edit is made, and seen", || {
+        hitrate.json("/profiles?id=123")["profile"]["name"] == "Ann"
+    });
+}
+
+/// Closes without a farewell: the server sees a reset.
+fn reset(stream: std::net::TcpStream) {
+    let socket = socket2::Socket::from(stream);
+    socket.set_linger(Some(Duration::ZERO)).unwrap();
+}
+
+#[test]
 fn the_database_is_read_only() {
     let dir = tempfile::tempdir().unwrap();
     assert!(setup().in_dir(dir.path()).start().end("TERM").success());

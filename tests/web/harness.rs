@@ -333,13 +333,21 @@ impl Drop for Redis {
 }
 
 fn spawn(port: u16, dir: &Path, args: &[&str]) -> Child {
-    Command::new("redis-server")
+    let found = ["redis-server", "valkey-server"]
+        .into_iter()
+        .find(|name| Command::new(name).arg("--version").stdout(Stdio::null()).status().is_ok());
+    Command::new(found.expect("redis-server or valkey-server should be installed"))
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
         .args(args)
         .current_dir(dir)
         .stdout(Stdio::null())
         .spawn()
-        .expect("redis-server should be installed")
+        .unwrap()
+}
+
+/// The checkers that npm has, where `bin/test` could install them.
+pub fn node_modules() -> Option<PathBuf> {
+    std::env::var_os("HITRATE_TOOLS").map(|tools| PathBuf::from(tools).join("node_modules"))
 }
 
 pub fn free_port() -> u16 {

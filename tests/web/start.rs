@@ -22,7 +22,8 @@ fn an_own_redis_listens_on_a_private_socket_only() {
     assert_eq!(port[1], "0", "no TCP port");
     let log = hitrate.log();
     for told in [
-        "redis-cli -s var/redis.sock",
+        "redis-cli -s /",
+        "var/redis.sock",
         "sqlite://var/hitrate.db",
         "http://127.0.0.1:",
         "Redis connected successfully",
@@ -90,6 +91,57 @@ fn a_second_hitrate_on_the_same_directory_says_so() {
         "{told}"
     );
     assert_eq!(hitrate.get("/").status, 200, "the first goes on");
+}
+
+#[test]
+fn looking_does_not_keep_a_hitrate_from_starting() {
+    let dir = tempfile::tempdir().unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    run(dir.path(), &[], &["check"]);
+                }
+            });
+        }
+        for _ in 0..4 {
+            assert!(setup().in_dir(dir.path()).start().end("TERM").success());
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_directory_with_a_space_and_empty_variables_are_fine() {
+    let dir = tempfile::tempdir().unwrap();
+    let hitrate = setup()
+        .in_dir(dir.path())
+        .set("HITRATE_DATA_DIR", "my data")
+        .set("REDIS_URL", "")
+        .set("REDIS_HOST", "")
+        .set("REDIS_PORT", "")
+        .set("DATABASE_URL", "")
+        .start();
+    assert_eq!(hitrate.json("/")["hits"], 1);
+    assert_eq!(hitrate.json("/profiles?id=123")["profile"]["age"], 22);
+    assert!(dir.path().join("my data/hitrate.db").exists());
+}
+
+#[test]
+fn it_can_be_stopped_while_it_still_tries_to_reach_redis() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [
+        ("REDIS_URL", "redis://127.0.0.1:1".to_owned()),
+        ("HITRATE_BIND", "127.0.0.1:0".to_owned()),
+    ];
+    let mut child = crate::harness::command(dir.path(), &settings);
+    let mut child = child.stderr(std::process::Stdio::null()).spawn().unwrap();
+    thread::sleep(Duration::from_millis(1500));
+    send_signal(child.id(), "TERM");
+    let start = Instant::now();
+    assert!(child.wait().unwrap().success());
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
 }
 
 #[test]
@@ -165,6 +217,7 @@ fn a_bad_setting_stops_the_start_and_names_itself() {
         ("HITRATE_KEY_PREFIX", "a*"),
         ("REDIS_URL", "http://me:sesame@localhost"),
         ("REDIS_PORT", "99999"),
+        ("REDIS_PORT", "x"),
         ("DATABASE_URL", "mysql://me:sesame@localhost/x"),
     ] {
         let ended = run(dir.path(), &[(name, value.to_owned())], &[]);

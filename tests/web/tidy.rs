@@ -54,13 +54,6 @@ fn only_the_web_layers_speak_http() {
 }
 
 #[test]
-fn pages_speak_no_redis() {
-    for (path, text) in files("src/pages", "rs") {
-        assert!(!text.contains("redis::"), "{} should ask the engine", path.display());
-    }
-}
-
-#[test]
 fn every_module_says_what_it_is() {
     for (path, text) in files("src", "rs") {
         assert!(text.starts_with("//!"), "{} should begin with //!", path.display());

@@ -36,6 +36,18 @@ pub const EMAIL_MAX: usize = 254;
 /// The highest age, in years.
 pub const AGE_MAX: u32 = 150;
 
+/// Whether a text can be a name: one line of 1 to [`NAME_MAX`] characters.
+pub fn is_name(text: &str) -> bool {
+    let length = text.chars().count();
+    !text.trim().is_empty() && length <= NAME_MAX && !text.chars().any(char::is_control)
+}
+
+/// Whether a text looks like an e-mail address; only sending to it would tell.
+pub fn is_email(text: &str) -> bool {
+    let named = text.split_once('@').is_some_and(|(who, at)| !who.is_empty() && !at.is_empty());
+    named && text.chars().count() <= EMAIL_MAX && !text.chars().any(|c| c.is_control() || c == ' ')
+}
+
 /// The documents' notation: `{'user_id': '123', 'name': …}`.
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

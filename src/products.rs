@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    cache::{Cache, Fill, Lookup, Plan},
+    cache::{Cache, Lookup, Plan},
     db::{self, Db},
     keys,
     model::{Product, Source},
@@ -28,7 +28,7 @@ pub async fn find(
         db.product(id, delay, &Wire::off()).await
     };
     let lookup = cache.fetch(&keys::product(id), plan, &Wire::off(), load).await?;
-    if lookup.source == Source::Cache && lookup.fill == Fill::Unneeded {
+    if lookup.source == Source::Cache {
         log::info!("CACHE HIT: Fetching product {id} from cache.");
     }
     Ok(lookup)

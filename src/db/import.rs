@@ -8,7 +8,7 @@ use serde::{
 };
 
 use super::{Db, Error};
-use crate::model::{AGE_MAX, EMAIL_MAX, NAME_MAX, Profile, UserId};
+use crate::model::{AGE_MAX, NAME_MAX, Profile, UserId, is_email, is_name};
 
 /// Read when no file is named and none is at [`DEFAULT_PATH`].
 const BUILT_IN: &str = include_str!("../../data/user_profiles.json");
@@ -108,17 +108,17 @@ impl<'de> Deserialize<'de> for Id {
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
         let name = String::deserialize(json)?;
-        let fits = !name.trim().is_empty() && name.chars().count() <= NAME_MAX;
-        let what = || D::Error::custom(format_args!("a name has 1 to {NAME_MAX} characters"));
-        if fits { Ok(Self(name)) } else { Err(what()) }
+        let what =
+            || D::Error::custom(format_args!("a name is one line of 1 to {NAME_MAX} characters"));
+        if is_name(&name) { Ok(Self(name)) } else { Err(what()) }
     }
 }
 
 impl<'de> Deserialize<'de> for Email {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
         let email = String::deserialize(json)?;
-        let fits = email.contains('@') && email.chars().count() <= EMAIL_MAX;
-        if fits { Ok(Self(email)) } else { Err(D::Error::custom("not an e-mail address")) }
+        let what = || D::Error::custom("an e-mail address looks like name@example.com");
+        if is_email(&email) { Ok(Self(email)) } else { Err(what()) }
     }
 }
 

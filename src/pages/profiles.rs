@@ -21,7 +21,7 @@ use crate::{
     error::{Error, Result},
     html::{self, CACHE_STATUS, Page, see, whole},
     input::{BadInput, Body, Fields},
-    model::{AGE_MAX, EMAIL_MAX, NAME_MAX, Profile, ProfileEdit, Source, UserId},
+    model::{AGE_MAX, EMAIL_MAX, NAME_MAX, Profile, ProfileEdit, Source, UserId, is_email},
     nav::{self, Link},
     profiles::{self, Ask},
     store::Trouble,
@@ -225,8 +225,7 @@ async fn edit_whole(
 
 fn change(fields: &Fields) -> Result<ProfileEdit, BadInput> {
     let email = fields.text("email", 3..=EMAIL_MAX)?;
-    let named = email.split_once('@').is_some_and(|(who, at)| !who.is_empty() && !at.is_empty());
-    if !named || email.contains(' ') {
+    if !is_email(&email) {
         return Err(BadInput::OutOfRange("The email must look like name@example.com.".to_owned()));
     }
     let needed = || BadInput::OutOfRange(format!("The age is needed: 0 to {AGE_MAX}."));

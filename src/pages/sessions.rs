@@ -91,7 +91,7 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Page<SessionsPage> {
         Err(trouble) => (None, Some(trouble)),
     };
     let message = match (&live, &trouble) {
-        (Some(live), _) => format!("Retrieved username = {} from cache.", live.session.username),
+        (Some(live), _) => retrieved(&live.session.username),
         (None, Some(trouble)) => format!("Your session can't be read: {trouble}."),
         (None, None) => EXPIRED.to_owned(),
     };
@@ -128,14 +128,7 @@ pub async fn start(app: Data<App>, request: HttpRequest, body: Body) -> Result<H
         session::start(&app.store, old.as_ref(), username, ttl, expiry, &wire).await?;
     let message = cached(&live.session.username, ttl);
     let cookie = html::cookie(COOKIE, token.reveal(), "/");
-    let started = SessionsPage {
-        session: Some(live.into()),
-        message,
-        transcript: wire.into_steps(),
-        had_one: false,
-        trouble: None,
-    };
-    Ok(answer(&request, started, cookie))
+    Ok(answer(&request, SessionsPage::after(Some(live), message, wire), cookie))
 }
 
 /// What starts a session.
@@ -167,14 +160,7 @@ pub async fn end(app: Data<App>, request: HttpRequest, body: Body) -> Result<Htt
     }
     let mut gone = html::cookie(COOKIE, String::new(), "/");
     gone.set_max_age(CookieDuration::ZERO);
-    let ended = SessionsPage {
-        session: None,
-        message: EXPIRED.to_owned(),
-        transcript: wire.into_steps(),
-        had_one: false,
-        trouble: None,
-    };
-    Ok(answer(&request, ended, gone))
+    Ok(answer(&request, SessionsPage::after(None, EXPIRED.to_owned(), wire), gone))
 }
 
 fn answer(request: &HttpRequest, page: SessionsPage, cookie: Cookie<'static>) -> HttpResponse {
@@ -188,14 +174,23 @@ fn token(request: &HttpRequest) -> Option<Token> {
     Token::parse(request.cookie(COOKIE)?.value())
 }
 
+fn retrieved(username: &str) -> String {
+    format!("Retrieved username = {username} from cache.")
+}
+
 fn cached(username: &str, ttl: u32) -> String {
     let seconds = if ttl == 1 { "second" } else { "seconds" };
     format!("Cached username = {username} for {ttl} {seconds}.")
 }
 
-// What the template asks for.
 impl SessionsPage {
     const LINK: Link = nav::SESSIONS;
+
+    /// What an act led to.
+    fn after(live: Option<Live>, message: String, wire: Wire) -> Self {
+        let session = live.map(SessionView::from);
+        Self { session, message, transcript: wire.into_steps(), had_one: false, trouble: None }
+    }
 
     fn waterfall(&self) -> Waterfall<'_> {
         Waterfall::of(&self.transcript)
@@ -213,7 +208,7 @@ impl SessionView {
     }
 
     fn retrieved(&self) -> String {
-        format!("Retrieved username = {} from cache.", self.username)
+        retrieved(&self.username)
     }
 
     fn is_sliding(&self) -> bool {

@@ -14,7 +14,9 @@
 
 // Ground: what hitrate is told and what it talks about. No IO.
 pub mod assets;
+pub mod clock;
 pub mod config;
+pub mod figures;
 pub mod metrics;
 pub mod model;
 pub mod mood;

@@ -12,7 +12,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{model::Source, wire::micros};
+use crate::{clock::micros, model::Source};
 
 /// Counters of this process, from its start.
 pub struct Metrics {

@@ -1,9 +1,6 @@
 //! Sessions that end by themselves: one Redis key each, with a TTL.
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{fmt, time::Duration};
 
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
@@ -11,6 +8,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use crate::{
+    clock::now_ms,
     keys::{self, Key},
     store::{Store, Trouble, typed},
     wire::Wire,
@@ -154,11 +152,6 @@ async fn renew(store: &Store, key: &Key<Session>, ttl: u32, wire: &Wire) -> Resu
 pub async fn end(store: &Store, token: &Token, wire: &Wire) -> Result<bool, Trouble> {
     let removed: u64 = store.run(store.remove("UNLINK", &token.key()), wire).await?;
     Ok(removed > 0)
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use tokio::{sync::watch, task::JoinHandle, time};
 use utoipa::ToSchema;
 
 use crate::{
+    clock::millis,
     counter,
     keys::Family,
     metrics::{Metrics, Tally},
@@ -274,10 +275,6 @@ fn source_panel(metrics: &Metrics, source: Source) -> SourcePanel {
 fn ratio(hits: u64, misses: u64) -> Option<f64> {
     let all = hits + misses;
     (all > 0).then(|| hits as f64 / all as f64)
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::clock::micros;
+
 /// One command and its reply.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Step {
@@ -93,11 +95,6 @@ impl Wire {
             record.steps.into_inner().expect("nobody panics while adding a step")
         })
     }
-}
-
-/// Whole microseconds; a number past 584,000 years is not expected.
-pub fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// At most `most` characters of a text, with control characters made visible.

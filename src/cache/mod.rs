@@ -16,11 +16,12 @@ use std::{
 use self::entry::Content;
 pub use self::lookup::{Fill, Lookup};
 use crate::{
+    clock::{micros, millis},
     keys::{Cached, Key},
     metrics::Metrics,
     model::{Source, Versioned},
     store::{Command, Store, Trouble, typed},
-    wire::{Wire, micros},
+    wire::Wire,
 };
 
 /// How one lookup shall treat the cache.
@@ -140,7 +141,11 @@ impl Cache {
 
     fn set<T: Cached>(&self, key: &Key<T>, value: Option<&Versioned<T>>, ttl: Duration) -> Command {
         let version = value.map_or(0, |it| it.version);
-        self.store.script(entry::FILL, key).arg(version).arg(entry::encode(value)).arg(millis(ttl))
+        self.store
+            .script(entry::FILL, key)
+            .arg(version)
+            .arg(entry::encode(value))
+            .arg(millis(ttl).max(1))
     }
 
     fn lookup<T>(
@@ -226,9 +231,4 @@ impl Cache {
         log::warn!("{} held {what}; it is overwritten", self.store.name(key));
         Ok(stored)
     }
-}
-
-/// Whole milliseconds, at least one: Redis refuses a TTL of nothing.
-fn millis(ttl: Duration) -> u64 {
-    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
 }

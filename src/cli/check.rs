@@ -17,12 +17,12 @@ use tokio::{
 
 use super::tools::ToolError;
 use crate::{
+    clock::micros,
     config::Config,
     db::{self, Db},
-    html,
+    figures,
     metrics::Metrics,
     store::{Address, Health, Store, own},
-    wire::micros,
 };
 
 /// A dependency that takes longer is not healthy.
@@ -40,7 +40,7 @@ pub async fn dependencies(config: &Config) -> ExitCode {
 }
 
 fn line(name: &str, outcome: Result<String, impl Display>, started: Instant) -> bool {
-    let took = html::time(&micros(started.elapsed()));
+    let took = figures::time(&micros(started.elapsed()));
     match &outcome {
         Ok(what) => println!("✅ {name} is healthy ({what}, {took})"),
         Err(error) => println!("❌ {name} connection failed: {error}"),

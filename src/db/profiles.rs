@@ -1,11 +1,12 @@
 //! Statements on the table `profiles`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 
 use super::{Db, Error, Statement, placeholders};
 use crate::{
+    clock::{millis, now_ms},
     model::{Profile, ProfileEdit, UserId, Versioned},
     wire::Wire,
 };
@@ -42,7 +43,8 @@ impl Db {
         let values = format!("  -- $5 = '{id}'");
         let query = async {
             let update = sqlx::query_scalar::<_, i64>(sql).bind(&edit.name).bind(&edit.email);
-            let update = update.bind(i64::from(edit.age)).bind(now_ms()).bind(id.as_str());
+            let update =
+                update.bind(i64::from(edit.age)).bind(now_ms().cast_signed()).bind(id.as_str());
             update.fetch_optional(&self.writers).await
         };
         let statement = Statement::write(sql, &values);
@@ -58,7 +60,7 @@ impl Db {
     ) -> Result<Vec<Versioned<UserId>>, Error> {
         let sql = "SELECT user_id, version FROM profiles \
                    WHERE version > 1 AND updated_at > $1 ORDER BY updated_at DESC LIMIT $2";
-        let since = now_ms() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        let since = now_ms().saturating_sub(millis(age)).cast_signed();
         let query = async {
             let edited = sqlx::query(sql).bind(since).bind(i64::from(most));
             edited.try_map(edition).fetch_all(&self.pool).await
@@ -119,7 +121,7 @@ impl Db {
              ON CONFLICT (user_id) DO NOTHING",
             placeholders(chunk.len(), 5)
         );
-        let now = now_ms();
+        let now = now_ms().cast_signed();
         let mut insert = sqlx::query(AssertSqlSafe(sql));
         for row in chunk {
             insert = insert.bind(&row.user_id).bind(&row.name).bind(&row.email);
@@ -177,9 +179,4 @@ pub(super) fn rows(count: usize) -> String {
         1 => "1 row".to_owned(),
         count => format!("{count} rows"),
     }
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

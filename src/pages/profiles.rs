@@ -18,7 +18,9 @@ use super::{
 use crate::{
     app::App,
     cache::{Fill, Lookup},
+    clock::millis,
     error::{Error, Result},
+    figures,
     html::{self, CACHE_STATUS, Page, see, whole},
     input::{BadInput, Body, Fields},
     model::{AGE_MAX, EMAIL_MAX, NAME_MAX, Profile, ProfileEdit, Source, UserId, is_email},
@@ -58,6 +60,8 @@ pub struct Answer {
     id: UserId,
     /// Null when there is no such profile.
     profile: Option<Profile>,
+    /// Its edition: counted up by each edit; null when there is no such profile.
+    version: Option<u64>,
     /// Who answered.
     source: Source,
     /// Microseconds from question to answer, simulated time included.
@@ -292,10 +296,11 @@ impl Answer {
         Self {
             id: id.clone(),
             message: profiles::message(id, &lookup),
+            version: lookup.version,
             source: lookup.source,
             elapsed_us: lookup.elapsed_us,
             simulated_us: waterfall::simulated_us(&transcript),
-            ttl_ms: lookup.ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)),
+            ttl_ms: lookup.ttl.map(millis),
             key: lookup.key,
             profile: lookup.value,
             transcript,
@@ -308,7 +313,7 @@ impl ProfilesPage {
     const LINK: Link = nav::PROFILES;
 
     fn blank(app: &App, request: &HttpRequest, query: &Query) -> Self {
-        let default_ms = app.shared.config.database_delay.as_millis() as u64;
+        let default_ms = millis(app.shared.config.database_delay);
         let id = query.id.as_ref().map(UserId::to_string).unwrap_or_default();
         Self {
             error: None,
@@ -382,7 +387,7 @@ impl ProfilesPage {
         let before = self.recent.iter().find(|recent| recent.source == Source::Database)?;
         let times = before.elapsed_us / answer.elapsed_us.max(1);
         (times > 1)
-            .then(|| format!("{}× faster than your last database answer", html::number(&times)))
+            .then(|| format!("{}× faster than your last database answer", figures::number(&times)))
     }
 }
 

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::waterfall::Waterfall;
 use crate::{
     app::App,
+    clock::millis,
     error::Result,
     html::{self, Page, see},
     input::{Body, Fields},
@@ -64,7 +65,7 @@ pub struct SessionView {
 impl From<Live> for SessionView {
     fn from(live: Live) -> Self {
         Self {
-            ttl_ms: u64::try_from(live.left.as_millis()).unwrap_or(u64::MAX),
+            ttl_ms: millis(live.left),
             key: live.key,
             username: live.session.username,
             expiry: live.session.expiry,

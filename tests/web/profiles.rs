@@ -124,6 +124,7 @@ fn an_edit_is_seen_by_the_next_lookup() {
     assert_eq!((saved.status, saved.header("location")), (303, "/profiles?id=123&after=edit"));
     let told = hitrate.json("/profiles?id=123");
     assert_eq!(told["source"], "database", "the cached copy is gone");
+    assert_eq!(told["version"], 2);
     assert_eq!(told["profile"]["name"], "Ann O'Neil");
     assert_eq!(hitrate.json("/profiles?id=123")["profile"]["age"], 31);
 }

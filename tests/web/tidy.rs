@@ -8,7 +8,8 @@ use std::{
 
 /// The modules, ground first. A module may name only modules of lower layers.
 const LAYERS: &[&[&str]] = &[
-    &["assets", "config", "model", "mood", "nav", "wire"],
+    &["assets", "clock", "config", "figures", "model", "mood", "nav"],
+    &["wire"],
     &["metrics"],
     &["keys"],
     &["db", "store"],

@@ -1,0 +1,77 @@
+//! Numbers as a person reads them.
+
+/// `1,234,567`
+pub fn number(value: &u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 hit`, `2 hits`
+pub fn counted(count: &u64, one: &str, many: &str) -> String {
+    format!("{} {}", number(count), if *count == 1 { one } else { many })
+}
+
+/// `412 µs`, `1.25 ms`, `2,003 ms`
+pub fn time(us: &u64) -> String {
+    match *us {
+        us @ ..1_000 => format!("{us} µs"),
+        us @ ..10_000 => format!("{:.2} ms", us as f64 / 1e3),
+        us @ ..100_000 => format!("{:.1} ms", us as f64 / 1e3),
+        us => format!("{} ms", number(&(us.saturating_add(500) / 1_000))),
+    }
+}
+
+/// `58 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`
+pub fn span(seconds: &u64) -> String {
+    match *seconds {
+        s @ ..60 => format!("{s} s"),
+        s @ ..3_600 => format!("{} min {} s", s / 60, s % 60),
+        s @ ..86_400 => format!("{} h {} min", s / 3_600, s % 3_600 / 60),
+        s => format!("{} d {} h", s / 86_400, s % 86_400 / 3_600),
+    }
+}
+
+/// `1.4 MiB`
+pub fn bytes(bytes: &u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let power = (bytes.max(&1).ilog2() / 10).min(4);
+    match power {
+        0 => format!("{bytes} B"),
+        _ => {
+            format!("{:.1} {}", *bytes as f64 / 1024_f64.powi(power as i32), UNITS[power as usize])
+        }
+    }
+}
+
+/// `66.67 %`, or a dash while there is nothing to divide.
+pub fn percent(ratio: &Option<f64>) -> String {
+    ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{:.2} %", ratio * 100.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_read_well() {
+        assert_eq!(number(&1_234_567), "1,234,567");
+        assert_eq!(number(&12), "12");
+        assert_eq!(counted(&1, "miss", "misses"), "1 miss");
+        assert_eq!(counted(&0, "miss", "misses"), "0 misses");
+        assert_eq!(time(&412), "412 µs");
+        assert_eq!(time(&1_250), "1.25 ms");
+        assert_eq!(time(&2_003_400), "2,003 ms");
+        assert_eq!(span(&200), "3 min 20 s");
+        assert_eq!(bytes(&0), "0 B");
+        assert_eq!(bytes(&1_468_006), "1.4 MiB");
+        assert_eq!(percent(&Some(2.0 / 3.0)), "66.67 %");
+        assert_eq!(percent(&None), "–");
+    }
+}

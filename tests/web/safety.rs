@@ -20,6 +20,9 @@ fn every_response_carries_the_security_headers() {
         hitrate.post_with("/sessions", "username=a", &[("origin", "http://evil.example")]),
         hitrate.get_with("/", &[("host", "evil.example")]),
         hitrate.get_with("/healthz", &[("accept-encoding", "identity;q=0")]),
+        hitrate.post("/sessions", "username=a&ttl=0"),
+        hitrate.post("/sessions", &format!("username={}", "x".repeat(100_000))),
+        hitrate.send("POST", "/sessions", &[("content-type", "text/plain")], "x"),
     ];
     for answer in answers {
         let policy = answer.header("content-security-policy");

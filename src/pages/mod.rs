@@ -12,5 +12,6 @@ pub mod sessions;
 pub mod statics;
 pub mod stats;
 
+mod done;
 mod recent;
 mod waterfall;

@@ -12,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
+    done::Done,
     recent::{self, Recent},
     waterfall::{self, Waterfall},
 };
@@ -86,14 +87,7 @@ struct Form {
     /// As it was asked for; `None` is the default.
     delay_ms: Option<u32>,
     default_ms: u64,
-    after: Option<After>,
-}
-
-/// What the visitor just did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum After {
-    Edit,
-    Forget,
+    done: Option<Done>,
 }
 
 /// What an edit or a forgetting did.
@@ -114,19 +108,16 @@ struct Query {
     id: Option<UserId>,
     delay_ms: Option<u32>,
     bypass: bool,
-    after: Option<After>,
 }
 
 impl Query {
     fn parse(request: &HttpRequest) -> Result<Self> {
-        let fields = Fields::of_query(request, &["id", "delay_ms", "cache", "after"])?;
-        let acts = [("edit", After::Edit), ("forget", After::Forget)];
+        let fields = Fields::of_query(request, &["id", "delay_ms", "cache"])?;
         let cache = fields.choice("cache", &[("on", false), ("off", true)])?;
         Ok(Self {
             id: if fields.sent("id") { Some(id(&fields)?) } else { None },
             delay_ms: delay_ms(&fields)?,
             bypass: cache.unwrap_or_default(),
-            after: fields.choice("after", &acts)?,
         })
     }
 
@@ -174,7 +165,9 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<ProfilesP
         page.error = Some(Error::NoProfile(id.to_string()).to_string());
     }
     page.answer = Some(Answer::of(id, lookup, wire));
-    Ok(Page::new(page).status(status).header(CACHE_STATUS, cache_status).cookie(cookie))
+    let was_told = page.form.done.is_some();
+    let page = Page::new(page).status(status).header(CACHE_STATUS, cache_status).cookie(cookie);
+    Ok(if was_told { page.cookie(Done::told()) } else { page })
 }
 
 fn status(lookup: &Lookup<Profile>) -> StatusCode {
@@ -208,13 +201,13 @@ pub async fn edit(
     let id: UserId = id.parse()?;
     let fields = body.fields(&["name", "email", "age", "delay_ms"])?;
     let change = change(&fields)?;
-    let back = address(&id, After::Edit, delay_ms(&fields)?);
+    let back = address(&id, delay_ms(&fields)?);
     let (edited, wire) = whole(edit_whole(app, id.clone(), change)).await?;
     if !edited.found {
         return Err(Error::NoProfile(id.to_string()));
     }
     let message = "The database has the change".to_owned();
-    Ok(acted(&request, &back, Acted::of(id, message, edited.forgotten, wire)))
+    Ok(acted(&request, &back, Done::Edit, Acted::of(id, message, edited.forgotten, wire)))
 }
 
 async fn edit_whole(
@@ -256,26 +249,23 @@ pub async fn forget(
     body: Body,
 ) -> Result<HttpResponse> {
     let id: UserId = id.parse()?;
-    let back = address(&id, After::Forget, delay_ms(&body.fields(&["delay_ms"])?)?);
+    let back = address(&id, delay_ms(&body.fields(&["delay_ms"])?)?);
     let wire = Wire::on();
     let forgotten = profiles::forget(&app.cache, &id, &wire).await;
-    Ok(acted(&request, &back, Acted::of(id, "Asked to forget".to_owned(), forgotten, wire)))
+    let told = Acted::of(id, "Asked to forget".to_owned(), forgotten, wire);
+    Ok(acted(&request, &back, Done::Forget, told))
 }
 
-fn acted(request: &HttpRequest, back: &str, acted: Acted) -> HttpResponse {
+fn acted(request: &HttpRequest, back: &str, done: Done, acted: Acted) -> HttpResponse {
     match html::wants_json(request.headers()) {
         true => HttpResponse::Ok().json(acted),
-        false => see(back).finish(),
+        false => see(back).cookie(done.cookie()).finish(),
     }
 }
 
-fn address(id: &UserId, after: After, delay_ms: Option<u32>) -> String {
-    let after = match after {
-        After::Edit => "edit",
-        After::Forget => "forget",
-    };
+fn address(id: &UserId, delay_ms: Option<u32>) -> String {
     let delay = delay_ms.map_or_else(String::new, |ms| format!("&delay_ms={ms}"));
-    format!("{}?id={id}{delay}&after={after}", nav::PROFILES.path)
+    format!("{}?id={id}{delay}", nav::PROFILES.path)
 }
 
 impl Acted {
@@ -320,7 +310,7 @@ impl ProfilesPage {
             answer: None,
             known_ids: app.shared.known_ids.to_vec(),
             recent: recent::of(request),
-            form: Form { id, delay_ms: query.delay_ms, default_ms, after: query.after },
+            form: Form { id, delay_ms: query.delay_ms, default_ms, done: Done::of(request) },
         }
     }
 }
@@ -366,18 +356,18 @@ impl ProfilesPage {
     /// What the visitor's last act led to, where this lookup shows it.
     fn notice(&self) -> Option<&'static str> {
         let answer = self.answer.as_ref().filter(|answer| answer.profile.is_some())?;
-        match (self.form.after?, &answer.fill) {
-            (After::Edit, Fill::Stored(_)) => Some(
+        match (self.form.done?, &answer.fill) {
+            (Done::Edit, Fill::Stored(_)) => Some(
                 "Saved. The cache dropped its copy, so this lookup read the new row from the database.",
             ),
-            (After::Edit, Fill::Failed(_)) => Some(
+            (Done::Edit, Fill::Failed(_)) => Some(
                 "Saved in the database. The cache could not be told yet, so its copy is not used.",
             ),
-            (After::Edit, _) => Some("Saved. What you see is the new row."),
-            (After::Forget, Fill::Stored(_)) => {
+            (Done::Edit, _) => Some("Saved. What you see is the new row."),
+            (Done::Forget, Fill::Stored(_)) => {
                 Some("Forgotten. The cache had to ask the database again.")
             }
-            (After::Forget, _) => None,
+            (Done::Forget, _) => None,
         }
     }
 

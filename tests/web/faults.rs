@@ -255,6 +255,9 @@ fn an_edit_made_while_redis_was_away_is_not_hidden_by_an_old_copy() {
         saved.json()["forgotten"].is_null()
             && saved.json()["message"].as_str().unwrap().contains("could not be told")
     );
+    let done = [("cookie", "hitrate_done=edit")];
+    let page = hitrate.get_with("/profiles?id=123", &done).body;
+    assert!(page.contains("Saved in the database. The cache could not be told yet"), "{page}");
     redis.restart(&["--appendonly", "yes"]);
     for _ in 0..20 {
         assert_eq!(hitrate.json("/profiles?id=123")["profile"]["name"], "Ann");

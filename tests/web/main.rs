@@ -18,6 +18,7 @@ mod stats;
 mod bad_input;
 mod browser;
 mod command_line;
+mod database_faults;
 mod faults;
 mod nav;
 mod safety;

@@ -98,6 +98,11 @@ struct ErrorPage {
 impl ErrorPage {
     const LINK: Link = nav::link("", "Sorry", "");
 
+    /// Whether the visitor can mend what they sent.
+    fn can_be_mended(&self) -> bool {
+        matches!(self.status.as_u16(), 400 | 413 | 415 | 422)
+    }
+
     /// Two or three words for the heading.
     fn heading(&self) -> &'static str {
         match self.status.as_u16() {
@@ -106,6 +111,7 @@ impl ErrorPage {
             403 | 421 => "Refused",
             408 => "Too slow",
             413 => "Too large",
+            422 => "Out of range",
             500.. => "Not now",
             _ => "Not understood",
         }

@@ -39,7 +39,7 @@ const PAUSES: [Duration; 4] = [
     Duration::from_millis(500),
 ];
 /// After a refused password: a server that counts failures should not be hammered.
-const DENIED_PAUSE: Duration = Duration::from_millis(1750);
+const DENIED_PAUSE: Duration = Duration::from_millis(1500);
 
 /// A multiplexed connection and the task that keeps it up.
 pub struct Link {

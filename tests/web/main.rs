@@ -6,6 +6,7 @@
 mod harness;
 
 mod counter;
+mod edits;
 mod health;
 mod html;
 mod openapi;

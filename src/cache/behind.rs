@@ -232,7 +232,6 @@ impl<S: Sink> Round<S> {
             self.engine.pending.waiting.store(0, Ordering::Release);
             return Ok(());
         }
-        self.engine.pending.added.store(0, Ordering::Release);
         if self.looked.is_none_or(|at| at.elapsed() >= ROUNDS) {
             self.take_over().await?;
             self.looked = Some(Instant::now());

@@ -105,6 +105,7 @@ pub struct Engine {
     /// What may still be served past its TTL.
     grace: Copies,
     absences: Absences,
+    marks: Absences,
     pending: Queue,
 }
 
@@ -143,6 +144,7 @@ impl Engine {
             near: Arc::new(Near::new(prefix)),
             grace: Copies::default(),
             absences: Absences::default(),
+            marks: Absences::default(),
             pending: Queue::default(),
         }
     }

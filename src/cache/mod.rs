@@ -192,6 +192,14 @@ impl Cache {
         Self { store, engine, tags }
     }
 
+    /// How many acknowledged writes the origin does not have yet, asked of
+    /// Redis now; without it, as of the last look.
+    pub async fn count_pending(&self) -> u64 {
+        let length = self.store.read("XLEN", &keys::write_behind());
+        let counted = self.store.run(length, &Wire::off()).await;
+        counted.unwrap_or_else(|_| self.engine.pending())
+    }
+
     /// The connection it is on.
     pub fn store(&self) -> &Store {
         &self.store

@@ -10,6 +10,7 @@ use crate::{
     bare::ProfileAnswer,
     load,
     process::{self, Server},
+    report::BEFORE,
 };
 
 /// One page, asked for in one way.
@@ -110,7 +111,7 @@ impl Stage {
     /// The servers to compare, the one to be measured against second.
     pub fn contestants(&self) -> Vec<(&'static str, &Server)> {
         let mut all = vec![("actix alone", &self.alone), ("actix with Redis", &self.with_redis)];
-        all.extend(self.before.as_ref().map(|before| ("hitrate before", before)));
+        all.extend(self.before.as_ref().map(|before| (BEFORE, before)));
         all.push(("hitrate", &self.hitrate));
         all
     }

@@ -27,7 +27,7 @@ use self::{
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 /// Connections are new at each turn, and caches of the processor cold.
-const WARM_UP: Duration = Duration::from_millis(300);
+const WARM_UP: Duration = Duration::from_millis(100);
 
 /// What to measure, and for how long
 #[derive(Parser)]

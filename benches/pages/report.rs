@@ -7,6 +7,9 @@ use crate::{cases::Case, load::Measured};
 /// The one that the others are measured against, beside the first.
 const BASE: usize = 1;
 
+/// Another build of hitrate; the one to be measured comes after it.
+pub const BEFORE: &str = "hitrate before";
+
 /// One server's turn in one round.
 pub struct Turn {
     /// What the visitors saw.
@@ -72,6 +75,14 @@ impl Report {
                 self.ratio(which, BASE, Turn::cpu_ms),
                 median(self.each(which, |turn| turn.at(0.5))),
                 median(self.each(which, |turn| turn.at(0.99))),
+            );
+        }
+        if let Some(before) = self.names.iter().position(|name| *name == BEFORE) {
+            println!(
+                "{:<18}requests {}, CPU {}",
+                "hitrate of before",
+                self.ratio(before + 1, before, Turn::per_second),
+                self.ratio(before + 1, before, Turn::cpu_ms),
             );
         }
         println!("goal: {}\n", case.goal);

@@ -13,5 +13,6 @@ pub mod statics;
 pub mod stats;
 
 mod done;
+mod panels;
 mod recent;
 mod waterfall;

@@ -15,6 +15,7 @@ pub mod statics;
 pub mod stats;
 
 mod done;
+mod panels;
 mod recent;
 mod recipes;
 mod waterfall;

@@ -23,6 +23,7 @@ mod command_line;
 mod database_faults;
 mod faults;
 mod nav;
+mod recipes;
 mod safety;
 mod start;
 mod tidy;

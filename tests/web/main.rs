@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, and its helpers with it")]
 
 mod harness;
+mod proxy;
 
 mod counter;
 mod health;
@@ -22,5 +23,6 @@ mod database_faults;
 mod faults;
 mod nav;
 mod safety;
+mod socket_faults;
 mod start;
 mod tidy;

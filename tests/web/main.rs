@@ -21,6 +21,7 @@ mod browser;
 mod command_line;
 mod database_faults;
 mod faults;
+mod history;
 mod nav;
 mod safety;
 mod socket_faults;

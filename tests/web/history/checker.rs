@@ -12,6 +12,9 @@ use std::{
 
 use super::operation::{Door, INITIAL, Kind, Operation};
 
+/// What was broken this long before may have led to it.
+const NEAR: Duration = Duration::from_secs(1);
+
 /// Something that must not be, and the operations that show it, in order.
 #[derive(Debug, PartialEq)]
 pub struct Violation {
@@ -35,6 +38,15 @@ pub enum Breach {
     CountedBackwards,
     /// The last number does not fit the number of visits.
     Miscounted,
+}
+
+impl Violation {
+    /// Whether it happened around this time, or something that led to it.
+    pub fn is_near(&self, start: Duration, end: Duration) -> bool {
+        let first = self.shown_by.iter().map(|it| it.start).min().unwrap_or_default();
+        let last = self.shown_by.iter().map(|it| it.end).max().unwrap_or_default();
+        start <= last && end + NEAR >= first
+    }
 }
 
 impl fmt::Display for Violation {
@@ -147,7 +159,7 @@ fn check_reads(
 }
 
 /// At rest every cache has what the database has.
-fn check_rest(history: &[Operation]) -> Vec<Violation> {
+pub fn check_rest(history: &[Operation]) -> Vec<Violation> {
     let at = |wanted: Door| {
         history.iter().filter_map(move |read| match read.kind {
             Kind::Read { key, value, door } if door == wanted => Some((key, value, read)),

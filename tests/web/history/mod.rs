@@ -1,4 +1,90 @@
-//! Histories: many clients of two processes, with faults, and then a judgement.
+//! Histories: many clients of two processes that share a Redis and a database,
+//! with things breaking meanwhile, and then a judgement of what they were told.
+//!
+//! `HITRATE_SEED=7 bin/test history::` repeats what a run did. It repeats the
+//! decisions, not the machine's times: it may take a few tries to see the same.
 
 mod checker;
+mod clients;
+mod nemesis;
 mod operation;
+mod recipe;
+mod run;
+mod world;
+
+use std::{
+    panic::catch_unwind,
+    time::{Duration, Instant},
+};
+
+use self::{
+    recipe::{Recipe, UNNAMED},
+    run::{Run, report},
+};
+
+/// Long enough for a handful of faults.
+const BRIEF: Duration = Duration::from_millis(2_500);
+/// Long enough for faults that follow from each other.
+const LONG: Duration = Duration::from_secs(8);
+
+fn assert_keeps_its_promise(recipe: &'static Recipe) {
+    let seed = from_environment("HITRATE_SEED").unwrap_or_else(rand::random);
+    let run = Run { seed, recipe, length: BRIEF, faults: true, broken: None };
+    if let Err(told) = verdict(&run) {
+        panic!("{told}\nrepeat: HITRATE_SEED={seed} bin/test history::");
+    }
+}
+
+/// What a run did, or what was wrong.
+fn verdict(run: &Run) -> Result<String, String> {
+    let record = run.record();
+    let violations = run.judge(&record);
+    match violations.is_empty() {
+        true => Ok(record.to_string()),
+        false => Err(report(run, &record, &violations)),
+    }
+}
+
+fn from_environment(name: &str) -> Option<u64> {
+    let text = std::env::var_os(name)?.into_string().ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
+}
+
+#[test]
+fn without_a_recipe_reads_are_fresh_and_nothing_is_lost() {
+    assert_keeps_its_promise(&UNNAMED);
+}
+
+/// Round after round, each of another seed and the next recipe.
+#[test]
+#[ignore = "takes as long as it is told: bin/soak"]
+fn soak() {
+    let minutes = from_environment("HITRATE_SOAK").unwrap_or(10);
+    let first: u64 = from_environment("HITRATE_SEED").unwrap_or_else(rand::random);
+    let end = Instant::now() + Duration::from_secs(minutes * 60);
+    let (mut passed, mut failed) = (0, 0);
+    for round in 0.. {
+        if Instant::now() >= end {
+            break;
+        }
+        let recipe = &recipe::ALL[round % recipe::ALL.len()];
+        let seed = first.wrapping_add(round as u64);
+        let run = Run { seed, recipe, length: LONG, faults: true, broken: None };
+        // A run that panics has failed, too, and has said why.
+        match catch_unwind(|| verdict(&run)) {
+            Ok(Ok(told)) => {
+                passed += 1;
+                eprintln!("passed  {recipe}  seed {seed}  {told}");
+            }
+            other => {
+                failed += 1;
+                eprintln!(
+                    "FAILED  {recipe}  seed {seed}\n{}",
+                    other.map_or(String::new(), |it| it.unwrap_err())
+                );
+            }
+        }
+    }
+    eprintln!("{passed} passed, {failed} failed");
+    assert_eq!(failed, 0);
+}

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::operation::{Door, INITIAL, Kind, Operation};
+use super::operation::{Door, INITIAL, Kind, Operation, Outcome};
 
 /// What was broken this long before may have led to it.
 const NEAR: Duration = Duration::from_secs(1);
@@ -62,11 +62,32 @@ pub fn check(
     history: &[Operation],
     visible: impl Fn(&Operation, usize) -> Duration,
 ) -> Vec<Violation> {
-    let writes = Writes::of(history);
-    let mut found = check_reads(history, &writes, visible);
+    let history = &with_what_was_observed(history);
+    let mut found = check_reads(history, &Writes::of(history), visible);
     found.extend(check_rest(history));
     found.extend(check_counts(history));
     found
+}
+
+/// The same, where a write that was seen in the database is known to be over
+/// when it was first seen, whatever its writer was told.
+fn with_what_was_observed(history: &[Operation]) -> Vec<Operation> {
+    let mut seen = HashMap::new();
+    for read in history {
+        if let Kind::Read { key, value, door: Door::Origin | Door::OriginAtRest } = read.kind {
+            let first = seen.entry((key, value)).or_insert(read.end);
+            *first = read.end.min(*first);
+        }
+    }
+    let observed = |operation: &Operation| match operation.kind {
+        Kind::Write { key, value, outcome: Outcome::Unknown } => {
+            let end = operation.end.max(*seen.get(&(key, value))?);
+            let kind = Kind::Write { key, value, outcome: Outcome::Observed };
+            Some(Operation { end, kind, ..operation.clone() })
+        }
+        _ => None,
+    };
+    history.iter().map(|it| observed(it).unwrap_or_else(|| it.clone())).collect()
 }
 
 /// The writes of a history, by what they wrote.
@@ -227,7 +248,7 @@ fn violation<'a>(breach: Breach, shown_by: impl IntoIterator<Item = &'a Operatio
 mod tests {
     use std::time::Instant;
 
-    use super::{super::operation::Outcome, *};
+    use super::*;
 
     const KEY: &str = "123";
 
@@ -332,6 +353,18 @@ mod tests {
         assert_eq!(breaches(&[tried, read(1, 0, 5)]), [Breach::NeverWritten]);
         let lost = [&[later][..], &at_rest(0, 0)].concat();
         assert_eq!(breaches(&lost), [Breach::LostWrite, Breach::StaleRead]);
+    }
+
+    #[test]
+    fn an_unknown_write_that_was_seen_in_the_database_is_a_write() {
+        let seen = |value| at(30, 35, Kind::Read { key: KEY, value, door: Door::Origin });
+        assert_eq!(breaches(&[tried(1, 0, 9), seen(1), read(0, 20, 25)]), []);
+        assert_eq!(breaches(&[tried(1, 0, 9), seen(1), read(0, 40, 45)]), [Breach::StaleRead]);
+        // What began after it was seen supersedes it.
+        let history = [tried(1, 0, 9), seen(1), wrote(2, 40, 45), read(1, 50, 55)];
+        assert_eq!(breaches(&history), [Breach::StaleRead]);
+        let history = [tried(1, 0, 9), seen(1), wrote(2, 34, 45), read(1, 50, 55)];
+        assert_eq!(breaches(&history), []);
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub enum Outcome {
     Untold,
     /// It may have been written, or will be, or not.
     Unknown,
+    /// The writer does not know, but somebody saw it in the database.
+    Observed,
 }
 
 /// How something was read.

@@ -35,9 +35,11 @@ impl Recipe {
     pub fn visible(&self, write: &Operation, reader: usize, outages: &[Outage]) -> Duration {
         let Kind::Write { outcome, .. } = write.kind else { return write.end };
         match outcome {
+            // Nobody was promised anything; still the copy goes, at the latest
+            // when its process is back and looks what it may have left.
+            Outcome::Observed => told(write, outages),
             // The process that wrote it uses no older copy from then on, restarted or not.
-            _ if reader == write.process => write.end,
-            Outcome::Untold => told(write, outages),
+            Outcome::Untold if reader != write.process => told(write, outages),
             _ => write.end,
         }
     }

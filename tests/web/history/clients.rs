@@ -25,6 +25,8 @@ pub const CLIENTS: [Task; 6] =
     [Task::Write, Task::Write, Task::Read, Task::Read, Task::Read, Task::Visit];
 /// The longest pause between two requests of one client.
 const PAUSE_MS: u64 = 12;
+/// The longest rest of a writer.
+const REST_MS: u64 = 400;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Task {
@@ -70,18 +72,25 @@ impl<'a> Client<'a> {
     pub fn work(mut self, task: Task, end: Duration) -> Vec<Operation> {
         let mut done = Vec::new();
         while self.world.now() < end {
-            done.extend(self.act(task));
-            sleep(Duration::from_millis(self.rng.random_range(0..=PAUSE_MS)));
+            self.act(task, &mut done);
+            sleep(self.pause(task));
         }
         done
     }
 
-    fn act(&mut self, task: Task) -> Option<Operation> {
+    fn act(&mut self, task: Task, done: &mut Vec<Operation>) {
         match task {
-            Task::Write => self.write(),
-            Task::Read => self.read_somehow(),
-            Task::Visit => self.visit(),
+            Task::Write => done.extend(self.write()),
+            Task::Read => self.look(done),
+            Task::Visit => done.extend(self.visit()),
         }
+    }
+
+    /// Writers rest now and then: the next write hides what the last one left behind.
+    fn pause(&mut self, task: Task) -> Duration {
+        let most =
+            if task == Task::Write && self.rng.random_bool(0.1) { REST_MS } else { PAUSE_MS };
+        Duration::from_millis(self.rng.random_range(0..=most))
     }
 
     fn write(&mut self) -> Option<Operation> {
@@ -101,17 +110,17 @@ impl<'a> Client<'a> {
         Some(self.did(start, Kind::Write { key, value, outcome }))
     }
 
-    fn read_somehow(&mut self) -> Option<Operation> {
-        let door = match self.rng.random_range(0..8) {
-            0 if self.recipe.writes_the_database_first => Door::Origin,
-            _ => Door::Cache,
-        };
+    /// Reads through the cache; now and then what the database says just before.
+    fn look(&mut self, done: &mut Vec<Operation>) {
+        let key = self.key();
         let delay_ms = match self.rng.random_bool(0.3) {
             true => self.rng.random_range(1..=30),
             false => 0,
         };
-        let key = self.key();
-        self.read(key, door, delay_ms)
+        if self.recipe.writes_the_database_first && self.rng.random_bool(0.2) {
+            done.extend(self.read(key, Door::Origin, 0));
+        }
+        done.extend(self.read(key, Door::Cache, delay_ms));
     }
 
     pub fn read(&self, key: &'static str, door: Door, delay_ms: u32) -> Option<Operation> {

@@ -35,14 +35,23 @@ impl Recipe {
     pub fn visible(&self, write: &Operation, reader: usize, outages: &[Outage]) -> Duration {
         let Kind::Write { outcome, .. } = write.kind else { return write.end };
         match outcome {
-            // Nobody was promised anything; still the copy goes, at the latest
-            // when its process is back and looks what it may have left.
+            // Nobody was promised anything; still the copy goes with the answer,
+            // or when its process is back and looks what it may have left.
+            Outcome::Observed if !was_hindered(write, outages) => write.end,
             Outcome::Observed => told(write, outages),
             // The process that wrote it uses no older copy from then on, restarted or not.
             Outcome::Untold if reader != write.process => told(write, outages),
             _ => write.end,
         }
     }
+}
+
+fn was_hindered(write: &Operation, outages: &[Outage]) -> bool {
+    outages.iter().any(|outage| {
+        outage.fault.keeps_from_redis(write.process)
+            && outage.start <= write.end
+            && write.start <= outage.end + TOLD
+    })
 }
 
 /// When Redis has been told at last of a write that it was not told of at

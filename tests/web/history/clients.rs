@@ -117,7 +117,7 @@ impl<'a> Client<'a> {
             true => self.rng.random_range(1..=30),
             false => 0,
         };
-        if self.recipe.writes_the_database_first && self.rng.random_bool(0.2) {
+        if self.recipe.writes_the_database_first() && self.rng.random_bool(0.2) {
             done.extend(self.read(key, Door::Origin, 0));
         }
         done.extend(self.read(key, Door::Cache, delay_ms));

@@ -29,14 +29,15 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Whether nobody, or nobody in time, can speak with Redis.
+    pub fn is_about_redis(self) -> bool {
+        matches!(self, Self::RedisKilled | Self::RedisStopped | Self::Network(_) | Self::Cut)
+    }
+
     /// Whether an edit made through `process` may wait for this to end before
     /// Redis is told.
     pub fn keeps_from_redis(self, process: usize) -> bool {
-        match self {
-            Self::RedisKilled | Self::RedisStopped | Self::Network(_) | Self::Cut => true,
-            Self::Killed(killed) => killed == process,
-            Self::TrackingCut | Self::DatabaseLocked => false,
-        }
+        self.is_about_redis() || self == Self::Killed(process)
     }
 }
 
@@ -55,13 +56,16 @@ impl fmt::Display for Outage {
     }
 }
 
-/// What to break after which pause, and for how long. One thing after the
-/// other; two plans may overlap.
+/// What to break after which pause, and for how long: one thing after the other.
 pub type Plan = Vec<(Duration, Fault, Duration)>;
 
-/// What lies between the processes and Redis, Redis included.
-pub fn plan_for_redis(rng: &mut StdRng, length: Duration) -> Plan {
-    plan(rng, length, 50..=500, |rng| match rng.random_range(0..8) {
+/// Makes the plans of a run; they are carried out side by side.
+pub type Planner = fn(&mut StdRng, Duration) -> Vec<Plan>;
+
+/// Whatever can break: what lies between the processes and Redis, and
+/// meanwhile the processes and their database.
+pub fn everything(rng: &mut StdRng, length: Duration) -> Vec<Plan> {
+    let redis = plan(rng, length, 50..=500, |rng| match rng.random_range(0..8) {
         0 => Fault::RedisKilled,
         1 => Fault::RedisStopped,
         2 => Fault::Network(Mode::Freeze),
@@ -70,15 +74,29 @@ pub fn plan_for_redis(rng: &mut StdRng, length: Duration) -> Plan {
         5 => Fault::Network(Mode::Jitter(ms(rng, 1..=60))),
         6 => Fault::Cut,
         _ => Fault::TrackingCut,
-    })
-}
-
-/// The processes themselves and their database.
-pub fn plan_for_processes(rng: &mut StdRng, length: Duration) -> Plan {
-    plan(rng, length, 200..=1_200, |rng| match rng.random_range(0..2) {
+    });
+    let processes = plan(rng, length, 200..=1_200, |rng| match rng.random_range(0..2) {
         0 => Fault::Killed(rng.random_range(0..PROCESSES)),
         _ => Fault::DatabaseLocked,
-    })
+    });
+    vec![redis, processes]
+}
+
+/// A network on which messages overtake each other.
+pub fn jitter(rng: &mut StdRng, length: Duration) -> Vec<Plan> {
+    vec![plan(rng, length, 1..=20, |rng| Fault::Network(Mode::Jitter(ms(rng, 10..=40))))]
+}
+
+/// All processes die at once, at the end, in the middle of it all.
+pub fn death_of_all(_: &mut StdRng, length: Duration) -> Vec<Plan> {
+    let last = length - Duration::from_millis(50);
+    (0..PROCESSES).map(|process| vec![(last, Fault::Killed(process), Duration::ZERO)]).collect()
+}
+
+/// Somebody else keeps the database, to beyond the end.
+pub fn locked_at_last(_: &mut StdRng, length: Duration) -> Vec<Plan> {
+    let half = Duration::from_millis(300);
+    vec![vec![(length - half, Fault::DatabaseLocked, half * 2)]]
 }
 
 fn plan(

@@ -7,7 +7,7 @@ use rand::{SeedableRng, rngs::StdRng};
 use super::{
     checker::{Violation, check, check_rest},
     clients::{CLIENTS, Client, KEYS},
-    nemesis::{self, Outage},
+    nemesis::{self, Outage, Planner},
     operation::{Door, INITIAL, Kind, Operation, Outcome},
     recipe::Recipe,
     world::{PROCESSES, World},
@@ -22,13 +22,13 @@ const READS_AT_REST: usize = 6;
 const SHOWN: usize = 3;
 
 /// What happens. The same seed decides the same; the times are those of the machine.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Run {
     pub seed: u64,
-    pub recipe: &'static Recipe,
+    pub recipe: Recipe,
     pub length: Duration,
-    /// Whether anything breaks.
-    pub faults: bool,
+    /// What breaks.
+    pub faults: Planner,
     /// The name of a bug that hitrate has when asked for it.
     pub broken: Option<&'static str>,
 }
@@ -66,23 +66,22 @@ impl Run {
         let world = World::begin(self.broken);
         let values = AtomicU64::new(INITIAL + 1);
         let rng = &mut StdRng::seed_from_u64(self.seed);
-        let plans = [
-            nemesis::plan_for_redis(rng, self.length),
-            nemesis::plan_for_processes(rng, self.length),
-        ];
+        let plans = (self.faults)(rng, self.length);
         let mut record = Record { history: Vec::new(), outages: Vec::new() };
         thread::scope(|scope| {
             let clients: Vec<_> = (0..PROCESSES * CLIENTS.len())
                 .map(|worker| {
                     let (process, task) = (worker / CLIENTS.len(), CLIENTS[worker % CLIENTS.len()]);
                     let client =
-                        Client::new(&world, self.recipe, process, worker, self.seed, &values);
+                        Client::new(&world, &self.recipe, process, worker, self.seed, &values);
                     scope.spawn(move || client.work(task, self.length))
                 })
                 .collect();
-            let broken = plans.iter().filter(|_| self.faults);
-            let broken: Vec<_> =
-                broken.map(|plan| scope.spawn(|| nemesis::carry_out(plan, &world))).collect();
+            let world = &world;
+            let broken: Vec<_> = plans
+                .iter()
+                .map(|plan| scope.spawn(move || nemesis::carry_out(plan, world)))
+                .collect();
             record.history = clients.into_iter().flat_map(|it| it.join().unwrap()).collect();
             record.outages = broken.into_iter().flat_map(|it| it.join().unwrap()).collect();
         });
@@ -97,7 +96,7 @@ impl Run {
         let end = world.now() + AGREED;
         let worker = PROCESSES * CLIENTS.len();
         let clients: Vec<_> = (0..PROCESSES)
-            .map(|process| Client::new(world, self.recipe, process, worker, self.seed, values))
+            .map(|process| Client::new(world, &self.recipe, process, worker, self.seed, values))
             .collect();
         loop {
             let mut seen = read_all(&clients[0], Door::OriginAtRest);

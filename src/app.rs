@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use crate::{
-    cache::Cache,
+    cache::{Cache, Engine, Recipe},
     config::Config,
     db::Db,
     metrics::Metrics,
@@ -24,6 +24,10 @@ pub struct Shared {
     pub db: Arc<Db>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What all workers know of the cache together.
+    pub engine: Arc<Engine>,
+    /// How profiles and products are cached, unless a request says otherwise.
+    pub recipe: Recipe,
     /// The numbers on the panels.
     pub sampler: Arc<Sampler>,
     /// Where Redis is.
@@ -51,7 +55,7 @@ impl App {
     /// Call it on the worker's own runtime: the connection lives there.
     pub fn on_this_worker(shared: Shared) -> Self {
         let store = Store::open(&shared.address, &shared.config.key_prefix, &shared.health);
-        let cache = Cache::new(store.clone(), Arc::clone(&shared.metrics));
+        let cache = Cache::new(store.clone(), Arc::clone(&shared.engine));
         Self { shared, store, cache }
     }
 }

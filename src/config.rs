@@ -102,6 +102,43 @@ pub struct Config {
     )]
     pub profile_ttl: Duration,
 
+    /// How profiles and products are cached unless a request says otherwise: none, plain,
+    /// default, near, write-through, write-around, write-behind or refresh-ahead
+    #[arg(
+        long,
+        env = "HITRATE_RECIPE",
+        value_name = "HITRATE_RECIPE",
+        default_value = "default",
+        global = true
+    )]
+    pub recipe: String,
+
+    /// Writes that go to the database together, with write-behind
+    #[arg(
+        long,
+        env = "HITRATE_FLUSH_SIZE",
+        value_name = "HITRATE_FLUSH_SIZE",
+        default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(1..=1000),
+        global = true
+    )]
+    pub flush_size: u32,
+
+    /// How long such a write waits at most, unless the database fails
+    #[arg(
+        long,
+        env = "HITRATE_FLUSH_INTERVAL",
+        value_name = "HITRATE_FLUSH_INTERVAL",
+        default_value = "200ms",
+        value_parser = flush_interval,
+        global = true
+    )]
+    pub flush_interval: Duration,
+
+    /// A deliberate bug, for tests; builds for use have none
+    #[arg(long, env = "HITRATE_BROKEN", hide = true, global = true)]
+    pub broken: Option<String>,
+
     /// How long a product stays in the cache
     #[arg(
         long,
@@ -177,6 +214,10 @@ fn delay(text: &str) -> Result<Duration, String> {
 
 fn ttl(text: &str) -> Result<Duration, String> {
     bounded(text, Duration::from_millis(1), Duration::from_secs(30 * 86_400), "1ms to 30d")
+}
+
+fn flush_interval(text: &str) -> Result<Duration, String> {
+    bounded(text, Duration::from_millis(10), Duration::from_secs(60), "10ms to 60s")
 }
 
 fn bounded(text: &str, least: Duration, most: Duration, range: &str) -> Result<Duration, String> {

@@ -1,6 +1,7 @@
 //! The hit counter: one `INCR` per visit (redis.io/docs/latest/commands/incr).
 
 use crate::{
+    broken::{self, Broken},
     keys,
     metrics::Metrics,
     mood::Mood,
@@ -14,8 +15,10 @@ static KEY: Mood<Trouble> = Mood::good("The counter's key (visits are not counte
 /// Counts a visit and returns the number it got. INCR is atomic: no two
 /// visits get the same, however many come at once.
 pub async fn visit(store: &Store, metrics: &Metrics, wire: &Wire) -> Result<u64, Trouble> {
-    let reply: Result<i64, Trouble> =
-        store.run(store.write("INCR", &keys::page_hits()), wire).await;
+    let reply: Result<i64, Trouble> = match broken::is(Broken::CountByGetSet) {
+        false => store.run(store.write("INCR", &keys::page_hits()), wire).await,
+        true => by_get_and_set(store).await,
+    };
     match reply.map(u64::try_from) {
         Ok(Ok(hits)) => {
             KEY.well();
@@ -26,6 +29,15 @@ pub async fn visit(store: &Store, metrics: &Metrics, wire: &Wire) -> Result<u64,
         Err(Trouble::WrongType | Trouble::Other(_)) => Err(noted(Trouble::NoCount)),
         Err(trouble) => Err(trouble),
     }
+}
+
+/// Deliberately wrong: two visits may get the same number.
+async fn by_get_and_set(store: &Store) -> Result<i64, Trouble> {
+    let (key, wire) = (keys::page_hits(), Wire::off());
+    let hits: Option<i64> = store.run(store.read("GET", &key), &wire).await?;
+    let hits = hits.unwrap_or_default() + 1;
+    store.run::<()>(store.write("SET", &key).arg(hits), &wire).await?;
+    Ok(hits)
 }
 
 fn noted(trouble: Trouble) -> Trouble {

@@ -15,6 +15,7 @@ use askama::Template;
 use serde::Serialize;
 
 use crate::{
+    cache::{Failure, NotARecipe},
     db,
     html::Page,
     input::BadInput,
@@ -58,6 +59,12 @@ pub enum Error {
     /// 503.
     #[error("{}. Try again in a moment.", capitalized(.0))]
     Database(#[from] db::Error),
+    /// 503: the database can't answer, and there is no copy to serve.
+    #[error("{}. Try again in a moment.", capitalized(.0))]
+    Origin(#[from] Failure),
+    /// 422.
+    #[error(transparent)]
+    NotARecipe(#[from] NotARecipe),
     /// 503: for what can't be done without Redis.
     #[error("{}. Try again in a moment.", capitalized(.0))]
     Redis(#[from] Trouble),
@@ -75,10 +82,11 @@ impl ResponseError for Error {
             Self::NoPage | Self::NoProfile(_) | Self::NoProduct => StatusCode::NOT_FOUND,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAnId(_) => StatusCode::BAD_REQUEST,
+            Self::NotARecipe(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Input(input) => input.status_code(),
             Self::OtherSite => StatusCode::FORBIDDEN,
             Self::OtherHost => StatusCode::MISDIRECTED_REQUEST,
-            Self::Database(_) | Self::Redis(_) | Self::TooManyViewers => {
+            Self::Database(_) | Self::Origin(_) | Self::Redis(_) | Self::TooManyViewers => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Refused(status) => *status,

@@ -7,7 +7,7 @@ use std::{fmt, marker::PhantomData};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::model::{Product, Profile, UserId};
+use crate::model::{Product, Profile, Trial, UserId};
 
 /// The name of a value in Redis, carrying the type of that value.
 pub struct Key<T> {
@@ -27,11 +27,24 @@ pub enum Family {
     Product,
     /// `session:{digest}`.
     Session,
+    /// `trial:{name}`.
+    Trial,
+    /// `lease:{key}`.
+    Lease,
+    /// `tag:{family}`.
+    Tag,
+    /// `write-behind` and its streams.
+    WriteBehind,
 }
 
 impl Family {
     /// Those whose values are copies of database rows.
     pub const CACHED: [Self; 2] = [Self::Profile, Self::Product];
+
+    /// The tag of everything in this family: a name that a person may type.
+    pub fn tagged(name: &str) -> Option<Self> {
+        Self::CACHED.into_iter().find(|family| family.name() == name)
+    }
 
     /// The word itself.
     pub const fn name(self) -> &'static str {
@@ -40,15 +53,24 @@ impl Family {
             Self::Profile => "profile",
             Self::Product => "product",
             Self::Session => "session",
+            Self::Trial => "trial",
+            Self::Lease => "lease",
+            Self::Tag => "tag",
+            Self::WriteBehind => "write-behind",
         }
     }
 }
 
 /// A value that may be cached. It knows its own key, so that a copy found
 /// under another's key is recognised and refused.
-pub trait Cached: Serialize + DeserializeOwned {
+pub trait Cached: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The key this value belongs under.
     fn key(&self) -> Key<Self>;
+
+    /// Whether it belongs under this one.
+    fn belongs_under(&self, key: &Key<Self>) -> bool {
+        self.key() == *key
+    }
 }
 
 /// `page_hits` — how often `/` was visited; a Redis integer.
@@ -72,6 +94,32 @@ pub fn session<T>(digest: &str) -> Key<T> {
     Key::new(Family::Session, format!("session:{digest}"))
 }
 
+/// `trial:{name}` — the one cold key that an experiment asks for.
+pub fn trial(name: &str) -> Key<Trial> {
+    Key::new(Family::Trial, format!("trial:{name}"))
+}
+
+/// `lease:{key}` — who loads the value of this key at the moment: a random
+/// token, with a TTL.
+pub fn lease<T>(key: &Key<T>) -> Key<u64> {
+    Key::new(Family::Lease, format!("lease:{}", key.name))
+}
+
+/// `tag:{family}` — which generation of the family's copies is good; a number.
+pub fn tag(family: Family) -> Key<u64> {
+    Key::new(Family::Tag, format!("tag:{}", family.name()))
+}
+
+/// `write-behind` — the stream of writes that the database does not have yet.
+pub fn write_behind() -> Key<()> {
+    Key::new(Family::WriteBehind, "write-behind".to_owned())
+}
+
+/// `write-behind:aside` — the stream of writes that the database refused for good.
+pub fn write_behind_aside() -> Key<()> {
+    Key::new(Family::WriteBehind, "write-behind:aside".to_owned())
+}
+
 impl Cached for Profile {
     fn key(&self) -> Key<Self> {
         Key::new(Family::Profile, format!("profile:{}", self.user_id))
@@ -84,9 +132,26 @@ impl Cached for Product {
     }
 }
 
+impl Cached for Trial {
+    fn key(&self) -> Key<Self> {
+        trial(&self.name)
+    }
+}
+
+impl<T> Clone for Key<T> {
+    fn clone(&self) -> Self {
+        Self::new(self.family, self.name.clone())
+    }
+}
+
 impl<T> Key<T> {
     fn new(family: Family, name: String) -> Self {
         Self { family, name, value: PhantomData }
+    }
+
+    /// The name, without the prefix.
+    pub fn as_str(&self) -> &str {
+        &self.name
     }
 
     /// What its statistics are gathered under.

@@ -14,6 +14,7 @@
 
 // Ground: what hitrate is told and what it talks about. No IO.
 pub mod assets;
+pub mod broken;
 pub mod clock;
 pub mod config;
 pub mod figures;

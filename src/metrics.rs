@@ -8,7 +8,7 @@ use std::{
 use hdrhistogram::Histogram;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
@@ -25,6 +25,9 @@ pub struct Metrics {
     lookups: Family<Lookups, Counter>,
     bypasses: Family<Prefix, Counter>,
     origin_loads: Family<Prefix, Counter>,
+    shed: Counter,
+    write_behind_pending: Gauge,
+    breaker_state: Gauge,
     times: [Mutex<Histogram<u64>>; Source::ALL.len()],
 }
 
@@ -71,6 +74,9 @@ impl Default for Metrics {
             lookups: Family::default(),
             bypasses: Family::default(),
             origin_loads: Family::default(),
+            shed: Counter::default(),
+            write_behind_pending: Gauge::default(),
+            breaker_state: Gauge::default(),
             times: Source::ALL.map(|_| Mutex::new(histogram())),
             registry: Registry::default(),
         };
@@ -83,6 +89,13 @@ impl Default for Metrics {
         registry.register("bypasses", "Lookups told not to ask the cache", bypasses);
         let loads = metrics.origin_loads.clone();
         registry.register("origin_loads", "Values loaded from the database", loads);
+        registry.register("origin_shed", "Loads turned away at a full queue", metrics.shed.clone());
+        let pending = metrics.write_behind_pending.clone();
+        let about = "Acknowledged writes that the database does not have yet";
+        registry.register("write_behind_pending", about, pending);
+        let breaker = metrics.breaker_state.clone();
+        let about = "Circuit breaker of Redis: 0 closed, 1 half-open, 2 open";
+        registry.register("redis_breaker_state", about, breaker);
         Self { registry, ..metrics }
     }
 }
@@ -102,6 +115,17 @@ impl Metrics {
         self.origin_loads.get_or_create(&Prefix { prefix }).inc();
     }
 
+    /// Counts one load that was turned away.
+    pub fn shed(&self) {
+        self.shed.inc();
+    }
+
+    /// How things stand: acknowledged writes that wait, and the breaker.
+    pub fn stands(&self, pending: u64, breaker: i64) {
+        self.write_behind_pending.set(pending.cast_signed());
+        self.breaker_state.set(breaker);
+    }
+
     /// Hits and misses of one kind of key.
     pub fn tally(&self, prefix: &'static str) -> Tally {
         let from = |source: Source| {
@@ -109,7 +133,7 @@ impl Metrics {
         };
         let bypasses = self.bypasses.get_or_create(&Prefix { prefix }).get();
         Tally {
-            hits: from(Source::Cache),
+            hits: Source::ALL.into_iter().filter(|it| it.is_hit()).map(from).sum(),
             misses: from(Source::Database).saturating_sub(bypasses),
             bypasses,
         }

@@ -109,18 +109,29 @@ pub enum Source {
     Cache,
     /// The database was asked.
     Database,
+    /// This process held it, and nobody else was asked.
+    Memory,
+    /// A copy past its TTL: the database failed, was slow, or Redis is away.
+    Stale,
 }
 
 impl Source {
     /// Every source, in the order of the panels.
-    pub const ALL: [Self; 2] = [Self::Cache, Self::Database];
+    pub const ALL: [Self; 4] = [Self::Cache, Self::Database, Self::Memory, Self::Stale];
 
     /// The word for it, everywhere the same.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Memory => "memory",
             Self::Cache => "cache",
+            Self::Stale => "stale",
             Self::Database => "database",
         }
+    }
+
+    /// Whether the answer took no query of the database.
+    pub const fn is_hit(self) -> bool {
+        !matches!(self, Self::Database)
     }
 }
 
@@ -142,6 +153,16 @@ pub struct Product {
     pub name: String,
     /// Dollars.
     pub price: f64,
+}
+
+/// A product under the name of an experiment, so that the experiment has a
+/// key of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// The experiment.
+    pub name: String,
+    /// What is looked up.
+    pub product: Product,
 }
 
 /// The highest product number.

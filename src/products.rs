@@ -1,34 +1,49 @@
 //! Looking up products, with the documents' log lines.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
-    cache::{Cache, Lookup, Plan},
+    cache::{Cache, Failure, Lookup, Origin, Recipe},
     db::{self, Db},
     keys,
-    model::{Product, Source},
+    model::{Product, Versioned},
     wire::Wire,
 };
 
-/// Finds a product, in the cache first, and logs how that went.
-pub async fn find(
-    cache: &Cache,
-    db: &Db,
+/// One row of the table, as the cache's origin.
+struct Row {
+    db: Arc<Db>,
     id: u32,
-    ttl: Duration,
     delay: Duration,
     bypass: bool,
-) -> Result<Lookup<Product>, db::Error> {
-    let plan = Plan { ttl, absent_ttl: ttl, bypass };
-    let load = async || {
-        if !bypass {
+}
+
+impl Origin<Product> for Row {
+    type Error = db::Error;
+
+    async fn load(&self) -> Result<Option<Versioned<Product>>, db::Error> {
+        let id = self.id;
+        if !self.bypass {
             log::info!("CACHE MISS: Product {id} not found in cache.");
         }
         log::info!("DATABASE HIT: Fetching product {id} from the database...");
-        db.product(id, delay, &Wire::off()).await
-    };
-    let lookup = cache.fetch(&keys::product(id), plan, &Wire::off(), load).await?;
-    if lookup.source == Source::Cache {
+        self.db.product(id, self.delay, &Wire::off()).await
+    }
+}
+
+/// Finds a product as the recipe says, and logs how that went.
+pub async fn find(
+    cache: &Cache,
+    db: &Arc<Db>,
+    id: u32,
+    recipe: &Recipe,
+    delay: Duration,
+) -> Result<Lookup<Product>, Failure> {
+    let bypass = recipe.strategy == crate::cache::Strategy::None;
+    let row = Row { db: Arc::clone(db), id, delay, bypass };
+    let recipe = recipe.on_top_of(delay);
+    let lookup = cache.fetch(&keys::product(id), &recipe, &Wire::off(), row).await?;
+    if lookup.source.is_hit() {
         log::info!("CACHE HIT: Fetching product {id} from cache.");
     }
     Ok(lookup)

@@ -1,121 +1,190 @@
 //! Looking up and changing profiles: the cache in front of the database.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
-    cache::{Cache, Lookup, Plan},
-    db::{self, Db},
+    cache::{
+        Cache, Effect, Failure, Fault, Forgot, Lookup, Order, Origin, Recipe, Writable, Written,
+        behind::{Applied, Pending, Sink},
+    },
+    db::{self, CaughtUp, Db, Late},
     keys,
-    model::{Profile, ProfileEdit, UserId},
+    model::{Profile, ProfileEdit, Source, UserId, Versioned},
     store::Trouble,
     wire::Wire,
 };
-
-/// How long the absence of a profile is remembered: long enough to take a
-/// burst of requests off the database, short enough not to be noticed.
-pub const ABSENT_TTL: Duration = Duration::from_secs(10);
 
 /// How far back [`recall`] looks at least: the TTL may have been longer once.
 const RECALL_WITHIN: Duration = Duration::from_secs(86_400);
 /// The most copies taken back, the latest edits first.
 const RECALL_MAX: u32 = 5_000;
 
-/// How a profile is looked up.
-#[derive(Debug, Clone, Copy)]
-pub struct Ask {
-    /// How long a found profile stays in the cache.
-    pub ttl: Duration,
-    /// Simulated latency of the database.
-    pub delay: Duration,
-    /// Leave the cache aside.
-    pub bypass: bool,
+/// One row of the table, as the cache's origin.
+#[derive(Clone)]
+pub struct Row {
+    db: Arc<Db>,
+    id: UserId,
+    delay: Duration,
+    wire: Wire,
 }
 
-/// Finds a profile, in the cache first.
+impl Fault for db::Error {
+    /// A lock is held for milliseconds.
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::Locked)
+    }
+
+    fn is_about_the_value(&self) -> bool {
+        matches!(self, Self::Other(_))
+    }
+}
+
+impl Origin<Profile> for Row {
+    type Error = db::Error;
+
+    async fn load(&self) -> Result<Option<Versioned<Profile>>, db::Error> {
+        self.db.profile(&self.id, self.delay, &self.wire).await
+    }
+}
+
+impl Writable<Profile> for Row {
+    async fn write(&self, value: &Profile, order: Order) -> Result<Option<u64>, db::Error> {
+        self.db.edit_profile(value, order.floor, order.stamp, &self.wire).await
+    }
+}
+
+/// Finds a profile as the recipe says. `delay` is simulated latency of the database.
 pub async fn find(
     cache: &Cache,
-    db: &Db,
+    db: &Arc<Db>,
     id: &UserId,
-    ask: Ask,
+    recipe: &Recipe,
+    delay: Duration,
     wire: &Wire,
-) -> Result<Lookup<Profile>, db::Error> {
-    let plan = Plan { ttl: ask.ttl, absent_ttl: ABSENT_TTL, bypass: ask.bypass };
-    cache
-        .fetch(&keys::profile(id), plan, wire, async || db.profile(id, ask.delay, wire).await)
-        .await
+) -> Result<Lookup<Profile>, Failure> {
+    let recipe = recipe.on_top_of(delay);
+    let row = Row { db: Arc::clone(db), id: id.clone(), delay, wire: wire.clone() };
+    cache.fetch(&keys::profile(id), &recipe, wire, row).await
 }
 
-/// What an edit did.
-pub struct Edited {
-    /// Whether there is such a profile.
-    pub found: bool,
-    /// What became of the cached copy: whether there was one, or why it could
-    /// not be removed yet.
-    pub forgotten: Result<bool, Trouble>,
-}
-
-/// Changes a profile: first the database, then the cache forgets its copy, so
-/// that the cache is never newer than the database.
+/// Changes a profile, by the recipe's order of database and cache.
 pub async fn edit(
     cache: &Cache,
-    db: &Db,
+    db: &Arc<Db>,
     id: &UserId,
-    edit: &ProfileEdit,
+    edit: ProfileEdit,
+    recipe: &Recipe,
     wire: &Wire,
-) -> Result<Edited, db::Error> {
-    let changed = db.edit_profile(id, edit, wire).await;
-    let key = keys::profile(id);
-    let forgotten = match &changed {
-        Ok(None) => Ok(false),
-        Ok(Some(version)) => cache.supersede(&key, Some(*version), wire).await,
-        // A write that timed out may have happened: then the copy must go as well.
-        Err(_) => cache.supersede(&key, None, wire).await,
-    };
-    Ok(Edited { found: changed?.is_some(), forgotten })
+) -> Result<Written, Failure> {
+    let ProfileEdit { name, email, age } = edit;
+    let value = Profile { user_id: id.to_string(), name, email, age };
+    let delay = Duration::ZERO;
+    let row = Row { db: Arc::clone(db), id: id.clone(), delay, wire: wire.clone() };
+    cache.write(&value, recipe, wire, row).await
 }
 
 /// Drops a profile from the cache; the next lookup asks the database.
-pub async fn forget(cache: &Cache, id: &UserId, wire: &Wire) -> Result<bool, Trouble> {
-    cache.forget(&keys::profile(id), wire).await
+pub async fn forget(
+    cache: &Cache,
+    id: &UserId,
+    recipe: &Recipe,
+    wire: &Wire,
+) -> Result<Forgot, Trouble> {
+    cache.forget(&keys::profile(id), recipe, wire).await
+}
+
+/// Where profiles that were written behind go.
+pub struct Behind(pub Arc<Db>);
+
+impl Sink for Behind {
+    type Error = db::Error;
+
+    async fn apply(&self, writes: &[Pending]) -> Result<Vec<Applied>, db::Error> {
+        let late: Vec<_> = writes.iter().map(late).collect();
+        let readable: Vec<_> = late.iter().flatten().cloned().collect();
+        let mut caught_up = self.0.catch_up_profiles(&readable).await?.into_iter();
+        let outcome = |late: &Option<Late>| match late.as_ref().and_then(|_| caught_up.next()) {
+            Some(CaughtUp::As(version)) => Applied::As(version),
+            Some(CaughtUp::Superseded) => Applied::Superseded,
+            Some(CaughtUp::NoRow) => Applied::Refused("there is no such profile"),
+            None => Applied::Refused("it is no profile"),
+        };
+        Ok(late.iter().map(outcome).collect())
+    }
+}
+
+fn late(write: &Pending) -> Option<Late> {
+    let profile: Profile = serde_json::from_str(&write.value).ok()?;
+    let belongs = write.key == keys::profile(&profile.user_id.parse().ok()?).as_str();
+    belongs.then_some(Late { profile, version: write.version, stamp: write.stamp })
 }
 
 /// Takes back, at the start, the copies of profiles that were edited lately:
 /// an edit may have been made while Redis could not be told, and then hitrate
-/// was stopped. Copies older than `ttl` have ended by themselves.
-pub async fn recall(cache: &Cache, db: &Db, ttl: Duration) -> Result<(), db::Error> {
-    for edited in db.edited_within(ttl.max(RECALL_WITHIN), RECALL_MAX).await? {
-        cache.supersede_later(&keys::profile(&edited.value), edited.version);
+/// was stopped. Copies older than their TTL have ended by themselves.
+pub async fn recall(cache: &Cache, db: &Db, recipe: &Recipe) -> Result<(), db::Error> {
+    for edited in db.edited_within(recipe.ttl.max(RECALL_WITHIN), RECALL_MAX).await? {
+        cache.supersede_later(&keys::profile(&edited.value), edited.version, recipe);
     }
     Ok(())
 }
 
 /// What the documents' script prints after a lookup.
 pub fn message(id: &UserId, lookup: &Lookup<Profile>) -> String {
-    use crate::{cache::Fill, model::Source};
-    let missing = lookup.value.is_none();
-    match (lookup.source, &lookup.fill) {
-        (Source::Cache, _) if missing => {
+    match lookup.source {
+        Source::Database => from_the_database(id, lookup),
+        source => from_a_copy(id, source, lookup.value.is_none()),
+    }
+}
+
+fn from_a_copy(id: &UserId, source: Source, missing: bool) -> String {
+    match source {
+        _ if missing => {
             format!("User profile for {id} does not exist; Redis cache still knows that.")
         }
-        (Source::Cache, _) => format!("User profile for {id} found in Redis cache."),
-        (_, Fill::Bypassed) => {
+        Source::Memory => format!("User profile for {id} found in this process's near cache."),
+        Source::Stale => format!(
+            "User profile for {id} found in cache, past its time: \
+             it is served while nothing newer can be had."
+        ),
+        _ => format!("User profile for {id} found in Redis cache."),
+    }
+}
+
+fn from_the_database(id: &UserId, lookup: &Lookup<Profile>) -> String {
+    use crate::cache::Fill;
+    let absent_s = Recipe::DEFAULT.absent_ttl.as_secs();
+    let missing = lookup.value.is_none();
+    match &lookup.fill {
+        Fill::Bypassed => {
             format!("User profile for {id} fetched from the database; the cache was left aside.")
         }
-        (_, Fill::Superseded) => format!(
+        Fill::Superseded => format!(
             "User profile for {id} fetched from the database while it was edited; \
              Redis keeps what is newer."
         ),
-        (_, Fill::Failed(trouble)) => format!(
+        Fill::Failed(trouble) => format!(
             "User profile for {id} fetched from the database. It was not stored in Redis: {trouble}."
         ),
+        Fill::Unkept => format!("User profile for {id} not found in cache, nor in the database."),
         _ if missing => format!(
             "User profile for {id} not found in cache, nor in the database. \
-             Redis keeps the absence for {} s.",
-            ABSENT_TTL.as_secs()
+             Redis keeps the absence for {absent_s} s."
         ),
         _ => format!(
             "User profile for {id} not found in cache. \
              Fetched from the database and stored in Redis."
         ),
+    }
+}
+
+/// What a write did to the cache, as the end of a sentence.
+pub fn effect(effect: &Effect) -> String {
+    match effect {
+        Effect::Forgot(true) => "the cache dropped its copy".to_owned(),
+        Effect::Forgot(false) => "the cache had no copy".to_owned(),
+        Effect::Stored => "the cache has the new copy".to_owned(),
+        Effect::Queued => "it waits there for the database".to_owned(),
+        Effect::Owed(trouble) => format!("the cache could not be told: {trouble}"),
     }
 }

@@ -23,8 +23,8 @@ const BOTH: &str = "GET, HEAD, POST";
 pub fn routes(app: &mut ServiceConfig) {
     app.service(at("/",                     SHOWS).route(get(counter::show)))
        .service(at("/profiles",             SHOWS).route(get(profiles::show)))
-       .service(at("/profiles/{id}",        ACTS ).route(post().to(profiles::edit)))
-       .service(at("/profiles/{id}/forget", ACTS ).route(post().to(profiles::forget)))
+       .service(at("/profiles/{id}",        ACTS ).route(post().to(edits::edit)))
+       .service(at("/profiles/{id}/forget", ACTS ).route(post().to(edits::forget)))
        .service(at("/sessions",             BOTH ).route(get(sessions::show)).route(post().to(sessions::start)))
        .service(at("/sessions/end",         ACTS ).route(post().to(sessions::end)))
        .service(at("/product",              SHOWS).route(get(product::laptop)))

@@ -14,12 +14,16 @@ use tokio::{
 
 use crate::{
     app::{App, Shared, Viewers},
-    cache::Cache,
+    broken,
+    cache::{
+        Cache, Engine, NotARecipe, Recipe,
+        behind::{Flusher, Pace},
+    },
     config::Config,
     db::{self, Db, import},
     guard::guard,
     metrics::Metrics,
-    profiles,
+    profiles::{self, Behind},
     routes::routes,
     stats::Sampler,
     store::{
@@ -50,6 +54,9 @@ pub enum StartError {
     /// The address of Redis can't be understood.
     #[error(transparent)]
     Address(#[from] BadAddress),
+    /// No recipe has this name.
+    #[error("HITRATE_RECIPE: {0}")]
+    Recipe(#[from] NotARecipe),
     /// The own Redis can't be had.
     #[error(transparent)]
     Own(#[from] OwnError),
@@ -70,18 +77,26 @@ pub enum StartError {
 /// Serves until Ctrl-C or SIGTERM; then requests in flight finish, and the own
 /// Redis ends last.
 pub async fn serve(config: Config) -> Result<(), StartError> {
+    if let Some(name) = &config.broken {
+        broken::by(name);
+    }
+    let recipe: Recipe = config.recipe.parse()?;
     let own = match config.redis() {
         Some(_) => None,
         None => Some(OwnServer::start(&config.data_dir).await?),
     };
-    let outcome = serve_on(&config, own.as_ref()).await;
+    let outcome = serve_on(&config, recipe, own.as_ref()).await;
     if let Some(own) = own {
         own.stop().await;
     }
     outcome
 }
 
-async fn serve_on(config: &Config, own: Option<&OwnServer>) -> Result<(), StartError> {
+async fn serve_on(
+    config: &Config,
+    recipe: Recipe,
+    own: Option<&OwnServer>,
+) -> Result<(), StartError> {
     let address = match (own, config.redis()) {
         (None, Some(url)) => Address::parse(&url)?,
         (Some(own), _) => own.address(),
@@ -95,8 +110,9 @@ async fn serve_on(config: &Config, own: Option<&OwnServer>) -> Result<(), StartE
     let db = Db::open(&config.database(), Arc::clone(&metrics)).await?;
     let health = Arc::new(Health::default());
     let store = Store::open(&address, &config.key_prefix, &health);
-    let cache = Cache::new(store.clone(), Arc::clone(&metrics));
-    profiles::recall(&cache, &patient, config.profile_ttl).await?;
+    let engine = Arc::new(Engine::new(&config.key_prefix, Arc::clone(&metrics)));
+    let cache = Cache::new(store.clone(), Arc::clone(&engine));
+    profiles::recall(&cache, &patient, &recipe.ttl(config.profile_ttl)).await?;
     let connected = async {
         match own {
             Some(_) => await_own(&store).await,
@@ -108,11 +124,17 @@ async fn serve_on(config: &Config, own: Option<&OwnServer>) -> Result<(), StartE
         () = connected => (),
         () = asked_to_stop()? => return Ok(()),
     }
-    let sampler = Arc::new(Sampler::start(store, Arc::clone(&metrics)).await);
+    let db = Arc::new(db);
+    engine.track(&address, &config.key_prefix);
+    let pace = Pace { size: config.flush_size as usize, interval: config.flush_interval };
+    let flusher = Flusher::start(&cache, Behind(Arc::clone(&db)), pace);
+    let sampler = Arc::new(Sampler::start(&cache, Arc::clone(&metrics)).await);
     let shared = Shared {
         config: Arc::new(config.clone()),
-        db: Arc::new(db),
+        db,
         metrics,
+        engine,
+        recipe,
         sampler,
         address: address.clone(),
         health,
@@ -121,7 +143,9 @@ async fn serve_on(config: &Config, own: Option<&OwnServer>) -> Result<(), StartE
     };
     log::info!("database: {} ({imported} profiles imported)", config.database());
     log::info!("Redis: {address}; reach it with: {}", address.redis_cli());
-    run(shared).await
+    let outcome = run(shared).await;
+    flusher.stop().await;
+    outcome
 }
 
 async fn run(shared: Shared) -> Result<(), StartError> {

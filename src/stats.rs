@@ -8,12 +8,13 @@ use tokio::{sync::watch, task::JoinHandle, time};
 use utoipa::ToSchema;
 
 use crate::{
+    cache::Cache,
     clock::millis,
     counter,
     keys::Family,
     metrics::{Metrics, Tally},
     model::Source,
-    store::{Condition, KeyCount, ServerInfo, Store},
+    store::{BreakerState, Condition, KeyCount, ServerInfo, Store},
 };
 
 /// Time between two samples.
@@ -37,6 +38,10 @@ pub struct RedisPanel {
     pub trouble: Option<String>,
     /// Milliseconds since the trouble began; null when there is none.
     pub trouble_ms: Option<u64>,
+    /// Whether commands go out to Redis.
+    pub breaker: BreakerState,
+    /// Milliseconds since that last changed.
+    pub breaker_ms: u64,
     /// Null while Redis is away.
     pub server: Option<ServerPanel>,
     /// Keys under hitrate's own prefix, by SCAN; null until counted.
@@ -107,6 +112,14 @@ pub struct CachePanel {
     pub queries_avoided: u64,
     /// Visits counted by this process.
     pub visits: u64,
+    /// Loads that wait for their turn at the database.
+    pub origin_queue: u64,
+    /// Acknowledged writes that the database does not have yet.
+    pub write_behind_pending: u64,
+    /// Copies in this process.
+    pub near_copies: u64,
+    /// Whether Redis tells this process what changes, so that it may keep copies.
+    pub near_tracking: bool,
     /// Seconds since hitrate started.
     pub uptime_s: u64,
     /// The same by the first word of the key.
@@ -149,16 +162,17 @@ pub struct Sampler {
 
 impl Sampler {
     /// Starts sampling on the calling runtime, after a first sample.
-    pub async fn start(store: Store, metrics: Arc<Metrics>) -> Self {
+    pub async fn start(cache: &Cache, metrics: Arc<Metrics>) -> Self {
+        let cache = cache.clone();
         let mut keys = KeyCount::default();
-        let first = sample(&store, &metrics, &mut keys).await;
+        let first = sample(&cache, &metrics, &mut keys).await;
         let (sender, latest) = watch::channel(Arc::new(first));
         let task = tokio::spawn(async move {
             let mut clock = time::interval(PERIOD);
             clock.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
             loop {
                 clock.tick().await;
-                let next = sample(&store, &metrics, &mut keys).await;
+                let next = sample(&cache, &metrics, &mut keys).await;
                 sender.send_replace(Arc::new(next));
             }
         });
@@ -181,7 +195,8 @@ impl Sampler {
     }
 }
 
-async fn sample(store: &Store, metrics: &Metrics, keys: &mut KeyCount) -> Sample {
+async fn sample(cache: &Cache, metrics: &Metrics, keys: &mut KeyCount) -> Sample {
+    let store = cache.store();
     let info = store.info().await;
     if matches!(store.condition(), Condition::Refusing(..)) {
         // Nobody may come and write for a while: see for ourselves.
@@ -196,7 +211,8 @@ async fn sample(store: &Store, metrics: &Metrics, keys: &mut KeyCount) -> Sample
     } else {
         keys.restart();
     }
-    Sample { redis: redis_panel(store, info.ok(), keys), cache: cache_panel(metrics) }
+    metrics.stands(cache.engine().pending(), store.health().breaker().0 as i64);
+    Sample { redis: redis_panel(store, info.ok(), keys), cache: cache_panel(cache, metrics) }
 }
 
 fn redis_panel(store: &Store, info: Option<ServerInfo>, keys: &KeyCount) -> RedisPanel {
@@ -205,11 +221,14 @@ fn redis_panel(store: &Store, info: Option<ServerInfo>, keys: &KeyCount) -> Redi
         Condition::Refusing(trouble, since) => (RedisState::RefusingWrites, Some((trouble, since))),
         Condition::Down(trouble, since) => (RedisState::Down, Some((trouble, since))),
     };
+    let (breaker, since) = store.health().breaker();
     let counted = info.as_ref().and_then(|_| keys.last());
     RedisPanel {
         state,
         trouble: trouble.as_ref().map(|(trouble, _)| trouble.to_string()),
         trouble_ms: trouble.map(|(_, since)| millis(since)),
+        breaker,
+        breaker_ms: millis(since),
         server: info.map(ServerPanel::from),
         keys: counted.map(|(count, _)| count),
         keys_age_ms: counted.map(|(_, age)| millis(age)),
@@ -237,7 +256,9 @@ impl From<ServerInfo> for ServerPanel {
     }
 }
 
-fn cache_panel(metrics: &Metrics) -> CachePanel {
+fn cache_panel(cache: &Cache, metrics: &Metrics) -> CachePanel {
+    let engine = cache.engine();
+    let (near_copies, near_tracking) = engine.near();
     let tallies = Family::CACHED.map(|family| (family.name(), metrics.tally(family.name())));
     let sum = |part: fn(&Tally) -> u64| tallies.iter().map(|(_, tally)| part(tally)).sum();
     let (hits, misses) = (sum(|tally| tally.hits), sum(|tally| tally.misses));
@@ -249,6 +270,10 @@ fn cache_panel(metrics: &Metrics) -> CachePanel {
         database_queries: metrics.database_queries.get(),
         queries_avoided: hits,
         visits: metrics.visits.get(),
+        origin_queue: engine.queued().0 as u64,
+        write_behind_pending: engine.pending(),
+        near_copies,
+        near_tracking,
         uptime_s: metrics.uptime().as_secs(),
         prefixes: tallies.iter().map(|(prefix, tally)| prefix_panel(prefix, tally)).collect(),
         sources: Source::ALL.iter().map(|source| source_panel(metrics, *source)).collect(),

@@ -1,7 +1,7 @@
 //! The wire: what one request said to Redis and to the database, in order.
 
 use std::{
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -37,11 +37,37 @@ pub enum Target {
     Redis,
     /// The SQL database.
     Database,
+    /// The near cache, in this process.
+    Memory,
+    /// hitrate itself: what it decided, or waited for.
+    Hitrate,
+}
+
+impl Target {
+    /// Who it is, in a word.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Redis => "Redis",
+            Self::Database => "SQL",
+            Self::Memory => "near",
+            Self::Hitrate => "hitrate",
+        }
+    }
+
+    /// The colour that stands for it everywhere.
+    pub const fn colour(self) -> &'static str {
+        match self {
+            Self::Redis | Self::Memory => "cache",
+            Self::Database => "database",
+            Self::Hitrate => "own",
+        }
+    }
 }
 
 /// Collects the [`Step`]s of one request. Recording costs formatting, so a
-/// caller that shows nothing uses [`Wire::off`].
-pub struct Wire(Option<Record>);
+/// caller that shows nothing uses [`Wire::off`]. Clones write to the same record.
+#[derive(Clone)]
+pub struct Wire(Option<Arc<Record>>);
 
 struct Record {
     start: Instant,
@@ -63,7 +89,7 @@ pub struct Trip {
 impl Wire {
     /// Records from now on.
     pub fn on() -> Self {
-        Self(Some(Record { start: Instant::now(), steps: Mutex::default() }))
+        Self(Some(Arc::new(Record { start: Instant::now(), steps: Mutex::default() })))
     }
 
     /// Records nothing, at no cost.
@@ -89,10 +115,22 @@ impl Wire {
         }));
     }
 
-    /// What was recorded.
-    pub fn into_steps(self) -> Vec<Step> {
-        self.0.map_or_else(Vec::new, |record| {
-            record.steps.into_inner().expect("nobody panics while adding a step")
+    /// Adds what hitrate itself or its near cache did, from `since` until now.
+    pub fn tell(
+        &self,
+        target: Target,
+        since: Instant,
+        act: &str,
+        outcome: impl FnOnce() -> String,
+    ) {
+        let trip = Trip { target, sent: since, took: since.elapsed(), simulated: Duration::ZERO };
+        self.record(trip, || vec![(act.to_owned(), outcome())]);
+    }
+
+    /// What was recorded so far. What goes on in the background is not in it.
+    pub fn steps(&self) -> Vec<Step> {
+        self.0.as_ref().map_or_else(Vec::new, |record| {
+            record.steps.lock().expect("nobody panics while adding a step").clone()
         })
     }
 }
@@ -126,7 +164,7 @@ mod tests {
         let wire = Wire::on();
         wire.record(trip(), || vec![("GET a".into(), "1".into()), ("PTTL a".into(), "9".into())]);
         wire.record(trip(), || vec![("SET a".into(), "OK".into())]);
-        let trips: Vec<_> = wire.into_steps().iter().map(|step| step.trip).collect();
+        let trips: Vec<_> = wire.steps().iter().map(|step| step.trip).collect();
         assert_eq!(trips, [1, 1, 2]);
     }
 
@@ -134,7 +172,7 @@ mod tests {
     fn a_wire_that_is_off_formats_nothing() {
         let wire = Wire::off();
         wire.record(trip(), || unreachable!("nobody is recording"));
-        assert!(wire.into_steps().is_empty());
+        assert!(wire.steps().is_empty());
     }
 
     #[test]

@@ -1,13 +1,12 @@
-//! How a value lies in Redis: JSON of the value and its version, and the
-//! scripts that keep an older one from replacing a newer.
-//!
-//! A reader that was slow may bring an old row after an edit was made. So a
-//! fill stores only where nothing newer is held, and forgetting leaves a mark
-//! of the version behind, for as long as such a reader may still come.
+//! How a value lies in Redis: JSON of the value, its version and its age. The
+//! scripts beside this file rely on the first two fields and their order.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    clock::{micros, millis},
     keys::{Cached, Key},
     model::Versioned,
 };
@@ -15,42 +14,26 @@ use crate::{
 /// A larger entry was not written by hitrate and is not parsed.
 const LARGEST: usize = 64 * 1024;
 
-/// `KEYS[1]`, version, entry, TTL in milliseconds. Replies 1 when it stored.
-/// O(1). The version is the first thing in an entry; anything else there is
-/// no entry and is overwritten.
-pub const FILL: &str = r#"-- store, unless something newer is held
-local held = redis.pcall('GET', KEYS[1])
-if type(held) == 'string' then
-  local version = tonumber(string.match(held, '^{"version":(%d+)'))
-  if version and version > tonumber(ARGV[1]) then return 0 end
-end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-return 1"#;
-
-/// `KEYS[1]`, version that is good, TTL of the mark in milliseconds. Replies 1
-/// when it dropped a copy. O(1). Without a version (-1) whatever is held is dropped.
-pub const FORGET: &str = r#"-- drop what is older, leave a mark of the version
-local good = tonumber(ARGV[1])
-local held = redis.pcall('GET', KEYS[1])
-local version = nil
-if type(held) == 'string' then
-  version = tonumber(string.match(held, '^{"version":(%d+)'))
-end
-if not version then
-  local dropped = redis.call('DEL', KEYS[1])
-  if good < 0 then return dropped end
-  redis.call('SET', KEYS[1], '{"version":' .. ARGV[1] .. ',"gone":true}', 'PX', ARGV[2])
-  return dropped
-end
-local is_copy = not string.find(held, '"gone":true}', 1, true)
-if good >= 0 and is_copy and version >= good then return 0 end
-local mark = string.format('%.0f', math.max(version, good))
-redis.call('SET', KEYS[1], '{"version":' .. mark .. ',"gone":true}', 'PX', ARGV[2])
-return is_copy and 1 or 0"#;
+/// When a copy was made and how long it is good; all times by Redis's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Made {
+    /// Milliseconds since 1970 when it was loaded.
+    pub born: u64,
+    /// How long it is fresh.
+    pub ttl: Duration,
+    /// How long the load took: what XFetch reckons with.
+    pub delta: Duration,
+    /// The generation of its tag.
+    pub tag: u64,
+}
 
 #[derive(Serialize)]
 struct Written<'a, T> {
     version: u64,
+    born: u64,
+    ttl: u64,
+    delta: u64,
+    tag: u64,
     value: Option<&'a T>,
 }
 
@@ -60,24 +43,42 @@ struct Read<T> {
     value: Option<T>,
     #[serde(default)]
     gone: bool,
+    #[serde(default)]
+    pending: Option<u64>,
+    #[serde(default)]
+    born: u64,
+    #[serde(default)]
+    ttl: u64,
+    #[serde(default)]
+    delta: u64,
+    #[serde(default)]
+    tag: u64,
 }
 
 /// What an entry says.
 #[derive(Debug, PartialEq)]
 pub enum Content<T> {
     /// A value.
-    Value(Versioned<T>),
+    Value(Versioned<T>, Made),
+    /// A value that the origin does not have yet: it is written behind.
+    Pending(Versioned<T>),
     /// The origin has none.
-    Absent,
-    /// There was one, and it was forgotten.
-    Gone,
+    Absent(Made),
+    /// There was one up to this version, and it was forgotten.
+    Gone(u64),
 }
 
 /// What to put under the key of this value; `None` says that there is none.
-pub fn encode<T: Cached>(value: Option<&Versioned<T>>) -> Vec<u8> {
-    let version = value.map_or(0, |it| it.version);
-    let written = Written { version, value: value.map(|it| &it.value) };
+pub fn encode<T: Cached>(version: u64, value: Option<&T>, made: Made) -> Vec<u8> {
+    let Made { born, ttl, delta, tag } = made;
+    let written = Written { version, born, ttl: millis(ttl), delta: micros(delta), tag, value };
     serde_json::to_vec(&written).expect("plain data with text keys is JSON")
+}
+
+/// The same without its first field, the version: a script puts it in.
+pub fn encode_tail<T: Cached>(value: &T, made: Made) -> Vec<u8> {
+    let whole = encode(0, Some(value), made);
+    whole[r#"{"version":0,"#.len()..].to_vec()
 }
 
 /// What `bytes` say, if that belongs under `key`; else what is wrong with them.
@@ -87,14 +88,20 @@ pub fn decode<T: Cached>(bytes: &[u8], key: &Key<T>) -> Result<Content<T>, &'sta
     }
     let read: Read<T> =
         serde_json::from_slice(bytes).map_err(|_| "a value that can't be decoded")?;
+    let (version, pending) = (read.version, read.pending.is_some());
+    let made = Made {
+        born: read.born,
+        ttl: Duration::from_millis(read.ttl),
+        delta: Duration::from_micros(read.delta),
+        tag: read.tag,
+    };
     match read.value {
-        _ if read.gone => Ok(Content::Gone),
-        None if read.version == 0 => Ok(Content::Absent),
+        _ if read.gone => Ok(Content::Gone(version)),
+        None if version == 0 => Ok(Content::Absent(made)),
         None => Err("a version without a value"),
-        Some(value) if value.key() == *key => {
-            Ok(Content::Value(Versioned { value, version: read.version }))
-        }
-        Some(_) => Err("the value of another key"),
+        Some(value) if !value.belongs_under(key) => Err("the value of another key"),
+        Some(value) if pending => Ok(Content::Pending(Versioned { value, version })),
+        Some(value) => Ok(Content::Value(Versioned { value, version }, made)),
     }
 }
 
@@ -115,24 +122,47 @@ mod tests {
         Versioned { value, version: 7 }
     }
 
+    fn encoded(it: &Versioned<Profile>, made: Made) -> Vec<u8> {
+        encode(it.version, Some(&it.value), made)
+    }
+
+    fn made() -> Made {
+        let (ttl, delta) = (Duration::from_secs(300), Duration::from_micros(1234));
+        Made { born: 1_700_000_000_000, ttl, delta, tag: 5 }
+    }
+
     #[test]
     fn a_value_comes_back_as_it_went() {
         let key = anna().value.key();
-        let bytes = encode(Some(&anna()));
-        assert_eq!(decode(&bytes, &key), Ok(Content::Value(anna())));
-        assert_eq!(decode(&encode::<Profile>(None), &key), Ok(Content::Absent));
-        assert_eq!(decode(br#"{"version":7,"gone":true}"#, &key), Ok(Content::Gone));
+        let bytes = encoded(&anna(), made());
+        assert_eq!(decode(&bytes, &key), Ok(Content::Value(anna(), made())));
+        assert_eq!(decode(&encode::<Profile>(0, None, made()), &key), Ok(Content::Absent(made())));
+        assert_eq!(decode(br#"{"version":7,"gone":true}"#, &key), Ok(Content::Gone(7)));
     }
 
     #[test]
     fn the_version_comes_first_where_the_scripts_look_for_it() {
-        assert!(encode(Some(&anna())).starts_with(br#"{"version":7,"value":{"#));
+        assert!(encoded(&anna(), made()).starts_with(br#"{"version":7,"born":"#));
+    }
+
+    #[test]
+    fn a_script_can_put_version_and_mark_before_the_tail() {
+        let tail = String::from_utf8(encode_tail(&anna().value, made())).unwrap();
+        let whole = format!(r#"{{"version":7,"pending":9,{tail}"#);
+        let pending = Ok(Content::Pending(anna()));
+        assert_eq!(decode(whole.as_bytes(), &anna().value.key()), pending);
+    }
+
+    #[test]
+    fn what_an_older_hitrate_wrote_is_past_its_ttl() {
+        let old = br#"{"version":0,"value":null}"#;
+        assert_eq!(decode(old, &anna().value.key()), Ok(Content::Absent(Made::default())));
     }
 
     #[test]
     fn a_copy_under_another_key_is_refused() {
         let other = keys::profile(&"2".parse().unwrap());
-        assert!(decode(&encode(Some(&anna())), &other).is_err());
+        assert!(decode(&encoded(&anna(), made()), &other).is_err());
     }
 
     #[test]
@@ -148,6 +178,30 @@ mod tests {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
             let _ = decode(&bytes, &anna().value.key());
+        }
+
+        /// Bytes that look like an entry get further into the decoder.
+        #[test]
+        fn damaged_entries_never_panic_and_are_never_another_value(
+            at in 0..200_usize,
+            byte in any::<u8>(),
+            cut in 0..200_usize,
+        ) {
+            let mut bytes = encoded(&anna(), made());
+            let end = bytes.len();
+            bytes[at % end] = byte;
+            bytes.truncate(end - cut % end);
+            if let Ok(Content::Value(found, _)) = decode(&bytes, &anna().value.key()) {
+                prop_assert_eq!(found.value.user_id, anna().value.user_id);
+            }
+        }
+
+        #[test]
+        fn any_age_comes_back_as_it_went(born: u64, ttl_ms in 0..u64::from(u32::MAX), delta_us in 0..u64::from(u32::MAX), tag: u64, version in 1..u64::MAX) {
+            let (ttl, delta) = (Duration::from_millis(ttl_ms), Duration::from_micros(delta_us));
+            let (made, value) = (Made { born, ttl, delta, tag }, Versioned { version, ..anna() });
+            let bytes = encoded(&value, made);
+            prop_assert_eq!(decode(&bytes, &value.value.key()), Ok(Content::Value(value.clone(), made)));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a lookup found, where, and what it did to the cache.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{model::Source, store::Trouble};
 
@@ -8,17 +8,27 @@ use crate::{model::Source, store::Trouble};
 #[derive(Debug, Clone)]
 pub struct Lookup<T> {
     /// `None` means that the origin has no such value, as a cache may know, too.
-    pub value: Option<T>,
+    pub value: Option<Arc<T>>,
     /// The value's version in the origin; `None` when there is no value.
     pub version: Option<u64>,
     /// Who answered.
     pub source: Source,
     /// The key in Redis, prefix and all.
     pub key: String,
-    /// How long the cache will hold the value from now on.
+    /// How long the cache will hold the value as fresh from now on.
     pub ttl: Option<Duration>,
+    /// How long ago that time ended, for a stale value.
+    pub past: Duration,
+    /// Since the value was loaded from the origin.
+    pub age: Duration,
     /// What a miss did to the cache.
     pub fill: Fill,
+    /// Why there was something to load, where there was.
+    pub forward: Forward,
+    /// Whether the answer is that of a load which another lookup had begun.
+    pub collapsed: bool,
+    /// The recipe's name.
+    pub recipe: &'static str,
     /// Microseconds from question to answer, simulated time included.
     pub elapsed_us: u64,
 }
@@ -34,8 +44,23 @@ pub enum Fill {
     Superseded,
     /// It could not be put there.
     Failed(Trouble),
+    /// Not kept: it is missing, and Redis keeps enough of such marks already.
+    Unkept,
     /// The caller wanted no cache.
     Bypassed,
+}
+
+/// Why the origin was asked, in the words of RFC 9211.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forward {
+    /// It was not.
+    No,
+    /// The cache had nothing under this key.
+    Miss,
+    /// What it had was past its TTL.
+    Stale,
+    /// The cache was not asked.
+    Bypass,
 }
 
 impl Fill {
@@ -49,22 +74,40 @@ impl Fill {
 }
 
 impl<T> Lookup<T> {
-    /// The same lookup of something made from the value.
-    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Lookup<U> {
-        let Self { value, version, source, key, ttl, fill, elapsed_us } = self;
-        Lookup { value: value.map(make), version, source, key, ttl, fill, elapsed_us }
-    }
-
     /// `Cache-Status` (RFC 9211) of this lookup. It never carries the key.
     pub fn cache_status(&self) -> String {
-        match (&self.source, &self.fill) {
-            (Source::Cache, _) => match self.ttl {
-                Some(ttl) => format!("hitrate; hit; ttl={}", ttl.as_secs()),
-                None => "hitrate; hit".to_owned(),
-            },
-            (_, Fill::Bypassed) => "hitrate; fwd=bypass".to_owned(),
-            (_, Fill::Stored(_)) => "hitrate; fwd=uri-miss; stored".to_owned(),
-            (_, _) => "hitrate; fwd=uri-miss".to_owned(),
+        match self.source {
+            Source::Database => self.forwarded(),
+            source => self.hit(source),
         }
+    }
+
+    fn hit(&self, source: Source) -> String {
+        let ttl = self.ttl.map_or_else(String::new, |ttl| format!("; ttl={}", ttl.as_secs()));
+        match source {
+            Source::Stale => format!("hitrate; hit{}; detail=stale", self.stale_ttl(ttl)),
+            Source::Memory => format!("hitrate; hit{ttl}; detail=memory"),
+            _ => format!("hitrate; hit{ttl}"),
+        }
+    }
+
+    /// A negative TTL says how long ago it ended; at least a second, as zero
+    /// would read as just now.
+    fn stale_ttl(&self, ttl: String) -> String {
+        match self.past.as_secs() {
+            0 if self.past.is_zero() => ttl,
+            seconds => format!("; ttl=-{}", seconds.max(1)),
+        }
+    }
+
+    fn forwarded(&self) -> String {
+        let why = match self.forward {
+            Forward::Bypass => "bypass",
+            Forward::Stale => "stale",
+            Forward::Miss | Forward::No => "uri-miss",
+        };
+        let stored = if matches!(self.fill, Fill::Stored(_)) { "; stored" } else { "" };
+        let collapsed = if self.collapsed { "; collapsed" } else { "" };
+        format!("hitrate; fwd={why}{stored}{collapsed}")
     }
 }

@@ -1,234 +1,311 @@
-//! Cache-aside: look in Redis, else load from the origin and remember it.
+//! A cache layer over Redis, in front of a slow origin.
 //!
-//! One verb, [`Cache::fetch`], is the whole of it. What happened comes back
-//! as a [`Lookup`]. A cache that fails is a miss: the only error a caller can
-//! meet is the origin's own. An older value never replaces a newer one: see
-//! [`entry`].
+//! Three verbs are the whole of it: [`Cache::fetch`] reads, [`Cache::write`]
+//! writes, [`Cache::forget`] (and its siblings by tag and by pattern) drops.
+//! How is a value, the [`Recipe`]: a strategy and its protections. What
+//! happened comes back as plain data, the [`Lookup`] or [`Written`].
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # use hitrate::{cache::{Cache, Engine, Recipe}, keys, metrics::Metrics, model::{Profile, Versioned}, store::{Address, Health, Store}, wire::Wire};
+//! # #[derive(Debug, thiserror::Error)] #[error("the origin failed")] struct Down;
+//! # impl hitrate::cache::Fault for Down {}
+//! # async fn load_profile(id: &str) -> Result<Option<Versioned<Profile>>, Down> { Err(Down) }
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let address = Address::parse("redis://127.0.0.1:6379")?;
+//! let store = Store::open(&address, "app:", &Arc::new(Health::default()));
+//! let cache = Cache::new(store, Arc::new(Engine::new("app:", Arc::new(Metrics::default()))));
+//!
+//! let key = keys::profile(&"123".parse()?);
+//! let found = cache.fetch(&key, &Recipe::DEFAULT, &Wire::off(), || load_profile("123")).await?;
+//! println!("{:?} from {:?}, {} µs", found.value, found.source, found.elapsed_us);
+//! # Ok(()) }
+//! ```
+//!
+//! What always holds, whatever the recipe (`plain` excepted, which is there to
+//! see what happens without):
+//!
+//! - A cache that fails is a miss. The only error is the origin's ([`Failure`]).
+//! - An older value never replaces a newer one: entries carry versions, and a
+//!   fill compares them inside a script ([`scripts`]).
+//! - After a write was acknowledged, nobody in this process reads the older
+//!   value; nobody in any process once Redis was told, which is before the
+//!   acknowledgement unless Redis can't be reached. A near cache learns of
+//!   another process's write by a push, a moment later.
+//! - Every wait has a deadline, every queue a bound.
+//!
+//! Where to find what: `strategy/` a file for each strategy; [`reading`] and
+//! [`writing`] the steps they are made of; [`look`] finds a copy, [`load`] gets
+//! a value from the origin, with [`flights`] (single-flight), [`lease`],
+//! [`gate`] (bounded concurrency), [`backoff`] (retries) and [`early`] (XFetch);
+//! [`near`] and [`copies`] what this process holds, [`behind`] the writes that wait,
+//! [`forget`] invalidation, [`entry`] how a value lies in Redis.
 
+mod absences;
+mod backoff;
+pub mod behind;
+mod copies;
+mod early;
 mod entry;
+mod failure;
+mod flights;
+mod forget;
+mod gate;
+mod lease;
+mod load;
+mod look;
 mod lookup;
+mod near;
+mod origin;
+mod reading;
+mod recipe;
+mod scripts;
+mod strategy;
+mod writing;
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use self::entry::Content;
-pub use self::lookup::{Fill, Lookup};
+use self::{
+    absences::Absences, behind::Queue, copies::Copies, entry::Made, flights::Flights, gate::Gate,
+    near::Near,
+};
+pub use self::{
+    failure::{Failure, Fault},
+    forget::{Forgot, NotAPattern, Pattern, Sweep},
+    lookup::{Fill, Forward, Lookup},
+    origin::{Order, Origin, Writable},
+    recipe::{NotARecipe, Recipe},
+    strategy::Strategy,
+    writing::{Effect, Written},
+};
 use crate::{
     clock::{micros, millis},
-    keys::{Cached, Key},
+    keys::{self, Cached, Family, Key},
     metrics::Metrics,
-    model::{Source, Versioned},
-    store::{Command, Store, Trouble, typed},
+    model::Versioned,
+    store::{self, Address, Command, Store, Trouble},
     wire::Wire,
 };
 
-/// How one lookup shall treat the cache.
-#[derive(Debug, Clone, Copy)]
-pub struct Plan {
-    /// How long a value is kept.
-    pub ttl: Duration,
-    /// How long the absence of a value is kept: short, because nobody
-    /// invalidates it when the value appears.
-    pub absent_ttl: Duration,
-    /// Neither read nor fill: ask the origin alone.
-    pub bypass: bool,
+/// Loads that run at the origin at once: more than it works on at a time, so
+/// that simulated waiting does not keep others out.
+const RUNNING: usize = 64;
+/// Loads that wait for their turn.
+const WAITING: usize = 256;
+
+/// What all caches of one process share, whatever thread they are on.
+pub struct Engine {
+    metrics: Arc<Metrics>,
+    flights: Arc<Flights>,
+    gate: Gate,
+    near: Arc<Near>,
+    /// What may still be served past its TTL.
+    grace: Copies,
+    absences: Absences,
+    pending: Queue,
 }
 
 /// The cache of one worker.
 #[derive(Clone)]
 pub struct Cache {
     store: Store,
-    metrics: Arc<Metrics>,
+    engine: Arc<Engine>,
+    /// Names of the tags, made once.
+    tags: Arc<[(Family, String)]>,
 }
 
-/// How long the mark of a forgotten version stays: longer than any reader may
-/// take from its SELECT to its fill, a Redis that was frozen in between included.
-const MARK_TTL: Duration = Duration::from_secs(60);
-
-/// What a look into Redis found.
-enum Look<T> {
-    /// A value, or the mark of absence, with its remaining TTL.
-    Hit(Option<Versioned<T>>, Option<Duration>),
-    /// Nothing, or nothing usable.
-    Miss(Miss),
+/// What is asked for, and how.
+struct Ask<'a, T> {
+    key: &'a Key<T>,
+    recipe: &'a Recipe,
+    wire: &'a Wire,
 }
 
-/// Why there was nothing usable.
-enum Miss {
-    Empty,
-    /// Something that is no such value: overwritten by the fill, told once.
-    Garbage(&'static str),
-    Trouble(Trouble),
+impl<T> Clone for Ask<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Ask<'_, T> {}
+
+impl Engine {
+    /// Nothing cached, nothing under way. `prefix` is what the store puts
+    /// before every key.
+    pub fn new(prefix: &str, metrics: Arc<Metrics>) -> Self {
+        Self {
+            metrics,
+            flights: Arc::default(),
+            gate: Gate::new(RUNNING, WAITING),
+            near: Arc::new(Near::new(prefix)),
+            grace: Copies::default(),
+            absences: Absences::default(),
+            pending: Queue::default(),
+        }
+    }
+
+    /// Lets Redis tell the near cache what changes, from now on. Without it the
+    /// near cache keeps nothing. Runs on the calling runtime.
+    pub fn track(&self, address: &Address, prefix: &str) {
+        let families = Family::CACHED.map(|family| format!("{prefix}{}:", family.name()));
+        let tags = format!("{prefix}{}:", Family::Tag.name());
+        store::track(address, families.into_iter().chain([tags]).collect(), &self.near);
+    }
+
+    /// How many loads wait for their turn, and the most that ever did.
+    pub fn queued(&self) -> (usize, usize) {
+        (self.gate.waiting(), self.gate.most_waiting())
+    }
+
+    /// How many acknowledged writes the origin does not have yet.
+    pub fn pending(&self) -> u64 {
+        self.pending.waiting()
+    }
+
+    /// How many copies this process holds, and whether Redis tells it of changes.
+    pub fn near(&self) -> (u64, bool) {
+        (self.near.len(), self.near.is_tracking())
+    }
+
+    /// From now on nobody here uses what was known of `key`.
+    fn outdate<T>(&self, key: &Key<T>) {
+        self.outdate_name(key.as_str());
+    }
+
+    fn outdate_name(&self, name: &str) {
+        self.flights.close(name);
+        self.near.drop_copy(name);
+        self.grace.forget(name);
+    }
 }
 
 impl Cache {
     /// A cache on this connection.
-    pub fn new(store: Store, metrics: Arc<Metrics>) -> Self {
-        Self { store, metrics }
+    pub fn new(store: Store, engine: Arc<Engine>) -> Self {
+        let named = |family| (family, store.name(&keys::tag(family)));
+        let tags = Family::CACHED.into_iter().chain([Family::Trial]).map(named).collect();
+        Self { store, engine, tags }
     }
 
-    /// Returns the value under `key`, calling `load` only when Redis has none.
-    pub async fn fetch<T: Cached, E>(
+    /// The connection it is on.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What it shares with the caches of other threads.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// Returns the value under `key`, asking `origin` when the recipe says so.
+    ///
+    /// # Errors
+    /// Only what goes wrong at the origin, and only where no copy may be
+    /// served in its place.
+    pub async fn fetch<T: Cached, O: Origin<T>>(
         &self,
         key: &Key<T>,
-        plan: Plan,
+        recipe: &Recipe,
         wire: &Wire,
-        load: impl AsyncFnOnce() -> Result<Option<Versioned<T>>, E>,
-    ) -> Result<Lookup<T>, E> {
+        origin: O,
+    ) -> Result<Lookup<T>, Failure> {
         let start = Instant::now();
-        let missed = match plan.bypass {
-            true => None,
-            false => match self.look(key, wire).await {
-                Look::Hit(value, ttl) => {
-                    let hit = self.lookup(key, value, Source::Cache, ttl, Fill::Unneeded);
-                    return Ok(self.told(key, hit, start));
-                }
-                Look::Miss(miss) => Some(miss),
-            },
-        };
-        self.metrics.loaded(key.family().name());
-        let value = load().await?;
-        let fill = match missed {
-            None => Fill::Bypassed,
-            Some(miss) => self.fill(key, value.as_ref(), plan, miss, wire).await,
-        };
-        let ttl = fill.ttl();
-        Ok(self.told(key, self.lookup(key, value, Source::Database, ttl, fill), start))
+        let ask = Ask { key, recipe, wire };
+        let mut lookup = recipe.strategy.read(self, ask, origin).await?;
+        let took = start.elapsed();
+        lookup.elapsed_us = micros(took);
+        let bypassed = lookup.forward == Forward::Bypass;
+        self.engine.metrics.looked_up(key.family().name(), lookup.source, bypassed, took);
+        Ok(lookup)
     }
 
-    /// Fills the cache with these values in one round trip. Each TTL is spread
-    /// by a tenth, so that what was filled together does not expire together.
+    /// Replaces the value under its key, at the origin and in the cache, in the
+    /// recipe's order. Not to be dropped half done: run it in a task of its own.
+    ///
+    /// # Errors
+    /// What goes wrong at the origin. The write may have happened all the same
+    /// when it timed out; the cache then holds neither value.
+    pub async fn write<T: Cached, O: Writable<T>>(
+        &self,
+        value: &T,
+        recipe: &Recipe,
+        wire: &Wire,
+        origin: O,
+    ) -> Result<Written, Failure> {
+        let key = value.key();
+        let ask = Ask { key: &key, recipe, wire };
+        recipe.strategy.write(self, ask, value, origin).await
+    }
+
+    /// Fills the cache with these values in one round trip, each TTL varied by
+    /// the recipe's jitter, so that what is filled together does not end together.
     pub async fn put_all<T: Cached>(
         &self,
         values: &[Versioned<T>],
-        ttl: Duration,
+        recipe: &Recipe,
     ) -> Result<(), Trouble> {
-        let set = |value: &Versioned<T>| {
-            let spread = rand::random_range(0.9..=1.1);
-            self.set(&value.value.key(), Some(value), ttl.mul_f64(spread))
+        let Some(first) = values.first() else { return Ok(()) };
+        let tag = self.store.read("GET", &keys::tag(first.value.key().family()));
+        let tag: Option<u64> = self.store.run(tag, &Wire::off()).await?;
+        let (born, delta) = (self.store.now() / 1000, Duration::ZERO);
+        let set = |it: &Versioned<T>| {
+            let ttl = jittered(recipe.ttl, recipe.jitter, rand::random());
+            let made = Made { born, ttl, delta, tag: tag.unwrap_or_default() };
+            let entry = entry::encode(it.version, Some(&it.value), made);
+            self.set(&it.value.key(), it.version, entry, ttl, recipe)
         };
-        self.store.run_many(values.iter().map(set).collect()).await
+        self.store.run_many(values.iter().map(set).collect()).await.map(|_| ())
     }
 
-    /// Makes the next lookup ask the origin.
-    pub async fn forget<T>(&self, key: &Key<T>, wire: &Wire) -> Result<bool, Trouble> {
-        self.store.run(self.forgetting(key, None), wire).await
-    }
-
-    /// Drops the copy under `key` unless it is of `version` or newer, and from
-    /// now on stores nothing older. When Redis can't be told, the copy is not
-    /// used until it is. Without a version whatever is there is dropped.
-    pub async fn supersede<T>(
+    /// The command that stores an entry.
+    fn set<T>(
         &self,
         key: &Key<T>,
-        version: Option<u64>,
-        wire: &Wire,
-    ) -> Result<bool, Trouble> {
-        self.store.settle(key, self.forgetting(key, version), wire).await
-    }
-
-    /// The same, as soon as Redis can be told; until then the copy is not used.
-    pub fn supersede_later<T>(&self, key: &Key<T>, version: u64) {
-        self.store.owe_later(key, self.forgetting(key, Some(version)));
-    }
-
-    fn forgetting<T>(&self, key: &Key<T>, version: Option<u64>) -> Command {
-        let version = version.map_or(-1, u64::cast_signed);
-        self.store.removing_script(entry::FORGET, key).arg(version).arg(millis(MARK_TTL))
-    }
-
-    fn set<T: Cached>(&self, key: &Key<T>, value: Option<&Versioned<T>>, ttl: Duration) -> Command {
-        let version = value.map_or(0, |it| it.version);
-        self.store
-            .script(entry::FILL, key)
-            .arg(version)
-            .arg(entry::encode(value))
-            .arg(millis(ttl).max(1))
-    }
-
-    fn lookup<T>(
-        &self,
-        key: &Key<T>,
-        value: Option<Versioned<T>>,
-        source: Source,
-        ttl: Option<Duration>,
-        fill: Fill,
-    ) -> Lookup<T> {
-        let (version, key) = (value.as_ref().map(|it| it.version), self.store.name(key));
-        Lookup { value: value.map(|it| it.value), version, source, key, ttl, fill, elapsed_us: 0 }
-    }
-
-    fn told<T>(&self, key: &Key<T>, mut lookup: Lookup<T>, start: Instant) -> Lookup<T> {
-        lookup.elapsed_us = micros(start.elapsed());
-        let bypassed = lookup.fill == Fill::Bypassed;
-        self.metrics.looked_up(key.family().name(), lookup.source, bypassed, start.elapsed());
-        lookup
-    }
-
-    /// Value and remaining TTL in one round trip.
-    async fn look<T: Cached>(&self, key: &Key<T>, wire: &Wire) -> Look<T> {
-        if self.store.owes(key) {
-            return Look::Miss(Miss::Trouble(Trouble::Outdated));
-        }
-        let asked = [self.store.read("GET", key), self.store.read("PTTL", key)];
-        let [value, ttl] = match self.store.run_all(asked, wire).await {
-            Ok(replies) => replies,
-            Err(trouble) => return Look::Miss(Miss::Trouble(trouble)),
-        };
-        let bytes = match value.and_then(typed::<Option<Vec<u8>>>) {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => return Look::Miss(Miss::Empty),
-            Err(Trouble::WrongType) => return Look::Miss(Miss::Garbage("another type of value")),
-            Err(trouble) => return Look::Miss(Miss::Trouble(trouble)),
-        };
-        let left = ttl.and_then(typed::<i64>).ok().and_then(|ms| u64::try_from(ms).ok());
-        let left = left.map(Duration::from_millis);
-        match entry::decode(&bytes, key) {
-            // The copy was taken back while the question was on its way.
-            Ok(_) if self.store.owes(key) => Look::Miss(Miss::Trouble(Trouble::Outdated)),
-            Ok(Content::Value(value)) => Look::Hit(Some(value), left),
-            Ok(Content::Absent) => Look::Hit(None, left),
-            Ok(Content::Gone) => Look::Miss(Miss::Empty),
-            Err(what) => Look::Miss(Miss::Garbage(what)),
+        version: u64,
+        entry: Vec<u8>,
+        ttl: Duration,
+        recipe: &Recipe,
+    ) -> Command {
+        let ttl = millis(ttl).max(1);
+        match recipe.versioned {
+            true => self.store.script(scripts::FILL, key).arg(version).arg(entry).arg(ttl),
+            false => self.store.write("SET", key).arg(entry).arg("PX").arg(ttl),
         }
     }
 
-    async fn fill<T: Cached>(
-        &self,
-        key: &Key<T>,
-        value: Option<&Versioned<T>>,
-        plan: Plan,
-        miss: Miss,
-        wire: &Wire,
-    ) -> Fill {
-        let ttl = if value.is_some() { plan.ttl } else { plan.absent_ttl };
-        let set = self.set(key, value, ttl);
-        let stored: Result<bool, Trouble> = match miss {
-            // Redis failed a moment ago: the visitor shall not wait for it twice.
-            Miss::Trouble(trouble) if !trouble.is_refused_write() => Err(trouble),
-            Miss::Garbage(what) => self.replace(key, set, what, wire).await,
-            _ => self.store.run(set, wire).await,
-        };
-        match stored {
-            Ok(true) => Fill::Stored(ttl),
-            Ok(false) => Fill::Superseded,
-            Err(trouble) => Fill::Failed(trouble),
-        }
+    fn tag_name(&self, family: Family) -> &str {
+        let found = self.tags.iter().find(|(it, _)| *it == family);
+        found.map_or("", |(_, name)| name)
     }
+}
 
-    /// Puts a value where garbage is, whatever that looks like to the script.
-    async fn replace<T>(
-        &self,
-        key: &Key<T>,
-        set: Command,
-        what: &'static str,
-        wire: &Wire,
-    ) -> Result<bool, Trouble> {
-        let [_, stored] = self.store.run_all([self.store.remove("UNLINK", key), set], wire).await?;
-        let stored = stored.and_then(typed)?;
-        log::warn!("{} held {what}; it is overwritten", self.store.name(key));
-        Ok(stored)
+/// A TTL, varied by at most `jitter` of it, up or down; `u` is drawn from 0 to 1.
+fn jittered(ttl: Duration, jitter: f64, u: f64) -> Duration {
+    ttl.mul_f64((1.0 + jitter * (2.0 * u - 1.0)).max(0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn a_jittered_ttl_stays_within_its_share(
+            ttl_ms in 1..30 * 86_400_000_u64,
+            jitter in 0.0..1.0_f64,
+            u in 0.0..1.0_f64,
+        ) {
+            let ttl = Duration::from_millis(ttl_ms);
+            let (least, most) = (ttl.mul_f64(1.0 - jitter), ttl.mul_f64(1.0 + jitter));
+            let varied = jittered(ttl, jitter, u);
+            let hair = Duration::from_micros(1);
+            prop_assert!(varied + hair >= least && varied <= most + hair);
+        }
     }
 }

@@ -5,12 +5,7 @@ use std::io::{self, Write};
 use tokio::task::spawn_blocking;
 
 use super::tools::{ToolError, Tools};
-use crate::{
-    config::Config,
-    model::UserId,
-    profiles::{self, Ask},
-    wire::Wire,
-};
+use crate::{config::Config, model::UserId, profiles, wire::Wire};
 
 pub async fn run(config: &Config, id: Option<String>) -> Result<(), ToolError> {
     let id = match id {
@@ -39,8 +34,9 @@ fn prompt() -> io::Result<String> {
 }
 
 async fn show(config: &Config, tools: &Tools, id: &UserId) -> Result<(), ToolError> {
-    let ask = Ask { ttl: config.profile_ttl, delay: config.database_delay, bypass: false };
-    let lookup = profiles::find(&tools.cache, &tools.db, id, ask, &Wire::off()).await?;
+    let recipe = tools.recipe.ttl(config.profile_ttl);
+    let (cache, db, wire) = (&tools.cache, &tools.db, Wire::off());
+    let lookup = profiles::find(cache, db, id, &recipe, config.database_delay, &wire).await?;
     println!("{}", profiles::message(id, &lookup));
     match lookup.value {
         Some(profile) => {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    cache::Cache,
+    cache::{Cache, Engine, Failure, NotARecipe, Recipe},
     config::Config,
     db::{self, Db, import},
     metrics::Metrics,
@@ -21,6 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub enum ToolError {
     #[error(transparent)]
     Address(#[from] BadAddress),
+    #[error("HITRATE_RECIPE: {0}")]
+    Recipe(#[from] NotARecipe),
+    #[error("{0}")]
+    Lookup(#[from] Failure),
     #[error(transparent)]
     Own(#[from] OwnError),
     #[error("{0}")]
@@ -34,9 +38,11 @@ pub enum ToolError {
 }
 
 pub struct Tools {
-    pub db: Db,
+    pub db: Arc<Db>,
     pub store: Store,
     pub cache: Cache,
+    /// As configured.
+    pub recipe: Recipe,
     own: Option<OwnServer>,
 }
 
@@ -44,6 +50,7 @@ impl Tools {
     /// Opens both. Without a configured Redis it is the one of the hitrate
     /// that runs on the data directory, or else one for as long as this lasts.
     pub async fn open(config: &Config) -> Result<Self, ToolError> {
+        let recipe = config.recipe.parse()?;
         let metrics = Arc::new(Metrics::default());
         let db = Db::open_patiently(&config.database(), Arc::clone(&metrics)).await?;
         import::import(&db, config.profiles.as_deref()).await?;
@@ -58,8 +65,9 @@ impl Tools {
             }
         };
         let store = Store::open(&address, &config.key_prefix, &Arc::new(Health::default()));
-        let cache = Cache::new(store.clone(), metrics);
-        Ok(Self { db, store, cache, own })
+        let engine = Arc::new(Engine::new(&config.key_prefix, metrics));
+        let cache = Cache::new(store.clone(), engine);
+        Ok(Self { db: Arc::new(db), store, cache, recipe, own })
     }
 
     /// Waits until Redis answers.

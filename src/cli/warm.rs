@@ -4,7 +4,7 @@ use super::{
     progress::Progress,
     tools::{ToolError, Tools},
 };
-use crate::config::Config;
+use crate::{cache::Recipe, config::Config};
 
 pub async fn run(config: &Config, batch: u32) -> Result<(), ToolError> {
     let tools = Tools::open(config).await?;
@@ -17,13 +17,14 @@ pub async fn run(config: &Config, batch: u32) -> Result<(), ToolError> {
 /// One page of the database is one pipeline, so memory holds one batch.
 async fn fill(config: &Config, tools: &Tools, batch: u32) -> Result<u64, ToolError> {
     tools.redis().await?;
+    let recipe = Recipe::DEFAULT.ttl(config.profile_ttl);
     let mut progress = Progress::of(tools.db.count_profiles().await?);
     let (mut last, mut filled) = (String::new(), 0);
     loop {
         let page = tools.db.profiles_after(&last, batch).await?;
         let Some(end) = page.last() else { break };
         last.clone_from(&end.value.user_id);
-        tools.cache.put_all(&page, config.profile_ttl).await?;
+        tools.cache.put_all(&page, &recipe).await?;
         filled += page.len() as u64;
         progress.add(page.len() as u64);
     }

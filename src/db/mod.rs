@@ -20,7 +20,10 @@ use sqlx::{
 };
 use tokio::time::{sleep, timeout};
 
-pub use self::error::Error;
+pub use self::{
+    error::Error,
+    profiles::{CaughtUp, Late},
+};
 use crate::{
     metrics::Metrics,
     mood::Mood,
@@ -240,6 +243,7 @@ async fn migrate(url: &str) -> Result<(), Error> {
     let migrator = Migrator::with_migrations(vec![
         migration(1, "profiles", include_str!("migrations/0001_profiles.sql")),
         migration(2, "products", include_str!("migrations/0002_products.sql")),
+        migration(3, "stamps", include_str!("migrations/0003_stamps.sql")),
     ]);
     let pool = connect(url, PATIENT, 1).await?;
     let outcome = migrator.run(&pool).await;

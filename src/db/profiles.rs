@@ -2,14 +2,36 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Row, any::AnyRow};
+use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
 
 use super::{Db, Error, Statement, placeholders};
 use crate::{
     clock::{millis, now_ms},
-    model::{Profile, ProfileEdit, UserId, Versioned},
+    model::{Profile, UserId, Versioned},
     wire::Wire,
 };
+
+/// A write that waited before it came here.
+#[derive(Debug, Clone)]
+pub struct Late {
+    /// The whole row.
+    pub profile: Profile,
+    /// The version it was promised.
+    pub version: u64,
+    /// When it was made, in microseconds since 1970.
+    pub stamp: u64,
+}
+
+/// What became of a [`Late`] write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaughtUp {
+    /// The row is this write's, and has this version.
+    As(u64),
+    /// The row is of a later write.
+    Superseded,
+    /// There is no such row.
+    NoRow,
+}
 
 /// Rows in one INSERT: five values each stay far below SQLite's 32,766.
 const ROWS: usize = 500;
@@ -31,25 +53,46 @@ impl Db {
         self.run(statement, wire, query, |row| rows(row.iter().len())).await
     }
 
-    /// Changes a profile, and returns its new version; `None` when there is none.
+    /// Changes a profile, and returns its new version, which is above `floor`;
+    /// `None` when there is none. `stamp` is when the write began, in
+    /// microseconds since 1970.
     pub async fn edit_profile(
         &self,
-        id: &UserId,
-        edit: &ProfileEdit,
+        profile: &Profile,
+        floor: u64,
+        stamp: u64,
         wire: &Wire,
     ) -> Result<Option<u64>, Error> {
-        let sql = "UPDATE profiles SET name = $1, email = $2, age = $3, \
-                   version = version + 1, updated_at = $4 WHERE user_id = $5 RETURNING version";
-        let values = format!("  -- $5 = '{id}'");
+        let sql = "UPDATE profiles SET name = $1, email = $2, age = $3, updated_at = $4, \
+                   version = CASE WHEN version < $5 THEN $5 ELSE version END + 1, \
+                   stamp = CASE WHEN stamp < $6 THEN $6 ELSE stamp END \
+                   WHERE user_id = $7 RETURNING version";
+        let values = format!("  -- $7 = '{}'", profile.user_id);
         let query = async {
-            let update = sqlx::query_scalar::<_, i64>(sql).bind(&edit.name).bind(&edit.email);
-            let update =
-                update.bind(i64::from(edit.age)).bind(now_ms().cast_signed()).bind(id.as_str());
-            update.fetch_optional(&self.writers).await
+            let update = sqlx::query_scalar::<_, i64>(sql).bind(&profile.name).bind(&profile.email);
+            let update = update.bind(i64::from(profile.age)).bind(now_ms().cast_signed());
+            let update = update.bind(floor.cast_signed()).bind(stamp.cast_signed());
+            update.bind(&profile.user_id).fetch_optional(&self.writers).await
         };
         let statement = Statement::write(sql, &values);
         let version = self.run(statement, wire, query, |row| rows(row.iter().len())).await?;
         Ok(version.map(i64::unsigned_abs))
+    }
+
+    /// Brings writes that waited elsewhere, in one transaction: each changes
+    /// its row only if it is later than what is there.
+    pub async fn catch_up_profiles(&self, writes: &[Late]) -> Result<Vec<CaughtUp>, Error> {
+        let query = async {
+            let mut transaction = self.writers.begin().await?;
+            let mut caught_up = Vec::with_capacity(writes.len());
+            for late in writes {
+                caught_up.push(catch_up(&mut transaction, late).await?);
+            }
+            transaction.commit().await?;
+            Ok(caught_up)
+        };
+        let statement = Statement::write("UPDATE profiles … (those that waited)", "");
+        self.run(statement, &Wire::off(), query, |done: &Vec<_>| rows(done.len())).await
     }
 
     /// Ids and versions of the profiles edited less than `age` ago, the latest first.
@@ -151,6 +194,28 @@ impl Db {
         let statement = Statement::read("SELECT user_id FROM profiles WHERE user_id IN …", "");
         let query = select.fetch_all(&self.pool);
         self.run(statement, &Wire::off(), query, |found| rows(found.len())).await
+    }
+}
+
+async fn catch_up(connection: &mut AnyConnection, late: &Late) -> Result<CaughtUp, sqlx::Error> {
+    let sql = "UPDATE profiles SET name = $1, email = $2, age = $3, updated_at = $4, \
+               version = CASE WHEN version < $5 THEN $5 ELSE version + 1 END, stamp = $6 \
+               WHERE user_id = $7 AND stamp < $6 RETURNING version";
+    let profile = &late.profile;
+    let update = sqlx::query_scalar::<_, i64>(sql).bind(&profile.name).bind(&profile.email);
+    let update = update.bind(i64::from(profile.age)).bind(now_ms().cast_signed());
+    let update = update.bind(late.version.cast_signed()).bind(late.stamp.cast_signed());
+    let changed = update.bind(&profile.user_id).fetch_optional(&mut *connection).await?;
+    if let Some(version) = changed {
+        return Ok(CaughtUp::As(version.unsigned_abs()));
+    }
+    let sql = "SELECT version, stamp FROM profiles WHERE user_id = $1";
+    let row = sqlx::query(sql).bind(&profile.user_id).fetch_optional(connection).await?;
+    let Some(row) = row else { return Ok(CaughtUp::NoRow) };
+    // It came before, and its flusher died before it could say so.
+    match row.try_get::<i64, _>("stamp")?.unsigned_abs() == late.stamp {
+        true => Ok(CaughtUp::As(version(&row)?)),
+        false => Ok(CaughtUp::Superseded),
     }
 }
 

@@ -57,7 +57,7 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Page<CounterPage> {
         },
     };
     let sample = app.shared.sampler.latest();
-    Page::new(CounterPage { hits, message, sample, transcript: wire.into_steps() })
+    Page::new(CounterPage { hits, message, sample, transcript: wire.steps() })
 }
 
 /// The documents' sentence, with its grammar mended for the first visit.

@@ -4,6 +4,7 @@
 //! that to the template of its own name, or out as JSON.
 
 pub mod counter;
+pub mod edits;
 pub mod health;
 pub mod openapi;
 pub mod product;
@@ -14,4 +15,5 @@ pub mod stats;
 
 mod done;
 mod recent;
+mod recipes;
 mod waterfall;

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use actix_web::HttpResponse;
 use utoipa::OpenApi;
 
-use super::{counter, health, product, profiles, sessions, stats};
+use super::{counter, edits, health, product, profiles, sessions, stats};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -15,8 +15,8 @@ use super::{counter, health, product, profiles, sessions, stats};
     paths(
         counter::show,
         profiles::show,
-        profiles::edit,
-        profiles::forget,
+        edits::edit,
+        edits::forget,
         sessions::show,
         sessions::start,
         sessions::end,

@@ -7,6 +7,7 @@ use actix_web::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::recipes;
 use crate::{
     app::App,
     cache::Lookup,
@@ -20,7 +21,7 @@ use crate::{
 /// The Laptop, and who answered.
 #[derive(Serialize, ToSchema)]
 pub struct Laptop {
-    /// `cache` or `db`.
+    /// `cache` or `db`; with a near cache or grace also `memory` or `stale`.
     #[schema(example = "cache")]
     source: &'static str,
     /// What is shown of it.
@@ -41,19 +42,22 @@ pub struct Offer {
 /// The documents' Laptop, and whether it came from the cache.
 #[utoipa::path(
     get, path = "/product", operation_id = "laptop",
-    params(("cache" = Option<String>, Query, description = "`off` leaves the cache aside")),
+    params(
+        ("cache" = Option<String>, Query, description = "`off` leaves the cache aside"),
+        ("recipe" = Option<String>, Query, description = "How it is cached"),
+    ),
     responses((status = 200, description = "The Laptop", body = Laptop))
 )]
 pub async fn laptop(app: Data<App>, request: HttpRequest) -> Result<HttpResponse> {
     let lookup = find(&app, &request, LAPTOP).await?;
     let source = match lookup.source {
-        Source::Cache => "cache",
         Source::Database => "db",
+        source => source.name(),
     };
-    answer(lookup.map(|product| Laptop {
+    answer(&lookup, |product| Laptop {
         source,
-        data: Offer { price: product.price_tag(), name: product.name },
-    }))
+        data: Offer { price: product.price_tag(), name: product.name.clone() },
+    })
 }
 
 /// One product.
@@ -62,6 +66,7 @@ pub async fn laptop(app: Data<App>, request: HttpRequest) -> Result<HttpResponse
     params(
         ("id" = u32, Path, description = "1 to 1000"),
         ("cache" = Option<String>, Query, description = "`off` leaves the cache aside"),
+        ("recipe" = Option<String>, Query, description = "How it is cached"),
     ),
     responses(
         (status = 200, description = "The product", body = Product),
@@ -69,7 +74,7 @@ pub async fn laptop(app: Data<App>, request: HttpRequest) -> Result<HttpResponse
     )
 )]
 pub async fn show(app: Data<App>, request: HttpRequest, id: Path<String>) -> Result<HttpResponse> {
-    answer(find(&app, &request, number(&id)?).await?)
+    answer(&find(&app, &request, number(&id)?).await?, Product::clone)
 }
 
 /// In one spelling only: `01` is no product, nor a second key for the first.
@@ -80,18 +85,19 @@ fn number(text: &str) -> Result<u32> {
 }
 
 async fn find(app: &App, request: &HttpRequest, id: u32) -> Result<Lookup<Product>> {
-    let fields = Fields::of_query(request, &["cache"])?;
-    let bypass = fields.choice("cache", &[("on", false), ("off", true)])?.unwrap_or_default();
+    let fields = Fields::of_query(request, &["cache", "recipe"])?;
     let (config, db) = (&app.shared.config, &app.shared.db);
-    let (ttl, delay) = (config.product_ttl, config.database_delay);
-    Ok(products::find(&app.cache, db, id, ttl, delay, bypass).await?)
+    let recipe = recipes::chosen(app, &fields)?.ttl(config.product_ttl);
+    Ok(products::find(&app.cache, db, id, &recipe, config.database_delay).await?)
 }
 
-fn answer<T: Serialize>(lookup: Lookup<T>) -> Result<HttpResponse> {
-    let status = lookup.cache_status();
-    let value = lookup.value.ok_or(Error::NoProduct)?;
+fn answer<T: Serialize>(
+    lookup: &Lookup<Product>,
+    show: impl FnOnce(&Product) -> T,
+) -> Result<HttpResponse> {
+    let value = lookup.value.as_deref().ok_or(Error::NoProduct)?;
     Ok(HttpResponse::Ok()
-        .insert_header((CACHE_STATUS, status))
+        .insert_header((CACHE_STATUS, lookup.cache_status()))
         .insert_header(("cache-control", "no-store"))
-        .json(value))
+        .json(show(value)))
 }

@@ -1,12 +1,8 @@
 //! `/profiles` — one profile, whether it came from the cache, and what that took.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::StatusCode,
-    web::{Data, Path},
-};
+use actix_web::{HttpRequest, http::StatusCode, web::Data};
 use askama::Template;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,19 +10,20 @@ use utoipa::ToSchema;
 use super::{
     done::Done,
     recent::{self, Recent},
+    recipes::{self, Choice},
     waterfall::{self, Waterfall},
 };
 use crate::{
     app::App,
-    cache::{Fill, Lookup},
+    cache::{Fill, Lookup, Recipe},
     clock::millis,
     error::{Error, Result},
     figures,
-    html::{self, CACHE_STATUS, Page, see, whole},
-    input::{BadInput, Body, Fields},
-    model::{AGE_MAX, EMAIL_MAX, NAME_MAX, Profile, ProfileEdit, Source, UserId, is_email},
+    html::{CACHE_STATUS, Page},
+    input::Fields,
+    model::{Profile, Source, UserId},
     nav::{self, Link},
-    profiles::{self, Ask},
+    profiles,
     store::Trouble,
     wire::{Step, Wire},
 };
@@ -60,7 +57,8 @@ pub struct Answer {
     /// The id that was asked for.
     id: UserId,
     /// Null when there is no such profile.
-    profile: Option<Profile>,
+    #[schema(value_type = Option<Profile>)]
+    profile: Option<Arc<Profile>>,
     /// Its edition: counted up by each edit; null when there is no such profile.
     version: Option<u64>,
     /// Who answered.
@@ -71,6 +69,10 @@ pub struct Answer {
     simulated_us: u64,
     /// Milliseconds that the cache will keep the value; null when it does not.
     ttl_ms: Option<u64>,
+    /// Milliseconds since the value was loaded from the database.
+    age_ms: u64,
+    /// How it is cached.
+    recipe: &'static str,
     /// The key in Redis.
     key: String,
     /// The documents' sentence.
@@ -87,45 +89,35 @@ struct Form {
     /// As it was asked for; `None` is the default.
     delay_ms: Option<u32>,
     default_ms: u64,
+    /// As it was asked for; `None` is the configured one.
+    recipe: Option<Recipe>,
+    configured: &'static str,
     done: Option<Done>,
-}
-
-/// What an edit or a forgetting did.
-#[derive(Serialize, ToSchema)]
-pub struct Acted {
-    /// Whose profile.
-    id: UserId,
-    /// What happened, in a sentence.
-    message: String,
-    /// Whether the cache had a copy and dropped it; null when it could not be told.
-    forgotten: Option<bool>,
-    /// What was said to the database and to Redis, in order.
-    transcript: Vec<Step>,
 }
 
 /// What a GET asks for.
 struct Query {
     id: Option<UserId>,
     delay_ms: Option<u32>,
-    bypass: bool,
+    /// As it was asked for; `None` is the configured one.
+    named: Option<Recipe>,
+    recipe: Recipe,
 }
 
 impl Query {
-    fn parse(request: &HttpRequest) -> Result<Self> {
-        let fields = Fields::of_query(request, &["id", "delay_ms", "cache"])?;
-        let cache = fields.choice("cache", &[("on", false), ("off", true)])?;
+    fn parse(app: &App, request: &HttpRequest) -> Result<Self> {
+        let fields = Fields::of_query(request, &["id", "delay_ms", "cache", "recipe"])?;
         Ok(Self {
             id: if fields.sent("id") { Some(id(&fields)?) } else { None },
             delay_ms: delay_ms(&fields)?,
-            bypass: cache.unwrap_or_default(),
+            named: recipes::named(&fields)?,
+            recipe: recipes::chosen(app, &fields)?.ttl(app.shared.config.profile_ttl),
         })
     }
 
-    fn ask(&self, app: &App) -> Ask {
-        let config = &app.shared.config;
+    fn delay(&self, app: &App) -> Duration {
         let asked = self.delay_ms.map(|ms| Duration::from_millis(u64::from(ms)));
-        let delay = asked.unwrap_or(config.database_delay);
-        Ask { ttl: config.profile_ttl, delay, bypass: self.bypass }
+        asked.unwrap_or(app.shared.config.database_delay)
     }
 }
 
@@ -133,8 +125,16 @@ fn id(fields: &Fields) -> Result<UserId> {
     Ok(fields.optional("id").unwrap_or_default().trim().parse()?)
 }
 
-fn delay_ms(fields: &Fields) -> Result<Option<u32>> {
+/// The simulated latency that was asked for, in milliseconds.
+pub(super) fn delay_ms(fields: &Fields) -> Result<Option<u32>> {
     Ok(fields.number("delay_ms", 0..=DELAY_MAX)?)
+}
+
+/// Where a lookup is, asked for like this.
+pub(super) fn address(id: &UserId, delay_ms: Option<u32>, recipe: Option<Recipe>) -> String {
+    let delay = delay_ms.map_or_else(String::new, |ms| format!("&delay_ms={ms}"));
+    let recipe = recipe.map_or_else(String::new, |recipe| format!("&recipe={}", recipe.name));
+    format!("{}?id={id}{delay}{recipe}", nav::PROFILES.path)
 }
 
 /// Looks a profile up, in the cache first; without an id, shows the form.
@@ -144,6 +144,7 @@ fn delay_ms(fields: &Fields) -> Result<Option<u32>> {
         ("id" = Option<String>, Query, description = "Whose profile: 1 to 64 letters, digits, - or _"),
         ("delay_ms" = Option<u32>, Query, description = "Simulated database latency, 0 to 5000"),
         ("cache" = Option<String>, Query, description = "`off` leaves the cache aside"),
+        ("recipe" = Option<String>, Query, description = "How it is cached: none, plain, default, near, write-through, write-around, write-behind or refresh-ahead"),
     ),
     responses(
         (status = 200, description = "The profile", body = ProfilesPage),
@@ -151,11 +152,12 @@ fn delay_ms(fields: &Fields) -> Result<Option<u32>> {
     )
 )]
 pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<ProfilesPage>> {
-    let query = Query::parse(&request)?;
+    let query = Query::parse(&app, &request)?;
     let mut page = ProfilesPage::blank(&app, &request, &query);
     let Some(id) = &query.id else { return Ok(Page::new(page)) };
     let wire = Wire::on();
-    let lookup = profiles::find(&app.cache, &app.shared.db, id, query.ask(&app), &wire).await?;
+    let (db, delay) = (&app.shared.db, query.delay(&app));
+    let lookup = profiles::find(&app.cache, db, id, &query.recipe, delay, &wire).await?;
     let cookie = recent::remember(
         Recent { id: id.clone(), source: lookup.source, elapsed_us: lookup.elapsed_us },
         &page.recent,
@@ -177,112 +179,9 @@ fn status(lookup: &Lookup<Profile>) -> StatusCode {
     }
 }
 
-/// Changes a profile, in the database and then in the cache.
-#[utoipa::path(
-    post, path = "/profiles/{id}", operation_id = "edit",
-    params(("id" = String, Path, description = "Whose profile")),
-    request_body(content(
-        (ProfileEdit = "application/json"),
-        (ProfileEdit = "application/x-www-form-urlencoded"),
-    )),
-    responses(
-        (status = 200, description = "Changed; with Accept: application/json", body = Acted),
-        (status = 303, description = "Changed; to the profile"),
-        (status = 404, description = "No such profile"),
-        (status = 422, description = "A value is out of range"),
-    )
-)]
-pub async fn edit(
-    app: Data<App>,
-    request: HttpRequest,
-    id: Path<String>,
-    body: Body,
-) -> Result<HttpResponse> {
-    let id: UserId = id.parse()?;
-    let fields = body.fields(&["name", "email", "age", "delay_ms"])?;
-    let change = change(&fields)?;
-    let back = address(&id, delay_ms(&fields)?);
-    let (edited, wire) = whole(edit_whole(app, id.clone(), change)).await?;
-    if !edited.found {
-        return Err(Error::NoProfile(id.to_string()));
-    }
-    let message = "The database has the change".to_owned();
-    Ok(acted(&request, &back, Done::Edit, Acted::of(id, message, edited.forgotten, wire)))
-}
-
-async fn edit_whole(
-    app: Data<App>,
-    id: UserId,
-    change: ProfileEdit,
-) -> Result<(profiles::Edited, Wire)> {
-    let wire = Wire::on();
-    let edited = profiles::edit(&app.cache, &app.shared.db, &id, &change, &wire).await?;
-    Ok((edited, wire))
-}
-
-fn change(fields: &Fields) -> Result<ProfileEdit, BadInput> {
-    let email = fields.text("email", 3..=EMAIL_MAX)?;
-    if !is_email(&email) {
-        return Err(BadInput::OutOfRange("The email must look like name@example.com.".to_owned()));
-    }
-    let needed = || BadInput::OutOfRange(format!("The age is needed: 0 to {AGE_MAX}."));
-    Ok(ProfileEdit {
-        name: fields.text("name", 1..=NAME_MAX)?,
-        email,
-        age: fields.number("age", 0..=AGE_MAX)?.ok_or_else(needed)?,
-    })
-}
-
-/// Drops a profile from the cache; the next lookup asks the database.
-#[utoipa::path(
-    post, path = "/profiles/{id}/forget", operation_id = "forget",
-    params(("id" = String, Path, description = "Whose profile")),
-    responses(
-        (status = 200, description = "Dropped; with Accept: application/json", body = Acted),
-        (status = 303, description = "Dropped; to the profile"),
-    )
-)]
-pub async fn forget(
-    app: Data<App>,
-    request: HttpRequest,
-    id: Path<String>,
-    body: Body,
-) -> Result<HttpResponse> {
-    let id: UserId = id.parse()?;
-    let back = address(&id, delay_ms(&body.fields(&["delay_ms"])?)?);
-    let wire = Wire::on();
-    let forgotten = profiles::forget(&app.cache, &id, &wire).await;
-    let told = Acted::of(id, "Asked to forget".to_owned(), forgotten, wire);
-    Ok(acted(&request, &back, Done::Forget, told))
-}
-
-fn acted(request: &HttpRequest, back: &str, done: Done, acted: Acted) -> HttpResponse {
-    match html::wants_json(request.headers()) {
-        true => HttpResponse::Ok().json(acted),
-        false => see(back).cookie(done.cookie()).finish(),
-    }
-}
-
-fn address(id: &UserId, delay_ms: Option<u32>) -> String {
-    let delay = delay_ms.map_or_else(String::new, |ms| format!("&delay_ms={ms}"));
-    format!("{}?id={id}{delay}", nav::PROFILES.path)
-}
-
-impl Acted {
-    fn of(id: UserId, act: String, forgotten: Result<bool, Trouble>, wire: Wire) -> Self {
-        let then = match &forgotten {
-            Ok(true) => "the cache dropped its copy".to_owned(),
-            Ok(false) => "the cache had no copy".to_owned(),
-            Err(trouble) => format!("the cache could not be told: {trouble}"),
-        };
-        let (message, forgotten) = (format!("{act}; {then}."), forgotten.ok());
-        Self { id, message, forgotten, transcript: wire.into_steps() }
-    }
-}
-
 impl Answer {
     fn of(id: &UserId, lookup: Lookup<Profile>, wire: Wire) -> Self {
-        let transcript = wire.into_steps();
+        let transcript = wire.steps();
         Self {
             id: id.clone(),
             message: profiles::message(id, &lookup),
@@ -291,6 +190,8 @@ impl Answer {
             elapsed_us: lookup.elapsed_us,
             simulated_us: waterfall::simulated_us(&transcript),
             ttl_ms: lookup.ttl.map(millis),
+            age_ms: millis(lookup.age),
+            recipe: lookup.recipe,
             key: lookup.key,
             profile: lookup.value,
             transcript,
@@ -310,27 +211,27 @@ impl ProfilesPage {
             answer: None,
             known_ids: app.shared.known_ids.to_vec(),
             recent: recent::of(request),
-            form: Form { id, delay_ms: query.delay_ms, default_ms, done: Done::of(request) },
+            form: Form {
+                id,
+                delay_ms: query.delay_ms,
+                default_ms,
+                recipe: query.named,
+                configured: app.shared.recipe.name,
+                done: Done::of(request),
+            },
         }
     }
 }
 
-/// One choice of simulated latency.
-struct Delay {
-    value: String,
-    label: String,
-    chosen: bool,
-}
-
 // What the template asks for.
 impl ProfilesPage {
-    fn delays(&self) -> Vec<Delay> {
+    fn delays(&self) -> Vec<Choice> {
         let default = match self.form.default_ms {
             ms if ms % 1_000 == 0 => format!("{} s", ms / 1_000),
             ms => format!("{ms} ms"),
         };
         let chosen = self.form.delay_ms;
-        let first = Delay {
+        let first = Choice {
             value: String::new(),
             label: format!("as set ({default})"),
             chosen: chosen.is_none(),
@@ -338,7 +239,7 @@ impl ProfilesPage {
         let offered = DELAYS.iter().map(|(ms, label)| (*ms, (*label).to_owned()));
         let odd = chosen.filter(|ms| DELAYS.iter().all(|(offered, _)| offered != ms));
         let odd = odd.map(|ms| (ms, format!("{ms} ms")));
-        let others = offered.chain(odd).map(|(ms, label)| Delay {
+        let others = offered.chain(odd).map(|(ms, label)| Choice {
             value: ms.to_string(),
             label,
             chosen: chosen == Some(ms),
@@ -346,11 +247,15 @@ impl ProfilesPage {
         std::iter::once(first).chain(others).collect()
     }
 
+    /// The recipes to choose from, the configured one first.
+    fn recipes(&self) -> Vec<Choice> {
+        recipes::choices(self.form.recipe, self.form.configured)
+    }
+
     /// The same lookup again, with or without the cache.
     fn again(&self, id: &UserId, bypass: bool) -> String {
-        let delay = self.form.delay_ms.map_or_else(String::new, |ms| format!("&delay_ms={ms}"));
         let cache = if bypass { "&cache=off" } else { "" };
-        format!("{}?id={id}{delay}{cache}", Self::LINK.path)
+        address(id, self.form.delay_ms, self.form.recipe) + cache
     }
 
     /// What the visitor's last act led to, where this lookup shows it.
@@ -373,7 +278,7 @@ impl ProfilesPage {
 
     /// How this hit compares with the visitor's last answer from the database.
     fn faster(&self) -> Option<String> {
-        let answer = self.answer.as_ref().filter(|answer| answer.source == Source::Cache)?;
+        let answer = self.answer.as_ref().filter(|answer| answer.source.is_hit())?;
         let before = self.recent.iter().find(|recent| recent.source == Source::Database)?;
         let times = before.elapsed_us / answer.elapsed_us.max(1);
         (times > 1)
@@ -400,5 +305,13 @@ impl Answer {
 
     fn is_hit(&self) -> bool {
         self.source == Source::Cache
+    }
+
+    fn is_memory(&self) -> bool {
+        self.source == Source::Memory
+    }
+
+    fn is_stale(&self) -> bool {
+        self.source == Source::Stale
     }
 }

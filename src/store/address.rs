@@ -39,6 +39,13 @@ impl Address {
         Client::open(self.0.clone()).expect("the address was checked when it was parsed")
     }
 
+    /// A client that takes pushes, too, which RESP3 has and RESP2 has not.
+    pub(super) fn pushing_client(&self) -> Client {
+        let redis = self.0.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        Client::open(self.0.clone().set_redis_settings(redis))
+            .expect("the address was checked when it was parsed")
+    }
+
     /// The `redis-cli` call that reaches the same server; asks for a password itself.
     pub fn redis_cli(&self) -> String {
         let server = match self.0.addr() {

@@ -6,13 +6,13 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use redis::Cmd;
 use tokio::sync::watch;
 
-use super::trouble::Trouble;
+use super::{breaker::BreakerState, server_clock::ServerClock, trouble::Trouble};
 use crate::mood::Mood;
 
 /// The most keys remembered for [`Health::owe`]: some 100 bytes each.
@@ -32,6 +32,35 @@ pub struct Health {
     denied: Mutex<BTreeSet<String>>,
     owed: Mutex<BTreeMap<String, Arc<Cmd>>>,
     owing: AtomicBool,
+    breakers: Mutex<Breakers>,
+    /// What time it is in Redis.
+    pub(super) clock: ServerClock,
+}
+
+/// The breakers of all connections, as one.
+struct Breakers {
+    half_open: usize,
+    open: usize,
+    changed: Instant,
+}
+
+impl Breakers {
+    /// The worst of them.
+    fn state(&self) -> BreakerState {
+        match (self.open, self.half_open) {
+            (1.., _) => BreakerState::Open,
+            (0, 1..) => BreakerState::HalfOpen,
+            (0, 0) => BreakerState::Closed,
+        }
+    }
+
+    fn of(&mut self, state: BreakerState) -> Option<&mut usize> {
+        match state {
+            BreakerState::Closed => None,
+            BreakerState::HalfOpen => Some(&mut self.half_open),
+            BreakerState::Open => Some(&mut self.open),
+        }
+    }
 }
 
 /// What works at the moment.
@@ -56,6 +85,8 @@ impl Default for Health {
             denied: Mutex::default(),
             owed: Mutex::default(),
             owing: AtomicBool::new(false),
+            breakers: Mutex::new(Breakers { half_open: 0, open: 0, changed: Instant::now() }),
+            clock: ServerClock::default(),
         }
     }
 }
@@ -69,6 +100,31 @@ impl Health {
         match self.writes.trouble().or_else(|| self.rights.trouble()) {
             Some((trouble, since)) => Condition::Refusing(trouble, since),
             None => Condition::Up,
+        }
+    }
+
+    /// The breakers of all connections as one, the worst counting, and how
+    /// long ago that last changed.
+    pub fn breaker(&self) -> (BreakerState, Duration) {
+        let breakers = self.breakers.lock().expect("counting does not panic");
+        (breakers.state(), breakers.changed.elapsed())
+    }
+
+    /// A connection's breaker turned.
+    pub(super) fn turned(&self, from: BreakerState, to: BreakerState) {
+        if from == to {
+            return;
+        }
+        let mut breakers = self.breakers.lock().expect("counting does not panic");
+        let before = breakers.state();
+        if let Some(count) = breakers.of(from) {
+            *count = count.saturating_sub(1);
+        }
+        if let Some(count) = breakers.of(to) {
+            *count += 1;
+        }
+        if breakers.state() != before {
+            breakers.changed = Instant::now();
         }
     }
 

@@ -36,6 +36,8 @@ pub struct ServerInfo {
     pub append_only: bool,
     /// Time since the server started.
     pub uptime: Duration,
+    /// Microseconds since 1970 by its clock, where it tells.
+    pub time_us: Option<u64>,
 }
 
 impl ServerInfo {
@@ -59,6 +61,7 @@ impl ServerInfo {
             expired_keys: number("expired_keys"),
             append_only: word("aof_enabled") == "1",
             uptime: Duration::from_secs(number("uptime_in_seconds")),
+            time_us: word("server_time_usec").parse().ok(),
         }
     }
 }
@@ -91,8 +94,13 @@ impl KeyCount {
 impl Store {
     /// Asks the server about itself.
     pub async fn info(&self) -> Result<ServerInfo, Trouble> {
+        let sent = Instant::now();
         let text: String = typed(link::send(&self.link, &redis::cmd("INFO")).await?)?;
-        Ok(ServerInfo::parse(&text))
+        let info = ServerInfo::parse(&text);
+        if let Some(time) = info.time_us {
+            self.health.clock.set(time, sent + sent.elapsed() / 2);
+        }
+        Ok(info)
     }
 
     /// Goes on with the count of our keys; SCAN may see a key twice, so the

@@ -7,8 +7,11 @@
 //! nothing, and recovery needs no request at all.
 
 use std::{
-    sync::{Arc, Weak},
-    time::Duration,
+    sync::{
+        Arc, Mutex, MutexGuard, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use redis::{
@@ -20,7 +23,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{address::Address, health::Health, trouble::Trouble};
+use super::{
+    address::Address,
+    breaker::{Breaker, SLOW},
+    health::Health,
+    trouble::Trouble,
+};
 
 /// How long a command may take. A visitor waits for a frozen Redis at most
 /// this long, once; a busy one on loopback answers a thousand times faster.
@@ -31,27 +39,21 @@ pub const BULK_DEADLINE: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(1);
 /// How often an idle connection is tried, so that a silent death is noticed.
 const TICK: Duration = Duration::from_secs(1);
-/// Waits between attempts to connect. The last repeats: back within half a second.
-const PAUSES: [Duration; 4] = [
-    Duration::from_millis(20),
-    Duration::from_millis(100),
-    Duration::from_millis(250),
-    Duration::from_millis(500),
-];
-/// After a refused password: a server that counts failures should not be hammered.
-const DENIED_PAUSE: Duration = Duration::from_millis(1500);
-
 /// A multiplexed connection and the task that keeps it up.
 pub struct Link {
     client: Client,
     health: Arc<Health>,
     state: watch::Sender<State>,
+    breaker: Mutex<Breaker>,
+    /// Whether some of the last calls were slow; else a quick one changes nothing.
+    tainted: AtomicBool,
     doubt: Notify,
 }
 
 #[derive(Clone)]
 enum State {
     Starting,
+    /// The breaker is closed.
     Up(MultiplexedConnection),
     /// Something failed; the next ping decides.
     Doubtful(Trouble),
@@ -66,6 +68,8 @@ impl Link {
             client: address.client(),
             health,
             state: watch::Sender::new(State::Starting),
+            breaker: Mutex::new(Breaker::new(Instant::now())),
+            tainted: AtomicBool::new(false),
             doubt: Notify::new(),
         });
         tokio::spawn(keep(Arc::downgrade(&link)));
@@ -83,18 +87,55 @@ impl Link {
         self.usable().unwrap_or(Err(Trouble::Away))
     }
 
-    /// A command failed by `trouble`: nobody else shall run into it.
-    pub fn suspect(&self, trouble: &Trouble) {
-        if trouble.is_about_the_connection() {
-            self.state.send_if_modified(|state| {
-                let was_up = matches!(state, State::Up(_));
-                if was_up {
-                    *state = State::Doubtful(trouble.clone());
-                }
-                was_up
-            });
-            self.doubt.notify_one();
+    /// A command ended after this long, by `trouble` if it failed. The breaker
+    /// may open on that.
+    pub fn called(&self, took: Duration, trouble: Option<&Trouble>) {
+        match trouble {
+            Some(trouble) if trouble.is_about_the_connection() => self.suspect(trouble),
+            _ if took > SLOW || self.tainted.load(Ordering::Relaxed) => self.weigh(took),
+            _ => (),
         }
+    }
+
+    fn weigh(&self, took: Duration) {
+        let opens = self.turn(|breaker| {
+            let opens = breaker.answered(took, Instant::now());
+            self.tainted.store(breaker.is_tainted(), Ordering::Relaxed);
+            opens
+        });
+        if opens {
+            self.doubt(&Trouble::Slow);
+        }
+    }
+
+    /// Changes the breaker, and tells `Health` if its state changed.
+    fn turn<R>(&self, change: impl FnOnce(&mut Breaker) -> R) -> R {
+        let mut breaker = self.breaker();
+        let before = breaker.state();
+        let result = change(&mut breaker);
+        self.health.turned(before, breaker.state());
+        result
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().expect("a breaker does not panic")
+    }
+
+    /// A command failed by `trouble`: nobody else shall run into it.
+    fn suspect(&self, trouble: &Trouble) {
+        self.turn(|breaker| breaker.failed(Instant::now()));
+        self.doubt(trouble);
+    }
+
+    fn doubt(&self, trouble: &Trouble) {
+        self.state.send_if_modified(|state| {
+            let was_up = matches!(state, State::Up(_));
+            if was_up {
+                *state = State::Doubtful(trouble.clone());
+            }
+            was_up
+        });
+        self.doubt.notify_one();
     }
 
     fn usable(&self) -> Option<Result<MultiplexedConnection, Trouble>> {
@@ -116,8 +157,21 @@ impl Link {
             .await
             .inspect_err(|error| log::debug!("connect: {error}"))?;
         ping(&mut connection).await?;
+        self.ask_time(&mut connection).await?;
         self.pay(&mut connection).await?;
         Ok(connection)
+    }
+
+    /// What time it is there, to date copies by. A server that denies TIME is
+    /// dated by our own clock.
+    async fn ask_time(&self, connection: &mut MultiplexedConnection) -> Result<(), Trouble> {
+        let sent = Instant::now();
+        let reply = in_time(DEADLINE, connection.req_packed_command(&redis::cmd("TIME"))).await?;
+        let time = unwrapped(reply).map(redis::from_redis_value::<(u64, u64)>);
+        if let Ok(Ok((seconds, micros))) = time {
+            self.health.clock.set(seconds * 1_000_000 + micros, sent + sent.elapsed() / 2);
+        }
+        Ok(())
     }
 
     /// Runs what is owed, before anyone can read what it is about.
@@ -137,9 +191,18 @@ impl Link {
     fn set(&self, state: State) {
         let was_down = matches!(*self.state.borrow(), State::Down(_));
         match &state {
-            State::Down(trouble) if was_down => self.health.still_lost(trouble),
-            State::Down(trouble) => self.health.lost(trouble),
-            State::Up(_) if was_down => self.health.regained(),
+            State::Down(trouble) => {
+                let denied = *trouble == Trouble::Denied;
+                self.turn(|breaker| breaker.missed(denied, rand::random(), Instant::now()));
+                if was_down { self.health.still_lost(trouble) } else { self.health.lost(trouble) }
+            }
+            State::Up(_) => {
+                self.turn(Breaker::close);
+                self.tainted.store(false, Ordering::Relaxed);
+                if was_down {
+                    self.health.regained();
+                }
+            }
             _ => (),
         }
         self.state.send_replace(state);
@@ -148,6 +211,7 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
+        self.turn(Breaker::close);
         if matches!(*self.state.borrow(), State::Down(_)) {
             self.health.let_go();
         }
@@ -156,12 +220,11 @@ impl Drop for Link {
 
 /// The life of a link: connect, hold, and again.
 async fn keep(link: Weak<Link>) {
-    let mut attempts = 0;
     loop {
         let Some(held) = link.upgrade() else { return };
+        held.turn(Breaker::probe);
         let trouble = match held.connect().await {
             Ok(connection) => {
-                attempts = 0;
                 held.set(State::Up(connection.clone()));
                 drop(held);
                 hold(&link, connection).await
@@ -169,11 +232,10 @@ async fn keep(link: Weak<Link>) {
             Err(trouble) => trouble,
         };
         let Some(held) = link.upgrade() else { return };
-        let pause = pause(attempts, &trouble);
         held.set(State::Down(trouble));
+        let rest = held.breaker().rest(Instant::now());
         drop(held);
-        sleep(pause).await;
-        attempts += 1;
+        sleep(rest).await;
     }
 }
 
@@ -189,24 +251,36 @@ async fn hold(link: &Weak<Link>, mut connection: MultiplexedConnection) -> Troub
             _ = losses.changed() => false,
             () = sleep(TICK) => false,
         };
-        if let Err(trouble) = ping(&mut connection).await {
-            return trouble;
+        if doubted {
+            let rest = held.breaker().rest(Instant::now());
+            sleep(rest).await;
+            held.turn(Breaker::probe);
         }
+        let took = match ping(&mut connection).await {
+            Ok(took) => took,
+            Err(trouble) => return trouble,
+        };
         if let Err(trouble) = held.pay(&mut connection).await {
             return trouble;
         }
-        if doubted {
+        if doubted && took > SLOW {
+            // Alive, but no use yet: probe again after a rest.
+            held.set(State::Down(Trouble::Slow));
+            held.doubt.notify_one();
+        } else if doubted {
             held.set(State::Up(connection.clone()));
         }
     }
 }
 
-async fn ping(connection: &mut MultiplexedConnection) -> Result<(), Trouble> {
+/// How long a sign of life took.
+async fn ping(connection: &mut MultiplexedConnection) -> Result<Duration, Trouble> {
+    let sent = Instant::now();
     let reply = in_time(DEADLINE, connection.req_packed_command(&redis::cmd("PING"))).await?;
     match unwrapped(reply) {
         // A Redis that can't save says so even to a ping, and still reads.
         Err(trouble) if !trouble.is_refused_write() => Err(trouble),
-        _ => Ok(()),
+        _ => Ok(sent.elapsed()),
     }
 }
 
@@ -222,18 +296,13 @@ pub async fn in_time<T>(
     }
 }
 
-fn pause(attempts: usize, trouble: &Trouble) -> Duration {
-    match trouble {
-        Trouble::Denied => DENIED_PAUSE,
-        _ => PAUSES[attempts.min(PAUSES.len() - 1)],
-    }
-}
-
-/// One command over the connection of `link`, within the deadline.
+/// One command, held to the deadline.
 pub async fn send(link: &Link, command: &Cmd) -> Result<Value, Trouble> {
     let mut connection = link.connection().await?;
+    let sent = Instant::now();
     let reply = in_time(DEADLINE, connection.req_packed_command(command)).await;
-    reply.and_then(unwrapped).inspect_err(|trouble| link.suspect(trouble))
+    link.called(sent.elapsed(), reply.as_ref().err());
+    reply.and_then(unwrapped)
 }
 
 /// Several commands in one round trip; each has its own reply.
@@ -244,12 +313,15 @@ pub async fn send_all(
     deadline: Duration,
 ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
     let mut connection = link.connection().await?;
+    let sent = Instant::now();
     let replies = in_time(deadline, connection.req_packed_commands(pipeline, 0, count)).await;
-    let replies = replies.inspect_err(|trouble| link.suspect(trouble))?;
-    Ok(replies.into_iter().map(unwrapped).collect())
+    // Bulk work may well take its time.
+    let took = if deadline == DEADLINE { sent.elapsed() } else { Duration::ZERO };
+    link.called(took, replies.as_ref().err());
+    Ok(replies?.into_iter().map(unwrapped).collect())
 }
 
-fn unwrapped(value: Value) -> Result<Value, Trouble> {
+pub(super) fn unwrapped(value: Value) -> Result<Value, Trouble> {
     match value {
         Value::ServerError(error) => Err(Trouble::from_code(Some(error.code()))),
         value => Ok(value),

@@ -1,11 +1,14 @@
 //! The one door to Redis: commands go out here, replies and troubles come back.
 
 mod address;
+mod breaker;
 mod health;
 mod info;
 mod link;
 pub mod own;
+mod server_clock;
 mod text;
+mod tracking;
 mod trouble;
 
 use std::{
@@ -13,14 +16,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::{Cmd, FromRedisValue, Pipeline, ToRedisArgs, Value};
+pub use redis::Value;
+use redis::{Cmd, FromRedisValue, Pipeline, ToRedisArgs};
 use tokio::time::sleep;
 
 use self::link::Link;
 pub use self::{
     address::{Address, BadAddress},
+    breaker::BreakerState,
     health::{Condition, Health},
     info::{KeyCount, ServerInfo},
+    tracking::{Invalidations, track},
     trouble::Trouble,
 };
 use crate::{
@@ -93,14 +99,33 @@ impl Store {
     /// Starts a script that stores something under `key`. The wire shows its
     /// first line, a comment.
     pub fn script<T>(&self, text: &str, key: &Key<T>) -> Command {
-        let mut cmd = redis::cmd("EVAL");
-        cmd.arg(text).arg(1).arg(self.name(key));
-        Command { cmd, kind: Kind::Writes }
+        self.eval(text, &[self.name(key)], Kind::Writes)
+    }
+
+    /// Starts a script that stores something under both keys.
+    pub fn script_on_two<T, U>(&self, text: &str, key: &Key<T>, other: &Key<U>) -> Command {
+        self.eval(text, &[self.name(key), self.name(other)], Kind::Writes)
     }
 
     /// Starts a script that may find nothing to do.
     pub fn removing_script<T>(&self, text: &str, key: &Key<T>) -> Command {
-        Command { kind: Kind::Removes, ..self.script(text, key) }
+        self.eval(text, &[self.name(key)], Kind::Removes)
+    }
+
+    /// The same, for a key by its whole name, as SCAN tells it.
+    pub fn removing_script_on(&self, text: &str, name: &str) -> Command {
+        self.eval(text, &[name.to_owned()], Kind::Removes)
+    }
+
+    fn eval(&self, text: &str, names: &[String], kind: Kind) -> Command {
+        let mut cmd = redis::cmd("EVAL");
+        cmd.arg(text).arg(names.len()).arg(names);
+        Command { cmd, kind }
+    }
+
+    /// Starts a command whose first argument is no key.
+    pub fn command(&self, verb: &str) -> Command {
+        Command { cmd: redis::cmd(verb), kind: Kind::Reads }
     }
 
     fn on<T>(&self, verb: &str, key: &Key<T>, kind: Kind) -> Command {
@@ -111,7 +136,27 @@ impl Store {
 
     /// The key as Redis knows it, prefix and all.
     pub fn name<T>(&self, key: &Key<T>) -> String {
-        format!("{}{key}", self.prefix)
+        [&self.prefix, key.as_str()].concat()
+    }
+
+    /// Put before every key.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Whether nothing can be asked of Redis at the moment.
+    pub fn is_away(&self) -> bool {
+        self.health.breaker().0 != BreakerState::Closed
+    }
+
+    /// Microseconds since 1970 by Redis's own clock, without asking it.
+    pub fn now(&self) -> u64 {
+        self.health.clock.now()
+    }
+
+    /// How all connections are doing together.
+    pub fn health(&self) -> &Arc<Health> {
+        &self.health
     }
 
     /// Sends one command and waits for its reply, within the deadline.
@@ -156,16 +201,16 @@ impl Store {
         replies.map(|_| each)
     }
 
-    /// Sends many commands that write, in one round trip, for bulk work.
-    /// Returns the first trouble among the replies.
-    pub async fn run_many(&self, commands: Vec<Command>) -> Result<(), Trouble> {
+    /// Sends many commands in one round trip, for bulk work. Returns their
+    /// replies, or the first trouble among them.
+    pub async fn run_many(&self, commands: Vec<Command>) -> Result<Vec<Value>, Trouble> {
         let count = commands.len();
         let mut pipeline = Pipeline::with_capacity(count);
         for command in commands {
             pipeline.add_command(command.cmd);
         }
         let replies = link::send_all(&self.link, &pipeline, count, link::BULK_DEADLINE).await?;
-        replies.into_iter().find_map(Result::err).map_or(Ok(()), Err)
+        replies.into_iter().collect()
     }
 
     /// Runs a command that takes something back. When Redis can't be told now,

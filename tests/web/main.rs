@@ -7,6 +7,7 @@ mod harness;
 mod proxy;
 
 mod counter;
+mod edits;
 mod health;
 mod html;
 mod openapi;

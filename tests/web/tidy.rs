@@ -8,7 +8,7 @@ use std::{
 
 /// The modules, ground first. A module may name only modules of lower layers.
 const LAYERS: &[&[&str]] = &[
-    &["assets", "clock", "config", "figures", "model", "mood", "nav"],
+    &["assets", "broken", "clock", "config", "figures", "model", "mood", "nav"],
     &["wire"],
     &["metrics"],
     &["keys"],

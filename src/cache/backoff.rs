@@ -1,0 +1,48 @@
+//! How long to wait before trying again: exponential backoff with full jitter
+//! (Brooker: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
+//! Each wait is drawn evenly from nothing up to a ceiling that doubles, so
+//! that those who failed together don't come back together.
+
+use std::time::Duration;
+
+/// The ceilings of a series of waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Backoff {
+    /// Ceiling of the first wait.
+    pub base: Duration,
+    /// No ceiling is higher.
+    pub most: Duration,
+}
+
+impl Backoff {
+    /// The wait before attempt `attempt` + 1; `u` is drawn from 0 to 1.
+    pub fn wait(&self, attempt: u32, u: f64) -> Duration {
+        let ceiling = self.base.saturating_mul(1_u32.checked_shl(attempt).unwrap_or(u32::MAX));
+        ceiling.min(self.most).mul_f64(u.clamp(0.0, 1.0))
+    }
+
+    /// The same, drawn by chance.
+    pub fn draw(&self, attempt: u32) -> Duration {
+        self.wait(attempt, rand::random())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn a_wait_is_never_longer_than_its_ceiling(attempt in 0..200_u32, u in 0.0..1.0_f64) {
+            let backoff = Backoff { base: Duration::from_millis(10), most: Duration::from_secs(1) };
+            let wait = backoff.wait(attempt, u);
+            prop_assert!(wait <= backoff.most);
+            if attempt < 6 {
+                prop_assert!(wait <= backoff.base * 2_u32.pow(attempt));
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Invalidation: by key, by tag, by pattern.
+
+use std::time::Duration;
+
+use super::{Cache, Recipe, scripts, writing::mark_ttl};
+use crate::{
+    keys::{self, Family, Key},
+    store::{Trouble, Value, typed},
+    wire::Wire,
+};
+
+/// Keys that one SCAN looks at: about a tenth of a millisecond of Redis's time.
+const BATCH: usize = 500;
+/// The most keys looked at in one go; [`Sweep::cursor`] says where to go on.
+const MOST: u64 = 1_000_000;
+
+/// What forgetting one key did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forgot {
+    /// There was no copy.
+    Nothing,
+    /// It is gone.
+    Dropped,
+    /// It stays: the origin does not have that value yet.
+    Kept,
+}
+
+/// A pattern under our own prefix, for copies only: `profile:user-*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(String);
+
+/// Why a text is no [`Pattern`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "A pattern begins with profile: or product: and has at most 100 letters, digits, - _ * or ?."
+)]
+pub struct NotAPattern;
+
+impl std::str::FromStr for Pattern {
+    type Err = NotAPattern;
+
+    fn from_str(text: &str) -> Result<Self, NotAPattern> {
+        let family = text.split_once(':').and_then(|(family, _)| Family::tagged(family));
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-_*?:".contains(c);
+        match family.is_some() && text.len() <= 100 && text.chars().all(fits) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(NotAPattern),
+        }
+    }
+}
+
+impl Pattern {
+    /// As it was typed.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// How far an invalidation by pattern has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sweep {
+    /// Copies that the pattern names.
+    pub found: u64,
+    /// Those that were dropped; none in a dry run.
+    pub dropped: u64,
+    /// Calls of SCAN.
+    pub scans: u64,
+}
+
+impl Cache {
+    /// Drops the copy of one key; the next lookup asks the origin.
+    pub async fn forget<T>(
+        &self,
+        key: &Key<T>,
+        recipe: &Recipe,
+        wire: &Wire,
+    ) -> Result<Forgot, Trouble> {
+        let reply: i64 = self.store.run(self.forgetting(key, None, recipe), wire).await?;
+        self.engine.outdate(key);
+        Ok(match reply {
+            0 => Forgot::Nothing,
+            2 => Forgot::Kept,
+            _ => Forgot::Dropped,
+        })
+    }
+
+    /// Drops all copies of a family by one write, however many there are: they
+    /// carry the generation of their tag, and that moves on. O(1).
+    pub async fn forget_tag(&self, family: Family, wire: &Wire) -> Result<(), Trouble> {
+        let next = self.store.script(scripts::NEXT_GENERATION, &keys::tag(family));
+        self.store.run::<Value>(next, wire).await?;
+        self.engine.near.drop_all();
+        self.engine.grace.forget_all();
+        Ok(())
+    }
+
+    /// Drops the copies whose names match, a batch at a time (SCAN, never
+    /// KEYS), or only counts them in a dry run. `progress` hears of each batch.
+    /// SCAN may name a key twice, and misses none that was there all along.
+    pub async fn forget_matching(
+        &self,
+        pattern: &Pattern,
+        dry_run: bool,
+        recipe: &Recipe,
+        wire: &Wire,
+        mut progress: impl FnMut(Sweep),
+    ) -> Result<Sweep, Trouble> {
+        let (mut sweep, mut cursor) = (Sweep::default(), 0_u64);
+        loop {
+            let names = self.scan(pattern, &mut cursor, wire).await?;
+            sweep.scans += 1;
+            sweep.found += names.len() as u64;
+            if !dry_run {
+                sweep.dropped += self.forget_all(&names, mark_ttl(recipe), wire).await?;
+            }
+            progress(sweep);
+            if cursor == 0 || sweep.scans * BATCH as u64 >= MOST {
+                return Ok(sweep);
+            }
+        }
+    }
+
+    async fn scan(
+        &self,
+        pattern: &Pattern,
+        cursor: &mut u64,
+        wire: &Wire,
+    ) -> Result<Vec<String>, Trouble> {
+        let matching = format!("{}{}", self.store.prefix(), pattern.0);
+        let scan = self.store.command("SCAN").arg(*cursor).arg("MATCH").arg(matching);
+        let (next, names): (u64, Vec<String>) =
+            self.store.run(scan.arg("COUNT").arg(BATCH), wire).await?;
+        *cursor = next;
+        Ok(names)
+    }
+
+    /// One round trip. What the origin does not have yet stays.
+    async fn forget_all(&self, names: &[String], mark: u64, wire: &Wire) -> Result<u64, Trouble> {
+        if names.is_empty() {
+            return Ok(0);
+        }
+        let forgets = names
+            .iter()
+            .map(|name| self.store.removing_script_on(scripts::FORGET, name).arg(-1).arg(mark));
+        let since = std::time::Instant::now();
+        let replies = self.store.run_many(forgets.collect()).await?;
+        for name in names {
+            if let Some(name) = name.strip_prefix(self.store.prefix()) {
+                self.engine.outdate_name(name);
+            }
+        }
+        let dropped = replies.into_iter().filter(|it| matches!(typed(it.clone()), Ok(1_i64)));
+        let dropped = dropped.count() as u64;
+        let trip = crate::wire::Trip {
+            target: crate::wire::Target::Redis,
+            sent: since,
+            took: since.elapsed(),
+            simulated: Duration::ZERO,
+        };
+        wire.record(trip, || {
+            let told = format!("EVAL 'drop … , UNLINK' × {} in one pipeline", names.len());
+            vec![(told, format!("{dropped} dropped"))]
+        });
+        Ok(dropped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_stays_under_our_own_copies() {
+        for good in ["profile:*", "product:1?", "profile:user-*"] {
+            assert!(good.parse::<Pattern>().is_ok(), "{good}");
+        }
+        for bad in ["*", "session:*", "profile", "profile:[a", "tag:*", "profile:é", ""] {
+            assert!(bad.parse::<Pattern>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The right to load a key, lent by Redis to one process at a time, so that N
+//! processes make one load between them (Nishtala et al.: "Scaling Memcache at
+//! Facebook", NSDI 2013, has leases; the lock is that of redis.io/docs:
+//! `SET key token NX PX`). A holder renews it while it loads; when it dies, the
+//! lease ends and the next one takes it.
+
+use std::time::Duration;
+
+use tokio::time::interval;
+
+use super::{backoff::Backoff, scripts};
+use crate::{
+    clock::millis,
+    keys::{self, Key},
+    store::{Command, Store, Trouble},
+    wire::Wire,
+};
+
+/// Between two looks for what the holder stores.
+const PAUSE: Backoff = Backoff { base: Duration::from_millis(10), most: Duration::from_millis(50) };
+/// Never less: a wait of nothing would hammer Redis.
+const LEAST: Duration = Duration::from_millis(5);
+
+/// A lease that was taken.
+pub struct Lease {
+    store: Store,
+    key: Key<u64>,
+    token: u64,
+    ttl: Duration,
+}
+
+impl Lease {
+    /// Takes the lease of `key`; `None` when somebody has it. O(1).
+    pub async fn take<T>(
+        store: &Store,
+        key: &Key<T>,
+        ttl: Duration,
+        wire: &Wire,
+    ) -> Result<Option<Self>, Trouble> {
+        let (key, token) = (keys::lease(key), rand::random::<u64>() >> 1);
+        let set = store.write("SET", &key).arg(token).arg("NX").arg("PX").arg(millis(ttl));
+        let taken: Option<String> = store.run(set, wire).await?;
+        Ok(taken.map(|_| Self { store: store.clone(), key, token, ttl }))
+    }
+
+    /// How long to wait before looking again, the `attempt`th time.
+    pub fn pause(attempt: u32) -> Duration {
+        LEAST + PAUSE.draw(attempt)
+    }
+
+    /// Does `work`, and renews the lease meanwhile.
+    pub async fn while_it_lasts<R>(&self, work: impl Future<Output = R>) -> R {
+        let mut clock = interval(self.ttl / 3);
+        clock.tick().await;
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                _ = clock.tick() => self.renew().await,
+            }
+        }
+    }
+
+    async fn renew(&self) {
+        let renew = self.store.script(scripts::RENEW, &self.key).arg(self.token);
+        // A lease that can't be renewed ends: the worst of it is a second load.
+        let _ = self.store.run::<i64>(renew.arg(millis(self.ttl)), &Wire::off()).await;
+    }
+
+    /// Gives it back, so that the next one need not wait for its end.
+    pub async fn give_back(&self) {
+        let _ = self.store.run::<i64>(self.giving_back(), &Wire::off()).await;
+    }
+
+    /// The command that gives it back.
+    pub fn giving_back(&self) -> Command {
+        self.store.removing_script(scripts::GIVE_BACK, &self.key).arg(self.token)
+    }
+}

@@ -1,0 +1,352 @@
+//! Loading a value from its origin, and what holds on the way: one load at a
+//! time for all who ask, a turn at the origin, a deadline, and the fill.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Ask, Cache, Recipe,
+    backoff::Backoff,
+    entry::{self, Made},
+    failure::Failure,
+    flights::{Seat, Ticket},
+    lease::Lease,
+    look::{Held, Look, Miss, Seen},
+    lookup::Fill,
+    origin::Origin,
+};
+use crate::{
+    keys::{Cached, Key},
+    model::{Source, Versioned},
+    store::{Command, Trouble, Value},
+    wire::{Target, Wire},
+};
+
+/// Loads that failed by a passing fault are tried so many times in all.
+const ATTEMPTS: u32 = 3;
+/// And only while a visitor has not waited long.
+const WITHIN: Duration = Duration::from_millis(150);
+/// Between them: a lock is held for milliseconds.
+const AGAIN: Backoff =
+    Backoff { base: Duration::from_millis(20), most: Duration::from_millis(200) };
+
+/// What a load brought.
+#[derive(Debug)]
+pub struct Loaded<T> {
+    /// `None` where there is no such value.
+    pub value: Option<Arc<T>>,
+    /// 0 where there is no value.
+    pub version: u64,
+    /// The origin, or the cache when another process was first.
+    pub source: Source,
+    /// What became of it in the cache.
+    pub fill: Fill,
+    /// How long it stays fresh there.
+    pub ttl: Option<Duration>,
+    /// Since it was loaded.
+    pub age: Duration,
+}
+
+impl<T> Clone for Loaded<T> {
+    fn clone(&self) -> Self {
+        let Self { version, source, ttl, age, .. } = *self;
+        Self { value: self.value.clone(), fill: self.fill.clone(), version, source, ttl, age }
+    }
+}
+
+/// A load that was decided on: everything it takes, owned, so that it can go
+/// on without the one who asked.
+pub(super) struct Load<T, O> {
+    cache: Cache,
+    key: Key<T>,
+    recipe: Recipe,
+    wire: Wire,
+    origin: O,
+    tag: u64,
+    miss: Miss,
+}
+
+impl Cache {
+    /// Loads in the caller's own task: it ends when the caller leaves.
+    pub(super) async fn load_here<T: Cached, O: Origin<T>>(
+        &self,
+        ask: Ask<'_, T>,
+        seen: &Seen<T>,
+        origin: O,
+    ) -> Result<Loaded<T>, Failure> {
+        self.load(ask, seen, origin).run().await
+    }
+
+    /// Loads in a task that goes on when the caller leaves, and that others
+    /// share if the recipe says so.
+    pub(super) async fn load_shared<T: Cached, O: Origin<T>>(
+        &self,
+        ask: Ask<'_, T>,
+        seen: &Seen<T>,
+        origin: O,
+    ) -> Result<(Loaded<T>, bool), Failure> {
+        let origin = Arc::new(origin);
+        loop {
+            let since = Instant::now();
+            let (seat, ticket) = self.board(ask);
+            let leads = ticket.is_some();
+            if let Some(ticket) = ticket {
+                self.begin(ask, seen, Arc::clone(&origin), ticket);
+            }
+            let loaded = seat.answer().await?;
+            if !leads {
+                let outcome = || format!("version {}", loaded.version);
+                ask.wire.tell(Target::Hitrate, since, "wait for the load under way", outcome);
+            }
+            // It began before a write that this caller must see: once more.
+            if leads || loaded.version >= seen.floor {
+                return Ok((loaded, !leads));
+            }
+            self.engine.flights.close(ask.key.as_str());
+        }
+    }
+
+    /// Begins to load in the background, unless somebody does already.
+    pub(super) fn refresh<T: Cached, O: Origin<T>>(
+        &self,
+        ask: Ask<'_, T>,
+        seen: &Seen<T>,
+        origin: O,
+    ) {
+        if let (_, Some(ticket)) = self.engine.flights.board::<T>(ask.key.as_str()) {
+            let done = || "begun".to_owned();
+            ask.wire.tell(Target::Hitrate, Instant::now(), "reload in the background", done);
+            self.begin(ask, seen, Arc::new(origin), ticket);
+        }
+    }
+
+    fn board<T: Cached>(&self, ask: Ask<'_, T>) -> (Seat<T>, Option<Ticket<T>>) {
+        match ask.recipe.single_flight {
+            true => self.engine.flights.board(ask.key.as_str()),
+            false => self.engine.flights.alone(),
+        }
+    }
+
+    fn begin<T: Cached, O: Origin<T>>(
+        &self,
+        ask: Ask<'_, T>,
+        seen: &Seen<T>,
+        origin: Arc<O>,
+        ticket: Ticket<T>,
+    ) {
+        let load = self.load(ask, seen, origin);
+        tokio::spawn(async move { ticket.land(load.run().await) });
+    }
+
+    fn load<T: Cached, O>(&self, ask: Ask<'_, T>, seen: &Seen<T>, origin: O) -> Load<T, O> {
+        let miss = match &seen.look {
+            Look::Miss(miss) => miss.clone(),
+            _ => Miss::Empty,
+        };
+        Load {
+            cache: self.clone(),
+            key: ask.key.clone(),
+            recipe: *ask.recipe,
+            wire: ask.wire.clone(),
+            origin,
+            tag: seen.tag,
+            miss,
+        }
+    }
+}
+
+/// A shared origin is one, too.
+impl<T, O: Origin<T>> Origin<T> for Arc<O> {
+    type Error = O::Error;
+
+    fn load(&self) -> impl Future<Output = Result<Option<Versioned<T>>, O::Error>> + Send {
+        O::load(self)
+    }
+}
+
+impl<T: Cached, O: Origin<T>> Load<T, O> {
+    /// The whole load: under the lease if there is one.
+    async fn run(self) -> Result<Loaded<T>, Failure> {
+        match self.recipe.lease {
+            Some(lease) if matches!(self.miss, Miss::Empty | Miss::Garbage(_)) => {
+                self.load_leased(lease).await
+            }
+            _ => self.load_and_fill(None).await,
+        }
+    }
+
+    /// Loads if no other process does, else waits for what that one stores:
+    /// not longer than it may take to load, or to be found dead.
+    async fn load_leased(&self, ttl: Duration) -> Result<Loaded<T>, Failure> {
+        let end = Instant::now() + self.recipe.hard_timeout + ttl;
+        let mut waits = 0;
+        while Instant::now() < end {
+            match Lease::take(&self.cache.store, &self.key, ttl, &self.wire).await {
+                Ok(Some(lease)) => {
+                    return lease.while_it_lasts(self.load_and_fill(Some(&lease))).await;
+                }
+                Ok(None) => tokio::time::sleep(Lease::pause(waits)).await,
+                // Without Redis there is no lease, and nobody to share with.
+                Err(_) => return self.load_and_fill(None).await,
+            }
+            waits += 1;
+            if let Some(loaded) = self.stored_by_another().await {
+                return Ok(loaded);
+            }
+        }
+        Err(Failure::TimedOut)
+    }
+
+    async fn stored_by_another(&self) -> Option<Loaded<T>> {
+        match self.cache.look(self.ask()).await.look {
+            Look::Fresh(held) => Some(Loaded {
+                value: held.value,
+                version: held.version,
+                source: Source::Cache,
+                fill: Fill::Unneeded,
+                ttl: held.left,
+                age: held.age,
+            }),
+            _ => None,
+        }
+    }
+
+    async fn load_and_fill(&self, lease: Option<&Lease>) -> Result<Loaded<T>, Failure> {
+        let start = Instant::now();
+        let loading = tokio::time::timeout(self.recipe.hard_timeout, self.ask_origin());
+        let loaded = loading.await.unwrap_or(Err(Failure::TimedOut));
+        if loaded.is_err() {
+            self.give_back(lease).await;
+        }
+        let value = loaded?;
+        let delta = start.elapsed();
+        let made = self.made(value.is_some(), delta);
+        let version = value.as_ref().map_or(0, |it| it.version);
+        let entry = entry::encode(version, value.as_ref().map(|it| &it.value), made);
+        let bytes = entry.len();
+        let fill = self.fill(version, value.is_some(), entry, made.ttl, lease).await;
+        let value = value.map(|it| Arc::new(it.value));
+        if fill != Fill::Superseded && fill != Fill::Bypassed {
+            let (tag, left) = (self.tag, Some(made.ttl));
+            let held =
+                Held { value: value.clone(), version, left, delta, tag, bytes, ..Held::default() };
+            self.cache.remember(self.ask(), &held);
+        }
+        Ok(Loaded {
+            version,
+            value,
+            source: Source::Database,
+            ttl: fill.ttl(),
+            fill,
+            age: Duration::ZERO,
+        })
+    }
+
+    fn ask(&self) -> Ask<'_, T> {
+        Ask { key: &self.key, recipe: &self.recipe, wire: &self.wire }
+    }
+
+    fn made(&self, is_there: bool, delta: Duration) -> Made {
+        let ttl = if is_there { self.recipe.ttl } else { self.recipe.absent_ttl };
+        Made { born: self.cache.store.now() / 1000, ttl, delta, tag: self.tag }
+    }
+
+    /// One load, in its turn; again after a passing fault.
+    async fn ask_origin(&self) -> Result<Option<Versioned<T>>, Failure> {
+        let engine = &self.cache.engine;
+        let _turn = engine.gate.enter().await.inspect_err(|_| engine.metrics.shed())?;
+        let (start, mut attempt) = (Instant::now(), 0);
+        loop {
+            engine.metrics.loaded(self.key.family().name());
+            let failure = match self.origin.load().await {
+                Ok(value) => return Ok(value),
+                Err(fault) => Failure::of(fault),
+            };
+            attempt += 1;
+            let is_worth_it = failure.is_transient() && start.elapsed() < WITHIN;
+            if attempt >= ATTEMPTS || !is_worth_it {
+                return Err(failure);
+            }
+            tokio::time::sleep(AGAIN.draw(attempt)).await;
+        }
+    }
+
+    /// Stores the entry, and gives the lease back.
+    async fn fill(
+        &self,
+        version: u64,
+        is_there: bool,
+        entry: Vec<u8>,
+        ttl: Duration,
+        lease: Option<&Lease>,
+    ) -> Fill {
+        let set = self.cache.set(&self.key, version, entry, ttl, &self.recipe);
+        let filled = match &self.miss {
+            Miss::Unasked => return Fill::Bypassed,
+            // Redis failed a moment ago: the visitor shall not wait for it twice.
+            Miss::Trouble(trouble) if !trouble.is_refused_write() => Err(trouble.clone()),
+            _ if !is_there && !self.may_keep_absence(ttl) => {
+                self.give_back(lease).await;
+                return Fill::Unkept;
+            }
+            Miss::Garbage(what) => self.replace(set, what, lease).await,
+            _ => self.store(set, lease).await,
+        };
+        match filled {
+            Ok(true) => Fill::Stored(ttl),
+            Ok(false) => Fill::Superseded,
+            Err(trouble) => {
+                self.give_back(lease).await;
+                Fill::Failed(trouble)
+            }
+        }
+    }
+
+    async fn give_back(&self, lease: Option<&Lease>) {
+        if let Some(lease) = lease {
+            lease.give_back().await;
+        }
+    }
+
+    fn may_keep_absence(&self, ttl: Duration) -> bool {
+        !ttl.is_zero() && self.cache.engine.absences.admit(ttl)
+    }
+
+    /// Stores, and gives the lease back in the same round trip.
+    async fn store(&self, set: Command, lease: Option<&Lease>) -> Result<bool, Trouble> {
+        let store = &self.cache.store;
+        let reply = match lease {
+            None => store.run::<Value>(set, &self.wire).await?,
+            Some(lease) => {
+                let [stored, _] = store.run_all([set, lease.giving_back()], &self.wire).await?;
+                stored?
+            }
+        };
+        if reply == Value::Int(2) {
+            self.tell_overwritten("another type of value");
+        }
+        // A script says 0 when something newer is there; a plain SET says OK.
+        Ok(reply != Value::Int(0))
+    }
+
+    fn tell_overwritten(&self, what: &str) {
+        let name = self.cache.store.name(&self.key);
+        log::warn!("{name} held {what}; it is overwritten");
+    }
+
+    /// Puts a value where garbage is, whatever that looks like to the script.
+    async fn replace(
+        &self,
+        set: Command,
+        what: &'static str,
+        lease: Option<&Lease>,
+    ) -> Result<bool, Trouble> {
+        let store = &self.cache.store;
+        store.run::<Value>(store.remove("UNLINK", &self.key), &self.wire).await?;
+        let stored = self.store(set, lease).await?;
+        self.tell_overwritten(what);
+        Ok(stored)
+    }
+}

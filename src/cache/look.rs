@@ -1,0 +1,238 @@
+//! Looking for a copy: in this process, then in Redis.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Ask, Cache,
+    entry::{self, Content, Made},
+};
+use crate::{
+    clock::millis,
+    keys::{Cached, Key},
+    model::{Source, Versioned},
+    store::Trouble,
+    wire::Target,
+};
+
+/// A copy, as found.
+#[derive(Debug)]
+pub struct Held<T> {
+    /// `None` is the knowledge that there is no such value.
+    pub value: Option<Arc<T>>,
+    /// 0 where there is no value.
+    pub version: u64,
+    /// Since it was loaded.
+    pub age: Duration,
+    /// How long it stays fresh; `None` when that has no end, as for a value
+    /// that the origin does not have yet.
+    pub left: Option<Duration>,
+    /// How long ago its TTL ended.
+    pub past: Duration,
+    /// How long the load took.
+    pub delta: Duration,
+    /// The generation of its tag.
+    pub tag: u64,
+    /// Its size in Redis.
+    pub bytes: usize,
+    /// Who had it.
+    pub source: Source,
+}
+
+/// What a look found, and what it learned on the way.
+pub struct Seen<T> {
+    /// The copy, or none.
+    pub look: Look<T>,
+    /// No value below this version is good any more.
+    pub floor: u64,
+    /// The generation of the tag, for a copy made from now on.
+    pub tag: u64,
+    /// Whether somebody dropped the copy since it was made.
+    pub gone: bool,
+}
+
+/// A copy past its TTL.
+pub struct Past<T> {
+    /// The copy.
+    pub held: Held<T>,
+    /// Whether Redis was asked, and knew of nothing newer.
+    pub is_sure: bool,
+}
+
+/// What was found.
+pub enum Look<T> {
+    /// A copy within its TTL.
+    Fresh(Held<T>),
+    /// Nothing usable.
+    Miss(Miss),
+}
+
+/// Why there was nothing usable.
+#[derive(Debug, Clone)]
+pub enum Miss {
+    /// Nobody asked.
+    Unasked,
+    /// There is nothing.
+    Empty,
+    /// Something that is no such value: overwritten by the fill, told once.
+    Garbage(&'static str),
+    /// Redis could not say.
+    Trouble(Trouble),
+}
+
+impl<T> Clone for Held<T> {
+    fn clone(&self) -> Self {
+        Self { value: self.value.clone(), ..*self }
+    }
+}
+
+impl<T> Default for Held<T> {
+    fn default() -> Self {
+        let [age, past, delta] = [Duration::ZERO; 3];
+        let (tag, bytes, source) = (0, 0, Source::Cache);
+        Self { value: None, version: 0, age, left: None, past, delta, tag, bytes, source }
+    }
+}
+
+impl<T> Held<T> {
+    /// The same, so much later.
+    pub fn later(&self, time: Duration) -> Self {
+        let left = self.left.map(|left| left.saturating_sub(time));
+        let over = self.left.map_or(Duration::ZERO, |left| time.saturating_sub(left));
+        Self { age: self.age + time, left, past: self.past + over, ..self.clone() }
+    }
+}
+
+impl<T> Seen<T> {
+    /// Nothing usable, and nothing learned.
+    pub fn miss(miss: Miss) -> Self {
+        Self { look: Look::Miss(miss), floor: 0, tag: 0, gone: false }
+    }
+}
+
+impl Cache {
+    /// Looks where the recipe allows.
+    pub(super) async fn look<T: Cached>(&self, ask: Ask<'_, T>) -> Seen<T> {
+        let Some(near_ttl) = ask.recipe.near else { return self.look_in_redis(ask).await };
+        let (name, near, since) = (ask.key.as_str(), &self.engine.near, Instant::now());
+        if let Some(held) = near.get(name, self.store.is_away()) {
+            ask.wire.tell(Target::Memory, since, "look in the near cache", || told(&held));
+            let (floor, tag) = (held.version, held.tag);
+            return Seen { look: Look::Fresh(held), floor, tag, gone: false };
+        }
+        ask.wire.tell(Target::Memory, since, "look in the near cache", || "nothing".to_owned());
+        let before = near.before(name);
+        let seen = self.look_in_redis(ask).await;
+        if let Look::Fresh(held) = &seen.look
+            && held.left.is_some()
+        {
+            near.keep(name, held.clone(), near_ttl, before);
+        }
+        seen
+    }
+
+    /// A copy of this process past its TTL that may still be served: nothing
+    /// is known of a newer version or of an invalidation.
+    pub(super) fn look_for_past<T: Cached>(
+        &self,
+        ask: Ask<'_, T>,
+        seen: &Seen<T>,
+    ) -> Option<Past<T>> {
+        let grace = ask.recipe.grace;
+        let held = (!grace.is_zero()).then(|| self.engine.grace.get::<T>(ask.key.as_str()))?;
+        let held = held.filter(|held| held.value.is_some() && held.past < grace)?;
+        match &seen.look {
+            Look::Miss(Miss::Trouble(Trouble::Outdated)) => None,
+            Look::Miss(Miss::Trouble(_)) => Some(Past { held, is_sure: false }),
+            _ if seen.gone || held.version < seen.floor || held.tag != seen.tag => None,
+            _ => Some(Past { held, is_sure: true }),
+        }
+    }
+
+    /// Remembers a copy for its grace: when it was loaded, and when it is read
+    /// near its end.
+    pub(super) fn remember<T: Cached>(&self, ask: Ask<'_, T>, held: &Held<T>) {
+        let (name, grace) = (ask.key.as_str(), ask.recipe.grace);
+        let Some(left) = held.left.filter(|_| !grace.is_zero() && held.value.is_some()) else {
+            return;
+        };
+        let known = self.engine.grace.get::<T>(name);
+        if known.is_none_or(|known| known.version < held.version || known.age > held.age) {
+            self.engine.grace.keep(name, held.clone(), left + grace);
+        }
+    }
+
+    /// Copy and tag in one round trip. O(1).
+    async fn look_in_redis<T: Cached>(&self, ask: Ask<'_, T>) -> Seen<T> {
+        if self.store.owes(ask.key) {
+            return Seen::miss(Miss::Trouble(Trouble::Outdated));
+        }
+        let get = self.store.read("MGET", ask.key).arg(self.tag_name(ask.key.family()));
+        let reply = self.store.run::<(Option<Vec<u8>>, Option<u64>)>(get, ask.wire).await;
+        match reply {
+            Err(trouble) => Seen::miss(Miss::Trouble(trouble)),
+            // The copy was taken back while the question was on its way.
+            Ok(_) if self.store.owes(ask.key) => Seen::miss(Miss::Trouble(Trouble::Outdated)),
+            Ok((bytes, tag)) => self.understood(ask.key, bytes.as_deref(), tag.unwrap_or_default()),
+        }
+    }
+
+    fn understood<T: Cached>(&self, key: &Key<T>, bytes: Option<&[u8]>, tag: u64) -> Seen<T> {
+        let empty = |floor| Seen { floor, tag, ..Seen::miss(Miss::Empty) };
+        let Some(bytes) = bytes else { return empty(0) };
+        match entry::decode(bytes, key) {
+            Ok(Content::Value(value, made)) if made.tag == tag => {
+                let floor = value.version;
+                Seen { look: self.dated(Some(value), made, bytes.len()), ..empty(floor) }
+            }
+            Ok(Content::Value(value, _)) => empty(value.version),
+            Ok(Content::Pending(value)) => {
+                let (version, value) = (value.version, Some(Arc::new(value.value)));
+                let held = Held { value, version, tag, bytes: bytes.len(), ..Held::default() };
+                Seen { look: Look::Fresh(held), ..empty(version) }
+            }
+            Ok(Content::Absent(made)) if made.tag == tag => {
+                Seen { look: self.dated(None, made, bytes.len()), ..empty(0) }
+            }
+            Ok(Content::Absent(_)) => empty(0),
+            Ok(Content::Gone(version)) => Seen { gone: true, ..empty(version) },
+            Err(what) => Seen { tag, ..Seen::miss(Miss::Garbage(what)) },
+        }
+    }
+
+    /// Fresh or not, by Redis's clock.
+    fn dated<T>(&self, value: Option<Versioned<T>>, made: Made, bytes: usize) -> Look<T> {
+        let now = self.store.now() / 1000;
+        let age = Duration::from_millis(now.saturating_sub(made.born));
+        let version = value.as_ref().map_or(0, |it| it.version);
+        let left = made.ttl.saturating_sub(age);
+        let held = Held {
+            value: value.map(|it| Arc::new(it.value)),
+            version,
+            age,
+            left: Some(left),
+            past: Duration::ZERO,
+            delta: made.delta,
+            tag: made.tag,
+            bytes,
+            source: Source::Cache,
+        };
+        // Born far in the future: a clock was set back, and the age is unknown.
+        match left.is_zero() || made.born > now + millis(FUTURE) {
+            false => Look::Fresh(held),
+            true => Look::Miss(Miss::Empty),
+        }
+    }
+}
+
+/// How far two processes' ideas of Redis's clock may be apart.
+const FUTURE: Duration = Duration::from_secs(2);
+
+fn told<T>(held: &Held<T>) -> String {
+    match held.value {
+        Some(_) => format!("version {}, {} ms old", held.version, millis(held.age)),
+        None => format!("known to be missing, for {} ms", millis(held.age)),
+    }
+}

@@ -1,0 +1,53 @@
+//! What is behind the cache: the slow, true source of a value.
+
+use super::failure::Fault;
+use crate::model::Versioned;
+
+/// Where a value is loaded from. A closure that makes the future is one:
+/// `move || { let db = Arc::clone(&db); async move { db.find(7).await } }`.
+///
+/// It owns what it needs: a load may go on after the caller has left.
+pub trait Origin<T>: Send + Sync + 'static {
+    /// What goes wrong there.
+    type Error: Fault;
+
+    /// The value as of now; `None` when there is none. It is called again
+    /// after a transient error.
+    fn load(&self) -> impl Future<Output = Result<Option<Versioned<T>>, Self::Error>> + Send;
+}
+
+impl<T, E, L, F> Origin<T> for L
+where
+    E: Fault,
+    L: Fn() -> F + Send + Sync + 'static,
+    F: Future<Output = Result<Option<Versioned<T>>, E>> + Send,
+{
+    type Error = E;
+
+    fn load(&self) -> impl Future<Output = Result<Option<Versioned<T>>, E>> + Send {
+        self()
+    }
+}
+
+/// An origin that takes writes.
+pub trait Writable<T>: Origin<T> {
+    /// Replaces the value, and returns its new version, which must be above
+    /// `order.floor` and above any version before; `None` when there is none
+    /// to replace.
+    fn write(
+        &self,
+        value: &T,
+        order: Order,
+    ) -> impl Future<Output = Result<Option<u64>, Self::Error>> + Send;
+}
+
+/// Where a write belongs among the others of its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    /// The highest version that the cache knows of. With write-behind it may
+    /// be ahead of the origin.
+    pub floor: u64,
+    /// When the write began, in microseconds since 1970 by Redis's clock. Of
+    /// two writes the later stays.
+    pub stamp: u64,
+}

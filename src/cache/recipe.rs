@@ -1,0 +1,241 @@
+//! A caching design as a value: a strategy, and which protections go with it.
+
+use std::{str::FromStr, time::Duration};
+
+use super::strategy::Strategy;
+
+/// One design. Plain data: take a preset by name and change what you like.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Recipe {
+    /// What it is called in a URL.
+    pub name: &'static str,
+    /// In one line, for someone who has to choose.
+    pub about: &'static str,
+    /// Who reads from where, and who writes where first.
+    pub strategy: Strategy,
+    /// How long a value is fresh.
+    pub ttl: Duration,
+    /// Share of the TTL, 0 to 1, by which it is varied when many values are
+    /// set together, so that they don't end together.
+    pub jitter: f64,
+    /// How long the absence of a value is kept; zero keeps none. Short,
+    /// because nobody invalidates it when the value appears.
+    pub absent_ttl: Duration,
+    /// How long past its TTL a value may still be served when the origin fails
+    /// or is slow.
+    pub grace: Duration,
+    /// The parameter β of XFetch; see [`super::early`]. More than 1 refreshes
+    /// earlier, less than 1 later.
+    pub early: Option<f64>,
+    /// Whether concurrent misses of one key in this process share one load.
+    pub single_flight: bool,
+    /// How long another process waits for one that loads the same key and died.
+    pub lease: Option<Duration>,
+    /// How long this process may keep its own copy.
+    pub near: Option<Duration>,
+    /// How long a visitor waits for the origin when there is something stale to serve.
+    pub soft_timeout: Option<Duration>,
+    /// How long a load may take at all, the wait for its turn included.
+    pub hard_timeout: Duration,
+    /// Whether a fill compares versions, so that a slow reader can't store an
+    /// old value. Off is only to see what happens.
+    pub versioned: bool,
+}
+
+/// β of XFetch as its authors recommend it.
+const BETA: f64 = 1.0;
+/// A tenth up or down.
+const JITTER: f64 = 0.1;
+/// Takes a burst of requests off the database, and is not noticed.
+const ABSENT_TTL: Duration = Duration::from_secs(10);
+/// A database may be gone as long as a restart or a failover takes.
+const GRACE: Duration = Duration::from_secs(600);
+/// How long the others wait for a process that died while loading. A living
+/// one renews its lease three times as often; see [`super::lease`].
+const LEASE: Duration = Duration::from_secs(1);
+/// Backstop for an invalidation that never came.
+const NEAR: Duration = Duration::from_secs(30);
+/// What a visitor does not notice.
+const SOFT: Duration = Duration::from_millis(100);
+/// What a visitor takes for a fault.
+const HARD: Duration = Duration::from_secs(1);
+/// The documents' TTL; pages put their setting in its place.
+const TTL: Duration = Duration::from_secs(300);
+
+/// The documents' cache-aside: no protection but the deadline.
+const PLAIN: Recipe = Recipe {
+    name: "plain",
+    about: "the documents' cache-aside, without any protection",
+    strategy: Strategy::CacheAside,
+    ttl: TTL,
+    jitter: 0.0,
+    absent_ttl: ABSENT_TTL,
+    grace: Duration::ZERO,
+    early: None,
+    single_flight: false,
+    lease: None,
+    near: None,
+    soft_timeout: None,
+    hard_timeout: HARD,
+    versioned: false,
+};
+
+/// Every protection that costs no memory here.
+const DEFAULT: Recipe = Recipe {
+    name: "default",
+    about: "read-through with every protection",
+    strategy: Strategy::ReadThrough,
+    jitter: JITTER,
+    grace: GRACE,
+    early: Some(BETA),
+    single_flight: true,
+    lease: Some(LEASE),
+    soft_timeout: Some(SOFT),
+    versioned: true,
+    ..PLAIN
+};
+
+/// Nothing but versions: the ground on which one protection is shown at a time.
+const BARE: Recipe = Recipe { strategy: Strategy::ReadThrough, versioned: true, ..PLAIN };
+
+/// Why a text names no preset.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("There is no recipe of this name, only {}.", Recipe::names())]
+pub struct NotARecipe;
+
+impl FromStr for Recipe {
+    type Err = NotARecipe;
+
+    fn from_str(name: &str) -> Result<Self, NotARecipe> {
+        Self::named(name).ok_or(NotARecipe)
+    }
+}
+
+impl Recipe {
+    /// The presets for lookups, in the order in which a page offers them.
+    pub const ALL: [Self; 8] = [
+        Self {
+            name: "none",
+            about: "no cache: each lookup asks the database",
+            strategy: Strategy::None,
+            ..PLAIN
+        },
+        PLAIN,
+        DEFAULT,
+        Self {
+            name: "near",
+            about: "default, and a second cache in this process",
+            near: Some(NEAR),
+            ..DEFAULT
+        },
+        Self {
+            name: "write-through",
+            about: "an edit goes to the database and, in the same act, to the cache",
+            strategy: Strategy::WriteThrough,
+            ..DEFAULT
+        },
+        Self {
+            name: "write-around",
+            about: "an edit goes to the database only; the next lookup loads it",
+            strategy: Strategy::WriteAround,
+            ..DEFAULT
+        },
+        Self {
+            name: "write-behind",
+            about: "an edit is done when Redis has it; the database gets it later",
+            strategy: Strategy::WriteBehind,
+            ..DEFAULT
+        },
+        Self {
+            name: "refresh-ahead",
+            about: "what is asked for near its end is reloaded in the background",
+            strategy: Strategy::RefreshAhead,
+            early: None,
+            ..DEFAULT
+        },
+    ];
+
+    /// One protection at a time, for `/stampede`.
+    pub const ISOLATED: [Self; 4] = [
+        Self {
+            name: "single-flight",
+            about: "one load in each process, and all who ask share it",
+            single_flight: true,
+            ..BARE
+        },
+        Self {
+            name: "lease",
+            about: "one load among all processes: Redis lends the right to it",
+            lease: Some(LEASE),
+            ..BARE
+        },
+        Self {
+            name: "early-refresh",
+            about: "a value is reloaded in the background shortly before its TTL ends",
+            early: Some(BETA),
+            single_flight: true,
+            ..BARE
+        },
+        Self {
+            name: "grace",
+            about: "a value past its TTL is served while it is reloaded",
+            grace: GRACE,
+            soft_timeout: Some(SOFT),
+            single_flight: true,
+            ..BARE
+        },
+    ];
+
+    /// Every protection, and no near cache.
+    pub const DEFAULT: Self = DEFAULT;
+
+    /// The preset of this name, for a lookup.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|recipe| recipe.name == name)
+    }
+
+    /// The names of the presets for lookups.
+    pub fn names() -> String {
+        Self::ALL.map(|recipe| recipe.name).join(", ")
+    }
+
+    /// With this TTL.
+    pub fn ttl(self, ttl: Duration) -> Self {
+        Self { ttl, ..self }
+    }
+
+    /// For an origin that is known to take this long: a load may take so much longer.
+    pub fn on_top_of(self, delay: Duration) -> Self {
+        Self { hard_timeout: self.hard_timeout + delay, ..self }
+    }
+
+    /// Without any cache: neither read nor filled.
+    pub fn bypassing(self) -> Self {
+        Self { strategy: Strategy::None, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_found_by_its_name_and_no_name_is_used_twice() {
+        let all: Vec<_> = Recipe::ALL.into_iter().chain(Recipe::ISOLATED).collect();
+        for recipe in &all {
+            assert_eq!(all.iter().filter(|it| it.name == recipe.name).count(), 1);
+        }
+        assert_eq!(Recipe::named("default"), Some(Recipe::DEFAULT));
+        assert_eq!(Recipe::named("Default"), None);
+    }
+
+    #[test]
+    fn plain_has_no_protection() {
+        let plain = Recipe::named("plain").unwrap();
+        assert!(!plain.single_flight && !plain.versioned && plain.grace.is_zero());
+        assert_eq!(
+            (plain.early, plain.lease, plain.near, plain.soft_timeout),
+            (None, None, None, None)
+        );
+    }
+}

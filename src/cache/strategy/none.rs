@@ -1,0 +1,31 @@
+//! None: the origin alone, what every lookup would cost without a cache.
+
+use super::super::{
+    Ask, Cache, Failure,
+    lookup::Lookup,
+    origin::{Origin, Writable},
+    writing::Written,
+};
+use crate::keys::Cached;
+
+pub const GUARANTEES: &str = "Each read is what the database holds at that moment.";
+pub const RISKS: &str = "Each read costs the database a query, and waits for it; when the database is down, there is no answer.";
+
+/// Asks the origin, and leaves the cache as it is.
+pub async fn read<T: Cached, O: Origin<T>>(
+    cache: &Cache,
+    ask: Ask<'_, T>,
+    origin: O,
+) -> Result<Lookup<T>, Failure> {
+    cache.read_around(ask, origin).await
+}
+
+/// Writes to the origin. Others may use a cache: it forgets its copy.
+pub async fn write<T: Cached, O: Writable<T>>(
+    cache: &Cache,
+    ask: Ask<'_, T>,
+    value: &T,
+    origin: O,
+) -> Result<Written, Failure> {
+    cache.write_and_forget(ask, value, origin).await
+}

@@ -1,0 +1,31 @@
+//! Read-through: the caller asks the cache, and the cache does the loading.
+
+use super::super::{
+    Ask, Cache, Failure,
+    lookup::Lookup,
+    origin::{Origin, Writable},
+    writing::Written,
+};
+use crate::keys::Cached;
+
+pub const GUARANTEES: &str = "A miss is one load for all who ask, in all processes; a stale copy is served when the database fails or is slow; nobody reads an older value than one they saw acknowledged.";
+pub const RISKS: &str = "The first read after a write or a TTL waits for the database.";
+
+/// The cache loads on a miss, in a task of its own.
+pub async fn read<T: Cached, O: Origin<T>>(
+    cache: &Cache,
+    ask: Ask<'_, T>,
+    origin: O,
+) -> Result<Lookup<T>, Failure> {
+    cache.read_through(ask, origin).await
+}
+
+/// Writes to the origin; the cache forgets what is older.
+pub async fn write<T: Cached, O: Writable<T>>(
+    cache: &Cache,
+    ask: Ask<'_, T>,
+    value: &T,
+    origin: O,
+) -> Result<Written, Failure> {
+    cache.write_and_forget(ask, value, origin).await
+}

@@ -1,0 +1,33 @@
+//! Refresh-ahead: a value that is asked for near its end is reloaded in the
+//! background, by one loader, before anyone has to wait for it.
+
+use super::super::{
+    Ask, Cache, Failure,
+    lookup::Lookup,
+    origin::{Origin, Writable},
+    writing::Written,
+};
+use crate::keys::Cached;
+
+pub const GUARANTEES: &str =
+    "A key that is read often is always a hit, and its value is never older than its TTL.";
+pub const RISKS: &str = "The database is asked for values that nobody may read again; a key that is read seldom still ends, and its next reader waits.";
+
+/// As read-through, and begins a reload in the last fifth of the TTL.
+pub async fn read<T: Cached, O: Origin<T>>(
+    cache: &Cache,
+    ask: Ask<'_, T>,
+    origin: O,
+) -> Result<Lookup<T>, Failure> {
+    cache.read_ahead(ask, origin).await
+}
+
+/// Writes to the origin; the cache forgets what is older.
+pub async fn write<T: Cached, O: Writable<T>>(
+    cache: &Cache,
+    ask: Ask<'_, T>,
+    value: &T,
+    origin: O,
+) -> Result<Written, Failure> {
+    cache.write_and_forget(ask, value, origin).await
+}

@@ -1,0 +1,31 @@
+//! Write-around: a write goes to the origin only, around the cache.
+
+use super::super::{
+    Ask, Cache, Failure,
+    lookup::Lookup,
+    origin::{Origin, Writable},
+    writing::Written,
+};
+use crate::keys::Cached;
+
+pub const GUARANTEES: &str = "Writes fill no memory with values that nobody reads. The copy that is there is dropped, so no older value is read.";
+pub const RISKS: &str = "The first read after each write is a miss and waits for the database.";
+
+/// As read-through.
+pub async fn read<T: Cached, O: Origin<T>>(
+    cache: &Cache,
+    ask: Ask<'_, T>,
+    origin: O,
+) -> Result<Lookup<T>, Failure> {
+    cache.read_through(ask, origin).await
+}
+
+/// Writes to the origin; the copy in the cache is dropped, not replaced.
+pub async fn write<T: Cached, O: Writable<T>>(
+    cache: &Cache,
+    ask: Ask<'_, T>,
+    value: &T,
+    origin: O,
+) -> Result<Written, Failure> {
+    cache.write_and_forget(ask, value, origin).await
+}

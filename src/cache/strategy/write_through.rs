@@ -1,0 +1,32 @@
+//! Write-through: a write goes to the origin and, in the same act, to the cache.
+
+use super::super::{
+    Ask, Cache, Failure,
+    lookup::Lookup,
+    origin::{Origin, Writable},
+    writing::Written,
+};
+use crate::keys::Cached;
+
+pub const GUARANTEES: &str = "The next read after a write is a hit, with the value just written. The database comes first, so the cache is never newer than it.";
+pub const RISKS: &str =
+    "Each write pays for both, and what is written but never read takes memory until its TTL ends.";
+
+/// As read-through.
+pub async fn read<T: Cached, O: Origin<T>>(
+    cache: &Cache,
+    ask: Ask<'_, T>,
+    origin: O,
+) -> Result<Lookup<T>, Failure> {
+    cache.read_through(ask, origin).await
+}
+
+/// Writes to the origin, then stores what was written under its new version.
+pub async fn write<T: Cached, O: Writable<T>>(
+    cache: &Cache,
+    ask: Ask<'_, T>,
+    value: &T,
+    origin: O,
+) -> Result<Written, Failure> {
+    cache.write_and_store(ask, value, origin).await
+}

@@ -31,7 +31,6 @@ fn assert_finds(breach: Breach, broken: Run, honest: Run) {
 }
 
 #[test]
-#[ignore = "the recipes are not there yet"]
 fn the_checker_finds_a_slow_reader_who_brings_back_what_was_edited() {
     let honest = Run {
         seed: 0,
@@ -44,7 +43,6 @@ fn the_checker_finds_a_slow_reader_who_brings_back_what_was_edited() {
 }
 
 #[test]
-#[ignore = "the recipes are not there yet"]
 fn the_checker_finds_a_write_that_was_acknowledged_before_redis_had_it() {
     let honest = Run {
         seed: 0,
@@ -57,7 +55,6 @@ fn the_checker_finds_a_write_that_was_acknowledged_before_redis_had_it() {
 }
 
 #[test]
-#[ignore = "the recipes are not there yet"]
 fn the_checker_finds_a_write_that_was_forgotten_before_the_database_had_it() {
     let honest = Run {
         seed: 0,
@@ -70,7 +67,6 @@ fn the_checker_finds_a_write_that_was_forgotten_before_the_database_had_it() {
 }
 
 #[test]
-#[ignore = "the switch is not there yet"]
 fn the_checker_finds_a_counter_that_reads_and_then_writes() {
     let honest = Run {
         seed: 0,

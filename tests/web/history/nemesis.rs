@@ -93,10 +93,10 @@ pub fn death_of_all(_: &mut StdRng, length: Duration) -> Vec<Plan> {
     (0..PROCESSES).map(|process| vec![(last, Fault::Killed(process), Duration::ZERO)]).collect()
 }
 
-/// Somebody else keeps the database, to beyond the end.
+/// Somebody else keeps the database, to well beyond the end.
 pub fn locked_at_last(_: &mut StdRng, length: Duration) -> Vec<Plan> {
-    let half = Duration::from_millis(300);
-    vec![vec![(length - half, Fault::DatabaseLocked, half * 2)]]
+    let (before, after) = (Duration::from_millis(300), Duration::from_millis(1_000));
+    vec![vec![(length - before, Fault::DatabaseLocked, before + after)]]
 }
 
 fn plan(

@@ -67,8 +67,9 @@ const PUSHED: Duration = Duration::from_millis(250);
 const NEAR_AWAY: Duration = Duration::from_secs(5);
 /// A write waits so long for the database, when it has time.
 const FLUSHED: Duration = Duration::from_millis(500);
-/// What a dead process had taken, another takes over after this.
-const TAKEN_OVER: Duration = Duration::from_secs(4);
+/// What a dead process had taken, another takes over after this: it is left
+/// alone for three seconds, and looked for each two.
+const TAKEN_OVER: Duration = Duration::from_secs(6);
 
 impl Recipe {
     /// Whether an acknowledged write is in the database already.

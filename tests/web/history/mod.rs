@@ -20,6 +20,7 @@ use std::{
 };
 
 use self::{
+    nemesis::Planner,
     recipe::Recipe,
     run::{Run, report},
 };
@@ -29,9 +30,12 @@ const BRIEF: Duration = Duration::from_millis(2_500);
 /// Long enough for faults that follow from each other.
 const LONG: Duration = Duration::from_secs(8);
 
-fn assert_keeps_its_promise(recipe: Recipe) {
+/// What a soak goes through by turns.
+const WEATHERS: [Planner; 3] = [nemesis::everything, nemesis::all_but_redis, nemesis::jitter];
+
+fn assert_keeps_its_promise(recipe: Recipe, faults: Planner) {
     let seed = from_environment("HITRATE_SEED").unwrap_or_else(rand::random);
-    let run = Run { seed, recipe, length: BRIEF, faults: nemesis::everything, broken: None };
+    let run = Run { seed, recipe, length: BRIEF, faults, broken: None };
     if let Err(told) = verdict(&run) {
         panic!("{told}\nrepeat: HITRATE_SEED={seed} bin/test history::");
     }
@@ -54,42 +58,52 @@ fn from_environment(name: &str) -> Option<u64> {
 
 #[test]
 fn what_is_asked_for_without_a_recipe_keeps_its_promise() {
-    assert_keeps_its_promise(Recipe::UNNAMED);
+    assert_keeps_its_promise(Recipe::UNNAMED, nemesis::everything);
 }
 
 #[test]
 fn none_keeps_its_promise() {
-    assert_keeps_its_promise(Recipe::NONE);
+    assert_keeps_its_promise(Recipe::NONE, nemesis::everything);
 }
 
 #[test]
 fn default_keeps_its_promise() {
-    assert_keeps_its_promise(Recipe::DEFAULT);
+    assert_keeps_its_promise(Recipe::DEFAULT, nemesis::everything);
 }
 
 #[test]
 fn near_keeps_its_promise() {
-    assert_keeps_its_promise(Recipe::NEAR);
+    assert_keeps_its_promise(Recipe::NEAR, nemesis::everything);
 }
 
 #[test]
 fn write_through_keeps_its_promise() {
-    assert_keeps_its_promise(Recipe::WRITE_THROUGH);
+    assert_keeps_its_promise(Recipe::WRITE_THROUGH, nemesis::everything);
 }
 
 #[test]
 fn write_around_keeps_its_promise() {
-    assert_keeps_its_promise(Recipe::WRITE_AROUND);
+    assert_keeps_its_promise(Recipe::WRITE_AROUND, nemesis::everything);
 }
 
 #[test]
 fn write_behind_keeps_its_promise() {
-    assert_keeps_its_promise(Recipe::WRITE_BEHIND);
+    assert_keeps_its_promise(Recipe::WRITE_BEHIND, nemesis::everything);
 }
 
 #[test]
 fn refresh_ahead_keeps_its_promise() {
-    assert_keeps_its_promise(Recipe::REFRESH_AHEAD);
+    assert_keeps_its_promise(Recipe::REFRESH_AHEAD, nemesis::everything);
+}
+
+#[test]
+fn near_keeps_its_stricter_promise_while_redis_is_there() {
+    assert_keeps_its_promise(Recipe::NEAR, nemesis::all_but_redis);
+}
+
+#[test]
+fn write_behind_keeps_its_stricter_promise_while_redis_is_there() {
+    assert_keeps_its_promise(Recipe::WRITE_BEHIND, nemesis::all_but_redis);
 }
 
 /// Round after round, each of the next seed and recipe.
@@ -107,7 +121,8 @@ fn soak() {
         let seed = first.wrapping_add(round);
         // By the seed, so that one round can be repeated alone.
         let recipe = Recipe::ALL[seed as usize % Recipe::ALL.len()];
-        let run = Run { seed, recipe, length: LONG, faults: nemesis::everything, broken: None };
+        let faults = WEATHERS[seed as usize / Recipe::ALL.len() % WEATHERS.len()];
+        let run = Run { seed, recipe, length: LONG, faults, broken: None };
         // A run that panics has failed, too, and has said why.
         match catch_unwind(|| verdict(&run)) {
             Ok(Ok(told)) => {

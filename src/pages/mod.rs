@@ -6,6 +6,7 @@
 pub mod counter;
 pub mod edits;
 pub mod health;
+pub mod invalidation;
 pub mod openapi;
 pub mod product;
 pub mod profiles;
@@ -14,6 +15,7 @@ pub mod statics;
 pub mod stats;
 
 mod done;
+mod panels;
 mod recent;
 mod recipes;
 mod waterfall;

@@ -10,6 +10,7 @@ mod counter;
 mod edits;
 mod health;
 mod html;
+mod invalidation;
 mod openapi;
 mod product;
 mod profiles;

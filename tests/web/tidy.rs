@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["keys"],
     &["db", "store"],
     &["cache", "counter", "session"],
-    &["products", "profiles", "stats"],
+    &["invalidation", "products", "profiles", "stats"],
     &["app", "html", "input"],
     &["error"],
     &["pages"],

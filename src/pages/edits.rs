@@ -65,7 +65,7 @@ pub async fn edit(
     let id: UserId = id.parse()?;
     let fields = body.fields(&["name", "email", "age", "delay_ms", "recipe"])?;
     let (change, recipe) = (change(&fields)?, asked(&request, &fields)?);
-    let back = address(&id, delay_ms(&fields)?, recipe);
+    let back = address(&id, delay_ms(&fields)?, recipe.map(|it| it.name));
     let recipe = recipe.unwrap_or(app.shared.recipe).ttl(app.shared.config.profile_ttl);
     let (written, wire) = whole(edit_whole(app, id.clone(), change, recipe)).await?;
     if written.version.is_none() {
@@ -123,7 +123,7 @@ pub async fn forget(
     let id: UserId = id.parse()?;
     let fields = body.fields(&["delay_ms", "recipe"])?;
     let recipe = asked(&request, &fields)?;
-    let back = address(&id, delay_ms(&fields)?, recipe);
+    let back = address(&id, delay_ms(&fields)?, recipe.map(|it| it.name));
     let wire = Wire::on();
     let recipe = recipe.unwrap_or(app.shared.recipe).ttl(app.shared.config.profile_ttl);
     let forgotten = profiles::forget(&app.cache, &id, &recipe, &wire).await;

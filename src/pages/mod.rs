@@ -15,6 +15,7 @@ pub mod statics;
 pub mod stats;
 
 mod done;
+mod lookup_form;
 mod panels;
 mod recent;
 mod recipes;

@@ -12,8 +12,10 @@ pub mod profiles;
 pub mod sessions;
 pub mod statics;
 pub mod stats;
+pub mod strategies;
 
 mod done;
 mod recent;
 mod recipes;
+mod sequence;
 mod waterfall;

@@ -76,12 +76,12 @@ impl Cache {
     }
 
     async fn peek_in_redis<T: Cached>(&self, key: &Key<T>) -> Result<Holding<T>, Trouble> {
-        if self.store.owes(key) {
-            return Err(Trouble::Outdated);
-        }
         let get = self.store.read("MGET", key).arg(self.tag_name(key.family()));
         let (bytes, tag): (Option<Vec<u8>>, Option<u64>) =
             self.store.run(get, &Wire::off()).await?;
+        if self.store.owes(key) {
+            return Err(Trouble::Outdated);
+        }
         Ok(match bytes {
             Some(bytes) => self.holding(key, &bytes, tag.unwrap_or_default()),
             None => Holding::Nothing,

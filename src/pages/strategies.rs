@@ -21,8 +21,8 @@ use crate::{
     input::{BadInput, Body, Fields},
     model::UserId,
     nav::{self, Link},
-    strategies::{Acted, Columns, Move, Run, Stage, Token, Visit},
     story::Story,
+    strategies::{Acted, Columns, Holds, Move, Run, Stage, Token, Visit},
 };
 
 /// The documents' profile.
@@ -280,7 +280,9 @@ impl StrategiesPage {
         now: Columns,
     ) -> Self {
         let acts = visit.map_or_else(Vec::new, |visit| visit.acts.clone());
-        let wanted = acts.iter().find(|act| step.is_some_and(|step| act.number == step as usize));
+        let run = visit.and_then(|visit| visit.run);
+        let wanted = step.map(|step| step as usize).or(run.map(|run| run.tells));
+        let wanted = acts.iter().find(|act| Some(act.number) == wanted);
         let told = wanted.or(acts.last());
         Self {
             error: None,
@@ -294,7 +296,7 @@ impl StrategiesPage {
             strategies: Strategy::ALL.map(Row::of).into(),
             persistence: Persistence::of(app),
             about: asked.recipe.about,
-            shows: visit.and_then(|visit| visit.run).map(|run| run.shows),
+            shows: run.map(|run| run.shows),
             known_ids: Arc::clone(&app.shared.known_ids),
             id: asked.id,
         }
@@ -364,7 +366,14 @@ impl StrategiesPage {
         let Self { recipe, id, delay_ms, .. } = self;
         let visit = self.visit.as_deref().unwrap_or_default();
         let path = nav::STRATEGIES.path;
-        format!("{path}?recipe={recipe}&id={id}&delay_ms={delay_ms}&visit={visit}&step={number}#story")
+        format!(
+            "{path}?recipe={recipe}&id={id}&delay_ms={delay_ms}&visit={visit}&step={number}#story"
+        )
+    }
+
+    /// Whether Redis failed under one of the acts.
+    fn is_blind(&self) -> bool {
+        self.acts.iter().any(|act| act.columns.redis.holds == Holds::Unknown)
     }
 
     fn is_chosen(&self, row: &Row) -> bool {

@@ -25,6 +25,20 @@ pub struct Columns {
     pub near: Column,
 }
 
+/// One of them, as a page names it.
+pub struct Place<'a> {
+    /// What it is called.
+    pub title: &'static str,
+    /// The class of its colour.
+    pub class: &'static str,
+    /// What it means when nothing is there.
+    pub nothing: &'static str,
+    /// What is there.
+    pub column: &'a Column,
+    /// Whether it lacks what was acknowledged already.
+    pub is_behind: bool,
+}
+
 /// What one of them holds.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Column {
@@ -109,24 +123,34 @@ impl Columns {
         self.database.holds == Holds::Nothing && self.redis.holds != Holds::Waiting
     }
 
-    /// Whether the database does not have yet what was acknowledged.
-    pub fn are_behind(&self) -> bool {
-        self.redis.compared == Some(Compared::Newer)
-    }
-
-    /// Each with its title and the class of its colour.
-    pub fn each(&self) -> [(&'static str, &'static str, &Column); 3] {
-        [
-            ("Database", "database", &self.database),
-            ("Redis", "redis", &self.redis),
-            ("Near cache", "near", &self.near),
-        ]
+    /// The three in the order of the page.
+    pub fn places(&self) -> [Place<'_>; 3] {
+        let is_behind = self.redis.compared == Some(Compared::Newer);
+        let place = |title, class, nothing, column| Place {
+            title,
+            class,
+            nothing,
+            column,
+            is_behind: false,
+        };
+        let database = place("Database", "database", "There is no such row.", &self.database);
+        let redis =
+            place("Redis", "redis", "No copy: the next read asks the database.", &self.redis);
+        let nothing = "Only the recipe near keeps copies in this process.";
+        [Place { is_behind, ..database }, redis, place("Near cache", "near", nothing, &self.near)]
     }
 
     /// The profile as the next reader should get it.
     pub fn latest(&self) -> Option<&Arc<Profile>> {
         let waits = self.redis.holds == Holds::Waiting;
         if waits { self.redis.profile.as_ref() } else { self.database.profile.as_ref() }
+    }
+}
+
+impl Place<'_> {
+    /// What it means that this is there.
+    pub fn meaning(&self) -> String {
+        self.column.meaning(self.nothing)
     }
 }
 
@@ -162,12 +186,8 @@ impl Column {
             Holding::Garbage => Self::only(Holds::Garbage),
             Holding::Waiting { value, version } => profile(Holds::Waiting, value, version),
             Holding::Absent(left) => Self { ttl_ms: ms(left), ..Self::only(Holds::Absent) },
-            Holding::Gone(version) => {
-                Self { version: Some(version), ..Self::only(Holds::Gone) }
-            }
-            Holding::Over(version) => {
-                Self { version: Some(version), ..Self::only(Holds::Over) }
-            }
+            Holding::Gone(version) => Self { version: Some(version), ..Self::only(Holds::Gone) },
+            Holding::Over(version) => Self { version: Some(version), ..Self::only(Holds::Over) },
             Holding::Copy { value, version, age, left } => {
                 let copy = profile(Holds::Copy, value, version);
                 Self { ttl_ms: ms(left), age_ms: ms(age), ..copy }
@@ -191,8 +211,7 @@ impl Column {
         }
     }
 
-    /// What that means.
-    pub fn meaning(&self) -> String {
+    fn meaning(&self, nothing: &str) -> String {
         let left = || figures::span(&self.ttl_ms.unwrap_or_default().div_ceil(1000));
         let version = self.version.unwrap_or_default();
         match self.holds {
@@ -205,12 +224,11 @@ impl Column {
             Holds::Absent => format!("No database query for it for another {}.", left()),
             Holds::Over => format!("Version {version} is served no more."),
             Holds::Garbage => "Not written by hitrate; the next read overwrites it.".to_owned(),
-            Holds::Nothing => "Nothing is held here.".to_owned(),
-            Holds::Off => "Redis does not tell this process of changes, so it keeps no copy.".to_owned(),
-            Holds::Unknown => {
-                let trouble = self.trouble.as_deref().unwrap_or("nobody can say");
-                format!("{}.", trouble)
+            Holds::Nothing => nothing.to_owned(),
+            Holds::Off => {
+                "Redis does not tell this process of changes, so it keeps no copy.".to_owned()
             }
+            Holds::Unknown => format!("{}.", self.trouble.as_deref().unwrap_or("Nobody can say")),
         }
     }
 
@@ -243,9 +261,9 @@ impl Compared {
     /// The same for a reader.
     pub const fn label(self) -> &'static str {
         match self {
-            Self::Same => "same",
+            Self::Same => "same as the row",
             Self::Older => "older than the row",
-            Self::Newer => "newer: not in the database yet",
+            Self::Newer => "newer than the row",
             Self::Different => "not what the row says",
         }
     }

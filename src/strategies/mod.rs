@@ -158,7 +158,7 @@ impl Stage {
         let id = &self.id;
         match (one, next) {
             (Move::Write, Some(next)) => format!("write age {} to profile {id}", next.age),
-            (Move::Crowd, _) => format!("{CROWD} times at once: read profile {id}"),
+            (Move::Crowd, _) => format!("read profile {id}, {CROWD} at once"),
             (Move::Flush, _) => "wait for the flush".to_owned(),
             (Move::Pause(_), _) => "wait".to_owned(),
             (one, _) => format!("{} profile {id}", one.name()),
@@ -224,7 +224,7 @@ impl Stage {
         let times = if queries == 1 { "once".to_owned() } else { format!("{queries} times") };
         Ok(Outcome {
             message: format!("{CROWD} readers came at once, and the database was asked {times}."),
-            answered: format!("{CROWD} times {}", told(&lookup)),
+            answered: format!("{CROWD} × {}", told(&lookup)),
             source: Some(lookup.source),
             version: lookup.version,
             ..Outcome::default()
@@ -244,9 +244,12 @@ impl Stage {
             is_waiting = waits().await;
         }
         let answered = if is_waiting { "it still waits" } else { "the database has it" };
-        wire.tell(Target::Hitrate, since, "wait for the flusher, which works in the background", || {
-            answered.to_owned()
-        });
+        wire.tell(
+            Target::Hitrate,
+            since,
+            "wait for the flusher, which works in the background",
+            || answered.to_owned(),
+        );
         let (ms, answered) = (millis(since.elapsed()), answered.to_owned());
         Outcome { message: format!("After {ms} ms {answered}."), answered, ..Outcome::default() }
     }

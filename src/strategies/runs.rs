@@ -26,7 +26,9 @@ pub enum Move {
 pub struct Run {
     /// In this order.
     pub moves: &'static [Move],
-    /// Where to look, in a sentence.
+    /// The number of the move whose story shows it best.
+    pub tells: usize,
+    /// Where to look, and what is to be seen there while Redis works.
     pub shows: &'static str,
     /// A shorter TTL than the recipe's, where its end is to be seen.
     pub ttl: Option<Duration>,
@@ -60,43 +62,50 @@ impl Run {
 
 const NONE: Run = Run {
     moves: &[Move::Read, Move::Read, Move::Write, Move::Read],
-    shows: "Each read went to the database, the second as slowly as the first, and none was out of date.",
+    tells: 2,
+    shows: "Each read asks the database, the second as slowly as the first, and none is out of date.",
     ttl: None,
 };
 
 const CACHE_ASIDE: Run = Run {
     moves: &[Move::Forget, Move::Crowd, Move::Read, Move::Write, Move::Read],
-    shows: "The readers who came at once each asked the database; the next found the copy. The write dropped it, so the last read was a miss.",
+    tells: 2,
+    shows: "Readers who come at once all ask the database (step 2); the next finds the copy. A write drops it, so the read after it is a miss.",
     ttl: None,
 };
 
 const READ_THROUGH: Run = Run {
     moves: &[Move::Forget, Move::Crowd, Move::Read, Move::Write, Move::Read],
-    shows: "Of the readers who came at once one asked the database, and the others waited for its answer. The write dropped the copy, so the last read was a miss.",
+    tells: 2,
+    shows: "Of the readers who come at once one asks the database, and the others wait for its answer (step 2). A write drops the copy, so the read after it is a miss.",
     ttl: None,
 };
 
 const NEAR: Run = Run {
     moves: &[Move::Forget, Move::Read, Move::Read, Move::Read, Move::Write, Move::Read],
-    shows: "The first read filled Redis, the second the near cache, and the third asked neither Redis nor the database. The write dropped both copies.",
+    tells: 4,
+    shows: "The first read fills Redis, the second the near cache, and the third asks neither Redis nor the database (step 4). A write drops both copies.",
     ttl: None,
 };
 
 const WRITE_THROUGH: Run = Run {
     moves: &[Move::Forget, Move::Write, Move::Read, Move::Write, Move::Read],
-    shows: "After each write database and Redis held the same, and the next read was a hit.",
+    tells: 2,
+    shows: "After each write the database and Redis hold the same, and the next read is a hit.",
     ttl: None,
 };
 
 const WRITE_AROUND: Run = Run {
     moves: &[Move::Read, Move::Write, Move::Read, Move::Read],
-    shows: "The write left nothing in Redis but a mark. The first read after it was a miss and waited for the database; the second was a hit.",
+    tells: 2,
+    shows: "A write leaves nothing in Redis but a mark (step 2). The first read after it is a miss and waits for the database, the second is a hit.",
     ttl: None,
 };
 
 const WRITE_BEHIND: Run = Run {
     moves: &[Move::Read, Move::Write, Move::Write, Move::Read, Move::Flush, Move::Read],
-    shows: "After each write the database was behind Redis, and the read in between got the new value all the same. Then both writes reached the database as one.",
+    tells: 2,
+    shows: "After each write the database is behind Redis (steps 2 and 3), and a read gets the new value all the same. A flush takes the last of several writes to the database.",
     ttl: None,
 };
 
@@ -109,6 +118,7 @@ const REFRESH_AHEAD: Run = Run {
         Move::Pause(PAST_ITS_END),
         Move::Read,
     ],
-    shows: "With a TTL of 2 s in this run: the read near its end was a hit and began a reload in the background. When the first copy's time was over, the last read was a hit on the new one.",
+    tells: 4,
+    shows: "With a TTL of 2 s in this run: a read near its end is a hit and begins a reload in the background (step 4). When the first copy's time is over, the next read is a hit on the new one.",
     ttl: Some(SHORT),
 };

@@ -15,6 +15,7 @@ mod profiles;
 mod sessions;
 mod statics;
 mod stats;
+mod strategies;
 
 mod bad_input;
 mod browser;

@@ -35,6 +35,7 @@ pub mod store;
 // The engine: everything worth seeing. No HTTP and no HTML.
 pub mod cache;
 pub mod counter;
+pub mod invalidation;
 pub mod products;
 pub mod profiles;
 pub mod session;
@@ -42,18 +43,27 @@ pub mod stats;
 pub mod strategies;
 
 // The web: what a browser sees.
+#[cfg(feature = "web")]
 pub mod app;
+#[cfg(feature = "web")]
 pub mod html;
+#[cfg(feature = "web")]
 pub mod input;
 
+#[cfg(feature = "web")]
 pub mod error;
 
+#[cfg(feature = "web")]
 pub mod pages;
 
+#[cfg(feature = "web")]
 pub mod guard;
+#[cfg(feature = "web")]
 pub mod routes;
 
 // The program: how it starts and ends.
+#[cfg(feature = "web")]
 pub mod server;
 
+#[cfg(feature = "web")]
 pub mod cli;

@@ -6,6 +6,7 @@
 pub mod counter;
 pub mod edits;
 pub mod health;
+pub mod invalidation;
 pub mod openapi;
 pub mod product;
 pub mod profiles;
@@ -15,6 +16,7 @@ pub mod stats;
 pub mod strategies;
 
 mod done;
+mod panels;
 mod recent;
 mod recipes;
 mod sequence;

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use actix_web::HttpResponse;
 use utoipa::OpenApi;
 
-use super::{counter, edits, health, product, profiles, sessions, stats, strategies};
+use super::{counter, edits, health, invalidation, product, profiles, sessions, stats, strategies};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,6 +19,8 @@ use super::{counter, edits, health, product, profiles, sessions, stats, strategi
         edits::forget,
         strategies::show,
         strategies::act,
+        invalidation::show,
+        invalidation::drop_copies,
         sessions::show,
         sessions::start,
         sessions::end,

@@ -246,7 +246,7 @@ async fn a_visitor_is_told_that_redis_is_away() {
 }
 
 /// Every page in each state that looks different.
-const PAGES: [&str; 10] = [
+const PAGES: &[&str] = &[
     "/",
     "/profiles",
     "/profiles?id=123&delay_ms=50",
@@ -255,6 +255,7 @@ const PAGES: [&str; 10] = [
     "/strategies",
     "/strategies?id=nobody",
     "/sessions",
+    "/invalidation",
     "/stats",
     "/nowhere",
 ];
@@ -275,7 +276,7 @@ async fn no_page_scrolls_sideways_nor_breaks_a_rule_of_axe() {
         let unknown = format!("/profiles?id={long}");
         let run = hitrate.post("/strategies", "act=run&recipe=write-behind");
         let run = run.header("location");
-        for path in PAGES.into_iter().chain([unknown.as_str(), run]) {
+        for path in PAGES.iter().copied().chain([unknown.as_str(), run]) {
             browser.visit(&hitrate, path).await;
             assert_eq!(browser.run("return innerWidth").await, look.width);
             assert_eq!(browser.run(sideways).await, 0, "{path} at {} px", look.width);

@@ -34,6 +34,7 @@ fn every_page_is_valid() {
         "/strategies",
         "/strategies?id=nobody",
         tried.header("location"),
+        "/invalidation",
         "/sessions",
         "/stats",
         "/nowhere",

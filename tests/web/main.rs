@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, and its helpers with it")]
 
 mod harness;
+mod proxy;
 
 mod counter;
 mod edits;
 mod health;
 mod html;
+mod invalidation;
 mod openapi;
 mod product;
 mod profiles;
@@ -22,7 +24,10 @@ mod browser;
 mod command_line;
 mod database_faults;
 mod faults;
+mod history;
 mod nav;
+mod recipes;
 mod safety;
+mod socket_faults;
 mod start;
 mod tidy;

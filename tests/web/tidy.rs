@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["keys"],
     &["db", "store"],
     &["cache", "counter", "session"],
-    &["products", "profiles", "stats"],
+    &["invalidation", "products", "profiles", "stats"],
     &["strategies"],
     &["app", "html", "input"],
     &["error"],

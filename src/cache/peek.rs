@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     Cache,
     entry::{self, Content},
-    look::{Held, Look},
+    look::{Copied, Held, Look},
 };
 use crate::{
     keys::{Cached, Key},
@@ -76,9 +76,7 @@ impl Cache {
     }
 
     async fn peek_in_redis<T: Cached>(&self, key: &Key<T>) -> Result<Holding<T>, Trouble> {
-        let get = self.store.read("MGET", key).arg(self.tag_name(key.family()));
-        let (bytes, tag): (Option<Vec<u8>>, Option<u64>) =
-            self.store.run(get, &Wire::off()).await?;
+        let (bytes, tag): Copied = self.store.run(self.getting(key), &Wire::off()).await?;
         if self.store.owes(key) {
             return Err(Trouble::Outdated);
         }

@@ -376,6 +376,12 @@ impl StrategiesPage {
         self.acts.iter().any(|act| act.columns.redis.holds == Holds::Unknown)
     }
 
+    /// Whose profile a run takes: one that is there.
+    fn run_id(&self) -> &UserId {
+        let known = self.known_ids.first().filter(|_| self.error.is_some());
+        known.unwrap_or(&self.id)
+    }
+
     fn is_chosen(&self, row: &Row) -> bool {
         row.recipe == self.recipe
     }

@@ -21,9 +21,9 @@ pub use self::{
 };
 use crate::{
     cache::{Cache, Effect, Failure, Forgot, Holding, Lookup, Recipe},
-    clock::{micros, millis},
+    clock::micros,
     db::Db,
-    keys,
+    figures, keys,
     model::{AGE_MAX, Profile, ProfileEdit, Source, UserId},
     profiles,
     story::Story,
@@ -250,8 +250,8 @@ impl Stage {
             "wait for the flusher, which works in the background",
             || answered.to_owned(),
         );
-        let (ms, answered) = (millis(since.elapsed()), answered.to_owned());
-        Outcome { message: format!("After {ms} ms {answered}."), answered, ..Outcome::default() }
+        let (took, answered) = (figures::time(&micros(since.elapsed())), answered.to_owned());
+        Outcome { message: format!("After {took} {answered}."), answered, ..Outcome::default() }
     }
 }
 
@@ -261,7 +261,7 @@ async fn pause(time: Duration, wire: &Wire) -> Outcome {
     let took = sent.elapsed();
     let trip = Trip { target: Target::Hitrate, sent, took, simulated: took };
     wire.record(trip, || vec![("let time go by".to_owned(), "waited on purpose".to_owned())]);
-    let message = format!("{} ms went by.", micros(took) / 1000);
+    let message = format!("{} went by.", figures::time(&micros(took)));
     Outcome { message, answered: "done".to_owned(), ..Outcome::default() }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     model::UserId,
     stats::Sampler,
     store::{Address, Health, Store},
+    strategies::Visits,
 };
 
 /// What all web workers share. Each makes its own [`App`] of it.
@@ -38,6 +39,8 @@ pub struct Shared {
     pub known_ids: Arc<[UserId]>,
     /// Visitors who watch the panels live.
     pub viewers: Viewers,
+    /// What visitors tried on `/strategies`.
+    pub visits: Visits,
 }
 
 /// What the pages of one worker reach: the shared things, and a connection of

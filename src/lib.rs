@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod model;
 pub mod mood;
 pub mod nav;
+pub mod story;
 pub mod wire;
 
 // Every key in Redis, typed.
@@ -39,6 +40,7 @@ pub mod products;
 pub mod profiles;
 pub mod session;
 pub mod stats;
+pub mod strategies;
 
 // The web: what a browser sees.
 #[cfg(feature = "web")]

@@ -16,6 +16,12 @@ pub const COUNTER: Link =
 /// `/profiles` — the lookup.
 pub const PROFILES: Link =
     link("/profiles", "Profiles", "one lookup, from the cache or from the database");
+/// `/strategies` — a recipe, step by step.
+pub const STRATEGIES: Link = link(
+    "/strategies",
+    "Strategies",
+    "one profile read and written by a recipe of your choice, step by step",
+);
 /// `/sessions` — the TTL session demo.
 pub const SESSIONS: Link = link("/sessions", "Sessions", "a session that ends by itself");
 /// `/invalidation` — dropping copies on purpose.
@@ -25,7 +31,7 @@ pub const INVALIDATION: Link =
 pub const STATS: Link = link("/stats", "Stats", "the panels, live");
 
 /// In the order of the navigation.
-pub const ALL: &[Link] = &[COUNTER, PROFILES, INVALIDATION, SESSIONS, STATS];
+pub const ALL: &[Link] = &[COUNTER, PROFILES, STRATEGIES, INVALIDATION, SESSIONS, STATS];
 
 /// A link, for constants.
 pub const fn link(path: &'static str, title: &'static str, about: &'static str) -> Link {

@@ -30,6 +30,7 @@ use crate::{
         Address, BadAddress, Health, Store,
         own::{OwnError, OwnServer},
     },
+    strategies::Visits,
 };
 
 /// How many ids are suggested to a visitor.
@@ -140,6 +141,7 @@ async fn serve_on(
         health,
         known_ids,
         viewers: Viewers::default(),
+        visits: Visits::default(),
     };
     log::info!("database: {} ({imported} profiles imported)", config.database());
     log::info!("Redis: {address}; reach it with: {}", address.redis_cli());

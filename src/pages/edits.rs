@@ -140,11 +140,7 @@ fn acted(request: &HttpRequest, back: &str, done: Done, acted: Acted) -> HttpRes
 
 impl Acted {
     fn edited(id: UserId, written: &Written, recipe: Recipe, wire: Wire) -> Self {
-        let who = match written.effect {
-            Effect::Queued => "Redis has the change",
-            _ => "The database has the change",
-        };
-        let message = format!("{who}; {}.", profiles::effect(&written.effect));
+        let message = profiles::edited(written);
         let forgotten = match written.effect {
             Effect::Forgot(dropped) => Some(dropped),
             Effect::Stored | Effect::Queued => Some(false),
@@ -160,13 +156,7 @@ impl Acted {
         recipe: Recipe,
         wire: Wire,
     ) -> Self {
-        let then = match forgotten {
-            Ok(Forgot::Dropped) => "the cache dropped its copy".to_owned(),
-            Ok(Forgot::Nothing) => "the cache had no copy".to_owned(),
-            Ok(Forgot::Kept) => "the copy stays: the database does not have it yet".to_owned(),
-            Err(trouble) => format!("the cache could not be told: {trouble}"),
-        };
-        let message = format!("Asked to forget; {then}.");
+        let message = profiles::forgot(forgotten);
         let forgotten = forgotten.as_ref().ok().map(|it| *it == Forgot::Dropped);
         let recipe = recipe.name;
         Self { id, version: None, recipe, message, forgotten, transcript: wire.steps() }

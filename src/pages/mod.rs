@@ -13,10 +13,12 @@ pub mod profiles;
 pub mod sessions;
 pub mod statics;
 pub mod stats;
+pub mod strategies;
 
 mod done;
 mod lookup_form;
 mod panels;
 mod recent;
 mod recipes;
+mod sequence;
 mod waterfall;

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use actix_web::HttpResponse;
 use utoipa::OpenApi;
 
-use super::{counter, edits, health, invalidation, product, profiles, sessions, stats};
+use super::{counter, edits, health, invalidation, product, profiles, sessions, stats, strategies};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,6 +17,8 @@ use super::{counter, edits, health, invalidation, product, profiles, sessions, s
         profiles::show,
         edits::edit,
         edits::forget,
+        strategies::show,
+        strategies::act,
         invalidation::show,
         invalidation::drop_copies,
         sessions::show,

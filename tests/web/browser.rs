@@ -252,6 +252,8 @@ const PAGES: &[&str] = &[
     "/profiles?id=123&delay_ms=50",
     "/profiles?id=123",
     "/profiles?id=nobody",
+    "/strategies",
+    "/strategies?id=nobody",
     "/sessions",
     "/invalidation",
     "/stats",
@@ -272,7 +274,9 @@ async fn no_page_scrolls_sideways_nor_breaks_a_rule_of_axe() {
         browser.click("form.ask button").await;
         browser.await_text(".moments", "Retrieved").await;
         let unknown = format!("/profiles?id={long}");
-        for path in PAGES.iter().copied().chain([unknown.as_str()]) {
+        let run = hitrate.post("/strategies", "act=run&recipe=write-behind");
+        let run = run.header("location");
+        for path in PAGES.iter().copied().chain([unknown.as_str(), run]) {
             browser.visit(&hitrate, path).await;
             assert_eq!(browser.run("return innerWidth").await, look.width);
             assert_eq!(browser.run(sideways).await, 0, "{path} at {} px", look.width);

@@ -17,6 +17,7 @@ mod profiles;
 mod sessions;
 mod statics;
 mod stats;
+mod strategies;
 
 mod bad_input;
 mod browser;

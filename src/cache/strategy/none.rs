@@ -10,8 +10,9 @@ use super::super::{
 };
 use crate::keys::Cached;
 
-pub const GUARANTEES: &str = "Each read is what the database holds at that moment.";
-pub const RISKS: &str = "Each read costs the database a query, and waits for it; when the database is down, there is no answer.";
+pub const GUARANTEES: &str =
+    "Every read is what the database holds at that moment: nothing can be out of date.";
+pub const RISKS: &str = "Every read waits for a query of the database, and when the database is down there is no answer.";
 
 /// Asks the origin, and leaves the cache as it is.
 pub async fn read<T: Cached, O: Origin<T>>(

@@ -10,9 +10,9 @@ use super::super::{
 };
 use crate::keys::Cached;
 
-pub const GUARANTEES: &str = "The next read after a write is a hit, with the value just written. The database comes first, so the cache is never newer than it.";
+pub const GUARANTEES: &str = "A read right after a write is a hit, and brings what was just written. The database is written first, so Redis never holds what it does not have.";
 pub const RISKS: &str =
-    "Each write pays for both, and what is written but never read takes memory until its TTL ends.";
+    "Every write waits for both, and what nobody reads takes memory in Redis until its TTL ends.";
 
 /// As read-through.
 pub async fn read<T: Cached, O: Origin<T>>(

@@ -131,6 +131,7 @@ impl<'a> Client<'a> {
         let path = format!("/profiles?id={key}&delay_ms={delay_ms}{cache}{recipe}");
         let Reply::Answered(answer) = self.ask("GET", &path, "") else { return None };
         let value = value(&answer)?;
+        let door = if door == Door::Cache && did_without(&answer) { Door::Detour } else { door };
         Some(self.did(start, Kind::Read { key, value, door }))
     }
 
@@ -185,4 +186,10 @@ fn value(answer: &Answer) -> Option<u64> {
         503 => None,
         _ => panic!("no answer to a lookup: {answer:?}"),
     }
+}
+
+/// Whether a lookup says that Redis was of no use.
+fn did_without(answer: &Answer) -> bool {
+    let told = answer.json();
+    told["message"].as_str().is_some_and(|told| told.contains("It was not stored in Redis"))
 }

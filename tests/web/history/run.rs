@@ -112,7 +112,9 @@ impl Run {
     }
 
     pub fn judge(&self, record: &Record) -> Vec<Violation> {
-        check(&record.history, |write, reader| self.recipe.visible(write, reader, &record.outages))
+        check(&record.history, |write, reader, door| {
+            self.recipe.visible(write, reader, door, &record.outages)
+        })
     }
 }
 

@@ -10,7 +10,8 @@ use super::{
     run::{Run, report},
 };
 
-const SHORT: Duration = Duration::from_millis(1_200);
+/// Long enough for clients to meet.
+const SHORT: Duration = Duration::from_millis(900);
 /// How many runs may go by without the bug showing itself.
 const TRIES: u64 = 8;
 
@@ -70,7 +71,7 @@ fn the_checker_finds_a_write_that_was_forgotten_before_the_database_had_it() {
 fn the_checker_finds_a_counter_that_reads_and_then_writes() {
     let honest = Run {
         seed: 0,
-        recipe: Recipe::UNNAMED,
+        recipe: Recipe::DEFAULT,
         length: SHORT,
         faults: nemesis::jitter,
         broken: None,

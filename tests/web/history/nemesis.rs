@@ -117,7 +117,7 @@ pub fn death_of_all(_: &mut StdRng, length: Duration) -> Vec<Plan> {
 
 /// Somebody else keeps the database, to well beyond the end.
 pub fn locked_at_last(_: &mut StdRng, length: Duration) -> Vec<Plan> {
-    let (before, after) = (Duration::from_millis(300), Duration::from_millis(1_000));
+    let (before, after) = (Duration::from_millis(300), Duration::from_millis(800));
     vec![vec![(length - before, Fault::DatabaseLocked, before + after)]]
 }
 

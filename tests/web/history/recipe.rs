@@ -10,8 +10,8 @@ use super::{
 /// A way of caching, and its promise.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Recipe {
-    /// As it is asked for; `None` asks for nothing and gets the default.
-    pub name: Option<&'static str>,
+    /// As it is asked for.
+    pub name: &'static str,
     promise: Promise,
 }
 
@@ -32,15 +32,13 @@ enum Promise {
 }
 
 impl Recipe {
-    pub const UNNAMED: Self = Self { name: None, promise: Promise::WhenTold };
-    pub const NONE: Self = Self { name: Some("none"), promise: Promise::AtOnce };
-    pub const DEFAULT: Self = Self { name: Some("default"), promise: Promise::WhenTold };
-    pub const NEAR: Self = Self { name: Some("near"), promise: Promise::WhenPushed };
-    pub const WRITE_THROUGH: Self = Self { name: Some("write-through"), ..Self::DEFAULT };
-    pub const WRITE_AROUND: Self = Self { name: Some("write-around"), ..Self::DEFAULT };
-    pub const WRITE_BEHIND: Self =
-        Self { name: Some("write-behind"), promise: Promise::WhenFlushed };
-    pub const REFRESH_AHEAD: Self = Self { name: Some("refresh-ahead"), ..Self::DEFAULT };
+    pub const NONE: Self = Self { name: "none", promise: Promise::AtOnce };
+    pub const DEFAULT: Self = Self { name: "default", promise: Promise::WhenTold };
+    pub const NEAR: Self = Self { name: "near", promise: Promise::WhenPushed };
+    pub const WRITE_THROUGH: Self = Self { name: "write-through", ..Self::DEFAULT };
+    pub const WRITE_AROUND: Self = Self { name: "write-around", ..Self::DEFAULT };
+    pub const WRITE_BEHIND: Self = Self { name: "write-behind", promise: Promise::WhenFlushed };
+    pub const REFRESH_AHEAD: Self = Self { name: "refresh-ahead", ..Self::DEFAULT };
 
     /// Those that keep what they promise. The documents' own promises nothing:
     /// a slow reader brings back what was edited meanwhile.
@@ -55,7 +53,7 @@ impl Recipe {
     ];
 
     /// The documents' own, as if it promised what the default does.
-    pub const PLAIN: Self = Self { name: Some("plain"), ..Self::DEFAULT };
+    pub const PLAIN: Self = Self { name: "plain", ..Self::DEFAULT };
 }
 
 /// After an outage Redis is told of what it missed within this: the connection
@@ -157,7 +155,7 @@ fn overcome(
 
 impl fmt::Display for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "recipe {}", self.name.unwrap_or("as it comes"))
+        write!(f, "recipe {}", self.name)
     }
 }
 
@@ -176,7 +174,7 @@ mod tests {
     fn visible(promise: Promise, outcome: Outcome, reader: usize, outages: &[Outage]) -> Duration {
         let kind = Kind::Write { key: "123", value: 1, outcome };
         let write = Operation { process: 0, worker: 0, start: ms(10), end: ms(20), kind };
-        Recipe { name: None, promise }.visible(&write, reader, Door::Cache, outages)
+        Recipe { name: "", promise }.visible(&write, reader, Door::Cache, outages)
     }
 
     #[test]

@@ -41,18 +41,27 @@ pub mod session;
 pub mod stats;
 
 // The web: what a browser sees.
+#[cfg(feature = "web")]
 pub mod app;
+#[cfg(feature = "web")]
 pub mod html;
+#[cfg(feature = "web")]
 pub mod input;
 
+#[cfg(feature = "web")]
 pub mod error;
 
+#[cfg(feature = "web")]
 pub mod pages;
 
+#[cfg(feature = "web")]
 pub mod guard;
+#[cfg(feature = "web")]
 pub mod routes;
 
 // The program: how it starts and ends.
+#[cfg(feature = "web")]
 pub mod server;
 
+#[cfg(feature = "web")]
 pub mod cli;

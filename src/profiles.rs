@@ -80,7 +80,7 @@ pub async fn edit(
     let value = Profile { user_id: id.to_string(), name, email, age };
     let delay = Duration::ZERO;
     let row = Row { db: Arc::clone(db), id: id.clone(), delay, wire: wire.clone() };
-    cache.write(&value, recipe, wire, row).await
+    cache.write(value, recipe, wire, row).await
 }
 
 /// Drops a profile from the cache; the next lookup asks the database.

@@ -240,14 +240,14 @@ impl Cache {
     /// when it timed out; the cache then holds neither value.
     pub async fn write<T: Cached, O: Writable<T>>(
         &self,
-        value: &T,
+        value: T,
         recipe: &Recipe,
         wire: &Wire,
         origin: O,
     ) -> Result<Written, Failure> {
         let key = value.key();
         let ask = Ask { key: &key, recipe, wire };
-        recipe.strategy.write(self, ask, value, origin).await
+        recipe.strategy.write(self, ask, &Arc::new(value), origin).await
     }
 
     /// Fills the cache with these values in one round trip, each TTL varied by

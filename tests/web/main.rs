@@ -25,6 +25,7 @@ mod database_faults;
 mod faults;
 mod history;
 mod nav;
+mod recipes;
 mod safety;
 mod socket_faults;
 mod start;

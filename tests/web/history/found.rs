@@ -17,7 +17,6 @@ const BEN: &str = "name=Ben&email=b%40example.com&age=32";
 /// lock, then is told 503: too long. But SQLite goes on with it, and makes it
 /// when the lock is free. Whoever looked in between has put the old row back.
 #[test]
-#[ignore = "an edit that outlives its deadline leaves the old copy in the cache until its TTL"]
 fn an_edit_that_is_made_after_its_answer_is_not_hidden() {
     let hitrate = Arc::new(Hitrate::start());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     cache::{
-        Cache, Effect, Failure, Fault, Forgot, Lookup, Order, Origin, Recipe, Writable, Written,
+        Cache, Effect, Failure, Fault, Forgot, Lookup, Newer, Order, Origin, Recipe, Writable,
+        Written,
         behind::{Applied, Pending, Sink},
     },
     db::{self, CaughtUp, Db, Late},
@@ -123,8 +124,9 @@ fn late(write: &Pending) -> Option<Late> {
 /// an edit may have been made while Redis could not be told, and then hitrate
 /// was stopped. Copies older than their TTL have ended by themselves.
 pub async fn recall(cache: &Cache, db: &Db, recipe: &Recipe) -> Result<(), db::Error> {
-    for edited in db.edited_within(recipe.ttl.max(RECALL_WITHIN), RECALL_MAX).await? {
-        cache.supersede_later(&keys::profile(&edited.value), edited.version, recipe);
+    for (edited, stamp) in db.edited_within(recipe.ttl.max(RECALL_WITHIN), RECALL_MAX).await? {
+        let newer = Newer { version: edited.version, stamp };
+        cache.supersede_later(&keys::profile(&edited.value), newer, recipe);
     }
     Ok(())
 }

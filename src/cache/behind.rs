@@ -356,7 +356,9 @@ impl<S: Sink> Round<S> {
             Applied::As(version) if *version == write.version => {
                 Some(on(scripts::SETTLE).arg(write.stamp))
             }
-            Applied::As(version) => Some(on(scripts::FORGET).arg(version.cast_signed()).arg(mark)),
+            Applied::As(version) => {
+                Some(on(scripts::FORGET).arg(version.cast_signed()).arg(mark).arg(write.stamp + 1))
+            }
             Applied::Superseded => Some(on(scripts::DISCARD).arg(write.stamp).arg(mark)),
             Applied::Refused(_) => None,
         }

@@ -81,7 +81,7 @@ impl Cache {
     ) -> Result<Forgot, Trouble> {
         let forgetting = match self.engine.marks.admit(MARKS) {
             true => self.forgetting(key, None, recipe),
-            false => self.store.removing_script(scripts::FORGET, key).arg(-1).arg(0),
+            false => self.store.removing_script(scripts::FORGET, key).arg(-1).arg(0).arg(0),
         };
         let reply: i64 = self.store.run(forgetting, wire).await?;
         self.engine.outdate(key);
@@ -154,7 +154,7 @@ impl Cache {
         }
         let forget = |name: &String| match dry_run {
             true => self.store.removing_script_on(scripts::WOULD_FORGET, name),
-            false => self.store.removing_script_on(scripts::FORGET, name).arg(-1).arg(mark),
+            false => self.store.removing_script_on(scripts::FORGET, name).arg(-1).arg(mark).arg(0),
         };
         let sent = Instant::now();
         let replies = self.store.run_many(names.iter().map(forget).collect()).await?;

@@ -82,7 +82,7 @@ pub use self::{
     peek::{Holding, Peek},
     recipe::{NotARecipe, Recipe},
     strategy::Strategy,
-    writing::{Effect, Written},
+    writing::{Effect, Newer, Written},
 };
 use crate::{
     clock::{micros, millis},

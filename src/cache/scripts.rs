@@ -17,10 +17,12 @@ end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return type(held) == 'table' and 2 or 1"#;
 
-/// `KEYS[1]`, version that is good, TTL of the mark in milliseconds. Replies 1
-/// when it dropped a copy, 2 when it kept one that the origin does not have
-/// yet. Without a version (-1) any other copy is dropped; a TTL of 0 then
-/// leaves no mark where nothing was.
+/// `KEYS[1]`, version that is good, TTL of the mark in milliseconds, when that
+/// version was written in microseconds since 1970 by the server's clock.
+/// Replies 1 when it dropped a copy, 2 when it kept one that the origin does
+/// not have yet: such a copy gives way only to a later write. Without a version
+/// (-1) any other copy is dropped; a TTL of 0 then leaves no mark where nothing
+/// was.
 pub const FORGET: &str = r#"-- drop what is older, leave a mark of the version
 local good = tonumber(ARGV[1])
 local held = redis.pcall('GET', KEYS[1])
@@ -37,10 +39,13 @@ if not version then
   return dropped
 end
 local is_copy = not string.find(held, '"gone":true}', 1, true)
-if good < 0 and string.find(held, '^{"version":%d+,"pending":') then return 2 end
-if good >= 0 and is_copy and version >= good then return 0 end
+local pending = string.match(held, '^{"version":%d+,"pending":(%d+)')
+if pending then
+  if tonumber(pending) >= tonumber(ARGV[3]) then return 2 end
+elseif good >= 0 and is_copy and version >= good then return 0 end
 if ARGV[2] == '0' then return redis.call('UNLINK', KEYS[1]) and is_copy and 1 or 0 end
-local mark = string.format('%.0f', math.max(version, good))
+-- the versions of writes that waited in vain will come again
+local mark = string.format('%.0f', pending and good or math.max(version, good))
 redis.call('SET', KEYS[1], '{"version":' .. mark .. ',"gone":true}', 'PX', ARGV[2])
 return is_copy and 1 or 0"#;
 

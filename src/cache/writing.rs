@@ -53,6 +53,15 @@ pub enum Effect {
     Owed(Trouble),
 }
 
+/// A version that the origin has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Newer {
+    /// Its number.
+    pub version: u64,
+    /// When it was written, in microseconds since 1970 by Redis's clock.
+    pub stamp: u64,
+}
+
 /// What the cache knew before a write.
 struct Known {
     order: Order,
@@ -93,7 +102,8 @@ impl Cache {
             // A write that timed out may have happened: the copy must go as well.
             Err(_) => None,
         };
-        let effect = match self.supersede(ask.key, version, ask.recipe, ask.wire).await {
+        let newer = version.map(|version| Newer { version, stamp: known.order.stamp });
+        let effect = match self.supersede(ask.key, newer, ask.recipe, ask.wire).await {
             Ok(dropped) => Effect::Forgot(dropped),
             Err(trouble) => Effect::Owed(trouble),
         };
@@ -121,11 +131,12 @@ impl Cache {
         let made = Made { born, ttl: ask.recipe.ttl, delta, tag: known.tag };
         let entry = entry::encode(version, Some(&**value), made);
         let set = self.set(ask.key, version, entry, made.ttl, ask.recipe);
+        let newer = Some(Newer { version, stamp: known.order.stamp });
         let stored = self.store.run::<Value>(set, ask.wire).await;
         self.engine.outdate(ask.key);
         let effect = match stored {
             Ok(_) => Effect::Stored,
-            Err(_) => match self.supersede(ask.key, Some(version), ask.recipe, ask.wire).await {
+            Err(_) => match self.supersede(ask.key, newer, ask.recipe, ask.wire).await {
                 Ok(dropped) => Effect::Forgot(dropped),
                 Err(trouble) => Effect::Owed(trouble),
             },
@@ -250,7 +261,7 @@ impl Cache {
             Ok(Ok(changed)) => changed.map_err(Failure::of),
             Ok(Err(_)) => Err(Failure::BrokeOff),
             Err(_) => {
-                self.supersede_when_written(ask, writing);
+                self.supersede_when_written(ask, order.stamp, writing);
                 Err(Failure::TimedOut)
             }
         }
@@ -259,48 +270,50 @@ impl Cache {
     fn supersede_when_written<T: Cached, E: Fault>(
         &self,
         ask: Ask<'_, T>,
+        stamp: u64,
         writing: JoinHandle<Result<Option<u64>, E>>,
     ) {
         let (cache, key, recipe) = (self.clone(), ask.key.clone(), *ask.recipe);
         tokio::spawn(async move {
             if let Ok(Ok(Some(version))) = writing.await {
-                let _ = cache.supersede(&key, Some(version), &recipe, &Wire::off()).await;
+                let newer = Some(Newer { version, stamp });
+                let _ = cache.supersede(&key, newer, &recipe, &Wire::off()).await;
             }
         });
     }
 
-    /// Drops the copy under `key` unless it is of `version` or newer, and from
-    /// now on stores nothing older. When Redis can't be told, the copy is not
+    /// Drops the copy under `key` unless it is as new as `newer`, and from now
+    /// on stores nothing older. When Redis can't be told, the copy is not
     /// used until it is. Without a version whatever is there is dropped, but
     /// what the origin does not have yet.
     pub async fn supersede<T>(
         &self,
         key: &Key<T>,
-        version: Option<u64>,
+        newer: Option<Newer>,
         recipe: &Recipe,
         wire: &Wire,
     ) -> Result<bool, Trouble> {
-        let forgetting = self.forgetting(key, version, recipe);
+        let forgetting = self.forgetting(key, newer, recipe);
         let dropped: Result<i64, Trouble> = self.store.settle(key, forgetting, wire).await;
         self.engine.outdate(key);
         dropped.map(|dropped| dropped == 1)
     }
 
     /// The same, as soon as Redis can be told; until then the copy is not used.
-    pub fn supersede_later<T>(&self, key: &Key<T>, version: u64, recipe: &Recipe) {
-        self.store.owe_later(key, self.forgetting(key, Some(version), recipe));
+    pub fn supersede_later<T>(&self, key: &Key<T>, newer: Newer, recipe: &Recipe) {
+        self.store.owe_later(key, self.forgetting(key, Some(newer), recipe));
         self.engine.outdate(key);
     }
 
     pub(super) fn forgetting<T>(
         &self,
         key: &Key<T>,
-        version: Option<u64>,
+        newer: Option<Newer>,
         recipe: &Recipe,
     ) -> Command {
-        let version = version.map_or(-1, u64::cast_signed);
-        let mark = mark_ttl(recipe);
-        self.store.removing_script(scripts::FORGET, key).arg(version).arg(mark)
+        let (good, stamp) = newer.map_or((-1, 0), |it| (it.version.cast_signed(), it.stamp));
+        let forget = self.store.removing_script(scripts::FORGET, key);
+        forget.arg(good).arg(mark_ttl(recipe)).arg(stamp)
     }
 }
 

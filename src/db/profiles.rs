@@ -105,13 +105,14 @@ impl Db {
         self.run(statement, &Wire::off(), query, |done: &Vec<_>| rows(done.len())).await
     }
 
-    /// Ids and versions of the profiles edited less than `age` ago, the latest first.
+    /// Ids, versions and stamps of the profiles edited less than `age` ago, the
+    /// latest first.
     pub async fn edited_within(
         &self,
         age: Duration,
         most: u32,
-    ) -> Result<Vec<Versioned<UserId>>, Error> {
-        let sql = "SELECT user_id, version FROM profiles \
+    ) -> Result<Vec<(Versioned<UserId>, u64)>, Error> {
+        let sql = "SELECT user_id, version, stamp FROM profiles \
                    WHERE version > 1 AND updated_at > $1 ORDER BY updated_at DESC LIMIT $2";
         let since = now_ms().saturating_sub(millis(age)).cast_signed();
         let query = async {
@@ -240,9 +241,10 @@ fn profile(row: AnyRow) -> Result<Versioned<Profile>, sqlx::Error> {
     Ok(Versioned { value, version: version(&row)? })
 }
 
-fn edition(row: AnyRow) -> Result<Option<Versioned<UserId>>, sqlx::Error> {
+fn edition(row: AnyRow) -> Result<Option<(Versioned<UserId>, u64)>, sqlx::Error> {
     let (id, version): (String, u64) = (row.try_get("user_id")?, version(&row)?);
-    Ok(id.parse().ok().map(|value| Versioned { value, version }))
+    let stamp = row.try_get::<i64, _>("stamp")?.unsigned_abs();
+    Ok(id.parse().ok().map(|value| (Versioned { value, version }, stamp)))
 }
 
 fn version(row: &AnyRow) -> Result<u64, sqlx::Error> {

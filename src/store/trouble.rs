@@ -70,6 +70,8 @@ impl From<&RedisError> for Trouble {
             ErrorKind::Io => Self::Away,
             ErrorKind::AuthenticationFailed => Self::Denied,
             ErrorKind::Server(kind) => Self::from_kind(kind, error.code()),
+            // What can't be read as a reply has no end that could be found.
+            ErrorKind::Parse => Self::Away,
             _ => Self::from_code(error.code()),
         }
     }

@@ -168,3 +168,8 @@ fn a_network_that_is_a_little_slow_is_waited_for() {
     }
     assert_no_panic(&hitrate);
 }
+
+#[test]
+fn only_the_answers_are_too_slow() {
+    assert_survives(Mode::SlowAnswers(Duration::from_millis(400)));
+}

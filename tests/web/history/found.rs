@@ -3,6 +3,7 @@
 use std::{sync::Arc, thread, time::Duration};
 
 use sqlx::{Connection, SqliteConnection};
+use tempfile::TempDir;
 
 use crate::{
     faults::BACK,
@@ -39,6 +40,39 @@ fn an_edit_that_is_made_after_its_answer_is_not_hidden() {
     });
 }
 
+/// Two processes that write behind and share a database; the first has lost Redis.
+struct Apart {
+    proxy: Proxy,
+    here: Hitrate,
+    there: Hitrate,
+    _database: TempDir,
+}
+
+/// The network was like `before` when the first process came to know Redis.
+fn apart(redis: &Redis, before: Mode, flush: &str) -> Apart {
+    let proxy = Proxy::before(redis);
+    proxy.set(before);
+    let database = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", database.path().join("hitrate.db").display());
+    let [here, there] = [proxy.url(), redis.url()].map(|redis| {
+        let setup = setup().set("REDIS_URL", redis).set("DATABASE_URL", &url);
+        setup.set("HITRATE_RECIPE", "write-behind").set("HITRATE_FLUSH_INTERVAL", flush).start()
+    });
+    assert_eq!(name(&there), "Shaunak Dhande", "Redis has a copy");
+    proxy.set(Mode::Refuse);
+    eventually(BACK, "it has no Redis", || here.json("/")["hits"].is_null());
+    Apart { proxy, here, there, _database: database }
+}
+
+fn write(hitrate: &Hitrate, form: &str) {
+    assert_eq!(hitrate.post("/profiles/123", form).status, 303);
+}
+
+fn name(hitrate: &Hitrate) -> String {
+    let name = hitrate.json("/profiles?id=123")["profile"]["name"].clone();
+    name.as_str().unwrap().to_owned()
+}
+
 /// Ann waits in Redis for the database. Ben is written by a process that has no
 /// Redis at the moment, so he goes to the database at once. When that process
 /// has Redis again, it reads Ann there, who is the earlier one: until she is
@@ -46,24 +80,29 @@ fn an_edit_that_is_made_after_its_answer_is_not_hidden() {
 #[test]
 fn a_write_past_redis_is_not_hidden_by_an_earlier_one_that_waits() {
     let redis = Redis::start();
-    let proxy = Proxy::before(&redis);
-    let database = tempfile::tempdir().unwrap();
-    let database = format!("sqlite://{}", database.path().join("hitrate.db").display());
-    let [here, there] = [proxy.url(), redis.url()].map(|url| {
-        let setup = setup().set("REDIS_URL", url).set("DATABASE_URL", &database);
-        setup.set("HITRATE_RECIPE", "write-behind").set("HITRATE_FLUSH_INTERVAL", "5s").start()
-    });
-    proxy.set(Mode::Refuse);
-    eventually(BACK, "it has no Redis", || here.json("/")["hits"].is_null());
-    assert_eq!(there.post("/profiles/123", ANN).status, 303);
-    assert_eq!(here.post("/profiles/123", BEN).status, 303);
+    let Apart { proxy, here, there, .. } = &apart(&redis, Mode::Pass, "5s");
+    write(there, ANN);
+    write(here, BEN);
     proxy.set(Mode::Pass);
     eventually(BACK, "it has Redis again", || {
-        let name = here.json("/profiles?id=123")["profile"]["name"].clone();
-        assert_eq!(name, "Ben");
+        assert_eq!(name(here), "Ben");
         here.json("/")["hits"].is_u64()
     });
-    for hitrate in [&here, &there] {
-        assert_eq!(hitrate.json("/profiles?id=123")["profile"]["name"], "Ben");
-    }
+    assert_eq!([name(here), name(there)], ["Ben", "Ben"]);
+}
+
+/// The other way round: Ben went past Redis, then Ann was queued, on top of the
+/// copy in Redis, which is older than Ben. When his process has Redis again, it
+/// takes back whatever is older than Ben, and by its version Ann is.
+#[test]
+fn a_write_that_waits_is_not_hidden_by_an_earlier_one_past_redis() {
+    let redis = Redis::start();
+    let Apart { proxy, here, there, .. } = &apart(&redis, Mode::Pass, "5s");
+    write(here, BEN);
+    write(here, BEN);
+    write(there, ANN);
+    assert_eq!(name(there), "Ann");
+    proxy.set(Mode::Pass);
+    eventually(BACK, "it has Redis again", || here.json("/")["hits"].is_u64());
+    assert_eq!([name(here), name(there)], ["Ann", "Ann"]);
 }

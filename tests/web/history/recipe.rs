@@ -27,7 +27,9 @@ enum Promise {
     /// The same in the process that wrote. Another has to hear of it: see [`PUSHED`].
     WhenPushed,
     /// From the acknowledgement on, where Redis answers. Until the database
-    /// has it only Redis knows, so whoever does without it may be behind.
+    /// has it only Redis knows, so whoever does without it may be behind. And
+    /// around an outage some writes wait in Redis while others go past it:
+    /// which of them is the latest is found when all are flushed.
     WhenFlushed,
 }
 
@@ -95,9 +97,7 @@ impl Recipe {
             Promise::AtOnce | Promise::WhenTold => told,
             Promise::WhenPushed if reader == write.process => told,
             Promise::WhenPushed => told.max(pushed(write, outages)),
-            // What went past Redis is hidden by an earlier write that waits there,
-            // until that one is flushed and found to be the earlier one.
-            Promise::WhenFlushed if outcome == Outcome::Acknowledged && door == Door::Cache => told,
+            Promise::WhenFlushed if door == Door::Cache && !was_hindered(write, outages) => told,
             Promise::WhenFlushed => told.max(flushed(write, outages)),
         }
     }
@@ -117,6 +117,12 @@ fn pushed(write: &Operation, outages: &[Outage]) -> Duration {
     let least = write.end + PUSHED;
     let hinders = |fault: Fault| fault.is_about_redis().then_some(TOLD);
     overcome(write.start, least, outages, hinders).unwrap_or(least)
+}
+
+/// Whether Redis was away shortly before a write, or during it.
+fn was_hindered(write: &Operation, outages: &[Outage]) -> bool {
+    let hinders = |fault: Fault| fault.is_about_redis().then_some(TOLD);
+    overcome(write.start, write.end, outages, hinders).is_some()
 }
 
 /// When the database has it as well.

@@ -11,6 +11,7 @@ use crate::{
     db::Db,
     metrics::Metrics,
     model::UserId,
+    stampede::Stampedes,
     stats::Sampler,
     store::{Address, Health, Store},
 };
@@ -38,6 +39,8 @@ pub struct Shared {
     pub known_ids: Arc<[UserId]>,
     /// Visitors who watch the panels live.
     pub viewers: Viewers,
+    /// The stampedes that are kept, and the one that runs.
+    pub stampedes: Stampedes,
 }
 
 /// What the pages of one worker reach: the shared things, and a connection of

@@ -37,6 +37,7 @@ pub mod counter;
 pub mod products;
 pub mod profiles;
 pub mod session;
+pub mod stampede;
 pub mod stats;
 
 // The web: what a browser sees.

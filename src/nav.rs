@@ -16,13 +16,16 @@ pub const COUNTER: Link =
 /// `/profiles` — the lookup.
 pub const PROFILES: Link =
     link("/profiles", "Profiles", "one lookup, from the cache or from the database");
+/// `/stampede` — many visitors, one key, recipe by recipe.
+pub const STAMPEDE: Link =
+    link("/stampede", "Stampede", "many visitors who ask for one cold key at once");
 /// `/sessions` — the TTL session demo.
 pub const SESSIONS: Link = link("/sessions", "Sessions", "a session that ends by itself");
 /// `/stats` — the panels in full.
 pub const STATS: Link = link("/stats", "Stats", "the panels, live");
 
 /// In the order of the navigation.
-pub const ALL: &[Link] = &[COUNTER, PROFILES, SESSIONS, STATS];
+pub const ALL: &[Link] = &[COUNTER, PROFILES, STAMPEDE, SESSIONS, STATS];
 
 /// A link, for constants.
 pub const fn link(path: &'static str, title: &'static str, about: &'static str) -> Link {

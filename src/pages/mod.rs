@@ -10,9 +10,11 @@ pub mod openapi;
 pub mod product;
 pub mod profiles;
 pub mod sessions;
+pub mod stampede;
 pub mod statics;
 pub mod stats;
 
+mod bars;
 mod done;
 mod recent;
 mod recipes;

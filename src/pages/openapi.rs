@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use actix_web::HttpResponse;
 use utoipa::OpenApi;
 
-use super::{counter, edits, health, product, profiles, sessions, stats};
+use super::{counter, edits, health, product, profiles, sessions, stampede, stats};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,6 +17,8 @@ use super::{counter, edits, health, product, profiles, sessions, stats};
         profiles::show,
         edits::edit,
         edits::forget,
+        stampede::show,
+        stampede::run,
         sessions::show,
         sessions::start,
         sessions::end,

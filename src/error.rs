@@ -19,6 +19,7 @@ use crate::{
     db,
     html::Page,
     input::BadInput,
+    invalidation::Unclear,
     model::{NotAnId, PRODUCT_MAX},
     nav::{self, Link},
     stampede::NotRun,
@@ -63,6 +64,12 @@ pub enum Error {
     /// 503: the database can't answer, and there is no copy to serve.
     #[error("{}. Try again in a moment.", capitalized(.0))]
     Origin(#[from] Failure),
+    /// 422: nothing that could be dropped was named, or several things.
+    #[error("{0}")]
+    Unclear(&'static str),
+    /// 422.
+    #[error(transparent)]
+    Unnamed(#[from] Unclear),
     /// 422.
     #[error(transparent)]
     NotARecipe(#[from] NotARecipe),
@@ -88,7 +95,9 @@ impl ResponseError for Error {
             Self::NoPage | Self::NoProfile(_) | Self::NoProduct => StatusCode::NOT_FOUND,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAnId(_) => StatusCode::BAD_REQUEST,
-            Self::NotARecipe(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::NotARecipe(_) | Self::Unclear(_) | Self::Unnamed(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::Input(input) => input.status_code(),
             Self::OtherSite => StatusCode::FORBIDDEN,
             Self::OtherHost => StatusCode::MISDIRECTED_REQUEST,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use actix_web::{
     Error as ActixError,
-    body::MessageBody,
+    body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
         ConnectionType,
@@ -27,14 +27,15 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 
 /// Sent with every response, errors included. `same-origin` and not
 /// `no-referrer`: with that, a browser says `Origin: null` of our own forms.
-const HEADERS: [(HeaderName, &str); 6] = [
-    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::X_FRAME_OPTIONS, "DENY"),
-    (header::REFERRER_POLICY, "same-origin"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+static HEADERS: [(HeaderName, HeaderValue); 6] = [
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, SAME_ORIGIN),
+    (HeaderName::from_static("cross-origin-opener-policy"), SAME_ORIGIN),
+    (HeaderName::from_static("cross-origin-resource-policy"), SAME_ORIGIN),
 ];
+const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 
 /// Refuses what no page should see, renders errors, and adds the headers.
 /// Answers `Ok` whatever happens: actix makes a response of what a handler or
@@ -43,18 +44,20 @@ pub async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, ActixError> {
-    let asked = request.headers().clone();
     let changes = !request.method().is_safe();
     let mut response = match refused(&request) {
-        Some(error) => request.into_response(error.answer(&asked)),
-        None => rendered(next.call(request).await?.map_into_boxed_body(), &asked),
+        Some(error) => {
+            let answer = error.answer(request.headers()).map_into_right_body();
+            request.into_response(answer)
+        }
+        None => rendered(next.call(request).await?),
     };
     if changes && response.status().as_u16() >= 400 {
         // The rest of a body that nobody reads would keep the connection busy.
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
-    for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    for (name, value) in &HEADERS {
+        response.headers_mut().insert(name.clone(), value.clone());
     }
     Ok(response)
 }
@@ -110,7 +113,7 @@ fn is_own_origin(headers: &HeaderMap) -> bool {
 }
 
 /// Turns what a handler's error became into its page.
-fn rendered(response: ServiceResponse, asked: &HeaderMap) -> ServiceResponse {
+fn rendered<B: MessageBody>(response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B>> {
     let status = response.status();
     let error = match response.response().error() {
         Some(error) => told(error),
@@ -119,10 +122,10 @@ fn rendered(response: ServiceResponse, asked: &HeaderMap) -> ServiceResponse {
         {
             Error::Refused(status)
         }
-        None => return response,
+        None => return response.map_into_left_body(),
     };
-    let (request, _) = response.into_parts();
-    ServiceResponse::new(request, error.answer(asked))
+    let answer = error.answer(response.request().headers());
+    response.into_response(answer.map_into_right_body())
 }
 
 /// Our own error again, out of actix's box.

@@ -34,6 +34,7 @@ pub mod store;
 // The engine: everything worth seeing. No HTTP and no HTML.
 pub mod cache;
 pub mod counter;
+pub mod invalidation;
 pub mod products;
 pub mod profiles;
 pub mod session;

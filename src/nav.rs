@@ -21,11 +21,14 @@ pub const STAMPEDE: Link =
     link("/stampede", "Stampede", "many visitors who ask for one cold key at once");
 /// `/sessions` — the TTL session demo.
 pub const SESSIONS: Link = link("/sessions", "Sessions", "a session that ends by itself");
+/// `/invalidation` — dropping copies on purpose.
+pub const INVALIDATION: Link =
+    link("/invalidation", "Invalidation", "dropping copies by key, by tag, by pattern");
 /// `/stats` — the panels in full.
 pub const STATS: Link = link("/stats", "Stats", "the panels, live");
 
 /// In the order of the navigation.
-pub const ALL: &[Link] = &[COUNTER, PROFILES, STAMPEDE, SESSIONS, STATS];
+pub const ALL: &[Link] = &[COUNTER, PROFILES, STAMPEDE, INVALIDATION, SESSIONS, STATS];
 
 /// A link, for constants.
 pub const fn link(path: &'static str, title: &'static str, about: &'static str) -> Link {

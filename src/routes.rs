@@ -25,6 +25,7 @@ pub fn routes(app: &mut ServiceConfig) {
        .service(at("/profiles",             SHOWS).route(get(profiles::show)))
        .service(at("/profiles/{id}",        ACTS ).route(post().to(edits::edit)))
        .service(at("/profiles/{id}/forget", ACTS ).route(post().to(edits::forget)))
+       .service(at("/invalidation",         BOTH ).route(get(invalidation::show)).route(post().to(invalidation::drop_copies)))
        .service(at("/stampede",             BOTH ).route(get(stampede::show)).route(post().to(stampede::run)))
        .service(at("/sessions",             BOTH ).route(get(sessions::show)).route(post().to(sessions::start)))
        .service(at("/sessions/end",         ACTS ).route(post().to(sessions::end)))

@@ -1,18 +1,22 @@
 //! Invalidation: by key, by tag, by pattern.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Cache, Recipe, scripts, writing::mark_ttl};
 use crate::{
     keys::{self, Family, Key},
     store::{Trouble, Value, typed},
-    wire::Wire,
+    wire::{Target, Trip, Wire},
 };
 
 /// Keys that one SCAN looks at: about a tenth of a millisecond of Redis's time.
 const BATCH: usize = 500;
 /// The most keys looked at in one go; [`Sweep::cursor`] says where to go on.
 const MOST: u64 = 1_000_000;
+
+/// Who forgets key after key, of values that were never there, shall not fill
+/// Redis with marks: so many are made within this time, see [`super::absences`].
+const MARKS: Duration = Duration::from_secs(60);
 
 /// What forgetting one key did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +63,7 @@ impl Pattern {
 /// How far an invalidation by pattern has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sweep {
-    /// Copies that the pattern names.
+    /// Copies that the pattern names; marks and other keys don't count.
     pub found: u64,
     /// Those that were dropped; none in a dry run.
     pub dropped: u64,
@@ -75,7 +79,11 @@ impl Cache {
         recipe: &Recipe,
         wire: &Wire,
     ) -> Result<Forgot, Trouble> {
-        let reply: i64 = self.store.run(self.forgetting(key, None, recipe), wire).await?;
+        let forgetting = match self.engine.marks.admit(MARKS) {
+            true => self.forgetting(key, None, recipe),
+            false => self.store.removing_script(scripts::FORGET, key).arg(-1).arg(0),
+        };
+        let reply: i64 = self.store.run(forgetting, wire).await?;
         self.engine.outdate(key);
         Ok(match reply {
             0 => Forgot::Nothing,
@@ -109,10 +117,9 @@ impl Cache {
         loop {
             let names = self.scan(pattern, &mut cursor, wire).await?;
             sweep.scans += 1;
-            sweep.found += names.len() as u64;
-            if !dry_run {
-                sweep.dropped += self.forget_all(&names, mark_ttl(recipe), wire).await?;
-            }
+            let told = self.forget_all(&names, dry_run, mark_ttl(recipe), wire).await?;
+            sweep.found += told.iter().filter(|it| **it > 0).count() as u64;
+            sweep.dropped += told.iter().filter(|it| **it == 1 && !dry_run).count() as u64;
             progress(sweep);
             if cursor == 0 || sweep.scans * BATCH as u64 >= MOST {
                 return Ok(sweep);
@@ -134,34 +141,42 @@ impl Cache {
         Ok(names)
     }
 
-    /// One round trip. What the origin does not have yet stays.
-    async fn forget_all(&self, names: &[String], mark: u64, wire: &Wire) -> Result<u64, Trouble> {
+    /// What each of them was, and is no more unless in a dry run. One round trip.
+    async fn forget_all(
+        &self,
+        names: &[String],
+        dry_run: bool,
+        mark: u64,
+        wire: &Wire,
+    ) -> Result<Vec<i64>, Trouble> {
         if names.is_empty() {
-            return Ok(0);
+            return Ok(Vec::new());
         }
-        let forgets = names
-            .iter()
-            .map(|name| self.store.removing_script_on(scripts::FORGET, name).arg(-1).arg(mark));
-        let since = std::time::Instant::now();
-        let replies = self.store.run_many(forgets.collect()).await?;
-        for name in names {
-            if let Some(name) = name.strip_prefix(self.store.prefix()) {
-                self.engine.outdate_name(name);
-            }
-        }
-        let dropped = replies.into_iter().filter(|it| matches!(typed(it.clone()), Ok(1_i64)));
-        let dropped = dropped.count() as u64;
-        let trip = crate::wire::Trip {
-            target: crate::wire::Target::Redis,
-            sent: since,
-            took: since.elapsed(),
-            simulated: Duration::ZERO,
+        let forget = |name: &String| match dry_run {
+            true => self.store.removing_script_on(scripts::WOULD_FORGET, name),
+            false => self.store.removing_script_on(scripts::FORGET, name).arg(-1).arg(mark),
         };
+        let sent = Instant::now();
+        let replies = self.store.run_many(names.iter().map(forget).collect()).await?;
+        let told: Vec<_> =
+            replies.into_iter().map(|it| typed::<i64>(it).unwrap_or_default()).collect();
+        if !dry_run {
+            self.outdate_all(names);
+        }
+        let act = if dry_run { "is it a copy" } else { "drop, leave a mark" };
+        let took = sent.elapsed();
+        let trip = Trip { target: Target::Redis, sent, took, simulated: Duration::ZERO };
         wire.record(trip, || {
-            let told = format!("EVAL 'drop … , UNLINK' × {} in one pipeline", names.len());
-            vec![(told, format!("{dropped} dropped"))]
+            let copies = told.iter().filter(|it| **it > 0).count();
+            vec![(format!("EVAL '-- {act} …' × {}", names.len()), format!("{copies} copies"))]
         });
-        Ok(dropped)
+        Ok(told)
+    }
+
+    fn outdate_all(&self, names: &[String]) {
+        for name in names.iter().filter_map(|name| name.strip_prefix(self.store.prefix())) {
+            self.engine.outdate_name(name);
+        }
     }
 }
 

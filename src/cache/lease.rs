@@ -12,7 +12,7 @@ use super::{backoff::Backoff, scripts};
 use crate::{
     clock::millis,
     keys::{self, Key},
-    store::{Command, Store, Trouble},
+    store::{Command, Store},
     wire::Wire,
 };
 
@@ -30,17 +30,16 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Takes the lease of `key`; `None` when somebody has it. O(1).
-    pub async fn take<T>(
-        store: &Store,
-        key: &Key<T>,
-        ttl: Duration,
-        wire: &Wire,
-    ) -> Result<Option<Self>, Trouble> {
+    /// A lease of `key`, to be taken by [`Self::taking`].
+    pub fn new<T>(store: &Store, key: &Key<T>, ttl: Duration) -> Self {
         let (key, token) = (keys::lease(key), rand::random::<u64>() >> 1);
-        let set = store.write("SET", &key).arg(token).arg("NX").arg("PX").arg(millis(ttl));
-        let taken: Option<String> = store.run(set, wire).await?;
-        Ok(taken.map(|_| Self { store: store.clone(), key, token, ttl }))
+        Self { store: store.clone(), key, token, ttl }
+    }
+
+    /// The command that takes it. Replies nil when somebody else has it. O(1).
+    pub fn taking(&self) -> Command {
+        let set = self.store.write("SET", &self.key).arg(self.token);
+        set.arg("NX").arg("PX").arg(millis(self.ttl))
     }
 
     /// How long to wait before looking again, the `attempt`th time.

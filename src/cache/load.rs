@@ -13,14 +13,14 @@ use super::{
     failure::Failure,
     flights::{Seat, Ticket},
     lease::Lease,
-    look::{Held, Look, Miss, Seen},
+    look::{Copied, Held, Look, Miss, Seen},
     lookup::Fill,
     origin::Origin,
 };
 use crate::{
     keys::{Cached, Key},
     model::{Source, Versioned},
-    store::{Command, Trouble, Value},
+    store::{Command, Trouble, Value, typed},
     wire::{Target, Wire},
 };
 
@@ -66,6 +66,9 @@ pub(super) struct Load<T, O> {
     origin: O,
     tag: u64,
     miss: Miss,
+    /// What another process stores must be loaded after this, in milliseconds
+    /// since 1970: a reload is not answered by the copy it replaces.
+    after: u64,
 }
 
 impl Cache {
@@ -113,12 +116,14 @@ impl Cache {
         &self,
         ask: Ask<'_, T>,
         seen: &Seen<T>,
+        held: &Held<T>,
         origin: O,
     ) {
         if let (_, Some(ticket)) = self.engine.flights.board::<T>(ask.key.as_str()) {
             let done = || "begun".to_owned();
             ask.wire.tell(Target::Hitrate, Instant::now(), "reload in the background", done);
-            self.begin(ask, seen, Arc::new(origin), ticket);
+            let load = Load { after: held.born, ..self.load(ask, seen, origin) };
+            tokio::spawn(async move { ticket.land(load.run().await) });
         }
     }
 
@@ -153,6 +158,7 @@ impl Cache {
             origin,
             tag: seen.tag,
             miss,
+            after: 0,
         }
     }
 }
@@ -183,34 +189,31 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         let end = Instant::now() + self.recipe.hard_timeout + ttl;
         let mut waits = 0;
         while Instant::now() < end {
-            match Lease::take(&self.cache.store, &self.key, ttl, &self.wire).await {
-                Ok(Some(lease)) => {
-                    return lease.while_it_lasts(self.load_and_fill(Some(&lease))).await;
-                }
-                Ok(None) => tokio::time::sleep(Lease::pause(waits)).await,
+            let lease = Lease::new(&self.cache.store, &self.key, ttl);
+            match self.take(&lease).await {
                 // Without Redis there is no lease, and nobody to share with.
                 Err(_) => return self.load_and_fill(None).await,
+                Ok((taken, Some(loaded))) => {
+                    self.give_back(taken.then_some(&lease)).await;
+                    return Ok(loaded);
+                }
+                Ok((true, None)) => {
+                    return lease.while_it_lasts(self.load_and_fill(Some(&lease))).await;
+                }
+                Ok((false, None)) => tokio::time::sleep(Lease::pause(waits)).await,
             }
             waits += 1;
-            if let Some(loaded) = self.stored_by_another().await {
-                return Ok(loaded);
-            }
         }
         Err(Failure::TimedOut)
     }
 
-    async fn stored_by_another(&self) -> Option<Loaded<T>> {
-        match self.cache.look(self.ask()).await.look {
-            Look::Fresh(held) => Some(Loaded {
-                value: held.value,
-                version: held.version,
-                source: Source::Cache,
-                fill: Fill::Unneeded,
-                ttl: held.left,
-                age: held.age,
-            }),
-            _ => None,
-        }
+    /// Whether the lease was taken, and what is stored by now: in one round
+    /// trip, as the one who had the lease may just have stored it.
+    async fn take(&self, lease: &Lease) -> Result<(bool, Option<Loaded<T>>), Trouble> {
+        let look = self.cache.getting(&self.key);
+        let [taken, copied] = self.cache.store.run_all([lease.taking(), look], &self.wire).await?;
+        let seen = self.cache.answered(&self.key, copied.and_then(typed::<Copied>));
+        Ok((taken? != Value::Nil, stored_by_another(seen, self.after)))
     }
 
     async fn load_and_fill(&self, lease: Option<&Lease>) -> Result<Loaded<T>, Failure> {
@@ -349,4 +352,20 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         self.tell_overwritten(what);
         Ok(stored)
     }
+}
+
+fn stored_by_another<T>(seen: Seen<T>, after: u64) -> Option<Loaded<T>> {
+    let Look::Fresh(held) = seen.look else { return None };
+    // A value that the origin does not have yet is newer than any.
+    if held.born <= after && held.left.is_some() {
+        return None;
+    }
+    Some(Loaded {
+        value: held.value,
+        version: held.version,
+        source: Source::Cache,
+        fill: Fill::Unneeded,
+        ttl: held.left,
+        age: held.age,
+    })
 }

@@ -13,7 +13,7 @@ use crate::{
     clock::millis,
     keys::{Cached, Key},
     model::{Source, Versioned},
-    store::Trouble,
+    store::{Command, Trouble},
     wire::Target,
 };
 
@@ -24,7 +24,9 @@ pub struct Held<T> {
     pub value: Option<Arc<T>>,
     /// 0 where there is no value.
     pub version: u64,
-    /// Since it was loaded.
+    /// When it was loaded, in milliseconds since 1970 by Redis's clock.
+    pub born: u64,
+    /// Since then.
     pub age: Duration,
     /// How long it stays fresh; `None` when that has no end, as for a value
     /// that the origin does not have yet.
@@ -91,8 +93,8 @@ impl<T> Clone for Held<T> {
 impl<T> Default for Held<T> {
     fn default() -> Self {
         let [age, past, delta] = [Duration::ZERO; 3];
-        let (tag, bytes, source) = (0, 0, Source::Cache);
-        Self { value: None, version: 0, age, left: None, past, delta, tag, bytes, source }
+        let (version, born, tag, bytes, source) = (0, 0, 0, 0, Source::Cache);
+        Self { value: None, version, born, age, left: None, past, delta, tag, bytes, source }
     }
 }
 
@@ -111,6 +113,9 @@ impl<T> Seen<T> {
         Self { look: Look::Miss(miss), floor: 0, tag: 0, gone: false }
     }
 }
+
+/// The bytes of a copy, and the generation of its tag.
+pub type Copied = (Option<Vec<u8>>, Option<u64>);
 
 impl Cache {
     /// Looks where the recipe allows.
@@ -169,13 +174,26 @@ impl Cache {
         if self.store.owes(ask.key) {
             return Seen::miss(Miss::Trouble(Trouble::Outdated));
         }
-        let get = self.store.read("MGET", ask.key).arg(self.tag_name(ask.key.family()));
-        let reply = self.store.run::<(Option<Vec<u8>>, Option<u64>)>(get, ask.wire).await;
+        let reply = self.store.run::<Copied>(self.getting(ask.key), ask.wire).await;
+        self.answered(ask.key, reply)
+    }
+
+    /// The command that asks for copy and tag.
+    pub(super) fn getting<T>(&self, key: &Key<T>) -> Command {
+        self.store.read("MGET", key).arg(self.tag_name(key.family()))
+    }
+
+    /// What its reply means.
+    pub(super) fn answered<T: Cached>(
+        &self,
+        key: &Key<T>,
+        reply: Result<Copied, Trouble>,
+    ) -> Seen<T> {
         match reply {
             Err(trouble) => Seen::miss(Miss::Trouble(trouble)),
             // The copy was taken back while the question was on its way.
-            Ok(_) if self.store.owes(ask.key) => Seen::miss(Miss::Trouble(Trouble::Outdated)),
-            Ok((bytes, tag)) => self.understood(ask.key, bytes.as_deref(), tag.unwrap_or_default()),
+            Ok(_) if self.store.owes(key) => Seen::miss(Miss::Trouble(Trouble::Outdated)),
+            Ok((bytes, tag)) => self.understood(key, bytes.as_deref(), tag.unwrap_or_default()),
         }
     }
 
@@ -211,6 +229,7 @@ impl Cache {
         let held = Held {
             value: value.map(|it| Arc::new(it.value)),
             version,
+            born: made.born,
             age,
             left: Some(left),
             past: Duration::ZERO,

@@ -105,6 +105,7 @@ pub struct Engine {
     /// What may still be served past its TTL.
     grace: Copies,
     absences: Absences,
+    marks: Absences,
     pending: Queue,
 }
 
@@ -143,6 +144,7 @@ impl Engine {
             near: Arc::new(Near::new(prefix)),
             grace: Copies::default(),
             absences: Absences::default(),
+            marks: Absences::default(),
             pending: Queue::default(),
         }
     }
@@ -188,6 +190,14 @@ impl Cache {
         let named = |family| (family, store.name(&keys::tag(family)));
         let tags = Family::CACHED.into_iter().chain([Family::Trial]).map(named).collect();
         Self { store, engine, tags }
+    }
+
+    /// How many acknowledged writes the origin does not have yet, asked of
+    /// Redis now; without it, as of the last look.
+    pub async fn count_pending(&self) -> u64 {
+        let length = self.store.read("XLEN", &keys::write_behind());
+        let counted = self.store.run(length, &Wire::off()).await;
+        counted.unwrap_or_else(|_| self.engine.pending())
     }
 
     /// The connection it is on.

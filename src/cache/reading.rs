@@ -104,7 +104,7 @@ impl Cache {
             self.remember(ask, held);
         }
         if is_due {
-            self.refresh(ask, seen, origin);
+            self.refresh(ask, seen, held, origin);
         }
     }
 

@@ -19,7 +19,8 @@ return type(held) == 'table' and 2 or 1"#;
 
 /// `KEYS[1]`, version that is good, TTL of the mark in milliseconds. Replies 1
 /// when it dropped a copy, 2 when it kept one that the origin does not have
-/// yet. Without a version (-1) any other copy is dropped.
+/// yet. Without a version (-1) any other copy is dropped; a TTL of 0 then
+/// leaves no mark where nothing was.
 pub const FORGET: &str = r#"-- drop what is older, leave a mark of the version
 local good = tonumber(ARGV[1])
 local held = redis.pcall('GET', KEYS[1])
@@ -29,16 +30,25 @@ if type(held) == 'string' then
 end
 if not version then
   local dropped = redis.call('UNLINK', KEYS[1])
-  if good < 0 then return dropped end
-  redis.call('SET', KEYS[1], '{"version":' .. ARGV[1] .. ',"gone":true}', 'PX', ARGV[2])
+  if ARGV[2] ~= '0' then
+    local mark = string.format('%.0f', math.max(good, 0))
+    redis.call('SET', KEYS[1], '{"version":' .. mark .. ',"gone":true}', 'PX', ARGV[2])
+  end
   return dropped
 end
 local is_copy = not string.find(held, '"gone":true}', 1, true)
 if good < 0 and string.find(held, '^{"version":%d+,"pending":') then return 2 end
 if good >= 0 and is_copy and version >= good then return 0 end
+if ARGV[2] == '0' then return redis.call('UNLINK', KEYS[1]) and is_copy and 1 or 0 end
 local mark = string.format('%.0f', math.max(version, good))
 redis.call('SET', KEYS[1], '{"version":' .. mark .. ',"gone":true}', 'PX', ARGV[2])
 return is_copy and 1 or 0"#;
+
+/// `KEYS[1]`. Replies what [`FORGET`] without a version would.
+pub const WOULD_FORGET: &str = r#"-- is it a copy that could be dropped
+local held = redis.pcall('GET', KEYS[1])
+if type(held) ~= 'string' or string.find(held, '"gone":true}', 1, true) then return 0 end
+return string.find(held, '^{"version":%d+,"pending":') and 2 or 1"#;
 
 /// `KEYS[1]`. Replies the version that is held, 0 for none, and the server's
 /// time in microseconds.

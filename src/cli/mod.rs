@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
 mod check;
+mod forget;
 mod lookup;
 mod progress;
 mod seed;
@@ -41,6 +42,14 @@ enum Command {
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         batch: u32,
     },
+    /// Drop copies from the cache
+    Forget {
+        #[command(flatten)]
+        named: forget::Named,
+        /// Only count what a pattern names
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Look one profile up, in the cache first
     Lookup {
         /// Whose profile; asked for when left out
@@ -62,6 +71,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Serve => told(server::serve(config).await),
         Command::Seed { users } => told(seed::run(&config, users).await),
         Command::Warm { batch } => told(warm::run(&config, batch).await),
+        Command::Forget { named, dry_run } => told(forget::run(&config, &named, dry_run).await),
         Command::Lookup { id } => told(lookup::run(&config, id).await),
         Command::Check { ready: false } => check::dependencies(&config).await,
         Command::Check { ready: true } => check::ready(&config).await,

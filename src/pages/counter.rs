@@ -1,6 +1,6 @@
 //! `/` — a number that every visit pushes up, and the panels.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use actix_web::{HttpRequest, web::Data};
 use askama::Template;
@@ -13,7 +13,7 @@ use crate::{
     html::Page,
     input::is_visit,
     nav::{self, Link},
-    pages::waterfall::Waterfall,
+    pages::{panels, waterfall::Waterfall},
     stats::Sample,
     store::Trouble,
     wire::{Step, Wire},
@@ -39,6 +39,10 @@ impl CounterPage {
 
     fn waterfall(&self) -> Waterfall<'_> {
         Waterfall::of(&self.transcript)
+    }
+
+    fn panels(&self) -> askama::Result<Rc<str>> {
+        panels::of(&self.sample)
     }
 }
 

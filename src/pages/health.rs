@@ -48,6 +48,8 @@ pub async fn ready(app: Data<App>) -> HttpResponse {
     responses((status = 200, description = "Counters", content_type = "application/openmetrics-text"))
 )]
 pub async fn metrics(app: Data<App>) -> HttpResponse {
+    let (pending, breaker) = (app.cache.count_pending().await, app.store.health().breaker().0);
+    app.shared.metrics.stands(pending, breaker as i64);
     plain(StatusCode::OK)
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
         .body(app.shared.metrics.text())

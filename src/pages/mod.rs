@@ -6,6 +6,7 @@
 pub mod counter;
 pub mod edits;
 pub mod health;
+pub mod invalidation;
 pub mod openapi;
 pub mod product;
 pub mod profiles;
@@ -16,6 +17,7 @@ pub mod stats;
 
 mod bars;
 mod done;
+mod panels;
 mod recent;
 mod recipes;
 mod waterfall;

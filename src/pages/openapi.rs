@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use actix_web::HttpResponse;
 use utoipa::OpenApi;
 
-use super::{counter, edits, health, product, profiles, sessions, stampede, stats};
+use super::{counter, edits, health, invalidation, product, profiles, sessions, stampede, stats};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,6 +17,8 @@ use super::{counter, edits, health, product, profiles, sessions, stampede, stats
         profiles::show,
         edits::edit,
         edits::forget,
+        invalidation::show,
+        invalidation::drop_copies,
         stampede::show,
         stampede::run,
         sessions::show,

@@ -210,4 +210,3 @@ impl StampedePage {
         Chart::of(&self.runs, self.delay_ms)
     }
 }
-}

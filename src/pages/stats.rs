@@ -1,6 +1,6 @@
 //! `/stats` — the panels in full, and live.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, rc::Rc, sync::Arc};
 
 use actix_web::{
     HttpResponse,
@@ -18,6 +18,7 @@ use crate::{
     error::{Error, Result},
     html::Page,
     nav::{self, Link},
+    pages::panels,
     stats::Sample,
 };
 
@@ -40,13 +41,10 @@ pub struct StatsPage {
 
 impl StatsPage {
     const LINK: Link = nav::STATS;
-}
 
-/// Only the panels, for a page that is open already.
-#[derive(Template)]
-#[template(path = "panels.html")]
-struct Panels {
-    sample: Arc<Sample>,
+    fn panels(&self) -> askama::Result<Rc<str>> {
+        panels::of(&self.sample)
+    }
 }
 
 /// The panels.
@@ -88,7 +86,7 @@ async fn next_event(
 ) -> Option<(Result<Bytes, Infallible>, Following)> {
     samples.changed().await.ok()?;
     let sample = Arc::clone(&samples.borrow_and_update());
-    let panels = Panels { sample }.render().ok()?;
+    let panels = panels::of(&sample).ok()?;
     Some((Ok(event(&panels)), (samples, viewer)))
 }
 

@@ -246,13 +246,14 @@ async fn a_visitor_is_told_that_redis_is_away() {
 }
 
 /// Every page in each state that looks different.
-const PAGES: [&str; 8] = [
+const PAGES: &[&str] = &[
     "/",
     "/profiles",
     "/profiles?id=123&delay_ms=50",
     "/profiles?id=123",
     "/profiles?id=nobody",
     "/sessions",
+    "/invalidation",
     "/stats",
     "/nowhere",
 ];
@@ -271,7 +272,7 @@ async fn no_page_scrolls_sideways_nor_breaks_a_rule_of_axe() {
         browser.click("form.ask button").await;
         browser.await_text(".moments", "Retrieved").await;
         let unknown = format!("/profiles?id={long}");
-        for path in PAGES.into_iter().chain([unknown.as_str()]) {
+        for path in PAGES.iter().copied().chain([unknown.as_str()]) {
             browser.visit(&hitrate, path).await;
             assert_eq!(browser.run("return innerWidth").await, look.width);
             assert_eq!(browser.run(sideways).await, 0, "{path} at {} px", look.width);

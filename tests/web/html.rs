@@ -30,6 +30,7 @@ fn every_page_is_valid() {
         "/profiles?id=nobody",
         "/profiles?id=123&cache=off",
         "/profiles?id=*",
+        "/invalidation",
         "/sessions",
         "/stats",
         "/nowhere",

@@ -9,6 +9,7 @@ mod counter;
 mod edits;
 mod health;
 mod html;
+mod invalidation;
 mod openapi;
 mod product;
 mod profiles;

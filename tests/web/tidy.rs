@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["keys"],
     &["db", "store"],
     &["cache", "counter", "session"],
-    &["products", "profiles", "stampede", "stats"],
+    &["invalidation", "products", "profiles", "stampede", "stats"],
     &["app", "html", "input"],
     &["error"],
     &["pages"],

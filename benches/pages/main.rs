@@ -1,0 +1,103 @@
+//! How fast the pages are, beside the least that could answer the same: one
+//! actix handler without Redis, and one with Redis that does a single command.
+//!
+//! All of them run at the same time on the same machine and are asked in turns,
+//! so that what disturbs one disturbs the others, and ratios can be trusted
+//! where requests per second can't. See docs/performance.md.
+
+#![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+
+mod bare;
+mod cases;
+mod load;
+mod memory;
+mod process;
+mod report;
+
+use std::{error::Error, path::PathBuf, time::Duration};
+
+use clap::Parser;
+
+use self::{
+    cases::{CASES, Case, Stage},
+    process::Server,
+    report::{Report, Turn},
+};
+
+type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+
+/// Connections are new at each turn, and caches of the processor cold.
+const WARM_UP: Duration = Duration::from_millis(100);
+
+/// What to measure, and for how long
+#[derive(Parser)]
+struct Options {
+    /// home, product, near, profiles, profiles-json or memory [default: all but memory]
+    groups: Vec<String>,
+    /// How often each is asked in turn
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// How long a turn lasts
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Another build of hitrate to compare with: the path of its program
+    #[arg(long)]
+    before: Option<PathBuf>,
+    /// How many requests of each kind the memory group sends
+    #[arg(long, default_value_t = 1_000_000)]
+    requests: u64,
+    /// Serve as one of the baselines instead: the directory of its pages
+    #[arg(long, hide = true)]
+    bare: Option<PathBuf>,
+    /// The baseline with Redis: its socket
+    #[arg(long, hide = true)]
+    redis: Option<String>,
+    /// What cargo says to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    match &options.bare {
+        Some(pages) => bare::serve(pages, options.redis.clone()),
+        None => load::runtime()?.block_on(measure(&options)),
+    }
+}
+
+async fn measure(options: &Options) -> Result<()> {
+    let wanted = |name: &str| options.groups.iter().any(|group| group == name);
+    let stage = Stage::set(options.before.as_deref()).await?;
+    for case in CASES.iter().filter(|case| options.groups.is_empty() || wanted(case.name)) {
+        match stage.offers(case).await? {
+            true => compare(&stage, case, options).await?.print(case),
+            false => println!("{}: this hitrate has no {}\n", case.name, case.path),
+        }
+    }
+    if wanted("memory") {
+        memory::watch(&stage, options.requests).await?;
+    }
+    Ok(())
+}
+
+/// Asks each server in turn, round after round, another one first each time.
+async fn compare(stage: &Stage, case: &Case, options: &Options) -> Result<Report> {
+    let servers = stage.contestants();
+    let mut report = Report::new(servers.iter().map(|(name, _)| *name).collect());
+    for round in 0..options.rounds {
+        for i in 0..servers.len() {
+            let which = (round + i) % servers.len();
+            let time = Duration::from_secs_f64(options.seconds);
+            report.add(which, turn(servers[which].1, case, time).await?);
+        }
+    }
+    Ok(report)
+}
+
+async fn turn(server: &Server, case: &Case, time: Duration) -> Result<Turn> {
+    let request = case.request(server.address);
+    load::steady(server.address, &request, WARM_UP).await?;
+    let before = server.cpu()?;
+    let measured = load::steady(server.address, &request, time).await?;
+    Ok(Turn { measured, cpu: server.cpu()? - before })
+}

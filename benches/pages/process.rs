@@ -1,0 +1,130 @@
+//! The servers as processes, and what each of them costs.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use crate::Result;
+
+/// How long a server may take to start.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What Linux counts a process's time in: a hundredth of a second, on every machine.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A running server, killed with this.
+pub struct Server {
+    child: Child,
+    /// Where it listens, if that is TCP.
+    pub address: SocketAddr,
+}
+
+/// The URL of the Redis in `dir`.
+pub fn socket(dir: &Path) -> String {
+    format!("redis+unix://{}", path_of_socket(dir).display())
+}
+
+fn path_of_socket(dir: &Path) -> PathBuf {
+    dir.join("redis.sock")
+}
+
+impl Server {
+    /// One that keeps nothing on disk, on a socket in `dir`.
+    pub fn redis(dir: &Path) -> Result<Self> {
+        let path = path_of_socket(dir);
+        let mut command = Command::new("redis-server");
+        command.args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"]);
+        command.arg(&path).current_dir(dir).stdout(Stdio::null());
+        let server = Self { child: command.spawn()?, address: nowhere() };
+        server.wait(|| UnixStream::connect(&path).is_ok())?;
+        Ok(server)
+    }
+
+    /// The program itself, with everything it does for safety.
+    pub fn hitrate(program: &Path, dir: &Path, redis: &str) -> Result<Self> {
+        let address = free()?;
+        let mut command = Command::new(program);
+        command
+            .env("HITRATE_BIND", address.to_string())
+            .env("HITRATE_DATA_DIR", dir)
+            .env("HITRATE_DATABASE_DELAY", "0")
+            // Longer than any measurement: what is measured is a hit.
+            .env("HITRATE_PRODUCT_TTL", "24h")
+            .env("HITRATE_PROFILE_TTL", "24h")
+            .env("REDIS_URL", redis)
+            .env("RUST_LOG", "warn");
+        let server = Self { child: command.spawn()?, address };
+        server.wait(|| TcpStream::connect(address).is_ok())?;
+        Ok(server)
+    }
+
+    /// One of the baselines: this program, started anew.
+    pub fn bare(pages: &Path, redis: Option<&str>) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("--bare").arg(pages).stdout(Stdio::piped());
+        if let Some(redis) = redis {
+            command.args(["--redis", redis]);
+        }
+        let mut child = command.spawn()?;
+        let mut line = String::new();
+        let said = child.stdout.take().ok_or("a baseline says where it is")?;
+        BufReader::new(said).read_line(&mut line)?;
+        let server = Self { child, address: line.trim().parse()? };
+        server.wait(|| TcpStream::connect(server.address).is_ok())?;
+        Ok(server)
+    }
+
+    /// The time its threads have run, in and outside the kernel.
+    pub fn cpu(&self) -> Result<Duration> {
+        let stat = self.proc("stat")?;
+        // The second field is a name in parentheses, and may hold spaces.
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let ticks = fields.skip(11).take(2).map(str::parse::<u32>).sum::<Result<u32, _>>()?;
+        Ok(TICK * ticks)
+    }
+
+    /// The memory it holds, in KiB.
+    pub fn resident_kib(&self) -> Result<u64> {
+        let status = self.proc("status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next());
+        Ok(kib.ok_or("a running process has memory")?.parse()?)
+    }
+
+    fn proc(&self, file: &str) -> Result<String> {
+        Ok(fs::read_to_string(format!("/proc/{}/{file}", self.child.id()))?)
+    }
+
+    fn wait(&self, is_there: impl Fn() -> bool) -> Result<()> {
+        let end = Instant::now() + PATIENCE;
+        while !is_there() {
+            if Instant::now() > end {
+                return Err("a server did not start".into());
+            }
+            sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An address that nobody listens on just now.
+fn free() -> Result<SocketAddr> {
+    Ok(TcpListener::bind(nowhere())?.local_addr()?)
+}
+
+fn nowhere() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}

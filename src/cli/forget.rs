@@ -1,0 +1,63 @@
+//! `hitrate forget` — copies dropped by key, tag or pattern.
+
+use clap::Args;
+
+use super::tools::{ToolError, Tools};
+use crate::{
+    cache::Sweep,
+    config::Config,
+    invalidation::{self, Unclear, What},
+    wire::Wire,
+};
+
+/// What shall be forgotten: one of these.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Named {
+    /// One copy, such as profile:123
+    #[arg(long)]
+    key: Option<String>,
+    /// Every copy of a kind: profile or product
+    #[arg(long)]
+    tag: Option<String>,
+    /// Every copy whose key matches, such as 'profile:user-*'
+    #[arg(long)]
+    pattern: Option<String>,
+}
+
+impl Named {
+    fn what(&self) -> Result<What, Unclear> {
+        match (&self.key, &self.tag, &self.pattern) {
+            (Some(key), _, _) => What::key(key),
+            (_, Some(tag), _) => What::tag(tag),
+            (_, _, pattern) => What::pattern(pattern.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+pub async fn run(config: &Config, named: &Named, dry_run: bool) -> Result<(), ToolError> {
+    let what = named.what().map_err(|error| ToolError::Told(error.to_string()))?;
+    let tools = Tools::open(config).await?;
+    let outcome = forget(config, &tools, &what, dry_run).await;
+    tools.close().await;
+    println!("{}", outcome?);
+    Ok(())
+}
+
+async fn forget(
+    config: &Config,
+    tools: &Tools,
+    what: &What,
+    dry_run: bool,
+) -> Result<String, ToolError> {
+    tools.redis().await?;
+    let recipe = tools.recipe.ttl(config.profile_ttl);
+    let progress = |sweep: Sweep| {
+        if sweep.scans.is_multiple_of(100) {
+            println!("Progress: {} copies found in {} batches", sweep.found, sweep.scans);
+        }
+    };
+    let wire = Wire::off();
+    let outcome = invalidation::run(&tools.cache, what, dry_run, &recipe, &wire, progress).await?;
+    Ok(outcome.message())
+}

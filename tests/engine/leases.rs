@@ -1,0 +1,61 @@
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use hitrate::model::Source;
+
+use crate::world::{World, age, default, named};
+
+#[tokio::test]
+async fn several_processes_make_one_load_between_them() {
+    let world = World::new();
+    world.origin.put("1", 30);
+    world.origin.slow(100);
+    let caches = join_all((0..4).map(|_| world.cache())).await;
+    for recipe in [default(), named("lease")] {
+        world.redis.run(&["FLUSHALL"]);
+        let before = world.origin.loads();
+        let asked = caches.iter().flat_map(|cache| (0..50).map(move |_| cache));
+        let found = join_all(asked.map(|cache| world.fetch(cache, "1", &recipe))).await;
+        assert!(found.iter().all(|it| age(it.as_ref().unwrap()) == 30));
+        assert_eq!(world.origin.loads() - before, 1, "{}", recipe.name);
+    }
+}
+
+#[tokio::test]
+async fn a_lease_outlasts_a_load_that_takes_longer_than_it() {
+    let world = World::new();
+    world.origin.put("1", 30);
+    world.origin.slow(1_600);
+    let (one, other) = (world.cache().await, world.cache().await);
+    let recipe = default();
+    assert!(recipe.lease.unwrap() < Duration::from_millis(1_600));
+    let (a, b) = tokio::join!(world.fetch(&one, "1", &recipe), world.fetch(&other, "1", &recipe));
+    assert_eq!((age(&a.unwrap()), age(&b.unwrap()), world.origin.loads()), (30, 30, 1));
+}
+
+#[tokio::test]
+async fn a_holder_who_died_delays_the_others_by_the_lease_time_at_most() {
+    let world = World::new();
+    world.origin.put("1", 30);
+    let (cache, recipe) = (world.cache().await, default());
+    let lease = recipe.lease.unwrap();
+    let ms = lease.as_millis().to_string();
+    world.redis.run(&["SET", "test:lease:profile:1", "dead", "PX", &ms]);
+    let start = Instant::now();
+    let found = world.fetch(&cache, "1", &recipe).await.unwrap();
+    assert_eq!((age(&found), found.source), (30, Source::Database));
+    let waited = start.elapsed();
+    assert!(waited < lease + Duration::from_millis(300), "{waited:?}");
+    let left = world.redis.run(&["EXISTS", "test:lease:profile:1"]);
+    assert_eq!(left, redis::Value::Int(0), "it was given back");
+}
+
+#[tokio::test]
+async fn a_load_that_fails_gives_the_lease_back() {
+    let world = World::new();
+    world.origin.fails.store(true, std::sync::atomic::Ordering::SeqCst);
+    let cache = world.cache().await;
+    assert!(world.fetch(&cache, "1", &default()).await.is_err());
+    let left = world.redis.run(&["EXISTS", "test:lease:profile:1"]);
+    assert_eq!(left, redis::Value::Int(0));
+}

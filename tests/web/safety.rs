@@ -40,8 +40,15 @@ fn every_response_carries_the_security_headers() {
 #[test]
 fn no_page_needs_anything_inline() {
     let hitrate = Hitrate::start();
-    for path in ["/", "/profiles?id=123", "/profiles?id=nobody", "/sessions", "/stats", "/nowhere"]
-    {
+    for path in [
+        "/",
+        "/profiles?id=123",
+        "/profiles?id=nobody",
+        "/sessions",
+        "/stampede",
+        "/stats",
+        "/nowhere",
+    ] {
         let page = hitrate.get(path).body;
         for inline in [" style=", "<style", " onclick=", " onload=", "javascript:"] {
             assert!(!page.contains(inline), "{path} has {inline}");

@@ -14,6 +14,7 @@ use crate::{
     stampede::Stampedes,
     stats::Sampler,
     store::{Address, Health, Store},
+    strategies::Visits,
 };
 
 /// What all web workers share. Each makes its own [`App`] of it.
@@ -41,6 +42,8 @@ pub struct Shared {
     pub viewers: Viewers,
     /// The stampedes that are kept, and the one that runs.
     pub stampedes: Stampedes,
+    /// What visitors tried on `/strategies`.
+    pub visits: Visits,
 }
 
 /// What the pages of one worker reach: the shared things, and a connection of

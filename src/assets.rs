@@ -14,18 +14,16 @@ pub struct Asset {
     pub body: &'static [u8],
     /// Changes with the content: part of the address, and the ETag.
     pub hash: String,
+    /// Where a page links to it; may be cached for ever.
+    pub url: String,
 }
 
 impl Asset {
     fn new(name: &'static str, media_type: &'static str, body: &'static [u8]) -> Self {
         let digest = Sha256::digest(body);
-        let hash = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-        Self { name, media_type, body, hash }
-    }
-
-    /// Where a page links to it; may be cached for ever.
-    pub fn url(&self) -> String {
-        format!("/static/{}?v={}", self.name, self.hash)
+        let hash: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let url = format!("/static/{name}?v={hash}");
+        Self { name, media_type, body, hash, url }
     }
 }
 

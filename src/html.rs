@@ -1,13 +1,16 @@
 //! Turns a view model into a response: its template, or JSON of the same.
 
+use std::cell::RefCell;
+
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder, Responder,
     body::BoxBody,
     cookie::Cookie,
     http::{
         StatusCode,
-        header::{self, HeaderMap, HeaderName},
+        header::{self, HeaderMap, HeaderName, HeaderValue},
     },
+    web::{Bytes, BytesMut},
 };
 use askama::Template;
 use serde::Serialize;
@@ -66,8 +69,8 @@ impl<T: Template + Serialize> Page<T> {
         for cookie in self.cookies {
             response.cookie(cookie);
         }
-        response.insert_header((header::VARY, "Accept"));
-        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        response.insert_header((header::VARY, HeaderValue::from_static("Accept")));
+        response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
         match wants_json(asked) {
             true => json(response, &self.view),
             false => html(response, &self.view),
@@ -88,13 +91,35 @@ fn json(mut response: HttpResponseBuilder, view: &impl Serialize) -> HttpRespons
 }
 
 fn html(mut response: HttpResponseBuilder, view: &impl Template) -> HttpResponse {
-    match view.render() {
-        Ok(page) => response.content_type("text/html; charset=utf-8").body(page),
+    match rendered(view) {
+        Ok(page) => response.insert_header((header::CONTENT_TYPE, HTML)).body(page),
         Err(error) => {
             log::error!("a template failed to render: {error}");
             HttpResponse::InternalServerError().finish()
         }
     }
+}
+
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+
+/// Room for several pages, so that memory is not asked for at each.
+const ROOM: usize = 64 * 1024;
+/// Larger than most pages: one that does not fit is moved while it grows.
+const PAGE: usize = 16 * 1024;
+
+thread_local! {
+    /// Pages of this worker are written behind each other. When there is no
+    /// room for another and the last ones are sent, it is used from the start.
+    static PAGES: RefCell<BytesMut> = RefCell::new(BytesMut::with_capacity(ROOM));
+}
+
+fn rendered(view: &impl Template) -> askama::Result<Bytes> {
+    let mut page = PAGES.take();
+    page.reserve(if page.capacity() < PAGE { ROOM } else { 0 });
+    let outcome = view.render_into(&mut page);
+    let written = page.split().freeze();
+    PAGES.set(page);
+    outcome.map(|()| written)
 }
 
 /// Whether `Accept` ranks JSON above HTML (RFC 9110, 12.5.1). Anything else,
@@ -135,8 +160,6 @@ pub fn cookie(name: &'static str, value: String, path: &'static str) -> Cookie<'
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
-
     use super::*;
 
     fn asks(accept: &'static str) -> bool {

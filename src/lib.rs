@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod model;
 pub mod mood;
 pub mod nav;
+pub mod story;
 pub mod wire;
 
 // Every key in Redis, typed.
@@ -40,20 +41,30 @@ pub mod profiles;
 pub mod session;
 pub mod stampede;
 pub mod stats;
+pub mod strategies;
 
 // The web: what a browser sees.
+#[cfg(feature = "web")]
 pub mod app;
+#[cfg(feature = "web")]
 pub mod html;
+#[cfg(feature = "web")]
 pub mod input;
 
+#[cfg(feature = "web")]
 pub mod error;
 
+#[cfg(feature = "web")]
 pub mod pages;
 
+#[cfg(feature = "web")]
 pub mod guard;
+#[cfg(feature = "web")]
 pub mod routes;
 
 // The program: how it starts and ends.
+#[cfg(feature = "web")]
 pub mod server;
 
+#[cfg(feature = "web")]
 pub mod cli;

@@ -16,6 +16,12 @@ pub const COUNTER: Link =
 /// `/profiles` — the lookup.
 pub const PROFILES: Link =
     link("/profiles", "Profiles", "one lookup, from the cache or from the database");
+/// `/strategies` — a recipe, step by step.
+pub const STRATEGIES: Link = link(
+    "/strategies",
+    "Strategies",
+    "one profile read and written by a recipe of your choice, step by step",
+);
 /// `/stampede` — many visitors, one key, recipe by recipe.
 pub const STAMPEDE: Link =
     link("/stampede", "Stampede", "many visitors who ask for one cold key at once");
@@ -28,7 +34,7 @@ pub const INVALIDATION: Link =
 pub const STATS: Link = link("/stats", "Stats", "the panels, live");
 
 /// In the order of the navigation.
-pub const ALL: &[Link] = &[COUNTER, PROFILES, STAMPEDE, INVALIDATION, SESSIONS, STATS];
+pub const ALL: &[Link] = &[COUNTER, PROFILES, STRATEGIES, STAMPEDE, INVALIDATION, SESSIONS, STATS];
 
 /// A link, for constants.
 pub const fn link(path: &'static str, title: &'static str, about: &'static str) -> Link {

@@ -80,7 +80,7 @@ pub async fn edit(
     let value = Profile { user_id: id.to_string(), name, email, age };
     let delay = Duration::ZERO;
     let row = Row { db: Arc::clone(db), id: id.clone(), delay, wire: wire.clone() };
-    cache.write(&value, recipe, wire, row).await
+    cache.write(value, recipe, wire, row).await
 }
 
 /// Drops a profile from the cache; the next lookup asks the database.
@@ -178,8 +178,28 @@ fn from_the_database(id: &UserId, lookup: &Lookup<Profile>) -> String {
     }
 }
 
+/// What a write did, in a sentence.
+pub fn edited(written: &Written) -> String {
+    let who = match written.effect {
+        Effect::Queued => "Redis has the change",
+        _ => "The database has the change",
+    };
+    format!("{who}; {}.", effect(&written.effect))
+}
+
+/// What a forgetting did, in a sentence.
+pub fn forgot(forgot: &Result<Forgot, Trouble>) -> String {
+    let then = match forgot {
+        Ok(Forgot::Dropped) => "the cache dropped its copy".to_owned(),
+        Ok(Forgot::Nothing) => "the cache had no copy".to_owned(),
+        Ok(Forgot::Kept) => "the copy stays: the database does not have it yet".to_owned(),
+        Err(trouble) => format!("the cache could not be told: {trouble}"),
+    };
+    format!("Asked to forget; {then}.")
+}
+
 /// What a write did to the cache, as the end of a sentence.
-pub fn effect(effect: &Effect) -> String {
+fn effect(effect: &Effect) -> String {
     match effect {
         Effect::Forgot(true) => "the cache dropped its copy".to_owned(),
         Effect::Forgot(false) => "the cache had no copy".to_owned(),

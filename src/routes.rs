@@ -18,19 +18,21 @@ const SHOWS: &str = "GET, HEAD";
 const ACTS: &str = "POST";
 const BOTH: &str = "GET, HEAD, POST";
 
-/// Puts every page at its address.
+/// Puts every page at its address. A request is compared with these in order, and
+/// with a `{}` that costs most: what is asked for most comes first.
 #[rustfmt::skip]
 pub fn routes(app: &mut ServiceConfig) {
     app.service(at("/",                     SHOWS).route(get(counter::show)))
        .service(at("/profiles",             SHOWS).route(get(profiles::show)))
+       .service(at("/product/{id}",         SHOWS).route(get(product::show)))
        .service(at("/profiles/{id}",        ACTS ).route(post().to(edits::edit)))
        .service(at("/profiles/{id}/forget", ACTS ).route(post().to(edits::forget)))
+       .service(at("/strategies",           BOTH ).route(get(strategies::show)).route(post().to(strategies::act)))
        .service(at("/invalidation",         BOTH ).route(get(invalidation::show)).route(post().to(invalidation::drop_copies)))
        .service(at("/stampede",             BOTH ).route(get(stampede::show)).route(post().to(stampede::run)))
        .service(at("/sessions",             BOTH ).route(get(sessions::show)).route(post().to(sessions::start)))
        .service(at("/sessions/end",         ACTS ).route(post().to(sessions::end)))
        .service(at("/product",              SHOWS).route(get(product::laptop)))
-       .service(at("/product/{id}",         SHOWS).route(get(product::show)))
        .service(at("/stats",                SHOWS).route(get(stats::show)))
        .service(at("/stats/live",           "GET").route(web::get().to(stats::live)))
        .service(at("/healthz",              SHOWS).route(get(health::alive)))

@@ -31,6 +31,7 @@ use crate::{
         Address, BadAddress, Health, Store,
         own::{OwnError, OwnServer},
     },
+    strategies::Visits,
 };
 
 /// How many ids are suggested to a visitor.
@@ -143,6 +144,7 @@ async fn serve_on(
         known_ids,
         viewers: Viewers::default(),
         stampedes,
+        visits: Visits::default(),
     };
     log::info!("database: {} ({imported} profiles imported)", config.database());
     log::info!("Redis: {address}; reach it with: {}", address.redis_cli());

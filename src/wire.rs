@@ -97,6 +97,11 @@ impl Wire {
         Self(None)
     }
 
+    /// Whether anyone is recording.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Adds one round trip of one or more commands with their replies; `lines`
     /// is only called when someone is recording.
     pub fn record(&self, trip: Trip, lines: impl FnOnce() -> Vec<(String, String)>) {
@@ -137,6 +142,10 @@ impl Wire {
 
 /// At most `most` characters of a text, with control characters made visible.
 pub fn shortened(text: &str, most: usize) -> String {
+    // Nearly all there is: short, and nothing to be made visible.
+    if text.len() <= most && text.bytes().all(|b| (b' '..0x7f).contains(&b)) {
+        return text.to_owned();
+    }
     let mut short = String::with_capacity(text.len().min(most));
     for c in text.chars().take(most) {
         match c.is_control() {

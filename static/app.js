@@ -61,7 +61,9 @@ const idle = () => {
 document.querySelectorAll("[data-countdown]").forEach(countDown);
 document.querySelectorAll("[data-live]").forEach(live);
 document.querySelectorAll("form[data-busy]").forEach((form) =>
-  form.addEventListener("submit", () => busy(form.querySelector("button"), form.dataset.busy)),
+  form.addEventListener("submit", (event) =>
+    busy(event.submitter ?? form.querySelector("button"), form.dataset.busy),
+  ),
 );
 document.querySelectorAll("a[data-busy]").forEach((link) =>
   link.addEventListener("click", (event) => {

@@ -44,6 +44,12 @@ impl Copies {
         Some(held.later(now.saturating_duration_since(kept.since)))
     }
 
+    /// How long the copy under `name` is still kept.
+    pub fn left(&self, name: &str) -> Duration {
+        let until = self.0.get(name).map(|kept| kept.until);
+        until.map_or(Duration::ZERO, |it| it.saturating_duration_since(Instant::now()))
+    }
+
     /// Keeps a copy for so long.
     pub fn keep<T: Send + Sync + 'static>(&self, name: &str, held: Held<T>, time: Duration) {
         let since = Instant::now();

@@ -221,7 +221,12 @@ impl Cache {
     }
 
     /// Fresh or not, by Redis's clock.
-    fn dated<T>(&self, value: Option<Versioned<T>>, made: Made, bytes: usize) -> Look<T> {
+    pub(super) fn dated<T>(
+        &self,
+        value: Option<Versioned<T>>,
+        made: Made,
+        bytes: usize,
+    ) -> Look<T> {
         let now = self.store.now() / 1000;
         let age = Duration::from_millis(now.saturating_sub(made.born));
         let version = value.as_ref().map_or(0, |it| it.version);

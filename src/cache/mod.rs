@@ -39,7 +39,8 @@
 //! a value from the origin, with [`flights`] (single-flight), [`lease`],
 //! [`gate`] (bounded concurrency), [`backoff`] (retries) and [`early`] (XFetch);
 //! [`near`] and [`copies`] what this process holds, [`behind`] the writes that wait,
-//! [`forget`] invalidation, [`entry`] how a value lies in Redis.
+//! [`forget`] invalidation, [`entry`] how a value lies in Redis, [`peek`] what is
+//! held at the moment, for the eye only.
 
 mod absences;
 mod backoff;
@@ -57,6 +58,7 @@ mod look;
 mod lookup;
 mod near;
 mod origin;
+mod peek;
 mod reading;
 mod recipe;
 mod scripts;
@@ -77,6 +79,7 @@ pub use self::{
     forget::{Forgot, NotAPattern, Pattern, Sweep},
     lookup::{Fill, Forward, Lookup},
     origin::{Order, Origin, Writable},
+    peek::{Holding, Peek},
     recipe::{NotARecipe, Recipe},
     strategy::Strategy,
     writing::{Effect, Written},
@@ -240,14 +243,14 @@ impl Cache {
     /// when it timed out; the cache then holds neither value.
     pub async fn write<T: Cached, O: Writable<T>>(
         &self,
-        value: &T,
+        value: T,
         recipe: &Recipe,
         wire: &Wire,
         origin: O,
     ) -> Result<Written, Failure> {
         let key = value.key();
         let ask = Ask { key: &key, recipe, wire };
-        recipe.strategy.write(self, ask, value, origin).await
+        recipe.strategy.write(self, ask, &Arc::new(value), origin).await
     }
 
     /// Fills the cache with these values in one round trip, each TTL varied by

@@ -77,6 +77,11 @@ impl Near {
         }
     }
 
+    /// How long the copy of `name` is still kept.
+    pub fn left(&self, name: &str) -> Duration {
+        self.copies.left(name)
+    }
+
     /// Whether Redis tells us of changes, so that copies are kept.
     pub fn is_tracking(&self) -> bool {
         self.tracking.load(Ordering::Acquire) == ON

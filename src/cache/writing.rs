@@ -4,10 +4,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::task::JoinHandle;
+
 use super::{
     Ask, Cache, Recipe,
     entry::{self, Made},
-    failure::Failure,
+    failure::{Failure, Fault},
     look::{Look, Seen},
     origin::{Order, Origin, Writable},
     scripts,
@@ -80,11 +82,11 @@ impl Cache {
     pub(super) async fn write_and_forget<T: Cached, O: Writable<T>>(
         &self,
         ask: Ask<'_, T>,
-        value: &T,
+        value: &Arc<T>,
         origin: O,
     ) -> Result<Written, Failure> {
         let known = self.known(ask).await;
-        let changed = self.write_to_origin(ask, value, &origin, known.order).await;
+        let changed = self.write_to_origin(ask, value, origin, known.order).await;
         let version = match changed {
             Ok(None) => return Ok(Written::nothing()),
             Ok(version) => version,
@@ -102,11 +104,11 @@ impl Cache {
     pub(super) async fn write_and_store<T: Cached, O: Writable<T>>(
         &self,
         ask: Ask<'_, T>,
-        value: &T,
+        value: &Arc<T>,
         origin: O,
     ) -> Result<Written, Failure> {
         let known = self.known(ask).await;
-        let changed = self.write_to_origin(ask, value, &origin, known.order).await;
+        let changed = self.write_to_origin(ask, value, origin, known.order).await;
         let version = match changed {
             Ok(None) => return Ok(Written::nothing()),
             Ok(Some(version)) => version,
@@ -117,7 +119,7 @@ impl Cache {
         };
         let (born, delta) = (self.store.now() / 1000, Duration::ZERO);
         let made = Made { born, ttl: ask.recipe.ttl, delta, tag: known.tag };
-        let entry = entry::encode(version, Some(value), made);
+        let entry = entry::encode(version, Some(&**value), made);
         let set = self.set(ask.key, version, entry, made.ttl, ask.recipe);
         let stored = self.store.run::<Value>(set, ask.wire).await;
         self.engine.outdate(ask.key);
@@ -135,7 +137,7 @@ impl Cache {
     pub(super) async fn write_later<T: Cached, O: Writable<T>>(
         &self,
         ask: Ask<'_, T>,
-        value: &T,
+        value: &Arc<T>,
         origin: O,
     ) -> Result<Written, Failure> {
         let origin = Arc::new(origin);
@@ -233,18 +235,38 @@ impl Cache {
         Known { order: Order { floor, stamp }, tag }
     }
 
+    /// In a task of its own: a write that takes longer than the caller waits
+    /// may still be made, and then the cache must hear of it.
     async fn write_to_origin<T: Cached, O: Writable<T>>(
         &self,
         ask: Ask<'_, T>,
-        value: &T,
-        origin: &O,
+        value: &Arc<T>,
+        origin: O,
         order: Order,
     ) -> Result<Option<u64>, Failure> {
-        let writing = tokio::time::timeout(ask.recipe.hard_timeout, origin.write(value, order));
-        match writing.await {
-            Ok(changed) => changed.map_err(Failure::of),
-            Err(_) => Err(Failure::TimedOut),
+        let value = Arc::clone(value);
+        let mut writing = tokio::spawn(async move { origin.write(&value, order).await });
+        match tokio::time::timeout(ask.recipe.hard_timeout, &mut writing).await {
+            Ok(Ok(changed)) => changed.map_err(Failure::of),
+            Ok(Err(_)) => Err(Failure::BrokeOff),
+            Err(_) => {
+                self.supersede_when_written(ask, writing);
+                Err(Failure::TimedOut)
+            }
         }
+    }
+
+    fn supersede_when_written<T: Cached, E: Fault>(
+        &self,
+        ask: Ask<'_, T>,
+        writing: JoinHandle<Result<Option<u64>, E>>,
+    ) {
+        let (cache, key, recipe) = (self.clone(), ask.key.clone(), *ask.recipe);
+        tokio::spawn(async move {
+            if let Ok(Ok(Some(version))) = writing.await {
+                let _ = cache.supersede(&key, Some(version), &recipe, &Wire::off()).await;
+            }
+        });
     }
 
     /// Drops the copy under `key` unless it is of `version` or newer, and from

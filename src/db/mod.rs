@@ -36,6 +36,11 @@ const DEADLINE: Duration = Duration::from_millis(400);
 /// How long SQLite itself waits for another writer: less than [`DEADLINE`],
 /// so that the answer says "locked" and not "slow".
 const BUSY: Duration = Duration::from_millis(250);
+/// How long a writer waits for the one connection that writes: with [`BUSY`]
+/// together as long as a read may take.
+const TURN: Duration = Duration::from_millis(150);
+/// How long a write may take that has its turn, should the disk be stuck.
+const WRITTEN: Duration = Duration::from_secs(10);
 /// Bulk work and the start have no visitor waiting.
 const PATIENT: Duration = Duration::from_secs(5);
 /// Connections. SQLite reads in parallel; a few serve many short statements.
@@ -61,13 +66,15 @@ struct Statement<'a> {
     /// Bound values, for the eye.
     values: &'a str,
     writes: bool,
+    /// Whether it is one of the queries that a cache is there to avoid.
+    counts: bool,
     /// Simulated latency, waited before the statement: what it then reads is fresh.
     delay: Duration,
 }
 
 impl<'a> Statement<'a> {
     fn read(sql: &'static str, values: &'a str) -> Self {
-        Self { sql, values, writes: false, delay: Duration::ZERO }
+        Self { sql, values, writes: false, counts: true, delay: Duration::ZERO }
     }
 
     fn write(sql: &'static str, values: &'a str) -> Self {
@@ -91,7 +98,7 @@ impl Db {
     pub async fn look_at(url: &str, metrics: Arc<Metrics>) -> Result<Self, Error> {
         let url = read_only(url);
         install_default_drivers();
-        let pool = connect(&url, BUSY, 1).await?;
+        let pool = connect(&url, BUSY, BUSY, 1).await?;
         Ok(Self::on(pool.clone(), pool, url, DEADLINE, metrics))
     }
 
@@ -104,8 +111,9 @@ impl Db {
         let url = file_url(url)?;
         install_default_drivers();
         migrate(&url).await?;
-        let pool = connect(&url, busy, CONNECTIONS).await?;
-        let writers = connect(&url, busy, 1).await?;
+        let pool = connect(&url, busy, busy, CONNECTIONS).await?;
+        let turn = if busy == BUSY { TURN } else { busy };
+        let writers = connect(&url, busy, turn, 1).await?;
         Ok(Self::on(pool, writers, read_only(&url), patience, metrics))
     }
 
@@ -158,8 +166,12 @@ impl Db {
             sleep(statement.delay).await;
         }
         let simulated = sent.elapsed();
-        self.metrics.database_queries.inc();
-        let answer = match timeout(self.patience, query).await {
+        if statement.counts {
+            self.metrics.database_queries.inc();
+        }
+        // A write that is given up may still be made: SQLite goes on with it.
+        let patience = if statement.writes { self.patience.max(WRITTEN) } else { self.patience };
+        let answer = match timeout(patience, query).await {
             Ok(answer) => answer.map_err(|error| Error::from(&error)),
             Err(_) => Err(Error::Slow),
         };
@@ -206,7 +218,8 @@ fn read_only(url: &str) -> String {
     format!("{}?mode=ro", url.split('?').next().unwrap_or_default())
 }
 
-async fn connect(url: &str, busy: Duration, most: u32) -> Result<AnyPool, Error> {
+/// Waits up to `busy` for a lock, and up to `turn` for a connection.
+async fn connect(url: &str, busy: Duration, turn: Duration, most: u32) -> Result<AnyPool, Error> {
     // FULL: an edit that was acknowledged survives a power cut, too.
     let pragmas = format!(
         "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
@@ -216,7 +229,7 @@ async fn connect(url: &str, busy: Duration, most: u32) -> Result<AnyPool, Error>
     let pragmas = sqlx::AssertSqlSafe(pragmas).into_sql_str();
     AnyPoolOptions::new()
         .max_connections(most)
-        .acquire_timeout(busy)
+        .acquire_timeout(turn)
         .after_connect(move |connection, _| {
             let pragmas = pragmas.clone();
             Box::pin(async move { connection.execute(pragmas).await.map(|_| ()) })
@@ -245,7 +258,7 @@ async fn migrate(url: &str) -> Result<(), Error> {
         migration(2, "products", include_str!("migrations/0002_products.sql")),
         migration(3, "stamps", include_str!("migrations/0003_stamps.sql")),
     ]);
-    let pool = connect(url, PATIENT, 1).await?;
+    let pool = connect(url, PATIENT, PATIENT, 1).await?;
     let outcome = migrator.run(&pool).await;
     pool.close().await;
     outcome.map_err(|error| Error::Unusable(error.to_string()))

@@ -65,7 +65,7 @@ pub async fn edit(
     let id: UserId = id.parse()?;
     let fields = body.fields(&["name", "email", "age", "delay_ms", "recipe"])?;
     let (change, recipe) = (change(&fields)?, asked(&request, &fields)?);
-    let back = address(&id, delay_ms(&fields)?, recipe);
+    let back = address(&id, delay_ms(&fields)?, recipe.map(|it| it.name));
     let recipe = recipe.unwrap_or(app.shared.recipe).ttl(app.shared.config.profile_ttl);
     let (written, wire) = whole(edit_whole(app, id.clone(), change, recipe)).await?;
     if written.version.is_none() {
@@ -123,7 +123,7 @@ pub async fn forget(
     let id: UserId = id.parse()?;
     let fields = body.fields(&["delay_ms", "recipe"])?;
     let recipe = asked(&request, &fields)?;
-    let back = address(&id, delay_ms(&fields)?, recipe);
+    let back = address(&id, delay_ms(&fields)?, recipe.map(|it| it.name));
     let wire = Wire::on();
     let recipe = recipe.unwrap_or(app.shared.recipe).ttl(app.shared.config.profile_ttl);
     let forgotten = profiles::forget(&app.cache, &id, &recipe, &wire).await;
@@ -140,11 +140,7 @@ fn acted(request: &HttpRequest, back: &str, done: Done, acted: Acted) -> HttpRes
 
 impl Acted {
     fn edited(id: UserId, written: &Written, recipe: Recipe, wire: Wire) -> Self {
-        let who = match written.effect {
-            Effect::Queued => "Redis has the change",
-            _ => "The database has the change",
-        };
-        let message = format!("{who}; {}.", profiles::effect(&written.effect));
+        let message = profiles::edited(written);
         let forgotten = match written.effect {
             Effect::Forgot(dropped) => Some(dropped),
             Effect::Stored | Effect::Queued => Some(false),
@@ -160,13 +156,7 @@ impl Acted {
         recipe: Recipe,
         wire: Wire,
     ) -> Self {
-        let then = match forgotten {
-            Ok(Forgot::Dropped) => "the cache dropped its copy".to_owned(),
-            Ok(Forgot::Nothing) => "the cache had no copy".to_owned(),
-            Ok(Forgot::Kept) => "the copy stays: the database does not have it yet".to_owned(),
-            Err(trouble) => format!("the cache could not be told: {trouble}"),
-        };
-        let message = format!("Asked to forget; {then}.");
+        let message = profiles::forgot(forgotten);
         let forgotten = forgotten.as_ref().ok().map(|it| *it == Forgot::Dropped);
         let recipe = recipe.name;
         Self { id, version: None, recipe, message, forgotten, transcript: wire.steps() }

@@ -14,10 +14,13 @@ pub mod sessions;
 pub mod stampede;
 pub mod statics;
 pub mod stats;
+pub mod strategies;
 
 mod bars;
 mod done;
+mod lookup_form;
 mod panels;
 mod recent;
 mod recipes;
+mod sequence;
 mod waterfall;

@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 use actix_web::HttpResponse;
 use utoipa::OpenApi;
 
-use super::{counter, edits, health, invalidation, product, profiles, sessions, stampede, stats};
+use super::{
+    counter, edits, health, invalidation, product, profiles, sessions, stampede, stats, strategies,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,6 +19,8 @@ use super::{counter, edits, health, invalidation, product, profiles, sessions, s
         profiles::show,
         edits::edit,
         edits::forget,
+        strategies::show,
+        strategies::act,
         invalidation::show,
         invalidation::drop_copies,
         stampede::show,

@@ -1,6 +1,6 @@
 //! `/profiles` — one profile, whether it came from the cache, and what that took.
 
-use std::{sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use actix_web::{HttpRequest, http::StatusCode, web::Data};
 use askama::Template;
@@ -9,8 +9,9 @@ use utoipa::ToSchema;
 
 use super::{
     done::Done,
+    lookup_form::{self, Chosen},
     recent::{self, Recent},
-    recipes::{self, Choice},
+    recipes,
     waterfall::{self, Waterfall},
 };
 use crate::{
@@ -30,8 +31,6 @@ use crate::{
 
 /// The most simulated latency a visitor may ask for, in milliseconds.
 const DELAY_MAX: u32 = 5_000;
-/// What the form offers, in milliseconds, beside the default.
-const DELAYS: [(u32, &str); 4] = [(0, "none"), (50, "50 ms"), (500, "500 ms"), (2_000, "2 s")];
 
 /// The lookup form, and the answer to it.
 #[derive(Template, Serialize, ToSchema)]
@@ -44,7 +43,8 @@ pub struct ProfilesPage {
     #[schema(value_type = Answer)]
     answer: Option<Answer>,
     /// Ids to try.
-    known_ids: Vec<UserId>,
+    #[schema(value_type = Vec<UserId>)]
+    known_ids: Arc<[UserId]>,
     /// The visitor's last lookups before this one, newest first.
     recent: Vec<Recent>,
     #[serde(skip)]
@@ -86,12 +86,7 @@ pub struct Answer {
 /// What the form shows.
 struct Form {
     id: String,
-    /// As it was asked for; `None` is the default.
-    delay_ms: Option<u32>,
-    default_ms: u64,
-    /// As it was asked for; `None` is the configured one.
-    recipe: Option<Recipe>,
-    configured: &'static str,
+    chosen: Chosen,
     done: Option<Done>,
 }
 
@@ -131,9 +126,9 @@ pub(super) fn delay_ms(fields: &Fields) -> Result<Option<u32>> {
 }
 
 /// Where a lookup is, asked for like this.
-pub(super) fn address(id: &UserId, delay_ms: Option<u32>, recipe: Option<Recipe>) -> String {
+pub(super) fn address(id: &UserId, delay_ms: Option<u32>, recipe: Option<&str>) -> String {
     let delay = delay_ms.map_or_else(String::new, |ms| format!("&delay_ms={ms}"));
-    let recipe = recipe.map_or_else(String::new, |recipe| format!("&recipe={}", recipe.name));
+    let recipe = recipe.map_or_else(String::new, |recipe| format!("&recipe={recipe}"));
     format!("{}?id={id}{delay}{recipe}", nav::PROFILES.path)
 }
 
@@ -204,19 +199,20 @@ impl ProfilesPage {
     const LINK: Link = nav::PROFILES;
 
     fn blank(app: &App, request: &HttpRequest, query: &Query) -> Self {
-        let default_ms = millis(app.shared.config.database_delay);
         let id = query.id.as_ref().map(UserId::to_string).unwrap_or_default();
         Self {
             error: None,
             answer: None,
-            known_ids: app.shared.known_ids.to_vec(),
+            known_ids: Arc::clone(&app.shared.known_ids),
             recent: recent::of(request),
             form: Form {
                 id,
-                delay_ms: query.delay_ms,
-                default_ms,
-                recipe: query.named,
-                configured: app.shared.recipe.name,
+                chosen: Chosen {
+                    delay_ms: query.delay_ms,
+                    default_ms: millis(app.shared.config.database_delay),
+                    recipe: query.named.map(|recipe| recipe.name),
+                    configured: app.shared.recipe.name,
+                },
                 done: Done::of(request),
             },
         }
@@ -225,37 +221,15 @@ impl ProfilesPage {
 
 // What the template asks for.
 impl ProfilesPage {
-    fn delays(&self) -> Vec<Choice> {
-        let default = match self.form.default_ms {
-            ms if ms % 1_000 == 0 => format!("{} s", ms / 1_000),
-            ms => format!("{ms} ms"),
-        };
-        let chosen = self.form.delay_ms;
-        let first = Choice {
-            value: String::new(),
-            label: format!("as set ({default})"),
-            chosen: chosen.is_none(),
-        };
-        let offered = DELAYS.iter().map(|(ms, label)| (*ms, (*label).to_owned()));
-        let odd = chosen.filter(|ms| DELAYS.iter().all(|(offered, _)| offered != ms));
-        let odd = odd.map(|ms| (ms, format!("{ms} ms")));
-        let others = offered.chain(odd).map(|(ms, label)| Choice {
-            value: ms.to_string(),
-            label,
-            chosen: chosen == Some(ms),
-        });
-        std::iter::once(first).chain(others).collect()
-    }
-
-    /// The recipes to choose from, the configured one first.
-    fn recipes(&self) -> Vec<Choice> {
-        recipes::choices(self.form.recipe, self.form.configured)
+    /// What to choose from, beside the id.
+    fn choices(&self) -> askama::Result<Rc<str>> {
+        lookup_form::of(&self.known_ids, &self.form.chosen)
     }
 
     /// The same lookup again, with or without the cache.
     fn again(&self, id: &UserId, bypass: bool) -> String {
         let cache = if bypass { "&cache=off" } else { "" };
-        address(id, self.form.delay_ms, self.form.recipe) + cache
+        address(id, self.form.chosen.delay_ms, self.form.chosen.recipe) + cache
     }
 
     /// What the visitor's last act led to, where this lookup shows it.

@@ -13,7 +13,7 @@ pub struct Choice {
 }
 
 /// The recipes, the configured one first: choosing nothing is that.
-pub fn choices(chosen: Option<Recipe>, configured: &str) -> Vec<Choice> {
+pub fn choices(chosen: Option<&str>, configured: &str) -> Vec<Choice> {
     let first = Choice {
         value: String::new(),
         label: format!("as set ({configured})"),
@@ -22,7 +22,7 @@ pub fn choices(chosen: Option<Recipe>, configured: &str) -> Vec<Choice> {
     let others = Recipe::ALL.into_iter().map(|recipe| Choice {
         value: recipe.name.to_owned(),
         label: recipe.name.to_owned(),
-        chosen: chosen.is_some_and(|it| it.name == recipe.name),
+        chosen: chosen == Some(recipe.name),
     });
     std::iter::once(first).chain(others).collect()
 }

@@ -48,6 +48,8 @@ pub struct Link {
     /// Whether some of the last calls were slow; else a quick one changes nothing.
     tainted: AtomicBool,
     doubt: Notify,
+    /// Calls were slow, for whatever reason.
+    sluggish: Notify,
 }
 
 #[derive(Clone)]
@@ -71,6 +73,7 @@ impl Link {
             breaker: Mutex::new(Breaker::new(Instant::now())),
             tainted: AtomicBool::new(false),
             doubt: Notify::new(),
+            sluggish: Notify::new(),
         });
         tokio::spawn(keep(Arc::downgrade(&link)));
         link
@@ -98,23 +101,19 @@ impl Link {
     }
 
     fn weigh(&self, took: Duration) {
-        let opens = self.turn(|breaker| {
-            let opens = breaker.answered(took, Instant::now());
-            self.tainted.store(breaker.is_tainted(), Ordering::Relaxed);
-            opens
-        });
-        if opens {
-            self.doubt(&Trouble::Slow);
+        let mut breaker = self.breaker();
+        if breaker.answered(took) {
+            self.sluggish.notify_one();
         }
+        self.tainted.store(breaker.is_tainted(), Ordering::Relaxed);
     }
 
     /// Changes the breaker, and tells `Health` if its state changed.
-    fn turn<R>(&self, change: impl FnOnce(&mut Breaker) -> R) -> R {
+    fn turn(&self, change: impl FnOnce(&mut Breaker)) {
         let mut breaker = self.breaker();
         let before = breaker.state();
-        let result = change(&mut breaker);
+        change(&mut breaker);
         self.health.turned(before, breaker.state());
-        result
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
@@ -123,7 +122,9 @@ impl Link {
 
     /// A command failed by `trouble`: nobody else shall run into it.
     fn suspect(&self, trouble: &Trouble) {
-        self.turn(|breaker| breaker.failed(Instant::now()));
+        self.turn(|breaker| {
+            breaker.failed(Instant::now());
+        });
         self.doubt(trouble);
     }
 
@@ -246,10 +247,11 @@ async fn hold(link: &Weak<Link>, mut connection: MultiplexedConnection) -> Troub
     };
     loop {
         let Some(held) = link.upgrade() else { return Trouble::Away };
-        let doubted = tokio::select! {
-            () = held.doubt.notified() => true,
-            _ = losses.changed() => false,
-            () = sleep(TICK) => false,
+        let (doubted, suspected) = tokio::select! {
+            () = held.doubt.notified() => (true, true),
+            () = held.sluggish.notified() => (false, true),
+            _ = losses.changed() => (false, false),
+            () = sleep(TICK) => (false, false),
         };
         if doubted {
             let rest = held.breaker().rest(Instant::now());
@@ -263,7 +265,7 @@ async fn hold(link: &Weak<Link>, mut connection: MultiplexedConnection) -> Troub
         if let Err(trouble) = held.pay(&mut connection).await {
             return trouble;
         }
-        if doubted && took > SLOW {
+        if suspected && took > SLOW && is_slow(&mut connection).await {
             // Alive, but no use yet: probe again after a rest.
             held.set(State::Down(Trouble::Slow));
             held.doubt.notify_one();
@@ -271,6 +273,22 @@ async fn hold(link: &Weak<Link>, mut connection: MultiplexedConnection) -> Troub
             held.set(State::Up(connection.clone()));
         }
     }
+}
+
+/// Whether Redis is slow after all: it may just have thawed, or this thread
+/// may have more to do than it can, so that everything is slow.
+async fn is_slow(connection: &mut MultiplexedConnection) -> bool {
+    let lag = own_lag().await;
+    ping(connection).await.is_ok_and(|took| took > SLOW && took > 4 * lag)
+}
+
+/// How long this thread keeps a task waiting that is due: a reply waits as
+/// long, whatever Redis does.
+async fn own_lag() -> Duration {
+    let nap = Duration::from_millis(2);
+    let start = Instant::now();
+    sleep(nap).await;
+    start.elapsed().saturating_sub(nap)
 }
 
 /// How long a sign of life took.

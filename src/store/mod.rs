@@ -46,6 +46,7 @@ pub struct Store {
 /// A command in the making: verb, key, arguments.
 pub struct Command {
     cmd: Cmd,
+    verb: &'static str,
     kind: Kind,
 }
 
@@ -66,11 +67,8 @@ impl Command {
         self
     }
 
-    fn verb(&self) -> String {
-        match self.cmd.args_iter().next() {
-            Some(redis::Arg::Simple(verb)) => String::from_utf8_lossy(verb).into_owned(),
-            _ => String::new(),
-        }
+    fn verb(&self) -> &'static str {
+        self.verb
     }
 }
 
@@ -82,17 +80,17 @@ impl Store {
     }
 
     /// Starts a command that only reads `key`.
-    pub fn read<T>(&self, verb: &str, key: &Key<T>) -> Command {
+    pub fn read<T>(&self, verb: &'static str, key: &Key<T>) -> Command {
         self.on(verb, key, Kind::Reads)
     }
 
     /// Starts a command that changes `key`.
-    pub fn write<T>(&self, verb: &str, key: &Key<T>) -> Command {
+    pub fn write<T>(&self, verb: &'static str, key: &Key<T>) -> Command {
         self.on(verb, key, Kind::Writes)
     }
 
     /// Starts a command that removes `key` or changes when it ends.
-    pub fn remove<T>(&self, verb: &str, key: &Key<T>) -> Command {
+    pub fn remove<T>(&self, verb: &'static str, key: &Key<T>) -> Command {
         self.on(verb, key, Kind::Removes)
     }
 
@@ -120,18 +118,18 @@ impl Store {
     fn eval(&self, text: &str, names: &[String], kind: Kind) -> Command {
         let mut cmd = redis::cmd("EVAL");
         cmd.arg(text).arg(names.len()).arg(names);
-        Command { cmd, kind }
+        Command { cmd, verb: "EVAL", kind }
     }
 
     /// Starts a command whose first argument is no key.
-    pub fn command(&self, verb: &str) -> Command {
-        Command { cmd: redis::cmd(verb), kind: Kind::Reads }
+    pub fn command(&self, verb: &'static str) -> Command {
+        Command { cmd: redis::cmd(verb), verb, kind: Kind::Reads }
     }
 
-    fn on<T>(&self, verb: &str, key: &Key<T>, kind: Kind) -> Command {
+    fn on<T>(&self, verb: &'static str, key: &Key<T>, kind: Kind) -> Command {
         let mut cmd = redis::cmd(verb);
         cmd.arg(self.name(key));
-        Command { cmd, kind }
+        Command { cmd, verb, kind }
     }
 
     /// The key as Redis knows it, prefix and all.
@@ -167,7 +165,7 @@ impl Store {
     ) -> Result<T, Trouble> {
         let sent = Instant::now();
         let reply = link::send(&self.link, &command.cmd).await;
-        self.note(&command, &reply);
+        self.note(command.kind, command.verb(), &reply);
         wire.record(trip(sent), || vec![(text::command(&command.cmd), text::reply(&reply))]);
         reply.and_then(typed)
     }
@@ -179,26 +177,26 @@ impl Store {
         commands: [Command; N],
         wire: &Wire,
     ) -> Result<[Result<Value, Trouble>; N], Trouble> {
+        let (kinds, told) = (commands.each_ref().map(|it| it.kind), told(&commands, wire));
+        let verbs = commands.each_ref().map(Command::verb);
         let mut pipeline = Pipeline::with_capacity(N);
-        for command in &commands {
-            pipeline.add_command(command.cmd.clone());
+        for command in commands {
+            pipeline.add_command(command.cmd);
         }
         let sent = Instant::now();
         let replies = link::send_all(&self.link, &pipeline, N, link::DEADLINE).await;
-        let each: [Result<Value, Trouble>; N] = match &replies {
-            Ok(replies) => {
-                std::array::from_fn(|i| replies.get(i).cloned().unwrap_or(Err(Trouble::Away)))
-            }
-            Err(trouble) => std::array::from_fn(|_| Err(trouble.clone())),
+        let (outcome, mut replies) = match replies {
+            Ok(replies) => (Ok(()), replies.into_iter()),
+            Err(trouble) => (Err(trouble.clone()), vec![Err(trouble); N].into_iter()),
         };
-        for (command, reply) in commands.iter().zip(&each) {
-            self.note(command, reply);
+        let each: [_; N] = std::array::from_fn(|_| replies.next().unwrap_or(Err(Trouble::Away)));
+        for ((kind, verb), reply) in kinds.into_iter().zip(&verbs).zip(&each) {
+            self.note(kind, verb, reply);
         }
         wire.record(trip(sent), || {
-            let told = commands.iter().zip(&each);
-            told.map(|(command, reply)| (text::command(&command.cmd), text::reply(reply))).collect()
+            told.into_iter().zip(&each).map(|(said, reply)| (said, text::reply(reply))).collect()
         });
-        replies.map(|_| each)
+        outcome.map(|()| each)
     }
 
     /// Sends many commands in one round trip, for bulk work. Returns their
@@ -262,15 +260,23 @@ impl Store {
         }
     }
 
-    fn note(&self, command: &Command, reply: &Result<Value, Trouble>) {
+    fn note(&self, kind: Kind, verb: &'static str, reply: &Result<Value, Trouble>) {
         match reply {
-            Err(trouble) => self.health.failed(&command.verb(), trouble),
-            Ok(_) if command.kind == Kind::Writes => self.health.wrote(),
+            Err(trouble) => self.health.failed(verb, trouble),
+            Ok(_) if kind == Kind::Writes => self.health.wrote(),
             Ok(_) => (),
         }
         if reply.is_ok() && self.health.is_denied() {
-            self.health.allowed(&command.verb());
+            self.health.allowed(verb);
         }
+    }
+}
+
+/// The commands as the wire shows them, if anyone is recording.
+fn told(commands: &[Command], wire: &Wire) -> Vec<String> {
+    match wire.is_on() {
+        true => commands.iter().map(|command| text::command(&command.cmd)).collect(),
+        false => Vec::new(),
     }
 }
 

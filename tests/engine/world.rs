@@ -96,7 +96,7 @@ impl World {
     }
 
     pub async fn write(&self, cache: &Cache, id: &str, age: u32, recipe: &Recipe) -> Written {
-        cache.write(&profile(id, age), recipe, &Wire::off(), self.row(id)).await.unwrap()
+        cache.write(profile(id, age), recipe, &Wire::off(), self.row(id)).await.unwrap()
     }
 }
 

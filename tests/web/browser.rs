@@ -258,6 +258,8 @@ const PAGES: &[&str] = &[
     "/profiles?id=123&delay_ms=50",
     "/profiles?id=123",
     "/profiles?id=nobody",
+    "/strategies",
+    "/strategies?id=nobody",
     "/sessions",
     "/invalidation",
     "/stampede",
@@ -282,7 +284,9 @@ async fn no_page_scrolls_sideways_nor_breaks_a_rule_of_axe() {
         browser.click("form.ask button").await;
         browser.await_text(".moments", "Retrieved").await;
         let unknown = format!("/profiles?id={long}");
-        for path in PAGES.iter().copied().chain([unknown.as_str(), ran.header("location")]) {
+        let run = hitrate.post("/strategies", "act=run&recipe=write-behind");
+        let more = [unknown.as_str(), run.header("location"), ran.header("location")];
+        for path in PAGES.iter().copied().chain(more) {
             browser.visit(&hitrate, path).await;
             assert_eq!(browser.run("return innerWidth").await, look.width);
             assert_eq!(browser.run(sideways).await, 0, "{path} at {} px", look.width);

@@ -13,7 +13,7 @@ use std::{
 
 use crate::harness::{Answer, Hitrate, Redis, eventually, free_port, setup};
 
-const JSON: (&str, &str) = ("accept", "application/json");
+pub const JSON: (&str, &str) = ("accept", "application/json");
 /// What a page may take when something is broken; there is no simulated latency here.
 pub const PAGE: Duration = Duration::from_millis(500);
 /// Within this everything is normal again.
@@ -58,7 +58,7 @@ fn assert_down(hitrate: &Hitrate) {
 
 /// Counts, caches and starts sessions again, without a restart, and on every
 /// worker: several visits in a row, and all connections up.
-fn assert_normal_within(limit: Duration, hitrate: &Hitrate) {
+pub fn assert_normal_within(limit: Duration, hitrate: &Hitrate) {
     eventually(limit, "everything is normal again", || {
         hitrate.get("/readyz").body.contains("\"redis\":\"up\"")
             && (0..6).all(|_| hitrate.json("/")["hits"].is_u64())

@@ -148,6 +148,18 @@ impl Hitrate {
     }
 
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        self.try_send(method, path, headers, body)
+            .unwrap_or_else(|error| panic!("{method} {path}: {error}\n{}", self.log()))
+    }
+
+    /// The same, where no answer is one, too.
+    pub fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<Answer, ureq::Error> {
         let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("http://{}{path}", self.address));
@@ -155,17 +167,14 @@ impl Hitrate {
             request = request.header(*name, *value);
         }
         let start = Instant::now();
-        let mut response = self
-            .agent
-            .run(request.body(body.to_owned()).unwrap())
-            .unwrap_or_else(|error| panic!("{method} {path}: {error}\n{}", self.log()));
-        let body = response.body_mut().read_to_string().unwrap();
-        Answer {
+        let mut response = self.agent.run(request.body(body.to_owned()).unwrap())?;
+        let body = response.body_mut().read_to_string()?;
+        Ok(Answer {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             body,
             took: start.elapsed(),
-        }
+        })
     }
 
     /// Sends these bytes as they are, and returns what comes back until the

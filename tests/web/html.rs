@@ -17,6 +17,7 @@ fn every_page_is_valid() {
     let hitrate = Hitrate::start();
     let started = hitrate.post("/sessions", "username=qiross");
     let looked = hitrate.get("/profiles?id=123&delay_ms=50");
+    let tried = hitrate.post("/strategies", "act=run&recipe=write-behind");
     let cookies = [("cookie", format!("{}; {}", started.cookie(), looked.cookie()))];
     let cookies: Vec<_> = cookies.iter().map(|(name, value)| (*name, value.as_str())).collect();
 
@@ -31,6 +32,9 @@ fn every_page_is_valid() {
         "/profiles?id=nobody",
         "/profiles?id=123&cache=off",
         "/profiles?id=*",
+        "/strategies",
+        "/strategies?id=nobody",
+        tried.header("location"),
         "/invalidation",
         "/sessions",
         "/stampede",

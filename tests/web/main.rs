@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, and its helpers with it")]
 
 mod harness;
+mod proxy;
 
 mod counter;
 mod edits;
@@ -17,13 +18,17 @@ mod sessions;
 mod stampede;
 mod statics;
 mod stats;
+mod strategies;
 
 mod bad_input;
 mod browser;
 mod command_line;
 mod database_faults;
 mod faults;
+mod history;
 mod nav;
+mod recipes;
 mod safety;
+mod socket_faults;
 mod start;
 mod tidy;

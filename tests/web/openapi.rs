@@ -44,6 +44,7 @@ fn the_json_of_a_page_has_just_the_fields_described() {
     for (asked, path) in [
         ("/", "/"),
         ("/profiles?id=123", "/profiles"),
+        ("/strategies", "/strategies"),
         ("/sessions", "/sessions"),
         ("/stampede", "/stampede"),
         ("/stats", "/stats"),

@@ -40,10 +40,12 @@ fn every_response_carries_the_security_headers() {
 #[test]
 fn no_page_needs_anything_inline() {
     let hitrate = Hitrate::start();
+    let run = hitrate.post("/strategies", "act=run&delay_ms=0");
     for path in [
         "/",
         "/profiles?id=123",
         "/profiles?id=nobody",
+        run.header("location"),
         "/sessions",
         "/stampede",
         "/stats",

@@ -10,11 +10,13 @@ use std::{
 const LAYERS: &[&[&str]] = &[
     &["assets", "broken", "clock", "config", "figures", "model", "mood", "nav"],
     &["wire"],
+    &["story"],
     &["metrics"],
     &["keys"],
     &["db", "store"],
     &["cache", "counter", "session"],
     &["invalidation", "products", "profiles", "stampede", "stats"],
+    &["strategies"],
     &["app", "html", "input"],
     &["error"],
     &["pages"],

@@ -1,5 +1,7 @@
 //! Cache-aside: the caller looks in the cache, and on a miss loads and fills.
 
+use std::sync::Arc;
+
 use super::super::{
     Ask, Cache, Failure,
     lookup::Lookup,
@@ -8,9 +10,8 @@ use super::super::{
 };
 use crate::keys::Cached;
 
-pub const GUARANTEES: &str =
-    "Only what is asked for is cached, and the application works without the cache.";
-pub const RISKS: &str = "Whoever misses at the same time loads at the same time, and a reader who was slow may store an old value after an edit: plain has no protection against either.";
+pub const GUARANTEES: &str = "Only what somebody asked for is cached, and when Redis is away the application still works: it asks the database.";
+pub const RISKS: &str = "When many miss at once, each asks the database. And a reader who was slow may store an old value after somebody's write, where all find it until its TTL ends.";
 
 /// Loads in the caller's own task on a miss: it ends when the caller leaves.
 pub async fn read<T: Cached, O: Origin<T>>(
@@ -25,7 +26,7 @@ pub async fn read<T: Cached, O: Origin<T>>(
 pub async fn write<T: Cached, O: Writable<T>>(
     cache: &Cache,
     ask: Ask<'_, T>,
-    value: &T,
+    value: &Arc<T>,
     origin: O,
 ) -> Result<Written, Failure> {
     cache.write_and_forget(ask, value, origin).await

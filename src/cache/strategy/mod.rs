@@ -10,6 +10,8 @@ mod write_around;
 mod write_behind;
 mod write_through;
 
+use std::sync::Arc;
+
 use super::{
     Ask, Cache, Failure,
     lookup::Lookup,
@@ -109,7 +111,7 @@ impl Strategy {
         self,
         cache: &Cache,
         ask: Ask<'_, T>,
-        value: &T,
+        value: &Arc<T>,
         origin: O,
     ) -> Result<Written, Failure> {
         dispatch!(self, write(cache, ask, value, origin).await)

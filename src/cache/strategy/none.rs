@@ -1,5 +1,7 @@
 //! None: the origin alone, what every lookup would cost without a cache.
 
+use std::sync::Arc;
+
 use super::super::{
     Ask, Cache, Failure,
     lookup::Lookup,
@@ -8,8 +10,9 @@ use super::super::{
 };
 use crate::keys::Cached;
 
-pub const GUARANTEES: &str = "Each read is what the database holds at that moment.";
-pub const RISKS: &str = "Each read costs the database a query, and waits for it; when the database is down, there is no answer.";
+pub const GUARANTEES: &str =
+    "Every read is what the database holds at that moment: nothing can be out of date.";
+pub const RISKS: &str = "Every read waits for a query of the database, and when the database is down there is no answer.";
 
 /// Asks the origin, and leaves the cache as it is.
 pub async fn read<T: Cached, O: Origin<T>>(
@@ -24,7 +27,7 @@ pub async fn read<T: Cached, O: Origin<T>>(
 pub async fn write<T: Cached, O: Writable<T>>(
     cache: &Cache,
     ask: Ask<'_, T>,
-    value: &T,
+    value: &Arc<T>,
     origin: O,
 ) -> Result<Written, Failure> {
     cache.write_and_forget(ask, value, origin).await

@@ -1,5 +1,7 @@
 //! Read-through: the caller asks the cache, and the cache does the loading.
 
+use std::sync::Arc;
+
 use super::super::{
     Ask, Cache, Failure,
     lookup::Lookup,
@@ -8,8 +10,8 @@ use super::super::{
 };
 use crate::keys::Cached;
 
-pub const GUARANTEES: &str = "A miss is one load for all who ask, in all processes; a stale copy is served when the database fails or is slow; nobody reads an older value than one they saw acknowledged.";
-pub const RISKS: &str = "The first read after a write or a TTL waits for the database.";
+pub const GUARANTEES: &str = "However many miss at once, in however many processes, the database is asked once. Nobody reads an older value than the last that was acknowledged. When the database fails or is slow, a copy past its TTL is served, and marked so.";
+pub const RISKS: &str = "The first read after a write waits for the database.";
 
 /// The cache loads on a miss, in a task of its own.
 pub async fn read<T: Cached, O: Origin<T>>(
@@ -24,7 +26,7 @@ pub async fn read<T: Cached, O: Origin<T>>(
 pub async fn write<T: Cached, O: Writable<T>>(
     cache: &Cache,
     ask: Ask<'_, T>,
-    value: &T,
+    value: &Arc<T>,
     origin: O,
 ) -> Result<Written, Failure> {
     cache.write_and_forget(ask, value, origin).await

@@ -1,6 +1,8 @@
 //! Refresh-ahead: a value that is asked for near its end is reloaded in the
 //! background, by one loader, before anyone has to wait for it.
 
+use std::sync::Arc;
+
 use super::super::{
     Ask, Cache, Failure,
     lookup::Lookup,
@@ -9,9 +11,8 @@ use super::super::{
 };
 use crate::keys::Cached;
 
-pub const GUARANTEES: &str =
-    "A key that is read often is always a hit, and its value is never older than its TTL.";
-pub const RISKS: &str = "The database is asked for values that nobody may read again; a key that is read seldom still ends, and its next reader waits.";
+pub const GUARANTEES: &str = "A key that is read in the last fifth of its TTL is reloaded in the background, by one loader: its readers go on hitting, and none waits.";
+pub const RISKS: &str = "The database is asked for values that nobody may read again. A key that is read seldom still runs out, and its next reader waits.";
 
 /// As read-through, and begins a reload in the last fifth of the TTL.
 pub async fn read<T: Cached, O: Origin<T>>(
@@ -26,7 +27,7 @@ pub async fn read<T: Cached, O: Origin<T>>(
 pub async fn write<T: Cached, O: Writable<T>>(
     cache: &Cache,
     ask: Ask<'_, T>,
-    value: &T,
+    value: &Arc<T>,
     origin: O,
 ) -> Result<Written, Failure> {
     cache.write_and_forget(ask, value, origin).await

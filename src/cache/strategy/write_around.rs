@@ -1,5 +1,7 @@
 //! Write-around: a write goes to the origin only, around the cache.
 
+use std::sync::Arc;
+
 use super::super::{
     Ask, Cache, Failure,
     lookup::Lookup,
@@ -8,8 +10,8 @@ use super::super::{
 };
 use crate::keys::Cached;
 
-pub const GUARANTEES: &str = "Writes fill no memory with values that nobody reads. The copy that is there is dropped, so no older value is read.";
-pub const RISKS: &str = "The first read after each write is a miss and waits for the database.";
+pub const GUARANTEES: &str = "Only what is read takes memory in Redis. A write drops the copy that is there, so nobody reads the older value.";
+pub const RISKS: &str = "The first read after each write is a miss, and waits for the database.";
 
 /// As read-through.
 pub async fn read<T: Cached, O: Origin<T>>(
@@ -24,7 +26,7 @@ pub async fn read<T: Cached, O: Origin<T>>(
 pub async fn write<T: Cached, O: Writable<T>>(
     cache: &Cache,
     ask: Ask<'_, T>,
-    value: &T,
+    value: &Arc<T>,
     origin: O,
 ) -> Result<Written, Failure> {
     cache.write_and_forget(ask, value, origin).await

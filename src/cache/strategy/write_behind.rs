@@ -1,5 +1,7 @@
 //! Write-behind: a write is done when Redis has it; the origin gets it later.
 
+use std::sync::Arc;
+
 use super::super::{
     Ask, Cache, Failure,
     lookup::Lookup,
@@ -8,8 +10,8 @@ use super::super::{
 };
 use crate::keys::Cached;
 
-pub const GUARANTEES: &str = "A write waits for Redis only, and many writes of one key may become one. None that was acknowledged is lost when hitrate is killed: they wait in a stream, and another process takes over.";
-pub const RISKS: &str = "Until it is flushed the database is behind. If Redis loses its memory before that, what its append-only file has not on disk is lost: at most the last second with everysec, nothing with always, everything without such a file.";
+pub const GUARANTEES: &str = "A write waits for Redis only, and several writes of one key may reach the database as one. A hitrate that is killed loses none that it acknowledged: they wait in a stream, and another process takes over.";
+pub const RISKS: &str = "Until a write is flushed the database is behind, and whoever asks it past the cache gets the old row. If Redis loses its memory first, the write is lost, unless an append-only file has it.";
 
 /// As read-through; a write that waits is the value.
 pub async fn read<T: Cached, O: Origin<T>>(
@@ -24,7 +26,7 @@ pub async fn read<T: Cached, O: Origin<T>>(
 pub async fn write<T: Cached, O: Writable<T>>(
     cache: &Cache,
     ask: Ask<'_, T>,
-    value: &T,
+    value: &Arc<T>,
     origin: O,
 ) -> Result<Written, Failure> {
     cache.write_later(ask, value, origin).await

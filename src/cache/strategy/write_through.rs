@@ -1,5 +1,7 @@
 //! Write-through: a write goes to the origin and, in the same act, to the cache.
 
+use std::sync::Arc;
+
 use super::super::{
     Ask, Cache, Failure,
     lookup::Lookup,
@@ -8,9 +10,9 @@ use super::super::{
 };
 use crate::keys::Cached;
 
-pub const GUARANTEES: &str = "The next read after a write is a hit, with the value just written. The database comes first, so the cache is never newer than it.";
+pub const GUARANTEES: &str = "A read right after a write is a hit, and brings what was just written. The database is written first, so Redis never holds what it does not have.";
 pub const RISKS: &str =
-    "Each write pays for both, and what is written but never read takes memory until its TTL ends.";
+    "Every write waits for both, and what nobody reads takes memory in Redis until its TTL ends.";
 
 /// As read-through.
 pub async fn read<T: Cached, O: Origin<T>>(
@@ -25,7 +27,7 @@ pub async fn read<T: Cached, O: Origin<T>>(
 pub async fn write<T: Cached, O: Writable<T>>(
     cache: &Cache,
     ask: Ask<'_, T>,
-    value: &T,
+    value: &Arc<T>,
     origin: O,
 ) -> Result<Written, Failure> {
     cache.write_and_store(ask, value, origin).await

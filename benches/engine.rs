@@ -1,0 +1,342 @@
+//! What the cache layer costs beside the least that could do the same, in one
+//! process on one connection. Contestants take turns, round after round; each
+//! ratio is the median of the rounds, with the least and the most.
+
+#![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+
+use std::{
+    error::Error,
+    fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use hitrate::{
+    cache::{Cache, Engine, Fault, Recipe},
+    keys::{self, Key},
+    metrics::Metrics,
+    model::{Profile, Versioned},
+    store::{Address, Health, Store},
+    wire::Wire,
+};
+use redis::aio::MultiplexedConnection;
+
+type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+
+/// Turns of each contestant.
+const ROUNDS: usize = 9;
+/// Operations in a turn.
+const COUNT: usize = 40_000;
+/// Operations in flight at once, as many visitors of one worker make.
+const AT_ONCE: usize = 64;
+const PREFIX: &str = "bench:";
+
+#[derive(Debug, thiserror::Error)]
+#[error("nothing fails here")]
+struct Never;
+
+impl Fault for Never {}
+
+/// A redis-server of its own.
+struct Server {
+    child: Child,
+    dir: tempfile::TempDir,
+}
+
+impl Server {
+    fn start() -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let child = Command::new("redis-server")
+            .args(["--port", "0", "--unixsocket", "redis.sock", "--save", ""])
+            .current_dir(dir.path())
+            .stdout(Stdio::null())
+            .spawn()?;
+        while !dir.path().join("redis.sock").exists() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(Self { child, dir })
+    }
+
+    fn socket(&self) -> std::path::PathBuf {
+        self.dir.path().join("redis.sock")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Everything a contestant works with.
+#[derive(Clone)]
+struct Stage {
+    raw: MultiplexedConnection,
+    cache: Cache,
+    near: Cache,
+    key: Key<Profile>,
+}
+
+impl Stage {
+    async fn set(socket: &Path) -> Result<Self> {
+        let client = redis::Client::open(format!("redis+unix://{}", socket.display()))?;
+        let raw = client.get_multiplexed_async_connection().await?;
+        let key = keys::profile(&"123".parse()?);
+        let stage = Self { raw, cache: cache(socket).await?, near: cache(socket).await?, key };
+        stage.near.engine().track(&Address::unix(socket), PREFIX);
+        while !stage.near.engine().near().1 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        for _ in 0..10 {
+            stage.hit(&Wire::off()).await;
+            stage.near_hit().await;
+        }
+        Ok(stage)
+    }
+
+    async fn get(&self) -> usize {
+        let name = format!("{PREFIX}profile:123");
+        let bytes: Vec<u8> =
+            redis::cmd("GET").arg(name).query_async(&mut self.raw.clone()).await.expect("a GET");
+        bytes.len()
+    }
+
+    async fn get_and_decode(&self) -> usize {
+        let name = format!("{PREFIX}profile:123");
+        let bytes: Vec<u8> =
+            redis::cmd("GET").arg(name).query_async(&mut self.raw.clone()).await.expect("a GET");
+        let entry: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&bytes).expect("an entry");
+        entry.len()
+    }
+
+    async fn hit(&self, wire: &Wire) -> usize {
+        let recipe = Recipe { early: None, ..Recipe::DEFAULT };
+        fetch(&self.cache, &self.key, &recipe, wire).await
+    }
+
+    async fn near_hit(&self) -> usize {
+        fetch(&self.near, &self.key, &Recipe::named("near").expect("a preset"), &Wire::off()).await
+    }
+}
+
+async fn cache(socket: &Path) -> Result<Cache> {
+    let store = Store::open(&Address::unix(socket), PREFIX, &Arc::new(Health::default()));
+    store.ready(Duration::from_secs(5)).await?;
+    Ok(Cache::new(store, Arc::new(Engine::new(PREFIX, Arc::new(Metrics::default())))))
+}
+
+async fn fetch(cache: &Cache, key: &Key<Profile>, recipe: &Recipe, wire: &Wire) -> usize {
+    let load = || async { Ok::<_, Never>(Some(Versioned { value: profile("123"), version: 1 })) };
+    let found = cache.fetch(key, recipe, wire, load).await.expect("a hit");
+    found.value.map_or(0, |profile| profile.name.len())
+}
+
+fn profile(id: &str) -> Profile {
+    let (name, email) = ("Shaunak Dhande".to_owned(), "shaunak.dhande@example.com".to_owned());
+    Profile { user_id: id.to_owned(), name, email, age: 22 }
+}
+
+/// What one turn took.
+#[derive(Clone, Copy)]
+struct Turn {
+    /// Of the clock on the wall.
+    wall: Duration,
+    /// Of this thread, which does all but Redis's part.
+    cpu: Duration,
+}
+
+async fn turn<F: Future>(work: impl FnOnce() -> F) -> Turn {
+    let (start, before) = (Instant::now(), cpu());
+    work().await;
+    Turn { wall: start.elapsed(), cpu: cpu() - before }
+}
+
+/// What this thread has run so far (proc(5): schedstat, in nanoseconds).
+fn cpu() -> Duration {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos = text.split_whitespace().next().and_then(|it| it.parse().ok());
+    Duration::from_nanos(nanos.unwrap_or_default())
+}
+
+/// So many operations, as many at once as a busy worker has in flight.
+async fn many<F: Future>(operation: impl Fn() -> F) {
+    let lane = || async {
+        for _ in 0..COUNT / AT_ONCE {
+            operation().await;
+        }
+    };
+    join_all((0..AT_ONCE).map(|_| lane())).await;
+}
+
+/// The turns of the contestants of one question, by name.
+struct Match {
+    question: &'static str,
+    per: usize,
+    turns: Vec<(&'static str, Vec<Turn>)>,
+}
+
+impl Match {
+    fn new(question: &'static str, per: usize) -> Self {
+        Self { question, per, turns: Vec::new() }
+    }
+
+    fn add(&mut self, name: &'static str, turn: Turn) {
+        match self.turns.iter_mut().find(|(it, _)| *it == name) {
+            Some((_, turns)) => turns.push(turn),
+            None => self.turns.push((name, vec![turn])),
+        }
+    }
+
+    /// The first contestant is what the others are measured against.
+    fn print(&self) {
+        println!("{}", self.question);
+        println!(
+            "  {:<44}{:>10}{:>10}  {:<22}{:<22}",
+            "", "wall µs", "CPU µs", "wall ratio", "CPU ratio"
+        );
+        let base = &self.turns[0].1;
+        for (name, turns) in &self.turns {
+            let each = |figure: fn(&Turn) -> Duration| {
+                median(turns.iter().map(|it| figure(it).as_secs_f64() * 1e6 / self.per as f64))
+            };
+            println!(
+                "  {name:<44}{:>10.2}{:>10.2}  {:<22}{:<22}",
+                each(|it| it.wall),
+                each(|it| it.cpu),
+                ratio(turns, base, |it| it.wall),
+                ratio(turns, base, |it| it.cpu),
+            );
+        }
+        println!();
+    }
+}
+
+fn ratio(turns: &[Turn], base: &[Turn], figure: fn(&Turn) -> Duration) -> String {
+    let of = |(turn, base): (&Turn, &Turn)| figure(turn).as_secs_f64() / figure(base).as_secs_f64();
+    let ratios: Vec<f64> = turns.iter().zip(base).map(of).collect();
+    let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = ratios.iter().copied().fold(0.0, f64::max);
+    format!("{:.2} ({least:.2}..{most:.2})", median(ratios.into_iter()))
+}
+
+fn median(figures: impl Iterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.collect();
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+async fn hits(stage: &Stage) {
+    let question = "A hit, 64 in flight on one connection, per operation";
+    let mut all = Match::new(question, COUNT);
+    for _ in 0..ROUNDS {
+        all.add("raw GET", turn(|| many(|| stage.get())).await);
+        all.add("raw GET, its JSON read", turn(|| many(|| stage.get_and_decode())).await);
+        let silent = || async { stage.hit(&Wire::off()).await };
+        all.add("fetch, every protection on", turn(|| many(silent)).await);
+        let recorded = || async { stage.hit(&Wire::on()).await };
+        all.add("fetch, and the wire recorded", turn(|| many(recorded)).await);
+        all.add("fetch from the near cache", turn(|| many(|| stage.near_hit())).await);
+    }
+    all.print();
+}
+
+async fn sets(stage: &Stage) {
+    let mut all = Match::new("1,000 SETs, per SET", 1_000);
+    let name = |n: usize| format!("{PREFIX}set:{n}");
+    let value = "x".repeat(200);
+    for _ in 0..ROUNDS {
+        let singly = || async {
+            for n in 0..1_000 {
+                set(&stage.raw, &name(n), &value).await;
+            }
+        };
+        all.add("one after the other", turn(singly).await);
+        let pipelined = || async {
+            for hundred in 0..10 {
+                let mut pipe = redis::pipe();
+                for n in 0..100 {
+                    pipe.set(name(hundred * 100 + n), &value).ignore();
+                }
+                pipe.query_async::<()>(&mut stage.raw.clone()).await.expect("a pipeline");
+            }
+        };
+        all.add("in pipelines of 100", turn(pipelined).await);
+        let at_once = || async {
+            let sets = (0..1_000).map(|n| {
+                let (raw, value) = (stage.raw.clone(), &value);
+                async move { set(&raw, &name(n), value).await }
+            });
+            join_all(sets).await;
+        };
+        all.add("all at once on the multiplexed connection", turn(at_once).await);
+    }
+    all.print();
+}
+
+async fn set(raw: &MultiplexedConnection, name: &str, value: &str) {
+    let set = redis::cmd("SET").arg(name).arg(value).to_owned();
+    set.query_async::<()>(&mut raw.clone()).await.expect("a SET");
+}
+
+/// A load that takes no time shows what is around it.
+async fn flights(stage: &Stage) {
+    const MISSES: usize = 4_000;
+    let question = "A miss of a key of its own, its load taking no time, per miss";
+    let mut all = Match::new(question, MISSES);
+    for round in 0..ROUNDS {
+        for name in ["plain", "single-flight", "lease", "default"] {
+            let isolated = Recipe::ISOLATED.into_iter().find(|it| it.name == name);
+            let recipe = Recipe::named(name).or(isolated).expect("a preset");
+            let misses = || async {
+                let ids = (0..MISSES).map(|n| format!("{name}-{round}-{n}"));
+                for ids in ids.collect::<Vec<_>>().chunks(AT_ONCE) {
+                    join_all(ids.iter().map(|id| miss(&stage.cache, id, &recipe))).await;
+                }
+            };
+            all.add(name, turn(misses).await);
+        }
+    }
+    all.print();
+    let mut all = Match::new("1,000 misses of one key at once, per visitor", 1_000);
+    for round in 0..ROUNDS {
+        for name in ["plain", "single-flight", "default"] {
+            let isolated = Recipe::ISOLATED.into_iter().find(|it| it.name == name);
+            let recipe = Recipe::named(name).or(isolated).expect("a preset");
+            let id = format!("one-{name}-{round}");
+            // The gate takes 320 loads at once: plain has no more visitors than that.
+            let visitors = if name == "plain" { 320 } else { 1_000 };
+            let visit = || join_all((0..visitors).map(|_| miss(&stage.cache, &id, &recipe)));
+            let took = turn(visit).await;
+            let scale = 1_000 / visitors as u32;
+            all.add(name, Turn { wall: took.wall * scale, cpu: took.cpu * scale });
+        }
+    }
+    all.print();
+}
+
+async fn miss(cache: &Cache, id: &str, recipe: &Recipe) {
+    let key = keys::profile(&id.parse().expect("an id"));
+    let id = id.to_owned();
+    let load = move || {
+        let value = profile(&id);
+        async { Ok::<_, Never>(Some(Versioned { value, version: 1 })) }
+    };
+    cache.fetch(&key, recipe, &Wire::off(), load).await.expect("a value");
+}
+
+fn main() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let server = Server::start()?;
+        let stage = Stage::set(&server.socket()).await?;
+        hits(&stage).await;
+        sets(&stage).await;
+        flights(&stage).await;
+        Ok(())
+    })
+}

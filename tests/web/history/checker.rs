@@ -1,0 +1,441 @@
+//! Judges a history: what clients were told must fit together.
+//!
+//! A value is superseded by a write that began after the value's own write was
+//! over. Two writes at the same time may take effect in either order, and one
+//! whose outcome is unknown at any time from its start on, or never.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    time::Duration,
+};
+
+use super::operation::{Door, INITIAL, Kind, Operation, Outcome};
+
+/// What was broken this long before may have led to it.
+const NEAR: Duration = Duration::from_secs(1);
+
+/// Something that must not be, and the operations that show it, in order.
+#[derive(Debug, PartialEq)]
+pub struct Violation {
+    pub breach: Breach,
+    pub shown_by: Vec<Operation>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Breach {
+    /// A read returned what a write, acknowledged long enough before, superseded.
+    StaleRead,
+    /// At rest the database does not have what was acknowledged.
+    LostWrite,
+    /// A read returned what nobody had written under that key.
+    NeverWritten,
+    /// At rest the cache and the database differ.
+    NeverHealed,
+    /// Two visitors got one number.
+    CountedTogether,
+    /// A later visitor got a smaller number.
+    CountedBackwards,
+    /// The last number does not fit the number of visits.
+    Miscounted,
+}
+
+impl Violation {
+    /// Whether it happened around this time, or something that led to it.
+    pub fn is_near(&self, start: Duration, end: Duration) -> bool {
+        let first = self.shown_by.iter().map(|it| it.start).min().unwrap_or_default();
+        let last = self.shown_by.iter().map(|it| it.end).max().unwrap_or_default();
+        start <= last && end + NEAR >= first
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.breach)?;
+        self.shown_by.iter().try_for_each(|operation| write!(f, "\n  {operation}"))
+    }
+}
+
+/// Finds what must not be. `visible` says from when on no read through this
+/// process and door may return anything older than this write.
+pub fn check(
+    history: &[Operation],
+    visible: impl Fn(&Operation, usize, Door) -> Duration,
+) -> Vec<Violation> {
+    let history = &with_what_was_observed(history);
+    let mut found = check_reads(history, &Writes::of(history), visible);
+    found.extend(check_rest(history));
+    found.extend(check_counts(history));
+    found
+}
+
+/// The same, where a write that was seen in the database is known to be over
+/// when it was first seen, whatever its writer was told.
+fn with_what_was_observed(history: &[Operation]) -> Vec<Operation> {
+    let mut seen = HashMap::new();
+    for read in history {
+        if let Kind::Read { key, value, door: Door::Origin | Door::OriginAtRest } = read.kind {
+            let first = seen.entry((key, value)).or_insert(read.end);
+            *first = read.end.min(*first);
+        }
+    }
+    let observed = |operation: &Operation| match operation.kind {
+        Kind::Write { key, value, outcome: Outcome::Unknown } => {
+            let end = operation.end.max(*seen.get(&(key, value))?);
+            let kind = Kind::Write { key, value, outcome: Outcome::Observed };
+            Some(Operation { end, kind, ..operation.clone() })
+        }
+        _ => None,
+    };
+    history.iter().map(|it| observed(it).unwrap_or_else(|| it.clone())).collect()
+}
+
+/// The writes of a history, by what they wrote.
+struct Writes<'a> {
+    all: Vec<&'a Operation>,
+    by_value: HashMap<(&'static str, u64), &'a Operation>,
+}
+
+impl<'a> Writes<'a> {
+    fn of(history: &'a [Operation]) -> Self {
+        let written = |operation: &'a Operation| match operation.kind {
+            Kind::Write { key, value, .. } => Some(((key, value), operation)),
+            _ => None,
+        };
+        let by_value: HashMap<_, _> = history.iter().filter_map(written).collect();
+        Self { all: by_value.values().copied().collect(), by_value }
+    }
+
+    /// Whether `later` began after `value` was surely written.
+    fn supersedes(&self, later: &Operation, key: &'static str, value: u64) -> bool {
+        if value == INITIAL {
+            return true;
+        }
+        let over = self.by_value.get(&(key, value)).and_then(|write| write.over());
+        over.is_some_and(|over| over <= later.start)
+    }
+}
+
+/// For one key and one door: which write must be visible from when on.
+struct Horizon<'a>(Vec<(Duration, &'a Operation)>);
+
+impl<'a> Horizon<'a> {
+    fn of(
+        writes: &Writes<'a>,
+        key: &'static str,
+        visible: impl Fn(&Operation) -> Duration,
+    ) -> Self {
+        let acknowledged = writes
+            .all
+            .iter()
+            .filter(|write| write.acknowledged().is_some_and(|(written, _)| written == key));
+        let mut from: Vec<_> = acknowledged.map(|write| (visible(write), *write)).collect();
+        from.sort_by_key(|(visible, write)| (*visible, write.start));
+        // Whatever supersedes a value, the write that began last does so, too.
+        let mut last: Option<&Operation> = None;
+        for (_, write) in &mut from {
+            let latest = last.filter(|last| last.start > write.start).unwrap_or(write);
+            (*write, last) = (latest, Some(latest));
+        }
+        Self(from)
+    }
+
+    /// The write that began last of those visible before `time`.
+    fn before(&self, time: Duration) -> Option<&'a Operation> {
+        let count = self.0.partition_point(|(visible, _)| *visible < time);
+        count.checked_sub(1).map(|last| self.0[last].1)
+    }
+}
+
+fn check_reads(
+    history: &[Operation],
+    writes: &Writes<'_>,
+    visible: impl Fn(&Operation, usize, Door) -> Duration,
+) -> Vec<Violation> {
+    let mut horizons = BTreeMap::new();
+    let mut found = Vec::new();
+    for read in history {
+        let Kind::Read { key, value, door } = read.kind else { continue };
+        let horizon = horizons.entry((key, read.process, door)).or_insert_with(|| {
+            Horizon::of(writes, key, |write| match door {
+                Door::Cache | Door::Detour => visible(write, read.process, door),
+                _ => write.end,
+            })
+        });
+        let write = writes.by_value.get(&(key, value)).copied();
+        if value != INITIAL && write.is_none_or(|write| write.start > read.end) {
+            found.push(violation(Breach::NeverWritten, write.into_iter().chain([read])));
+        }
+        let newer = horizon.before(read.start);
+        if let Some(newer) = newer.filter(|newer| writes.supersedes(newer, key, value)) {
+            let breach = match door {
+                Door::OriginAtRest => Breach::LostWrite,
+                _ => Breach::StaleRead,
+            };
+            found.push(violation(breach, write.into_iter().chain([newer, read])));
+        }
+    }
+    found
+}
+
+/// At rest every cache has what the database has.
+pub fn check_rest(history: &[Operation]) -> Vec<Violation> {
+    let at = |wanted: Door| {
+        history.iter().filter_map(move |read| match read.kind {
+            Kind::Read { key, value, door } if door == wanted => Some((key, value, read)),
+            _ => None,
+        })
+    };
+    let origin: HashMap<_, _> =
+        at(Door::OriginAtRest).map(|(key, value, read)| (key, (value, read))).collect();
+    let differs = |(key, value, cached): (&str, u64, _)| {
+        let (held, read) = origin.get(key)?;
+        (*held != value).then(|| violation(Breach::NeverHealed, [*read, cached]))
+    };
+    at(Door::CacheAtRest).filter_map(differs).collect()
+}
+
+/// The visits of a history: who got which number.
+fn check_counts(history: &[Operation]) -> Vec<Violation> {
+    let visits = || history.iter().filter(|visit| matches!(visit.kind, Kind::Count(_)));
+    let mut counted: Vec<(u64, &Operation)> = visits()
+        .filter_map(|visit| match visit.kind {
+            Kind::Count(number) => Some((number?, visit)),
+            _ => None,
+        })
+        .collect();
+    counted.sort_by_key(|(_, visit)| visit.start);
+    let mut found = counted_backwards(&counted);
+    if let Some((total, last)) = counted.last() {
+        let (least, most) = (counted.len() as u64, visits().count() as u64);
+        if !(least..=most).contains(total) {
+            found.push(violation(Breach::Miscounted, [*last]));
+        }
+    }
+    counted.sort_by_key(|(number, _)| *number);
+    let twins = counted.windows(2).filter(|pair| pair[0].0 == pair[1].0);
+    found.extend(twins.map(|pair| violation(Breach::CountedTogether, [pair[0].1, pair[1].1])));
+    found
+}
+
+/// Those who came after another had left, and got a smaller number. `counted`
+/// is in the order of coming.
+fn counted_backwards(counted: &[(u64, &Operation)]) -> Vec<Violation> {
+    let mut leaving = counted.to_vec();
+    leaving.sort_by_key(|(_, visit)| visit.end);
+    let mut left = leaving.into_iter().peekable();
+    let mut highest: Option<(u64, &Operation)> = None;
+    let mut found = Vec::new();
+    for (number, visit) in counted {
+        while let Some(gone) = left.next_if(|(_, gone)| gone.end < visit.start) {
+            highest = Some(highest.filter(|it| it.0 >= gone.0).unwrap_or(gone));
+        }
+        if let Some((_, before)) = highest.filter(|(before, _)| before > number) {
+            found.push(violation(Breach::CountedBackwards, [before, *visit]));
+        }
+    }
+    found
+}
+
+fn violation<'a>(breach: Breach, shown_by: impl IntoIterator<Item = &'a Operation>) -> Violation {
+    let mut shown_by: Vec<_> = shown_by.into_iter().cloned().collect();
+    shown_by.sort_by_key(|operation| operation.start);
+    Violation { breach, shown_by }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    const KEY: &str = "123";
+
+    fn at(start: u64, end: u64, kind: Kind) -> Operation {
+        let ms = Duration::from_millis;
+        Operation { process: 0, worker: 0, start: ms(start), end: ms(end), kind }
+    }
+
+    fn wrote(value: u64, start: u64, end: u64) -> Operation {
+        at(start, end, Kind::Write { key: KEY, value, outcome: Outcome::Acknowledged })
+    }
+
+    fn tried(value: u64, start: u64, end: u64) -> Operation {
+        at(start, end, Kind::Write { key: KEY, value, outcome: Outcome::Unknown })
+    }
+
+    fn read(value: u64, start: u64, end: u64) -> Operation {
+        at(start, end, Kind::Read { key: KEY, value, door: Door::Cache })
+    }
+
+    fn at_rest(value: u64, cached: u64) -> [Operation; 2] {
+        [(value, Door::OriginAtRest), (cached, Door::CacheAtRest)]
+            .map(|(value, door)| at(9_000, 9_001, Kind::Read { key: KEY, value, door }))
+    }
+
+    fn counted(number: u64, start: u64, end: u64) -> Operation {
+        at(start, end, Kind::Count(Some(number)))
+    }
+
+    /// What is wrong, when edits are visible as soon as they are acknowledged.
+    fn breaches(history: &[Operation]) -> Vec<Breach> {
+        breaches_within(0, history)
+    }
+
+    fn breaches_within(window_ms: u64, history: &[Operation]) -> Vec<Breach> {
+        let window = Duration::from_millis(window_ms);
+        let found = check(history, |write, _, _| write.end + window);
+        found.iter().map(|violation| violation.breach).collect()
+    }
+
+    #[test]
+    fn what_was_read_as_it_was_written_is_legal() {
+        let history =
+            [read(0, 0, 5), wrote(1, 10, 20), read(1, 21, 25), wrote(2, 30, 40), read(2, 41, 45)];
+        assert_eq!(breaches(&history), []);
+        assert_eq!(breaches(&at_rest(0, 0)), []);
+    }
+
+    #[test]
+    fn a_read_during_a_write_may_return_either() {
+        for value in [1, 2] {
+            assert_eq!(breaches(&[wrote(1, 0, 9), wrote(2, 10, 30), read(value, 20, 25)]), []);
+            assert_eq!(breaches(&[wrote(1, 0, 9), wrote(2, 10, 30), read(value, 20, 50)]), []);
+        }
+    }
+
+    #[test]
+    fn a_read_of_what_was_superseded_is_stale() {
+        let history = [wrote(1, 0, 9), wrote(2, 10, 30), read(1, 31, 35)];
+        assert_eq!(breaches(&history), [Breach::StaleRead]);
+        assert_eq!(breaches(&[wrote(1, 0, 9), read(0, 10, 15)]), [Breach::StaleRead]);
+        // It is shown with the write that was read and the one that was not.
+        assert_eq!(check(&history, |write, _, _| write.end)[0].shown_by, history);
+    }
+
+    #[test]
+    fn the_window_is_counted_from_the_acknowledgement_to_the_beginning_of_the_read() {
+        let history = [wrote(1, 0, 9), wrote(2, 10, 30), read(1, 80, 200)];
+        assert_eq!(breaches_within(50, &history), []);
+        assert_eq!(breaches_within(49, &history), [Breach::StaleRead]);
+    }
+
+    #[test]
+    fn writes_at_the_same_time_take_effect_in_either_order() {
+        for value in [1, 2] {
+            let history = [wrote(1, 0, 30), wrote(2, 10, 20), read(value, 40, 45)];
+            assert_eq!(breaches(&history), []);
+            assert_eq!(breaches(&at_rest(value, value)), [Breach::NeverWritten; 2]);
+            let rest = at_rest(value, value);
+            assert_eq!(breaches(&[&history[..], &rest[..]].concat()), []);
+        }
+    }
+
+    #[test]
+    fn a_long_write_hides_no_shorter_one() {
+        // 1 is over before 3 begins; 2 began before and ended after.
+        let history = [wrote(1, 0, 10), wrote(2, 5, 90), wrote(3, 20, 30), read(1, 40, 45)];
+        assert_eq!(breaches(&history), [Breach::StaleRead]);
+        let later = [wrote(1, 0, 10), wrote(3, 20, 30), wrote(2, 5, 40), read(1, 50, 55)];
+        assert_eq!(breaches(&later), [Breach::StaleRead]);
+        assert_eq!(breaches(&[wrote(3, 20, 30), wrote(2, 5, 40), read(2, 50, 55)]), []);
+    }
+
+    #[test]
+    fn an_unknown_write_may_happen_late_or_never_but_not_before_its_start() {
+        let (tried, later) = (tried(1, 10, 20), wrote(2, 30, 40));
+        for value in [1, 2] {
+            let history = [tried.clone(), later.clone(), read(value, 50, 55)];
+            assert_eq!(breaches(&history), []);
+        }
+        assert_eq!(breaches(&[tried.clone(), read(0, 50, 55)]), []);
+        assert_eq!(breaches(&[tried, read(1, 0, 5)]), [Breach::NeverWritten]);
+        let lost = [&[later][..], &at_rest(0, 0)].concat();
+        assert_eq!(breaches(&lost), [Breach::LostWrite, Breach::StaleRead]);
+    }
+
+    #[test]
+    fn an_unknown_write_that_was_seen_in_the_database_is_a_write() {
+        let seen = |value| at(30, 35, Kind::Read { key: KEY, value, door: Door::Origin });
+        assert_eq!(breaches(&[tried(1, 0, 9), seen(1), read(0, 20, 25)]), []);
+        assert_eq!(breaches(&[tried(1, 0, 9), seen(1), read(0, 40, 45)]), [Breach::StaleRead]);
+        // What began after it was seen supersedes it.
+        let history = [tried(1, 0, 9), seen(1), wrote(2, 40, 45), read(1, 50, 55)];
+        assert_eq!(breaches(&history), [Breach::StaleRead]);
+        let history = [tried(1, 0, 9), seen(1), wrote(2, 34, 45), read(1, 50, 55)];
+        assert_eq!(breaches(&history), []);
+    }
+
+    #[test]
+    fn an_acknowledged_write_that_is_gone_at_rest_is_lost() {
+        let history = [&[wrote(1, 0, 9), wrote(2, 10, 20)], &at_rest(1, 1)[..]].concat();
+        assert_eq!(breaches(&history), [Breach::LostWrite, Breach::StaleRead]);
+    }
+
+    #[test]
+    fn a_value_from_nowhere_is_found() {
+        assert_eq!(breaches(&[read(7, 0, 5)]), [Breach::NeverWritten]);
+        let other = at(0, 5, Kind::Write { key: "456", value: 1, outcome: Outcome::Acknowledged });
+        assert_eq!(breaches(&[other, read(1, 10, 15)]), [Breach::NeverWritten]);
+    }
+
+    #[test]
+    fn a_cache_that_stays_behind_is_found() {
+        let history = [&[tried(1, 0, 9)], &at_rest(1, 0)[..]].concat();
+        assert_eq!(breaches(&history), [Breach::NeverHealed]);
+    }
+
+    #[test]
+    fn each_process_and_each_door_has_its_own_window() {
+        let elsewhere = Operation { process: 1, ..read(0, 50, 55) };
+        let past = at(50, 55, Kind::Read { key: KEY, value: 0, door: Door::Origin });
+        let visible = |write: &Operation, process: usize, _| match process == write.process {
+            true => write.end,
+            false => write.end + Duration::from_millis(100),
+        };
+        let found = |read: &Operation| check(&[wrote(1, 0, 9), read.clone()], visible).len();
+        assert_eq!([found(&read(0, 50, 55)), found(&elsewhere), found(&past)], [1, 0, 1]);
+    }
+
+    #[test]
+    fn numbers_of_visitors_at_the_same_time_come_in_any_order() {
+        let history = [counted(2, 0, 20), counted(1, 10, 30), counted(3, 31, 35)];
+        assert_eq!(breaches(&history), []);
+    }
+
+    #[test]
+    fn one_number_for_two_is_found() {
+        let history = [counted(1, 0, 20), counted(1, 10, 30), counted(3, 40, 45)];
+        assert_eq!(breaches(&history), [Breach::CountedTogether]);
+    }
+
+    #[test]
+    fn a_smaller_number_for_a_later_visitor_is_found() {
+        let history = [counted(2, 0, 10), counted(1, 11, 20), counted(3, 21, 30)];
+        assert_eq!(breaches(&history), [Breach::CountedBackwards]);
+    }
+
+    #[test]
+    fn the_last_number_fits_the_visits_and_those_that_may_have_been_counted() {
+        let unknown = at(11, 20, Kind::Count(None));
+        for last in [2, 3] {
+            assert_eq!(breaches(&[counted(1, 0, 9), unknown.clone(), counted(last, 30, 35)]), []);
+        }
+        let more = [counted(1, 0, 9), unknown, counted(4, 30, 35)];
+        assert_eq!(breaches(&more), [Breach::Miscounted]);
+        assert_eq!(breaches(&[counted(1, 0, 9), counted(3, 30, 35)]), [Breach::Miscounted]);
+    }
+
+    #[test]
+    fn a_hundred_thousand_operations_are_judged_in_seconds() {
+        let history: Vec<_> = (1..=33_333)
+            .flat_map(|n| {
+                let t = n * 10;
+                [wrote(n, t, t + 5), read(n, t + 6, t + 8), counted(n, t + 6, t + 8)]
+            })
+            .collect();
+        let start = Instant::now();
+        assert_eq!(breaches(&history), []);
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    }
+}

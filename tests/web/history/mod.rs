@@ -1,0 +1,138 @@
+//! Histories: many clients of two processes that share a Redis and a database,
+//! with things breaking meanwhile, and then a judgement of what they were told.
+//!
+//! `HITRATE_SEED=7 bin/test history::` repeats what a run did. It repeats the
+//! decisions, not the machine's times: it may take a few tries to see the same.
+
+mod broken;
+mod checker;
+mod clients;
+mod found;
+mod nemesis;
+mod operation;
+mod recipe;
+mod run;
+mod world;
+
+use std::{
+    panic::catch_unwind,
+    time::{Duration, Instant},
+};
+
+use self::{
+    nemesis::Planner,
+    recipe::Recipe,
+    run::{Run, report},
+};
+
+/// Long enough for a handful of faults.
+const BRIEF: Duration = Duration::from_millis(2_000);
+/// Long enough for faults that follow from each other.
+const LONG: Duration = Duration::from_secs(8);
+
+/// What a soak goes through by turns.
+const WEATHERS: [Planner; 3] = [nemesis::everything, nemesis::all_but_redis, nemesis::jitter];
+
+fn assert_keeps_its_promise(recipe: Recipe, faults: Planner) {
+    let seed = from_environment("HITRATE_SEED").unwrap_or_else(rand::random);
+    let run = Run { seed, recipe, length: BRIEF, faults, broken: None };
+    if let Err(told) = verdict(&run) {
+        panic!("{told}\nrepeat: HITRATE_SEED={seed} bin/test history::");
+    }
+}
+
+/// What a run did, or what was wrong.
+fn verdict(run: &Run) -> Result<String, String> {
+    let record = run.record();
+    let violations = run.judge(&record);
+    match violations.is_empty() {
+        true => Ok(record.to_string()),
+        false => Err(report(run, &record, &violations)),
+    }
+}
+
+fn from_environment(name: &str) -> Option<u64> {
+    let text = std::env::var_os(name)?.into_string().ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
+}
+
+#[test]
+fn none_keeps_its_promise() {
+    assert_keeps_its_promise(Recipe::NONE, nemesis::everything);
+}
+
+#[test]
+fn default_keeps_its_promise() {
+    assert_keeps_its_promise(Recipe::DEFAULT, nemesis::everything);
+}
+
+#[test]
+fn near_keeps_its_promise() {
+    assert_keeps_its_promise(Recipe::NEAR, nemesis::everything);
+}
+
+#[test]
+fn write_through_keeps_its_promise() {
+    assert_keeps_its_promise(Recipe::WRITE_THROUGH, nemesis::everything);
+}
+
+#[test]
+fn write_around_keeps_its_promise() {
+    assert_keeps_its_promise(Recipe::WRITE_AROUND, nemesis::everything);
+}
+
+#[test]
+fn write_behind_keeps_its_promise() {
+    assert_keeps_its_promise(Recipe::WRITE_BEHIND, nemesis::everything);
+}
+
+#[test]
+fn refresh_ahead_keeps_its_promise() {
+    assert_keeps_its_promise(Recipe::REFRESH_AHEAD, nemesis::everything);
+}
+
+#[test]
+fn near_keeps_its_stricter_promise_while_redis_is_there() {
+    assert_keeps_its_promise(Recipe::NEAR, nemesis::all_but_redis);
+}
+
+#[test]
+fn write_behind_keeps_its_stricter_promise_while_redis_is_there() {
+    assert_keeps_its_promise(Recipe::WRITE_BEHIND, nemesis::all_but_redis);
+}
+
+/// Round after round, each of the next seed and recipe.
+#[test]
+#[ignore = "takes as long as it is told: bin/soak"]
+fn soak() {
+    let minutes = from_environment("HITRATE_SOAK").unwrap_or(10);
+    let first: u64 = from_environment("HITRATE_SEED").unwrap_or_else(rand::random);
+    let end = Instant::now() + Duration::from_secs(minutes * 60);
+    let (mut passed, mut failed) = (0, 0);
+    for round in 0_u64.. {
+        if round > 0 && Instant::now() >= end {
+            break;
+        }
+        let seed = first.wrapping_add(round);
+        // By the seed, so that one round can be repeated alone.
+        let recipe = Recipe::ALL[seed as usize % Recipe::ALL.len()];
+        let faults = WEATHERS[seed as usize / Recipe::ALL.len() % WEATHERS.len()];
+        let run = Run { seed, recipe, length: LONG, faults, broken: None };
+        // A run that panics has failed, too, and has said why.
+        match catch_unwind(|| verdict(&run)) {
+            Ok(Ok(told)) => {
+                passed += 1;
+                eprintln!("passed  {recipe}  seed {seed}  {told}");
+            }
+            other => {
+                failed += 1;
+                eprintln!(
+                    "FAILED  {recipe}  seed {seed}\n{}",
+                    other.map_or(String::new(), |it| it.unwrap_err())
+                );
+            }
+        }
+    }
+    eprintln!("{passed} passed, {failed} failed");
+    assert_eq!(failed, 0);
+}

@@ -1,0 +1,269 @@
+//! What a recipe does, as it is seen from outside: on the pages, in one process
+//! and in two on the same Redis and database.
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::harness::{Hitrate, Redis, eventually, setup};
+
+const JSON: (&str, &str) = ("accept", "application/json");
+const NAMES: [&str; 8] = [
+    "none",
+    "plain",
+    "default",
+    "near",
+    "write-through",
+    "write-around",
+    "write-behind",
+    "refresh-ahead",
+];
+
+/// Two processes on one Redis and one database.
+struct Two {
+    redis: Redis,
+    dir: tempfile::TempDir,
+}
+
+impl Two {
+    fn new() -> Self {
+        let redis = Redis::with(&["--appendonly", "yes", "--appendfsync", "always"]);
+        Self { redis, dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn start(&self) -> Hitrate {
+        let database = format!("sqlite://{}/shared.db", self.dir.path().display());
+        setup().redis(&self.redis).set("DATABASE_URL", database).start()
+    }
+}
+
+fn metric(hitrate: &Hitrate, name: &str) -> u64 {
+    let text = hitrate.get("/metrics").body;
+    let line = text.lines().find(|line| line.starts_with(name) && !line.starts_with('#'));
+    line.unwrap_or_else(|| panic!("no {name} in {text}"))
+        .rsplit(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+fn loads(hitrate: &Hitrate) -> u64 {
+    let text = hitrate.get("/metrics").body;
+    let line =
+        text.lines().find(|it| it.starts_with("hitrate_origin_loads_total{prefix=\"profile\"}"));
+    line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+}
+
+fn age(hitrate: &Hitrate, query: &str) -> u64 {
+    hitrate.json(&format!("/profiles?id=123{query}"))["profile"]["age"].as_u64().unwrap()
+}
+
+fn edit(hitrate: &Hitrate, age: u32, recipe: &str) -> serde_json::Value {
+    let form = format!("name=Ann&email=ann%40example.com&age={age}&recipe={recipe}");
+    let answer = hitrate.post_with("/profiles/123", &form, &[JSON]);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+#[test]
+fn every_recipe_reads_and_writes_and_says_its_name() {
+    let hitrate = Hitrate::start();
+    for (n, recipe) in NAMES.into_iter().enumerate() {
+        let age_now = 30 + u32::try_from(n).unwrap();
+        let edited = edit(&hitrate, age_now, recipe);
+        assert_eq!(edited["recipe"], recipe);
+        let version = edited["version"].as_u64().unwrap();
+        let told = hitrate.json(&format!("/profiles?id=123&recipe={recipe}"));
+        // The database of write-behind is behind, and so is what reads it alone.
+        assert_eq!((&told["recipe"], &told["version"]), (&recipe.into(), &version.into()));
+        assert_eq!(told["profile"]["age"], age_now);
+        assert!(told["age_ms"].is_u64());
+        if recipe == "write-behind" {
+            eventually(Duration::from_secs(5), "it was flushed", || {
+                metric(&hitrate, "hitrate_write_behind_pending") == 0
+            });
+        }
+        assert_eq!(age(&hitrate, "&recipe=none"), u64::from(age_now), "{recipe}");
+        assert_eq!(hitrate.get(&format!("/product/1?recipe={recipe}")).status, 200);
+        let page = hitrate.get(&format!("/profiles?id=123&recipe={recipe}")).body;
+        assert!(page.contains(&format!("<option value=\"{recipe}\" selected>")), "{recipe}");
+    }
+}
+
+#[test]
+fn an_unknown_recipe_is_refused_wherever_it_is_named() {
+    let hitrate = Hitrate::start();
+    for path in ["/profiles?id=123&recipe=x", "/profiles?recipe=Default", "/product/1?recipe=lease"]
+    {
+        let answer = hitrate.get_with(path, &[JSON]);
+        assert_eq!(answer.status, 422, "{path}");
+        assert!(answer.json()["error"].as_str().unwrap().contains("write-behind"), "{path}");
+    }
+    let form = "name=A&email=a%40example.com&age=1";
+    assert_eq!(hitrate.post("/profiles/123", &format!("{form}&recipe=x")).status, 422);
+    assert_eq!(hitrate.post("/profiles/123?recipe=x", form).status, 422);
+    let saved = hitrate.post("/profiles/123?recipe=write-through", form);
+    assert_eq!(saved.header("location"), "/profiles?id=123&recipe=write-through");
+}
+
+#[test]
+fn the_setting_is_the_default_of_all_three() {
+    let hitrate = setup().set("HITRATE_RECIPE", "none").start();
+    for _ in 0..2 {
+        let told = hitrate.json("/profiles?id=123");
+        assert_eq!((&told["source"], &told["recipe"]), (&"database".into(), &"none".into()));
+        assert_eq!(hitrate.get("/product/1").header("cache-status"), "hitrate; fwd=bypass");
+    }
+    let form = "name=A&email=a%40example.com&age=1";
+    assert_eq!(hitrate.post_with("/profiles/123", form, &[JSON]).json()["recipe"], "none");
+}
+
+#[test]
+fn near_answers_from_memory_and_notices_an_edit() {
+    let hitrate = Hitrate::start();
+    let source = || hitrate.json("/profiles?id=123&recipe=near")["source"].clone();
+    eventually(Duration::from_secs(3), "it is in memory", || source() == "memory");
+    let told = hitrate.get_with("/profiles?id=123&recipe=near", &[JSON]);
+    assert!(told.header("cache-status").ends_with("; detail=memory"), "{told:?}");
+    edit(&hitrate, 77, "near");
+    assert_eq!(age(&hitrate, "&recipe=near"), 77);
+    eventually(Duration::from_secs(3), "again", || source() == "memory");
+    assert!(hitrate.get("/profiles?id=123&recipe=near").body.contains("badge memory"));
+}
+
+#[test]
+fn what_has_ended_is_served_stale_while_the_database_is_slow() {
+    let hitrate = setup().set("HITRATE_PROFILE_TTL", "300ms").start();
+    hitrate.get("/profiles?id=123");
+    thread::sleep(Duration::from_millis(400));
+    let start = Instant::now();
+    let answer = hitrate.get_with("/profiles?id=123&delay_ms=1500", &[JSON]);
+    assert!(start.elapsed() < Duration::from_millis(800), "the soft timeout is 100 ms");
+    assert_eq!(answer.json()["source"], "stale");
+    assert_eq!(answer.header("cache-status"), "hitrate; hit; ttl=-1; detail=stale");
+    assert!(hitrate.get("/profiles?id=123&delay_ms=1500").body.contains("badge stale"));
+    assert_eq!(hitrate.json("/profiles?id=123&recipe=plain")["source"], "database");
+}
+
+#[test]
+fn concurrent_misses_are_one_load_in_one_process_and_in_two() {
+    let two = Two::new();
+    let processes = [Arc::new(two.start()), Arc::new(two.start())];
+    let visitors: Vec<_> = (0..40)
+        .map(|n| {
+            let hitrate = Arc::clone(&processes[n % 2]);
+            thread::spawn(move || hitrate.get("/profiles?id=123&delay_ms=400").status)
+        })
+        .collect();
+    assert!(visitors.into_iter().all(|visitor| visitor.join().unwrap() == 200));
+    assert_eq!(loads(&processes[0]) + loads(&processes[1]), 1);
+}
+
+#[test]
+fn a_process_that_is_killed_while_it_loads_delays_the_others_by_its_lease() {
+    let two = Two::new();
+    let (dies, lives) = (two.start(), two.start());
+    let mut stream = dies.connect();
+    let request =
+        format!("GET /profiles?id=123&delay_ms=5000 HTTP/1.1\r\nHost: {}\r\n\r\n", dies.address);
+    std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+    eventually(Duration::from_secs(2), "it has the lease", || {
+        two.redis.run(&["EXISTS", "hitrate:lease:profile:123"]) == redis::Value::Int(1)
+    });
+    dies.end("KILL");
+    let answer = lives.get_with("/profiles?id=123", &[JSON]);
+    assert_eq!(answer.json()["source"], "database");
+    // The lease lasts a second; the rest is the load and a busy machine.
+    assert!(answer.took < Duration::from_millis(1_600), "{:?}", answer.took);
+}
+
+#[test]
+fn no_acknowledged_write_is_lost_when_hitrate_is_killed() {
+    let two = Two::new();
+    for round in 0..3 {
+        let hitrate = two.start();
+        for n in 0..20 {
+            edit(&hitrate, round * 20 + n, "write-behind");
+        }
+        hitrate.end("KILL");
+    }
+    let hitrate = two.start();
+    assert_eq!(age(&hitrate, ""), 59, "Redis has it");
+    eventually(Duration::from_secs(8), "what the dead had taken is taken over", || {
+        age(&hitrate, "&recipe=none") == 59
+    });
+    assert_eq!(metric(&hitrate, "hitrate_write_behind_pending"), 0);
+}
+
+#[test]
+fn a_write_that_waits_is_flushed_before_hitrate_ends() {
+    let two = Two::new();
+    let database = format!("sqlite://{}/shared.db", two.dir.path().display());
+    let hitrate = setup()
+        .redis(&two.redis)
+        .set("DATABASE_URL", database)
+        .set("HITRATE_FLUSH_INTERVAL", "60s")
+        .start();
+    edit(&hitrate, 88, "write-behind");
+    assert_ne!(age(&hitrate, "&recipe=none"), 88, "not yet");
+    assert!(hitrate.end("TERM").success());
+    assert_eq!(age(&two.start(), "&recipe=none"), 88);
+}
+
+#[test]
+fn more_loads_than_the_database_can_take_are_turned_away_at_once() {
+    let hitrate = Arc::new(Hitrate::start());
+    let visitors: Vec<_> = (0..400)
+        .map(|n| {
+            let hitrate = Arc::clone(&hitrate);
+            thread::spawn(move || hitrate.get(&format!("/profiles?id=nobody-{n}&delay_ms=1500")))
+        })
+        .collect();
+    let answers: Vec<_> = visitors.into_iter().map(|visitor| visitor.join().unwrap()).collect();
+    let shed: Vec<_> = answers.iter().filter(|answer| answer.body.contains("more to do")).collect();
+    assert!(shed.len() >= 40, "{} of 400", shed.len());
+    assert!(shed.iter().all(|it| (it.status, it.header("retry-after")) == (503, "1")));
+    assert_eq!(metric(&hitrate, "hitrate_origin_shed_total"), shed.len() as u64);
+}
+
+#[test]
+fn the_breaker_is_told_and_closes_again() {
+    let mut redis = Redis::start();
+    let hitrate = setup().redis(&redis).start();
+    assert_eq!(metric(&hitrate, "hitrate_redis_breaker_state"), 0);
+    redis.kill();
+    hitrate.get("/");
+    eventually(Duration::from_secs(2), "it is open", || {
+        metric(&hitrate, "hitrate_redis_breaker_state") > 0
+    });
+    eventually(Duration::from_secs(3), "the panel tells it", || {
+        hitrate.json("/stats")["redis"]["breaker"] != "closed"
+    });
+    assert!(hitrate.get("/stats").body.contains("Circuit breaker of Redis"));
+    redis.restart(&[]);
+    eventually(Duration::from_secs(3), "it is closed", || {
+        metric(&hitrate, "hitrate_redis_breaker_state") == 0
+    });
+}
+
+/// While the breaker is open a request pays nothing for Redis: a hundred
+/// lookups with a frozen Redis would take 25 s at a deadline each.
+#[test]
+fn while_the_breaker_is_open_redis_costs_nothing() {
+    let redis = Redis::start();
+    let hitrate = setup().redis(&redis).start();
+    redis.signal("STOP");
+    for _ in 0..4 {
+        hitrate.get("/");
+    }
+    let start = Instant::now();
+    for _ in 0..100 {
+        assert_eq!(hitrate.get("/product/7").status, 200);
+    }
+    let took = start.elapsed();
+    redis.signal("CONT");
+    assert!(took < Duration::from_secs(6), "{took:?} for a hundred");
+}

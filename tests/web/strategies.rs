@@ -1,0 +1,318 @@
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Hitrate, Redis, eventually, setup};
+
+const JSON: (&str, &str) = ("accept", "application/json");
+
+fn act(hitrate: &Hitrate, fields: &str) -> Answer {
+    hitrate.post_with("/strategies", &format!("delay_ms=0&{fields}"), &[JSON])
+}
+
+/// What an act came to, and what was held where after it.
+fn last(hitrate: &Hitrate, fields: &str) -> Value {
+    let told = act(hitrate, fields);
+    assert_eq!(told.status, 200, "{told:?}");
+    told.json()["acts"].as_array().unwrap().last().unwrap().clone()
+}
+
+fn each<'a>(acts: &'a Value, name: &str) -> Vec<&'a Value> {
+    acts.as_array().unwrap().iter().map(|act| &act[name]).collect()
+}
+
+/// A Redis of its own keeps one recipe's marks from the next.
+fn slow_to_flush() -> Hitrate {
+    setup().set("HITRATE_FLUSH_INTERVAL", "1500ms").start()
+}
+
+#[test]
+fn each_recipe_reads_and_writes_as_its_row_promises() {
+    for (recipe, effect, then) in [
+        ("none", "nothing", "database"),
+        ("plain", "forgot", "database"),
+        ("default", "forgot", "database"),
+        ("near", "forgot", "database"),
+        ("write-through", "stored", "cache"),
+        ("write-around", "forgot", "database"),
+        ("refresh-ahead", "forgot", "database"),
+    ] {
+        let hitrate = Hitrate::start();
+        let does = |act: &str| last(&hitrate, &format!("act={act}&recipe={recipe}"));
+        assert_eq!(does("read")["source"], "database", "{recipe}");
+        let written = does("write");
+        assert_eq!((&written["effect"], &written["version"]), (&json!(effect), &json!(2)));
+        assert_eq!(written["database"]["profile"]["age"], 23, "{recipe}");
+        let read = does("read");
+        assert_eq!((&read["source"], &read["version"]), (&json!(then), &json!(2)), "{recipe}");
+        let held = if recipe == "none" { ("gone", None) } else { ("copy", Some("same")) };
+        let redis = (&read["redis"]["holds"], &read["redis"]["compared"]);
+        assert_eq!(redis, (&json!(held.0), &json!(held.1)), "{recipe}");
+    }
+}
+
+#[test]
+fn written_behind_the_database_is_behind_until_the_flush() {
+    let hitrate = slow_to_flush();
+    last(&hitrate, "act=read&recipe=write-behind");
+    let written = last(&hitrate, "act=write&recipe=write-behind");
+    assert_eq!((&written["effect"], &written["version"]), (&json!("queued"), &json!(2)));
+    assert_eq!(written["database"]["version"], 1);
+    let redis = &written["redis"];
+    assert_eq!((&redis["holds"], &redis["compared"]), (&json!("waiting"), &json!("newer")));
+    assert_eq!(redis["profile"]["age"], 23);
+    let page = hitrate.get("/strategies?recipe=write-behind").body;
+    assert!(page.contains("behind Redis") && page.contains("newer than the row"), "{page}");
+
+    eventually(Duration::from_secs(5), "the flush", || {
+        hitrate.json("/strategies?recipe=write-behind")["now"]["redis"]["compared"] == "same"
+    });
+    assert_eq!(hitrate.json("/strategies")["now"]["database"]["version"], 2);
+}
+
+#[test]
+fn the_third_read_with_a_near_cache_asks_nobody() {
+    let hitrate = Hitrate::start();
+    let sources = [(); 3].map(|()| last(&hitrate, "act=read&recipe=near")["source"].clone());
+    assert_eq!(sources, ["database", "cache", "memory"]);
+    let now = &hitrate.json("/strategies")["now"];
+    assert_eq!((&now["near"]["holds"], &now["near"]["compared"]), (&json!("copy"), &json!("same")));
+    assert!(now["near"]["ttl_ms"].as_u64().unwrap() <= 30_000, "{now}");
+    let written = last(&hitrate, "act=write&recipe=near");
+    assert_eq!(written["near"]["holds"], "nothing");
+}
+
+#[test]
+fn a_run_of_every_strategy_shows_what_its_row_says() {
+    let hitrate = slow_to_flush();
+    let strategies = hitrate.json("/strategies")["strategies"].clone();
+    assert_eq!(strategies.as_array().unwrap().len(), 7);
+    for strategy in strategies.as_array().unwrap() {
+        let recipe = strategy["recipe"].as_str().unwrap();
+        // Nobody says what another run left behind.
+        let id = format!("id={}", 501 + recipe.len() % 3);
+        let told = act(&hitrate, &format!("act=run&recipe={recipe}&{id}")).json();
+        let sources = each(&told["acts"], "source");
+        let expected = match recipe {
+            "none" => json!(["database", "database", null, "database"]),
+            "plain" | "default" => json!([null, "database", "cache", null, "database"]),
+            "write-through" => json!([null, null, "cache", null, "cache"]),
+            "write-around" => json!([sources[0], null, "database", "cache"]),
+            "write-behind" => json!([sources[0], null, null, "cache", null, "cache"]),
+            _ => json!([null, "database", null, "cache", null, "cache"]),
+        };
+        assert_eq!(json!(sources), expected, "{recipe}");
+        for act in told["acts"].as_array().unwrap() {
+            let is_behind = recipe == "write-behind" && act["redis"]["holds"] == "waiting";
+            let compared = &act["redis"]["compared"];
+            let expected = if is_behind { "newer" } else { "same" };
+            assert!(compared.is_null() || compared == expected, "{recipe}: {act}");
+        }
+    }
+}
+
+#[test]
+fn a_crowd_asks_the_database_once_where_loads_are_shared() {
+    let hitrate = Hitrate::start();
+    for (recipe, queries) in [("plain", 3), ("default", 1)] {
+        let told = hitrate.post_with("/strategies", &format!("act=run&recipe={recipe}"), &[JSON]);
+        let crowd = &told.json()["acts"][1];
+        let times = if queries == 1 { "once." } else { "3 times." };
+        assert!(crowd["message"].as_str().unwrap().ends_with(times), "{crowd}");
+    }
+}
+
+#[test]
+fn a_refresh_comes_before_the_end() {
+    let hitrate = Hitrate::start();
+    let told = hitrate.post_with("/strategies", "act=run&recipe=refresh-ahead", &[JSON]).json();
+    let ages = each(&told["acts"], "redis");
+    let last = ages.last().unwrap()["age_ms"].as_u64().unwrap();
+    assert!(last < 1_000, "a copy made near the end of the first one's two seconds: {told}");
+}
+
+#[test]
+fn the_page_tells_the_steps_and_the_story() {
+    let hitrate = Hitrate::start();
+    let done = hitrate.post("/strategies", "act=read&recipe=default&id=123&delay_ms=50");
+    assert_eq!(done.status, 303);
+    let address = done.header("location");
+    assert!(address.starts_with("/strategies?recipe=default&id=123&delay_ms=50&visit="));
+    let page = hitrate.get(address).body;
+    for part in [
+        "How it went: read profile 123",
+        "hitrate to database",
+        "simulated",
+        "same as the row",
+        "version 1, from the database",
+        "url(#waiting)",
+    ] {
+        assert!(page.contains(part), "{part} is missing: {page}");
+    }
+    let token = address.split("visit=").nth(1).unwrap();
+    let again = format!("act=write&recipe=default&id=123&delay_ms=50&visit={token}");
+    let page = hitrate.get(hitrate.post("/strategies", &again).header("location")).body;
+    assert!(page.contains("story of step 1") && page.contains("write age 23 to profile 123"));
+    let first = hitrate.get(&format!("{address}&step=1")).body;
+    assert!(first.contains("How it went: read profile 123") && first.contains("story of step 2"));
+}
+
+#[test]
+fn a_story_is_told_in_json_at_once() {
+    let hitrate = Hitrate::start();
+    let answer = hitrate.post_with("/strategies", "act=read&recipe=default&delay_ms=50", &[JSON]);
+    assert_eq!(answer.header("cache-status"), "hitrate; fwd=uri-miss; stored");
+    let told = answer.json();
+    assert_eq!((&told["recipe"], &told["id"]), (&json!("default"), &json!("123")));
+    let story = &told["story"];
+    assert_eq!(story["asked"], "read profile 123");
+    assert!(story["simulated_us"].as_u64().unwrap() >= 50_000, "{story}");
+    let mut targets = each(&story["steps"], "target");
+    // A lease may be renewed on a busy machine.
+    targets.dedup();
+    assert_eq!(json!(targets), json!(["redis", "database", "redis"]));
+    let sent = hitrate.send(
+        "POST",
+        "/strategies",
+        &[("content-type", "application/json"), JSON],
+        &json!({ "act": "forget", "id": "456", "visit": told["visit"] }).to_string(),
+    );
+    let told = sent.json();
+    assert_eq!((&told["id"], &told["acts"][0]["act"]), (&json!("456"), &json!("forget")));
+    assert_eq!(told["acts"].as_array().unwrap().len(), 1, "another profile is another visit");
+}
+
+#[test]
+fn a_visit_is_bounded_and_an_unknown_one_is_empty() {
+    let hitrate = Hitrate::start();
+    let mut visit = String::new();
+    for _ in 0..14 {
+        let told = act(&hitrate, &format!("act=read&visit={visit}")).json();
+        visit = told["visit"].as_str().unwrap().to_owned();
+    }
+    let told = hitrate.json(&format!("/strategies?visit={visit}"));
+    assert_eq!(json!(each(&told["acts"], "number")), json!((3..=14).collect::<Vec<_>>()));
+    for unknown in ["0".repeat(32), "%3Cscript%3E".to_owned(), "x".repeat(300)] {
+        let page = hitrate.get_with(&format!("/strategies?visit={unknown}"), &[JSON]);
+        let told = page.json();
+        assert_eq!(
+            (page.status, &told["visit"], &told["story"]),
+            (200, &Value::Null, &Value::Null)
+        );
+        assert_eq!(told["acts"], json!([]));
+    }
+}
+
+#[test]
+fn what_is_wrong_is_refused() {
+    let hitrate = Hitrate::start();
+    for (fields, status) in [
+        ("act=read&recipe=fast", 422),
+        ("act=dance", 422),
+        ("", 422),
+        ("act=crowd", 422),
+        ("act=read&delay_ms=5001", 422),
+        ("act=read&id=*", 400),
+        ("act=read&id=", 400),
+        ("act=read&more=1", 400),
+        ("act=read&act=write", 400),
+        ("act=read&id=nobody", 404),
+        ("act=write&id=nobody", 404),
+        ("act=run&id=nobody", 404),
+    ] {
+        let answer = hitrate.post_with("/strategies", fields, &[JSON]);
+        assert_eq!(answer.status, status, "{fields}: {answer:?}");
+        assert!(answer.json()["error"].as_str().unwrap().ends_with('.'), "{fields}");
+    }
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut hitrate.own_redis()).unwrap();
+    assert_eq!(keys, Vec::<String>::new());
+    let page = hitrate.get("/strategies?id=nobody");
+    assert_eq!(page.status, 404);
+    assert!(page.body.contains("No profile has the id nobody.") && page.body.contains("id=456"));
+    for (query, status) in [("recipe=fast", 422), ("step=0", 422), ("id=a:b", 400), ("x=1", 400)] {
+        assert_eq!(hitrate.get(&format!("/strategies?{query}")).status, status, "{query}");
+    }
+}
+
+#[test]
+fn looking_costs_no_query_and_no_lookup() {
+    let hitrate = Hitrate::start();
+    let counted = || {
+        let stats = hitrate.json("/stats")["cache"].clone();
+        ["database_queries", "hits", "misses"].map(|name| stats[name].as_u64().unwrap())
+    };
+    let before = counted();
+    for _ in 0..5 {
+        hitrate.get("/strategies");
+    }
+    std::thread::sleep(Duration::from_millis(1_200));
+    assert_eq!(counted(), before);
+}
+
+#[test]
+fn without_redis_it_goes_on_and_says_so() {
+    let mut redis = Redis::start();
+    let hitrate = setup().redis(&redis).start();
+    last(&hitrate, "act=read&recipe=default");
+    let away = hitrate.json("/strategies")["persistence"].clone();
+    assert_eq!(away["append_only"], false, "{away}");
+    assert!(away["message"].as_str().unwrap().contains("no append-only file"));
+    redis.kill();
+    let read = last(&hitrate, "act=read&recipe=default");
+    assert_eq!(read["redis"]["holds"], "unknown");
+    assert!(read["redis"]["trouble"].as_str().unwrap().contains("Redis"), "{read}");
+    let written = last(&hitrate, "act=write&recipe=write-behind");
+    assert_eq!((&written["effect"], &written["version"]), (&json!("owed"), &json!(2)));
+    let page = hitrate.get("/strategies");
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains("Redis can&#39;t be reached"), "{}", page.body);
+    let run = hitrate.get(hitrate.post("/strategies", "act=run&delay_ms=0").header("location"));
+    assert!(run.body.contains("Redis did not answer during this run"), "{}", run.body);
+    redis.restart(&[]);
+    eventually(Duration::from_secs(10), "Redis is back", || {
+        last(&hitrate, "act=read&recipe=default")["redis"]["compared"] == "same"
+    });
+}
+
+#[test]
+fn redis_may_be_killed_in_the_middle_of_a_run() {
+    let mut redis = Redis::start();
+    let hitrate = setup().redis(&redis).start();
+    let told = std::thread::scope(|scope| {
+        let run = scope.spawn(|| act(&hitrate, "act=run&recipe=refresh-ahead"));
+        std::thread::sleep(Duration::from_millis(600));
+        redis.kill();
+        run.join().unwrap()
+    });
+    assert_eq!(told.status, 200, "{told:?}");
+    assert!(told.took < Duration::from_secs(6), "{:?}", told.took);
+    let held = each(&told.json()["acts"], "redis").last().unwrap()["holds"].clone();
+    assert_eq!(held, "unknown");
+}
+
+#[test]
+fn a_copy_that_somebody_spoilt_is_told_as_such() {
+    let hitrate = Hitrate::start();
+    let mut redis = hitrate.own_redis();
+    let set = |redis: &mut redis::Connection, value: &str| {
+        redis::cmd("SET").arg("hitrate:profile:123").arg(value).exec(redis).unwrap();
+    };
+    let holds = || hitrate.json("/strategies")["now"]["redis"]["holds"].clone();
+    set(&mut redis, "nonsense");
+    assert_eq!(holds(), "garbage");
+    set(&mut redis, r#"{"version":9,"gone":true}"#);
+    assert_eq!(holds(), "gone");
+    redis::cmd("UNLINK").arg("hitrate:profile:123").exec(&mut redis).unwrap();
+    assert_eq!(holds(), "nothing");
+}
+
+#[test]
+fn stored_markup_is_shown_as_text() {
+    let hitrate = Hitrate::start();
+    let saved = hitrate.post("/profiles/123", "name=%3Cb%3EAnn%3C/b%3E&email=a%40b&age=150");
+    assert_eq!(saved.status, 303);
+    let page = hitrate.get(hitrate.post("/strategies", "act=read&delay_ms=0").header("location"));
+    assert!(page.body.contains("&#60;b&#62;Ann") && !page.body.contains("<b>Ann"));
+    let written = last(&hitrate, "act=write");
+    assert_eq!(written["database"]["profile"]["age"], 0, "after the highest age comes the lowest");
+}

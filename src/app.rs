@@ -11,6 +11,7 @@ use crate::{
     db::Db,
     metrics::Metrics,
     model::UserId,
+    stampede::Stampedes,
     stats::Sampler,
     store::{Address, Health, Store},
     strategies::Visits,
@@ -39,6 +40,8 @@ pub struct Shared {
     pub known_ids: Arc<[UserId]>,
     /// Visitors who watch the panels live.
     pub viewers: Viewers,
+    /// The stampedes that are kept, and the one that runs.
+    pub stampedes: Stampedes,
     /// What visitors tried on `/strategies`.
     pub visits: Visits,
 }

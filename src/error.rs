@@ -22,6 +22,7 @@ use crate::{
     invalidation::Unclear,
     model::{NotAnId, PRODUCT_MAX},
     nav::{self, Link},
+    stampede::NotRun,
     store::Trouble,
 };
 
@@ -78,6 +79,11 @@ pub enum Error {
     /// 503.
     #[error("Too many visitors watch the panels live. Reload the page instead.")]
     TooManyViewers,
+    /// 409.
+    #[error(
+        "A stampede is running already, and two would measure each other. Start yours when it is over, in some seconds."
+    )]
+    StampedeRuns,
     /// Whatever the server underneath refused.
     #[error("The request was refused.")]
     Refused(StatusCode),
@@ -95,6 +101,7 @@ impl ResponseError for Error {
             Self::Input(input) => input.status_code(),
             Self::OtherSite => StatusCode::FORBIDDEN,
             Self::OtherHost => StatusCode::MISDIRECTED_REQUEST,
+            Self::StampedeRuns => StatusCode::CONFLICT,
             Self::Database(_) | Self::Origin(_) | Self::Redis(_) | Self::TooManyViewers => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -129,13 +136,32 @@ impl ErrorPage {
             408 => "Too slow",
             413 => "Too large",
             422 => "Out of range",
-            500.. => "Not now",
+            409 | 500.. => "Not now",
             _ => "Not understood",
         }
     }
 }
 
+impl From<NotRun> for Error {
+    fn from(why: NotRun) -> Self {
+        match why {
+            NotRun::Busy => Self::StampedeRuns,
+            NotRun::Failed(failure) => Self::Origin(failure),
+        }
+    }
+}
+
 impl Error {
+    /// In how many seconds it may be worth trying again.
+    fn retry_after(&self) -> Option<&'static str> {
+        match self.status_code() {
+            StatusCode::SERVICE_UNAVAILABLE => Some("1"),
+            // As long as the usual recipes take.
+            StatusCode::CONFLICT => Some("3"),
+            _ => None,
+        }
+    }
+
     /// The whole answer, as the request's headers want it.
     pub fn answer(&self, asked: &HeaderMap) -> HttpResponse {
         let status = self.status_code();
@@ -143,8 +169,8 @@ impl Error {
         if let Self::NoMethod(allowed) = self {
             page = page.header(header::ALLOW, *allowed);
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            page = page.header(header::RETRY_AFTER, "1");
+        if let Some(seconds) = self.retry_after() {
+            page = page.header(header::RETRY_AFTER, seconds);
         }
         page.respond(asked)
     }

@@ -28,6 +28,11 @@ pub fn time(us: &u64) -> String {
     }
 }
 
+/// The same, or a dash where there is none.
+pub fn time_if(us: &Option<u64>) -> String {
+    us.as_ref().map_or_else(|| "–".to_owned(), time)
+}
+
 /// `58 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`
 pub fn span(seconds: &u64) -> String {
     match *seconds {
@@ -68,6 +73,7 @@ mod tests {
         assert_eq!(time(&412), "412 µs");
         assert_eq!(time(&1_250), "1.25 ms");
         assert_eq!(time(&2_003_400), "2,003 ms");
+        assert_eq!((time_if(&Some(412)), time_if(&None)), ("412 µs".to_owned(), "–".to_owned()));
         assert_eq!(span(&200), "3 min 20 s");
         assert_eq!(bytes(&0), "0 B");
         assert_eq!(bytes(&1_468_006), "1.4 MiB");

@@ -41,55 +41,82 @@ pub enum BadInput {
 
 type Result<T> = std::result::Result<T, BadInput>;
 
-/// Fields by name, each at most once.
+/// Fields by name. Each is there at most once, but for those of which a list
+/// was allowed.
 #[derive(Debug, Default)]
-pub struct Fields(BTreeMap<String, String>);
+pub struct Fields(BTreeMap<String, Vec<String>>);
+
+/// The names of the fields that may be there.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    once: &'a [&'a str],
+    /// These may be there several times.
+    lists: &'a [&'a str],
+}
+
+impl<'a> Known<'a> {
+    fn once(once: &'a [&'a str]) -> Self {
+        Self { once, lists: &[] }
+    }
+
+    fn all(self) -> impl Iterator<Item = &'a str> {
+        self.once.iter().chain(self.lists).copied()
+    }
+}
 
 impl Fields {
     /// The fields after the `?`, of which only `known` may be there.
     pub fn of_query(request: &HttpRequest, known: &[&str]) -> Result<Self> {
-        Self::of_pairs(request.query_string(), known)
+        Self::of_pairs(request.query_string(), Known::once(known))
     }
 
-    fn of_pairs(text: &str, known: &[&str]) -> Result<Self> {
+    fn of_pairs(text: &str, known: Known<'_>) -> Result<Self> {
         let pairs: Vec<(String, String)> = serde_urlencoded::from_str(text)
             .map_err(|_| malformed("The fields can't be read: expected name=value&name=value."))?;
         Self::collect(pairs, known)
     }
 
-    fn of_json(bytes: &[u8], known: &[&str]) -> Result<Self> {
+    fn of_json(bytes: &[u8], known: Known<'_>) -> Result<Self> {
         let json: serde_json::Map<String, Value> = serde_json::from_slice(bytes)
             .map_err(|error| malformed(&format!("The body is no JSON object: {error}.")))?;
-        let pairs = json.into_iter().filter_map(|(name, value)| match value {
-            Value::Null => None,
-            Value::String(text) => Some(Ok((name, text))),
-            Value::Number(number) => Some(Ok((name, number.to_string()))),
-            _ => Some(Err(BadInput::OutOfRange(format!(
-                "The field {} must be a text or a number.",
-                quoted(&name)
-            )))),
-        });
-        Self::collect(pairs.collect::<Result<Vec<_>>>()?, known)
+        let mut pairs = Vec::new();
+        for (name, value) in json {
+            let values = match value {
+                Value::Array(values) if known.lists.contains(&name.as_str()) => values,
+                value => vec![value],
+            };
+            for value in values {
+                pairs.extend(scalar(&name, value)?.map(|text| (name.clone(), text)));
+            }
+        }
+        Self::collect(pairs, known)
     }
 
-    fn collect(pairs: Vec<(String, String)>, known: &[&str]) -> Result<Self> {
-        let mut fields = BTreeMap::new();
+    fn collect(pairs: Vec<(String, String)>, known: Known<'_>) -> Result<Self> {
+        let mut fields = BTreeMap::<_, Vec<_>>::new();
         for (name, value) in pairs {
-            if !known.contains(&name.as_str()) {
-                let (name, known) = (quoted(&name), known.join(", "));
+            if !known.all().any(|it| it == name) {
+                let (name, known) = (quoted(&name), known.all().collect::<Vec<_>>().join(", "));
                 return Err(malformed(&format!("There is no field {name} here, only {known}.")));
             }
-            let shown = quoted(&name);
-            if fields.insert(name, value).is_some() {
-                return Err(malformed(&format!("The field {shown} was sent twice.")));
+            let may_repeat = known.lists.contains(&name.as_str());
+            if !may_repeat && fields.contains_key(&name) {
+                return Err(malformed(&format!("The field {} was sent twice.", quoted(&name))));
             }
+            fields.entry(name).or_default().push(value);
         }
         Ok(Self(fields))
     }
 
     /// A field as it came; an empty one counts as not sent.
     pub fn optional(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
+        self.list(name).next()
+    }
+
+    /// Every value of a field, in the order they came; an empty one counts as not sent.
+    pub fn list(&self, name: &str) -> impl Iterator<Item = &str> {
+        let values = self.0.get(name).into_iter().flatten();
+        values.map(String::as_str).filter(|text| !text.is_empty())
     }
 
     /// Whether the field was sent, empty or not.
@@ -149,6 +176,16 @@ pub struct Body {
 impl Body {
     /// The body's fields, of which only `known` may be there.
     pub fn fields(&self, known: &[&str]) -> Result<Fields> {
+        self.parsed(Known::once(known))
+    }
+
+    /// The same, and each of `lists` may be there several times; in JSON as an
+    /// array, too.
+    pub fn fields_and_lists(&self, once: &[&str], lists: &[&str]) -> Result<Fields> {
+        self.parsed(Known { once, lists })
+    }
+
+    fn parsed(&self, known: Known<'_>) -> Result<Fields> {
         match self.media_type.as_deref() {
             None if self.bytes.is_empty() => Ok(Fields::default()),
             Some("application/x-www-form-urlencoded") => {
@@ -214,6 +251,19 @@ pub fn is_visit(request: &HttpRequest) -> bool {
     request.method() == Method::GET && !ahead
 }
 
+/// A value of JSON as a form would have it; `None` for null.
+fn scalar(name: &str, value: Value) -> Result<Option<String>> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        Value::Number(number) => Ok(Some(number.to_string())),
+        _ => {
+            let what = format!("The field {} must be a text or a number.", quoted(name));
+            Err(BadInput::OutOfRange(what))
+        }
+    }
+}
+
 fn malformed(what: &str) -> BadInput {
     BadInput::Malformed(what.to_owned())
 }
@@ -228,13 +278,30 @@ mod tests {
     use super::*;
 
     fn fields(query: &str) -> Fields {
-        Fields::of_pairs(query, &["id", "ttl", "name", "cache"]).unwrap()
+        Fields::of_pairs(query, Known::once(&["id", "ttl", "name", "cache"])).unwrap()
     }
 
     #[test]
     fn unknown_and_repeated_fields_are_refused() {
         for bad in ["x=1", "id=1&id=2", "id=1&ID=2"] {
-            assert!(matches!(Fields::of_pairs(bad, &["id"]), Err(BadInput::Malformed(_))), "{bad}");
+            let known = Known::once(&["id"]);
+            assert!(matches!(Fields::of_pairs(bad, known), Err(BadInput::Malformed(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_list_may_be_sent_in_pieces_and_as_an_array() {
+        let known = Known { once: &["id"], lists: &["recipe"] };
+        let list = |fields: Result<Fields>| -> Vec<String> {
+            fields.unwrap().list("recipe").map(str::to_owned).collect()
+        };
+        let json = |text: &str| Fields::of_json(text.as_bytes(), known);
+        assert_eq!(list(Fields::of_pairs("recipe=a&id=1&recipe=&recipe=b", known)), ["a", "b"]);
+        assert_eq!(list(json(r#"{"recipe": ["a", null, "b"]}"#)), ["a", "b"]);
+        assert_eq!(list(json(r#"{"recipe": "a"}"#)), ["a"]);
+        assert!(list(json("{}")).is_empty());
+        for bad in [r#"{"id": ["1"]}"#, r#"{"recipe": [["a"]]}"#, r#"{"recipe": {"a": 1}}"#] {
+            assert!(matches!(json(bad), Err(BadInput::OutOfRange(_))), "{bad}");
         }
     }
 
@@ -269,11 +336,11 @@ mod tests {
     #[test]
     fn json_carries_texts_and_numbers() {
         let json = br#"{"name": "Ann", "age": 30, "email": null}"#;
-        let fields = Fields::of_json(json, &["name", "age", "email"]).unwrap();
+        let fields = Fields::of_json(json, Known::once(&["name", "age", "email"])).unwrap();
         assert_eq!(fields.number("age", 0..=150), Ok(Some(30)));
         assert!(fields.optional("email").is_none());
         for bad in [&b"{"[..], b"[]", br#"{"name": {}}"#, br#"{"x": 1}"#, b"\xff"] {
-            assert!(Fields::of_json(bad, &["name"]).is_err());
+            assert!(Fields::of_json(bad, Known::once(&["name"])).is_err());
         }
     }
 }

@@ -39,6 +39,7 @@ pub mod invalidation;
 pub mod products;
 pub mod profiles;
 pub mod session;
+pub mod stampede;
 pub mod stats;
 pub mod strategies;
 

@@ -22,6 +22,9 @@ pub const STRATEGIES: Link = link(
     "Strategies",
     "one profile read and written by a recipe of your choice, step by step",
 );
+/// `/stampede` — many visitors, one key, recipe by recipe.
+pub const STAMPEDE: Link =
+    link("/stampede", "Stampede", "many visitors who ask for one cold key at once");
 /// `/sessions` — the TTL session demo.
 pub const SESSIONS: Link = link("/sessions", "Sessions", "a session that ends by itself");
 /// `/invalidation` — dropping copies on purpose.
@@ -31,7 +34,7 @@ pub const INVALIDATION: Link =
 pub const STATS: Link = link("/stats", "Stats", "the panels, live");
 
 /// In the order of the navigation.
-pub const ALL: &[Link] = &[COUNTER, PROFILES, STRATEGIES, INVALIDATION, SESSIONS, STATS];
+pub const ALL: &[Link] = &[COUNTER, PROFILES, STRATEGIES, STAMPEDE, INVALIDATION, SESSIONS, STATS];
 
 /// A link, for constants.
 pub const fn link(path: &'static str, title: &'static str, about: &'static str) -> Link {

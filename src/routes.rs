@@ -29,6 +29,7 @@ pub fn routes(app: &mut ServiceConfig) {
        .service(at("/profiles/{id}/forget", ACTS ).route(post().to(edits::forget)))
        .service(at("/strategies",           BOTH ).route(get(strategies::show)).route(post().to(strategies::act)))
        .service(at("/invalidation",         BOTH ).route(get(invalidation::show)).route(post().to(invalidation::drop_copies)))
+       .service(at("/stampede",             BOTH ).route(get(stampede::show)).route(post().to(stampede::run)))
        .service(at("/sessions",             BOTH ).route(get(sessions::show)).route(post().to(sessions::start)))
        .service(at("/sessions/end",         ACTS ).route(post().to(sessions::end)))
        .service(at("/product",              SHOWS).route(get(product::laptop)))

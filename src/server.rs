@@ -25,6 +25,7 @@ use crate::{
     metrics::Metrics,
     profiles::{self, Behind},
     routes::routes,
+    stampede::Stampedes,
     stats::Sampler,
     store::{
         Address, BadAddress, Health, Store,
@@ -130,6 +131,7 @@ async fn serve_on(
     let pace = Pace { size: config.flush_size as usize, interval: config.flush_interval };
     let flusher = Flusher::start(&cache, Behind(Arc::clone(&db)), pace);
     let sampler = Arc::new(Sampler::start(&cache, Arc::clone(&metrics)).await);
+    let stampedes = Stampedes::new(&address, &config.key_prefix, &db);
     let shared = Shared {
         config: Arc::new(config.clone()),
         db,
@@ -141,6 +143,7 @@ async fn serve_on(
         health,
         known_ids,
         viewers: Viewers::default(),
+        stampedes,
         visits: Visits::default(),
     };
     log::info!("database: {} ({imported} profiles imported)", config.database());

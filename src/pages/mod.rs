@@ -11,10 +11,12 @@ pub mod openapi;
 pub mod product;
 pub mod profiles;
 pub mod sessions;
+pub mod stampede;
 pub mod statics;
 pub mod stats;
 pub mod strategies;
 
+mod bars;
 mod done;
 mod lookup_form;
 mod panels;

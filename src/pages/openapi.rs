@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 use actix_web::HttpResponse;
 use utoipa::OpenApi;
 
-use super::{counter, edits, health, invalidation, product, profiles, sessions, stats, strategies};
+use super::{
+    counter, edits, health, invalidation, product, profiles, sessions, stampede, stats, strategies,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,6 +23,8 @@ use super::{counter, edits, health, invalidation, product, profiles, sessions, s
         strategies::act,
         invalidation::show,
         invalidation::drop_copies,
+        stampede::show,
+        stampede::run,
         sessions::show,
         sessions::start,
         sessions::end,

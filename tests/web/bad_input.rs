@@ -165,7 +165,8 @@ fn ten_megabytes_are_413() {
         )
     };
     let body = vec![b'x'; 10 * 1024 * 1024];
-    for path in ["/profiles/123", "/sessions", "/sessions/end", "/profiles/123/forget"] {
+    for path in ["/profiles/123", "/sessions", "/sessions/end", "/profiles/123/forget", "/stampede"]
+    {
         let mut told = head(path, &format!("Content-Length: {}", body.len())).into_bytes();
         told.extend(&body);
         assert!(hitrate.raw(&told).starts_with("HTTP/1.1 413"), "{path}");
@@ -223,6 +224,7 @@ fn a_method_that_is_not_answered_is_405_and_says_which_are() {
         ("GET", "/profiles/123", "POST"),
         ("GET", "/sessions/end", "POST"),
         ("PUT", "/sessions", "GET, HEAD, POST"),
+        ("PUT", "/stampede", "GET, HEAD, POST"),
     ] {
         let answer = hitrate.send(method, path, &[JSON], "");
         assert_refused(&answer, &[405], path);

@@ -178,6 +178,12 @@ async fn a_visitor_walks_through(look: Look) {
     browser.click(".acts form button").await;
     browser.await_text(".notice.good", "Forgotten.").await;
 
+    browser.click("nav a[href='/stampede']").await;
+    browser.fill("#visitors", "9").await;
+    browser.click("form.ask button").await;
+    browser.await_text("#result", "9 visitors at once").await;
+    browser.await_text(".claims", "9 times").await;
+
     browser.click("nav a[href='/sessions']").await;
     browser.await_text(".message", "username does not exist or has expired.").await;
     browser.fill("#ttl", "2").await;
@@ -256,6 +262,8 @@ const PAGES: &[&str] = &[
     "/strategies?id=nobody",
     "/sessions",
     "/invalidation",
+    "/stampede",
+    "/stampede?run=none",
     "/stats",
     "/nowhere",
 ];
@@ -264,6 +272,8 @@ const PAGES: &[&str] = &[
 async fn no_page_scrolls_sideways_nor_breaks_a_rule_of_axe() {
     let hitrate = Hitrate::start();
     let axe = axe();
+    let ran = hitrate.post("/stampede", "visitors=1000&delay_ms=100");
+    assert_eq!(ran.status, 303);
     let long = "x".repeat(64);
     let sideways =
         "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
@@ -275,8 +285,8 @@ async fn no_page_scrolls_sideways_nor_breaks_a_rule_of_axe() {
         browser.await_text(".moments", "Retrieved").await;
         let unknown = format!("/profiles?id={long}");
         let run = hitrate.post("/strategies", "act=run&recipe=write-behind");
-        let run = run.header("location");
-        for path in PAGES.iter().copied().chain([unknown.as_str(), run]) {
+        let more = [unknown.as_str(), run.header("location"), ran.header("location")];
+        for path in PAGES.iter().copied().chain(more) {
             browser.visit(&hitrate, path).await;
             assert_eq!(browser.run("return innerWidth").await, look.width);
             assert_eq!(browser.run(sideways).await, 0, "{path} at {} px", look.width);

@@ -21,6 +21,7 @@ fn every_page_is_valid() {
     let cookies = [("cookie", format!("{}; {}", started.cookie(), looked.cookie()))];
     let cookies: Vec<_> = cookies.iter().map(|(name, value)| (*name, value.as_str())).collect();
 
+    let ran = hitrate.post("/stampede", "recipe=none&recipe=plain&recipe=grace&visitors=9");
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(".htmlvalidate.json"), RULES).unwrap();
     for (n, path) in [
@@ -36,6 +37,9 @@ fn every_page_is_valid() {
         tried.header("location"),
         "/invalidation",
         "/sessions",
+        "/stampede",
+        "/stampede?run=none",
+        ran.header("location"),
         "/stats",
         "/nowhere",
     ]

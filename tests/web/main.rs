@@ -15,6 +15,7 @@ mod openapi;
 mod product;
 mod profiles;
 mod sessions;
+mod stampede;
 mod statics;
 mod stats;
 mod strategies;

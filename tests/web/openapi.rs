@@ -46,6 +46,7 @@ fn the_json_of_a_page_has_just_the_fields_described() {
         ("/profiles?id=123", "/profiles"),
         ("/strategies", "/strategies"),
         ("/sessions", "/sessions"),
+        ("/stampede", "/stampede"),
         ("/stats", "/stats"),
         ("/product", "/product"),
         ("/product/1", "/product/{id}"),

@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["keys"],
     &["db", "store"],
     &["cache", "counter", "session"],
-    &["invalidation", "products", "profiles", "stats"],
+    &["invalidation", "products", "profiles", "stampede", "stats"],
     &["strategies"],
     &["app", "html", "input"],
     &["error"],

@@ -1,0 +1,200 @@
+//! A stampede, measured: many visitors ask for one key at the same moment, under
+//! one recipe after the other, and what that costs the database and them is
+//! counted.
+//!
+//! Visitors are tasks in this process, without HTTP. They have a thread, a
+//! connection to Redis, an [`Engine`] and counters of their own: nobody who
+//! looks at a page meanwhile waits behind them, is turned away for them, or
+//! finds them in the hit ratio. The database is the real one, as is every load.
+
+mod claims;
+mod crowd;
+mod origin;
+mod stage;
+mod story;
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use moka::sync::Cache as Moka;
+use serde::Serialize;
+use tokio::sync::{Mutex, oneshot};
+use utoipa::ToSchema;
+
+use self::stage::Stage;
+pub use self::{
+    claims::{Claim, Finding, Verdict},
+    crowd::Next,
+    stage::{Run, Start},
+};
+use crate::{
+    cache::{Failure, Recipe},
+    clock::millis,
+    db::Db,
+    metrics::Metrics,
+    store::{Address, Health, Store},
+};
+
+/// The most visitors at once: three times what may load and wait at the origin.
+pub const VISITORS_MAX: u32 = 1_000;
+/// Visitors, unless said otherwise.
+pub const VISITORS: u32 = 100;
+/// The longest simulated delay of the database, in milliseconds.
+pub const DELAY_MS_MAX: u32 = 5_000;
+/// That delay, unless said otherwise: longer than the soft timeout of grace, so
+/// that serving a stale value is seen to be quicker than waiting.
+pub const DELAY_MS: u32 = 200;
+/// The documents' way and one protection at a time: what runs unless said otherwise.
+pub const USUAL: [&str; 5] = ["plain", "single-flight", "lease", "early-refresh", "grace"];
+
+/// No recipe is begun later than this: whoever waits for the answer won't wait longer.
+const BEGUN_WITHIN: Duration = Duration::from_secs(60);
+/// How long the connection may take to be there, else it runs without Redis.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Results that are kept: some kilobytes each.
+pub const KEPT_MAX: u64 = 64;
+/// How long each is kept, for going back to it and for sending its address.
+const KEPT: Duration = Duration::from_secs(30 * 60);
+
+/// What to measure.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// One after the other, each at most once.
+    pub recipes: Vec<Recipe>,
+    /// 1 to [`VISITORS_MAX`].
+    pub visitors: u32,
+    /// How long the database shall take longer than it does.
+    pub delay: Duration,
+}
+
+/// What was measured.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Outcome {
+    /// Who came at once, for each recipe.
+    pub visitors: u64,
+    /// The simulated delay of the database, in milliseconds.
+    pub delay_ms: u64,
+    /// Milliseconds for all of it, preparations included.
+    pub took_ms: u64,
+    /// In the order they were asked for.
+    pub runs: Vec<Run>,
+    /// Recipes that were not begun, as there was no time left.
+    pub left_out: Vec<&'static str>,
+}
+
+/// Why there is nothing to show.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NotRun {
+    /// One at a time: two would measure each other.
+    #[error("another stampede is running")]
+    Busy,
+    /// No visitor got an answer.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// Runs stampedes, one at a time, and keeps what the last ones brought.
+#[derive(Clone)]
+pub struct Stampedes {
+    address: Address,
+    prefix: Arc<str>,
+    db: Arc<Db>,
+    turn: Arc<Mutex<()>>,
+    kept: Moka<String, Arc<Outcome>>,
+}
+
+impl Stampedes {
+    /// On this Redis, under this prefix, and on this database.
+    pub fn new(address: &Address, prefix: &str, db: &Arc<Db>) -> Self {
+        Self {
+            address: address.clone(),
+            prefix: prefix.into(),
+            db: Arc::clone(db),
+            turn: Arc::default(),
+            kept: Moka::builder().max_capacity(KEPT_MAX).time_to_live(KEPT).build(),
+        }
+    }
+
+    /// Every recipe that can be measured.
+    pub fn recipes() -> impl Iterator<Item = Recipe> {
+        let [none, plain, rest @ ..] = Recipe::ALL;
+        [plain].into_iter().chain(Recipe::ISOLATED).chain([none]).chain(rest)
+    }
+
+    /// The result of this name, while it is kept.
+    pub fn kept(&self, name: &str) -> Option<Arc<Outcome>> {
+        self.kept.get(name)
+    }
+
+    /// Runs a stampede to its end, even when nobody waits for it any more.
+    /// Returns the name under which the result is kept.
+    pub async fn run(&self, plan: Plan) -> Result<(String, Arc<Outcome>), NotRun> {
+        let turn = Arc::clone(&self.turn).try_lock_owned().map_err(|_| NotRun::Busy)?;
+        let (tell, told) = oneshot::channel();
+        let this = self.clone();
+        let work = move || {
+            let _ = tell.send(this.run_here(&plan));
+            drop(turn);
+        };
+        let thread = thread::Builder::new().name("stampede".to_owned()).spawn(work);
+        thread.map_err(|_| Failure::BrokeOff)?;
+        told.await.unwrap_or(Err(Failure::BrokeOff)).map_err(NotRun::Failed)
+    }
+
+    /// On the calling thread, which has nothing else to do.
+    fn run_here(&self, plan: &Plan) -> Result<(String, Arc<Outcome>), Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|_| Failure::BrokeOff)?;
+        let name = format!("{:016x}", rand::random::<u64>());
+        let outcome = Arc::new(runtime.block_on(self.measure(plan, &name))?);
+        self.kept.insert(name.clone(), Arc::clone(&outcome));
+        Ok((name, outcome))
+    }
+
+    async fn measure(&self, plan: &Plan, name: &str) -> Result<Outcome, Failure> {
+        let since = Instant::now();
+        let store = Store::open(&self.address, &self.prefix, &Arc::new(Health::default()));
+        // Without Redis it is worth measuring, too: each run tells what was wrong.
+        let _ = store.ready(PATIENCE).await;
+        let metrics = Arc::new(Metrics::default());
+        let (mut runs, mut failure) = (Vec::new(), None);
+        for recipe in plan.recipes.iter().take_while(|_| since.elapsed() < BEGUN_WITHIN) {
+            let stage = Stage::set(self, &store, &metrics, recipe, plan, name).await;
+            let (run, failed) = stage.run(plan.visitors).await;
+            runs.push(run);
+            failure = failure.or(failed);
+        }
+        match failure {
+            Some(failure) if runs.iter().all(|run| run.answered() == 0) => Err(failure),
+            _ => Ok(Outcome::of(plan, runs, since)),
+        }
+    }
+}
+
+impl Outcome {
+    fn of(plan: &Plan, runs: Vec<Run>, since: Instant) -> Self {
+        Self {
+            visitors: u64::from(plan.visitors),
+            delay_ms: millis(plan.delay),
+            took_ms: millis(since.elapsed()),
+            left_out: plan.recipes[runs.len()..].iter().map(|recipe| recipe.name).collect(),
+            runs,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_can_be_measured_once_and_the_usual_ones_come_first() {
+        let names: Vec<_> = Stampedes::recipes().map(|recipe| recipe.name).collect();
+        assert_eq!(names.len(), Recipe::ALL.len() + Recipe::ISOLATED.len());
+        assert_eq!(names[..USUAL.len()], USUAL);
+        assert!(names.iter().all(|name| names.iter().filter(|it| *it == name).count() == 1));
+    }
+}

@@ -1,0 +1,324 @@
+//! Visitors come at once, for real: a real Redis, a real database, and every
+//! load counted.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use serde_json::Value;
+use sqlx::{Connection, SqliteConnection};
+
+use crate::{
+    faults::assert_no_panic,
+    harness::{Answer, Hitrate, Redis, eventually, setup},
+};
+
+const JSON: (&str, &str) = ("accept", "application/json");
+/// The soft timeout of grace, in microseconds.
+const SOFT_US: u64 = 100_000;
+/// What a load takes where it matters that nobody waits for it: so long that a
+/// busy machine is not taken for one who waits.
+const LOAD_US: u64 = 600_000;
+
+fn post(hitrate: &Hitrate, form: &str) -> Answer {
+    hitrate.post_with("/stampede", form, &[JSON])
+}
+
+/// The runs of a stampede that was answered with 200.
+fn runs(hitrate: &Hitrate, form: &str) -> Vec<Value> {
+    let answer = post(hitrate, form);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()["runs"].as_array().unwrap().clone()
+}
+
+/// The only run of one.
+fn one(hitrate: &Hitrate, form: &str) -> Value {
+    let mut runs = runs(hitrate, form);
+    assert_eq!(runs.len(), 1);
+    runs.remove(0)
+}
+
+fn number(run: &Value, name: &str) -> u64 {
+    run[name].as_u64().unwrap_or_else(|| panic!("{name} of {run}"))
+}
+
+fn keys(hitrate: &Hitrate) -> Vec<String> {
+    redis::cmd("KEYS").arg("*trial:*").query(&mut hitrate.own_redis()).unwrap()
+}
+
+#[test]
+fn the_usual_recipes_run_side_by_side() {
+    let hitrate = Hitrate::start();
+    let runs = runs(&hitrate, "visitors=47&delay_ms=600");
+    let loads: Vec<_> = runs
+        .iter()
+        .map(|run| (run["recipe"].as_str().unwrap(), number(run, "origin_loads")))
+        .collect();
+    // Early refresh leaves it to chance whether anyone reloads: of 47 surely someone.
+    assert_eq!(
+        loads,
+        [("plain", 47), ("single-flight", 1), ("lease", 1), ("early-refresh", 1), ("grace", 1)]
+    );
+    for run in &runs {
+        assert_eq!((number(run, "visitors"), number(run, "shed")), (47, 0), "{run}");
+        let [p50, p99, max] = ["p50_us", "p99_us", "max_us"].map(|name| number(run, name));
+        assert!(p50 <= p99 && p99 <= max, "{run}");
+        assert_eq!(
+            (number(&run["next"], "requests"), number(&run["next"], "clients")),
+            (99, 10),
+            "{run}"
+        );
+        assert_eq!(number(&run["next"], "origin_loads"), 0, "the key is warm: {run}");
+    }
+    let [plain, flight, _, early, grace] = &runs[..] else { panic!("five runs") };
+    // No answer from the database can be quicker.
+    assert!(number(plain, "p50_us") >= LOAD_US && number(flight, "p50_us") >= LOAD_US);
+    assert_eq!((&early["start"], number(early, "from_cache")), (&"about-to-end".into(), 47));
+    assert!(number(early, "max_us") < LOAD_US, "nobody waits for the reload: {early}");
+    assert_eq!((&grace["start"], number(grace, "stale")), (&"just-ended".into(), 47));
+    let waited = number(grace, "max_us");
+    assert!((SOFT_US..LOAD_US).contains(&waited), "the soft timeout, and not the load: {grace}");
+    assert_eq!(keys(&hitrate), Vec::<String>::new(), "every key is removed");
+}
+
+#[test]
+fn a_design_with_every_protection_loads_once() {
+    let hitrate = Hitrate::start();
+    let form = "recipe=default&recipe=refresh-ahead&recipe=near&recipe=none&visitors=20";
+    let runs = runs(&hitrate, &format!("{form}&delay_ms=100"));
+    let loads: Vec<_> = runs.iter().map(|run| number(run, "origin_loads")).collect();
+    assert_eq!(loads, [1, 1, 1, 20]);
+    let next: Vec<_> = runs.iter().map(|run| number(&run["next"], "origin_loads")).collect();
+    assert_eq!(next, [0, 0, 0, 99], "without a cache nothing is warm");
+}
+
+#[test]
+fn a_thousand_share_one_load() {
+    let hitrate = Hitrate::start();
+    let run = one(&hitrate, "recipe=single-flight&visitors=1000&delay_ms=1000");
+    assert_eq!((number(&run, "origin_loads"), number(&run, "shed")), (1, 0), "{run}");
+    assert_eq!(number(&run, "from_database"), 1000);
+}
+
+#[test]
+fn of_a_thousand_without_protection_most_are_turned_away_at_once() {
+    let hitrate = Hitrate::start();
+    // Long enough that all have come before the first load is back. 64 loads
+    // run at once and 256 wait; 1000 − 320 find the queue full.
+    let run = one(&hitrate, "recipe=plain&visitors=1000&delay_ms=3000");
+    assert_eq!((number(&run, "queued"), number(&run, "shed")), (256, 680), "{run}");
+    assert!(number(&run, "shed_max_us") < 3_000_000, "they wait for no load: {run}");
+    // Those who wait for a second round are past what a load may take.
+    assert_eq!(number(&run, "from_database") + number(&run, "failed"), 320, "{run}");
+}
+
+#[test]
+fn a_visitor_alone_is_no_stampede() {
+    let hitrate = Hitrate::start();
+    let run = one(&hitrate, "recipe=plain&visitors=1&delay_ms=0");
+    assert_eq!(number(&run, "origin_loads"), 1);
+}
+
+#[test]
+fn the_claims_are_judged_by_the_numbers() {
+    let hitrate = Hitrate::start();
+    let told = post(&hitrate, "recipe=plain&recipe=single-flight&visitors=7&delay_ms=50").json();
+    let [once, quick] = &told["claims"].as_array().unwrap()[..] else { panic!("{told}") };
+    let judged = |n: usize| (&once["findings"][n]["verdict"], &once["findings"][n]["measured"]);
+    assert_eq!(judged(0), (&"false".into(), &"7 times".into()));
+    assert_eq!(judged(1), (&"true".into(), &"once".into()));
+    for (run, finding) in told["runs"].as_array().unwrap().iter().zip(0..) {
+        let next = &run["next"];
+        let expected = match (number(next, "below_1ms"), number(next, "above_5ms")) {
+            (_, 1..) => "false",
+            (1.., _) => "better",
+            _ => "true",
+        };
+        assert_eq!(quick["findings"][finding]["verdict"], expected, "{next}");
+        let parts = ["below_1ms", "from_1_to_5ms", "above_5ms"].map(|name| number(next, name));
+        assert_eq!(parts.iter().sum::<u64>(), 99);
+    }
+}
+
+#[test]
+fn a_form_leads_to_the_page_of_its_result() {
+    let hitrate = Hitrate::start();
+    let posted = hitrate.post("/stampede", "recipe=plain&recipe=near&visitors=5&delay_ms=20");
+    assert_eq!(posted.status, 303);
+    let page = hitrate.get(posted.header("location")).body;
+    assert!(page.contains("5 visitors at once") && page.contains("5 times"), "{page}");
+    assert!(page.contains(r#"value="near" checked"#), "the form is as it was sent");
+    assert!(page.contains(r#"<details class="more" open>"#));
+    assert!(!page.contains(r#"value="lease" checked"#));
+    let told = hitrate.json(posted.header("location"));
+    assert_eq!((&told["visitors"], &told["delay_ms"]), (&5.into(), &20.into()));
+}
+
+#[test]
+fn a_result_that_is_not_kept_is_told() {
+    let hitrate = Hitrate::start();
+    for run in ["0000000000000000", "%3Cscript%3Ealert(1)%3C%2Fscript%3E", "%00"] {
+        let page = hitrate.get(&format!("/stampede?run={run}"));
+        assert_eq!(page.status, 404, "{run}");
+        assert!(page.body.contains("That result is not kept any more"));
+        assert!(page.body.contains("Let them come") && !page.body.contains("alert(1)"));
+    }
+    let bare = hitrate.json("/stampede");
+    assert_eq!((&bare["run"], &bare["runs"]), (&Value::Null, &Value::Array(vec![])));
+}
+
+#[test]
+fn what_can_not_be_run_is_refused() {
+    let hitrate = Hitrate::start();
+    let thirteen: String =
+        ["recipe=plain"].into_iter().cycle().take(13).collect::<Vec<_>>().join("&");
+    for (form, status) in [
+        ("visitors=0", 422),
+        ("visitors=1001", 422),
+        ("visitors=-1", 422),
+        ("visitors=x", 422),
+        ("visitors=1e2", 422),
+        ("visitors=99999999999999999999", 422),
+        ("delay_ms=-1", 422),
+        ("delay_ms=5001", 422),
+        ("delay_ms=1.5", 422),
+        ("recipe=best", 422),
+        ("recipe=Plain", 422),
+        ("recipe=%3Cscript%3E", 422),
+        ("recipe=plain&recipe=plain", 400),
+        ("visitors=1&visitors=2", 400),
+        ("recipes=plain", 400),
+        (thirteen.as_str(), 400),
+    ] {
+        let answer = post(&hitrate, form);
+        assert_eq!(answer.status, status, "{form}: {answer:?}");
+        let told = answer.json()["error"].as_str().unwrap().to_owned();
+        assert!(told.ends_with('.') && !told.contains("<script"), "{form}: {told}");
+    }
+    let told = post(&hitrate, "recipe=best").json()["error"].as_str().unwrap().to_owned();
+    assert!(told.contains("plain, single-flight, lease, early-refresh, grace, none"), "{told}");
+    assert_eq!(keys(&hitrate), Vec::<String>::new());
+}
+
+#[test]
+fn json_names_recipes_by_a_text_or_a_list() {
+    let hitrate = Hitrate::start();
+    let send = |body: &str| {
+        hitrate.send("POST", "/stampede", &[JSON, ("content-type", "application/json")], body)
+    };
+    for (body, recipes) in [
+        (r#"{"recipe": "lease", "visitors": 3, "delay_ms": 0}"#, vec!["lease"]),
+        (
+            r#"{"recipe": ["plain", "grace"], "visitors": "3", "delay_ms": 0}"#,
+            vec!["plain", "grace"],
+        ),
+    ] {
+        let told = send(body).json();
+        let ran: Vec<_> =
+            told["runs"].as_array().unwrap().iter().map(|run| run["recipe"].clone()).collect();
+        assert_eq!(ran, recipes, "{told}");
+    }
+    for bad in [r#"{"recipe": [["plain"]]}"#, r#"{"visitors": [1]}"#, r#"{"recipe": {"a": 1}}"#] {
+        assert_eq!(send(bad).status, 422, "{bad}");
+    }
+}
+
+#[test]
+fn one_runs_at_a_time_and_pages_go_on() {
+    let hitrate = Arc::new(Hitrate::start());
+    let first = {
+        let hitrate = Arc::clone(&hitrate);
+        thread::spawn(move || {
+            eventually(Duration::from_secs(10), "it is the first one's turn", || {
+                post(&hitrate, "recipe=none&visitors=10&delay_ms=1000").status == 200
+            });
+        })
+    };
+    let second = || post(&hitrate, "recipe=plain&visitors=1&delay_ms=0");
+    eventually(Duration::from_secs(5), "a second one is refused while one runs", || {
+        second().status == 409
+    });
+    let refused = second();
+    assert_eq!((refused.status, refused.header("retry-after")), (409, "3"));
+    assert!(refused.json()["error"].as_str().unwrap().contains("A stampede is running already"));
+    assert_eq!(hitrate.get("/profiles?id=123").status, 200);
+    first.join().unwrap();
+    eventually(Duration::from_secs(10), "then it is the next one's turn", || {
+        second().status == 200
+    });
+    assert_no_panic(&hitrate);
+}
+
+#[test]
+fn a_stampede_goes_on_when_its_visitor_leaves_and_is_not_in_the_hit_ratio() {
+    use std::io::Write;
+    let hitrate = Hitrate::start();
+    let body = "recipe=plain&visitors=30&delay_ms=500";
+    let mut stream = hitrate.connect();
+    write!(
+        stream,
+        "POST /stampede HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        hitrate.address,
+        body.len()
+    )
+    .unwrap();
+    let again = || post(&hitrate, "recipe=plain&visitors=1&delay_ms=0").status;
+    eventually(Duration::from_secs(5), "it has begun", || again() == 409);
+    drop(stream);
+    eventually(Duration::from_secs(10), "it has ended", || again() == 200);
+    eventually(Duration::from_secs(3), "its queries are counted", || {
+        hitrate.json("/stats")["cache"]["database_queries"].as_u64().unwrap() >= 31
+    });
+    let cache = hitrate.json("/stats")["cache"].clone();
+    assert_eq!((&cache["hits"], &cache["misses"]), (&0.into(), &0.into()));
+    assert_eq!(keys(&hitrate), Vec::<String>::new());
+}
+
+#[test]
+fn without_redis_it_ends_in_time_and_says_so() {
+    let hitrate = setup().set("REDIS_URL", "redis://127.0.0.1:1").start();
+    let runs = runs(&hitrate, "visitors=10&delay_ms=50");
+    for run in &runs {
+        assert_eq!(run["trouble"], "Redis can't be reached", "{run}");
+        assert_eq!((number(run, "failed"), number(run, "from_database")), (0, 10), "{run}");
+        assert_eq!(run["start"], "cold", "nothing can be prepared");
+    }
+    assert_no_panic(&hitrate);
+}
+
+#[test]
+fn redis_dies_in_the_middle() {
+    let mut redis = Redis::start();
+    let hitrate = Arc::new(setup().redis(&redis).start());
+    let running = {
+        let hitrate = Arc::clone(&hitrate);
+        thread::spawn(move || post(&hitrate, "visitors=50&delay_ms=500"))
+    };
+    thread::sleep(Duration::from_millis(700));
+    redis.kill();
+    let answer = running.join().unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let told = answer.json();
+    let runs = told["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 5);
+    assert!(runs.iter().any(|run| run["trouble"].is_string()), "{told}");
+    let page = hitrate.get(&format!("/stampede?run={}", told["run"].as_str().unwrap())).body;
+    assert!(page.contains("Redis can&#39;t be reached"), "{page}");
+    assert_no_panic(&hitrate);
+}
+
+#[test]
+fn without_the_database_nothing_is_measured() {
+    let hitrate = Hitrate::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let url = format!("sqlite://{}", hitrate.dir.join("var/hitrate.db").display());
+    let mut other = runtime.block_on(SqliteConnection::connect(&url)).unwrap();
+    runtime
+        .block_on(sqlx::query("ALTER TABLE products RENAME TO hidden").execute(&mut other))
+        .unwrap();
+    let refused = post(&hitrate, "visitors=5&delay_ms=0");
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "1"), "{refused:?}");
+    runtime
+        .block_on(sqlx::query("ALTER TABLE hidden RENAME TO products").execute(&mut other))
+        .unwrap();
+    assert_eq!(post(&hitrate, "recipe=plain&visitors=5&delay_ms=0").status, 200);
+    assert_no_panic(&hitrate);
+}

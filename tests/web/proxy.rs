@@ -26,6 +26,8 @@ pub enum Mode {
     Pass,
     /// Bytes take this long, each way.
     Latency(Duration),
+    /// Only what Redis answers takes this long.
+    SlowAnswers(Duration),
     /// Bytes take up to this long, each way, and each time another time; they
     /// stay in order, but connections overtake each other.
     Jitter(Duration),
@@ -46,13 +48,21 @@ impl Mode {
         !matches!(self, Self::HalfOpen | Self::Garbage(_) | Self::Refuse)
     }
 
-    fn latency(self) -> Duration {
+    fn latency(self, way: Way) -> Duration {
         match self {
+            Self::SlowAnswers(latency) if way == Way::FromRedis => latency,
             Self::Latency(latency) => latency,
             Self::Jitter(most) => most.mul_f64(rand::random()),
             _ => Duration::ZERO,
         }
     }
+}
+
+/// The direction of a byte.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    ToRedis,
+    FromRedis,
 }
 
 /// Stands before one Redis; ends when dropped.
@@ -186,8 +196,8 @@ async fn relay(
         heard.extend(bytes.iter().take(room));
     };
     tokio::select! {
-        ended = pump(from_client, to_server, mode.clone(), listen) => ended,
-        ended = pump(from_server, to_client, mode, |_| ()) => ended,
+        ended = pump(from_client, to_server, Way::ToRedis, mode.clone(), listen) => ended,
+        ended = pump(from_server, to_client, Way::FromRedis, mode, |_| ()) => ended,
     }
 }
 
@@ -195,6 +205,7 @@ async fn relay(
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
+    way: Way,
     mode: watch::Receiver<Mode>,
     listen: impl Fn(&[u8]),
 ) -> std::io::Result<()> {
@@ -204,7 +215,7 @@ async fn pump(
         let mut chunk = [0; 16 * 1024];
         while let n @ 1.. = from.read(&mut chunk).await? {
             listen(&chunk[..n]);
-            let due = Instant::now() + mode.borrow().latency();
+            let due = Instant::now() + mode.borrow().latency(way);
             let _ = send.send((due, chunk[..n].to_vec()));
         }
         Ok(())

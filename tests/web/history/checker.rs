@@ -56,11 +56,11 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Finds what must not be. `visible` says from when on no read through a
-/// process may return anything older than this write.
+/// Finds what must not be. `visible` says from when on no read through this
+/// process and door may return anything older than this write.
 pub fn check(
     history: &[Operation],
-    visible: impl Fn(&Operation, usize) -> Duration,
+    visible: impl Fn(&Operation, usize, Door) -> Duration,
 ) -> Vec<Violation> {
     let history = &with_what_was_observed(history);
     let mut found = check_reads(history, &Writes::of(history), visible);
@@ -150,17 +150,16 @@ impl<'a> Horizon<'a> {
 fn check_reads(
     history: &[Operation],
     writes: &Writes<'_>,
-    visible: impl Fn(&Operation, usize) -> Duration,
+    visible: impl Fn(&Operation, usize, Door) -> Duration,
 ) -> Vec<Violation> {
     let mut horizons = BTreeMap::new();
     let mut found = Vec::new();
     for read in history {
         let Kind::Read { key, value, door } = read.kind else { continue };
-        let cached = door == Door::Cache;
-        let horizon = horizons.entry((key, cached.then_some(read.process))).or_insert_with(|| {
-            Horizon::of(writes, key, |write| match cached {
-                true => visible(write, read.process),
-                false => write.end,
+        let horizon = horizons.entry((key, read.process, door)).or_insert_with(|| {
+            Horizon::of(writes, key, |write| match door {
+                Door::Cache | Door::Detour => visible(write, read.process, door),
+                _ => write.end,
             })
         });
         let write = writes.by_value.get(&(key, value)).copied();
@@ -285,7 +284,7 @@ mod tests {
 
     fn breaches_within(window_ms: u64, history: &[Operation]) -> Vec<Breach> {
         let window = Duration::from_millis(window_ms);
-        let found = check(history, |write, _| write.end + window);
+        let found = check(history, |write, _, _| write.end + window);
         found.iter().map(|violation| violation.breach).collect()
     }
 
@@ -311,7 +310,7 @@ mod tests {
         assert_eq!(breaches(&history), [Breach::StaleRead]);
         assert_eq!(breaches(&[wrote(1, 0, 9), read(0, 10, 15)]), [Breach::StaleRead]);
         // It is shown with the write that was read and the one that was not.
-        assert_eq!(check(&history, |write, _| write.end)[0].shown_by, history);
+        assert_eq!(check(&history, |write, _, _| write.end)[0].shown_by, history);
     }
 
     #[test]
@@ -390,7 +389,7 @@ mod tests {
     fn each_process_and_each_door_has_its_own_window() {
         let elsewhere = Operation { process: 1, ..read(0, 50, 55) };
         let past = at(50, 55, Kind::Read { key: KEY, value: 0, door: Door::Origin });
-        let visible = |write: &Operation, process: usize| match process == write.process {
+        let visible = |write: &Operation, process: usize, _| match process == write.process {
             true => write.end,
             false => write.end + Duration::from_millis(100),
         };

@@ -96,10 +96,8 @@ impl<'a> Client<'a> {
     fn write(&mut self) -> Option<Operation> {
         let key = self.key();
         let value = self.values.fetch_add(1, Ordering::Relaxed);
-        let mut edit = json!({ "name": format!("w-{value}"), "email": "a@example.com", "age": 31 });
-        if let Some(name) = self.recipe.name {
-            edit["recipe"] = name.into();
-        }
+        let (name, recipe) = (format!("w-{value}"), self.recipe.name);
+        let edit = json!({ "name": name, "email": "a@example.com", "age": 31, "recipe": recipe });
         let start = self.world.now();
         let reply = self.ask("POST", &format!("/profiles/{key}"), &edit.to_string());
         let outcome = match reply {
@@ -126,11 +124,12 @@ impl<'a> Client<'a> {
     pub fn read(&self, key: &'static str, door: Door, delay_ms: u32) -> Option<Operation> {
         let past = matches!(door, Door::Origin | Door::OriginAtRest);
         let cache = if past { "&cache=off" } else { "" };
-        let recipe = self.recipe.name.map_or(String::new(), |name| format!("&recipe={name}"));
+        let recipe = self.recipe.name;
         let start = self.world.now();
-        let path = format!("/profiles?id={key}&delay_ms={delay_ms}{cache}{recipe}");
+        let path = format!("/profiles?id={key}&delay_ms={delay_ms}{cache}&recipe={recipe}");
         let Reply::Answered(answer) = self.ask("GET", &path, "") else { return None };
         let value = value(&answer)?;
+        let door = if door == Door::Cache && did_without(&answer) { Door::Detour } else { door };
         Some(self.did(start, Kind::Read { key, value, door }))
     }
 
@@ -185,4 +184,10 @@ fn value(answer: &Answer) -> Option<u64> {
         503 => None,
         _ => panic!("no answer to a lookup: {answer:?}"),
     }
+}
+
+/// Whether a lookup says that Redis was of no use.
+fn did_without(answer: &Answer) -> bool {
+    let told = answer.json();
+    told["message"].as_str().is_some_and(|told| told.contains("It was not stored in Redis"))
 }

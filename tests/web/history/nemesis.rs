@@ -13,6 +13,11 @@ use crate::{faults::assert_no_panic, proxy::Mode};
 /// gives up what takes longer than 100 ms again and again.
 const BEARABLE: Duration = Duration::from_millis(40);
 
+/// Between two looks at the clock.
+const PULSE: Duration = Duration::from_millis(10);
+/// So late a look says that the machine is busy.
+const BUSY: Duration = Duration::from_millis(60);
+
 /// Something that breaks, for a while.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fault {
@@ -30,6 +35,8 @@ pub enum Fault {
     Killed(usize),
     /// Somebody else writes to the database and takes long.
     DatabaseLocked,
+    /// Nobody broke it: the machine had no time for us.
+    MachineBusy,
 }
 
 impl Fault {
@@ -38,6 +45,7 @@ impl Fault {
         match self {
             Self::Network(Mode::Latency(latency) | Mode::Jitter(latency)) => latency > BEARABLE,
             Self::Network(_) | Self::RedisKilled | Self::RedisStopped | Self::Cut => true,
+            Self::MachineBusy => true,
             Self::TrackingCut | Self::Killed(_) | Self::DatabaseLocked => false,
         }
     }
@@ -117,7 +125,7 @@ pub fn death_of_all(_: &mut StdRng, length: Duration) -> Vec<Plan> {
 
 /// Somebody else keeps the database, to well beyond the end.
 pub fn locked_at_last(_: &mut StdRng, length: Duration) -> Vec<Plan> {
-    let (before, after) = (Duration::from_millis(300), Duration::from_millis(1_000));
+    let (before, after) = (Duration::from_millis(300), Duration::from_millis(800));
     vec![vec![(length - before, Fault::DatabaseLocked, before + after)]]
 }
 
@@ -183,7 +191,23 @@ fn happen(fault: Fault, length: Duration, world: &World) {
             world.start_again(process);
         }
         Fault::DatabaseLocked => lock_database(length, world),
+        Fault::MachineBusy => (),
     }
+}
+
+/// Notices until `end` when the machine has no time for us: then it had none for
+/// hitrate and Redis either.
+pub fn feel_the_pulse(world: &World, end: Duration) -> Vec<Outage> {
+    let mut stalls = Vec::new();
+    while world.now() < end {
+        let start = world.now();
+        sleep(PULSE);
+        let end = world.now();
+        if end - start > PULSE + BUSY {
+            stalls.push(Outage { fault: Fault::MachineBusy, start, end });
+        }
+    }
+    stalls
 }
 
 fn lock_database(length: Duration, world: &World) {

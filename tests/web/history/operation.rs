@@ -47,9 +47,11 @@ pub enum Outcome {
 }
 
 /// How something was read.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Door {
     Cache,
+    /// Through the cache, and the answer says that it had to do without Redis.
+    Detour,
     /// With `cache=off`.
     Origin,
     /// With `cache=off`, when all was healed and at rest.

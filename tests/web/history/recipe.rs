@@ -4,14 +4,14 @@ use std::{fmt, time::Duration};
 
 use super::{
     nemesis::{Fault, Outage},
-    operation::{Kind, Operation, Outcome},
+    operation::{Door, Kind, Operation, Outcome},
 };
 
 /// A way of caching, and its promise.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Recipe {
-    /// As it is asked for; `None` asks for nothing and gets the default.
-    pub name: Option<&'static str>,
+    /// As it is asked for.
+    pub name: &'static str,
     promise: Promise,
 }
 
@@ -26,21 +26,19 @@ enum Promise {
     WhenTold,
     /// The same in the process that wrote. Another has to hear of it: see [`PUSHED`].
     WhenPushed,
-    /// From the acknowledgement on, as long as Redis is there: until the
-    /// database has it, only Redis knows.
+    /// From the acknowledgement on, where Redis answers. Until the database
+    /// has it only Redis knows, so whoever does without it may be behind.
     WhenFlushed,
 }
 
 impl Recipe {
-    pub const UNNAMED: Self = Self { name: None, promise: Promise::WhenTold };
-    pub const NONE: Self = Self { name: Some("none"), promise: Promise::AtOnce };
-    pub const DEFAULT: Self = Self { name: Some("default"), promise: Promise::WhenTold };
-    pub const NEAR: Self = Self { name: Some("near"), promise: Promise::WhenPushed };
-    pub const WRITE_THROUGH: Self = Self { name: Some("write-through"), ..Self::DEFAULT };
-    pub const WRITE_AROUND: Self = Self { name: Some("write-around"), ..Self::DEFAULT };
-    pub const WRITE_BEHIND: Self =
-        Self { name: Some("write-behind"), promise: Promise::WhenFlushed };
-    pub const REFRESH_AHEAD: Self = Self { name: Some("refresh-ahead"), ..Self::DEFAULT };
+    pub const NONE: Self = Self { name: "none", promise: Promise::AtOnce };
+    pub const DEFAULT: Self = Self { name: "default", promise: Promise::WhenTold };
+    pub const NEAR: Self = Self { name: "near", promise: Promise::WhenPushed };
+    pub const WRITE_THROUGH: Self = Self { name: "write-through", ..Self::DEFAULT };
+    pub const WRITE_AROUND: Self = Self { name: "write-around", ..Self::DEFAULT };
+    pub const WRITE_BEHIND: Self = Self { name: "write-behind", promise: Promise::WhenFlushed };
+    pub const REFRESH_AHEAD: Self = Self { name: "refresh-ahead", ..Self::DEFAULT };
 
     /// Those that keep what they promise. The documents' own promises nothing:
     /// a slow reader brings back what was edited meanwhile.
@@ -55,7 +53,7 @@ impl Recipe {
     ];
 
     /// The documents' own, as if it promised what the default does.
-    pub const PLAIN: Self = Self { name: Some("plain"), ..Self::DEFAULT };
+    pub const PLAIN: Self = Self { name: "plain", ..Self::DEFAULT };
 }
 
 /// After an outage Redis is told of what it missed within this: the connection
@@ -75,8 +73,14 @@ impl Recipe {
         self.promise != Promise::WhenFlushed
     }
 
-    /// From when on no read through `reader` returns anything older.
-    pub fn visible(&self, write: &Operation, reader: usize, outages: &[Outage]) -> Duration {
+    /// From when on no read through `reader` and `door` returns anything older.
+    pub fn visible(
+        &self,
+        write: &Operation,
+        reader: usize,
+        door: Door,
+        outages: &[Outage],
+    ) -> Duration {
         let Kind::Write { outcome, .. } = write.kind else { return write.end };
         let told = match outcome {
             _ if self.promise == Promise::AtOnce => write.end,
@@ -91,6 +95,9 @@ impl Recipe {
             Promise::AtOnce | Promise::WhenTold => told,
             Promise::WhenPushed if reader == write.process => told,
             Promise::WhenPushed => told.max(pushed(write, outages)),
+            // What went past Redis is hidden by an earlier write that waits there,
+            // until that one is flushed and found to be the earlier one.
+            Promise::WhenFlushed if outcome == Outcome::Acknowledged && door == Door::Cache => told,
             Promise::WhenFlushed => told.max(flushed(write, outages)),
         }
     }
@@ -112,18 +119,14 @@ fn pushed(write: &Operation, outages: &[Outage]) -> Duration {
     overcome(write.start, least, outages, hinders).unwrap_or(least)
 }
 
-/// When the database has it as well, if Redis was away before that.
+/// When the database has it as well.
 fn flushed(write: &Operation, outages: &[Outage]) -> Duration {
+    let least = write.end + FLUSHED;
     let hinders = |fault: Fault| match fault {
         Fault::Killed(_) => Some(TAKEN_OVER + FLUSHED),
         _ => Some(TOLD + FLUSHED),
     };
-    let last = overcome(write.end, write.end + FLUSHED, outages, hinders);
-    let was_away = |last: &Duration| {
-        let mut away = outages.iter().filter(|outage| outage.fault.is_about_redis());
-        away.any(|outage| outage.start <= *last && write.end <= outage.end + TOLD)
-    };
-    last.filter(was_away).unwrap_or(write.end)
+    overcome(write.end, least, outages, hinders).unwrap_or(least)
 }
 
 /// When that is overcome which happened between `start` and `end`, and what
@@ -152,7 +155,7 @@ fn overcome(
 
 impl fmt::Display for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "recipe {}", self.name.unwrap_or("as it comes"))
+        write!(f, "recipe {}", self.name)
     }
 }
 
@@ -171,7 +174,7 @@ mod tests {
     fn visible(promise: Promise, outcome: Outcome, reader: usize, outages: &[Outage]) -> Duration {
         let kind = Kind::Write { key: "123", value: 1, outcome };
         let write = Operation { process: 0, worker: 0, start: ms(10), end: ms(20), kind };
-        Recipe { name: None, promise }.visible(&write, reader, outages)
+        Recipe { name: "", promise }.visible(&write, reader, Door::Cache, outages)
     }
 
     #[test]
@@ -208,12 +211,12 @@ mod tests {
     }
 
     #[test]
-    fn until_it_is_flushed_only_redis_knows_it() {
-        let seen =
-            |outages: &[Outage]| visible(Promise::WhenFlushed, Outcome::Acknowledged, 0, outages);
-        let locked = outage(Fault::DatabaseLocked, 100, 900);
-        assert_eq!(seen(&[locked]), ms(20), "Redis has it");
-        assert_eq!(seen(&[locked, outage(Fault::RedisKilled, 800, 1_000)]), ms(3_500));
-        assert_eq!(seen(&[outage(Fault::RedisKilled, 800, 1_000)]), ms(20), "the database has it");
+    fn until_it_is_flushed_those_without_redis_may_be_behind() {
+        let kind = Kind::Write { key: "123", value: 1, outcome: Outcome::Acknowledged };
+        let write = Operation { process: 0, worker: 0, start: ms(10), end: ms(20), kind };
+        let locked = [outage(Fault::DatabaseLocked, 100, 900)];
+        let seen = |door, outages| Recipe::WRITE_BEHIND.visible(&write, 0, door, outages);
+        assert_eq!([seen(Door::Cache, &[]), seen(Door::Detour, &[])], [ms(20), ms(520)]);
+        assert_eq!([seen(Door::Cache, &locked), seen(Door::Detour, &locked)], [ms(20), ms(3_400)]);
     }
 }

@@ -65,29 +65,44 @@ impl Run {
     pub fn record(&self) -> Record {
         let world = World::begin(self.broken);
         let values = AtomicU64::new(INITIAL + 1);
-        let rng = &mut StdRng::seed_from_u64(self.seed);
-        let plans = (self.faults)(rng, self.length);
-        let mut record = Record { history: Vec::new(), outages: Vec::new() };
-        thread::scope(|scope| {
-            let clients: Vec<_> = (0..PROCESSES * CLIENTS.len())
-                .map(|worker| {
-                    let (process, task) = (worker / CLIENTS.len(), CLIENTS[worker % CLIENTS.len()]);
-                    let client =
-                        Client::new(&world, &self.recipe, process, worker, self.seed, &values);
-                    scope.spawn(move || client.work(task, self.length))
-                })
-                .collect();
-            let world = &world;
-            let broken: Vec<_> = plans
-                .iter()
-                .map(|plan| scope.spawn(move || nemesis::carry_out(plan, world)))
-                .collect();
-            record.history = clients.into_iter().flat_map(|it| it.join().unwrap()).collect();
-            record.outages = broken.into_iter().flat_map(|it| it.join().unwrap()).collect();
-        });
+        let mut record = self.act(&world, &values);
         world.heal();
         record.history.extend(self.at_rest(&world, &values));
         record
+    }
+
+    /// Clients work and things break, side by side.
+    fn act(&self, world: &World, values: &AtomicU64) -> Record {
+        let plans = (self.faults)(&mut StdRng::seed_from_u64(self.seed), self.length);
+        thread::scope(|scope| {
+            let clients: Vec<_> = (0..PROCESSES * CLIENTS.len())
+                .map(|worker| {
+                    let client = self.client(world, worker / CLIENTS.len(), worker, values);
+                    let task = CLIENTS[worker % CLIENTS.len()];
+                    scope.spawn(move || client.work(task, self.length))
+                })
+                .collect();
+            let pulse = scope.spawn(|| nemesis::feel_the_pulse(world, self.length));
+            let broken: Vec<_> = plans
+                .iter()
+                .map(|plan| scope.spawn(move || nemesis::carry_out(plan, world)))
+                .chain([pulse])
+                .collect();
+            Record {
+                history: clients.into_iter().flat_map(|it| it.join().unwrap()).collect(),
+                outages: broken.into_iter().flat_map(|it| it.join().unwrap()).collect(),
+            }
+        })
+    }
+
+    fn client<'a>(
+        &'a self,
+        world: &'a World,
+        process: usize,
+        worker: usize,
+        values: &'a AtomicU64,
+    ) -> Client<'a> {
+        Client::new(world, &self.recipe, process, worker, self.seed, values)
     }
 
     /// What everyone sees when it is over: asked again for as long as it may
@@ -95,9 +110,8 @@ impl Run {
     fn at_rest(&self, world: &World, values: &AtomicU64) -> Vec<Operation> {
         let end = world.now() + AGREED;
         let worker = PROCESSES * CLIENTS.len();
-        let clients: Vec<_> = (0..PROCESSES)
-            .map(|process| Client::new(world, &self.recipe, process, worker, self.seed, values))
-            .collect();
+        let clients: Vec<_> =
+            (0..PROCESSES).map(|process| self.client(world, process, worker, values)).collect();
         loop {
             let mut seen = read_all(&clients[0], Door::OriginAtRest);
             for client in &clients {
@@ -112,7 +126,9 @@ impl Run {
     }
 
     pub fn judge(&self, record: &Record) -> Vec<Violation> {
-        check(&record.history, |write, reader| self.recipe.visible(write, reader, &record.outages))
+        check(&record.history, |write, reader, door| {
+            self.recipe.visible(write, reader, door, &record.outages)
+        })
     }
 }
 

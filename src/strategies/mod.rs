@@ -58,8 +58,10 @@ pub struct Acted {
     pub version: Option<u64>,
     /// Microseconds it took, simulated time included.
     pub elapsed_us: u64,
+    /// What was held where after it.
     #[serde(flatten)]
     pub columns: Columns,
+    /// How it went.
     #[serde(skip)]
     pub story: Story,
     /// `Cache-Status` of a read.
@@ -121,29 +123,44 @@ impl Stage {
     pub async fn act(&self, one: Move) -> Result<Acted, Failure> {
         let next = if one == Move::Write { self.next().await } else { None };
         let (wire, start) = (Wire::on(), Instant::now());
-        let outcome = match one {
-            Move::Read => self.read(&wire).await?,
-            Move::Write => self.write(next.as_ref(), &wire).await?,
-            Move::Forget => self.forget(&wire).await,
-            Move::Crowd => self.crowd(&wire).await?,
-            Move::Flush => self.flush(&wire).await,
-            Move::Pause(time) => pause(time, &wire).await,
-        };
+        let outcome = self.perform(one, next.as_ref(), &wire).await?;
+        let took = start.elapsed();
         let asked = self.asked(one, next.as_ref());
-        let story = Story::told(asked, &wire, outcome.answered, start.elapsed());
-        Ok(Acted {
+        let story = Story::told(asked, &wire, outcome.answered.clone(), took);
+        Ok(self.acted(one, outcome, story).await)
+    }
+
+    async fn perform(
+        &self,
+        one: Move,
+        next: Option<&Profile>,
+        wire: &Wire,
+    ) -> Result<Outcome, Failure> {
+        match one {
+            Move::Read => self.read(wire).await,
+            Move::Write => self.write(next, wire).await,
+            Move::Forget => Ok(self.forget(wire).await),
+            Move::Crowd => self.crowd(wire).await,
+            Move::Flush => Ok(self.flush(wire).await),
+            Move::Pause(time) => Ok(pause(time, wire).await),
+        }
+    }
+
+    async fn acted(&self, one: Move, outcome: Outcome, story: Story) -> Acted {
+        let Outcome { message, source, effect, version, cache_status, .. } = outcome;
+        Acted {
             number: 0,
             act: one.name(),
             recipe: self.recipe.name,
-            message: outcome.message,
-            source: outcome.source,
-            effect: outcome.effect,
-            version: outcome.version,
+            message,
+            source,
+            effect,
+            version,
             elapsed_us: story.elapsed_us,
             columns: self.look().await,
             story,
-            cache_status: outcome.cache_status,
-        })
+            cache_status,
+        }
     }
 
     /// The profile with the next age, as a write would bring it.

@@ -83,8 +83,10 @@ impl Cache {
             true => self.forgetting(key, None, recipe),
             false => self.store.removing_script(scripts::FORGET, key).arg(-1).arg(0).arg(0),
         };
-        let reply: i64 = self.store.run(forgetting, wire).await?;
+        // What this process holds goes even when Redis can't be told.
+        let reply: Result<i64, Trouble> = self.store.run(forgetting, wire).await;
         self.engine.outdate(key);
+        let reply = reply?;
         Ok(match reply {
             0 => Forgot::Nothing,
             2 => Forgot::Kept,
@@ -96,10 +98,10 @@ impl Cache {
     /// carry the generation of their tag, and that moves on. O(1).
     pub async fn forget_tag(&self, family: Family, wire: &Wire) -> Result<(), Trouble> {
         let next = self.store.script(scripts::NEXT_GENERATION, &keys::tag(family));
-        self.store.run::<Value>(next, wire).await?;
+        let moved = self.store.run::<Value>(next, wire).await;
         self.engine.near.drop_all();
         self.engine.grace.forget_all();
-        Ok(())
+        moved.map(|_| ())
     }
 
     /// Drops the copies whose names match, a batch at a time (SCAN, never

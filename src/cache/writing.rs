@@ -66,6 +66,8 @@ pub struct Newer {
 struct Known {
     order: Order,
     tag: u64,
+    /// How far ahead the stamp may be of Redis's clock.
+    ahead: Duration,
 }
 
 /// Why a write can't be queued.
@@ -95,7 +97,7 @@ impl Cache {
         origin: O,
     ) -> Result<Written, Failure> {
         let known = self.known(ask).await;
-        let changed = self.write_to_origin(ask, value, origin, known.order).await;
+        let changed = self.write_to_origin(ask, value, origin, &known).await;
         let version = match changed {
             Ok(None) => return Ok(Written::nothing()),
             Ok(version) => version,
@@ -118,7 +120,7 @@ impl Cache {
         origin: O,
     ) -> Result<Written, Failure> {
         let known = self.known(ask).await;
-        let changed = self.write_to_origin(ask, value, origin, known.order).await;
+        let changed = self.write_to_origin(ask, value, origin, &known).await;
         let version = match changed {
             Ok(None) => return Ok(Written::nothing()),
             Ok(Some(version)) => version,
@@ -237,13 +239,20 @@ impl Cache {
     async fn known<T: Cached>(&self, ask: Ask<'_, T>) -> Known {
         let held = self.store.removing_script(scripts::HELD, ask.key);
         let tag = self.store.read("GET", &keys::tag(ask.key.family()));
-        let unknown = Known { order: Order { floor: 0, stamp: self.store.now() }, tag: 0 };
         let Ok([held, tag]) = self.store.run_all([held, tag], ask.wire).await else {
-            return unknown;
+            return self.unknown();
         };
-        let Ok((floor, stamp)) = held.and_then(typed::<(u64, u64)>) else { return unknown };
+        let Ok((floor, stamp)) = held.and_then(typed::<(u64, u64)>) else { return self.unknown() };
         let tag = tag.and_then(typed::<Option<u64>>).ok().flatten().unwrap_or_default();
-        Known { order: Order { floor, stamp }, tag }
+        Known { order: Order { floor, stamp }, tag, ahead: Duration::ZERO }
+    }
+
+    /// Without Redis the stamp is the latest that its clock may show, so that
+    /// the write counts as later than all that were acknowledged before.
+    fn unknown(&self) -> Known {
+        let error = self.store.clock_error();
+        let order = Order { floor: 0, stamp: self.store.now() + micros(error) };
+        Known { order, tag: 0, ahead: 2 * error }
     }
 
     /// In a task of its own: a write that takes longer than the caller waits
@@ -253,10 +262,16 @@ impl Cache {
         ask: Ask<'_, T>,
         value: &Arc<T>,
         origin: O,
-        order: Order,
+        known: &Known,
     ) -> Result<Option<u64>, Failure> {
-        let value = Arc::clone(value);
-        let mut writing = tokio::spawn(async move { origin.write(&value, order).await });
+        let (value, order, ahead) = (Arc::clone(value), known.order, known.ahead);
+        let mut writing = tokio::spawn(async move {
+            let changed = origin.write(&value, order).await;
+            // Whatever is acknowledged after this write has a later stamp
+            // (commit wait: Corbett et al., "Spanner", OSDI 2012).
+            tokio::time::sleep(ahead).await;
+            changed
+        });
         match tokio::time::timeout(ask.recipe.hard_timeout, &mut writing).await {
             Ok(Ok(changed)) => changed.map_err(Failure::of),
             Ok(Err(_)) => Err(Failure::BrokeOff),

@@ -98,7 +98,7 @@ impl Store {
         let text: String = typed(link::send(&self.link, &redis::cmd("INFO")).await?)?;
         let info = ServerInfo::parse(&text);
         if let Some(time) = info.time_us {
-            self.health.clock.set(time, sent + sent.elapsed() / 2);
+            self.health.clock.set(time, sent);
         }
         Ok(info)
     }

@@ -170,7 +170,7 @@ impl Link {
         let reply = in_time(DEADLINE, connection.req_packed_command(&redis::cmd("TIME"))).await?;
         let time = unwrapped(reply).map(redis::from_redis_value::<(u64, u64)>);
         if let Ok(Ok((seconds, micros))) = time {
-            self.health.clock.set(seconds * 1_000_000 + micros, sent + sent.elapsed() / 2);
+            self.health.clock.set(seconds * 1_000_000 + micros, sent);
         }
         Ok(())
     }

@@ -152,6 +152,11 @@ impl Store {
         self.health.clock.now()
     }
 
+    /// How far off that may be, either way.
+    pub fn clock_error(&self) -> Duration {
+        self.health.clock.error()
+    }
+
     /// How all connections are doing together.
     pub fn health(&self) -> &Arc<Health> {
         &self.health

@@ -4,9 +4,9 @@
 use std::{
     sync::{
         LazyLock,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::clock::{micros, now_ms};
@@ -14,30 +14,42 @@ use crate::clock::{micros, now_ms};
 /// The instant that offsets count from. Our own wall clock may jump; this does not.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// The server's clock, as of its last answer: right to about half a round trip.
-pub struct ServerClock(AtomicI64);
+/// The server's clock, as of its last answer: right to half a round trip.
+pub struct ServerClock {
+    /// Microseconds from our [`START`] to the server's 1970.
+    offset: AtomicI64,
+    /// How far off that may be, in microseconds.
+    error: AtomicU64,
+}
 
 impl Default for ServerClock {
     /// Our own time, until the server tells its.
     fn default() -> Self {
-        let clock = Self(AtomicI64::new(0));
+        let clock = Self { offset: AtomicI64::new(0), error: AtomicU64::new(0) };
         clock.set(now_ms() * 1000, Instant::now());
         clock
     }
 }
 
 impl ServerClock {
-    /// It was `time`, in microseconds since 1970, at this instant.
-    pub fn set(&self, time: u64, at: Instant) {
-        let since_start = micros(at.saturating_duration_since(*START));
+    /// It was `time`, in microseconds since 1970, at some instant since `sent`.
+    pub fn set(&self, time: u64, sent: Instant) {
+        let error = micros(sent.elapsed() / 2);
+        let since_start = micros(sent.saturating_duration_since(*START)) + error;
         let offset = time.cast_signed() - since_start.cast_signed();
-        self.0.store(offset, Ordering::Relaxed);
+        self.offset.store(offset, Ordering::Relaxed);
+        self.error.store(error, Ordering::Relaxed);
     }
 
     /// Microseconds since 1970, UTC, by the server's clock.
     pub fn now(&self) -> u64 {
         let since_start = micros(START.elapsed()).cast_signed();
-        (self.0.load(Ordering::Relaxed) + since_start).unsigned_abs()
+        (self.offset.load(Ordering::Relaxed) + since_start).unsigned_abs()
+    }
+
+    /// How far off [`Self::now`] may be, either way.
+    pub fn error(&self) -> Duration {
+        Duration::from_micros(self.error.load(Ordering::Relaxed))
     }
 }
 

@@ -106,3 +106,21 @@ fn a_write_that_waits_is_not_hidden_by_an_earlier_one_past_redis() {
     eventually(BACK, "it has Redis again", || here.json("/")["hits"].is_u64());
     assert_eq!([name(here), name(there)], ["Ann", "Ann"]);
 }
+
+/// A process has learned Redis's time over a network that is slow in one
+/// direction: its idea of it is 100 ms behind. Now it writes Ben past Redis, 50 ms
+/// after Ann was queued: by its clock he is the earlier one.
+#[test]
+fn a_write_past_redis_is_not_replaced_by_an_earlier_one_that_waits() {
+    let redis = Redis::start();
+    let slow = Mode::SlowAnswers(Duration::from_millis(200));
+    let Apart { proxy, here, there, .. } = &apart(&redis, slow, "500ms");
+    write(there, ANN);
+    thread::sleep(Duration::from_millis(50));
+    write(here, BEN);
+    proxy.set(Mode::Pass);
+    eventually(BACK, "nothing waits", || {
+        redis.run(&["XLEN", "hitrate:write-behind"]) == redis::Value::Int(0)
+    });
+    assert_eq!(there.json("/profiles?id=123&cache=off")["profile"]["name"], "Ben");
+}

@@ -12,7 +12,7 @@ COPY Cargo.toml Cargo.lock ./
 RUN mkdir src \
  && echo 'fn main() {}' > src/main.rs \
  && touch src/lib.rs \
- && cargo build --release --locked \
+ && cargo build --profile dist --locked \
  && rm -r src
 
 COPY src src
@@ -20,7 +20,7 @@ COPY templates templates
 COPY static static
 COPY data data
 # Newer than what was built above, whatever the time stamps of the checkout say.
-RUN touch src/main.rs src/lib.rs && cargo build --release --locked
+RUN touch src/main.rs src/lib.rs && cargo build --profile dist --locked
 
 
 FROM debian:bookworm-slim
@@ -29,7 +29,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --home-dir /app --shell /usr/sbin/nologin hitrate
 WORKDIR /app
-COPY --from=build /app/target/release/hitrate /usr/local/bin/hitrate
+COPY --from=build /app/target/dist/hitrate /usr/local/bin/hitrate
 COPY data data
 RUN mkdir var && chown hitrate: var
 USER hitrate

@@ -97,7 +97,7 @@ impl Recipe {
             Promise::AtOnce | Promise::WhenTold => told,
             Promise::WhenPushed if reader == write.process => told,
             Promise::WhenPushed => told.max(pushed(write, outages)),
-            Promise::WhenFlushed if door == Door::Cache && !was_hindered(write, outages) => told,
+            Promise::WhenFlushed if door == Door::Cache => told,
             Promise::WhenFlushed => told.max(flushed(write, outages)),
         }
     }
@@ -117,12 +117,6 @@ fn pushed(write: &Operation, outages: &[Outage]) -> Duration {
     let least = write.end + PUSHED;
     let hinders = |fault: Fault| fault.is_about_redis().then_some(TOLD);
     overcome(write.start, least, outages, hinders).unwrap_or(least)
-}
-
-/// Whether Redis was away shortly before a write, or during it.
-fn was_hindered(write: &Operation, outages: &[Outage]) -> bool {
-    let hinders = |fault: Fault| fault.is_about_redis().then_some(TOLD);
-    overcome(write.start, write.end, outages, hinders).is_some()
 }
 
 /// When the database has it as well.

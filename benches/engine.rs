@@ -6,7 +6,6 @@
 
 use std::{
     error::Error,
-    fs,
     path::Path,
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -23,6 +22,7 @@ use hitrate::{
     wire::Wire,
 };
 use redis::aio::MultiplexedConnection;
+use rustix::time::{ClockId, clock_gettime};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -39,6 +39,12 @@ const PREFIX: &str = "bench:";
 struct Never;
 
 impl Fault for Never {}
+
+/// What a program without a cache layer would read.
+#[derive(serde::Deserialize)]
+struct Entry {
+    value: Profile,
+}
 
 /// A redis-server of its own.
 struct Server {
@@ -109,9 +115,8 @@ impl Stage {
         let name = format!("{PREFIX}profile:123");
         let bytes: Vec<u8> =
             redis::cmd("GET").arg(name).query_async(&mut self.raw.clone()).await.expect("a GET");
-        let entry: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_slice(&bytes).expect("an entry");
-        entry.len()
+        let entry: Entry = serde_json::from_slice(&bytes).expect("an entry");
+        entry.value.name.len()
     }
 
     async fn hit(&self, wire: &Wire) -> usize {
@@ -156,21 +161,20 @@ async fn turn<F: Future>(work: impl FnOnce() -> F) -> Turn {
     Turn { wall: start.elapsed(), cpu: cpu() - before }
 }
 
-/// What this thread has run so far (proc(5): schedstat, in nanoseconds).
+/// What this thread has run so far.
 fn cpu() -> Duration {
-    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanos = text.split_whitespace().next().and_then(|it| it.parse().ok());
-    Duration::from_nanos(nanos.unwrap_or_default())
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
-/// So many operations, as many at once as a busy worker has in flight.
-async fn many<F: Future>(operation: impl Fn() -> F) {
+/// So many operations, so many of them at once.
+async fn many<F: Future>(count: usize, at_once: usize, operation: impl Fn() -> F) {
     let lane = || async {
-        for _ in 0..COUNT / AT_ONCE {
+        for _ in 0..count / at_once {
             operation().await;
         }
     };
-    join_all((0..AT_ONCE).map(|_| lane())).await;
+    join_all((0..at_once).map(|_| lane())).await;
 }
 
 /// The turns of the contestants of one question, by name.
@@ -231,16 +235,24 @@ fn median(figures: impl Iterator<Item = f64>) -> f64 {
 }
 
 async fn hits(stage: &Stage) {
-    let question = "A hit, 64 in flight on one connection, per operation";
-    let mut all = Match::new(question, COUNT);
+    let alone = "A hit, one at a time on one connection, per operation";
+    hits_at_once(stage, alone, COUNT / 8, 1).await;
+    let busy = "A hit, 64 in flight on one connection, per operation";
+    hits_at_once(stage, busy, COUNT, AT_ONCE).await;
+}
+
+async fn hits_at_once(stage: &Stage, question: &'static str, count: usize, at_once: usize) {
+    let mut all = Match::new(question, count);
     for _ in 0..ROUNDS {
-        all.add("raw GET", turn(|| many(|| stage.get())).await);
-        all.add("raw GET, its JSON read", turn(|| many(|| stage.get_and_decode())).await);
+        all.add("raw GET", turn(|| many(count, at_once, || stage.get())).await);
+        let decoded = || stage.get_and_decode();
+        all.add("raw GET, its JSON read", turn(|| many(count, at_once, decoded)).await);
         let silent = || async { stage.hit(&Wire::off()).await };
-        all.add("fetch, every protection on", turn(|| many(silent)).await);
+        all.add("fetch, every protection on", turn(|| many(count, at_once, silent)).await);
         let recorded = || async { stage.hit(&Wire::on()).await };
-        all.add("fetch, and the wire recorded", turn(|| many(recorded)).await);
-        all.add("fetch from the near cache", turn(|| many(|| stage.near_hit())).await);
+        all.add("fetch, and the wire recorded", turn(|| many(count, at_once, recorded)).await);
+        let near = || stage.near_hit();
+        all.add("fetch from the near cache", turn(|| many(count, at_once, near)).await);
     }
     all.print();
 }
@@ -284,7 +296,7 @@ async fn set(raw: &MultiplexedConnection, name: &str, value: &str) {
 }
 
 /// A load that takes no time shows what is around it.
-async fn flights(stage: &Stage) {
+async fn misses(stage: &Stage) {
     const MISSES: usize = 4_000;
     let question = "A miss of a key of its own, its load taking no time, per miss";
     let mut all = Match::new(question, MISSES);
@@ -292,13 +304,13 @@ async fn flights(stage: &Stage) {
         for name in ["plain", "single-flight", "lease", "default"] {
             let isolated = Recipe::ISOLATED.into_iter().find(|it| it.name == name);
             let recipe = Recipe::named(name).or(isolated).expect("a preset");
-            let misses = || async {
+            let all_miss = || async {
                 let ids = (0..MISSES).map(|n| format!("{name}-{round}-{n}"));
                 for ids in ids.collect::<Vec<_>>().chunks(AT_ONCE) {
                     join_all(ids.iter().map(|id| miss(&stage.cache, id, &recipe))).await;
                 }
             };
-            all.add(name, turn(misses).await);
+            all.add(name, turn(all_miss).await);
         }
     }
     all.print();
@@ -334,9 +346,17 @@ fn main() -> Result<()> {
     runtime.block_on(async {
         let server = Server::start()?;
         let stage = Stage::set(&server.socket()).await?;
-        hits(&stage).await;
-        sets(&stage).await;
-        flights(&stage).await;
+        let only = std::env::args().nth(1).filter(|it| !it.starts_with('-'));
+        let wanted = |name| only.as_deref().is_none_or(|it| it == name);
+        if wanted("hits") {
+            hits(&stage).await;
+        }
+        if wanted("sets") {
+            sets(&stage).await;
+        }
+        if wanted("misses") {
+            misses(&stage).await;
+        }
         Ok(())
     })
 }

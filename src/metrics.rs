@@ -1,7 +1,7 @@
 //! What is counted, where it happens: the one source of the panels and of `/metrics`.
 
 use std::{
-    sync::{Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard, RwLock},
     time::{Duration, Instant},
 };
 
@@ -23,6 +23,9 @@ pub struct Metrics {
     /// Visits that Redis counted.
     pub visits: Counter,
     lookups: Family<Lookups, Counter>,
+    /// The same counters by their places, for the prefixes seen so far: a
+    /// lookup is counted without hashing its labels.
+    known: RwLock<Vec<(&'static str, [Counter; Source::ALL.len()])>>,
     bypasses: Family<Prefix, Counter>,
     origin_loads: Family<Prefix, Counter>,
     shed: Counter,
@@ -72,6 +75,7 @@ impl Default for Metrics {
             database_queries: Counter::default(),
             visits: Counter::default(),
             lookups: Family::default(),
+            known: RwLock::default(),
             bypasses: Family::default(),
             origin_loads: Family::default(),
             shed: Counter::default(),
@@ -103,11 +107,33 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts one answered lookup.
     pub fn looked_up(&self, prefix: &'static str, source: Source, bypassed: bool, took: Duration) {
-        self.lookups.get_or_create(&Lookups { prefix, source: source.name() }).inc();
+        self.count(prefix, source);
         if bypassed {
             self.bypasses.get_or_create(&Prefix { prefix }).inc();
         }
         self.times(source).saturating_record(micros(took));
+    }
+
+    fn count(&self, prefix: &'static str, source: Source) {
+        let known = self.known.read().expect("counting does not panic");
+        match known.iter().find(|(it, _)| *it == prefix) {
+            Some((_, counters)) => drop(counters[source as usize].inc()),
+            None => {
+                drop(known);
+                self.learn(prefix);
+                self.lookups.get_or_create(&Lookups { prefix, source: source.name() }).inc();
+            }
+        }
+    }
+
+    fn learn(&self, prefix: &'static str) {
+        let counters = Source::ALL.map(|source| {
+            self.lookups.get_or_create(&Lookups { prefix, source: source.name() }).clone()
+        });
+        let mut known = self.known.write().expect("counting does not panic");
+        if known.iter().all(|(it, _)| *it != prefix) {
+            known.push((prefix, counters));
+        }
     }
 
     /// Counts one load from the origin, successful or not.

@@ -1,7 +1,7 @@
 //! How a value lies in Redis: JSON of the value, its version and its age. The
 //! scripts beside this file rely on the first two fields and their order.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -59,9 +59,9 @@ struct Read<T> {
 #[derive(Debug, PartialEq)]
 pub enum Content<T> {
     /// A value.
-    Value(Versioned<T>, Made),
+    Value(Versioned<Arc<T>>, Made),
     /// A value that the origin does not have yet: it is written behind.
-    Pending(Versioned<T>),
+    Pending(Versioned<Arc<T>>),
     /// The origin has none.
     Absent(Made),
     /// There was one up to this version, and it was forgotten.
@@ -100,8 +100,10 @@ pub fn decode<T: Cached>(bytes: &[u8], key: &Key<T>) -> Result<Content<T>, &'sta
         None if version == 0 => Ok(Content::Absent(made)),
         None => Err("a version without a value"),
         Some(value) if !value.belongs_under(key) => Err("the value of another key"),
-        Some(value) if pending => Ok(Content::Pending(Versioned { value, version })),
-        Some(value) => Ok(Content::Value(Versioned { value, version }, made)),
+        Some(value) if pending => {
+            Ok(Content::Pending(Versioned { value: Arc::new(value), version }))
+        }
+        Some(value) => Ok(Content::Value(Versioned { value: Arc::new(value), version }, made)),
     }
 }
 
@@ -122,6 +124,10 @@ mod tests {
         Versioned { value, version: 7 }
     }
 
+    fn shared(it: Versioned<Profile>) -> Versioned<Arc<Profile>> {
+        Versioned { value: Arc::new(it.value), version: it.version }
+    }
+
     fn encoded(it: &Versioned<Profile>, made: Made) -> Vec<u8> {
         encode(it.version, Some(&it.value), made)
     }
@@ -135,7 +141,7 @@ mod tests {
     fn a_value_comes_back_as_it_went() {
         let key = anna().value.key();
         let bytes = encoded(&anna(), made());
-        assert_eq!(decode(&bytes, &key), Ok(Content::Value(anna(), made())));
+        assert_eq!(decode(&bytes, &key), Ok(Content::Value(shared(anna()), made())));
         assert_eq!(decode(&encode::<Profile>(0, None, made()), &key), Ok(Content::Absent(made())));
         assert_eq!(decode(br#"{"version":7,"gone":true}"#, &key), Ok(Content::Gone(7)));
     }
@@ -149,7 +155,7 @@ mod tests {
     fn a_script_can_put_version_and_mark_before_the_tail() {
         let tail = String::from_utf8(encode_tail(&anna().value, made())).unwrap();
         let whole = format!(r#"{{"version":7,"pending":9,{tail}"#);
-        let pending = Ok(Content::Pending(anna()));
+        let pending = Ok(Content::Pending(shared(anna())));
         assert_eq!(decode(whole.as_bytes(), &anna().value.key()), pending);
     }
 
@@ -192,7 +198,7 @@ mod tests {
             bytes[at % end] = byte;
             bytes.truncate(end - cut % end);
             if let Ok(Content::Value(found, _)) = decode(&bytes, &anna().value.key()) {
-                prop_assert_eq!(found.value.user_id, anna().value.user_id);
+                prop_assert_eq!(&found.value.user_id, &anna().value.user_id);
             }
         }
 
@@ -201,7 +207,7 @@ mod tests {
             let (ttl, delta) = (Duration::from_millis(ttl_ms), Duration::from_micros(delta_us));
             let (made, value) = (Made { born, ttl, delta, tag }, Versioned { version, ..anna() });
             let bytes = encoded(&value, made);
-            prop_assert_eq!(decode(&bytes, &value.value.key()), Ok(Content::Value(value.clone(), made)));
+            prop_assert_eq!(decode(&bytes, &value.value.key()), Ok(Content::Value(shared(value.clone()), made)));
         }
     }
 }

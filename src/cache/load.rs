@@ -13,14 +13,14 @@ use super::{
     failure::Failure,
     flights::{Seat, Ticket},
     lease::Lease,
-    look::{Copied, Held, Look, Miss, Seen},
+    look::{self, Held, Look, Miss, Seen},
     lookup::Fill,
     origin::Origin,
 };
 use crate::{
     keys::{Cached, Key},
     model::{Source, Versioned},
-    store::{Command, Trouble, Value, typed},
+    store::{Command, Trouble, Value},
     wire::{Target, Wire},
 };
 
@@ -212,7 +212,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     async fn take(&self, lease: &Lease) -> Result<(bool, Option<Loaded<T>>), Trouble> {
         let look = self.cache.getting(&self.key);
         let [taken, copied] = self.cache.store.run_all([lease.taking(), look], &self.wire).await?;
-        let seen = self.cache.answered(&self.key, copied.and_then(typed::<Copied>));
+        let seen = self.cache.answered(&self.key, copied.and_then(look::copied));
         Ok((taken? != Value::Nil, stored_by_another(seen, self.after)))
     }
 

@@ -7,13 +7,13 @@ use std::{
 
 use super::{
     Ask, Cache,
-    entry::{self, Content, Made},
+    entry::{Content, Made},
 };
 use crate::{
     clock::millis,
     keys::{Cached, Key},
     model::{Source, Versioned},
-    store::{Command, Trouble},
+    store::{Command, Trouble, Value, typed},
     wire::Target,
 };
 
@@ -117,6 +117,18 @@ impl<T> Seen<T> {
 /// The bytes of a copy, and the generation of its tag.
 pub type Copied = (Option<Vec<u8>>, Option<u64>);
 
+/// Both, out of the reply to [`Cache::getting`].
+pub fn copied(reply: Value) -> Result<Copied, Trouble> {
+    let Value::Array(parts) = reply else { return typed(reply) };
+    let mut parts = parts.into_iter();
+    let (copy, tag) = (parts.next().unwrap_or(Value::Nil), parts.next().unwrap_or(Value::Nil));
+    let copy = match copy {
+        Value::BulkString(bytes) => Some(bytes),
+        other => typed(other)?,
+    };
+    Ok((copy, if tag == Value::Nil { None } else { typed(tag)? }))
+}
+
 impl Cache {
     /// Looks where the recipe allows.
     pub(super) async fn look<T: Cached>(&self, ask: Ask<'_, T>) -> Seen<T> {
@@ -174,8 +186,8 @@ impl Cache {
         if self.store.owes(ask.key) {
             return Seen::miss(Miss::Trouble(Trouble::Outdated));
         }
-        let reply = self.store.run::<Copied>(self.getting(ask.key), ask.wire).await;
-        self.answered(ask.key, reply)
+        let reply = self.store.run::<Value>(self.getting(ask.key), ask.wire).await;
+        self.answered(ask.key, reply.and_then(copied))
     }
 
     /// The command that asks for copy and tag.
@@ -193,46 +205,49 @@ impl Cache {
             Err(trouble) => Seen::miss(Miss::Trouble(trouble)),
             // The copy was taken back while the question was on its way.
             Ok(_) if self.store.owes(key) => Seen::miss(Miss::Trouble(Trouble::Outdated)),
-            Ok((bytes, tag)) => self.understood(key, bytes.as_deref(), tag.unwrap_or_default()),
+            Ok((bytes, tag)) => self.understood(key, bytes, tag.unwrap_or_default()),
         }
     }
 
-    fn understood<T: Cached>(&self, key: &Key<T>, bytes: Option<&[u8]>, tag: u64) -> Seen<T> {
+    fn understood<T: Cached>(&self, key: &Key<T>, bytes: Option<Vec<u8>>, tag: u64) -> Seen<T> {
         let empty = |floor| Seen { floor, tag, ..Seen::miss(Miss::Empty) };
         let Some(bytes) = bytes else { return empty(0) };
-        match entry::decode(bytes, key) {
-            Ok(Content::Value(value, made)) if made.tag == tag => {
-                let floor = value.version;
-                Seen { look: self.dated(Some(value), made, bytes.len()), ..empty(floor) }
+        let size = bytes.len();
+        let content = match self.memo.decode(bytes, key) {
+            Ok(content) => content,
+            Err(what) => return Seen { tag, ..Seen::miss(Miss::Garbage(what)) },
+        };
+        match &*content {
+            Content::Value(value, made) if made.tag == tag => {
+                Seen { look: self.dated(Some(value), *made, size), ..empty(value.version) }
             }
-            Ok(Content::Value(value, _)) => empty(value.version),
-            Ok(Content::Pending(value)) => {
-                let (version, value) = (value.version, Some(Arc::new(value.value)));
-                let held = Held { value, version, tag, bytes: bytes.len(), ..Held::default() };
+            Content::Value(value, _) => empty(value.version),
+            Content::Pending(value) => {
+                let (version, value) = (value.version, Some(Arc::clone(&value.value)));
+                let held = Held { value, version, tag, bytes: size, ..Held::default() };
                 Seen { look: Look::Fresh(held), ..empty(version) }
             }
-            Ok(Content::Absent(made)) if made.tag == tag => {
-                Seen { look: self.dated(None, made, bytes.len()), ..empty(0) }
+            Content::Absent(made) if made.tag == tag => {
+                Seen { look: self.dated(None, *made, size), ..empty(0) }
             }
-            Ok(Content::Absent(_)) => empty(0),
-            Ok(Content::Gone(version)) => Seen { gone: true, ..empty(version) },
-            Err(what) => Seen { tag, ..Seen::miss(Miss::Garbage(what)) },
+            Content::Absent(_) => empty(0),
+            Content::Gone(version) => Seen { gone: true, ..empty(*version) },
         }
     }
 
     /// Fresh or not, by Redis's clock.
     pub(super) fn dated<T>(
         &self,
-        value: Option<Versioned<T>>,
+        value: Option<&Versioned<Arc<T>>>,
         made: Made,
         bytes: usize,
     ) -> Look<T> {
         let now = self.store.now() / 1000;
         let age = Duration::from_millis(now.saturating_sub(made.born));
-        let version = value.as_ref().map_or(0, |it| it.version);
+        let version = value.map_or(0, |it| it.version);
         let left = made.ttl.saturating_sub(age);
         let held = Held {
-            value: value.map(|it| Arc::new(it.value)),
+            value: value.map(|it| Arc::clone(&it.value)),
             version,
             born: made.born,
             age,

@@ -56,6 +56,7 @@ mod lease;
 mod load;
 mod look;
 mod lookup;
+mod memo;
 mod near;
 mod origin;
 mod peek;
@@ -72,7 +73,7 @@ use std::{
 
 use self::{
     absences::Absences, behind::Queue, copies::Copies, entry::Made, flights::Flights, gate::Gate,
-    near::Near,
+    memo::Memo, near::Near,
 };
 pub use self::{
     failure::{Failure, Fault},
@@ -117,6 +118,7 @@ pub struct Engine {
 pub struct Cache {
     store: Store,
     engine: Arc<Engine>,
+    memo: Arc<Memo>,
     /// Names of the tags, made once.
     tags: Arc<[(Family, String)]>,
 }
@@ -192,7 +194,7 @@ impl Cache {
     pub fn new(store: Store, engine: Arc<Engine>) -> Self {
         let named = |family| (family, store.name(&keys::tag(family)));
         let tags = Family::CACHED.into_iter().chain([Family::Trial]).map(named).collect();
-        Self { store, engine, tags }
+        Self { store, engine, memo: Arc::default(), tags }
     }
 
     /// How many acknowledged writes the origin does not have yet, asked of

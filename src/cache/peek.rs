@@ -91,13 +91,13 @@ impl Cache {
             Ok(Content::Value(value, made)) => (Some(value), made),
             Ok(Content::Absent(made)) => (None, made),
             Ok(Content::Pending(it)) => {
-                return Holding::Waiting { value: Arc::new(it.value), version: it.version };
+                return Holding::Waiting { value: it.value, version: it.version };
             }
             Ok(Content::Gone(version)) => return Holding::Gone(version),
             Err(_) => return Holding::Garbage,
         };
         let version = value.as_ref().map_or(0, |it| it.version);
-        match self.dated(value, made, bytes.len()) {
+        match self.dated(value.as_ref(), made, bytes.len()) {
             Look::Fresh(held) if made.tag == tag => {
                 let left = held.left.unwrap_or_default();
                 Holding::held(held, left)

@@ -24,7 +24,7 @@ impl Cache {
         origin: O,
     ) -> Result<Lookup<T>, Failure> {
         let seen = Seen::miss(Miss::Unasked);
-        let loaded = self.load_here(ask, &seen, origin).await?;
+        let loaded = Box::pin(self.load_here(ask, &seen, origin)).await?;
         Ok(self.loaded(ask, loaded, Forward::Bypass, false))
     }
 
@@ -38,7 +38,7 @@ impl Cache {
         if let Look::Fresh(held) = seen.look {
             return Ok(self.held(ask, held));
         }
-        let loaded = self.load_here(ask, &seen, origin).await?;
+        let loaded = Box::pin(self.load_here(ask, &seen, origin)).await?;
         Ok(self.loaded(ask, loaded, Forward::Miss, false))
     }
 
@@ -84,9 +84,10 @@ impl Cache {
         };
         seen.look = Look::Miss(miss);
         if let Some(past) = self.look_for_past(ask, &seen) {
-            return self.read_with_grace(ask, &seen, past, origin).await;
+            return Box::pin(self.read_with_grace(ask, &seen, past, origin)).await;
         }
-        let (loaded, collapsed) = self.load_shared(ask, &seen, origin).await?;
+        // Boxed, as are the others of a miss: a hit shall not carry their weight.
+        let (loaded, collapsed) = Box::pin(self.load_shared(ask, &seen, origin)).await?;
         Ok(self.loaded(ask, loaded, Forward::Miss, collapsed))
     }
 

@@ -25,7 +25,9 @@ fn assert_serves_without_redis(hitrate: &Hitrate) {
     assert!(page.body.contains("This visit was not counted: Redis"), "{}", page.body);
     assert!(hitrate.json("/")["hits"].is_null());
     let lookup = in_time(hitrate.get_with("/profiles?id=123", &[JSON]));
-    assert_eq!(lookup.header("cache-status"), "hitrate; fwd=uri-miss");
+    // Another visitor may have asked for the same a moment before.
+    let status = lookup.header("cache-status").trim_end_matches("; collapsed");
+    assert_eq!(status, "hitrate; fwd=uri-miss");
     let told = lookup.json();
     assert_eq!((&told["source"], &told["profile"]["age"]), (&"database".into(), &22.into()));
     assert!(

@@ -120,6 +120,16 @@ pub async fn run(
 impl Outcome {
     /// In a sentence.
     pub fn message(&self) -> String {
+        let told = self.told();
+        match self {
+            Self::Swept(sweep) | Self::Counted(sweep) if !sweep.is_complete => {
+                format!("{told} Not all keys were looked at in time: do it again.")
+            }
+            _ => told,
+        }
+    }
+
+    fn told(&self) -> String {
         match self {
             Self::Copy(Forgot::Dropped) => "The copy was dropped.".to_owned(),
             Self::Copy(Forgot::Nothing) => "There was no copy.".to_owned(),

@@ -33,6 +33,8 @@ pub enum Family {
     Lease,
     /// `tag:{family}`.
     Tag,
+    /// `edited:{key}`.
+    Edited,
     /// `write-behind` and its streams.
     WriteBehind,
 }
@@ -56,6 +58,7 @@ impl Family {
             Self::Trial => "trial",
             Self::Lease => "lease",
             Self::Tag => "tag",
+            Self::Edited => "edited",
             Self::WriteBehind => "write-behind",
         }
     }
@@ -108,6 +111,18 @@ pub fn lease<T>(key: &Key<T>) -> Key<u64> {
 /// `tag:{family}` — which generation of the family's copies is good; a number.
 pub fn tag(family: Family) -> Key<u64> {
     Key::new(Family::Tag, format!("tag:{}", family.name()))
+}
+
+/// `edited:{key}` — the version below which no copy past its TTL is served; a
+/// number, kept as long as any process may hold such a copy.
+pub fn edited<T>(key: &Key<T>) -> Key<u64> {
+    Key::new(Family::Edited, format!("edited:{}", key.name))
+}
+
+/// `write-clock` — the latest stamp of a write, in microseconds: stamps don't
+/// go back when a clock does.
+pub fn write_clock() -> Key<u64> {
+    Key::new(Family::WriteBehind, "write-clock".to_owned())
 }
 
 /// `write-behind` — the stream of writes that the database does not have yet.

@@ -49,8 +49,9 @@ impl Origin<Profile> for Row {
 }
 
 impl Writable<Profile> for Row {
-    async fn write(&self, value: &Profile, order: Order) -> Result<Option<u64>, db::Error> {
-        self.db.edit_profile(value, order.floor, order.stamp, &self.wire).await
+    async fn write(&self, value: &Profile, order: Order) -> Result<Option<Newer>, db::Error> {
+        let written = self.db.edit_profile(value, order.floor, order.stamp, &self.wire).await?;
+        Ok(written.map(|(version, stamp)| Newer { version, stamp }))
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
 
 use tokio::{sync::Notify, task::JoinHandle, time::timeout};
 
-use super::{Cache, Engine, Recipe, backoff::Backoff, failure::Fault, scripts, writing::mark_ttl};
+use super::{Cache, Engine, backoff::Backoff, failure::Fault, scripts, writing::MARK_TTL};
 use crate::{
     broken::{self, Broken},
     clock::millis,
@@ -349,16 +349,20 @@ impl<S: Sink> Round<S> {
 
     /// What the copy in Redis becomes.
     fn settling(&self, write: &Pending, applied: &Applied) -> Option<Command> {
-        let (key, mark) = (self.store.prefix().to_owned() + &write.key, mark_ttl(&Recipe::DEFAULT));
+        let (key, mark) = (self.store.prefix().to_owned() + &write.key, millis(MARK_TTL));
         let on = |script| self.store.removing_script_on(script, &key);
         match applied {
             // An ordinary copy ends some time; the next lookup loads it then.
             Applied::As(version) if *version == write.version => {
                 Some(on(scripts::SETTLE).arg(write.stamp))
             }
-            Applied::As(version) => {
-                Some(on(scripts::FORGET).arg(version.cast_signed()).arg(mark).arg(write.stamp + 1))
-            }
+            Applied::As(version) => Some(
+                on(scripts::FORGET)
+                    .arg(version.cast_signed())
+                    .arg(mark)
+                    .arg(write.stamp + 1)
+                    .arg(0),
+            ),
             Applied::Superseded => Some(on(scripts::DISCARD).arg(write.stamp).arg(mark)),
             Applied::Refused(_) => None,
         }

@@ -63,6 +63,12 @@ impl Flights {
         self.under_way().remove(name);
     }
 
+    /// The same for all whose names begin with this word.
+    pub fn close_all(&self, family: &str) {
+        let is_other = |name: &str| name.split(':').next() != Some(family);
+        self.under_way().retain(|name, _| is_other(name));
+    }
+
     fn under_way(&self) -> MutexGuard<'_, HashMap<String, Arc<dyn Any + Send + Sync>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -2,17 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Cache, Recipe, scripts, writing::mark_ttl};
+use super::{
+    Cache, Recipe, scripts,
+    writing::{MARK_TTL, edited_ttl},
+};
 use crate::{
     keys::{self, Family, Key},
-    store::{Trouble, Value, typed},
+    store::{Command, Trouble, Value, typed},
     wire::{Target, Trip, Wire},
 };
 
 /// Keys that one SCAN looks at: about a tenth of a millisecond of Redis's time.
 const BATCH: usize = 500;
-/// The most keys looked at in one go; [`Sweep::cursor`] says where to go on.
-const MOST: u64 = 1_000_000;
+/// No sweep takes longer; one that was not done by then says so.
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// Who forgets key after key, of values that were never there, shall not fill
 /// Redis with marks: so many are made within this time, see [`super::absences`].
@@ -69,6 +72,8 @@ pub struct Sweep {
     pub dropped: u64,
     /// Calls of SCAN.
     pub scans: u64,
+    /// Whether every key was looked at.
+    pub is_complete: bool,
 }
 
 impl Cache {
@@ -81,7 +86,7 @@ impl Cache {
     ) -> Result<Forgot, Trouble> {
         let forgetting = match self.engine.marks.admit(MARKS) {
             true => self.forgetting(key, None, recipe),
-            false => self.store.removing_script(scripts::FORGET, key).arg(-1).arg(0).arg(0),
+            false => self.store.removing_script(scripts::FORGET, key).arg(-1).arg(0).arg(0).arg(0),
         };
         // What this process holds goes even when Redis can't be told.
         let reply: Result<i64, Trouble> = self.store.run(forgetting, wire).await;
@@ -99,8 +104,7 @@ impl Cache {
     pub async fn forget_tag(&self, family: Family, wire: &Wire) -> Result<(), Trouble> {
         let next = self.store.script(scripts::NEXT_GENERATION, &keys::tag(family));
         let moved = self.store.run::<Value>(next, wire).await;
-        self.engine.near.drop_all();
-        self.engine.grace.forget_all();
+        self.engine.outdate_family(family);
         moved.map(|_| ())
     }
 
@@ -115,15 +119,16 @@ impl Cache {
         wire: &Wire,
         mut progress: impl FnMut(Sweep),
     ) -> Result<Sweep, Trouble> {
-        let (mut sweep, mut cursor) = (Sweep::default(), 0_u64);
+        let (start, mut sweep, mut cursor) = (Instant::now(), Sweep::default(), 0_u64);
         loop {
             let names = self.scan(pattern, &mut cursor, wire).await?;
             sweep.scans += 1;
-            let told = self.forget_all(&names, dry_run, mark_ttl(recipe), wire).await?;
+            let told = self.forget_all(&names, dry_run, edited_ttl(recipe), wire).await?;
             sweep.found += told.iter().filter(|it| **it > 0).count() as u64;
             sweep.dropped += told.iter().filter(|it| **it == 1 && !dry_run).count() as u64;
+            sweep.is_complete = cursor == 0;
             progress(sweep);
-            if cursor == 0 || sweep.scans * BATCH as u64 >= MOST {
+            if sweep.is_complete || start.elapsed() >= LONGEST {
                 return Ok(sweep);
             }
         }
@@ -148,7 +153,7 @@ impl Cache {
         &self,
         names: &[String],
         dry_run: bool,
-        mark: u64,
+        edited: u64,
         wire: &Wire,
     ) -> Result<Vec<i64>, Trouble> {
         if names.is_empty() {
@@ -156,7 +161,7 @@ impl Cache {
         }
         let forget = |name: &String| match dry_run {
             true => self.store.removing_script_on(scripts::WOULD_FORGET, name),
-            false => self.store.removing_script_on(scripts::FORGET, name).arg(-1).arg(mark).arg(0),
+            false => self.forgetting_name(name, edited),
         };
         let sent = Instant::now();
         let replies = self.store.run_many(names.iter().map(forget).collect()).await?;
@@ -173,6 +178,13 @@ impl Cache {
             vec![(format!("EVAL '-- {act} …' × {}", names.len()), format!("{copies} copies"))]
         });
         Ok(told)
+    }
+
+    fn forgetting_name(&self, name: &str, edited: u64) -> Command {
+        let prefix = self.store.prefix();
+        let known = format!("{prefix}edited:{}", name.strip_prefix(prefix).unwrap_or(name));
+        let forget = self.store.removing_script_on_all(scripts::FORGET, &[name.to_owned(), known]);
+        forget.arg(-1).arg(crate::clock::millis(MARK_TTL)).arg(0).arg(edited)
     }
 
     fn outdate_all(&self, names: &[String]) {

@@ -217,7 +217,8 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     }
 
     async fn load_and_fill(&self, lease: Option<&Lease>) -> Result<Loaded<T>, Failure> {
-        let start = Instant::now();
+        let (start, since) = (Instant::now(), self.cache.surely_past());
+        let before = self.cache.engine.near.before(self.key.as_str());
         let loading = tokio::time::timeout(self.recipe.hard_timeout, self.ask_origin());
         let loaded = loading.await.unwrap_or(Err(Failure::TimedOut));
         if loaded.is_err() {
@@ -229,13 +230,25 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         let version = value.as_ref().map_or(0, |it| it.version);
         let entry = entry::encode(version, value.as_ref().map(|it| &it.value), made);
         let bytes = entry.len();
-        let fill = self.fill(version, value.is_some(), entry, made.ttl, lease).await;
         let value = value.map(|it| Arc::new(it.value));
-        if fill != Fill::Superseded && fill != Fill::Bypassed {
-            let (tag, left) = (self.tag, Some(made.ttl));
-            let held =
-                Held { value: value.clone(), version, left, delta, tag, bytes, ..Held::default() };
-            self.cache.remember(self.ask(), &held);
+        let (tag, left, born) = (self.tag, Some(made.ttl), made.born);
+        let held = Held {
+            value: value.clone(),
+            version,
+            born,
+            left,
+            delta,
+            tag,
+            bytes,
+            ..Held::default()
+        };
+        // Before the fill: Redis tells this process of that as of any change.
+        if !matches!(self.miss, Miss::Unasked) {
+            self.cache.remember(self.ask(), &held, before);
+        }
+        let fill = self.fill(version, value.is_some(), entry, made.ttl, since, lease).await;
+        if fill == Fill::Superseded {
+            self.cache.engine.grace.forget(self.key.as_str());
         }
         Ok(Loaded {
             version,
@@ -283,9 +296,10 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         is_there: bool,
         entry: Vec<u8>,
         ttl: Duration,
+        since: u64,
         lease: Option<&Lease>,
     ) -> Fill {
-        let set = self.cache.set(&self.key, version, entry, ttl, &self.recipe);
+        let set = self.cache.set(&self.key, version, entry, ttl, since, &self.recipe);
         let filled = match &self.miss {
             Miss::Unasked => return Fill::Bypassed,
             // Redis failed a moment ago: the visitor shall not wait for it twice.

@@ -8,10 +8,11 @@ use std::{
 use super::{
     Ask, Cache,
     entry::{Content, Made},
+    near::Before,
 };
 use crate::{
     clock::millis,
-    keys::{Cached, Key},
+    keys::{self, Cached, Key},
     model::{Source, Versioned},
     store::{Command, Trouble, Value, typed},
     wire::Target,
@@ -53,6 +54,8 @@ pub struct Seen<T> {
     pub tag: u64,
     /// Whether somebody dropped the copy since it was made.
     pub gone: bool,
+    /// Whether this process did not see the copy before.
+    pub is_new: bool,
 }
 
 /// A copy past its TTL.
@@ -110,7 +113,7 @@ impl<T> Held<T> {
 impl<T> Seen<T> {
     /// Nothing usable, and nothing learned.
     pub fn miss(miss: Miss) -> Self {
-        Self { look: Look::Miss(miss), floor: 0, tag: 0, gone: false }
+        Self { look: Look::Miss(miss), floor: 0, tag: 0, gone: false, is_new: false }
     }
 }
 
@@ -126,7 +129,8 @@ pub fn copied(reply: Value) -> Result<Copied, Trouble> {
         Value::BulkString(bytes) => Some(bytes),
         other => typed(other)?,
     };
-    Ok((copy, if tag == Value::Nil { None } else { typed(tag)? }))
+    // A tag that is no number was not set by us: the first one mends it.
+    Ok((copy, typed(tag).unwrap_or_default()))
 }
 
 impl Cache {
@@ -137,7 +141,7 @@ impl Cache {
         if let Some(held) = near.get(name, self.store.is_away()) {
             ask.wire.tell(Target::Memory, since, "look in the near cache", || told(&held));
             let (floor, tag) = (held.version, held.tag);
-            return Seen { look: Look::Fresh(held), floor, tag, gone: false };
+            return Seen { look: Look::Fresh(held), floor, tag, gone: false, is_new: false };
         }
         ask.wire.tell(Target::Memory, since, "look in the near cache", || "nothing".to_owned());
         let before = near.before(name);
@@ -151,8 +155,9 @@ impl Cache {
     }
 
     /// A copy of this process past its TTL that may still be served: nothing
-    /// is known of a newer version or of an invalidation.
-    pub(super) fn look_for_past<T: Cached>(
+    /// is known of a newer version or of an invalidation. Redis is asked for
+    /// that only when there is such a copy. O(1).
+    pub(super) async fn look_for_past<T: Cached>(
         &self,
         ask: Ask<'_, T>,
         seen: &Seen<T>,
@@ -161,33 +166,57 @@ impl Cache {
         let held = (!grace.is_zero()).then(|| self.engine.grace.get::<T>(ask.key.as_str()))?;
         let held = held.filter(|held| held.value.is_some() && held.past < grace)?;
         match &seen.look {
-            Look::Miss(Miss::Trouble(Trouble::Outdated)) => None,
-            Look::Miss(Miss::Trouble(_)) => Some(Past { held, is_sure: false }),
-            _ if seen.gone || held.version < seen.floor || held.tag != seen.tag => None,
-            _ => Some(Past { held, is_sure: true }),
+            Look::Miss(Miss::Trouble(Trouble::Outdated)) => return None,
+            Look::Miss(Miss::Trouble(_)) => return Some(Past { held, is_sure: false }),
+            _ if seen.gone || held.version < seen.floor || held.tag != seen.tag => return None,
+            _ => (),
+        }
+        let edited = self.store.read("GET", &keys::edited(ask.key));
+        match self.store.run::<Option<u64>>(edited, ask.wire).await {
+            Ok(floor) if held.version < floor.unwrap_or_default() => None,
+            Ok(_) => Some(Past { held, is_sure: true }),
+            Err(_) => Some(Past { held, is_sure: false }),
         }
     }
 
-    /// Remembers a copy for its grace: when it was loaded, and when it is read
-    /// near its end.
-    pub(super) fn remember<T: Cached>(&self, ask: Ask<'_, T>, held: &Held<T>) {
+    /// Remembers a copy for its grace, unless it was outdated since `before`.
+    pub(super) fn remember<T: Cached>(&self, ask: Ask<'_, T>, held: &Held<T>, before: Before) {
         let (name, grace) = (ask.key.as_str(), ask.recipe.grace);
         let Some(left) = held.left.filter(|_| !grace.is_zero() && held.value.is_some()) else {
             return;
         };
-        let known = self.engine.grace.get::<T>(name);
-        if known.is_none_or(|known| known.version < held.version || known.age > held.age) {
-            self.engine.grace.keep(name, held.clone(), left + grace);
-        }
+        let copies = &self.engine.grace;
+        self.engine.near.unless_changed(name, before, || {
+            let known = copies.get::<T>(name);
+            let is_newer = |known: Held<T>| {
+                (known.version, known.born) < (held.version, held.born) || known.tag != held.tag
+            };
+            if known.is_none_or(is_newer) {
+                copies.keep(name, held.clone(), left + grace);
+            }
+        });
     }
 
     /// Copy and tag in one round trip. O(1).
     async fn look_in_redis<T: Cached>(&self, ask: Ask<'_, T>) -> Seen<T> {
-        if self.store.owes(ask.key) {
+        if self.owes(ask.key) {
             return Seen::miss(Miss::Trouble(Trouble::Outdated));
         }
+        let before = self.engine.near.before(ask.key.as_str());
         let reply = self.store.run::<Value>(self.getting(ask.key), ask.wire).await;
-        self.answered(ask.key, reply.and_then(copied))
+        let seen = self.answered(ask.key, reply.and_then(copied));
+        if let Look::Fresh(held) = &seen.look
+            && seen.is_new
+        {
+            self.remember(ask, held, before);
+        }
+        seen
+    }
+
+    /// Whether what Redis holds under the key, or of its family, is known to be
+    /// outdated.
+    fn owes<T>(&self, key: &Key<T>) -> bool {
+        self.store.owes_any() && (self.store.owes(key) || self.store.owes(&keys::tag(key.family())))
     }
 
     /// The command that asks for copy and tag.
@@ -204,19 +233,19 @@ impl Cache {
         match reply {
             Err(trouble) => Seen::miss(Miss::Trouble(trouble)),
             // The copy was taken back while the question was on its way.
-            Ok(_) if self.store.owes(key) => Seen::miss(Miss::Trouble(Trouble::Outdated)),
+            Ok(_) if self.owes(key) => Seen::miss(Miss::Trouble(Trouble::Outdated)),
             Ok((bytes, tag)) => self.understood(key, bytes, tag.unwrap_or_default()),
         }
     }
 
     fn understood<T: Cached>(&self, key: &Key<T>, bytes: Option<Vec<u8>>, tag: u64) -> Seen<T> {
-        let empty = |floor| Seen { floor, tag, ..Seen::miss(Miss::Empty) };
-        let Some(bytes) = bytes else { return empty(0) };
+        let Some(bytes) = bytes else { return Seen { tag, ..Seen::miss(Miss::Empty) } };
         let size = bytes.len();
-        let content = match self.memo.decode(bytes, key) {
-            Ok(content) => content,
+        let (content, is_new) = match self.memo.decode(bytes, key) {
+            Ok(decoded) => decoded,
             Err(what) => return Seen { tag, ..Seen::miss(Miss::Garbage(what)) },
         };
+        let empty = |floor| Seen { floor, tag, is_new, ..Seen::miss(Miss::Empty) };
         match &*content {
             Content::Value(value, made) if made.tag == tag => {
                 Seen { look: self.dated(Some(value), *made, size), ..empty(value.version) }

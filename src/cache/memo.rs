@@ -35,15 +35,16 @@ impl Default for Memo {
 }
 
 impl Memo {
-    /// What [`entry::decode`] says of these bytes, under this key.
+    /// What [`entry::decode`] says of these bytes under this key, and whether
+    /// they were not known yet.
     pub fn decode<T: Cached>(
         &self,
         bytes: Vec<u8>,
         key: &Key<T>,
-    ) -> Result<Arc<Content<T>>, &'static str> {
+    ) -> Result<(Arc<Content<T>>, bool), &'static str> {
         let place = self.hasher.hash_one(key.as_str()) as usize % PLACES;
         if let Some(content) = self.known(place, &bytes, key) {
-            return Ok(content);
+            return Ok((content, false));
         }
         let content = Arc::new(entry::decode(&bytes, key)?);
         if bytes.len() <= LARGEST {
@@ -51,7 +52,7 @@ impl Memo {
             let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
             places[place] = Some(Decoded { name, bytes, content });
         }
-        Ok(content)
+        Ok((content, true))
     }
 
     fn known<T: Cached>(
@@ -87,9 +88,10 @@ mod tests {
     fn the_same_bytes_are_decoded_once_and_others_anew() {
         let (memo, key) = (Memo::default(), anna().key());
         let bytes = |version| entry::encode(version, Some(&anna()), Made::default());
-        let first = memo.decode(bytes(1), &key).unwrap();
-        assert!(Arc::ptr_eq(&first, &memo.decode(bytes(1), &key).unwrap()));
-        let second = memo.decode(bytes(2), &key).unwrap();
+        let (first, is_new) = memo.decode(bytes(1), &key).unwrap();
+        let (again, is_new_again) = memo.decode(bytes(1), &key).unwrap();
+        assert!(Arc::ptr_eq(&first, &again) && is_new && !is_new_again);
+        let (second, _) = memo.decode(bytes(2), &key).unwrap();
         assert!(matches!(&*second, Content::Value(value, _) if value.version == 2));
     }
 

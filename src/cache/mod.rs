@@ -182,9 +182,17 @@ impl Engine {
         self.outdate_name(key.as_str());
     }
 
+    /// The same of a whole family.
+    fn outdate_family(&self, family: Family) {
+        self.flights.close_all(family.name());
+        self.near.drop_all();
+        self.grace.forget_all();
+    }
+
     fn outdate_name(&self, name: &str) {
         self.flights.close(name);
         self.near.drop_copy(name);
+        // After the count went up: nobody can remember what was loaded before.
         self.grace.forget(name);
     }
 }
@@ -270,25 +278,35 @@ impl Cache {
             let ttl = jittered(recipe.ttl, recipe.jitter, rand::random());
             let made = Made { born, ttl, delta, tag: tag.unwrap_or_default() };
             let entry = entry::encode(it.version, Some(&it.value), made);
-            self.set(&it.value.key(), it.version, entry, ttl, recipe)
+            self.set(&it.value.key(), it.version, entry, ttl, born, recipe)
         };
         self.store.run_many(values.iter().map(set).collect()).await.map(|_| ())
     }
 
-    /// The command that stores an entry.
+    /// The command that stores an entry, loaded since this moment: milliseconds
+    /// by Redis's clock.
     fn set<T>(
         &self,
         key: &Key<T>,
         version: u64,
         entry: Vec<u8>,
         ttl: Duration,
+        since: u64,
         recipe: &Recipe,
     ) -> Command {
         let ttl = millis(ttl).max(1);
         match recipe.versioned {
-            true => self.store.script(scripts::FILL, key).arg(version).arg(entry).arg(ttl),
+            true => {
+                let fill = self.store.script(scripts::FILL, key);
+                fill.arg(version).arg(entry).arg(ttl).arg(since)
+            }
             false => self.store.write("SET", key).arg(entry).arg("PX").arg(ttl),
         }
+    }
+
+    /// A moment that Redis's clock has surely passed, in milliseconds.
+    fn surely_past(&self) -> u64 {
+        (self.store.now() - micros(self.store.clock_error())) / 1000
     }
 
     fn tag_name(&self, family: Family) -> &str {

@@ -109,6 +109,14 @@ impl Near {
         self.copies.keep(name, held, time);
     }
 
+    /// Does something with a value unless something about it changed since `before`.
+    pub fn unless_changed(&self, name: &str, before: Before, act: impl FnOnce()) {
+        let count = self.stripe(name);
+        if *count == before.0 {
+            act();
+        }
+    }
+
     /// Drops the copy of `name`, and keeps none that was asked for before.
     pub fn drop_copy(&self, name: &str) {
         let mut count = self.stripe(name);

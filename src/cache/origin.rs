@@ -1,6 +1,6 @@
 //! What is behind the cache: the slow, true source of a value.
 
-use super::failure::Fault;
+use super::{failure::Fault, writing::Newer};
 use crate::model::Versioned;
 
 /// Where a value is loaded from. A closure that makes the future is one:
@@ -31,14 +31,15 @@ where
 
 /// An origin that takes writes.
 pub trait Writable<T>: Origin<T> {
-    /// Replaces the value, and returns its new version, which must be above
-    /// `order.floor` and above any version before; `None` when there is none
-    /// to replace.
+    /// Replaces the value, and returns its new version and stamp; `None` when
+    /// there is no value to replace. The version must be above `order.floor`
+    /// and above any version before, the stamp at least `order.stamp` and above
+    /// any stamp before.
     fn write(
         &self,
         value: &T,
         order: Order,
-    ) -> impl Future<Output = Result<Option<u64>, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<Option<Newer>, Self::Error>> + Send;
 }
 
 /// Where a write belongs among the others of its key.

@@ -12,8 +12,7 @@ use super::{
 };
 use crate::{keys::Cached, model::Source, wire::Target};
 
-/// The last part of a TTL, as a share of it: refresh-ahead reloads what is read
-/// then, and a copy is remembered for its grace.
+/// The last part of a TTL, as a share of it: refresh-ahead reloads what is read then.
 const AHEAD: f64 = 0.2;
 
 impl Cache {
@@ -75,38 +74,20 @@ impl Cache {
         let look = std::mem::replace(&mut seen.look, Look::Miss(Miss::Empty));
         let miss = match look {
             Look::Fresh(held) => {
-                if held.source == Source::Cache && held.value.is_some() {
-                    self.look_ahead(ask, &seen, &held, is_due(&held), origin);
+                if held.source == Source::Cache && held.value.is_some() && is_due(&held) {
+                    self.refresh(ask, &seen, &held, origin);
                 }
                 return Ok(self.held(ask, held));
             }
             Look::Miss(miss) => miss,
         };
         seen.look = Look::Miss(miss);
-        if let Some(past) = self.look_for_past(ask, &seen) {
+        if let Some(past) = self.look_for_past(ask, &seen).await {
             return Box::pin(self.read_with_grace(ask, &seen, past, origin)).await;
         }
         // Boxed, as are the others of a miss: a hit shall not carry their weight.
         let (loaded, collapsed) = Box::pin(self.load_shared(ask, &seen, origin)).await?;
         Ok(self.loaded(ask, loaded, Forward::Miss, collapsed))
-    }
-
-    /// A hit that may be among the last before its end.
-    fn look_ahead<T: Cached, O: Origin<T>>(
-        &self,
-        ask: Ask<'_, T>,
-        seen: &Seen<T>,
-        held: &Held<T>,
-        is_due: bool,
-        origin: O,
-    ) {
-        let last = ask.recipe.ttl.mul_f64(AHEAD);
-        if held.left.is_some_and(|left| left < last) {
-            self.remember(ask, held);
-        }
-        if is_due {
-            self.refresh(ask, seen, held, origin);
-        }
     }
 
     /// Waits a little for the origin, then serves what is past its TTL; the

@@ -17,15 +17,14 @@ use super::{
 use crate::{
     broken::{self, Broken},
     clock::{micros, millis},
-    keys::{self, Cached, Key},
-    store::{Command, Trouble, Value, typed},
+    keys::{self, Cached, Family, Key},
+    store::{Command, Trouble, Unsettled, Value, typed},
     wire::Wire,
 };
 
-/// How long the mark of a forgotten version stays at least: longer than any
-/// reader may take from its SELECT to its fill, a Redis that was frozen in
-/// between included.
-const MARK_MIN: Duration = Duration::from_secs(60);
+/// How long the mark of a forgotten version stays: longer than any reader may
+/// take from its SELECT to its fill, a Redis that was frozen in between included.
+pub(super) const MARK_TTL: Duration = Duration::from_secs(60);
 /// The most writes that may wait for the database: some 5 MiB in Redis.
 const QUEUE_MAX: usize = 10_000;
 /// After this long a write that Redis did not run yet goes another way.
@@ -70,6 +69,13 @@ struct Known {
     ahead: Duration,
 }
 
+/// What a write that waits follows.
+#[derive(Clone, Copy)]
+struct Base {
+    version: u64,
+    tag: u64,
+}
+
 /// Why a write can't be queued.
 enum Unqueued {
     /// Redis says so, or says nothing.
@@ -83,7 +89,7 @@ impl<T, O: Writable<T>> Writable<T> for Arc<O> {
         &self,
         value: &T,
         order: Order,
-    ) -> impl Future<Output = Result<Option<u64>, <Self as Origin<T>>::Error>> + Send {
+    ) -> impl Future<Output = Result<Option<Newer>, <Self as Origin<T>>::Error>> + Send {
         O::write(self, value, order)
     }
 }
@@ -98,21 +104,17 @@ impl Cache {
     ) -> Result<Written, Failure> {
         let known = self.known(ask).await;
         let changed = self.write_to_origin(ask, value, origin, &known).await;
-        let version = match changed {
-            Ok(None) => return Ok(Written::nothing()),
-            Ok(version) => version,
-            // A write that timed out may have happened: the copy must go as well.
-            Err(_) => None,
-        };
-        let newer = version.map(|version| Newer { version, stamp: known.order.stamp });
+        // A write that timed out may have happened: the copy must go as well.
+        let newer = changed.as_ref().ok().copied().flatten();
         let effect = match self.supersede(ask.key, newer, ask.recipe, ask.wire).await {
             Ok(dropped) => Effect::Forgot(dropped),
             Err(trouble) => Effect::Owed(trouble),
         };
-        changed.map(|version| Written { version, effect })
+        changed.map(|newer| Written { version: newer.map(|it| it.version), effect })
     }
 
-    /// The origin first, so that the cache is never newer; then the cache.
+    /// The origin first, so that the cache is never newer; then the cache: it
+    /// drops what is older and stores what was written, in one round trip.
     pub(super) async fn write_and_store<T: Cached, O: Writable<T>>(
         &self,
         ask: Ask<'_, T>,
@@ -121,29 +123,25 @@ impl Cache {
     ) -> Result<Written, Failure> {
         let known = self.known(ask).await;
         let changed = self.write_to_origin(ask, value, origin, &known).await;
-        let version = match changed {
-            Ok(None) => return Ok(Written::nothing()),
-            Ok(Some(version)) => version,
-            Err(failure) => {
-                let _ = self.supersede(ask.key, None, ask.recipe, ask.wire).await;
-                return Err(failure);
-            }
+        let Ok(Some(newer)) = changed else {
+            let _ = self.supersede(ask.key, None, ask.recipe, ask.wire).await;
+            return changed.map(|_| Written::nothing());
         };
         let (born, delta) = (self.store.now() / 1000, Duration::ZERO);
         let made = Made { born, ttl: ask.recipe.ttl, delta, tag: known.tag };
-        let entry = entry::encode(version, Some(&**value), made);
-        let set = self.set(ask.key, version, entry, made.ttl, ask.recipe);
-        let newer = Some(Newer { version, stamp: known.order.stamp });
-        let stored = self.store.run::<Value>(set, ask.wire).await;
+        let entry = entry::encode(newer.version, Some(&**value), made);
+        let set = self.set(ask.key, newer.version, entry, made.ttl, born, ask.recipe);
+        let forget = self.forgetting(ask.key, Some(newer), ask.recipe);
+        let stored = self.store.run_all([forget, set], ask.wire).await;
         self.engine.outdate(ask.key);
         let effect = match stored {
-            Ok(_) => Effect::Stored,
-            Err(_) => match self.supersede(ask.key, newer, ask.recipe, ask.wire).await {
+            Ok([Ok(_), Ok(_)]) => Effect::Stored,
+            _ => match self.supersede(ask.key, Some(newer), ask.recipe, ask.wire).await {
                 Ok(dropped) => Effect::Forgot(dropped),
                 Err(trouble) => Effect::Owed(trouble),
             },
         };
-        Ok(Written { version: Some(version), effect })
+        Ok(Written { version: Some(newer.version), effect })
     }
 
     /// Redis now, the origin later. When Redis can't take it, the origin now.
@@ -154,7 +152,10 @@ impl Cache {
         origin: O,
     ) -> Result<Written, Failure> {
         let origin = Arc::new(origin);
-        let Some(base) = self.version_of(ask, Arc::clone(&origin)).await? else {
+        if self.store.is_away() {
+            return self.write_and_forget(ask, value, origin).await;
+        }
+        let Some(base) = self.base_of(ask, Arc::clone(&origin)).await? else {
             return Ok(Written::nothing());
         };
         match self.enqueue(ask, value, base).await {
@@ -170,74 +171,95 @@ impl Cache {
         }
     }
 
-    /// The version that a write follows; `None` when there is no value.
-    async fn version_of<T: Cached, O: Origin<T>>(
+    /// What a write follows; `None` when there is no value.
+    async fn base_of<T: Cached, O: Origin<T>>(
         &self,
         ask: Ask<'_, T>,
         origin: O,
-    ) -> Result<Option<u64>, Failure> {
+    ) -> Result<Option<Base>, Failure> {
         let seen: Seen<T> = self.look(ask).await;
         if let Look::Fresh(held) = &seen.look
             && held.value.is_some()
         {
-            return Ok(Some(held.version));
+            return Ok(Some(Base { version: held.version, tag: seen.tag }));
         }
-        let (loaded, _) = self.load_shared(ask, &seen, origin).await?;
-        Ok(loaded.value.map(|_| loaded.version))
+        // Not by the lease: a mark of absence may be older than the value.
+        let recipe = Recipe { lease: None, ..*ask.recipe };
+        let ask = Ask { recipe: &recipe, ..ask };
+        let loaded = self.load_here(ask, &seen, origin).await?;
+        Ok(loaded.value.map(|_| Base { version: loaded.version, tag: seen.tag }))
     }
 
     async fn enqueue<T: Cached>(
         &self,
         ask: Ask<'_, T>,
         value: &T,
-        base: u64,
+        base: Base,
     ) -> Result<u64, Unqueued> {
-        let enqueue = self.enqueuing(ask, value, base);
+        let latest = self.store.now() + micros(ENQUEUE_MAX);
+        let enqueue = self.enqueuing(ask, value, base, latest);
         if broken::is(Broken::AckBeforeRedis) {
             return Ok(self.enqueue_some_time(enqueue, base));
         }
-        let (queued, version, _): (u64, Value, Value) = {
-            let reply: Vec<Value> =
-                self.store.run(enqueue, ask.wire).await.map_err(Unqueued::Trouble)?;
-            let mut parts = reply.into_iter();
-            let mut next = || parts.next().unwrap_or(Value::Nil);
-            (typed(next()).map_err(Unqueued::Trouble)?, next(), next())
-        };
+        let reply = self.store.run::<Vec<Value>>(enqueue, ask.wire).await;
+        if let Err(trouble) = &reply
+            && trouble.is_about_the_connection()
+        {
+            self.outwait(latest).await;
+        }
+        let mut parts = reply.map_err(Unqueued::Trouble)?.into_iter();
+        let mut next = || parts.next().unwrap_or(Value::Nil);
+        let (queued, told) = (typed::<u64>(next()).map_err(Unqueued::Trouble)?, next());
         match queued {
-            0 => Err(Unqueued::Refused(typed(version).map_err(Unqueued::Trouble)?)),
-            _ => typed(version).map_err(Unqueued::Trouble),
+            0 => Err(Unqueued::Refused(typed(told).map_err(Unqueued::Trouble)?)),
+            _ => typed(told).map_err(Unqueued::Trouble),
         }
     }
 
-    fn enqueuing<T: Cached>(&self, ask: Ask<'_, T>, value: &T, base: u64) -> Command {
-        let now = self.store.now();
-        let [ttl, delta] = [ask.recipe.ttl, Duration::ZERO];
-        let tail = entry::encode_tail(value, Made { born: now / 1000, ttl, delta, tag: 0 });
+    /// A command whose connection broke may still be on its way. After its
+    /// latest time it does nothing any more, and another write can't be
+    /// overtaken by it.
+    async fn outwait(&self, latest: u64) {
+        let left = latest.saturating_sub(self.store.now()) + micros(2 * self.store.clock_error());
+        tokio::time::sleep(Duration::from_micros(left).min(2 * ENQUEUE_MAX)).await;
+    }
+
+    fn enqueuing<T: Cached>(&self, ask: Ask<'_, T>, value: &T, base: Base, latest: u64) -> Command {
+        let (born, ttl, delta) = (self.store.now() / 1000, ask.recipe.ttl, Duration::ZERO);
+        let tail = entry::encode_tail(value, Made { born, ttl, delta, tag: base.tag });
         let value = serde_json::to_string(value).expect("plain data with text keys is JSON");
+        let names = [
+            self.store.name(ask.key),
+            self.store.name(&keys::write_behind()),
+            self.store.name(&keys::write_clock()),
+            self.store.name(&keys::edited(ask.key)),
+        ];
         self.store
-            .script_on_two(scripts::ENQUEUE, ask.key, &keys::write_behind())
-            .arg(base)
-            .arg(now + micros(ENQUEUE_MAX))
+            .script_on_all(scripts::ENQUEUE, &names)
+            .arg(base.version)
+            .arg(latest)
             .arg(QUEUE_MAX)
             .arg(ask.key.as_str())
             .arg(tail)
             .arg(value)
+            .arg(edited_ttl(ask.recipe))
     }
 
     /// Deliberately wrong: acknowledges what only this process knows.
-    fn enqueue_some_time(&self, enqueue: Command, base: u64) -> u64 {
+    fn enqueue_some_time(&self, enqueue: Command, base: Base) -> u64 {
         let store = self.store.clone();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(150)).await;
             let _ = store.run::<Value>(enqueue, &Wire::off()).await;
         });
-        base + 1
+        base.version + 1
     }
 
     /// What the cache knows of the key before a write: the version it may not
     /// fall behind, and the time. Without Redis, nothing and our idea of it.
     async fn known<T: Cached>(&self, ask: Ask<'_, T>) -> Known {
-        let held = self.store.removing_script(scripts::HELD, ask.key);
+        let names = [self.store.name(ask.key), self.store.name(&keys::write_clock())];
+        let held = self.store.removing_script_on_all(scripts::HELD, &names);
         let tag = self.store.read("GET", &keys::tag(ask.key.family()));
         let Ok([held, tag]) = self.store.run_all([held, tag], ask.wire).await else {
             return self.unknown();
@@ -263,7 +285,7 @@ impl Cache {
         value: &Arc<T>,
         origin: O,
         known: &Known,
-    ) -> Result<Option<u64>, Failure> {
+    ) -> Result<Option<Newer>, Failure> {
         let (value, order, ahead) = (Arc::clone(value), known.order, known.ahead);
         let mut writing = tokio::spawn(async move {
             let changed = origin.write(&value, order).await;
@@ -276,7 +298,7 @@ impl Cache {
             Ok(Ok(changed)) => changed.map_err(Failure::of),
             Ok(Err(_)) => Err(Failure::BrokeOff),
             Err(_) => {
-                self.supersede_when_written(ask, order.stamp, writing);
+                self.supersede_when_written(ask, writing);
                 Err(Failure::TimedOut)
             }
         }
@@ -285,14 +307,12 @@ impl Cache {
     fn supersede_when_written<T: Cached, E: Fault>(
         &self,
         ask: Ask<'_, T>,
-        stamp: u64,
-        writing: JoinHandle<Result<Option<u64>, E>>,
+        writing: JoinHandle<Result<Option<Newer>, E>>,
     ) {
         let (cache, key, recipe) = (self.clone(), ask.key.clone(), *ask.recipe);
         tokio::spawn(async move {
-            if let Ok(Ok(Some(version))) = writing.await {
-                let newer = Some(Newer { version, stamp });
-                let _ = cache.supersede(&key, newer, &recipe, &Wire::off()).await;
+            if let Ok(Ok(Some(newer))) = writing.await {
+                let _ = cache.supersede(&key, Some(newer), &recipe, &Wire::off()).await;
             }
         });
     }
@@ -309,15 +329,32 @@ impl Cache {
         wire: &Wire,
     ) -> Result<bool, Trouble> {
         let forgetting = self.forgetting(key, newer, recipe);
-        let dropped: Result<i64, Trouble> = self.store.settle(key, forgetting, wire).await;
+        let dropped: Result<i64, Unsettled> = self.store.settle(key, forgetting, wire).await;
         self.engine.outdate(key);
-        dropped.map(|dropped| dropped == 1)
+        match dropped {
+            Ok(dropped) => Ok(dropped == 1),
+            Err(Unsettled::Owed(trouble)) => Err(trouble),
+            Err(Unsettled::Unremembered) => {
+                self.outdate_family_later(key.family());
+                Err(Trouble::Outdated)
+            }
+        }
     }
 
     /// The same, as soon as Redis can be told; until then the copy is not used.
     pub fn supersede_later<T>(&self, key: &Key<T>, newer: Newer, recipe: &Recipe) {
-        self.store.owe_later(key, self.forgetting(key, Some(newer), recipe));
+        if !self.store.owe_later(key, self.forgetting(key, Some(newer), recipe)) {
+            self.outdate_family_later(key.family());
+        }
         self.engine.outdate(key);
+    }
+
+    /// Too many keys to remember each: until Redis can be told, no copy of the
+    /// family is used, and then all are of the past.
+    fn outdate_family_later(&self, family: Family) {
+        let tag = keys::tag(family);
+        self.store.owe_surely(&tag, self.store.script(scripts::NEXT_GENERATION, &tag));
+        self.engine.outdate_family(family);
     }
 
     pub(super) fn forgetting<T>(
@@ -327,14 +364,19 @@ impl Cache {
         recipe: &Recipe,
     ) -> Command {
         let (good, stamp) = newer.map_or((-1, 0), |it| (it.version.cast_signed(), it.stamp));
-        let forget = self.store.removing_script(scripts::FORGET, key);
-        forget.arg(good).arg(mark_ttl(recipe)).arg(stamp)
+        let names = [
+            self.store.name(key),
+            self.store.name(&keys::edited(key)),
+            self.store.name(&keys::write_clock()),
+        ];
+        let forget = self.store.removing_script_on_all(scripts::FORGET, &names);
+        forget.arg(good).arg(millis(MARK_TTL)).arg(stamp).arg(edited_ttl(recipe))
     }
 }
 
 /// In milliseconds: as long as any process may hold a copy, its grace included.
-pub(super) fn mark_ttl(recipe: &Recipe) -> u64 {
-    millis(MARK_MIN.max(recipe.ttl + recipe.grace))
+pub(super) fn edited_ttl(recipe: &Recipe) -> u64 {
+    millis(MARK_TTL.max(recipe.ttl + recipe.grace))
 }
 
 impl Written {

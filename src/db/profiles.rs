@@ -63,30 +63,30 @@ impl Db {
         sqlx::query(ONE).bind(id.as_str()).try_map(profile).fetch_optional(&self.pool).await
     }
 
-    /// Changes a profile, and returns its new version, which is above `floor`;
-    /// `None` when there is none. `stamp` is when the write began, in
-    /// microseconds since 1970.
+    /// Changes a profile, and returns its new version, which is above `floor`,
+    /// and its stamp, which is above any before; `None` when there is none.
+    /// `stamp` is when the write began, in microseconds since 1970.
     pub async fn edit_profile(
         &self,
         profile: &Profile,
         floor: u64,
         stamp: u64,
         wire: &Wire,
-    ) -> Result<Option<u64>, Error> {
+    ) -> Result<Option<(u64, u64)>, Error> {
         let sql = "UPDATE profiles SET name = $1, email = $2, age = $3, updated_at = $4, \
                    version = CASE WHEN version < $5 THEN $5 ELSE version END + 1, \
-                   stamp = CASE WHEN stamp < $6 THEN $6 ELSE stamp END \
-                   WHERE user_id = $7 RETURNING version";
+                   stamp = CASE WHEN stamp < $6 THEN $6 ELSE stamp + 1 END \
+                   WHERE user_id = $7 RETURNING version, stamp";
         let values = format!("  -- $7 = '{}'", profile.user_id);
         let query = async {
-            let update = sqlx::query_scalar::<_, i64>(sql).bind(&profile.name).bind(&profile.email);
+            let update = sqlx::query(sql).bind(&profile.name).bind(&profile.email);
             let update = update.bind(i64::from(profile.age)).bind(now_ms().cast_signed());
             let update = update.bind(floor.cast_signed()).bind(stamp.cast_signed());
-            update.bind(&profile.user_id).fetch_optional(&self.writers).await
+            let update = update.bind(&profile.user_id).try_map(written);
+            update.fetch_optional(&self.writers).await
         };
         let statement = Statement::write(sql, &values);
-        let version = self.run(statement, wire, query, |row| rows(row.iter().len())).await?;
-        Ok(version.map(i64::unsigned_abs))
+        self.run(statement, wire, query, |row| rows(row.iter().len())).await
     }
 
     /// Brings writes that waited elsewhere, in one transaction: each changes
@@ -245,6 +245,10 @@ fn edition(row: AnyRow) -> Result<Option<(Versioned<UserId>, u64)>, sqlx::Error>
     let (id, version): (String, u64) = (row.try_get("user_id")?, version(&row)?);
     let stamp = row.try_get::<i64, _>("stamp")?.unsigned_abs();
     Ok(id.parse().ok().map(|value| (Versioned { value, version }, stamp)))
+}
+
+fn written(row: AnyRow) -> Result<(u64, u64), sqlx::Error> {
+    Ok((version(&row)?, row.try_get::<i64, _>("stamp")?.unsigned_abs()))
 }
 
 fn version(row: &AnyRow) -> Result<u64, sqlx::Error> {

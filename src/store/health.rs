@@ -207,6 +207,13 @@ impl Health {
         fits
     }
 
+    /// The same, however many there are.
+    pub(super) fn owe_surely(&self, key: String, command: Cmd) {
+        let mut owed = self.owed.lock().expect("inserting a key does not panic");
+        owed.insert(key, Arc::new(command));
+        self.owing.store(true, Ordering::Release);
+    }
+
     /// Whether any command is still to be run.
     pub(super) fn owes_any(&self) -> bool {
         self.owing.load(Ordering::Acquire)

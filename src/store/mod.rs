@@ -50,6 +50,15 @@ pub struct Command {
     kind: Kind,
 }
 
+/// Why a command that takes something back did not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unsettled {
+    /// Redis could not be told now, and will be.
+    Owed(Trouble),
+    /// Redis could not be told now, and too many wait already to remember it.
+    Unremembered,
+}
+
 /// What the success of a command says about writing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -113,6 +122,16 @@ impl Store {
     /// The same, for a key by its whole name, as SCAN tells it.
     pub fn removing_script_on(&self, text: &str, name: &str) -> Command {
         self.eval(text, &[name.to_owned()], Kind::Removes)
+    }
+
+    /// Starts a script on several keys, by their whole names.
+    pub fn script_on_all(&self, text: &str, names: &[String]) -> Command {
+        self.eval(text, names, Kind::Writes)
+    }
+
+    /// The same, of one that may find nothing to do.
+    pub fn removing_script_on_all(&self, text: &str, names: &[String]) -> Command {
+        self.eval(text, names, Kind::Removes)
     }
 
     fn eval(&self, text: &str, names: &[String], kind: Kind) -> Command {
@@ -228,24 +247,29 @@ impl Store {
         key: &Key<T>,
         command: Command,
         wire: &Wire,
-    ) -> Result<R, Trouble> {
+    ) -> Result<R, Unsettled> {
         let again = command.cmd.clone();
         let outcome = self.run(command, wire).await;
-        if outcome.is_err() {
-            self.owe(key, again);
+        match outcome {
+            Err(_) if !self.health.owe(self.name(key), again) => Err(Unsettled::Unremembered),
+            outcome => outcome.map_err(Unsettled::Owed),
         }
-        outcome
     }
 
-    /// Remembers a command that must run before `key` is used again.
-    pub fn owe_later<T>(&self, key: &Key<T>, command: Command) {
-        self.owe(key, command.cmd);
+    /// Remembers a command that must run before `key` is used again. False
+    /// when there are too many to remember.
+    pub fn owe_later<T>(&self, key: &Key<T>, command: Command) -> bool {
+        self.health.owe(self.name(key), command.cmd)
     }
 
-    fn owe<T>(&self, key: &Key<T>, command: Cmd) {
-        if !self.health.owe(self.name(key), command) {
-            log::warn!("too many keys wait to be settled: some stay until their TTL ends");
-        }
+    /// The same, however many there are: for the few keys that stand for many.
+    pub fn owe_surely<T>(&self, key: &Key<T>, command: Command) {
+        self.health.owe_surely(self.name(key), command.cmd);
+    }
+
+    /// Whether anything is known to be outdated in Redis.
+    pub fn owes_any(&self) -> bool {
+        self.health.owes_any()
     }
 
     /// Whether what Redis holds under `key` is known to be outdated.

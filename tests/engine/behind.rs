@@ -8,10 +8,9 @@ use tokio::time::sleep;
 
 use crate::{
     harness::Redis,
-    world::{Behind, World, age, default, named, within},
+    world::{Behind, PACE, World, age, default, named, within},
 };
 
-const PACE: Pace = Pace { size: 100, interval: Duration::from_millis(30) };
 /// A flush that nothing hinders, on a busy machine.
 const SOON: Duration = Duration::from_secs(3);
 

@@ -15,4 +15,5 @@ mod grace;
 mod invalidation;
 mod leases;
 mod near;
+mod races;
 mod versions;

@@ -11,8 +11,8 @@ use std::{
 
 use hitrate::{
     cache::{
-        Cache, Engine, Failure, Fault, Lookup, Order, Origin, Recipe, Writable, Written,
-        behind::{Applied, Pending, Sink},
+        Cache, Engine, Failure, Fault, Lookup, Newer, Order, Origin, Recipe, Writable, Written,
+        behind::{Applied, Pace, Pending, Sink},
     },
     keys::{self, Key},
     metrics::Metrics,
@@ -24,6 +24,7 @@ use tokio::time::sleep;
 
 use crate::harness::Redis;
 
+pub const PACE: Pace = Pace { size: 100, interval: Duration::from_millis(30) };
 pub const PREFIX: &str = "test:";
 
 /// One Redis with one origin behind it.
@@ -144,7 +145,7 @@ impl Origin<Profile> for Row {
 }
 
 impl Writable<Profile> for Row {
-    async fn write(&self, value: &Profile, order: Order) -> Result<Option<u64>, Down> {
+    async fn write(&self, value: &Profile, order: Order) -> Result<Option<Newer>, Down> {
         if self.rows.fails.load(Ordering::SeqCst) {
             return Err(Down { about_the_value: false });
         }
@@ -152,8 +153,8 @@ impl Writable<Profile> for Row {
         let Some((row, stamp)) = rows.get_mut(&self.id) else { return Ok(None) };
         row.value = value.clone();
         row.version = row.version.max(order.floor) + 1;
-        *stamp = order.stamp.max(*stamp);
-        Ok(Some(row.version))
+        *stamp = order.stamp.max(*stamp + 1);
+        Ok(Some(Newer { version: row.version, stamp: *stamp }))
     }
 }
 

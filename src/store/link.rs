@@ -39,6 +39,9 @@ pub const BULK_DEADLINE: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(1);
 /// How often an idle connection is tried, so that a silent death is noticed.
 const TICK: Duration = Duration::from_secs(1);
+/// How often Redis is asked for its time: in between clocks drift by microseconds.
+const TIME_TICK: Duration = Duration::from_secs(10);
+
 /// A multiplexed connection and the task that keeps it up.
 pub struct Link {
     client: Client,
@@ -245,6 +248,7 @@ async fn hold(link: &Weak<Link>, mut connection: MultiplexedConnection) -> Troub
     let Some(mut losses) = link.upgrade().map(|held| held.health.losses()) else {
         return Trouble::Away;
     };
+    let mut asked_time = Instant::now();
     loop {
         let Some(held) = link.upgrade() else { return Trouble::Away };
         let (doubted, suspected) = tokio::select! {
@@ -264,6 +268,10 @@ async fn hold(link: &Weak<Link>, mut connection: MultiplexedConnection) -> Troub
         };
         if let Err(trouble) = held.pay(&mut connection).await {
             return trouble;
+        }
+        if asked_time.elapsed() >= TIME_TICK {
+            let _ = held.ask_time(&mut connection).await;
+            asked_time = Instant::now();
         }
         if suspected && took > SLOW && is_slow(&mut connection).await {
             // Alive, but no use yet: probe again after a rest.

@@ -91,6 +91,7 @@ impl Cache {
         origin: O,
     ) -> Result<(Loaded<T>, bool), Failure> {
         let origin = Arc::new(origin);
+        let mut is_old = true;
         loop {
             let since = Instant::now();
             let (seat, ticket) = self.board(ask);
@@ -103,11 +104,12 @@ impl Cache {
                 let outcome = || format!("version {}", loaded.version);
                 ask.wire.tell(Target::Hitrate, since, "wait for the load under way", outcome);
             }
-            // It began before a write that this caller must see: once more.
-            if leads || loaded.version >= seen.floor {
+            // It may have begun before a write that this caller must see: once
+            // more. It has landed, so what is boarded next began after the look.
+            if leads || !is_old || loaded.version >= seen.floor {
                 return Ok((loaded, !leads));
             }
-            self.engine.flights.close(ask.key.as_str());
+            is_old = false;
         }
     }
 

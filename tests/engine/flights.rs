@@ -113,6 +113,41 @@ async fn nobody_joins_a_load_that_began_before_a_write_they_must_see() {
     }
 }
 
+/// They all learn of the write by the same look, while the load that began
+/// before it is still under way.
+#[tokio::test]
+async fn those_who_may_not_join_an_older_load_share_the_next_one() {
+    for recipe in [default(), named("single-flight")] {
+        let world = World::new();
+        world.origin.put("1", 30);
+        let (cache, other) = (world.cache().await, world.cache().await);
+        world.origin.lag_ms.store(400, Ordering::SeqCst);
+        let older = world.fetch(&cache, "1", &recipe);
+        let after = async {
+            sleep(Duration::from_millis(100)).await;
+            world.write(&other, "1", 31, &recipe).await;
+            world.origin.lag_ms.store(50, Ordering::SeqCst);
+            join_all((0..200).map(|_| world.fetch(&cache, "1", &recipe))).await
+        };
+        let (_, after) = tokio::join!(older, after);
+        assert!(after.iter().all(|it| age(it.as_ref().unwrap()) == 31), "{}", recipe.name);
+        assert_eq!(world.origin.loads(), 2, "{}", recipe.name);
+    }
+}
+
+/// The database was put back to an older state: no load brings what is asked for.
+#[tokio::test]
+async fn a_version_above_what_the_origin_has_is_no_reason_to_load_one_by_one() {
+    let world = World::new();
+    world.origin.put("1", 30);
+    world.origin.slow(50);
+    let (cache, recipe) = (world.cache().await, default());
+    world.redis.run(&["SET", "test:profile:1", r#"{"version":9,"gone":true}"#]);
+    let found = join_all((0..200).map(|_| world.fetch(&cache, "1", &recipe))).await;
+    assert!(found.iter().all(|it| age(it.as_ref().unwrap()) == 30));
+    assert_eq!(world.origin.loads(), 2);
+}
+
 #[tokio::test]
 async fn more_loads_than_the_origin_takes_are_turned_away_at_once() {
     let world = World::new();

@@ -4,9 +4,9 @@
 //! `SET key token NX PX`). A holder renews it while it loads; when it dies, the
 //! lease ends and the next one takes it.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
-use tokio::time::interval;
+use tokio::time::sleep;
 
 use super::{backoff::Backoff, scripts};
 use crate::{
@@ -47,16 +47,19 @@ impl Lease {
         LEAST + PAUSE.draw(attempt)
     }
 
-    /// Does `work`, and renews the lease meanwhile.
+    /// Does `work`, and renews the lease meanwhile. The work goes on while
+    /// Redis is slow to answer a renewal.
     pub async fn while_it_lasts<R>(&self, work: impl Future<Output = R>) -> R {
-        let mut clock = interval(self.ttl / 3);
-        clock.tick().await;
-        let mut work = std::pin::pin!(work);
+        tokio::select! {
+            done = work => done,
+            never = self.keep() => match never {},
+        }
+    }
+
+    async fn keep(&self) -> Infallible {
         loop {
-            tokio::select! {
-                done = &mut work => return done,
-                _ = clock.tick() => self.renew().await,
-            }
+            sleep(self.ttl / 3).await;
+            self.renew().await;
         }
     }
 

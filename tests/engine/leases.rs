@@ -1,9 +1,10 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use hitrate::model::Source;
+use hitrate::{model::Source, wire::Wire};
+use tokio::time::sleep;
 
-use crate::world::{World, age, default, named};
+use crate::world::{Down, World, age, default, key, named};
 
 #[tokio::test]
 async fn several_processes_make_one_load_between_them() {
@@ -58,4 +59,36 @@ async fn a_load_that_fails_gives_the_lease_back() {
     assert!(world.fetch(&cache, "1", &default()).await.is_err());
     let left = world.redis.run(&["EXISTS", "test:lease:profile:1"]);
     assert_eq!(left, redis::Value::Int(0));
+}
+
+/// A Redis that hangs just as the lease is renewed.
+#[tokio::test]
+async fn a_renewal_that_hangs_does_not_hold_up_the_load() {
+    let world = World::new();
+    let (cache, recipe) = (world.cache().await, default());
+    let (pauses, mut paused) = tokio::sync::mpsc::unbounded_channel();
+    let origin = move || {
+        let pauses = pauses.clone();
+        async move {
+            for _ in 0..80 {
+                let start = Instant::now();
+                sleep(Duration::from_millis(10)).await;
+                pauses.send(start.elapsed()).unwrap();
+            }
+            Ok::<_, Down>(None)
+        }
+    };
+    let hang = async {
+        sleep(recipe.lease.unwrap() / 4).await;
+        world.redis.signal("STOP");
+    };
+    let (key, wire) = (key("1"), Wire::off());
+    let (found, ()) = tokio::join!(cache.fetch(&key, &recipe, &wire, origin), hang);
+    world.redis.signal("CONT");
+    assert!(found.unwrap().value.is_none());
+    let mut longest = Duration::ZERO;
+    while let Ok(pause) = paused.try_recv() {
+        longest = longest.max(pause);
+    }
+    assert!(longest < Duration::from_millis(120), "{longest:?}");
 }

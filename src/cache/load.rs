@@ -1,10 +1,12 @@
 //! Loading a value from its origin, and what holds on the way: one load at a
-//! time for all who ask, a turn at the origin, a deadline, and the fill.
+//! time for all who ask, a turn at the origin, deadlines, and the fill.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+
+use tokio::time::timeout;
 
 use super::{
     Ask, Cache, Recipe,
@@ -220,8 +222,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
 
     async fn load_and_fill(&self, lease: Option<&Lease>) -> Result<Loaded<T>, Failure> {
         let start = Instant::now();
-        let loading = tokio::time::timeout(self.recipe.hard_timeout, self.ask_origin());
-        let loaded = loading.await.unwrap_or(Err(Failure::TimedOut));
+        let loaded = self.ask_origin().await;
         if loaded.is_err() {
             self.give_back(lease).await;
         }
@@ -258,10 +259,21 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         Made { born: self.cache.store.now() / 1000, ttl, delta, tag: self.tag }
     }
 
-    /// One load, in its turn; again after a passing fault.
+    /// One load, in its turn. The wait for the turn and the load may take the
+    /// hard timeout each: whoever gets a place has all the time that a load
+    /// may need, so none is begun that can't end in time. Who has waited that
+    /// long leaves the queue, and so does a caller who loads in its own task
+    /// and goes: neither uses a place.
     async fn ask_origin(&self) -> Result<Option<Versioned<T>>, Failure> {
+        let (engine, hard) = (&self.cache.engine, self.recipe.hard_timeout);
+        let turn = timeout(hard, engine.gate.enter()).await.map_err(|_| Failure::TimedOut)?;
+        let _turn = turn.inspect_err(|_| engine.metrics.shed())?;
+        timeout(hard, self.try_origin()).await.unwrap_or(Err(Failure::TimedOut))
+    }
+
+    /// A load, and again after a passing fault.
+    async fn try_origin(&self) -> Result<Option<Versioned<T>>, Failure> {
         let engine = &self.cache.engine;
-        let _turn = engine.gate.enter().await.inspect_err(|_| engine.metrics.shed())?;
         let (start, mut attempt) = (Instant::now(), 0);
         loop {
             engine.metrics.loaded(self.key.family().name());

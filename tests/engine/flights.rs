@@ -166,6 +166,33 @@ async fn more_loads_than_the_origin_takes_are_turned_away_at_once() {
     assert_eq!(cache.engine().queued(), (0, 256));
 }
 
+/// All come at once, and the deadline of most passes while they wait.
+#[tokio::test]
+async fn no_load_begins_that_has_no_time_left() {
+    let world = World::new();
+    world.origin.slow(400);
+    let cache = world.cache().await;
+    let recipe = Recipe { hard_timeout: Duration::from_millis(600), ..named("plain") };
+    let ids: Vec<_> = (0..320).map(|n| n.to_string()).collect();
+    let told = join_all(ids.iter().map(|id| world.fetch(&cache, id, &recipe))).await;
+    let answered = told.iter().filter(|it| it.is_ok()).count();
+    assert_eq!((answered, world.origin.loads()), (128, 128));
+    assert!(told.iter().all(|it| matches!(it, Ok(_) | Err(Failure::TimedOut))));
+    assert_eq!(cache.engine().queued(), (0, 256));
+}
+
+#[tokio::test]
+async fn those_who_left_take_no_turn() {
+    let world = World::new();
+    world.origin.slow(200);
+    let (cache, recipe) = (world.cache().await, named("plain"));
+    let ids: Vec<_> = (0..300).map(|n| n.to_string()).collect();
+    let all = join_all(ids.iter().map(|id| world.fetch(&cache, id, &recipe)));
+    assert!(timeout(Duration::from_millis(100), all).await.is_err(), "they left");
+    world.fetch(&cache, "last", &recipe).await.unwrap();
+    assert_eq!(world.origin.loads(), 64 + 1);
+}
+
 #[tokio::test]
 async fn a_load_longer_than_the_hard_timeout_is_given_up() {
     let world = World::new();

@@ -12,7 +12,7 @@ use super::{backoff::Backoff, scripts};
 use crate::{
     clock::millis,
     keys::{self, Key},
-    store::{Command, Store},
+    store::{Command, Store, Trouble},
     wire::Wire,
 };
 
@@ -40,6 +40,13 @@ impl Lease {
     pub fn taking(&self) -> Command {
         let set = self.store.write("SET", &self.key).arg(self.token);
         set.arg("NX").arg("PX").arg(millis(self.ttl))
+    }
+
+    /// Whether something is there that is no lease, so that it never ends as one
+    /// does. Costs a round trip: asked once by who did not get it. O(1).
+    pub async fn is_spoilt(&self) -> bool {
+        let length = self.store.read("STRLEN", &self.key);
+        self.store.run::<u64>(length, &Wire::off()).await == Err(Trouble::WrongType)
     }
 
     /// How long to wait before looking again, the `attempt`th time.

@@ -188,7 +188,9 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     }
 
     /// Loads if no other process does, else waits for what that one stores:
-    /// not longer than it may take to load, or to be found dead.
+    /// not longer than a load of this recipe may take, and than it takes to
+    /// find the holder dead. Then it loads all the same: a lease saves loads,
+    /// and must not cost an answer.
     async fn load_leased(&self, ttl: Duration) -> Result<Loaded<T>, Failure> {
         let end = Instant::now() + self.recipe.hard_timeout + ttl;
         let mut waits = 0;
@@ -204,11 +206,12 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
                 Ok((true, None)) => {
                     return lease.while_it_lasts(self.load_and_fill(Some(&lease))).await;
                 }
+                Ok((false, None)) if waits == 0 && lease.is_spoilt().await => break,
                 Ok((false, None)) => tokio::time::sleep(Lease::pause(waits)).await,
             }
             waits += 1;
         }
-        Err(Failure::TimedOut)
+        self.load_and_fill(None).await
     }
 
     /// Whether the lease was taken, and what is stored by now: in one round

@@ -4,15 +4,15 @@
 //! `SET key token NX PX`). A holder renews it while it loads; when it dies, the
 //! lease ends and the next one takes it.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
-use tokio::time::interval;
+use tokio::time::sleep;
 
 use super::{backoff::Backoff, scripts};
 use crate::{
     clock::millis,
     keys::{self, Key},
-    store::{Command, Store},
+    store::{Command, Store, Trouble},
     wire::Wire,
 };
 
@@ -42,21 +42,31 @@ impl Lease {
         set.arg("NX").arg("PX").arg(millis(self.ttl))
     }
 
+    /// Whether something is there that is no lease, so that it never ends as one
+    /// does. Costs a round trip: asked once by who did not get it. O(1).
+    pub async fn is_spoilt(&self) -> bool {
+        let length = self.store.read("STRLEN", &self.key);
+        self.store.run::<u64>(length, &Wire::off()).await == Err(Trouble::WrongType)
+    }
+
     /// How long to wait before looking again, the `attempt`th time.
     pub fn pause(attempt: u32) -> Duration {
         LEAST + PAUSE.draw(attempt)
     }
 
-    /// Does `work`, and renews the lease meanwhile.
+    /// Does `work`, and renews the lease meanwhile. The work goes on while
+    /// Redis is slow to answer a renewal.
     pub async fn while_it_lasts<R>(&self, work: impl Future<Output = R>) -> R {
-        let mut clock = interval(self.ttl / 3);
-        clock.tick().await;
-        let mut work = std::pin::pin!(work);
+        tokio::select! {
+            done = work => done,
+            never = self.keep() => match never {},
+        }
+    }
+
+    async fn keep(&self) -> Infallible {
         loop {
-            tokio::select! {
-                done = &mut work => return done,
-                _ = clock.tick() => self.renew().await,
-            }
+            sleep(self.ttl / 3).await;
+            self.renew().await;
         }
     }
 

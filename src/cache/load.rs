@@ -1,10 +1,12 @@
 //! Loading a value from its origin, and what holds on the way: one load at a
-//! time for all who ask, a turn at the origin, a deadline, and the fill.
+//! time for all who ask, a turn at the origin, deadlines, and the fill.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+
+use tokio::time::timeout;
 
 use super::{
     Ask, Cache, Recipe,
@@ -91,6 +93,7 @@ impl Cache {
         origin: O,
     ) -> Result<(Loaded<T>, bool), Failure> {
         let origin = Arc::new(origin);
+        let mut is_old = true;
         loop {
             let since = Instant::now();
             let (seat, ticket) = self.board(ask);
@@ -103,11 +106,12 @@ impl Cache {
                 let outcome = || format!("version {}", loaded.version);
                 ask.wire.tell(Target::Hitrate, since, "wait for the load under way", outcome);
             }
-            // It began before a write that this caller must see: once more.
-            if leads || loaded.version >= seen.floor {
+            // It may have begun before a write that this caller must see: once
+            // more. It has landed, so what is boarded next began after the look.
+            if leads || !is_old || loaded.version >= seen.floor {
                 return Ok((loaded, !leads));
             }
-            self.engine.flights.close(ask.key.as_str());
+            is_old = false;
         }
     }
 
@@ -184,7 +188,9 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     }
 
     /// Loads if no other process does, else waits for what that one stores:
-    /// not longer than it may take to load, or to be found dead.
+    /// not longer than a load of this recipe may take, and than it takes to
+    /// find the holder dead. Then it loads all the same: a lease saves loads,
+    /// and must not cost an answer.
     async fn load_leased(&self, ttl: Duration) -> Result<Loaded<T>, Failure> {
         let end = Instant::now() + self.recipe.hard_timeout + ttl;
         let mut waits = 0;
@@ -200,11 +206,12 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
                 Ok((true, None)) => {
                     return lease.while_it_lasts(self.load_and_fill(Some(&lease))).await;
                 }
+                Ok((false, None)) if waits == 0 && lease.is_spoilt().await => break,
                 Ok((false, None)) => tokio::time::sleep(Lease::pause(waits)).await,
             }
             waits += 1;
         }
-        Err(Failure::TimedOut)
+        self.load_and_fill(None).await
     }
 
     /// Whether the lease was taken, and what is stored by now: in one round
@@ -219,8 +226,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     async fn load_and_fill(&self, lease: Option<&Lease>) -> Result<Loaded<T>, Failure> {
         let (start, since) = (Instant::now(), self.cache.surely_past());
         let before = self.cache.engine.near.before(self.key.as_str());
-        let loading = tokio::time::timeout(self.recipe.hard_timeout, self.ask_origin());
-        let loaded = loading.await.unwrap_or(Err(Failure::TimedOut));
+        let loaded = self.ask_origin().await;
         if loaded.is_err() {
             self.give_back(lease).await;
         }
@@ -269,10 +275,21 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         Made { born: self.cache.store.now() / 1000, ttl, delta, tag: self.tag }
     }
 
-    /// One load, in its turn; again after a passing fault.
+    /// One load, in its turn. The wait for the turn and the load may take the
+    /// hard timeout each: whoever gets a place has all the time that a load
+    /// may need, so none is begun that can't end in time. Who has waited that
+    /// long leaves the queue, and so does a caller who loads in its own task
+    /// and goes: neither uses a place.
     async fn ask_origin(&self) -> Result<Option<Versioned<T>>, Failure> {
+        let (engine, hard) = (&self.cache.engine, self.recipe.hard_timeout);
+        let turn = timeout(hard, engine.gate.enter()).await.map_err(|_| Failure::TimedOut)?;
+        let _turn = turn.inspect_err(|_| engine.metrics.shed())?;
+        timeout(hard, self.try_origin()).await.unwrap_or(Err(Failure::TimedOut))
+    }
+
+    /// A load, and again after a passing fault.
+    async fn try_origin(&self) -> Result<Option<Versioned<T>>, Failure> {
         let engine = &self.cache.engine;
-        let _turn = engine.gate.enter().await.inspect_err(|_| engine.metrics.shed())?;
         let (start, mut attempt) = (Instant::now(), 0);
         loop {
             engine.metrics.loaded(self.key.family().name());

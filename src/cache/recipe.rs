@@ -35,7 +35,7 @@ pub struct Recipe {
     pub near: Option<Duration>,
     /// How long a visitor waits for the origin when there is something stale to serve.
     pub soft_timeout: Option<Duration>,
-    /// How long a load may take at all, the wait for its turn included.
+    /// How long a load may take at all, and before that the wait for its turn.
     pub hard_timeout: Duration,
     /// Whether a fill compares versions, so that a slow reader can't store an
     /// old value. Off is only to see what happens.

@@ -113,6 +113,41 @@ async fn nobody_joins_a_load_that_began_before_a_write_they_must_see() {
     }
 }
 
+/// They all learn of the write by the same look, while the load that began
+/// before it is still under way.
+#[tokio::test]
+async fn those_who_may_not_join_an_older_load_share_the_next_one() {
+    for recipe in [default(), named("single-flight")] {
+        let world = World::new();
+        world.origin.put("1", 30);
+        let (cache, other) = (world.cache().await, world.cache().await);
+        world.origin.lag_ms.store(400, Ordering::SeqCst);
+        let older = world.fetch(&cache, "1", &recipe);
+        let after = async {
+            sleep(Duration::from_millis(100)).await;
+            world.write(&other, "1", 31, &recipe).await;
+            world.origin.lag_ms.store(50, Ordering::SeqCst);
+            join_all((0..200).map(|_| world.fetch(&cache, "1", &recipe))).await
+        };
+        let (_, after) = tokio::join!(older, after);
+        assert!(after.iter().all(|it| age(it.as_ref().unwrap()) == 31), "{}", recipe.name);
+        assert_eq!(world.origin.loads(), 2, "{}", recipe.name);
+    }
+}
+
+/// The database was put back to an older state: no load brings what is asked for.
+#[tokio::test]
+async fn a_version_above_what_the_origin_has_is_no_reason_to_load_one_by_one() {
+    let world = World::new();
+    world.origin.put("1", 30);
+    world.origin.slow(50);
+    let (cache, recipe) = (world.cache().await, default());
+    world.redis.run(&["SET", "test:profile:1", r#"{"version":9,"gone":true}"#]);
+    let found = join_all((0..200).map(|_| world.fetch(&cache, "1", &recipe))).await;
+    assert!(found.iter().all(|it| age(it.as_ref().unwrap()) == 30));
+    assert_eq!(world.origin.loads(), 2);
+}
+
 #[tokio::test]
 async fn more_loads_than_the_origin_takes_are_turned_away_at_once() {
     let world = World::new();
@@ -129,6 +164,33 @@ async fn more_loads_than_the_origin_takes_are_turned_away_at_once() {
     let slowest = shed.iter().map(|it| it.1).max().unwrap();
     assert!(slowest < Duration::from_millis(250), "before the first load ended: {slowest:?}");
     assert_eq!(cache.engine().queued(), (0, 256));
+}
+
+/// All come at once, and the deadline of most passes while they wait.
+#[tokio::test]
+async fn no_load_begins_that_has_no_time_left() {
+    let world = World::new();
+    world.origin.slow(400);
+    let cache = world.cache().await;
+    let recipe = Recipe { hard_timeout: Duration::from_millis(600), ..named("plain") };
+    let ids: Vec<_> = (0..320).map(|n| n.to_string()).collect();
+    let told = join_all(ids.iter().map(|id| world.fetch(&cache, id, &recipe))).await;
+    let answered = told.iter().filter(|it| it.is_ok()).count();
+    assert_eq!((answered, world.origin.loads()), (128, 128));
+    assert!(told.iter().all(|it| matches!(it, Ok(_) | Err(Failure::TimedOut))));
+    assert_eq!(cache.engine().queued(), (0, 256));
+}
+
+#[tokio::test]
+async fn those_who_left_take_no_turn() {
+    let world = World::new();
+    world.origin.slow(200);
+    let (cache, recipe) = (world.cache().await, named("plain"));
+    let ids: Vec<_> = (0..300).map(|n| n.to_string()).collect();
+    let all = join_all(ids.iter().map(|id| world.fetch(&cache, id, &recipe)));
+    assert!(timeout(Duration::from_millis(100), all).await.is_err(), "they left");
+    world.fetch(&cache, "last", &recipe).await.unwrap();
+    assert_eq!(world.origin.loads(), 64 + 1);
 }
 
 #[tokio::test]

@@ -35,8 +35,9 @@ impl Fault for db::Error {
         matches!(self, Self::Locked)
     }
 
+    /// Whatever else is wrong ends some time, and the write waits for that.
     fn is_about_the_value(&self) -> bool {
-        matches!(self, Self::Other(_))
+        matches!(self, Self::Unfit)
     }
 }
 
@@ -107,7 +108,7 @@ impl Sink for Behind {
         let mut caught_up = self.0.catch_up_profiles(&readable).await?.into_iter();
         let outcome = |late: &Option<Late>| match late.as_ref().and_then(|_| caught_up.next()) {
             Some(CaughtUp::As(version)) => Applied::As(version),
-            Some(CaughtUp::Superseded) => Applied::Superseded,
+            Some(CaughtUp::Superseded(version)) => Applied::Superseded(version),
             Some(CaughtUp::NoRow) => Applied::Refused("there is no such profile"),
             None => Applied::Refused("it is no profile"),
         };

@@ -67,8 +67,8 @@ pub struct Pending {
 pub enum Applied {
     /// The origin has it, under this version.
     As(u64),
-    /// The origin has something later.
-    Superseded,
+    /// The origin has something later, under this version.
+    Superseded(u64),
     /// It can never have it.
     Refused(&'static str),
 }
@@ -156,13 +156,15 @@ impl From<Trouble> for Stuck {
 struct Round<S> {
     store: Store,
     engine: Arc<Engine>,
-    sink: S,
+    sink: Arc<S>,
     pace: Pace,
     consumer: String,
     mood: Mood<String>,
     refused: HashMap<String, u32>,
     looked: Option<Instant>,
     asked: Option<Instant>,
+    /// Whether something was taken that is not acknowledged yet.
+    has_failed: bool,
 }
 
 impl<S: Sink> Round<S> {
@@ -170,13 +172,14 @@ impl<S: Sink> Round<S> {
         Self {
             store: cache.store.clone(),
             engine: Arc::clone(&cache.engine),
-            sink,
+            sink: Arc::new(sink),
             pace,
             consumer: format!("{:016x}", rand::random::<u64>()),
             mood: Mood::good("Write-behind (acknowledged writes wait in Redis)"),
             refused: HashMap::new(),
             looked: None,
             asked: None,
+            has_failed: false,
         }
     }
 
@@ -227,16 +230,19 @@ impl<S: Sink> Round<S> {
         if !self.is_worth_a_look() {
             return Ok(());
         }
-        let length = self.store.read("XLEN", &keys::write_behind());
-        if self.store.run::<u64>(length, &Wire::off()).await? == 0 {
-            self.engine.pending.waiting.store(0, Ordering::Release);
+        self.engine.pending.added.store(0, Ordering::Release);
+        if self.count().await? == 0 {
             return Ok(());
         }
-        if self.looked.is_none_or(|at| at.elapsed() >= ROUNDS) {
-            self.take_over().await?;
-            self.looked = Some(Instant::now());
+        if std::mem::take(&mut self.has_failed) {
+            let taken = self.take("0").await?;
+            self.flush(taken).await?;
         }
         loop {
+            if self.looked.is_none_or(|at| at.elapsed() >= ROUNDS) {
+                self.take_over().await?;
+                self.looked = Some(Instant::now());
+            }
             let writes = self.take(">").await?;
             let count = writes.len();
             self.flush(writes).await?;
@@ -244,15 +250,21 @@ impl<S: Sink> Round<S> {
                 break;
             }
         }
+        self.count().await.map(|_| ())
+    }
+
+    /// How many wait by now.
+    async fn count(&self) -> Result<u64, Stuck> {
         let length = self.store.read("XLEN", &keys::write_behind());
         let waiting = self.store.run(length, &Wire::off()).await?;
         self.engine.pending.waiting.store(waiting, Ordering::Release);
-        Ok(())
+        Ok(waiting)
     }
 
     fn is_worth_a_look(&mut self) -> bool {
         let queue = &self.engine.pending;
-        let is_busy = queue.added.load(Ordering::Acquire) > 0 || queue.waiting() > 0;
+        let is_busy =
+            queue.added.load(Ordering::Acquire) > 0 || queue.waiting() > 0 || self.has_failed;
         let is_time = self.asked.is_none_or(|at| at.elapsed() >= IDLE);
         if is_time {
             self.asked = Some(Instant::now());
@@ -271,7 +283,7 @@ impl<S: Sink> Round<S> {
                 Err(Trouble::Other(code)) if code == "NOGROUP" => return Ok(()),
                 reply => reply?,
             };
-            let writes = reply.into_iter().nth(1).map(entries).unwrap_or_default();
+            let writes = reply.into_iter().nth(1).map(taken).unwrap_or_default();
             if writes.is_empty() {
                 break;
             }
@@ -283,55 +295,83 @@ impl<S: Sink> Round<S> {
         Ok(())
     }
 
-    async fn take(&self, from: &str) -> Result<Vec<(String, Option<Pending>)>, Trouble> {
-        let read = self.store.command("XREADGROUP").arg("GROUP").arg(GROUP).arg(&self.consumer);
-        let read = read.arg("COUNT").arg(self.pace.size).arg("STREAMS");
-        let read = read.arg(self.store.name(&keys::write_behind())).arg(from);
-        match self.store.run::<Option<Vec<(Value, Value)>>>(read, &Wire::off()).await {
-            Ok(Some(streams)) => {
-                Ok(streams.into_iter().next().map(|(_, it)| entries(it)).unwrap_or_default())
+    async fn take(&self, from: &str) -> Result<Vec<Taken>, Trouble> {
+        match self.read_group(from).await {
+            // Somebody removed it, or made the stream without it.
+            Err(Trouble::Other(code)) if code == "NOGROUP" => {
+                self.make_group().await?;
+                self.read_group(from).await
             }
-            Ok(None) => Ok(Vec::new()),
-            // The first write makes it.
-            Err(Trouble::Other(code)) if code == "NOGROUP" => Ok(Vec::new()),
-            Err(trouble) => Err(trouble),
+            taken => taken,
         }
     }
 
-    /// To the origin, then off the stream. Of several writes of one key only
-    /// the latest is written: nobody could see the others in between.
-    async fn flush(&mut self, taken: Vec<(String, Option<Pending>)>) -> Result<(), Stuck> {
+    async fn read_group(&self, from: &str) -> Result<Vec<Taken>, Trouble> {
+        let read = self.store.command("XREADGROUP").arg("GROUP").arg(GROUP).arg(&self.consumer);
+        let read = read.arg("COUNT").arg(self.pace.size).arg("STREAMS");
+        let read = read.arg(self.store.name(&keys::write_behind())).arg(from);
+        let streams: Option<Vec<(Value, Value)>> = self.store.run(read, &Wire::off()).await?;
+        let first = streams.and_then(|streams| streams.into_iter().next());
+        Ok(first.map(|(_, entries)| taken(entries)).unwrap_or_default())
+    }
+
+    async fn make_group(&self) -> Result<(), Trouble> {
+        let name = self.store.name(&keys::write_behind());
+        let make = self.store.command("XGROUP").arg("CREATE").arg(name).arg(GROUP).arg(0);
+        match self.store.run::<Value>(make.arg("MKSTREAM"), &Wire::off()).await {
+            Err(Trouble::Other(code)) if code == "BUSYGROUP" => Ok(()),
+            made => made.map(|_| ()),
+        }
+    }
+
+    /// To the origin, then to the copies, then off the stream. Of several
+    /// writes of one key only the latest is written: nobody could see the
+    /// others in between. What could not be settled is not acknowledged.
+    async fn flush(&mut self, taken: Vec<Taken>) -> Result<(), Stuck> {
         if taken.is_empty() {
             return Ok(());
         }
-        let ids: Vec<_> = taken.iter().map(|(id, _)| id.clone()).collect();
+        self.has_failed = true;
+        let mut ids: Vec<_> = taken.iter().map(|it| (it.id.clone(), it.key().to_owned())).collect();
         if broken::is(Broken::FlushForgets) {
-            self.acknowledge(&ids, Vec::new()).await?;
+            self.acknowledge(&ids).await?;
         }
-        for (id, _) in taken.iter().filter(|(_, write)| write.is_none()) {
-            self.set_aside(id, "it can't be read").await?;
+        let mut kept = Vec::new();
+        for it in taken.iter().filter(|it| it.write.is_none() && !it.is_deleted) {
+            if !self.set_aside(&it.id, "it can't be read").await? {
+                kept.push(it.id.clone());
+            }
         }
-        let latest = latest(taken.into_iter().filter_map(|(_, write)| write));
-        let applied = match self.sink.apply(&latest).await {
+        ids.retain(|(id, _)| !kept.contains(id));
+        let latest: Arc<[Pending]> = latest(taken.into_iter().filter_map(|it| it.write)).into();
+        let applied = match self.apply(&latest).await? {
             Ok(applied) => applied,
             Err(fault) if fault.is_about_the_value() => self.one_by_one(&latest).await?,
             Err(fault) => return Err(Stuck::At(fault.to_string())),
         };
-        let mut settle = Vec::new();
-        for (write, applied) in latest.iter().zip(&applied) {
-            match applied {
-                Applied::Refused(why) => self.set_aside(&write.id, why).await?,
-                applied => settle.extend(self.settling(write, applied)),
-            }
-        }
-        Ok(self.acknowledge(&ids, settle).await?)
+        let unsettled = self.settle(&latest, &applied).await?;
+        let trouble = unsettled.first().map(|(_, trouble)| trouble.clone());
+        ids.retain(|(_, key)| unsettled.iter().all(|(it, _)| it != key));
+        self.acknowledge(&ids).await?;
+        self.has_failed = trouble.is_some();
+        trouble.map_or(Ok(()), |trouble| Err(Stuck::Redis(trouble)))
+    }
+
+    /// In a task of its own: a sink that panics has failed, and no more.
+    async fn apply(
+        &self,
+        writes: &Arc<[Pending]>,
+    ) -> Result<Result<Vec<Applied>, S::Error>, Stuck> {
+        let (sink, writes) = (Arc::clone(&self.sink), Arc::clone(writes));
+        let applying = tokio::spawn(async move { sink.apply(&writes).await });
+        applying.await.map_err(|_| Stuck::At("it broke off".to_owned()))
     }
 
     /// Finds the one that the sink refuses.
     async fn one_by_one(&mut self, writes: &[Pending]) -> Result<Vec<Applied>, Stuck> {
         let mut applied = Vec::new();
         for write in writes {
-            match self.sink.apply(std::slice::from_ref(write)).await {
+            match self.apply(&[write.clone()].into()).await? {
                 Ok(one) => applied.extend(one),
                 Err(fault) => {
                     let attempts = self.refused.entry(write.id.clone()).or_default();
@@ -347,39 +387,84 @@ impl<S: Sink> Round<S> {
         Ok(applied)
     }
 
+    /// Makes of the copies what became of the writes. Returns the keys whose
+    /// copies Redis did not change, and why.
+    async fn settle(
+        &self,
+        writes: &[Pending],
+        applied: &[Applied],
+    ) -> Result<Vec<(String, Trouble)>, Stuck> {
+        let mut unsettled = Vec::new();
+        for (write, applied) in writes.iter().zip(applied) {
+            if let Applied::Refused(why) = applied
+                && !self.set_aside(&write.id, why).await?
+            {
+                unsettled.push((write.key.clone(), Trouble::WrongType));
+            }
+        }
+        let each = writes.iter().zip(applied).map(|(write, applied)| self.settling(write, applied));
+        let replies = self.store.run_each(each.collect()).await?;
+        for (write, reply) in writes.iter().zip(replies) {
+            unsettled.extend(reply.err().map(|trouble| (write.key.clone(), trouble)));
+        }
+        Ok(unsettled)
+    }
+
     /// What the copy in Redis becomes.
-    fn settling(&self, write: &Pending, applied: &Applied) -> Option<Command> {
+    fn settling(&self, write: &Pending, applied: &Applied) -> Command {
         let (key, mark) = (self.store.prefix().to_owned() + &write.key, millis(MARK_TTL));
         let on = |script| self.store.removing_script_on(script, &key);
+        let discard = |version: u64| on(scripts::DISCARD).arg(write.stamp).arg(mark).arg(version);
         match applied {
             // An ordinary copy ends some time; the next lookup loads it then.
             Applied::As(version) if *version == write.version => {
-                Some(on(scripts::SETTLE).arg(write.stamp))
+                on(scripts::SETTLE).arg(write.stamp)
             }
-            Applied::As(version) => Some(
-                on(scripts::FORGET)
-                    .arg(version.cast_signed())
-                    .arg(mark)
-                    .arg(write.stamp + 1)
-                    .arg(0),
-            ),
-            Applied::Superseded => Some(on(scripts::DISCARD).arg(write.stamp).arg(mark)),
-            Applied::Refused(_) => None,
+            Applied::As(version) => {
+                let forget = on(scripts::FORGET).arg(version.cast_signed()).arg(mark);
+                forget.arg(write.stamp + 1).arg(0)
+            }
+            Applied::Superseded(version) => discard(*version),
+            Applied::Refused(_) => discard(0),
         }
     }
 
-    async fn acknowledge(&self, ids: &[String], mut before: Vec<Command>) -> Result<(), Trouble> {
+    async fn acknowledge(&self, ids: &[(String, String)]) -> Result<(), Trouble> {
+        let ids: Vec<_> = ids.iter().map(|(id, _)| id).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
         let stream = keys::write_behind();
-        before.push(self.store.remove("XACK", &stream).arg(GROUP).arg(ids));
-        before.push(self.store.remove("XDEL", &stream).arg(ids));
-        self.store.run_many(before).await.map(|_| ())
+        let done = [
+            self.store.remove("XACK", &stream).arg(GROUP).arg(&ids),
+            self.store.remove("XDEL", &stream).arg(&ids),
+        ];
+        self.store.run_many(done.into()).await.map(|_| ())
     }
 
-    async fn set_aside(&self, id: &str, why: &str) -> Result<(), Trouble> {
-        log::error!("write-behind: a write is set aside, {why}: {id}");
+    /// False when there is no place for it: then it stays where it is.
+    async fn set_aside(&self, id: &str, why: &str) -> Result<bool, Trouble> {
         let (from, to) = (keys::write_behind(), keys::write_behind_aside());
         let set = self.store.script_on_two(scripts::SET_ASIDE, &from, &to).arg(id).arg(why);
-        self.store.run::<Value>(set, &Wire::off()).await.map(|_| ())
+        let is_set = self.store.run::<i64>(set, &Wire::off()).await? >= 0;
+        let done = if is_set { "is set aside" } else { "can't be set aside and stays" };
+        log::error!("write-behind: a write {done}, {why}: {id}");
+        Ok(is_set)
+    }
+}
+
+/// An entry of the stream.
+struct Taken {
+    id: String,
+    /// `None` when it can't be read.
+    write: Option<Pending>,
+    /// It was taken off the stream after it was taken: nothing waits.
+    is_deleted: bool,
+}
+
+impl Taken {
+    fn key(&self) -> &str {
+        self.write.as_ref().map_or("", |write| &write.key)
     }
 }
 
@@ -395,16 +480,17 @@ fn latest(writes: impl Iterator<Item = Pending>) -> Vec<Pending> {
     latest
 }
 
-/// Entries of a stream: id, and the write if it can be read.
-fn entries(value: Value) -> Vec<(String, Option<Pending>)> {
-    let entries: Vec<(String, Option<HashMap<String, String>>)> = typed(value).unwrap_or_default();
-    let read = |(id, fields): (String, Option<HashMap<String, String>>)| {
-        // Nil fields: it was deleted after it was taken, so nothing waits.
-        let fields = fields?;
-        let write = pending(&id, &fields);
-        Some((id, write))
-    };
-    entries.into_iter().filter_map(read).collect()
+/// Each by itself: one that can't be read keeps none of the others.
+fn taken(entries: Value) -> Vec<Taken> {
+    let Value::Array(entries) = entries else { return Vec::new() };
+    entries.into_iter().filter_map(one_taken).collect()
+}
+
+fn one_taken(entry: Value) -> Option<Taken> {
+    let (id, fields): (String, Value) = typed(entry).ok()?;
+    let is_deleted = fields == Value::Nil;
+    let write = typed(fields).ok().and_then(|fields| pending(&id, &fields));
+    Some(Taken { id, write, is_deleted })
 }
 
 fn pending(id: &str, fields: &HashMap<String, String>) -> Option<Pending> {

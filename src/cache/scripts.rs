@@ -135,20 +135,22 @@ redis.call('SET', KEYS[1], head .. tail, 'PX', ttl)
 return 1"#;
 
 /// `KEYS[1]`, stamp of a write that the origin will not have, TTL of the mark
-/// in milliseconds. Drops the pending copy of that write.
+/// in milliseconds, the version that the origin has. Drops the pending copy of
+/// that write.
 pub const DISCARD: &str = r#"-- the database has something later: drop the pending copy
 local held = redis.pcall('GET', KEYS[1])
 if type(held) ~= 'string' then return 0 end
-local version, stamp = string.match(held, '^{"version":(%d+),"pending":(%d+)')
-if stamp ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], '{"version":' .. version .. ',"gone":true}', 'PX', ARGV[2])
+if string.match(held, '^{"version":%d+,"pending":(%d+)') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], '{"version":' .. ARGV[3] .. ',"gone":true}', 'PX', ARGV[2])
 return 1"#;
 
-/// `KEYS[1]` the stream, `KEYS[2]` that of what was set aside; id, why.
+/// `KEYS[1]` the stream, `KEYS[2]` that of what was set aside; id, why. Replies
+/// -1 when the second can't take it.
 pub const SET_ASIDE: &str = r#"-- set it aside for a person to look at
 local entry = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1]
 if not entry then return 0 end
-redis.call('XADD', KEYS[2], '*', 'id', ARGV[1], 'why', ARGV[2], unpack(entry[2]))
+local set = redis.pcall('XADD', KEYS[2], '*', 'id', ARGV[1], 'why', ARGV[2], unpack(entry[2]))
+if type(set) == 'table' then return -1 end
 redis.call('XDEL', KEYS[1], ARGV[1])
 return 1"#;
 

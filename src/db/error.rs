@@ -18,6 +18,10 @@ pub enum Error {
     /// The file can't be opened or read.
     #[error("the database file can't be used")]
     Broken,
+    /// This value can't be kept: a constraint, its type or its size forbids it.
+    /// Others may well be.
+    #[error("the database does not accept this value")]
+    Unfit,
     /// Anything else, by its code.
     #[error("the database failed ({0})")]
     Other(String),
@@ -52,7 +56,24 @@ impl Error {
             8 => Self::ReadOnly,
             13 => Self::Full,
             10 | 11 | 14 | 26 => Self::Broken,
+            // TOOBIG, CONSTRAINT, MISMATCH, RANGE: the only ones about a value.
+            18 | 19 | 20 | 25 => Self::Unfit,
             _ => Self::Other(code.unwrap_or("no code").to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_value_can_cause_is_about_the_value() {
+        for code in ["18", "19", "20", "25", "275", "1299", "3091"] {
+            assert_eq!(Error::from_code(Some(code)), Error::Unfit, "{code}");
+        }
+        for code in ["1", "7", "9", "12", "15", "17", "21", "nonsense"] {
+            assert_eq!(Error::from_code(Some(code)), Error::Other(code.to_owned()), "{code}");
         }
     }
 }

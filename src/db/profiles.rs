@@ -27,8 +27,8 @@ pub struct Late {
 pub enum CaughtUp {
     /// The row is this write's, and has this version.
     As(u64),
-    /// The row is of a later write.
-    Superseded,
+    /// The row is of a later write, and has this version.
+    Superseded(u64),
     /// There is no such row.
     NoRow,
 }
@@ -226,7 +226,7 @@ async fn catch_up(connection: &mut AnyConnection, late: &Late) -> Result<CaughtU
     // It came before, and its flusher died before it could say so.
     match row.try_get::<i64, _>("stamp")?.unsigned_abs() == late.stamp {
         true => Ok(CaughtUp::As(version(&row)?)),
-        false => Ok(CaughtUp::Superseded),
+        false => Ok(CaughtUp::Superseded(version(&row)?)),
     }
 }
 

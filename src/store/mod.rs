@@ -231,13 +231,20 @@ impl Store {
     /// Sends many commands in one round trip, for bulk work. Returns their
     /// replies, or the first trouble among them.
     pub async fn run_many(&self, commands: Vec<Command>) -> Result<Vec<Value>, Trouble> {
+        self.run_each(commands).await?.into_iter().collect()
+    }
+
+    /// The same; each has a reply of its own.
+    pub async fn run_each(
+        &self,
+        commands: Vec<Command>,
+    ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
         let count = commands.len();
         let mut pipeline = Pipeline::with_capacity(count);
         for command in commands {
             pipeline.add_command(command.cmd);
         }
-        let replies = link::send_all(&self.link, &pipeline, count, link::BULK_DEADLINE).await?;
-        replies.into_iter().collect()
+        link::send_all(&self.link, &pipeline, count, link::BULK_DEADLINE).await
     }
 
     /// Runs a command that takes something back. When Redis can't be told now,

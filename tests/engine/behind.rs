@@ -180,3 +180,94 @@ async fn a_write_that_redis_runs_too_late_does_nothing() {
     assert_eq!(world.origin.age("1"), 32);
     assert_eq!(age(&world.fetch(&cache, "1", &recipe).await.unwrap()), 32);
 }
+
+#[tokio::test]
+async fn a_stream_without_its_group_gets_one() {
+    let world = World::new();
+    world.origin.put("1", 30);
+    let (cache, recipe) = (world.cache().await, named("write-behind"));
+    world.redis.run(&["XADD", "test:write-behind", "*", "a", "b"]);
+    world.write(&cache, "1", 31, &recipe).await;
+    let _flusher = flusher(&world, &cache, PACE);
+    within(SOON, || world.origin.age("1") == 31 && waiting(&world) == 0).await;
+    world.redis.run(&["XGROUP", "DESTROY", "test:write-behind", "flushers"]);
+    world.write(&cache, "1", 32, &recipe).await;
+    within(SOON, || world.origin.age("1") == 32 && waiting(&world) == 0).await;
+}
+
+#[tokio::test]
+async fn one_entry_that_is_no_text_keeps_none_of_the_others() {
+    let world = World::new();
+    let (cache, recipe) = (world.cache().await, named("write-behind"));
+    for id in ["1", "2"] {
+        world.origin.put(id, 30);
+        world.write(&cache, id, 31, &recipe).await;
+        redis::cmd("XADD")
+            .arg("test:write-behind")
+            .arg("*")
+            .arg(b"\xff\xfe")
+            .arg(b"\xff")
+            .query::<String>(&mut world.redis.connection())
+            .unwrap();
+    }
+    // There is no place to set anything aside, either.
+    world.redis.run(&["SET", "test:write-behind:aside", "in the way"]);
+    let _flusher = flusher(&world, &cache, PACE);
+    within(SOON, || ["1", "2"].iter().all(|id| world.origin.age(id) == 31)).await;
+    within(SOON, || waiting(&world) == 2).await;
+    world.redis.run(&["DEL", "test:write-behind:aside"]);
+    within(SOON * 3, || waiting(&world) == 0).await;
+}
+
+fn commands(world: &World) -> u64 {
+    let info: String =
+        redis::from_redis_value(world.redis.run(&["INFO", "stats"])).unwrap();
+    let line = info.lines().find_map(|it| it.strip_prefix("total_commands_processed:"));
+    line.unwrap().trim().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_flusher_with_nothing_to_do_asks_for_nothing() {
+    let world = World::new();
+    let (cache, recipe) = (world.cache().await, named("write-behind"));
+    let _flusher = flusher(&world, &cache, PACE);
+    for n in 0..PACE.size + 5 {
+        world.origin.put(&n.to_string(), 30);
+        world.write(&cache, &n.to_string(), 31, &recipe).await;
+    }
+    within(SOON, || waiting(&world) == 0).await;
+    sleep(Duration::from_millis(200)).await;
+    let before = commands(&world);
+    sleep(Duration::from_millis(1_000)).await;
+    let asked = commands(&world) - before;
+    assert!(asked < 20, "{asked} commands in an idle second");
+}
+
+#[tokio::test]
+async fn a_copy_that_could_not_be_settled_is_settled_later() {
+    let world = World::new();
+    world.origin.put("1", 30);
+    let (cache, recipe) = (world.cache().await, named("write-behind"));
+    world.write(&cache, "1", 31, &recipe).await;
+    world.redis.run(&["CONFIG", "SET", "maxmemory", "1"]);
+    let _flusher = flusher(&world, &cache, PACE);
+    within(SOON, || world.origin.age("1") == 31).await;
+    sleep(Duration::from_millis(200)).await;
+    assert_eq!(waiting(&world), 1, "not done yet");
+    world.redis.run(&["CONFIG", "SET", "maxmemory", "0"]);
+    within(SOON, || waiting(&world) == 0).await;
+    let seen = world.fetch(&cache, "1", &recipe).await.unwrap();
+    assert!(seen.ttl.is_some(), "an ordinary copy");
+}
+
+#[tokio::test]
+async fn a_write_that_was_set_aside_is_not_read_for_ever() {
+    let world = World::new();
+    world.origin.put("1", 30);
+    let (cache, recipe) = (world.cache().await, named("write-behind"));
+    world.write(&cache, "1", 31, &recipe).await;
+    *world.origin.refuses.lock().unwrap() = Some("profile:1".to_owned());
+    let _flusher = flusher(&world, &cache, PACE);
+    within(Duration::from_secs(15), || waiting(&world) == 0).await;
+    assert_eq!(age(&world.fetch(&cache, "1", &default()).await.unwrap()), 30);
+}

@@ -183,7 +183,7 @@ fn apply(rows: &mut HashMap<String, (Versioned<Profile>, u64)>, write: &Pending)
         return Applied::Refused("no such row");
     };
     if *stamp > write.stamp {
-        return Applied::Superseded;
+        return Applied::Superseded(row.version);
     }
     if *stamp < write.stamp {
         row.version = if row.version < write.version { write.version } else { row.version + 1 };

@@ -107,6 +107,21 @@ pub fn decode<T: Cached>(bytes: &[u8], key: &Key<T>) -> Result<Content<T>, &'sta
     }
 }
 
+/// The value in an entry of Redis, if it has one and belongs under `key`, fresh
+/// or not: a door for tools that look at entries, and for the fuzzer.
+///
+/// # Errors
+/// What is wrong with the bytes.
+pub fn decode_entry<T: Cached>(
+    bytes: &[u8],
+    key: &Key<T>,
+) -> Result<Option<Versioned<Arc<T>>>, &'static str> {
+    decode(bytes, key).map(|content| match content {
+        Content::Value(value, _) | Content::Pending(value) => Some(value),
+        Content::Absent(_) | Content::Gone(_) => None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

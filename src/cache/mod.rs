@@ -76,6 +76,7 @@ use self::{
     memo::Memo, near::Near,
 };
 pub use self::{
+    entry::decode_entry,
     failure::{Failure, Fault},
     forget::{Forgot, NotAPattern, Pattern, Sweep},
     lookup::{Fill, Forward, Lookup},

@@ -46,6 +46,8 @@ struct Read<T> {
     #[serde(default)]
     gone: bool,
     #[serde(default)]
+    at: u64,
+    #[serde(default)]
     pending: Option<u64>,
     #[serde(default)]
     born: u64,
@@ -66,8 +68,9 @@ pub enum Content<T> {
     Pending(Versioned<Arc<T>>),
     /// The origin has none.
     Absent(Made),
-    /// There was one up to this version, and it was forgotten.
-    Gone(u64),
+    /// There was one up to this version, and it was forgotten; when that was
+    /// asked for, at this microsecond of Redis's clock, else 0.
+    Gone(u64, u64),
 }
 
 /// What to put under the key of this value; `None` says that there is none.
@@ -99,7 +102,7 @@ pub fn decode<T: Cached>(bytes: &[u8], key: &Key<T>) -> Result<Content<T>, &'sta
     };
     match read.value {
         _ if version >= VERSION_MAX => Err("a version beyond all counting"),
-        _ if read.gone => Ok(Content::Gone(version)),
+        _ if read.gone => Ok(Content::Gone(version, read.at)),
         None if version == 0 => Ok(Content::Absent(made)),
         None => Err("a version without a value"),
         Some(value) if !value.belongs_under(key) => Err("the value of another key"),
@@ -108,6 +111,21 @@ pub fn decode<T: Cached>(bytes: &[u8], key: &Key<T>) -> Result<Content<T>, &'sta
         }
         Some(value) => Ok(Content::Value(Versioned { value: Arc::new(value), version }, made)),
     }
+}
+
+/// The value in an entry of Redis, if it has one and belongs under `key`, fresh
+/// or not: a door for tools that look at entries, and for the fuzzer.
+///
+/// # Errors
+/// What is wrong with the bytes.
+pub fn decode_entry<T: Cached>(
+    bytes: &[u8],
+    key: &Key<T>,
+) -> Result<Option<Versioned<Arc<T>>>, &'static str> {
+    decode(bytes, key).map(|content| match content {
+        Content::Value(value, _) | Content::Pending(value) => Some(value),
+        Content::Absent(_) | Content::Gone(..) => None,
+    })
 }
 
 #[cfg(test)]
@@ -146,7 +164,9 @@ mod tests {
         let bytes = encoded(&anna(), made());
         assert_eq!(decode(&bytes, &key), Ok(Content::Value(shared(anna()), made())));
         assert_eq!(decode(&encode::<Profile>(0, None, made()), &key), Ok(Content::Absent(made())));
-        assert_eq!(decode(br#"{"version":7,"gone":true}"#, &key), Ok(Content::Gone(7)));
+        assert_eq!(decode(br#"{"version":7,"gone":true}"#, &key), Ok(Content::Gone(7, 0)));
+        let asked = br#"{"version":7,"at":9,"gone":true}"#;
+        assert_eq!(decode(asked, &key), Ok(Content::Gone(7, 9)));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use std::{
     any::Any,
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use tokio::sync::watch;
@@ -23,7 +23,11 @@ type Outcome<T> = Option<Result<Loaded<T>, Failure>>;
 pub struct Flights(Mutex<HashMap<String, Arc<dyn Any + Send + Sync>>>);
 
 /// A place in a load that is under way.
-pub struct Seat<T>(watch::Receiver<Outcome<T>>);
+pub struct Seat<T> {
+    outcome: watch::Receiver<Outcome<T>>,
+    /// Which load it is; holding its sender itself would keep it from ending.
+    flight: Weak<watch::Sender<Outcome<T>>>,
+}
 
 /// The duty to load. Dropping it ends the flight, answered or not.
 pub struct Ticket<T: Send + Sync + 'static> {
@@ -41,20 +45,19 @@ impl Flights {
         let mut under_way = self.under_way();
         let flight = under_way.get(name).cloned();
         if let Some(Ok(outcome)) = flight.map(Arc::downcast::<watch::Sender<Outcome<T>>>) {
-            return (Seat(outcome.subscribe()), None);
+            return (Seat::on(&outcome), None);
         }
-        let (outcome, seat) = watch::channel(None);
-        let outcome = Arc::new(outcome);
+        let outcome = Arc::new(watch::Sender::new(None));
         under_way.insert(name.to_owned(), Arc::clone(&outcome) as _);
+        let seat = Seat::on(&outcome);
         let ticket = Ticket { flights: Arc::clone(self), name: name.to_owned(), outcome };
-        (Seat(seat), Some(ticket))
+        (seat, Some(ticket))
     }
 
     /// A load that nobody else boards.
     pub fn alone<T: Send + Sync + 'static>(self: &Arc<Self>) -> (Seat<T>, Option<Ticket<T>>) {
-        let (outcome, seat) = watch::channel(None);
-        let (flights, outcome) = (Arc::clone(self), Arc::new(outcome));
-        (Seat(seat), Some(Ticket { flights, name: String::new(), outcome }))
+        let (flights, outcome) = (Arc::clone(self), Arc::new(watch::Sender::new(None)));
+        (Seat::on(&outcome), Some(Ticket { flights, name: String::new(), outcome }))
     }
 
     /// Nobody boards the load of `name` any more: what it brings may be older
@@ -69,15 +72,32 @@ impl Flights {
         self.under_way().retain(|name, _| is_other(name));
     }
 
+    /// Nobody boards this one load of `name` any more: it takes too long.
+    /// Another that is under way by now is left as it is.
+    pub fn leave<T>(&self, name: &str, seat: &Seat<T>) {
+        self.close_one(name, seat.flight.as_ptr().cast());
+    }
+
+    fn close_one(&self, name: &str, flight: *const ()) {
+        let mut under_way = self.under_way();
+        if under_way.get(name).is_some_and(|it| Arc::as_ptr(it).cast() == flight) {
+            under_way.remove(name);
+        }
+    }
+
     fn under_way(&self) -> MutexGuard<'_, HashMap<String, Arc<dyn Any + Send + Sync>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T> Seat<T> {
+    fn on(flight: &Arc<watch::Sender<Outcome<T>>>) -> Self {
+        Self { outcome: flight.subscribe(), flight: Arc::downgrade(flight) }
+    }
+
     /// Waits for the answer.
-    pub async fn answer(mut self) -> Result<Loaded<T>, Failure> {
-        let landed = self.0.wait_for(Option::is_some).await;
+    pub async fn answer(&mut self) -> Result<Loaded<T>, Failure> {
+        let landed = self.outcome.wait_for(Option::is_some).await;
         landed.map_or(Err(Failure::BrokeOff), |it| it.clone().unwrap_or(Err(Failure::BrokeOff)))
     }
 }
@@ -91,11 +111,7 @@ impl<T: Send + Sync + 'static> Ticket<T> {
 
     /// Nobody boards any more. Another flight of the same key may be under way.
     fn end(&self) {
-        let mut under_way = self.flights.under_way();
-        let mine: *const () = Arc::as_ptr(&self.outcome).cast();
-        if under_way.get(&self.name).is_some_and(|it| Arc::as_ptr(it).cast() == mine) {
-            under_way.remove(&self.name);
-        }
+        self.flights.close_one(&self.name, Arc::as_ptr(&self.outcome).cast());
     }
 }
 

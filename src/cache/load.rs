@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::time::timeout;
+use tokio::time::{error::Elapsed, timeout};
 
 use super::{
     Ask, Cache, Recipe,
@@ -67,11 +67,16 @@ pub(super) struct Load<T, O> {
     wire: Wire,
     origin: O,
     tag: u64,
+    /// The load began after this was seen: see [`Seen::dropped`].
+    dropped: u64,
     miss: Miss,
     /// What another process stores must be loaded after this, in milliseconds
     /// since 1970: a reload is not answered by the copy it replaces.
     after: u64,
 }
+
+/// The answer of a load, if it came in time.
+type Waited<T> = Result<Result<Loaded<T>, Failure>, Elapsed>;
 
 impl Cache {
     /// Loads in the caller's own task: it ends when the caller leaves.
@@ -86,33 +91,41 @@ impl Cache {
 
     /// Loads in a task that goes on when the caller leaves, and that others
     /// share if the recipe says so.
+    ///
+    /// Others wait for it as long as a load of their own recipe might take.
+    /// If it is slower they leave it, and share one that keeps their time,
+    /// without the lease that the slow one may hold; should that be slow as
+    /// well, each loads in its own turn. So who waits is not one more load
+    /// when the origin is merely as slow as the recipe allows.
     pub(super) async fn load_shared<T: Cached, O: Origin<T>>(
         &self,
         ask: Ask<'_, T>,
         seen: &Seen<T>,
         origin: O,
     ) -> Result<(Loaded<T>, bool), Failure> {
-        let origin = Arc::new(origin);
-        let mut is_old = true;
-        loop {
+        let (origin, mut recipe, patience) = (Arc::new(origin), *ask.recipe, patience(ask.recipe));
+        for is_first in [true, false] {
+            let ask = Ask { recipe: &recipe, ..ask };
             let since = Instant::now();
-            let (seat, ticket) = self.board(ask);
-            let leads = ticket.is_some();
+            let (mut seat, ticket) = self.board(ask);
             if let Some(ticket) = ticket {
                 self.begin(ask, seen, Arc::clone(&origin), ticket);
+                return Ok((seat.answer().await?, false));
             }
-            let loaded = seat.answer().await?;
-            if !leads {
-                let outcome = || format!("version {}", loaded.version);
-                ask.wire.tell(Target::Hitrate, since, "wait for the load under way", outcome);
+            let answer = timeout(patience, seat.answer()).await;
+            tell_wait(ask, since, &answer);
+            match answer {
+                // It may have begun before a write that this caller must see:
+                // once more. It has landed, so the next one began after the look.
+                Ok(Ok(loaded)) if is_first && loaded.version < seen.floor => (),
+                Ok(answer) => return Ok((answer?, true)),
+                Err(_) => {
+                    self.engine.flights.leave(ask.key.as_str(), &seat);
+                    recipe.lease = None;
+                }
             }
-            // It may have begun before a write that this caller must see: once
-            // more. It has landed, so what is boarded next began after the look.
-            if leads || !is_old || loaded.version >= seen.floor {
-                return Ok((loaded, !leads));
-            }
-            is_old = false;
         }
+        Ok((self.load(ask, seen, origin).load_and_fill(None).await?, false))
     }
 
     /// Begins to load in the background, unless somebody does already.
@@ -161,6 +174,7 @@ impl Cache {
             wire: ask.wire.clone(),
             origin,
             tag: seen.tag,
+            dropped: seen.dropped,
             miss,
             after: 0,
         }
@@ -224,7 +238,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     }
 
     async fn load_and_fill(&self, lease: Option<&Lease>) -> Result<Loaded<T>, Failure> {
-        let (start, since) = (Instant::now(), self.cache.surely_past());
+        let (start, since) = (Instant::now(), self.cache.surely_past().max(self.dropped));
         let before = self.cache.engine.near.before(self.key.as_str());
         let loaded = self.ask_origin().await;
         if loaded.is_err() {
@@ -383,6 +397,21 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         self.tell_overwritten(what);
         Ok(stored)
     }
+}
+
+/// The longest that a load of this recipe may well take: the wait for its
+/// turn, the load, and the end of a lease that somebody left behind.
+fn patience(recipe: &Recipe) -> Duration {
+    recipe.hard_timeout.saturating_mul(2).saturating_add(recipe.lease.unwrap_or_default())
+}
+
+fn tell_wait<T>(ask: Ask<'_, T>, since: Instant, answer: &Waited<T>) {
+    let outcome = || match answer {
+        Ok(Ok(loaded)) => format!("version {}", loaded.version),
+        Ok(Err(failure)) => failure.to_string(),
+        Err(_) => "it takes too long".to_owned(),
+    };
+    ask.wire.tell(Target::Hitrate, since, "wait for the load under way", outcome);
 }
 
 fn stored_by_another<T>(seen: Seen<T>, after: u64) -> Option<Loaded<T>> {

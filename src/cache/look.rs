@@ -54,6 +54,8 @@ pub struct Seen<T> {
     pub tag: u64,
     /// Whether somebody dropped the copy since it was made.
     pub gone: bool,
+    /// When somebody asked for that, in microseconds of Redis's clock; else 0.
+    pub dropped: u64,
     /// Whether this process did not see the copy before.
     pub is_new: bool,
 }
@@ -113,7 +115,7 @@ impl<T> Held<T> {
 impl<T> Seen<T> {
     /// Nothing usable, and nothing learned.
     pub fn miss(miss: Miss) -> Self {
-        Self { look: Look::Miss(miss), floor: 0, tag: 0, gone: false, is_new: false }
+        Self { look: Look::Miss(miss), floor: 0, tag: 0, gone: false, dropped: 0, is_new: false }
     }
 }
 
@@ -141,7 +143,7 @@ impl Cache {
         if let Some(held) = near.get(name, self.store.is_away()) {
             ask.wire.tell(Target::Memory, since, "look in the near cache", || told(&held));
             let (floor, tag) = (held.version, held.tag);
-            return Seen { look: Look::Fresh(held), floor, tag, gone: false, is_new: false };
+            return Seen { floor, tag, look: Look::Fresh(held), ..Seen::miss(Miss::Unasked) };
         }
         ask.wire.tell(Target::Memory, since, "look in the near cache", || "nothing".to_owned());
         let before = near.before(name);
@@ -260,7 +262,7 @@ impl Cache {
                 Seen { look: self.dated(None, *made, size), ..empty(0) }
             }
             Content::Absent(_) => empty(0),
-            Content::Gone(version) => Seen { gone: true, ..empty(*version) },
+            Content::Gone(version, at) => Seen { gone: true, dropped: *at, ..empty(*version) },
         }
     }
 

@@ -76,6 +76,7 @@ use self::{
     memo::Memo, near::Near,
 };
 pub use self::{
+    entry::decode_entry,
     failure::{Failure, Fault},
     forget::{Forgot, NotAPattern, Pattern, Sweep},
     lookup::{Fill, Forward, Lookup},
@@ -278,12 +279,12 @@ impl Cache {
             let ttl = jittered(recipe.ttl, recipe.jitter, rand::random());
             let made = Made { born, ttl, delta, tag: tag.unwrap_or_default() };
             let entry = entry::encode(it.version, Some(&it.value), made);
-            self.set(&it.value.key(), it.version, entry, ttl, born, recipe)
+            self.set(&it.value.key(), it.version, entry, ttl, born * 1000, recipe)
         };
         self.store.run_many(values.iter().map(set).collect()).await.map(|_| ())
     }
 
-    /// The command that stores an entry, loaded since this moment: milliseconds
+    /// The command that stores an entry, loaded since this moment: microseconds
     /// by Redis's clock.
     fn set<T>(
         &self,
@@ -304,9 +305,9 @@ impl Cache {
         }
     }
 
-    /// A moment that Redis's clock has surely passed, in milliseconds.
+    /// A moment that Redis's clock has surely passed, in microseconds.
     fn surely_past(&self) -> u64 {
-        (self.store.now() - micros(self.store.clock_error())) / 1000
+        self.store.now().saturating_sub(micros(self.store.clock_error()))
     }
 
     fn tag_name(&self, family: Family) -> &str {

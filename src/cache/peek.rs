@@ -93,7 +93,7 @@ impl Cache {
             Ok(Content::Pending(it)) => {
                 return Holding::Waiting { value: it.value, version: it.version };
             }
-            Ok(Content::Gone(version)) => return Holding::Gone(version),
+            Ok(Content::Gone(version, _)) => return Holding::Gone(version),
             Err(_) => return Holding::Garbage,
         };
         let version = value.as_ref().map_or(0, |it| it.version);

@@ -7,7 +7,7 @@
 //! with a `pending` stamp is newer than the origin and must not be lost.
 
 /// `KEYS[1]`, version, entry, TTL in milliseconds, when the load began in
-/// milliseconds since 1970 by the server's clock. Replies 1 when it stored, 2
+/// microseconds since 1970 by the server's clock. Replies 1 when it stored, 2
 /// when another type of value was there. What is no entry is overwritten; a
 /// value that was loaded before somebody dropped the copy is not stored.
 pub const FILL: &str = r#"-- store, unless something newer is held
@@ -19,7 +19,7 @@ if type(held) == 'string' then
   if version and (version > tonumber(ARGV[1]) or waits and version == tonumber(ARGV[1])) then
     return 0
   end
-  if at and tonumber(at) >= tonumber(ARGV[4]) then return 0 end
+  if at and tonumber(at) > tonumber(ARGV[4]) then return 0 end
 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return type(held) == 'table' and 2 or 1"#;
@@ -62,7 +62,7 @@ end
 local at = ''
 if good < 0 then
   local time = redis.call('TIME')
-  at = string.format(',"at":%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+  at = string.format(',"at":%.0f', time[1] * 1000000 + time[2])
 end
 -- the versions of writes that waited in vain will come again
 local mark = string.format('%.0f', pending and good or math.max(version or 0, good))

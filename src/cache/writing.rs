@@ -130,7 +130,7 @@ impl Cache {
         let (born, delta) = (self.store.now() / 1000, Duration::ZERO);
         let made = Made { born, ttl: ask.recipe.ttl, delta, tag: known.tag };
         let entry = entry::encode(newer.version, Some(&**value), made);
-        let set = self.set(ask.key, newer.version, entry, made.ttl, born, ask.recipe);
+        let set = self.set(ask.key, newer.version, entry, made.ttl, newer.stamp, ask.recipe);
         let forget = self.forgetting(ask.key, Some(newer), ask.recipe);
         let stored = self.store.run_all([forget, set], ask.wire).await;
         self.engine.outdate(ask.key);

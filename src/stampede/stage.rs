@@ -217,7 +217,7 @@ impl Stage {
 
     /// Waits for loads that go on in the background, and for their fills.
     async fn settle(&self) {
-        let end = Instant::now() + self.recipe.hard_timeout + SPARE;
+        let end = Instant::now() + 2 * self.recipe.hard_timeout + SPARE;
         while self.origin.loads.under_way() > 0 && Instant::now() < end {
             sleep(Duration::from_millis(5)).await;
         }

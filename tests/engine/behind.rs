@@ -220,8 +220,7 @@ async fn one_entry_that_is_no_text_keeps_none_of_the_others() {
 }
 
 fn commands(world: &World) -> u64 {
-    let info: String =
-        redis::from_redis_value(world.redis.run(&["INFO", "stats"])).unwrap();
+    let info: String = redis::from_redis_value(world.redis.run(&["INFO", "stats"])).unwrap();
     let line = info.lines().find_map(|it| it.strip_prefix("total_commands_processed:"));
     line.unwrap().trim().parse().unwrap()
 }

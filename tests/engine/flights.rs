@@ -166,6 +166,30 @@ async fn more_loads_than_the_origin_takes_are_turned_away_at_once() {
     assert_eq!(cache.engine().queued(), (0, 256));
 }
 
+/// A load that was begun with more patience than those who come later have.
+#[tokio::test]
+async fn callers_in_a_hurry_do_not_wait_for_another_ones_long_load() {
+    let hurried = |recipe| Recipe { hard_timeout: Duration::from_millis(100), ..recipe };
+    for recipe in [default(), named("single-flight")] {
+        let world = World::new();
+        world.origin.put("1", 30);
+        world.origin.slow(2_500);
+        let (cache, short) = (world.cache().await, hurried(recipe));
+        let long = world.fetch(&cache, "1", &recipe);
+        let others = async {
+            sleep(Duration::from_millis(100)).await;
+            world.origin.slow(20);
+            let all = join_all((0..100).map(|_| world.fetch(&cache, "1", &short)));
+            let most = short.hard_timeout * 2 + short.lease.unwrap_or_default();
+            timeout(most + Duration::from_millis(400), all).await.expect("in time")
+        };
+        let (long, others) = tokio::join!(long, others);
+        assert!(others.iter().all(|it| age(it.as_ref().unwrap()) == 30), "{}", recipe.name);
+        assert_eq!(age(&long.unwrap()), 30, "it went on");
+        assert_eq!(world.origin.loads(), 2, "those who left share one load");
+    }
+}
+
 /// All come at once, and the deadline of most passes while they wait.
 #[tokio::test]
 async fn no_load_begins_that_has_no_time_left() {

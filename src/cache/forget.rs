@@ -174,8 +174,9 @@ impl Cache {
         let took = sent.elapsed();
         let trip = Trip { target: Target::Redis, sent, took, simulated: Duration::ZERO };
         wire.record(trip, || {
-            let copies = told.iter().filter(|it| **it > 0).count();
-            vec![(format!("EVAL '-- {act} …' × {}", names.len()), format!("{copies} copies"))]
+            let copies = told.iter().filter(|it| **it > 0).count() as u64;
+            let told = crate::figures::counted(&copies, "copy", "copies");
+            vec![(format!("EVAL '-- {act} …' × {}", names.len()), told)]
         });
         Ok(told)
     }

@@ -270,3 +270,19 @@ async fn a_write_that_was_set_aside_is_not_read_for_ever() {
     within(Duration::from_secs(15), || waiting(&world) == 0).await;
     assert_eq!(age(&world.fetch(&cache, "1", &default()).await.unwrap()), 30);
 }
+
+/// Both were acknowledged; the second can't be kept, and the first is not lost
+/// with it.
+#[tokio::test]
+async fn the_write_before_one_that_is_refused_is_written() {
+    let world = World::new();
+    world.origin.put("1", 30);
+    let (cache, recipe) = (world.cache().await, named("write-behind"));
+    world.write(&cache, "1", 31, &recipe).await;
+    world.write(&cache, "1", 99, &recipe).await;
+    *world.origin.refuses.lock().unwrap() = Some("\"age\":99".to_owned());
+    let _flusher = flusher(&world, &cache, PACE);
+    within(Duration::from_secs(15), || waiting(&world) == 0).await;
+    assert_eq!(world.origin.age("1"), 31);
+    assert_eq!(age(&world.fetch(&cache, "1", &default()).await.unwrap()), 31);
+}

@@ -169,7 +169,10 @@ impl Sink for Behind {
             return Err(Down { about_the_value: false });
         }
         let refused = self.0.refuses.lock().unwrap().clone();
-        if writes.iter().any(|write| Some(&write.key) == refused.as_ref()) {
+        let is_refused = |write: &Pending| {
+            refused.as_ref().is_some_and(|it| write.key == *it || write.value.contains(it))
+        };
+        if writes.iter().any(is_refused) {
             return Err(Down { about_the_value: true });
         }
         let mut rows = self.0.rows.lock().unwrap();

@@ -7,6 +7,8 @@
 //! once; the stamp makes the second time do nothing. What a dead process had
 //! taken is taken over; what the sink refuses for good is set aside.
 
+mod taken;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -18,13 +20,14 @@ use std::{
 
 use tokio::{sync::Notify, task::JoinHandle, time::timeout};
 
+use self::taken::{Taken, latest, taken};
 use super::{Cache, Engine, backoff::Backoff, failure::Fault, scripts, writing::MARK_TTL};
 use crate::{
     broken::{self, Broken},
     clock::millis,
     keys,
     mood::Mood,
-    store::{Command, Store, Trouble, Value, typed},
+    store::{Command, Store, Trouble, Value},
     wire::Wire,
 };
 
@@ -343,18 +346,33 @@ impl<S: Sink> Round<S> {
             }
         }
         ids.retain(|(id, _)| !kept.contains(id));
-        let latest: Arc<[Pending]> = latest(taken.into_iter().filter_map(|it| it.write)).into();
-        let applied = match self.apply(&latest).await? {
-            Ok(applied) => applied,
-            Err(fault) if fault.is_about_the_value() => self.one_by_one(&latest).await?,
-            Err(fault) => return Err(Stuck::At(fault.to_string())),
-        };
-        let unsettled = self.settle(&latest, &applied).await?;
+        let all: Vec<_> = taken.into_iter().filter_map(|it| it.write).collect();
+        let (written, applied) = self.apply_latest(all).await?;
+        let unsettled = self.settle(&written, &applied).await?;
         let trouble = unsettled.first().map(|(_, trouble)| trouble.clone());
         ids.retain(|(_, key)| unsettled.iter().all(|(it, _)| it != key));
         self.acknowledge(&ids).await?;
         self.has_failed = trouble.is_some();
         trouble.map_or(Ok(()), |trouble| Err(Stuck::Redis(trouble)))
+    }
+
+    /// The latest write of each key. When one of them can't be kept, each write
+    /// gets a turn of its own: the one before it was acknowledged, too.
+    async fn apply_latest(
+        &mut self,
+        all: Vec<Pending>,
+    ) -> Result<(Arc<[Pending]>, Vec<Applied>), Stuck> {
+        let latest: Arc<[Pending]> = latest(all.iter().cloned()).into();
+        let is_refused = |it: &Applied| matches!(it, Applied::Refused(_));
+        match self.apply(&latest).await? {
+            Ok(applied) if !applied.iter().any(is_refused) => return Ok((latest, applied)),
+            Err(fault) if !fault.is_about_the_value() => {
+                return Err(Stuck::At(fault.to_string()));
+            }
+            _ => (),
+        }
+        let applied = self.one_by_one(&all).await?;
+        Ok((all.into(), applied))
     }
 
     /// In a task of its own: a sink that panics has failed, and no more.
@@ -450,73 +468,5 @@ impl<S: Sink> Round<S> {
         let done = if is_set { "is set aside" } else { "can't be set aside and stays" };
         log::error!("write-behind: a write {done}, {why}: {id}");
         Ok(is_set)
-    }
-}
-
-/// An entry of the stream.
-struct Taken {
-    id: String,
-    /// `None` when it can't be read.
-    write: Option<Pending>,
-    /// It was taken off the stream after it was taken: nothing waits.
-    is_deleted: bool,
-}
-
-impl Taken {
-    fn key(&self) -> &str {
-        self.write.as_ref().map_or("", |write| &write.key)
-    }
-}
-
-/// The last write of each key, in the order of the stream.
-fn latest(writes: impl Iterator<Item = Pending>) -> Vec<Pending> {
-    let mut latest: Vec<Pending> = Vec::new();
-    for write in writes {
-        latest.retain(|it| it.key != write.key || it.stamp > write.stamp);
-        if latest.iter().all(|it| it.key != write.key) {
-            latest.push(write);
-        }
-    }
-    latest
-}
-
-/// Each by itself: one that can't be read keeps none of the others.
-fn taken(entries: Value) -> Vec<Taken> {
-    let Value::Array(entries) = entries else { return Vec::new() };
-    entries.into_iter().filter_map(one_taken).collect()
-}
-
-fn one_taken(entry: Value) -> Option<Taken> {
-    let (id, fields): (String, Value) = typed(entry).ok()?;
-    let is_deleted = fields == Value::Nil;
-    let write = typed(fields).ok().and_then(|fields| pending(&id, &fields));
-    Some(Taken { id, write, is_deleted })
-}
-
-fn pending(id: &str, fields: &HashMap<String, String>) -> Option<Pending> {
-    let number = |name| fields.get(name)?.parse().ok();
-    Some(Pending {
-        id: id.to_owned(),
-        key: fields.get("key")?.clone(),
-        version: number("version")?,
-        stamp: number("stamp")?,
-        value: fields.get("value")?.clone(),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn write(key: &str, stamp: u64) -> Pending {
-        let (id, key) = (stamp.to_string(), key.to_owned());
-        Pending { id, key, version: stamp, stamp, value: String::new() }
-    }
-
-    #[test]
-    fn of_several_writes_of_a_key_the_latest_is_left() {
-        let writes = [write("a", 1), write("b", 2), write("a", 4), write("a", 3)];
-        let left: Vec<_> = latest(writes.into_iter()).iter().map(|it| it.stamp).collect();
-        assert_eq!(left, [2, 4]);
     }
 }

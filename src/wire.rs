@@ -57,7 +57,8 @@ impl Target {
     /// The colour that stands for it everywhere.
     pub const fn colour(self) -> &'static str {
         match self {
-            Self::Redis | Self::Memory => "cache",
+            Self::Redis => "cache",
+            Self::Memory => "near",
             Self::Database => "database",
             Self::Hitrate => "own",
         }

@@ -136,7 +136,8 @@ impl Columns {
         let database = place("Database", "database", "There is no such row.", &self.database);
         let redis =
             place("Redis", "redis", "No copy: the next read asks the database.", &self.redis);
-        let nothing = "Only the recipe near keeps copies in this process.";
+        let nothing =
+            "Nothing here. With the recipe near, a copy comes here when it is read from Redis.";
         [Place { is_behind, ..database }, redis, place("Near cache", "near", nothing, &self.near)]
     }
 

@@ -329,7 +329,8 @@ impl Cache {
         wire: &Wire,
     ) -> Result<bool, Trouble> {
         let forgetting = self.forgetting(key, newer, recipe);
-        let dropped: Result<i64, Unsettled> = self.store.settle(key, forgetting, wire).await;
+        let rank = newer.map(|it| it.version);
+        let dropped: Result<i64, Unsettled> = self.store.settle(key, forgetting, rank, wire).await;
         self.engine.outdate(key);
         match dropped {
             Ok(dropped) => Ok(dropped == 1),
@@ -343,7 +344,7 @@ impl Cache {
 
     /// The same, as soon as Redis can be told; until then the copy is not used.
     pub fn supersede_later<T>(&self, key: &Key<T>, newer: Newer, recipe: &Recipe) {
-        if !self.store.owe_later(key, self.forgetting(key, Some(newer), recipe)) {
+        if !self.store.owe_later(key, self.forgetting(key, Some(newer), recipe), newer.version) {
             self.outdate_family_later(key.family());
         }
         self.engine.outdate(key);

@@ -1,22 +1,15 @@
 //! How Redis is doing, over all connections of this process.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    collections::BTreeSet,
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
-use redis::Cmd;
 use tokio::sync::watch;
 
-use super::{breaker::BreakerState, server_clock::ServerClock, trouble::Trouble};
+use super::{breaker::BreakerState, debts::Debts, server_clock::ServerClock, trouble::Trouble};
 use crate::mood::Mood;
-
-/// The most keys remembered for [`Health::owe`]: some 100 bytes each.
-const OWED_MAX: usize = 10_000;
 
 /// Shared by all connections to one Redis, so that the log hears of a change
 /// once and not once per connection or request.
@@ -30,8 +23,8 @@ pub struct Health {
     rights: Mood<Trouble>,
     /// The commands that an access control list denies us.
     denied: Mutex<BTreeSet<String>>,
-    owed: Mutex<BTreeMap<String, Arc<Cmd>>>,
-    owing: AtomicBool,
+    /// What Redis has to be told before some keys are used again.
+    pub(super) debts: Debts,
     breakers: Mutex<Breakers>,
     /// What time it is in Redis.
     pub(super) clock: ServerClock,
@@ -83,8 +76,7 @@ impl Default for Health {
             writes: Mood::good("Redis writes (nothing is cached or counted)"),
             rights: Mood::good("Redis rights (some of what hitrate does is denied)"),
             denied: Mutex::default(),
-            owed: Mutex::default(),
-            owing: AtomicBool::new(false),
+            debts: Debts::default(),
             breakers: Mutex::new(Breakers { half_open: 0, open: 0, changed: Instant::now() }),
             clock: ServerClock::default(),
         }
@@ -192,50 +184,5 @@ impl Health {
         if denied.remove(verb) && denied.is_empty() {
             self.rights.well();
         }
-    }
-
-    /// Remembers a command that must run before its key is used again: what
-    /// is behind the key changed while Redis could not be told. False when
-    /// there are too many to remember.
-    pub(super) fn owe(&self, key: String, command: Cmd) -> bool {
-        let mut owed = self.owed.lock().expect("inserting a key does not panic");
-        let fits = owed.len() < OWED_MAX || owed.contains_key(&key);
-        if fits {
-            owed.insert(key, Arc::new(command));
-            self.owing.store(true, Ordering::Release);
-        }
-        fits
-    }
-
-    /// The same, however many there are.
-    pub(super) fn owe_surely(&self, key: String, command: Cmd) {
-        let mut owed = self.owed.lock().expect("inserting a key does not panic");
-        owed.insert(key, Arc::new(command));
-        self.owing.store(true, Ordering::Release);
-    }
-
-    /// Whether any command is still to be run.
-    pub(super) fn owes_any(&self) -> bool {
-        self.owing.load(Ordering::Acquire)
-    }
-
-    /// Whether a command on this key is still to be run.
-    pub(super) fn owes(&self, key: &str) -> bool {
-        self.owed.lock().expect("looking up a key does not panic").contains_key(key)
-    }
-
-    /// The commands still to be run, by key.
-    pub(super) fn owed(&self) -> Vec<(String, Arc<Cmd>)> {
-        let owed = self.owed.lock().expect("cloning keys does not panic");
-        owed.iter().map(|(key, command)| (key.clone(), Arc::clone(command))).collect()
-    }
-
-    /// This command has run. One that was owed for the key since stays.
-    pub(super) fn paid(&self, key: &str, command: &Arc<Cmd>) {
-        let mut owed = self.owed.lock().expect("removing a key does not panic");
-        if owed.get(key).is_some_and(|latest| Arc::ptr_eq(latest, command)) {
-            owed.remove(key);
-        }
-        self.owing.store(!owed.is_empty(), Ordering::Release);
     }
 }

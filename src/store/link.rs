@@ -180,10 +180,10 @@ impl Link {
 
     /// Runs what is owed, before anyone can read what it is about.
     async fn pay(&self, connection: &mut MultiplexedConnection) -> Result<(), Trouble> {
-        for (key, command) in self.health.owed() {
-            let reply = in_time(CONNECT, connection.req_packed_command(&command)).await;
+        for (key, debt) in self.health.debts.all() {
+            let reply = in_time(CONNECT, connection.req_packed_command(debt.command())).await;
             match reply.and_then(unwrapped) {
-                Ok(_) => self.health.paid(&key, &command),
+                Ok(_) => self.health.debts.paid(&key, &debt),
                 Err(trouble) if trouble.is_about_the_connection() => return Err(trouble),
                 // It stays owed, and its key unused, until Redis takes it.
                 Err(_) => break,

@@ -2,6 +2,7 @@
 
 mod address;
 mod breaker;
+mod debts;
 mod health;
 mod info;
 mod link;
@@ -20,7 +21,7 @@ pub use redis::Value;
 use redis::{Cmd, FromRedisValue, Pipeline, ToRedisArgs};
 use tokio::time::sleep;
 
-use self::link::Link;
+use self::{debts::Debt, link::Link};
 pub use self::{
     address::{Address, BadAddress},
     breaker::BreakerState,
@@ -249,39 +250,41 @@ impl Store {
 
     /// Runs a command that takes something back. When Redis can't be told now,
     /// the command is remembered: nobody here uses the key before it has run.
+    /// Of several with a `rank` the highest is; one without has a place of its own.
     pub async fn settle<T, R: FromRedisValue>(
         &self,
         key: &Key<T>,
         command: Command,
+        rank: Option<u64>,
         wire: &Wire,
     ) -> Result<R, Unsettled> {
-        let again = command.cmd.clone();
+        let debt = Debt::new(command.cmd.clone(), rank);
         let outcome = self.run(command, wire).await;
         match outcome {
-            Err(_) if !self.health.owe(self.name(key), again) => Err(Unsettled::Unremembered),
+            Err(_) if !self.health.debts.owe(self.name(key), debt) => Err(Unsettled::Unremembered),
             outcome => outcome.map_err(Unsettled::Owed),
         }
     }
 
     /// Remembers a command that must run before `key` is used again. False
     /// when there are too many to remember.
-    pub fn owe_later<T>(&self, key: &Key<T>, command: Command) -> bool {
-        self.health.owe(self.name(key), command.cmd)
+    pub fn owe_later<T>(&self, key: &Key<T>, command: Command, rank: u64) -> bool {
+        self.health.debts.owe(self.name(key), Debt::new(command.cmd, Some(rank)))
     }
 
     /// The same, however many there are: for the few keys that stand for many.
     pub fn owe_surely<T>(&self, key: &Key<T>, command: Command) {
-        self.health.owe_surely(self.name(key), command.cmd);
+        self.health.debts.owe_surely(self.name(key), Debt::new(command.cmd, None));
     }
 
     /// Whether anything is known to be outdated in Redis.
     pub fn owes_any(&self) -> bool {
-        self.health.owes_any()
+        self.health.debts.any()
     }
 
     /// Whether what Redis holds under `key` is known to be outdated.
     pub fn owes<T>(&self, key: &Key<T>) -> bool {
-        self.health.owes_any() && self.health.owes(&self.name(key))
+        self.health.debts.any() && self.health.debts.has(&self.name(key))
     }
 
     /// What works at the moment.

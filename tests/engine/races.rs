@@ -189,6 +189,25 @@ async fn a_write_whose_connection_broke_does_not_overtake_a_later_one() {
     assert_eq!((age(&seen), world.origin.age("1")), (32, 32));
 }
 
+/// Redis misses a write, and then one that failed: what it has to be told of
+/// the second takes nothing from what it has to be told of the first.
+#[tokio::test]
+async fn a_write_that_failed_does_not_hide_the_one_before_it() {
+    let world = World::new();
+    world.origin.put("1", 30);
+    let (cache, recipe) = (world.cache().await, default());
+    world.write(&cache, "1", 31, &named("write-behind")).await;
+    world.redis.signal("STOP");
+    world.write(&cache, "1", 32, &recipe).await;
+    world.origin.fails.store(true, Ordering::SeqCst);
+    let failed = cache.write(profile("1", 33), &recipe, &Wire::off(), world.row("1")).await;
+    assert!(failed.is_err());
+    world.origin.fails.store(false, Ordering::SeqCst);
+    world.redis.signal("CONT");
+    cache.store().ready(Duration::from_secs(5)).await.unwrap();
+    assert_eq!(age(&world.fetch(&cache, "1", &recipe).await.unwrap()), 32);
+}
+
 /// More keys than can be remembered one by one: then no copy of the family is
 /// used until Redis can be told, and none of before after that.
 #[tokio::test]

@@ -37,6 +37,8 @@ pub enum Family {
     Edited,
     /// `write-behind` and its streams.
     WriteBehind,
+    /// `demo:{visitor and demo}:{name}`.
+    Demo,
 }
 
 impl Family {
@@ -60,6 +62,7 @@ impl Family {
             Self::Tag => "tag",
             Self::Edited => "edited",
             Self::WriteBehind => "write-behind",
+            Self::Demo => "demo",
         }
     }
 }
@@ -133,6 +136,12 @@ pub fn write_behind() -> Key<()> {
 /// `write-behind:aside` — the stream of writes that the database refused for good.
 pub fn write_behind_aside() -> Key<()> {
     Key::new(Family::WriteBehind, "write-behind:aside".to_owned())
+}
+
+/// `demo:{tag}:name` — what a visitor plays with; `name` is what the documents
+/// call it, and the braces are part of the key: a hash tag.
+pub fn demo(tag: &str, name: &str) -> Key<()> {
+    Key::new(Family::Demo, format!("demo:{{{tag}}}:{name}"))
 }
 
 impl Cached for Profile {

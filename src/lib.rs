@@ -23,6 +23,7 @@ pub mod model;
 pub mod mood;
 pub mod nav;
 pub mod story;
+pub mod token;
 pub mod wire;
 
 // Every key in Redis, typed.
@@ -35,6 +36,7 @@ pub mod store;
 // The engine: everything worth seeing. No HTTP and no HTML.
 pub mod cache;
 pub mod counter;
+pub mod demo;
 pub mod invalidation;
 pub mod products;
 pub mod profiles;

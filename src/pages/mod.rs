@@ -23,4 +23,5 @@ mod panels;
 mod recent;
 mod recipes;
 mod sequence;
+mod visitor;
 mod waterfall;

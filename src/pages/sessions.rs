@@ -18,8 +18,9 @@ use crate::{
     html::{self, Page, see},
     input::{Body, Fields},
     nav::{self, Link},
-    session::{self, Expiry, Live, TTL_DEFAULT, TTL_MAX, Token, USERNAME_MAX},
+    session::{self, Expiry, Live, TTL_DEFAULT, TTL_MAX, USERNAME_MAX},
     store::Trouble,
+    token::Token,
     wire::{Step, Wire},
 };
 

@@ -338,13 +338,24 @@ pub async fn send_all(
     count: usize,
     deadline: Duration,
 ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
+    let replies = send_raw(link, pipeline, count, deadline).await?;
+    Ok(replies.into_iter().map(unwrapped).collect())
+}
+
+/// The same; a refusal is a reply like any other.
+pub async fn send_raw(
+    link: &Link,
+    pipeline: &redis::Pipeline,
+    count: usize,
+    deadline: Duration,
+) -> Result<Vec<Value>, Trouble> {
     let mut connection = link.connection().await?;
     let sent = Instant::now();
     let replies = in_time(deadline, connection.req_packed_commands(pipeline, 0, count)).await;
     // Bulk work may well take its time.
     let took = if deadline == DEADLINE { sent.elapsed() } else { Duration::ZERO };
     link.called(took, replies.as_ref().err());
-    Ok(replies?.into_iter().map(unwrapped).collect())
+    replies
 }
 
 pub(super) fn unwrapped(value: Value) -> Result<Value, Trouble> {

@@ -21,7 +21,6 @@ pub use redis::Value;
 use redis::{Cmd, FromRedisValue, Pipeline, ToRedisArgs};
 use tokio::time::sleep;
 
-use self::{debts::Debt, link::Link};
 pub use self::{
     address::{Address, BadAddress},
     breaker::BreakerState,
@@ -30,6 +29,7 @@ pub use self::{
     tracking::{Invalidations, track},
     trouble::Trouble,
 };
+use self::{debts::Debt, link::Link};
 use crate::{
     keys::Key,
     wire::{Target, Trip, Wire},
@@ -58,6 +58,16 @@ pub enum Unsettled {
     Owed(Trouble),
     /// Redis could not be told now, and too many wait already to remember it.
     Unremembered,
+}
+
+/// What Redis says when it refuses a command.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{words}")]
+pub struct Refusal {
+    /// Its own words, for someone who typed the command: they may name keys.
+    pub words: String,
+    /// The same, as anything else sees it.
+    pub trouble: Trouble,
 }
 
 /// What the success of a command says about writing.
@@ -144,6 +154,13 @@ impl Store {
     /// Starts a command whose first argument is no key.
     pub fn command(&self, verb: &'static str) -> Command {
         Command { cmd: redis::cmd(verb), verb, kind: Kind::Reads }
+    }
+
+    /// Starts a command of any words, verb first.
+    pub fn words<W: ToRedisArgs>(&self, words: &[W]) -> Command {
+        let mut cmd = Cmd::new();
+        cmd.arg(words);
+        Command { cmd, verb: "a typed command", kind: Kind::Reads }
     }
 
     fn on<T>(&self, verb: &'static str, key: &Key<T>, kind: Kind) -> Command {
@@ -248,6 +265,31 @@ impl Store {
         link::send_all(&self.link, &pipeline, count, link::BULK_DEADLINE).await
     }
 
+    /// Sends commands that a visitor chose, in one round trip. What Redis says
+    /// of each is passed on as it is; the outer error means that it said nothing.
+    pub async fn ask(
+        &self,
+        commands: Vec<Command>,
+        wire: &Wire,
+    ) -> Result<Vec<Result<Value, Refusal>>, Trouble> {
+        let (told, sent, count) = (told(&commands, wire), Instant::now(), commands.len());
+        let verbs: Vec<_> = commands.iter().map(|it| (it.kind, it.verb)).collect();
+        let mut pipeline = Pipeline::with_capacity(count);
+        for command in commands {
+            pipeline.add_command(command.cmd);
+        }
+        let replies = link::send_raw(&self.link, &pipeline, count, link::DEADLINE).await;
+        let replies = replies.map(|it| it.into_iter().map(answered).collect::<Vec<_>>());
+        for (n, (kind, verb)) in verbs.into_iter().enumerate() {
+            self.note(kind, verb, &said(&replies, n));
+        }
+        wire.record(trip(sent), || {
+            let told = told.into_iter().enumerate();
+            told.map(|(n, command)| (command, shown(&replies, n))).collect()
+        });
+        replies
+    }
+
     /// Runs a command that takes something back. When Redis can't be told now,
     /// the command is remembered: nobody here uses the key before it has run.
     /// Of several with a `rank` the highest is; one without has a place of its own.
@@ -313,6 +355,41 @@ impl Store {
         if reply.is_ok() && self.health.is_denied() {
             self.health.allowed(verb);
         }
+    }
+}
+
+type Replies = Result<Vec<Result<Value, Refusal>>, Trouble>;
+
+fn answered(value: Value) -> Result<Value, Refusal> {
+    match value {
+        Value::ServerError(error) => {
+            let words = [error.code(), error.details().unwrap_or_default()].join(" ");
+            let trouble = Trouble::from_code(Some(error.code()));
+            Err(Refusal { words: words.trim_end().to_owned(), trouble })
+        }
+        value => Ok(value),
+    }
+}
+
+/// The reply of one of several commands, as health is told of it.
+fn said(replies: &Replies, n: usize) -> Result<Value, Trouble> {
+    match replies {
+        Ok(replies) => match &replies[n] {
+            Ok(_) => Ok(Value::Nil),
+            Err(refusal) => Err(refusal.trouble.clone()),
+        },
+        Err(trouble) => Err(trouble.clone()),
+    }
+}
+
+/// The same, as the wire shows it.
+fn shown(replies: &Replies, n: usize) -> String {
+    match replies {
+        Ok(replies) => match &replies[n] {
+            Ok(value) => text::shown(value),
+            Err(refusal) => format!("(error) {refusal}"),
+        },
+        Err(trouble) => format!("(error) {trouble}"),
     }
 }
 

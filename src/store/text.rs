@@ -42,7 +42,8 @@ pub fn reply(reply: &Result<Value, Trouble>) -> String {
     }
 }
 
-fn shown(value: &Value) -> String {
+/// A value as the wire shows it.
+pub fn shown(value: &Value) -> String {
     match value {
         Value::Nil => "(nil)".to_owned(),
         Value::Int(number) => format!("(integer) {number}"),

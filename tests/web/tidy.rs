@@ -8,13 +8,13 @@ use std::{
 
 /// The modules, ground first. A module may name only modules of lower layers.
 const LAYERS: &[&[&str]] = &[
-    &["assets", "broken", "clock", "config", "figures", "model", "mood", "nav"],
+    &["assets", "broken", "clock", "config", "figures", "model", "mood", "nav", "token"],
     &["wire"],
     &["story"],
     &["metrics"],
     &["keys"],
     &["db", "store"],
-    &["cache", "counter", "session"],
+    &["cache", "counter", "demo", "session"],
     &["invalidation", "products", "profiles", "stampede", "stats"],
     &["strategies"],
     &["app", "html", "input"],

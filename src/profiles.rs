@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     cache::{
-        Cache, Effect, Failure, Fault, Forgot, Lookup, Newer, Order, Origin, Recipe, Writable,
-        Written,
+        Cache, Effect, Failure, Fault, Fill, Forgot, Lookup, Newer, Order, Origin, Recipe,
+        Writable, Written,
         behind::{Applied, Pending, Sink},
     },
     db::{self, CaughtUp, Db, Late},
@@ -137,17 +137,21 @@ pub async fn recall(cache: &Cache, db: &Db, recipe: &Recipe) -> Result<(), db::E
 pub fn message(id: &UserId, lookup: &Lookup<Profile>) -> String {
     match lookup.source {
         Source::Database => from_the_database(id, lookup),
-        source => from_a_copy(id, source, lookup.value.is_none()),
+        source => from_a_copy(id, source, lookup),
     }
 }
 
-fn from_a_copy(id: &UserId, source: Source, missing: bool) -> String {
-    match source {
-        _ if missing => {
+fn from_a_copy(id: &UserId, source: Source, lookup: &Lookup<Profile>) -> String {
+    match (source, &lookup.fill) {
+        _ if lookup.value.is_none() => {
             format!("User profile for {id} does not exist; Redis cache still knows that.")
         }
-        Source::Memory => format!("User profile for {id} found in this process's near cache."),
-        Source::Stale => format!(
+        (Source::Memory, _) => format!("User profile for {id} found in this process's near cache."),
+        (Source::Stale, Fill::Failed(trouble)) => format!(
+            "User profile for {id} found in a copy of this process. \
+             The database can't tell whether it changed, nor can Redis: {trouble}."
+        ),
+        (Source::Stale, _) => format!(
             "User profile for {id} found in cache, past its time: \
              it is served while nothing newer can be had."
         ),
@@ -156,7 +160,6 @@ fn from_a_copy(id: &UserId, source: Source, missing: bool) -> String {
 }
 
 fn from_the_database(id: &UserId, lookup: &Lookup<Profile>) -> String {
-    use crate::cache::Fill;
     let absent_s = Recipe::DEFAULT.absent_ttl.as_secs();
     let missing = lookup.value.is_none();
     match &lookup.fill {

@@ -64,8 +64,8 @@ pub struct Seen<T> {
 pub struct Past<T> {
     /// The copy.
     pub held: Held<T>,
-    /// Whether Redis was asked, and knew of nothing newer.
-    pub is_sure: bool,
+    /// Why Redis could not say whether anything is newer, if it could not.
+    pub trouble: Option<Trouble>,
 }
 
 /// What was found.
@@ -169,15 +169,16 @@ impl Cache {
         let held = held.filter(|held| held.value.is_some() && held.past < grace)?;
         match &seen.look {
             Look::Miss(Miss::Trouble(Trouble::Outdated)) => return None,
-            Look::Miss(Miss::Trouble(_)) => return Some(Past { held, is_sure: false }),
+            Look::Miss(Miss::Trouble(trouble)) => {
+                return Some(Past { held, trouble: Some(trouble.clone()) });
+            }
             _ if seen.gone || held.version < seen.floor || held.tag != seen.tag => return None,
             _ => (),
         }
         let edited = self.store.read("GET", &keys::edited(ask.key));
         match self.store.run::<Option<u64>>(edited, ask.wire).await {
             Ok(floor) if held.version < floor.unwrap_or_default() => None,
-            Ok(_) => Some(Past { held, is_sure: true }),
-            Err(_) => Some(Past { held, is_sure: false }),
+            outcome => Some(Past { held, trouble: outcome.err() }),
         }
     }
 

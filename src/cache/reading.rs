@@ -100,19 +100,21 @@ impl Cache {
         past: Past<T>,
         origin: O,
     ) -> Result<Lookup<T>, Failure> {
-        let soft = ask.recipe.soft_timeout.filter(|_| past.is_sure);
+        let soft = ask.recipe.soft_timeout.filter(|_| past.trouble.is_none());
         let (since, patience) = (Instant::now(), soft.unwrap_or(Duration::MAX));
         let loading = self.load_shared(ask, seen, origin);
         let why = match tokio::time::timeout(patience, loading).await {
             Ok(Ok((loaded, collapsed))) => {
-                let forward = if past.is_sure { Forward::Stale } else { Forward::Miss };
+                let is_sure = past.trouble.is_none();
+                let forward = if is_sure { Forward::Stale } else { Forward::Miss };
                 return Ok(self.loaded(ask, loaded, forward, collapsed));
             }
             Ok(Err(failure)) => failure.to_string(),
             Err(_) => "the load goes on in the background".to_owned(),
         };
         ask.wire.tell(Target::Hitrate, since, "serve what is past its TTL", || why);
-        Ok(self.held(ask, Held { source: Source::Stale, ..past.held }))
+        let fill = past.trouble.map_or(Fill::Unneeded, Fill::Failed);
+        Ok(Lookup { fill, ..self.held(ask, Held { source: Source::Stale, ..past.held }) })
     }
 
     fn held<T>(&self, ask: Ask<'_, T>, held: Held<T>) -> Lookup<T> {

@@ -158,7 +158,7 @@ fn check_reads(
         let Kind::Read { key, value, door } = read.kind else { continue };
         let horizon = horizons.entry((key, read.process, door)).or_insert_with(|| {
             Horizon::of(writes, key, |write| match door {
-                Door::Cache | Door::Detour => visible(write, read.process, door),
+                Door::Cache | Door::Detour | Door::Memory => visible(write, read.process, door),
                 _ => write.end,
             })
         });

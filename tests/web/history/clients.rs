@@ -129,7 +129,7 @@ impl<'a> Client<'a> {
         let path = format!("/profiles?id={key}&delay_ms={delay_ms}{cache}&recipe={recipe}");
         let Reply::Answered(answer) = self.ask("GET", &path, "") else { return None };
         let value = value(&answer)?;
-        let door = if door == Door::Cache && did_without(&answer) { Door::Detour } else { door };
+        let door = if door == Door::Cache { taken(&answer) } else { door };
         Some(self.did(start, Kind::Read { key, value, door }))
     }
 
@@ -186,8 +186,13 @@ fn value(answer: &Answer) -> Option<u64> {
     }
 }
 
-/// Whether a lookup says that Redis was of no use.
-fn did_without(answer: &Answer) -> bool {
+/// Which way a lookup says that it took.
+fn taken(answer: &Answer) -> Door {
     let told = answer.json();
-    told["message"].as_str().is_some_and(|told| told.contains("It was not stored in Redis"))
+    let says = |what| told["message"].as_str().is_some_and(|told| told.contains(what));
+    match (says("It was not stored in Redis"), says("nor can Redis")) {
+        (true, _) => Door::Detour,
+        (_, true) => Door::Memory,
+        _ => Door::Cache,
+    }
 }

@@ -35,6 +35,8 @@ pub enum Fault {
     Killed(usize),
     /// Somebody else writes to the database and takes long.
     DatabaseLocked,
+    /// Whatever the database is asked for fails: its table is not there.
+    DatabaseFails,
     /// Nobody broke it: the machine had no time for us.
     MachineBusy,
 }
@@ -46,7 +48,9 @@ impl Fault {
             Self::Network(Mode::Latency(latency) | Mode::Jitter(latency)) => latency > BEARABLE,
             Self::Network(_) | Self::RedisKilled | Self::RedisStopped | Self::Cut => true,
             Self::MachineBusy => true,
-            Self::TrackingCut | Self::Killed(_) | Self::DatabaseLocked => false,
+            Self::TrackingCut | Self::Killed(_) | Self::DatabaseLocked | Self::DatabaseFails => {
+                false
+            }
         }
     }
 
@@ -91,8 +95,9 @@ pub fn everything(rng: &mut StdRng, length: Duration) -> Vec<Plan> {
         6 => Fault::Cut,
         _ => Fault::TrackingCut,
     });
-    let processes = plan(rng, length, 200..=1_200, |rng| match rng.random_range(0..2) {
+    let processes = plan(rng, length, 200..=1_200, |rng| match rng.random_range(0..3) {
         0 => Fault::Killed(rng.random_range(0..PROCESSES)),
+        1 => Fault::DatabaseFails,
         _ => Fault::DatabaseLocked,
     });
     vec![redis, processes]
@@ -190,7 +195,11 @@ fn happen(fault: Fault, length: Duration, world: &World) {
             sleep(length);
             world.start_again(process);
         }
-        Fault::DatabaseLocked => lock_database(length, world),
+        Fault::DatabaseLocked => between(world, "BEGIN EXCLUSIVE", length, "ROLLBACK"),
+        Fault::DatabaseFails => {
+            let away = "ALTER TABLE profiles RENAME TO profiles_away";
+            between(world, away, length, "ALTER TABLE profiles_away RENAME TO profiles");
+        }
         Fault::MachineBusy => (),
     }
 }
@@ -210,13 +219,14 @@ pub fn feel_the_pulse(world: &World, end: Duration) -> Vec<Outage> {
     stalls
 }
 
-fn lock_database(length: Duration, world: &World) {
+/// Does one thing to the database, and after `length` the other.
+fn between(world: &World, first: &'static str, length: Duration, then: &'static str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut other = SqliteConnection::connect(&world.database_url()).await.unwrap();
-        sqlx::query("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
+        sqlx::query(first).execute(&mut other).await.unwrap();
         tokio::time::sleep(length).await;
-        sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+        sqlx::query(then).execute(&mut other).await.unwrap();
         other.close().await.unwrap();
     });
 }

@@ -52,6 +52,9 @@ pub enum Door {
     Cache,
     /// Through the cache, and the answer says that it had to do without Redis.
     Detour,
+    /// Through the cache, and the answer says that neither Redis nor the
+    /// database could be asked.
+    Memory,
     /// With `cache=off`.
     Origin,
     /// With `cache=off`, when all was healed and at rest.

@@ -58,6 +58,8 @@ impl Recipe {
     pub const PLAIN: Self = Self { name: "plain", ..Self::DEFAULT };
 }
 
+/// What nobody could be asked about, nobody was promised.
+const NEVER: Duration = Duration::MAX;
 /// After an outage Redis is told of what it missed within this: the connection
 /// is tried each half second at least, and told first of all.
 const TOLD: Duration = Duration::from_secs(2);
@@ -84,6 +86,9 @@ impl Recipe {
         outages: &[Outage],
     ) -> Duration {
         let Kind::Write { outcome, .. } = write.kind else { return write.end };
+        if door == Door::Memory && reader != write.process {
+            return NEVER;
+        }
         let told = match outcome {
             _ if self.promise == Promise::AtOnce => write.end,
             // Nobody was promised anything; still the copy goes with the answer,

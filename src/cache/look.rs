@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     Ask, Cache,
+    backoff::Backoff,
     entry::{Content, Made},
     near::Before,
 };
@@ -206,7 +207,7 @@ impl Cache {
             return Seen::miss(Miss::Trouble(Trouble::Outdated));
         }
         let before = self.engine.near.before(ask.key.as_str());
-        let reply = self.store.run::<Value>(self.getting(ask.key), ask.wire).await;
+        let reply = self.get(ask).await;
         let seen = self.answered(ask.key, reply.and_then(copied));
         if let Look::Fresh(held) = &seen.look
             && seen.is_new
@@ -214,6 +215,21 @@ impl Cache {
             self.remember(ask, held, before);
         }
         seen
+    }
+
+    /// A connection that breaks under the question is soon there again, and
+    /// asking twice harms nobody. A Redis that was away before is not waited for.
+    async fn get<T>(&self, ask: Ask<'_, T>) -> Result<Value, Trouble> {
+        let was_there = !self.store.is_away();
+        let mut reply = self.store.run::<Value>(self.getting(ask.key), ask.wire).await;
+        for attempt in 0..RETRIES {
+            if !(was_there && matches!(reply, Err(Trouble::Away))) {
+                break;
+            }
+            tokio::time::sleep(AGAIN.draw(attempt)).await;
+            reply = self.store.run(self.getting(ask.key), ask.wire).await;
+        }
+        reply
     }
 
     /// Whether what Redis holds under the key, or of its family, is known to be
@@ -298,6 +314,9 @@ impl Cache {
     }
 }
 
+/// How often a question is asked again, and when: connecting takes some 20 ms.
+const RETRIES: u32 = 2;
+const AGAIN: Backoff = Backoff { base: Duration::from_millis(20), most: Duration::from_millis(60) };
 /// How far two processes' ideas of Redis's clock may be apart.
 const FUTURE: Duration = Duration::from_secs(2);
 

@@ -189,6 +189,24 @@ async fn a_write_whose_connection_broke_does_not_overtake_a_later_one() {
     assert_eq!((age(&seen), world.origin.age("1")), (32, 32));
 }
 
+/// The connection is gone when it is needed; Redis is not.
+#[tokio::test]
+async fn a_lookup_whose_connection_breaks_asks_again() {
+    let world = World::new();
+    world.origin.put("1", 30);
+    let (cache, recipe) = (world.cache().await, default());
+    world.fetch(&cache, "1", &recipe).await.unwrap();
+    let mut hits = 0;
+    for _ in 0..10 {
+        world.redis.run(&["CLIENT", "KILL", "TYPE", "normal"]);
+        let seen = world.fetch(&cache, "1", &recipe).await.unwrap();
+        hits += u64::from(seen.source == Source::Cache);
+        cache.store().ready(Duration::from_secs(3)).await.unwrap();
+    }
+    // By chance all waits may be shorter than connecting takes.
+    assert!(hits >= 5, "{hits} of 10 were answered by Redis");
+}
+
 /// Redis misses a write, and then one that failed: what it has to be told of
 /// the second takes nothing from what it has to be told of the first.
 #[tokio::test]

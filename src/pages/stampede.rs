@@ -202,6 +202,23 @@ impl StampedePage {
         self.others().iter().any(|offer| offer.is_chosen)
     }
 
+    /// What was wrong with Redis, each once, and the recipes that met it.
+    fn troubles(&self) -> Vec<(&str, Vec<&'static str>)> {
+        let mut all = Vec::<(&str, Vec<_>)>::new();
+        for run in &self.runs {
+            let Some(trouble) = run.trouble.as_deref() else { continue };
+            match all.iter_mut().find(|(known, _)| *known == trouble) {
+                Some((_, recipes)) => recipes.push(run.recipe),
+                None => all.push((trouble, vec![run.recipe])),
+            }
+        }
+        all
+    }
+
+    fn left_out_next(&self) -> bool {
+        self.runs.iter().any(|run| run.next.left_out)
+    }
+
     fn took_us(&self) -> Option<u64> {
         self.took_ms.map(|ms| ms * 1_000)
     }

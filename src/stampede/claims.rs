@@ -81,6 +81,7 @@ fn hits_once(run: &Run) -> Finding {
 
 fn next_are_quick(run: &Run) -> Finding {
     let (verdict, measured) = match &run.next {
+        Next { left_out: true, .. } => (Verdict::Unknown, "not asked, Redis was away".to_owned()),
         Next { requests: 0, .. } => (Verdict::Unknown, "none was answered".to_owned()),
         Next { above_5ms: late @ 1.., requests, .. } => {
             (Verdict::False, format!("{late} of {requests} took longer"))

@@ -73,6 +73,8 @@ pub struct Next {
     pub from_1_to_5ms: u64,
     /// Answered later.
     pub above_5ms: u64,
+    /// Whether nobody asked, as Redis was away.
+    pub left_out: bool,
 }
 
 impl Tally {
@@ -204,6 +206,7 @@ impl Next {
             below_1ms,
             from_1_to_5ms,
             above_5ms: requests.saturating_sub(below_1ms + from_1_to_5ms),
+            left_out: false,
         }
     }
 }

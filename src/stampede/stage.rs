@@ -180,12 +180,22 @@ impl Stage {
         let tally = crowd::come(&this, visitors, limit).await;
         this.settle().await;
         let after = this.loads();
-        let mut next = crowd::come_again(&this).await;
-        next.origin_loads = this.loads() - after;
-        this.settle().await;
+        let next = this.run_on(after).await;
         this.clear().await;
         let run = this.told(start, visitors, after - before, &tally, next);
         (run, tally.cause())
+    }
+
+    /// The requests after the crowd. Without Redis each of them would only wait
+    /// for the database once more.
+    async fn run_on(self: &Arc<Self>, before: u64) -> Next {
+        if self.cache.store().is_away() {
+            return Next { left_out: true, ..Next::default() };
+        }
+        let next = crowd::come_again(self).await;
+        let origin_loads = self.loads() - before;
+        self.settle().await;
+        Next { origin_loads, ..next }
     }
 
     /// One visitor's question.

@@ -275,12 +275,15 @@ fn a_stampede_goes_on_when_its_visitor_leaves_and_is_not_in_the_hit_ratio() {
 #[test]
 fn without_redis_it_ends_in_time_and_says_so() {
     let hitrate = setup().set("REDIS_URL", "redis://127.0.0.1:1").start();
-    let runs = runs(&hitrate, "visitors=10&delay_ms=50");
-    for run in &runs {
+    let told = post(&hitrate, "visitors=10&delay_ms=50").json();
+    for run in told["runs"].as_array().unwrap() {
         assert_eq!(run["trouble"], "Redis can't be reached", "{run}");
+        assert_eq!(run["next"]["left_out"], true, "{run}");
         assert_eq!((number(run, "failed"), number(run, "from_database")), (0, 10), "{run}");
         assert_eq!(run["start"], "cold", "nothing can be prepared");
     }
+    let page = hitrate.get(&format!("/stampede?run={}", told["run"].as_str().unwrap())).body;
+    assert_eq!(page.matches("Redis can&#39;t be reached").count(), 1, "{page}");
     assert_no_panic(&hitrate);
 }
 

@@ -30,6 +30,7 @@ pub struct Metrics {
     origin_loads: Family<Prefix, Counter>,
     shed: Counter,
     write_behind_pending: Gauge,
+    write_behind_aside: Gauge,
     breaker_state: Gauge,
     times: [Mutex<Histogram<u64>>; Source::ALL.len()],
 }
@@ -80,6 +81,7 @@ impl Default for Metrics {
             origin_loads: Family::default(),
             shed: Counter::default(),
             write_behind_pending: Gauge::default(),
+            write_behind_aside: Gauge::default(),
             breaker_state: Gauge::default(),
             times: Source::ALL.map(|_| Mutex::new(histogram())),
             registry: Registry::default(),
@@ -97,6 +99,9 @@ impl Default for Metrics {
         let pending = metrics.write_behind_pending.clone();
         let about = "Acknowledged writes that the database does not have yet";
         registry.register("write_behind_pending", about, pending);
+        let aside = metrics.write_behind_aside.clone();
+        let about = "Acknowledged writes that the database refused for good";
+        registry.register("write_behind_aside", about, aside);
         let breaker = metrics.breaker_state.clone();
         let about = "Circuit breaker of Redis: 0 closed, 1 half-open, 2 open";
         registry.register("redis_breaker_state", about, breaker);
@@ -146,9 +151,11 @@ impl Metrics {
         self.shed.inc();
     }
 
-    /// How things stand: acknowledged writes that wait, and the breaker.
-    pub fn stands(&self, pending: u64, breaker: i64) {
+    /// How things stand: acknowledged writes that wait, those that were set
+    /// aside, and the breaker.
+    pub fn stands(&self, pending: u64, aside: u64, breaker: i64) {
         self.write_behind_pending.set(pending.cast_signed());
+        self.write_behind_aside.set(aside.cast_signed());
         self.breaker_state.set(breaker);
     }
 

@@ -8,7 +8,7 @@ use tokio::{sync::watch, task::JoinHandle, time};
 use utoipa::ToSchema;
 
 use crate::{
-    cache::Cache,
+    cache::{Cache, behind::Backlog},
     clock::millis,
     counter,
     keys::Family,
@@ -116,6 +116,8 @@ pub struct CachePanel {
     pub origin_queue: u64,
     /// Acknowledged writes that the database does not have yet.
     pub write_behind_pending: u64,
+    /// Acknowledged writes that the database refused for good.
+    pub write_behind_aside: u64,
     /// Copies in this process.
     pub near_copies: u64,
     /// Whether Redis tells this process what changes, so that it may keep copies.
@@ -211,7 +213,8 @@ async fn sample(cache: &Cache, metrics: &Metrics, keys: &mut KeyCount) -> Sample
     } else {
         keys.restart();
     }
-    metrics.stands(cache.engine().pending(), store.health().breaker().0 as i64);
+    let Backlog { pending, aside } = cache.count_backlog().await;
+    metrics.stands(pending, aside, store.health().breaker().0 as i64);
     Sample { redis: redis_panel(store, info.ok(), keys), cache: cache_panel(cache, metrics) }
 }
 
@@ -259,6 +262,7 @@ impl From<ServerInfo> for ServerPanel {
 fn cache_panel(cache: &Cache, metrics: &Metrics) -> CachePanel {
     let engine = cache.engine();
     let (near_copies, near_tracking) = engine.near();
+    let Backlog { pending, aside } = engine.backlog();
     let tallies = Family::CACHED.map(|family| (family.name(), metrics.tally(family.name())));
     let sum = |part: fn(&Tally) -> u64| tallies.iter().map(|(_, tally)| part(tally)).sum();
     let (hits, misses) = (sum(|tally| tally.hits), sum(|tally| tally.misses));
@@ -271,7 +275,8 @@ fn cache_panel(cache: &Cache, metrics: &Metrics) -> CachePanel {
         queries_avoided: hits,
         visits: metrics.visits.get(),
         origin_queue: engine.queued().0 as u64,
-        write_behind_pending: engine.pending(),
+        write_behind_pending: pending,
+        write_behind_aside: aside,
         near_copies,
         near_tracking,
         uptime_s: metrics.uptime().as_secs(),

@@ -72,8 +72,14 @@ use std::{
 };
 
 use self::{
-    absences::Absences, behind::Queue, copies::Copies, entry::Made, flights::Flights, gate::Gate,
-    memo::Memo, near::Near,
+    absences::Absences,
+    behind::{Backlog, Queue},
+    copies::Copies,
+    entry::Made,
+    flights::Flights,
+    gate::Gate,
+    memo::Memo,
+    near::Near,
 };
 pub use self::{
     entry::decode_entry,
@@ -91,7 +97,7 @@ use crate::{
     keys::{self, Cached, Family, Key},
     metrics::Metrics,
     model::Versioned,
-    store::{self, Address, Command, Store, Trouble},
+    store::{self, Address, Command, Store, Trouble, typed},
     wire::Wire,
 };
 
@@ -168,9 +174,9 @@ impl Engine {
         (self.gate.waiting(), self.gate.most_waiting())
     }
 
-    /// How many acknowledged writes the origin does not have yet.
-    pub fn pending(&self) -> u64 {
-        self.pending.waiting()
+    /// The acknowledged writes that the origin does not have, as of the last look.
+    pub fn backlog(&self) -> Backlog {
+        self.pending.backlog()
     }
 
     /// How many copies this process holds, and whether Redis tells it of changes.
@@ -206,12 +212,17 @@ impl Cache {
         Self { store, engine, memo: Arc::default(), tags }
     }
 
-    /// How many acknowledged writes the origin does not have yet, asked of
-    /// Redis now; without it, as of the last look.
-    pub async fn count_pending(&self) -> u64 {
-        let length = self.store.read("XLEN", &keys::write_behind());
-        let counted = self.store.run(length, &Wire::off()).await;
-        counted.unwrap_or_else(|_| self.engine.pending())
+    /// The acknowledged writes that the origin does not have, asked of Redis
+    /// now; without it, as of the last look. O(1).
+    pub async fn count_backlog(&self) -> Backlog {
+        let length = |key| self.store.read("XLEN", &key);
+        let lengths = [length(keys::write_behind()), length(keys::write_behind_aside())];
+        if let Ok([pending, aside]) = self.store.run_all(lengths, &Wire::off()).await
+            && let (Ok(pending), Ok(aside)) = (pending.and_then(typed), aside.and_then(typed))
+        {
+            self.engine.pending.looked(Backlog { pending, aside });
+        }
+        self.engine.backlog()
     }
 
     /// The connection it is on.

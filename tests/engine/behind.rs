@@ -2,7 +2,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use hitrate::cache::{
     Cache, Effect,
-    behind::{Flusher, Pace},
+    behind::{Backlog, Flusher, Pace},
 };
 use tokio::time::sleep;
 
@@ -29,7 +29,10 @@ async fn a_write_is_done_when_redis_has_it_and_the_origin_gets_it_later() {
     let (cache, recipe) = (world.cache().await, named("write-behind"));
     let written = world.write(&cache, "1", 31, &recipe).await;
     assert_eq!((written.version, written.effect), (Some(2), Effect::Queued));
-    assert_eq!((world.origin.age("1"), waiting(&world), cache.engine().pending()), (30, 1, 1));
+    assert_eq!(
+        (world.origin.age("1"), waiting(&world), cache.engine().backlog().pending),
+        (30, 1, 1)
+    );
     assert_eq!(age(&world.fetch(&cache, "1", &recipe).await.unwrap()), 31);
 
     let flusher = flusher(&world, &cache, PACE);
@@ -39,7 +42,7 @@ async fn a_write_is_done_when_redis_has_it_and_the_origin_gets_it_later() {
     assert_eq!((age(&seen), seen.version), (31, Some(2)));
     assert!(seen.ttl.is_some(), "an ordinary copy now");
     flusher.stop().await;
-    assert_eq!(cache.engine().pending(), 0);
+    assert_eq!(cache.engine().backlog().pending, 0);
 }
 
 #[tokio::test]
@@ -134,6 +137,7 @@ async fn what_is_refused_again_and_again_is_set_aside_and_the_rest_goes_on() {
     within(Duration::from_secs(15), || waiting(&world) == 0).await;
     assert_eq!(["1", "2", "3"].map(|id| world.origin.age(id)), [31, 30, 31]);
     assert_eq!(world.redis.run(&["XLEN", "test:write-behind:aside"]), redis::Value::Int(2));
+    assert_eq!(cache.count_backlog().await, Backlog { pending: 0, aside: 2 });
 }
 
 #[tokio::test]

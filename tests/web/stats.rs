@@ -66,6 +66,19 @@ fn the_panels_show_what_redis_says_of_itself() {
 }
 
 #[test]
+fn writes_that_the_database_refused_are_on_the_panel() {
+    let hitrate = Hitrate::start();
+    assert!(!hitrate.get("/stats").body.contains("set aside"));
+    let mut aside = redis::cmd("XADD");
+    aside.arg("hitrate:write-behind:aside").arg("*").arg("key").arg("profile:123");
+    aside.exec(&mut hitrate.own_redis()).unwrap();
+    assert!(hitrate.get("/metrics").body.contains("hitrate_write_behind_aside 1"));
+    eventually(Duration::from_secs(3), "the next sample tells", || {
+        hitrate.get("/stats").body.contains("1, in the stream <code>write-behind:aside</code>")
+    });
+}
+
+#[test]
 fn looking_at_the_panels_costs_redis_nothing() {
     let hitrate = Hitrate::start();
     let calls = || {

@@ -105,6 +105,16 @@ pub struct Queue {
     added: AtomicU64,
     full: Notify,
     waiting: AtomicU64,
+    aside: AtomicU64,
+}
+
+/// Acknowledged writes that the origin does not have, in all processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// They wait for it.
+    pub pending: u64,
+    /// It refused them for good.
+    pub aside: u64,
 }
 
 impl Queue {
@@ -116,8 +126,18 @@ impl Queue {
     }
 
     /// How many wait, in all processes, as of the last look.
-    pub fn waiting(&self) -> u64 {
+    fn waiting(&self) -> u64 {
         self.waiting.load(Ordering::Acquire)
+    }
+
+    /// The same, and those that were set aside.
+    pub(super) fn backlog(&self) -> Backlog {
+        Backlog { pending: self.waiting(), aside: self.aside.load(Ordering::Acquire) }
+    }
+
+    pub(super) fn looked(&self, backlog: Backlog) {
+        self.waiting.store(backlog.pending, Ordering::Release);
+        self.aside.store(backlog.aside, Ordering::Release);
     }
 }
 

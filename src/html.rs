@@ -1,6 +1,6 @@
 //! Turns a view model into a response: its template, or JSON of the same.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, sync::LazyLock};
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder, Responder,
@@ -14,6 +14,8 @@ use actix_web::{
 };
 use askama::Template;
 use serde::Serialize;
+
+use crate::nav;
 
 /// `Cache-Status` (RFC 9211).
 pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -120,6 +122,26 @@ fn rendered(view: &impl Template) -> askama::Result<Bytes> {
     let written = page.split().freeze();
     PAGES.set(page);
     outcome.map(|()| written)
+}
+
+/// What stands above every page: the same at each visit, so it is rendered once.
+#[derive(Template)]
+#[template(path = "top.html")]
+struct Top {
+    here: &'static str,
+}
+
+static TOPS: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| {
+    let paths = nav::ALL.iter().map(|link| link.path);
+    let top = |here| Top { here }.render().expect("constants render");
+    // The empty path is that of a page which is not in the navigation.
+    paths.chain([""]).map(|path| (path, top(path))).collect()
+});
+
+/// The rest of the head after the title, and the navigation; `here` is marked in it.
+pub fn top(here: &str) -> &'static str {
+    let of_page = TOPS.iter().find(|(path, _)| *path == here);
+    of_page.or(TOPS.last()).map_or("", |(_, top)| top)
 }
 
 /// Whether `Accept` ranks JSON above HTML (RFC 9110, 12.5.1). Anything else,

@@ -61,7 +61,7 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Page<CounterPage> {
         },
     };
     let sample = app.shared.sampler.latest();
-    Page::new(CounterPage { hits, message, sample, transcript: wire.steps() })
+    Page::new(CounterPage { hits, message, sample, transcript: wire.into_steps() })
 }
 
 /// The documents' sentence, with its grammar mended for the first visit.

@@ -176,7 +176,7 @@ fn status(lookup: &Lookup<Profile>) -> StatusCode {
 
 impl Answer {
     fn of(id: &UserId, lookup: Lookup<Profile>, wire: Wire) -> Self {
-        let transcript = wire.steps();
+        let transcript = wire.into_steps();
         Self {
             id: id.clone(),
             message: profiles::message(id, &lookup),

@@ -154,7 +154,7 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<ProfilesP
     let (db, delay) = (&app.shared.db, query.delay(&app));
     let lookup = profiles::find(&app.cache, db, id, &query.recipe, delay, &wire).await?;
     let cookie = recent::remember(
-        Recent { id: id.clone(), source: lookup.source, elapsed_us: lookup.elapsed_us },
+        &Recent { id: id.clone(), source: lookup.source, elapsed_us: lookup.elapsed_us },
         &page.recent,
     );
     let (status, cache_status) = (status(&lookup), lookup.cache_status());

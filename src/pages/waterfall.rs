@@ -94,7 +94,8 @@ fn bar(step: &Step, total_us: u64, same_trip: bool) -> Bar<'_> {
     let scaled = |us: u64| Percent::of(us, total_us);
     let simulated = scaled(step.simulated_us);
     let measured = scaled(step.elapsed_us.saturating_sub(step.simulated_us)).max(NARROWEST);
-    let x = Percent(scaled(step.start_us).0.min(10_000_u64.saturating_sub(measured.0 + simulated.0)));
+    let x =
+        Percent(scaled(step.start_us).0.min(10_000_u64.saturating_sub(measured.0 + simulated.0)));
     Bar { step, x, simulated, measured, same_trip }
 }
 

@@ -23,17 +23,18 @@ pub fn counted(count: &u64, one: &str, many: &str) -> String {
 /// `412 µs`, `1.25 ms`, `2,003 ms`
 pub fn time(us: &u64) -> String {
     match *us {
-        us @ ..1_000 => format!("{us} µs"),
-        us @ ..9_995 => {
-            let hundredths = (us + 5) / 10;
-            format!("{}.{:02} ms", hundredths / 100, hundredths % 100)
-        }
-        us @ ..99_950 => {
-            let tenths = (us + 50) / 100;
-            format!("{}.{} ms", tenths / 10, tenths % 10)
-        }
+        us @ ..1_000 => us.to_string() + " µs",
+        us @ ..9_995 => ms((us + 5) / 10, 2),
+        us @ ..99_950 => ms((us + 50) / 100, 1),
         us => format!("{} ms", number(&(us.saturating_add(500) / 1_000))),
     }
+}
+
+/// Milliseconds, from their last decimals.
+fn ms(parts: u64, decimals: usize) -> String {
+    let mut text = parts.to_string();
+    text.insert(text.len() - decimals, '.');
+    text + " ms"
 }
 
 /// The same, or a dash where there is none.

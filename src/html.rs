@@ -10,7 +10,7 @@ use actix_web::{
         StatusCode,
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
-    web::{BufMut as _, Bytes, BytesMut},
+    web::Bytes,
 };
 use askama::Template;
 use serde::Serialize;
@@ -67,8 +67,8 @@ impl<T: Template + Serialize> Page<T> {
     /// The response, in the form the request's headers ask for.
     pub fn respond(self, asked: &HeaderMap) -> HttpResponse {
         match wants_json(asked) {
-            true => answer(self.head, JSON, written(|page| as_json(&self.view, page))),
-            false => answer(self.head, HTML, written(|page| self.view.render_into(page))),
+            true => answer(self.head, JSON, as_json(&self.view)),
+            false => answer(self.head, HTML, as_html(&self.view)),
         }
     }
 }
@@ -84,7 +84,7 @@ impl<T: Template + Serialize> Responder for Page<T> {
 /// A 200 that is always JSON.
 pub fn json(view: &impl Serialize) -> HttpResponse {
     let head = HttpResponse::with_body(StatusCode::OK, ());
-    answer(head, JSON, written(|page| as_json(view, page)))
+    answer(head, JSON, as_json(view))
 }
 
 fn answer<E: Display>(
@@ -107,28 +107,35 @@ fn answer<E: Display>(
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Room for several pages, so that memory is not asked for at each.
-const ROOM: usize = 64 * 1024;
-/// Larger than most pages: one that does not fit is moved while it grows.
-const PAGE: usize = 16 * 1024;
+/// A worker keeps this much memory for the next page; the largest pages have less.
+const ROOM: usize = 256 * 1024;
 
 thread_local! {
-    /// Pages of this worker are written behind each other. When there is no
-    /// room for another and the last ones are sent, it is used from the start.
-    static PAGES: RefCell<BytesMut> = RefCell::new(BytesMut::with_capacity(ROOM));
+    /// Pages are written here piece by piece, and leave in one piece.
+    static TEXT: RefCell<String> = const { RefCell::new(String::new()) };
+    static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-fn written<E>(write: impl FnOnce(&mut BytesMut) -> Result<(), E>) -> Result<Bytes, E> {
-    let mut page = PAGES.take();
-    page.reserve(if page.capacity() < PAGE { ROOM } else { 0 });
-    let outcome = write(&mut page);
-    let written = page.split().freeze();
-    PAGES.set(page);
+fn as_html(view: &impl Template) -> askama::Result<Bytes> {
+    let mut page = TEXT.take();
+    page.clear();
+    let outcome = view.render_into(&mut page);
+    let written = Bytes::copy_from_slice(page.as_bytes());
+    if page.capacity() <= ROOM {
+        TEXT.set(page);
+    }
     outcome.map(|()| written)
 }
 
-fn as_json(view: &impl Serialize, page: &mut BytesMut) -> serde_json::Result<()> {
-    serde_json::to_writer(page.writer(), view)
+fn as_json(view: &impl Serialize) -> serde_json::Result<Bytes> {
+    let mut page = BYTES.take();
+    page.clear();
+    let outcome = serde_json::to_writer(&mut page, view);
+    let written = Bytes::copy_from_slice(&page);
+    if page.capacity() <= ROOM {
+        BYTES.set(page);
+    }
+    outcome.map(|()| written)
 }
 
 /// What stands above every page: the same at each visit, so it is rendered once.
@@ -200,9 +207,20 @@ pub fn cookie(name: &'static str, value: String, path: &'static str) -> Cookie<'
         .finish()
 }
 
+/// The same as it stands in `Set-Cookie`, of a value with nothing to encode.
+pub fn cookie_line(name: &str, value: &str, path: &str) -> String {
+    [name, "=", value, "; HttpOnly; SameSite=Lax; Path=", path].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cookie_is_written_in_one_way() {
+        let line = cookie("name", "a.b-c_d~1".to_owned(), "/path").to_string();
+        assert_eq!(cookie_line("name", "a.b-c_d~1", "/path"), line);
+    }
 
     fn asks(accept: &'static str) -> bool {
         let mut headers = HeaderMap::new();

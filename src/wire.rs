@@ -166,9 +166,8 @@ pub fn shortened(text: &str, most: usize) -> String {
 
 /// The same, behind what is there already.
 pub fn push_shortened(line: &mut String, text: &str, most: usize) {
-    // Nearly all there is: short, and nothing to be made visible.
-    if text.len() <= most && text.bytes().all(|b| (b' '..0x7f).contains(&b)) {
-        return line.push_str(text);
+    if push_plain(line, text.as_bytes(), most) {
+        return;
     }
     for c in text.chars().take(most) {
         match c.is_control() {
@@ -179,6 +178,25 @@ pub fn push_shortened(line: &mut String, text: &str, most: usize) {
     if text.chars().nth(most).is_some() {
         line.push('…');
     }
+}
+
+/// The same for what may be no text.
+pub fn push_shortened_bytes(line: &mut String, bytes: &[u8], most: usize) {
+    if !push_plain(line, bytes, most) {
+        push_shortened(line, &String::from_utf8_lossy(bytes), most);
+    }
+}
+
+/// The same for nearly all there is: as far as it is shown, nothing has to be
+/// made visible. False, and nothing pushed, for anything else.
+fn push_plain(line: &mut String, bytes: &[u8], most: usize) -> bool {
+    let shown = &bytes[..bytes.len().min(most)];
+    let plain = shown.iter().all(|b| (b' '..0x7f).contains(b));
+    if let (true, Ok(text)) = (plain, str::from_utf8(shown)) {
+        line.push_str(text);
+        line.push_str(if bytes.len() > most { "…" } else { "" });
+    }
+    plain
 }
 
 #[cfg(test)]
@@ -210,5 +228,10 @@ mod tests {
     fn shortening_counts_characters_and_shows_control() {
         assert_eq!(shortened("äöü", 2), "äö…");
         assert_eq!(shortened("a\nb", 9), "a\\nb");
+        assert_eq!((shortened("abc", 3), shortened("abc", 2)), ("abc".into(), "ab…".into()));
+        assert_eq!(shortened("abcö", 3), "abc…");
+        let mut line = String::new();
+        push_shortened_bytes(&mut line, b"a\xffb", 9);
+        assert_eq!(line, "a\u{fffd}b");
     }
 }

@@ -2,7 +2,11 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use actix_web::{HttpRequest, http::StatusCode, web::Data};
+use actix_web::{
+    HttpRequest,
+    http::{StatusCode, header::SET_COOKIE},
+    web::Data,
+};
 use askama::Template;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -163,7 +167,8 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<ProfilesP
     }
     page.answer = Some(Answer::of(id, lookup, wire));
     let was_told = page.form.done.is_some();
-    let page = Page::new(page).status(status).header(CACHE_STATUS, cache_status).cookie(cookie);
+    let page = Page::new(page).status(status).header(CACHE_STATUS, cache_status);
+    let page = page.header(SET_COOKIE, cookie);
     Ok(if was_told { page.cookie(Done::told()) } else { page })
 }
 

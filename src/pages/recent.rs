@@ -1,7 +1,7 @@
 //! The last lookups of one visitor, kept in a cookie: nothing to store, and
 //! there when Redis is not.
 
-use actix_web::{HttpRequest, cookie::Cookie};
+use actix_web::HttpRequest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -37,8 +37,8 @@ pub fn of(request: &HttpRequest) -> Vec<Recent> {
     text.split('~').take(MOST).filter_map(parse).collect()
 }
 
-/// The cookie for `latest` and what came before it.
-pub fn remember(latest: &Recent, before: &[Recent]) -> Cookie<'static> {
+/// The line of `Set-Cookie` for `latest` and what came before it.
+pub fn remember(latest: &Recent, before: &[Recent]) -> String {
     let mut text = String::with_capacity(ROOM);
     for recent in std::iter::once(latest).chain(before).take(MOST) {
         text.push_str(if text.is_empty() { "" } else { "~" });
@@ -47,7 +47,7 @@ pub fn remember(latest: &Recent, before: &[Recent]) -> Cookie<'static> {
         }
         text.push_str(&recent.elapsed_us.to_string());
     }
-    html::cookie(COOKIE, text, PATH)
+    html::cookie_line(COOKIE, &text, PATH)
 }
 
 fn parse(text: &str) -> Option<Recent> {
@@ -62,7 +62,7 @@ fn parse(text: &str) -> Option<Recent> {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::test::TestRequest;
+    use actix_web::{cookie::Cookie, test::TestRequest};
 
     use super::*;
 
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_cookie_comes_back_as_it_went_and_stays_small() {
         let before: Vec<_> = (0..20).map(|n| recent(&format!("{n}{}", "x".repeat(60)))).collect();
-        let cookie = remember(&recent("123"), &before);
+        let cookie = Cookie::parse(remember(&recent("123"), &before)).unwrap();
         assert!(cookie.value().len() < 1024);
         let request = TestRequest::default().cookie(cookie).to_http_request();
         let read = of(&request);

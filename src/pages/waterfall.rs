@@ -52,7 +52,14 @@ impl Percent {
 /// `12.05%`, as SVG takes it.
 impl fmt::Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:02}%", self.0 / 100, self.0 % 100)
+        let mut text = [b'0', b'0', b'0', b'.', b'0', b'0', b'%'];
+        let mut rest = self.0.min(99_999);
+        for place in [5, 4, 2, 1, 0] {
+            text[place] += (rest % 10) as u8;
+            rest /= 10;
+        }
+        let zeros = text[..2].iter().take_while(|digit| **digit == b'0').count();
+        f.write_str(str::from_utf8(&text[zeros..]).expect("these are digits"))
     }
 }
 
@@ -117,7 +124,8 @@ mod tests {
         let bars: Vec<_> =
             drawn.rows.iter().map(|b| (b.x.0, b.simulated.0, b.measured.0)).collect();
         assert_eq!(bars, [(0, 0, 1000), (0, 0, 1000), (2000, 6000, 2000), (9950, 0, 50)]);
-        assert_eq!(Percent(1205).to_string(), "12.05%");
+        let texts = [50, 1205, 10_000].map(|it| Percent(it).to_string());
+        assert_eq!(texts, ["0.50%", "12.05%", "100.00%"]);
         assert_eq!(drawn.rows.iter().filter(|bar| bar.same_trip).count(), 1);
         assert_eq!(drawn.simulated_us(), 600);
     }

@@ -3,7 +3,7 @@
 use redis::{Arg, Cmd, Value};
 
 use super::trouble::Trouble;
-use crate::wire::push_shortened;
+use crate::wire::{push_shortened, push_shortened_bytes};
 
 /// One argument or reply shows at most this many characters.
 const WORD: usize = 96;
@@ -51,7 +51,7 @@ fn quoted(line: &mut String, bytes: &[u8]) {
 }
 
 fn push(line: &mut String, bytes: &[u8]) {
-    push_shortened(line, &String::from_utf8_lossy(bytes), WORD);
+    push_shortened_bytes(line, bytes, WORD);
 }
 
 /// `(integer) 1`, `OK`, `(nil)`, `'{…}'`, or what went wrong.

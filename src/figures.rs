@@ -4,11 +4,13 @@
 pub fn number(value: &u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+    let (first, rest) = digits.split_at(digits.len() % 3);
+    text.push_str(first);
+    for three in rest.as_bytes().chunks(3) {
+        if !text.is_empty() {
             text.push(',');
         }
-        text.push(digit);
+        text.extend(three.iter().copied().map(char::from));
     }
     text
 }
@@ -21,11 +23,18 @@ pub fn counted(count: &u64, one: &str, many: &str) -> String {
 /// `412 µs`, `1.25 ms`, `2,003 ms`
 pub fn time(us: &u64) -> String {
     match *us {
-        us @ ..1_000 => format!("{us} µs"),
-        us @ ..10_000 => format!("{:.2} ms", us as f64 / 1e3),
-        us @ ..100_000 => format!("{:.1} ms", us as f64 / 1e3),
+        us @ ..1_000 => us.to_string() + " µs",
+        us @ ..9_995 => ms((us + 5) / 10, 2),
+        us @ ..99_950 => ms((us + 50) / 100, 1),
         us => format!("{} ms", number(&(us.saturating_add(500) / 1_000))),
     }
+}
+
+/// Milliseconds, from their last decimals.
+fn ms(parts: u64, decimals: usize) -> String {
+    let mut text = parts.to_string();
+    text.insert(text.len() - decimals, '.');
+    text + " ms"
 }
 
 /// The same, or a dash where there is none.
@@ -68,10 +77,13 @@ mod tests {
     fn figures_read_well() {
         assert_eq!(number(&1_234_567), "1,234,567");
         assert_eq!(number(&12), "12");
+        assert_eq!((number(&123), number(&123_456)), ("123".to_owned(), "123,456".to_owned()));
         assert_eq!(counted(&1, "miss", "misses"), "1 miss");
         assert_eq!(counted(&0, "miss", "misses"), "0 misses");
         assert_eq!(time(&412), "412 µs");
         assert_eq!(time(&1_250), "1.25 ms");
+        assert_eq!((time(&9_994), time(&9_995)), ("9.99 ms".to_owned(), "10.0 ms".to_owned()));
+        assert_eq!((time(&99_949), time(&99_950)), ("99.9 ms".to_owned(), "100 ms".to_owned()));
         assert_eq!(time(&2_003_400), "2,003 ms");
         assert_eq!((time_if(&Some(412)), time_if(&None)), ("412 µs".to_owned(), "–".to_owned()));
         assert_eq!(span(&200), "3 min 20 s");

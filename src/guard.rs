@@ -1,17 +1,20 @@
 //! What holds for every request and every response, whatever the page.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, rc::Rc};
 
 use actix_web::{
     Error as ActixError,
-    body::{EitherBody, MessageBody},
-    dev::{ServiceRequest, ServiceResponse},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
     http::{
         ConnectionType,
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
-    middleware::Next,
+    middleware::Compress,
     web::Data,
+};
+use futures_util::{
+    TryFutureExt as _,
+    future::{Either, LocalBoxFuture, MapOk, ready},
 };
 
 use crate::{
@@ -37,29 +40,90 @@ static HEADERS: [(HeaderName, HeaderValue); 6] = [
 ];
 const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 
-/// Refuses what no page should see, renders errors, and adds the headers.
+/// Refuses what no page should see, compresses, renders errors, and adds the headers.
+pub struct Guard;
+
+type Compressing<S> = <Compress as Transform<Rc<S>, ServiceRequest>>::Transform;
+
+/// [`Guard`] around the pages.
+pub struct Guarded<S: Pages> {
+    pages: Rc<S>,
+    /// The same pages. Compressing has a price even where nothing is compressed.
+    compressing: Compressing<S>,
+}
+
+impl<S: Pages> Transform<S, ServiceRequest> for Guard {
+    type Response = ServiceResponse;
+    type Error = ActixError;
+    type Transform = Guarded<S>;
+    type InitError = ();
+    type Future = LocalBoxFuture<'static, Result<Guarded<S>, ()>>;
+
+    fn new_transform(&self, pages: S) -> Self::Future {
+        let pages = Rc::new(pages);
+        Box::pin(async move {
+            let compressing = Compress::default().new_transform(Rc::clone(&pages)).await?;
+            Ok(Guarded { pages, compressing })
+        })
+    }
+}
+
+/// What is guarded.
+pub trait Pages:
+    Service<ServiceRequest, Response = ServiceResponse, Error = ActixError, Future: 'static> + 'static
+{
+}
+
+impl<S> Pages for S where
+    S: Service<ServiceRequest, Response = ServiceResponse, Error = ActixError, Future: 'static>
+        + 'static
+{
+}
+
+/// What is left to do with a response.
+type Finish = fn(ServiceResponse) -> ServiceResponse;
+type Outcome = Result<ServiceResponse, ActixError>;
+
 /// Answers `Ok` whatever happens: actix makes a response of what a handler or
 /// an extractor returns, and only middleware of a single route could fail here.
-pub async fn guard(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, ActixError> {
-    let changes = !request.method().is_safe();
-    let mut response = match refused(&request) {
-        Some(error) => {
-            let answer = error.answer(request.headers()).map_into_right_body();
-            request.into_response(answer)
+impl<S: Pages> Service<ServiceRequest> for Guarded<S> {
+    type Response = ServiceResponse;
+    type Error = ActixError;
+    type Future = Either<MapOk<S::Future, Finish>, LocalBoxFuture<'static, Outcome>>;
+
+    forward_ready!(pages);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let finish: Finish = if request.method().is_safe() { shown } else { changed };
+        if let Some(error) = refused(&request) {
+            let answer = error.answer(request.headers());
+            let answer = finish(request.into_response(answer));
+            return Either::Right(Box::pin(ready(Ok(answer))));
         }
-        None => rendered(next.call(request).await?),
-    };
-    if changes && response.status().as_u16() >= 400 {
+        if !request.headers().contains_key(header::ACCEPT_ENCODING) {
+            return Either::Left(self.pages.call(request).map_ok(finish));
+        }
+        let compressed = self.compressing.call(request);
+        Either::Right(Box::pin(compressed.map_ok(move |it| finish(it.map_into_boxed_body()))))
+    }
+}
+
+fn shown(response: ServiceResponse) -> ServiceResponse {
+    let mut response = rendered(response);
+    let headers = response.headers_mut();
+    for (name, value) in &HEADERS {
+        headers.insert(name.clone(), value.clone());
+    }
+    response
+}
+
+fn changed(response: ServiceResponse) -> ServiceResponse {
+    let mut response = shown(response);
+    if response.status().as_u16() >= 400 {
         // The rest of a body that nobody reads would keep the connection busy.
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
-    for (name, value) in &HEADERS {
-        response.headers_mut().insert(name.clone(), value.clone());
-    }
-    Ok(response)
+    response
 }
 
 fn refused(request: &ServiceRequest) -> Option<Error> {
@@ -113,19 +177,18 @@ fn is_own_origin(headers: &HeaderMap) -> bool {
 }
 
 /// Turns what a handler's error became into its page.
-fn rendered<B: MessageBody>(response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B>> {
+fn rendered(response: ServiceResponse) -> ServiceResponse {
     let status = response.status();
+    if status.as_u16() < 400 {
+        return response;
+    }
     let error = match response.response().error() {
         Some(error) => told(error),
-        None if status.as_u16() >= 400
-            && !response.headers().contains_key(header::CONTENT_TYPE) =>
-        {
-            Error::Refused(status)
-        }
-        None => return response.map_into_left_body(),
+        None if !response.headers().contains_key(header::CONTENT_TYPE) => Error::Refused(status),
+        None => return response,
     };
     let answer = error.answer(response.request().headers());
-    response.into_response(answer.map_into_right_body())
+    response.into_response(answer)
 }
 
 /// Our own error again, out of actix's box.

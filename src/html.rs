@@ -1,6 +1,6 @@
 //! Turns a view model into a response: its template, or JSON of the same.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, fmt::Display, sync::LazyLock};
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder, Responder,
@@ -10,10 +10,12 @@ use actix_web::{
         StatusCode,
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
-    web::{Bytes, BytesMut},
+    web::Bytes,
 };
 use askama::Template;
 use serde::Serialize;
+
+use crate::nav;
 
 /// `Cache-Status` (RFC 9211).
 pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -29,51 +31,44 @@ pub async fn whole<T: 'static, E: 'static>(
 /// A view model on its way out: HTML, or JSON where the client prefers that.
 pub struct Page<T> {
     view: T,
-    status: StatusCode,
-    headers: Vec<(HeaderName, String)>,
-    cookies: Vec<Cookie<'static>>,
+    head: HttpResponse<()>,
 }
 
 impl<T> Page<T> {
     /// A page that answers 200.
     pub fn new(view: T) -> Self {
-        Self { view, status: StatusCode::OK, headers: Vec::new(), cookies: Vec::new() }
+        let mut head = HttpResponse::with_body(StatusCode::OK, ());
+        head.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
+        head.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Self { view, head }
     }
 
     /// With another status.
     pub fn status(mut self, status: StatusCode) -> Self {
-        self.status = status;
+        *self.head.status_mut() = status;
         self
     }
 
-    /// With a header.
-    pub fn header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+    /// With a header, of a value that we made.
+    pub fn header(mut self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {
+        if let Ok(value) = value.try_into() {
+            self.head.headers_mut().append(name, value);
+        }
         self
     }
 
     /// With a cookie.
-    pub fn cookie(mut self, cookie: Cookie<'static>) -> Self {
-        self.cookies.push(cookie);
-        self
+    pub fn cookie(self, cookie: Cookie<'static>) -> Self {
+        self.header(header::SET_COOKIE, cookie.to_string())
     }
 }
 
 impl<T: Template + Serialize> Page<T> {
     /// The response, in the form the request's headers ask for.
     pub fn respond(self, asked: &HeaderMap) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status);
-        for (name, value) in self.headers {
-            response.insert_header((name, value));
-        }
-        for cookie in self.cookies {
-            response.cookie(cookie);
-        }
-        response.insert_header((header::VARY, HeaderValue::from_static("Accept")));
-        response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
         match wants_json(asked) {
-            true => json(response, &self.view),
-            false => html(response, &self.view),
+            true => answer(self.head, JSON, as_json(&self.view)),
+            false => answer(self.head, HTML, as_html(&self.view)),
         }
     }
 }
@@ -86,47 +81,88 @@ impl<T: Template + Serialize> Responder for Page<T> {
     }
 }
 
-fn json(mut response: HttpResponseBuilder, view: &impl Serialize) -> HttpResponse {
-    response.json(view)
+/// A 200 that is always JSON.
+pub fn json(view: &impl Serialize) -> HttpResponse {
+    let head = HttpResponse::with_body(StatusCode::OK, ());
+    answer(head, JSON, as_json(view))
 }
 
-fn html(mut response: HttpResponseBuilder, view: &impl Template) -> HttpResponse {
-    match rendered(view) {
-        Ok(page) => response.insert_header((header::CONTENT_TYPE, HTML)).body(page),
+fn answer<E: Display>(
+    mut head: HttpResponse<()>,
+    media_type: HeaderValue,
+    written: Result<Bytes, E>,
+) -> HttpResponse {
+    match written {
+        Ok(page) => {
+            head.headers_mut().insert(header::CONTENT_TYPE, media_type);
+            head.set_body(BoxBody::new(page))
+        }
         Err(error) => {
-            log::error!("a template failed to render: {error}");
+            log::error!("a page can't be written: {error}");
             HttpResponse::InternalServerError().finish()
         }
     }
 }
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Room for several pages, so that memory is not asked for at each.
-const ROOM: usize = 64 * 1024;
-/// Larger than most pages: one that does not fit is moved while it grows.
-const PAGE: usize = 16 * 1024;
+/// A worker keeps this much memory for the next page; the largest pages have less.
+const ROOM: usize = 256 * 1024;
 
 thread_local! {
-    /// Pages of this worker are written behind each other. When there is no
-    /// room for another and the last ones are sent, it is used from the start.
-    static PAGES: RefCell<BytesMut> = RefCell::new(BytesMut::with_capacity(ROOM));
+    /// Pages are written here piece by piece, and leave in one piece.
+    static TEXT: RefCell<String> = const { RefCell::new(String::new()) };
+    static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-fn rendered(view: &impl Template) -> askama::Result<Bytes> {
-    let mut page = PAGES.take();
-    page.reserve(if page.capacity() < PAGE { ROOM } else { 0 });
+fn as_html(view: &impl Template) -> askama::Result<Bytes> {
+    let mut page = TEXT.take();
+    page.clear();
     let outcome = view.render_into(&mut page);
-    let written = page.split().freeze();
-    PAGES.set(page);
+    let written = Bytes::copy_from_slice(page.as_bytes());
+    if page.capacity() <= ROOM {
+        TEXT.set(page);
+    }
     outcome.map(|()| written)
+}
+
+fn as_json(view: &impl Serialize) -> serde_json::Result<Bytes> {
+    let mut page = BYTES.take();
+    page.clear();
+    let outcome = serde_json::to_writer(&mut page, view);
+    let written = Bytes::copy_from_slice(&page);
+    if page.capacity() <= ROOM {
+        BYTES.set(page);
+    }
+    outcome.map(|()| written)
+}
+
+/// What stands above every page: the same at each visit, so it is rendered once.
+#[derive(Template)]
+#[template(path = "top.html")]
+struct Top {
+    here: &'static str,
+}
+
+static TOPS: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| {
+    let paths = nav::ALL.iter().map(|link| link.path);
+    let top = |here| Top { here }.render().expect("constants render");
+    // The empty path is that of a page which is not in the navigation.
+    paths.chain([""]).map(|path| (path, top(path))).collect()
+});
+
+/// The rest of the head after the title, and the navigation; `here` is marked in it.
+pub fn top(here: &str) -> &'static str {
+    let of_page = TOPS.iter().find(|(path, _)| *path == here);
+    of_page.or(TOPS.last()).map_or("", |(_, top)| top)
 }
 
 /// Whether `Accept` ranks JSON above HTML (RFC 9110, 12.5.1). Anything else,
 /// or nothing at all, gets HTML.
 pub fn wants_json(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    let Some(accept) = accept.filter(|accept| accept.contains("json")) else { return false };
+    let Some(accept) = accept.filter(|accept| names_json(accept)) else { return false };
     let rank = |wanted: &str| {
         accept
             .split(',')
@@ -140,6 +176,19 @@ pub fn wants_json(headers: &HeaderMap) -> bool {
             .fold(0.0_f32, f32::max)
     };
     rank("application/json") > rank("text/html")
+}
+
+/// Quicker in a short text than a search that prepares itself.
+fn names_json(accept: &str) -> bool {
+    accept.as_bytes().windows(4).any(|four| four == b"json")
+}
+
+/// The value of a cookie of ours, where the request has it. Ours hold no
+/// character that would be encoded.
+pub fn cookie_of<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
+    let lines = request.headers().get_all(header::COOKIE).filter_map(|line| line.to_str().ok());
+    let pairs = lines.flat_map(|line| line.split(';')).map(str::trim);
+    pairs.filter_map(|pair| pair.split_once('=')).find(|(it, _)| *it == name).map(|(_, it)| it)
 }
 
 /// Sends the browser to look at the result of what it just did.
@@ -158,9 +207,20 @@ pub fn cookie(name: &'static str, value: String, path: &'static str) -> Cookie<'
         .finish()
 }
 
+/// The same as it stands in `Set-Cookie`, of a value with nothing to encode.
+pub fn cookie_line(name: &str, value: &str, path: &str) -> String {
+    [name, "=", value, "; HttpOnly; SameSite=Lax; Path=", path].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cookie_is_written_in_one_way() {
+        let line = cookie("name", "a.b-c_d~1".to_owned(), "/path").to_string();
+        assert_eq!(cookie_line("name", "a.b-c_d~1", "/path"), line);
+    }
 
     fn asks(accept: &'static str) -> bool {
         let mut headers = HeaderMap::new();

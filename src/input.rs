@@ -1,12 +1,15 @@
 //! What a visitor sent: query, form or JSON, as one bounded set of fields
 //! that are parsed into types here, at the edge.
 
-use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
+use std::{ops::RangeInclusive, time::Duration};
 
 use actix_web::{
     FromRequest, HttpRequest, ResponseError,
     dev::Payload,
-    http::{Method, StatusCode, header::CONTENT_TYPE},
+    http::{
+        Method, StatusCode,
+        header::{CONTENT_TYPE, HeaderName},
+    },
 };
 use futures_util::{StreamExt as _, future::LocalBoxFuture};
 use serde_json::Value;
@@ -44,7 +47,7 @@ type Result<T> = std::result::Result<T, BadInput>;
 /// Fields by name. Each is there at most once, but for those of which a list
 /// was allowed.
 #[derive(Debug, Default)]
-pub struct Fields(BTreeMap<String, Vec<String>>);
+pub struct Fields(Vec<(String, String)>);
 
 /// The names of the fields that may be there.
 #[derive(Clone, Copy)]
@@ -93,35 +96,34 @@ impl Fields {
     }
 
     fn collect(pairs: Vec<(String, String)>, known: Known<'_>) -> Result<Self> {
-        let mut fields = BTreeMap::<_, Vec<_>>::new();
-        for (name, value) in pairs {
+        for (n, (name, _)) in pairs.iter().enumerate() {
             if !known.all().any(|it| it == name) {
-                let (name, known) = (quoted(&name), known.all().collect::<Vec<_>>().join(", "));
+                let (name, known) = (quoted(name), known.all().collect::<Vec<_>>().join(", "));
                 return Err(malformed(&format!("There is no field {name} here, only {known}.")));
             }
             let may_repeat = known.lists.contains(&name.as_str());
-            if !may_repeat && fields.contains_key(&name) {
-                return Err(malformed(&format!("The field {} was sent twice.", quoted(&name))));
+            if !may_repeat && pairs[..n].iter().any(|(it, _)| it == name) {
+                return Err(malformed(&format!("The field {} was sent twice.", quoted(name))));
             }
-            fields.entry(name).or_default().push(value);
         }
-        Ok(Self(fields))
+        Ok(Self(pairs))
     }
 
     /// A field as it came; an empty one counts as not sent.
     pub fn optional(&self, name: &str) -> Option<&str> {
-        self.list(name).next()
+        let values = self.0.iter().filter(|(it, value)| it == name && !value.is_empty());
+        values.map(|(_, value)| value.as_str()).next()
     }
 
     /// Every value of a field, in the order they came; an empty one counts as not sent.
-    pub fn list(&self, name: &str) -> impl Iterator<Item = &str> {
-        let values = self.0.get(name).into_iter().flatten();
+    pub fn list<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let values = self.0.iter().filter(move |(it, _)| it == name).map(|(_, value)| value);
         values.map(String::as_str).filter(|text| !text.is_empty())
     }
 
     /// Whether the field was sent, empty or not.
     pub fn sent(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.0.iter().any(|(it, _)| it == name)
     }
 
     /// One line of text, without its outer spaces.
@@ -240,11 +242,18 @@ impl ResponseError for BadInput {
     }
 }
 
+/// Where browsers say that they only look ahead.
+static AHEAD: [HeaderName; 3] = [
+    HeaderName::from_static("sec-purpose"),
+    HeaderName::from_static("purpose"),
+    HeaderName::from_static("x-moz"),
+];
+
 /// Whether a person comes to see the page: a GET, and not one that a browser
 /// sends ahead in case they do.
 pub fn is_visit(request: &HttpRequest) -> bool {
-    let ahead = ["sec-purpose", "purpose", "x-moz"].iter().any(|name| {
-        let purpose = request.headers().get(*name).and_then(|value| value.to_str().ok());
+    let ahead = AHEAD.iter().any(|name| {
+        let purpose = request.headers().get(name).and_then(|value| value.to_str().ok());
         let purpose = purpose.map(str::to_ascii_lowercase);
         purpose.is_some_and(|purpose| purpose.contains("prefetch") || purpose.contains("prerender"))
     });

@@ -86,7 +86,7 @@ pub fn page_hits() -> Key<u64> {
 
 /// `profile:{id}` — one profile as JSON, or the mark that there is none.
 pub fn profile(id: &UserId) -> Key<Profile> {
-    Key::new(Family::Profile, format!("profile:{id}"))
+    Key::new(Family::Profile, ["profile:", id.as_str()].concat())
 }
 
 /// `product:{id}` — one product as JSON.

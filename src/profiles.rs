@@ -155,7 +155,7 @@ fn from_a_copy(id: &UserId, source: Source, lookup: &Lookup<Profile>) -> String 
             "User profile for {id} found in cache, past its time: \
              it is served while nothing newer can be had."
         ),
-        _ => format!("User profile for {id} found in Redis cache."),
+        _ => ["User profile for ", id.as_str(), " found in Redis cache."].concat(),
     }
 }
 

@@ -2,11 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use actix_web::{
-    App as ActixApp, HttpServer,
-    middleware::{Compress, from_fn},
-    web::Data,
-};
+use actix_web::{App as ActixApp, HttpServer, web::Data};
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::sleep,
@@ -21,7 +17,7 @@ use crate::{
     },
     config::Config,
     db::{self, Db, import},
-    guard::guard,
+    guard::Guard,
     metrics::Metrics,
     profiles::{self, Behind},
     routes::routes,
@@ -159,9 +155,7 @@ async fn run(shared: Shared) -> Result<(), StartError> {
     let server = HttpServer::new(move || {
         ActixApp::new()
             .app_data(Data::new(App::on_this_worker(shared.clone())))
-            .wrap(Compress::default())
-            // The last is the outermost: it sees what the others refuse, too.
-            .wrap(from_fn(guard))
+            .wrap(Guard)
             .configure(routes)
     })
     // Without it a small answer on a kept connection waits 40 ms for the last one's ACK.

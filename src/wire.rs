@@ -1,7 +1,8 @@
 //! The wire: what one request said to Redis and to the database, in order.
 
 use std::{
-    sync::{Arc, Mutex},
+    mem,
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -105,18 +106,24 @@ impl Wire {
 
     /// Adds one round trip of one or more commands with their replies; `lines`
     /// is only called when someone is recording.
-    pub fn record(&self, trip: Trip, lines: impl FnOnce() -> Vec<(String, String)>) {
+    pub fn record<Lines: IntoIterator<Item = (String, String)>>(
+        &self,
+        trip: Trip,
+        lines: impl FnOnce() -> Lines,
+    ) {
         let Some(record) = &self.0 else { return };
         let lines = lines();
-        let mut steps = record.steps.lock().expect("nobody panics while adding a step");
+        let start_us = micros(trip.sent.saturating_duration_since(record.start));
+        let (elapsed_us, simulated_us) = (micros(trip.took), micros(trip.simulated));
+        let mut steps = record.steps();
         let number = steps.last().map_or(1, |step| step.trip + 1);
         steps.extend(lines.into_iter().map(|(command, reply)| Step {
             target: trip.target,
             command,
             reply,
-            start_us: micros(trip.sent.saturating_duration_since(record.start)),
-            elapsed_us: micros(trip.took),
-            simulated_us: micros(trip.simulated),
+            start_us,
+            elapsed_us,
+            simulated_us,
             trip: number,
         }));
     }
@@ -130,34 +137,66 @@ impl Wire {
         outcome: impl FnOnce() -> String,
     ) {
         let trip = Trip { target, sent: since, took: since.elapsed(), simulated: Duration::ZERO };
-        self.record(trip, || vec![(act.to_owned(), outcome())]);
+        self.record(trip, || [(act.to_owned(), outcome())]);
     }
 
-    /// What was recorded so far. What goes on in the background is not in it.
+    /// What was recorded so far.
     pub fn steps(&self) -> Vec<Step> {
-        self.0.as_ref().map_or_else(Vec::new, |record| {
-            record.steps.lock().expect("nobody panics while adding a step").clone()
-        })
+        self.0.as_ref().map_or_else(Vec::new, |record| record.steps().clone())
+    }
+
+    /// What was recorded, taken out. What goes on in the background is not in it.
+    pub fn into_steps(self) -> Vec<Step> {
+        self.0.map_or_else(Vec::new, |record| mem::take(&mut record.steps()))
+    }
+}
+
+impl Record {
+    fn steps(&self) -> MutexGuard<'_, Vec<Step>> {
+        self.steps.lock().expect("nobody panics while adding a step")
     }
 }
 
 /// At most `most` characters of a text, with control characters made visible.
 pub fn shortened(text: &str, most: usize) -> String {
-    // Nearly all there is: short, and nothing to be made visible.
-    if text.len() <= most && text.bytes().all(|b| (b' '..0x7f).contains(&b)) {
-        return text.to_owned();
-    }
     let mut short = String::with_capacity(text.len().min(most));
+    push_shortened(&mut short, text, most);
+    short
+}
+
+/// The same, behind what is there already.
+pub fn push_shortened(line: &mut String, text: &str, most: usize) {
+    if push_plain(line, text.as_bytes(), most) {
+        return;
+    }
     for c in text.chars().take(most) {
         match c.is_control() {
-            true => short.extend(c.escape_default()),
-            false => short.push(c),
+            true => line.extend(c.escape_default()),
+            false => line.push(c),
         }
     }
     if text.chars().nth(most).is_some() {
-        short.push('…');
+        line.push('…');
     }
-    short
+}
+
+/// The same for what may be no text.
+pub fn push_shortened_bytes(line: &mut String, bytes: &[u8], most: usize) {
+    if !push_plain(line, bytes, most) {
+        push_shortened(line, &String::from_utf8_lossy(bytes), most);
+    }
+}
+
+/// The same for nearly all there is: as far as it is shown, nothing has to be
+/// made visible. False, and nothing pushed, for anything else.
+fn push_plain(line: &mut String, bytes: &[u8], most: usize) -> bool {
+    let shown = &bytes[..bytes.len().min(most)];
+    let plain = shown.iter().all(|b| (b' '..0x7f).contains(b));
+    if let (true, Ok(text)) = (plain, str::from_utf8(shown)) {
+        line.push_str(text);
+        line.push_str(if bytes.len() > most { "…" } else { "" });
+    }
+    plain
 }
 
 #[cfg(test)]
@@ -189,5 +228,10 @@ mod tests {
     fn shortening_counts_characters_and_shows_control() {
         assert_eq!(shortened("äöü", 2), "äö…");
         assert_eq!(shortened("a\nb", 9), "a\\nb");
+        assert_eq!((shortened("abc", 3), shortened("abc", 2)), ("abc".into(), "ab…".into()));
+        assert_eq!(shortened("abcö", 3), "abc…");
+        let mut line = String::new();
+        push_shortened_bytes(&mut line, b"a\xffb", 9);
+        assert_eq!(line, "a\u{fffd}b");
     }
 }

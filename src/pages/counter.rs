@@ -61,13 +61,13 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Page<CounterPage> {
         },
     };
     let sample = app.shared.sampler.latest();
-    Page::new(CounterPage { hits, message, sample, transcript: wire.steps() })
+    Page::new(CounterPage { hits, message, sample, transcript: wire.into_steps() })
 }
 
 /// The documents' sentence, with its grammar mended for the first visit.
 fn sentence(hits: u64) -> String {
-    let times = if hits == 1 { "time" } else { "times" };
-    format!("This page has been visited {hits} {times}.")
+    let times = if hits == 1 { " time." } else { " times." };
+    ["This page has been visited ", &hits.to_string(), times].concat()
 }
 
 fn not_counted(trouble: &Trouble) -> String {

@@ -34,8 +34,8 @@ impl Done {
 
     /// What the request's cookie says.
     pub fn of(request: &HttpRequest) -> Option<Self> {
-        let cookie = request.cookie(COOKIE)?;
-        Self::ALL.into_iter().find(|done| done.word() == cookie.value())
+        let word = html::cookie_of(request, COOKIE)?;
+        Self::ALL.into_iter().find(|done| done.word() == word)
     }
 
     /// The cookie that says it.

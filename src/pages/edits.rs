@@ -147,7 +147,7 @@ impl Acted {
             Effect::Owed(_) => None,
         };
         let (version, recipe) = (written.version, recipe.name);
-        Self { id, version, recipe, message, forgotten, transcript: wire.steps() }
+        Self { id, version, recipe, message, forgotten, transcript: wire.into_steps() }
     }
 
     fn forgotten(
@@ -159,6 +159,6 @@ impl Acted {
         let message = profiles::forgot(forgotten);
         let forgotten = forgotten.as_ref().ok().map(|it| *it == Forgot::Dropped);
         let recipe = recipe.name;
-        Self { id, version: None, recipe, message, forgotten, transcript: wire.steps() }
+        Self { id, version: None, recipe, message, forgotten, transcript: wire.into_steps() }
     }
 }

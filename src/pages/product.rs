@@ -2,6 +2,7 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
+    http::header::{CACHE_CONTROL, HeaderValue},
     web::{Data, Path},
 };
 use serde::Serialize;
@@ -12,7 +13,7 @@ use crate::{
     app::App,
     cache::Lookup,
     error::{Error, Result},
-    html::CACHE_STATUS,
+    html::{self, CACHE_STATUS},
     input::Fields,
     model::{LAPTOP, PRODUCT_MAX, Product, Source},
     products,
@@ -74,7 +75,7 @@ pub async fn laptop(app: Data<App>, request: HttpRequest) -> Result<HttpResponse
     )
 )]
 pub async fn show(app: Data<App>, request: HttpRequest, id: Path<String>) -> Result<HttpResponse> {
-    answer(&find(&app, &request, number(&id)?).await?, Product::clone)
+    answer(&find(&app, &request, number(&id)?).await?, |product| product)
 }
 
 /// In one spelling only: `01` is no product, nor a second key for the first.
@@ -91,13 +92,14 @@ async fn find(app: &App, request: &HttpRequest, id: u32) -> Result<Lookup<Produc
     Ok(products::find(&app.cache, db, id, &recipe, config.database_delay).await?)
 }
 
-fn answer<T: Serialize>(
-    lookup: &Lookup<Product>,
-    show: impl FnOnce(&Product) -> T,
+fn answer<'a, T: Serialize>(
+    lookup: &'a Lookup<Product>,
+    show: impl FnOnce(&'a Product) -> T,
 ) -> Result<HttpResponse> {
     let value = lookup.value.as_deref().ok_or(Error::NoProduct)?;
-    Ok(HttpResponse::Ok()
-        .insert_header((CACHE_STATUS, lookup.cache_status()))
-        .insert_header(("cache-control", "no-store"))
-        .json(show(value)))
+    let mut answer = html::json(&show(value));
+    let status = HeaderValue::try_from(lookup.cache_status()).expect("it is made of plain words");
+    answer.headers_mut().insert(CACHE_STATUS, status);
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(answer)
 }

@@ -2,7 +2,11 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use actix_web::{HttpRequest, http::StatusCode, web::Data};
+use actix_web::{
+    HttpRequest,
+    http::{StatusCode, header::SET_COOKIE},
+    web::Data,
+};
 use askama::Template;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -154,7 +158,7 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<ProfilesP
     let (db, delay) = (&app.shared.db, query.delay(&app));
     let lookup = profiles::find(&app.cache, db, id, &query.recipe, delay, &wire).await?;
     let cookie = recent::remember(
-        Recent { id: id.clone(), source: lookup.source, elapsed_us: lookup.elapsed_us },
+        &Recent { id: id.clone(), source: lookup.source, elapsed_us: lookup.elapsed_us },
         &page.recent,
     );
     let (status, cache_status) = (status(&lookup), lookup.cache_status());
@@ -163,7 +167,8 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<ProfilesP
     }
     page.answer = Some(Answer::of(id, lookup, wire));
     let was_told = page.form.done.is_some();
-    let page = Page::new(page).status(status).header(CACHE_STATUS, cache_status).cookie(cookie);
+    let page = Page::new(page).status(status).header(CACHE_STATUS, cache_status);
+    let page = page.header(SET_COOKIE, cookie);
     Ok(if was_told { page.cookie(Done::told()) } else { page })
 }
 
@@ -176,7 +181,7 @@ fn status(lookup: &Lookup<Profile>) -> StatusCode {
 
 impl Answer {
     fn of(id: &UserId, lookup: Lookup<Profile>, wire: Wire) -> Self {
-        let transcript = wire.steps();
+        let transcript = wire.into_steps();
         Self {
             id: id.clone(),
             message: profiles::message(id, &lookup),

@@ -1,7 +1,7 @@
 //! The last lookups of one visitor, kept in a cookie: nothing to store, and
 //! there when Redis is not.
 
-use actix_web::{HttpRequest, cookie::Cookie};
+use actix_web::HttpRequest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -14,6 +14,8 @@ const COOKIE: &str = "hitrate_recent";
 const PATH: &str = "/profiles";
 /// The most lookups remembered: eight of the longest ids fit a cookie.
 const MOST: usize = 8;
+/// What as many usual ones take, in bytes.
+const ROOM: usize = 256;
 
 /// No lookup takes longer, in microseconds: two minutes.
 const ELAPSED_MAX: u64 = 120_000_000;
@@ -31,20 +33,21 @@ pub struct Recent {
 
 /// What the visitor's cookie says, newest first. Anything else in it is dropped.
 pub fn of(request: &HttpRequest) -> Vec<Recent> {
-    let cookie = request.cookie(COOKIE);
-    let text = cookie.as_ref().map_or("", |cookie| cookie.value());
+    let text = html::cookie_of(request, COOKIE).unwrap_or_default();
     text.split('~').take(MOST).filter_map(parse).collect()
 }
 
-/// The cookie for `latest` and what came before it.
-pub fn remember(latest: Recent, before: &[Recent]) -> Cookie<'static> {
-    let all = std::iter::once(&latest).chain(before).take(MOST);
-    let text: Vec<_> = all.map(written).collect();
-    html::cookie(COOKIE, text.join("~"), PATH)
-}
-
-fn written(recent: &Recent) -> String {
-    format!("{}.{}.{}", recent.id, recent.source.name(), recent.elapsed_us)
+/// The line of `Set-Cookie` for `latest` and what came before it.
+pub fn remember(latest: &Recent, before: &[Recent]) -> String {
+    let mut text = String::with_capacity(ROOM);
+    for recent in std::iter::once(latest).chain(before).take(MOST) {
+        text.push_str(if text.is_empty() { "" } else { "~" });
+        for part in [recent.id.as_str(), ".", recent.source.name(), "."] {
+            text.push_str(part);
+        }
+        text.push_str(&recent.elapsed_us.to_string());
+    }
+    html::cookie_line(COOKIE, &text, PATH)
 }
 
 fn parse(text: &str) -> Option<Recent> {
@@ -59,7 +62,7 @@ fn parse(text: &str) -> Option<Recent> {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::test::TestRequest;
+    use actix_web::{cookie::Cookie, test::TestRequest};
 
     use super::*;
 
@@ -70,7 +73,7 @@ mod tests {
     #[test]
     fn a_cookie_comes_back_as_it_went_and_stays_small() {
         let before: Vec<_> = (0..20).map(|n| recent(&format!("{n}{}", "x".repeat(60)))).collect();
-        let cookie = remember(recent("123"), &before);
+        let cookie = Cookie::parse(remember(&recent("123"), &before)).unwrap();
         assert!(cookie.value().len() < 1024);
         let request = TestRequest::default().cookie(cookie).to_http_request();
         let read = of(&request);

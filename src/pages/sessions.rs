@@ -101,7 +101,7 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Page<SessionsPage> {
         had_one: token.is_some() && live.is_none(),
         session: live.map(SessionView::from),
         message,
-        transcript: wire.steps(),
+        transcript: wire.into_steps(),
         trouble,
     })
 }
@@ -191,7 +191,7 @@ impl SessionsPage {
     /// What an act led to.
     fn after(live: Option<Live>, message: String, wire: Wire) -> Self {
         let session = live.map(SessionView::from);
-        Self { session, message, transcript: wire.steps(), had_one: false, trouble: None }
+        Self { session, message, transcript: wire.into_steps(), had_one: false, trouble: None }
     }
 
     fn waterfall(&self) -> Waterfall<'_> {

@@ -1,9 +1,13 @@
 //! The wire as bars: when each command was sent and how long its reply took.
 
+use std::fmt;
+
+use askama::filters::HtmlSafe;
+
 use crate::wire::Step;
 
-/// No bar is narrower, in per cent: one that can't be seen would look like none.
-const NARROWEST: f64 = 0.5;
+/// No bar is narrower: one that can't be seen would look like none.
+const NARROWEST: Percent = Percent(50);
 
 /// The steps of one request, with their bars.
 pub struct Waterfall<'a> {
@@ -18,19 +22,53 @@ pub struct Bar<'a> {
     /// What was said.
     pub step: &'a Step,
     /// Left end.
-    pub x: f64,
+    pub x: Percent,
     /// Width of the simulated part, on the left.
-    pub simulated: f64,
+    pub simulated: Percent,
     /// Width of the measured part, right of it.
-    pub measured: f64,
+    pub measured: Percent,
     /// Whether it went out together with the row above.
     pub same_trip: bool,
 }
 
+/// A share in hundredths of a per cent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Percent(u64);
+
+impl Percent {
+    const NONE: Self = Self(0);
+
+    /// `part` of `whole`, rounded.
+    fn of(part: u64, whole: u64) -> Self {
+        Self((part.saturating_mul(10_000) + whole / 2) / whole)
+    }
+
+    /// Whether there is anything of it.
+    pub fn is_some(self) -> bool {
+        self > Self::NONE
+    }
+}
+
+/// `12.05%`, as SVG takes it.
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = [b'0', b'0', b'0', b'.', b'0', b'0', b'%'];
+        let mut rest = self.0.min(99_999);
+        for place in [5, 4, 2, 1, 0] {
+            text[place] += (rest % 10) as u8;
+            rest /= 10;
+        }
+        let zeros = text[..2].iter().take_while(|digit| **digit == b'0').count();
+        f.write_str(str::from_utf8(&text[zeros..]).expect("these are digits"))
+    }
+}
+
+impl HtmlSafe for Percent {}
+
 impl Bar<'_> {
     /// Left end of the measured part.
-    pub fn measured_x(&self) -> f64 {
-        self.x + self.simulated
+    pub fn measured_x(&self) -> Percent {
+        Percent(self.x.0 + self.simulated.0)
     }
 }
 
@@ -60,10 +98,11 @@ pub fn simulated_us<'a>(steps: impl IntoIterator<Item = &'a Step>) -> u64 {
 }
 
 fn bar(step: &Step, total_us: u64, same_trip: bool) -> Bar<'_> {
-    let scaled = |us: u64| (us as f64 * 10_000.0 / total_us as f64).round() / 100.0;
+    let scaled = |us: u64| Percent::of(us, total_us);
     let simulated = scaled(step.simulated_us);
     let measured = scaled(step.elapsed_us.saturating_sub(step.simulated_us)).max(NARROWEST);
-    let x = scaled(step.start_us).min(100.0 - measured - simulated).max(0.0);
+    let x =
+        Percent(scaled(step.start_us).0.min(10_000_u64.saturating_sub(measured.0 + simulated.0)));
     Bar { step, x, simulated, measured, same_trip }
 }
 
@@ -82,11 +121,11 @@ mod tests {
         let steps =
             [step(0, 100, 0, 1), step(0, 100, 0, 1), step(200, 800, 600, 2), step(1000, 0, 0, 3)];
         let drawn = Waterfall::of(&steps);
-        let bars: Vec<_> = drawn.rows.iter().map(|b| (b.x, b.simulated, b.measured)).collect();
-        assert_eq!(
-            bars,
-            [(0.0, 0.0, 10.0), (0.0, 0.0, 10.0), (20.0, 60.0, 20.0), (99.5, 0.0, 0.5)]
-        );
+        let bars: Vec<_> =
+            drawn.rows.iter().map(|b| (b.x.0, b.simulated.0, b.measured.0)).collect();
+        assert_eq!(bars, [(0, 0, 1000), (0, 0, 1000), (2000, 6000, 2000), (9950, 0, 50)]);
+        let texts = [50, 1205, 10_000].map(|it| Percent(it).to_string());
+        assert_eq!(texts, ["0.50%", "12.05%", "100.00%"]);
         assert_eq!(drawn.rows.iter().filter(|bar| bar.same_trip).count(), 1);
         assert_eq!(drawn.simulated_us(), 600);
     }

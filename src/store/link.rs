@@ -39,6 +39,8 @@ pub const BULK_DEADLINE: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(1);
 /// How often an idle connection is tried, so that a silent death is noticed.
 const TICK: Duration = Duration::from_secs(1);
+/// In how many naps: each is shorter than [`DEADLINE`].
+const NAPS: u32 = 10;
 /// How often Redis is asked for its time: in between clocks drift by microseconds.
 const TIME_TICK: Duration = Duration::from_secs(10);
 
@@ -255,7 +257,7 @@ async fn hold(link: &Weak<Link>, mut connection: MultiplexedConnection) -> Troub
             () = held.doubt.notified() => (true, true),
             () = held.sluggish.notified() => (false, true),
             _ = losses.changed() => (false, false),
-            () = sleep(TICK) => (false, false),
+            () = tick() => (false, false),
         };
         if doubted {
             let rest = held.breaker().rest(Instant::now());
@@ -280,6 +282,15 @@ async fn hold(link: &Weak<Link>, mut connection: MultiplexedConnection) -> Troub
         } else if doubted {
             held.set(State::Up(connection.clone()));
         }
+    }
+}
+
+/// Sleeps until the next ping, in short naps: while a nap is the next timer of
+/// this thread, a command's deadline is set without waking the thread for it,
+/// which is a system call.
+async fn tick() {
+    for _ in 0..NAPS {
+        sleep(TICK / NAPS).await;
     }
 }
 

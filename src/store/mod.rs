@@ -209,7 +209,7 @@ impl Store {
         let reply = link::send(&self.link, &command.cmd).await;
         self.note(command.kind, command.verb(), &reply);
         if let Some(sent) = sent {
-            wire.record(trip(sent), || vec![(text::command(&command.cmd), text::reply(&reply))]);
+            wire.record(trip(sent), || [(text::command(&command.cmd), text::reply(&reply))]);
         }
         reply.and_then(typed)
     }
@@ -241,7 +241,7 @@ impl Store {
             return outcome.map(|()| each);
         }
         wire.record(trip(sent), || {
-            told.into_iter().zip(&each).map(|(said, reply)| (said, text::reply(reply))).collect()
+            told.into_iter().zip(&each).map(|(said, reply)| (said, text::reply(reply)))
         });
         outcome.map(|()| each)
     }
@@ -285,7 +285,7 @@ impl Store {
         }
         wire.record(trip(sent), || {
             let told = told.into_iter().enumerate();
-            told.map(|(n, command)| (command, shown(&replies, n))).collect()
+            told.map(|(n, command)| (command, shown(&replies, n)))
         });
         replies
     }

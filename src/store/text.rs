@@ -3,35 +3,55 @@
 use redis::{Arg, Cmd, Value};
 
 use super::trouble::Trouble;
-use crate::wire::shortened;
+use crate::wire::{push_shortened, push_shortened_bytes};
 
 /// One argument or reply shows at most this many characters.
 const WORD: usize = 96;
 /// A reply with parts shows at most this many of them.
 const PARTS: usize = 8;
+/// Room for most lines, so that they don't grow.
+const LINE: usize = 192;
 
 /// `SET hitrate:profile:123 "{…}" PX 300000`
 pub fn command(cmd: &Cmd) -> String {
-    let words = cmd.args_iter().map(|arg| match arg {
-        Arg::Simple(bytes) if bytes.starts_with(b"--") => script(bytes),
-        Arg::Simple(bytes) => word(bytes),
-        _ => "0".to_owned(),
-    });
-    words.collect::<Vec<_>>().join(" ")
+    let mut line = String::with_capacity(LINE);
+    for arg in cmd.args_iter() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        match arg {
+            Arg::Simple(bytes) if bytes.starts_with(b"--") => script(&mut line, bytes),
+            Arg::Simple(bytes) => word(&mut line, bytes),
+            _ => line.push('0'),
+        }
+    }
+    line
 }
 
 /// A script by its first line, which says what it does.
-fn script(bytes: &[u8]) -> String {
-    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    format!("'{} …'", shortened(&String::from_utf8_lossy(line), WORD))
+fn script(line: &mut String, bytes: &[u8]) {
+    let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    line.push('\'');
+    push(line, first);
+    line.push_str(" …'");
 }
 
-fn word(bytes: &[u8]) -> String {
+fn word(line: &mut String, bytes: &[u8]) {
     let plain = |b: &u8| b.is_ascii_graphic() && !b"\"'\\".contains(b);
     match !bytes.is_empty() && bytes.iter().all(plain) {
-        true => shortened(&String::from_utf8_lossy(bytes), WORD),
-        false => format!("'{}'", shortened(&String::from_utf8_lossy(bytes), WORD)),
+        true => push(line, bytes),
+        false => quoted(line, bytes),
     }
+}
+
+fn quoted(line: &mut String, bytes: &[u8]) {
+    line.push('\'');
+    push(line, bytes);
+    line.push('\'');
+}
+
+fn push(line: &mut String, bytes: &[u8]) {
+    push_shortened_bytes(line, bytes, WORD);
 }
 
 /// `(integer) 1`, `OK`, `(nil)`, `'{…}'`, or what went wrong.
@@ -44,21 +64,33 @@ pub fn reply(reply: &Result<Value, Trouble>) -> String {
 
 /// A value as the wire shows it.
 pub fn shown(value: &Value) -> String {
+    let mut line = String::with_capacity(LINE);
+    show(&mut line, value);
+    line
+}
+
+fn show(line: &mut String, value: &Value) {
     match value {
-        Value::Nil => "(nil)".to_owned(),
-        Value::Int(number) => format!("(integer) {number}"),
-        Value::Okay => "OK".to_owned(),
-        Value::SimpleString(text) => shortened(text, WORD),
-        Value::BulkString(bytes) => {
-            format!("'{}'", shortened(&String::from_utf8_lossy(bytes), WORD))
+        Value::Nil => line.push_str("(nil)"),
+        Value::Int(number) => {
+            line.push_str("(integer) ");
+            line.push_str(&number.to_string());
         }
-        Value::Array(parts) | Value::Set(parts) => {
-            let more = if parts.len() > PARTS { ", …" } else { "" };
-            let first: Vec<_> = parts.iter().take(PARTS).map(shown).collect();
-            format!("[{}{more}]", first.join(", "))
-        }
-        other => shortened(&format!("{other:?}"), WORD),
+        Value::Okay => line.push_str("OK"),
+        Value::SimpleString(text) => push_shortened(line, text, WORD),
+        Value::BulkString(bytes) => quoted(line, bytes),
+        Value::Array(parts) | Value::Set(parts) => show_parts(line, parts),
+        other => push_shortened(line, &format!("{other:?}"), WORD),
     }
+}
+
+fn show_parts(line: &mut String, parts: &[Value]) {
+    line.push('[');
+    for (n, part) in parts.iter().take(PARTS).enumerate() {
+        line.push_str(if n > 0 { ", " } else { "" });
+        show(line, part);
+    }
+    line.push_str(if parts.len() > PARTS { ", …]" } else { "]" });
 }
 
 #[cfg(test)]

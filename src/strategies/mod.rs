@@ -277,7 +277,7 @@ async fn pause(time: Duration, wire: &Wire) -> Outcome {
     tokio::time::sleep(time).await;
     let took = sent.elapsed();
     let trip = Trip { target: Target::Hitrate, sent, took, simulated: took };
-    wire.record(trip, || vec![("let time go by".to_owned(), "waited on purpose".to_owned())]);
+    wire.record(trip, || [("let time go by".to_owned(), "waited on purpose".to_owned())]);
     let message = format!("{} went by.", figures::time(&micros(took)));
     Outcome { message, answered: "done".to_owned(), ..Outcome::default() }
 }

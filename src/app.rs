@@ -11,6 +11,7 @@ use crate::{
     db::Db,
     metrics::Metrics,
     model::UserId,
+    patterns::{Plays, Trials},
     stampede::Stampedes,
     stats::Sampler,
     store::{Address, Health, Store},
@@ -42,6 +43,10 @@ pub struct Shared {
     pub viewers: Viewers,
     /// The stampedes that are kept, and the one that runs.
     pub stampedes: Stampedes,
+    /// The trials of patterns, of which one runs at a time.
+    pub trials: Trials,
+    /// What visitors did at patterns.
+    pub plays: Plays,
     /// What visitors tried on `/strategies`.
     pub visits: Visits,
 }

@@ -23,6 +23,7 @@ use crate::{
     db::{self, Db, import},
     guard::guard,
     metrics::Metrics,
+    patterns::{Plays, Trials},
     profiles::{self, Behind},
     routes::routes,
     stampede::Stampedes,
@@ -144,6 +145,8 @@ async fn serve_on(
         known_ids,
         viewers: Viewers::default(),
         stampedes,
+        trials: Trials::new(&address, &config.key_prefix),
+        plays: Plays::default(),
         visits: Visits::default(),
     };
     log::info!("database: {} ({imported} profiles imported)", config.database());

@@ -20,7 +20,7 @@ const countDown = (element) => {
       setTimeout(tick, Math.min(left, 200));
     } else if (element.dataset.then === "reload") {
       // A moment later, so that the key is gone for certain.
-      setTimeout(() => location.replace(location.pathname), 150);
+      setTimeout(() => location.replace(location.pathname + location.search), 150);
     } else {
       element.textContent = element.dataset.over;
     }

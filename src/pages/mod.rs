@@ -8,6 +8,7 @@ pub mod edits;
 pub mod health;
 pub mod invalidation;
 pub mod openapi;
+pub mod patterns;
 pub mod product;
 pub mod profiles;
 pub mod sessions;

@@ -17,8 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use redis::Value;
-use redis::{Cmd, FromRedisValue, Pipeline, ToRedisArgs};
+use redis::{Cmd, Pipeline, ToRedisArgs};
+pub use redis::{FromRedisValue, Value};
 use tokio::time::sleep;
 
 pub use self::{

@@ -81,7 +81,7 @@ pub enum Error {
     #[error("Redis refused: {}.", .0.words)]
     Refusal(Refusal),
     /// 503.
-    #[error("Too many visitors watch the panels live. Reload the page instead.")]
+    #[error("Too many visitors watch live already. Reload the page instead.")]
     TooManyViewers,
     /// 409.
     #[error(

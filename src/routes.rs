@@ -33,6 +33,7 @@ pub fn routes(app: &mut ServiceConfig) {
        .service(at("/sessions",             BOTH ).route(get(sessions::show)).route(post().to(sessions::start)))
        .service(at("/sessions/end",         ACTS ).route(post().to(sessions::end)))
        .service(at("/patterns",             SHOWS).route(get(patterns::index)))
+       .service(at("/patterns/publish-subscribe/live", "GET").route(web::get().to(heard::live)))
        .service(at("/patterns/{slug}",      BOTH ).route(get(patterns::show)).route(post().to(patterns::act)))
        .service(at("/product",              SHOWS).route(get(product::laptop)))
        .service(at("/stats",                SHOWS).route(get(stats::show)))

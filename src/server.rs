@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    app::{App, Shared, Viewers},
+    app::{App, LISTENERS_MAX, Shared, VIEWERS_MAX, Viewers},
     broken,
     cache::{
         Cache, Engine, NotARecipe, Recipe,
@@ -143,7 +143,8 @@ async fn serve_on(
         address: address.clone(),
         health,
         known_ids,
-        viewers: Viewers::default(),
+        viewers: Viewers::new(VIEWERS_MAX),
+        listeners: Viewers::new(LISTENERS_MAX),
         stampedes,
         trials: Trials::new(&address, &config.key_prefix),
         plays: Plays::default(),

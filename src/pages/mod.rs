@@ -6,6 +6,7 @@
 pub mod counter;
 pub mod edits;
 pub mod health;
+pub mod heard;
 pub mod invalidation;
 pub mod openapi;
 pub mod patterns;

@@ -6,8 +6,8 @@ use actix_web::HttpResponse;
 use utoipa::OpenApi;
 
 use super::{
-    counter, edits, health, invalidation, patterns, product, profiles, sessions, stampede, stats,
-    strategies,
+    counter, edits, health, heard, invalidation, patterns, product, profiles, sessions, stampede,
+    stats, strategies,
 };
 
 #[derive(OpenApi)]
@@ -32,6 +32,7 @@ use super::{
         patterns::index,
         patterns::show,
         patterns::act,
+        heard::live,
         product::laptop,
         product::show,
         stats::show,

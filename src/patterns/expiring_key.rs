@@ -85,6 +85,7 @@ pub const PATTERN: Pattern = Pattern {
     },
     figures: None,
     now: Some(now),
+    is_live: false,
 };
 
 const EXPIRED: &str = "username does not exist or has expired.";

@@ -116,6 +116,7 @@ pub const PATTERN: Pattern = Pattern {
     },
     figures: Some(|play| Box::pin(figures(play))),
     now: None,
+    is_live: false,
 };
 
 const CLIENT: args::Field = args::choice("client", "Client", &["A", "B"]);

@@ -5,17 +5,24 @@
 //! A pattern is data: one handler, one template and one set of tests serve all.
 //! To add one, write its constant in a file of its own and list it in [`ALL`].
 
+mod api_response_cache;
 mod args;
 mod expiring_key;
+mod feed;
 mod lock;
 mod play;
 mod plays;
+mod product_catalogue;
+mod publish_subscribe;
 mod race;
 mod rate_limiter;
+mod retention;
 mod session_store;
 mod shopping_cart;
 mod state;
+mod trending;
 mod trial;
+mod unique_visitors;
 
 use std::pin::Pin;
 
@@ -23,6 +30,7 @@ pub use self::{
     args::{Arg, Args, Field, Kind},
     play::{Play, Upset},
     plays::{Played, Plays},
+    publish_subscribe::channel,
     state::{Entry, Item, of as state},
     trial::{Counted, NotRun, Ran, Tally, Trial, Trials, Way, WayRan},
 };
@@ -32,9 +40,16 @@ use crate::nav::Link;
 pub const ALL: &[&Pattern] = &[
     &expiring_key::PATTERN,
     &session_store::PATTERN,
+    &api_response_cache::PATTERN,
+    &product_catalogue::PATTERN,
     &shopping_cart::PATTERN,
+    &feed::PATTERN,
+    &trending::PATTERN,
     &rate_limiter::PATTERN,
     &lock::PATTERN,
+    &unique_visitors::PATTERN,
+    &retention::PATTERN,
+    &publish_subscribe::PATTERN,
 ];
 
 /// Pages beside the patterns, of their own shape: the index lists them last.
@@ -67,6 +82,8 @@ pub struct Pattern {
     pub figures: Option<Figures>,
     /// A line that says how it is now, from what the keys hold.
     pub now: Option<fn(&[Entry]) -> String>,
+    /// Whether its page listens to the visitor's channel.
+    pub is_live: bool,
     /// What stands above the acts: what to try, and in which order.
     pub try_this: &'static str,
 }

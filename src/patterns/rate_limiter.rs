@@ -105,6 +105,7 @@ pub const PATTERN: Pattern = Pattern {
     },
     figures: Some(|play| Box::pin(figures(play))),
     now: None,
+    is_live: false,
 };
 
 /// Requests in a window.
@@ -150,11 +151,14 @@ enum Window {
 type Told = (u64, u64, u64, u64);
 
 fn asked(store: &Store, key: &Key<()>, window: Window, width: Duration) -> Command {
-    let script = match window {
-        Window::Fixed => store.script(FIXED, key),
-        Window::Sliding => store.script(SLIDING, key),
-    };
-    script.arg(LIMIT).arg(width.as_millis() as u64).arg(format!("{:016x}", rand::random::<u64>()))
+    let (limit, width) = (LIMIT, width.as_millis() as u64);
+    match window {
+        Window::Fixed => store.script(FIXED, key).arg(limit).arg(width),
+        Window::Sliding => {
+            let id = format!("{:016x}", rand::random::<u64>());
+            store.script(SLIDING, key).arg(limit).arg(width).arg(id)
+        }
+    }
 }
 
 async fn request(play: &Play) -> Result<Vec<String>, Upset> {

@@ -94,6 +94,7 @@ pub const PATTERN: Pattern = Pattern {
     },
     figures: None,
     now: None,
+    is_live: false,
 };
 
 /// Seconds a session is kept after a write.

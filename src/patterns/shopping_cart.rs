@@ -79,6 +79,7 @@ pub const PATTERN: Pattern = Pattern {
     },
     figures: None,
     now: None,
+    is_live: false,
 };
 
 const QUANTITY: args::Field = args::number("quantity", "Quantity", (1, 99), 1);

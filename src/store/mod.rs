@@ -8,6 +8,7 @@ mod info;
 mod link;
 pub mod own;
 mod server_clock;
+mod subscription;
 mod text;
 mod tracking;
 mod trouble;
@@ -26,6 +27,7 @@ pub use self::{
     breaker::BreakerState,
     health::{Condition, Health},
     info::{KeyCount, ServerInfo},
+    subscription::Subscription,
     tracking::{Invalidations, track},
     trouble::Trouble,
 };

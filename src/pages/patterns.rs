@@ -25,6 +25,9 @@ use crate::{
     wire::{Step, Wire},
 };
 
+/// Commands that a page's wire shows; JSON has all.
+const WIRE: usize = 15;
+
 /// Every pattern, in a line each.
 #[derive(Template, Serialize, ToSchema)]
 #[template(path = "patterns.html")]
@@ -176,11 +179,13 @@ pub async fn act(
     let played = whole(play(app.clone(), pattern, demo.clone(), asked)).await?;
     let (name, played) = app.shared.plays.keep(played);
     if html::wants_json(request.headers()) {
-        let page = Page::new(PatternPage::of(&app, pattern, &demo, Some((name, played))).await);
+        let kept = Some((name, played));
+        let page = Page::new(PatternPage::of(&app, pattern, &demo, kept).await);
         let page = cookie.into_iter().fold(page, Page::cookie);
         return Ok(page.respond(request.headers()));
     }
-    let mut response = see(&format!("{}?play={name}#outcome", address(pattern)));
+    let part = if played.trial.is_some() { "trial" } else { "outcome" };
+    let mut response = see(&format!("{}?play={name}#{part}", address(pattern)));
     if let Some(cookie) = cookie {
         response.cookie(cookie);
     }
@@ -343,16 +348,17 @@ impl PatternsPage {
 
 impl PatternPage {
     fn waterfall(&self) -> Waterfall<'_> {
-        Waterfall::of(&self.said)
+        Waterfall::of(&self.said[..self.said.len().min(WIRE)])
+    }
+
+    /// Commands that the wire has no room for.
+    fn unsaid(&self) -> u64 {
+        self.said.len().saturating_sub(WIRE) as u64
     }
 
     /// What a form shows in a field: as it was sent last, where it was.
     fn shown(&self, field: &Field) -> String {
         self.args.shown(field)
-    }
-
-    fn is_trial(&self) -> bool {
-        self.act == Some("trial")
     }
 
     /// Milliseconds until it is worth reading again: two seconds after the first

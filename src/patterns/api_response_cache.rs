@@ -50,7 +50,7 @@ pub const PATTERN: Pattern = Pattern {
     },
     trial: Trial {
         about: "Each actor is a worker process. All ask for the same ten pages of products, in random order, and write the two parameters now one way round, now the other.",
-        counts: "copies for ten responses",
+        counts: "copies in Redis",
         lost: "responses not kept",
         over: "copies too many",
         fields: &[args::actors(20), args::number("requests", "Requests each", (1, 50), 20)],

@@ -18,7 +18,7 @@ const NAMES: &str = "names";
 
 /// `KEYS[1]` the list, then the keys; TTL in seconds, the most keys, then the
 /// keys' names. Replies the names of those that have to make room.
-const NOTE: &str = r#"-- hitrate's own list of this demo's keys; none is left without an end
+const NOTE: &str = r#"-- hitrate’s own list of this demo’s keys; none is left without an end
 local time = redis.call('TIME')
 for i = 2, #KEYS do
   if redis.call('TTL', KEYS[i]) == -1 then redis.call('EXPIRE', KEYS[i], ARGV[1]) end

@@ -57,9 +57,9 @@ pub const PATTERN: Pattern = Pattern {
     },
     trial: Trial {
         about: "Each actor fills one product, all at the same moment. Then every key is asked when it ends, and the second in which most of them end is looked for.",
-        counts: "end in the busiest second, where an even spread has as many",
+        counts: "keys end in the busiest second",
         lost: "fewer",
-        over: "end at once with others",
+        over: "more than if spread evenly",
         fields: &[args::actors(200)],
         ways: &[
             Way {

@@ -48,7 +48,7 @@ pub const PATTERN: Pattern = Pattern {
             "everything after that id, at any time later",
         ),
     ],
-    try_this: "Publish once before and once after the list below says that it listens: the stream has both.",
+    try_this: "Publish a message while this page listens, then load the page anew: the stream still has it, and nobody will hear it again.",
     acts: &[Act {
         name: "publish",
         button: "Publish",

@@ -26,7 +26,7 @@ pub const PATTERN: Pattern = Pattern {
         key(
             "limit:{user_id}",
             "a string: requests counted in this window",
-            "10 s after the window's first request",
+            "10 s after the window’s first request",
         ),
         key(
             "limit:{user_id}:log",
@@ -71,7 +71,7 @@ pub const PATTERN: Pattern = Pattern {
         right: "Ask and count in one step: a script (or INCR first, and compare its reply). A fixed window still lets up to twice the limit pass around its edge; a sliding one never does, and pays with a member for each request.",
     },
     trial: Trial {
-        about: "All actors send one request at once, with the limit at 10 in 10 s. For the scripts then comes a second part, with windows of half a second: a request opens one, a crowd comes just before its end and another just after. At most 10 should pass within any half second, by Redis's own clock.",
+        about: "All actors send one request at once, with the limit at 10 in 10 s. For the scripts then comes a second part, with windows of half a second: a request opens one, a crowd comes just before its end and another just after. At most 10 should pass within any half second, by Redis’s own clock.",
         counts: "requests let through",
         lost: "refused in error",
         over: "over the limit",

@@ -17,7 +17,7 @@ pub const PATTERN: Pattern = Pattern {
     slug: "session-store",
     title: "Session store",
     what_for: "Who is signed in, for every server alike.",
-    lead: "A session is JSON under the user's key, with a TTL of an hour. Each write gives it the full hour again; a read does not. So it ends an hour after its last change, however often it is looked at.",
+    lead: "A session is JSON under the user’s key, with a TTL of an hour. Each write gives it the full hour again; a read does not. So it ends an hour after its last change, however often it is looked at.",
     keys: &[key("session:{user_id}", "a string: JSON", "3,600 s after the last write")],
     commands: &[
         command("SET session:42 '{…}' EX 3600", "O(1)", "writes the session and renews it"),

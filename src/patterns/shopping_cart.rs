@@ -15,7 +15,7 @@ pub const PATTERN: Pattern = Pattern {
     slug: "shopping-cart",
     title: "Shopping cart",
     what_for: "What someone picked, on whatever device, until they pay or forget.",
-    lead: "A cart is a hash: product and quantity. Redis itself adds to a quantity, so two tabs of one customer don't undo each other. Each change gives the cart another day.",
+    lead: "A cart is a hash: product and quantity. Redis itself adds to a quantity, so two tabs of one customer don’t undo each other. Each change gives the cart another day.",
     keys: &[key(
         "cart:{user_id}",
         "a hash: product number, quantity",

@@ -56,6 +56,11 @@ impl Entry {
         self.ttl_ms.map(|ms| ms.div_ceil(1_000))
     }
 
+    /// The word for its type.
+    pub fn kind_name(&self) -> &str {
+        if self.kind == "zset" { "sorted set" } else { &self.kind }
+    }
+
     /// Parts that are not shown.
     pub fn more(&self) -> u64 {
         self.length.saturating_sub(self.items.len() as u64)

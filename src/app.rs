@@ -11,6 +11,7 @@ use crate::{
     db::Db,
     metrics::Metrics,
     model::UserId,
+    patterns::{Plays, Trials},
     stampede::Stampedes,
     stats::Sampler,
     store::{Address, Health, Store},
@@ -40,8 +41,14 @@ pub struct Shared {
     pub known_ids: Arc<[UserId]>,
     /// Visitors who watch the panels live.
     pub viewers: Viewers,
+    /// Visitors who listen to a channel.
+    pub listeners: Viewers,
     /// The stampedes that are kept, and the one that runs.
     pub stampedes: Stampedes,
+    /// The trials of patterns, of which one runs at a time.
+    pub trials: Trials,
+    /// What visitors did at patterns.
+    pub plays: Plays,
     /// What visitors tried on `/strategies`.
     pub visits: Visits,
 }
@@ -66,22 +73,32 @@ impl App {
     }
 }
 
-/// The most visitors who watch at once; each costs a connection.
-const VIEWERS_MAX: usize = 200;
+/// The most visitors who watch the panels at once; each costs a connection.
+pub const VIEWERS_MAX: usize = 200;
+/// The most who listen to a channel at once; each costs a connection to Redis, too.
+pub const LISTENERS_MAX: usize = 50;
 
-/// Counts those who watch the panels live.
-#[derive(Clone, Default)]
-pub struct Viewers(Arc<AtomicUsize>);
+/// Counts those who watch something live.
+#[derive(Clone)]
+pub struct Viewers {
+    count: Arc<AtomicUsize>,
+    most: usize,
+}
 
 /// One who watches, until dropped.
 pub struct Viewer(Arc<AtomicUsize>);
 
 impl Viewers {
+    /// So many at once.
+    pub fn new(most: usize) -> Self {
+        Self { count: Arc::default(), most }
+    }
+
     /// A place, if one is left.
     pub fn enter(&self) -> Option<Viewer> {
-        let more = |count| (count < VIEWERS_MAX).then_some(count + 1);
-        let entered = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
-        entered.is_ok().then(|| Viewer(Arc::clone(&self.0)))
+        let more = |count| (count < self.most).then_some(count + 1);
+        let entered = self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
+        entered.is_ok().then(|| Viewer(Arc::clone(&self.count)))
     }
 }
 

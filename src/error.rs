@@ -22,8 +22,9 @@ use crate::{
     invalidation::Unclear,
     model::{NotAnId, PRODUCT_MAX},
     nav::{self, Link},
+    patterns::{self, Upset},
     stampede::NotRun,
-    store::Trouble,
+    store::{Refusal, Trouble},
 };
 
 /// What a handler returns.
@@ -76,14 +77,22 @@ pub enum Error {
     /// 503: for what can't be done without Redis.
     #[error("{}. Try again in a moment.", capitalized(.0))]
     Redis(#[from] Trouble),
+    /// 422: Redis's own words about what a visitor asked of it.
+    #[error("Redis refused: {}.", .0.words)]
+    Refusal(Refusal),
     /// 503.
-    #[error("Too many visitors watch the panels live. Reload the page instead.")]
+    #[error("Too many visitors watch live already. Reload the page instead.")]
     TooManyViewers,
     /// 409.
     #[error(
         "A stampede is running already, and two would measure each other. Start yours when it is over, in some seconds."
     )]
     StampedeRuns,
+    /// 409.
+    #[error(
+        "Another trial is running, and two would measure each other. Start yours when it is over, in some seconds."
+    )]
+    TrialRuns,
     /// Whatever the server underneath refused.
     #[error("The request was refused.")]
     Refused(StatusCode),
@@ -95,13 +104,13 @@ impl ResponseError for Error {
             Self::NoPage | Self::NoProfile(_) | Self::NoProduct => StatusCode::NOT_FOUND,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAnId(_) => StatusCode::BAD_REQUEST,
-            Self::NotARecipe(_) | Self::Unclear(_) | Self::Unnamed(_) => {
+            Self::NotARecipe(_) | Self::Unclear(_) | Self::Unnamed(_) | Self::Refusal(_) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             Self::Input(input) => input.status_code(),
             Self::OtherSite => StatusCode::FORBIDDEN,
             Self::OtherHost => StatusCode::MISDIRECTED_REQUEST,
-            Self::StampedeRuns => StatusCode::CONFLICT,
+            Self::StampedeRuns | Self::TrialRuns => StatusCode::CONFLICT,
             Self::Database(_) | Self::Origin(_) | Self::Redis(_) | Self::TooManyViewers => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -147,6 +156,25 @@ impl From<NotRun> for Error {
         match why {
             NotRun::Busy => Self::StampedeRuns,
             NotRun::Failed(failure) => Self::Origin(failure),
+        }
+    }
+}
+
+impl From<patterns::NotRun> for Error {
+    fn from(why: patterns::NotRun) -> Self {
+        match why {
+            patterns::NotRun::Busy => Self::TrialRuns,
+            patterns::NotRun::Failed(trouble) => Self::Redis(trouble),
+        }
+    }
+}
+
+impl From<Upset> for Error {
+    fn from(why: Upset) -> Self {
+        match why {
+            Upset::Redis(trouble) => Self::Redis(trouble),
+            Upset::Refused(Refusal { trouble, .. }) if trouble.is_refusal() => Self::Redis(trouble),
+            Upset::Refused(refusal) => Self::Refusal(refusal),
         }
     }
 }

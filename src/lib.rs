@@ -38,6 +38,7 @@ pub mod cache;
 pub mod counter;
 pub mod demo;
 pub mod invalidation;
+pub mod patterns;
 pub mod products;
 pub mod profiles;
 pub mod session;

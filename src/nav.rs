@@ -30,11 +30,15 @@ pub const SESSIONS: Link = link("/sessions", "Sessions", "a session that ends by
 /// `/invalidation` — dropping copies on purpose.
 pub const INVALIDATION: Link =
     link("/invalidation", "Invalidation", "dropping copies by key, by tag, by pattern");
+/// `/patterns` — what applications build of Redis's commands.
+pub const PATTERNS: Link =
+    link("/patterns", "Patterns", "a cart, a lock, a limiter: played, and their mistakes counted");
 /// `/stats` — the panels in full.
 pub const STATS: Link = link("/stats", "Stats", "the panels, live");
 
 /// In the order of the navigation.
-pub const ALL: &[Link] = &[COUNTER, PROFILES, STRATEGIES, STAMPEDE, INVALIDATION, SESSIONS, STATS];
+pub const ALL: &[Link] =
+    &[COUNTER, PROFILES, STRATEGIES, STAMPEDE, INVALIDATION, SESSIONS, PATTERNS, STATS];
 
 /// A link, for constants.
 pub const fn link(path: &'static str, title: &'static str, about: &'static str) -> Link {

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    app::{App, Shared, Viewers},
+    app::{App, LISTENERS_MAX, Shared, VIEWERS_MAX, Viewers},
     broken,
     cache::{
         Cache, Engine, NotARecipe, Recipe,
@@ -19,6 +19,7 @@ use crate::{
     db::{self, Db, import},
     guard::Guard,
     metrics::Metrics,
+    patterns::{Plays, Trials},
     profiles::{self, Behind},
     routes::routes,
     stampede::Stampedes,
@@ -138,8 +139,11 @@ async fn serve_on(
         address: address.clone(),
         health,
         known_ids,
-        viewers: Viewers::default(),
+        viewers: Viewers::new(VIEWERS_MAX),
+        listeners: Viewers::new(LISTENERS_MAX),
         stampedes,
+        trials: Trials::new(&address, &config.key_prefix),
+        plays: Plays::default(),
         visits: Visits::default(),
     };
     log::info!("database: {} ({imported} profiles imported)", config.database());

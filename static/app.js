@@ -20,7 +20,7 @@ const countDown = (element) => {
       setTimeout(tick, Math.min(left, 200));
     } else if (element.dataset.then === "reload") {
       // A moment later, so that the key is gone for certain.
-      setTimeout(() => location.replace(location.pathname), 150);
+      setTimeout(() => location.replace(location.pathname + location.search), 150);
     } else {
       element.textContent = element.dataset.over;
     }
@@ -44,6 +44,19 @@ const live = (element) => {
   addEventListener("pageshow", (event) => event.persisted && follow());
 };
 
+// A form whose answer renews some parts of the page, so that what is live goes on.
+const stay = async (form, submitter) => {
+  const body = new URLSearchParams(new FormData(form, submitter));
+  const answer = await fetch(form.action, { method: "POST", body });
+  if (!answer.ok) throw new Error(answer.statusText);
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const part of document.querySelectorAll("[data-part]")) {
+    const fresh = page.querySelector(`[data-part="${part.dataset.part}"]`);
+    if (fresh) part.replaceChildren(...fresh.childNodes);
+    part.querySelectorAll("[data-countdown]").forEach(countDown);
+  }
+};
+
 // A button that says it is at work, for answers that take seconds.
 const busy = (control, text) => {
   control.dataset.idle = control.textContent;
@@ -64,6 +77,17 @@ document.querySelectorAll("form[data-busy]").forEach((form) =>
   form.addEventListener("submit", (event) =>
     busy(event.submitter ?? form.querySelector("button"), form.dataset.busy),
   ),
+);
+document.querySelectorAll("form[data-stay]").forEach((form) =>
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.stay === "no") return;
+    event.preventDefault();
+    // What is refused is told by a page of its own.
+    stay(form, event.submitter).catch(() => {
+      form.dataset.stay = "no";
+      form.requestSubmit(event.submitter);
+    });
+  }),
 );
 document.querySelectorAll("a[data-busy]").forEach((link) =>
   link.addEventListener("click", (event) => {

@@ -6,8 +6,10 @@
 pub mod counter;
 pub mod edits;
 pub mod health;
+pub mod heard;
 pub mod invalidation;
 pub mod openapi;
+pub mod patterns;
 pub mod product;
 pub mod profiles;
 pub mod sessions;

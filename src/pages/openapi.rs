@@ -6,7 +6,8 @@ use actix_web::HttpResponse;
 use utoipa::OpenApi;
 
 use super::{
-    counter, edits, health, invalidation, product, profiles, sessions, stampede, stats, strategies,
+    counter, edits, health, heard, invalidation, patterns, product, profiles, sessions, stampede,
+    stats, strategies,
 };
 
 #[derive(OpenApi)]
@@ -28,6 +29,10 @@ use super::{
         sessions::show,
         sessions::start,
         sessions::end,
+        patterns::index,
+        patterns::show,
+        patterns::act,
+        heard::live,
         product::laptop,
         product::show,
         stats::show,

@@ -91,7 +91,7 @@ async fn next_event(
 }
 
 /// One event of the format in the HTML standard, "Server-sent events".
-fn event(text: &str) -> Bytes {
+pub(super) fn event(text: &str) -> Bytes {
     let lines = text.lines().flat_map(|line| ["data: ", line, "\n"]);
     lines.chain(["\n"]).collect::<String>().into()
 }

@@ -8,6 +8,7 @@ mod info;
 mod link;
 pub mod own;
 mod server_clock;
+mod subscription;
 mod text;
 mod tracking;
 mod trouble;
@@ -17,8 +18,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use redis::Value;
-use redis::{Cmd, FromRedisValue, Pipeline, ToRedisArgs};
+use redis::{Cmd, Pipeline, ToRedisArgs};
+pub use redis::{FromRedisValue, Value};
 use tokio::time::sleep;
 
 pub use self::{
@@ -26,6 +27,7 @@ pub use self::{
     breaker::BreakerState,
     health::{Condition, Health},
     info::{KeyCount, ServerInfo},
+    subscription::Subscription,
     tracking::{Invalidations, track},
     trouble::Trouble,
 };

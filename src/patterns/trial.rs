@@ -1,0 +1,248 @@
+//! Trials: wrong and right ways under the same concurrent load, counted.
+//!
+//! The actors are tasks in this process, on a thread of their own and on
+//! several connections of their own: nobody who looks at a page meanwhile waits
+//! behind them. One trial runs at a time, so that two don't measure each other.
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use tokio::{
+    sync::{Mutex, oneshot},
+    time::timeout,
+};
+use utoipa::ToSchema;
+
+use super::{
+    Doing, Pattern,
+    args::{Args, Field},
+    race::Race,
+};
+use crate::{
+    clock::millis,
+    demo::Demo,
+    store::{Address, Health, Store, Trouble},
+};
+
+/// Connections that the actors share.
+const CONNECTIONS: usize = 4;
+/// How long they may take to be there.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long one way may take: each takes some seconds at most.
+const LONGEST: Duration = Duration::from_secs(12);
+
+/// What is tried.
+pub struct Trial {
+    /// What the actors do, in a sentence or two.
+    pub about: &'static str,
+    /// What is counted, and should be as expected.
+    pub counts: &'static str,
+    /// What it means when there are fewer.
+    pub lost: &'static str,
+    /// What it means when there are more.
+    pub over: &'static str,
+    /// `actors` first, then what else can be set.
+    pub fields: &'static [Field],
+    /// One after the other, the wrong ones first.
+    pub ways: &'static [Way],
+}
+
+/// One way to do it.
+pub struct Way {
+    /// What it is called.
+    pub name: &'static str,
+    /// Whether it is one to use.
+    pub is_right: bool,
+    /// What each actor does, as one would write it down.
+    pub code: &'static str,
+    /// Lets the actors do it, and counts.
+    pub run: for<'a> fn(&'a Arc<Race>) -> Doing<'a, Result<Counted, Trouble>>,
+}
+
+/// What was counted of one way.
+#[derive(Debug, Clone, Default)]
+pub struct Counted {
+    /// How many there should be.
+    pub expected: u64,
+    /// How many there are.
+    pub got: u64,
+    /// What else was counted.
+    pub also: Vec<Tally>,
+}
+
+/// Something else that was counted.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Tally {
+    /// A word for programs.
+    pub name: &'static str,
+    /// For persons.
+    pub label: &'static str,
+    /// How many.
+    pub count: u64,
+    /// Whether there should be none.
+    pub is_bad: bool,
+}
+
+/// What a trial brought.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Ran {
+    /// How many acted at once, for each way.
+    pub actors: u64,
+    /// Milliseconds for all of it.
+    pub took_ms: u64,
+    /// In the order they ran.
+    pub ways: Vec<WayRan>,
+}
+
+/// What one way brought.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct WayRan {
+    /// The way.
+    pub name: &'static str,
+    /// Whether it is one to use.
+    pub is_right: bool,
+    /// How many there should be.
+    pub expected: u64,
+    /// How many there are.
+    pub got: u64,
+    /// How many are missing.
+    pub lost: u64,
+    /// How many are too many.
+    pub over: u64,
+    /// What else was counted.
+    pub also: Vec<Tally>,
+    /// Half of the actors took at most this many microseconds for all they did.
+    pub p50_us: u64,
+    /// 99 of 100 took at most this many.
+    pub p99_us: u64,
+    /// The slowest, in microseconds.
+    pub max_us: u64,
+}
+
+/// Why there is nothing to tell.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NotRun {
+    /// One at a time: two would measure each other.
+    #[error("another trial is running")]
+    Busy,
+    /// Redis went away, or was not there.
+    #[error(transparent)]
+    Failed(#[from] Trouble),
+}
+
+/// Runs trials, one at a time.
+#[derive(Clone)]
+pub struct Trials {
+    address: Address,
+    prefix: Arc<str>,
+    turn: Arc<Mutex<()>>,
+}
+
+impl Trials {
+    /// On this Redis, under this prefix.
+    pub fn new(address: &Address, prefix: &str) -> Self {
+        Self { address: address.clone(), prefix: prefix.into(), turn: Arc::default() }
+    }
+
+    /// Lets every way of the pattern's trial run to its end, even when nobody
+    /// waits for it any more.
+    pub async fn run(
+        &self,
+        pattern: &'static Pattern,
+        demo: &Demo,
+        args: &Args,
+    ) -> Result<Ran, NotRun> {
+        let turn = Arc::clone(&self.turn).try_lock_owned().map_err(|_| NotRun::Busy)?;
+        let (tell, told) = oneshot::channel();
+        let (this, demo, args) = (self.clone(), demo.clone(), args.clone());
+        let work = move || {
+            let _ = tell.send(this.run_here(pattern, &demo, &args));
+            drop(turn);
+        };
+        let thread = thread::Builder::new().name("trial".to_owned()).spawn(work);
+        thread.map_err(|_| Trouble::Away)?;
+        told.await.unwrap_or(Err(Trouble::Away)).map_err(NotRun::Failed)
+    }
+
+    /// On the calling thread, which has nothing else to do.
+    fn run_here(&self, pattern: &Pattern, demo: &Demo, args: &Args) -> Result<Ran, Trouble> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|_| Trouble::Away)?;
+        runtime.block_on(self.measure(&pattern.trial, demo, args))
+    }
+
+    async fn measure(&self, trial: &Trial, demo: &Demo, args: &Args) -> Result<Ran, Trouble> {
+        let since = Instant::now();
+        let health = Arc::new(Health::default());
+        let open = |_| Store::open(&self.address, &self.prefix, &health);
+        let stores: Vec<_> = (0..CONNECTIONS).map(open).collect();
+        for store in &stores {
+            store.ready(PATIENCE).await?;
+        }
+        let mut ways = Vec::new();
+        for way in trial.ways {
+            let race = Arc::new(Race::new(&self.address, &stores, demo, args));
+            let counted = timeout(LONGEST, (way.run)(&race)).await;
+            race.clear().await;
+            ways.push(WayRan::of(way, counted.map_err(|_| Trouble::Slow)??, &race));
+        }
+        Ok(Ran { actors: u64::from(args.number("actors")), took_ms: millis(since.elapsed()), ways })
+    }
+}
+
+impl Ran {
+    /// Microseconds for all of it.
+    pub fn took_us(&self) -> u64 {
+        self.took_ms * 1_000
+    }
+}
+
+impl WayRan {
+    fn of(way: &Way, counted: Counted, race: &Race) -> Self {
+        let Counted { expected, got, also } = counted;
+        let [p50_us, p99_us, max_us] = race.times();
+        Self {
+            name: way.name,
+            is_right: way.is_right,
+            expected,
+            got,
+            lost: expected.saturating_sub(got),
+            over: got.saturating_sub(expected),
+            also,
+            p50_us,
+            p99_us,
+            max_us,
+        }
+    }
+
+    /// Whether everything is as it should be.
+    pub fn is_exact(&self) -> bool {
+        self.lost == 0 && self.over == 0 && self.also.iter().all(|it| !it.is_bad || it.count == 0)
+    }
+}
+
+impl Counted {
+    /// So many expected, so many there.
+    pub fn new(expected: u64, got: u64) -> Self {
+        Self { expected, got, also: Vec::new() }
+    }
+
+    /// And so many of something that should not be.
+    pub fn bad(self, name: &'static str, label: &'static str, count: u64) -> Self {
+        self.and(Tally { name, label, count, is_bad: true })
+    }
+
+    /// And so many of something worth knowing.
+    pub fn known(self, name: &'static str, label: &'static str, count: u64) -> Self {
+        self.and(Tally { name, label, count, is_bad: false })
+    }
+
+    fn and(mut self, tally: Tally) -> Self {
+        self.also.push(tally);
+        self
+    }
+}

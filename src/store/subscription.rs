@@ -1,0 +1,37 @@
+//! A connection that listens to a channel.
+
+use std::{pin::Pin, time::Duration};
+
+use futures_util::{Stream, StreamExt as _};
+use redis::Msg;
+use tokio::time::timeout;
+
+use super::{Address, Trouble};
+
+/// How long connecting and subscribing may take.
+const DEADLINE: Duration = Duration::from_secs(1);
+
+/// Listens until it is dropped, on a connection of its own.
+pub struct Subscription(Pin<Box<dyn Stream<Item = Msg> + Send>>);
+
+impl Subscription {
+    /// Hears what is published there from now on.
+    pub async fn open(address: &Address, channel: &str) -> Result<Self, Trouble> {
+        let subscribing = async {
+            let mut connection = address.client().get_async_pubsub().await?;
+            connection.subscribe(channel).await?;
+            Ok(connection)
+        };
+        match timeout(DEADLINE, subscribing).await {
+            Ok(Ok(connection)) => Ok(Self(Box::pin(connection.into_on_message()))),
+            Ok(Err(error)) => Err(Trouble::from(&error)),
+            Err(_) => Err(Trouble::Slow),
+        }
+    }
+
+    /// The next message; none when the connection is lost.
+    pub async fn next(&mut self) -> Option<String> {
+        let message = self.0.next().await?;
+        Some(String::from_utf8_lossy(message.get_payload_bytes()).into_owned())
+    }
+}

@@ -8,6 +8,7 @@ use std::sync::{
 use crate::{
     cache::{Cache, Engine, Recipe},
     config::Config,
+    console::Console,
     db::Db,
     metrics::Metrics,
     model::UserId,
@@ -42,6 +43,8 @@ pub struct Shared {
     pub viewers: Viewers,
     /// The stampedes that are kept, and the one that runs.
     pub stampedes: Stampedes,
+    /// Where visitors type commands; none where that is off.
+    pub console: Option<Arc<Console>>,
     /// What visitors tried on `/strategies`.
     pub visits: Visits,
 }

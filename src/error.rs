@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::{
     cache::{Failure, NotARecipe},
-    db,
+    console, db,
     html::Page,
     input::BadInput,
     invalidation::Unclear,
@@ -84,6 +84,14 @@ pub enum Error {
         "A stampede is running already, and two would measure each other. Start yours when it is over, in some seconds."
     )]
     StampedeRuns,
+    /// 403.
+    #[error(
+        "The console is off here: who runs this hitrate can turn it on with HITRATE_CONSOLE=on."
+    )]
+    ConsoleOff,
+    /// 503.
+    #[error("Too many commands run at the moment. Try again in a moment.")]
+    ConsoleBusy,
     /// Whatever the server underneath refused.
     #[error("The request was refused.")]
     Refused(StatusCode),
@@ -99,12 +107,14 @@ impl ResponseError for Error {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             Self::Input(input) => input.status_code(),
-            Self::OtherSite => StatusCode::FORBIDDEN,
+            Self::OtherSite | Self::ConsoleOff => StatusCode::FORBIDDEN,
             Self::OtherHost => StatusCode::MISDIRECTED_REQUEST,
             Self::StampedeRuns => StatusCode::CONFLICT,
-            Self::Database(_) | Self::Origin(_) | Self::Redis(_) | Self::TooManyViewers => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Database(_)
+            | Self::Origin(_)
+            | Self::Redis(_)
+            | Self::TooManyViewers
+            | Self::ConsoleBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Refused(status) => *status,
         }
     }
@@ -147,6 +157,15 @@ impl From<NotRun> for Error {
         match why {
             NotRun::Busy => Self::StampedeRuns,
             NotRun::Failed(failure) => Self::Origin(failure),
+        }
+    }
+}
+
+impl From<console::NotRun> for Error {
+    fn from(why: console::NotRun) -> Self {
+        match why {
+            console::NotRun::Busy => Self::ConsoleBusy,
+            console::NotRun::Redis(trouble) => Self::Redis(trouble),
         }
     }
 }

@@ -35,6 +35,7 @@ pub mod store;
 
 // The engine: everything worth seeing. No HTTP and no HTML.
 pub mod cache;
+pub mod console;
 pub mod counter;
 pub mod demo;
 pub mod invalidation;

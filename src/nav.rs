@@ -30,11 +30,14 @@ pub const SESSIONS: Link = link("/sessions", "Sessions", "a session that ends by
 /// `/invalidation` — dropping copies on purpose.
 pub const INVALIDATION: Link =
     link("/invalidation", "Invalidation", "dropping copies by key, by tag, by pattern");
+/// `/console` — commands typed by hand.
+pub const CONSOLE: Link = link("/console", "Console", "a Redis command of your own, and its reply");
 /// `/stats` — the panels in full.
 pub const STATS: Link = link("/stats", "Stats", "the panels, live");
 
 /// In the order of the navigation.
-pub const ALL: &[Link] = &[COUNTER, PROFILES, STRATEGIES, STAMPEDE, INVALIDATION, SESSIONS, STATS];
+pub const ALL: &[Link] =
+    &[COUNTER, PROFILES, STRATEGIES, STAMPEDE, INVALIDATION, SESSIONS, CONSOLE, STATS];
 
 /// A link, for constants.
 pub const fn link(path: &'static str, title: &'static str, about: &'static str) -> Link {

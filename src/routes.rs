@@ -32,6 +32,8 @@ pub fn routes(app: &mut ServiceConfig) {
        .service(at("/stampede",             BOTH ).route(get(stampede::show)).route(post().to(stampede::run)))
        .service(at("/sessions",             BOTH ).route(get(sessions::show)).route(post().to(sessions::start)))
        .service(at("/sessions/end",         ACTS ).route(post().to(sessions::end)))
+       .service(at("/console",              BOTH ).route(get(console::show)).route(post().to(console::run)))
+       .service(at("/console/clear",        ACTS ).route(post().to(console::clear)))
        .service(at("/product",              SHOWS).route(get(product::laptop)))
        .service(at("/stats",                SHOWS).route(get(stats::show)))
        .service(at("/stats/live",           "GET").route(web::get().to(stats::live)))

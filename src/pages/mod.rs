@@ -3,6 +3,7 @@
 //! A page asks the engine for plain data, puts it in its view model and sends
 //! that to the template of its own name, or out as JSON.
 
+pub mod console;
 pub mod counter;
 pub mod edits;
 pub mod health;

@@ -6,7 +6,8 @@ use actix_web::HttpResponse;
 use utoipa::OpenApi;
 
 use super::{
-    counter, edits, health, invalidation, product, profiles, sessions, stampede, stats, strategies,
+    console, counter, edits, health, invalidation, product, profiles, sessions, stampede, stats,
+    strategies,
 };
 
 #[derive(OpenApi)]
@@ -25,6 +26,9 @@ use super::{
         invalidation::drop_copies,
         stampede::show,
         stampede::run,
+        console::show,
+        console::run,
+        console::clear,
         sessions::show,
         sessions::start,
         sessions::end,

@@ -6,6 +6,7 @@
 mod harness;
 mod proxy;
 
+mod console;
 mod counter;
 mod edits;
 mod health;

@@ -46,6 +46,7 @@ fn no_page_needs_anything_inline() {
         "/profiles?id=123",
         "/profiles?id=nobody",
         run.header("location"),
+        "/console",
         "/sessions",
         "/stampede",
         "/stats",

@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["keys"],
     &["db", "store"],
     &["cache", "counter", "demo", "session"],
-    &["invalidation", "products", "profiles", "stampede", "stats"],
+    &["console", "invalidation", "products", "profiles", "stampede", "stats"],
     &["strategies"],
     &["app", "html", "input"],
     &["error"],

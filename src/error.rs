@@ -20,6 +20,7 @@ use crate::{
     html::Page,
     input::BadInput,
     invalidation::Unclear,
+    key_names::TooMuch,
     model::{NotAnId, PRODUCT_MAX},
     nav::{self, Link},
     stampede::NotRun,
@@ -72,6 +73,9 @@ pub enum Error {
     Unnamed(#[from] Unclear),
     /// 422.
     #[error(transparent)]
+    TooMuch(#[from] TooMuch),
+    /// 422.
+    #[error(transparent)]
     NotARecipe(#[from] NotARecipe),
     /// 503: for what can't be done without Redis.
     #[error("{}. Try again in a moment.", capitalized(.0))]
@@ -103,7 +107,7 @@ impl ResponseError for Error {
             Self::NoPage | Self::NoProfile(_) | Self::NoProduct => StatusCode::NOT_FOUND,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAnId(_) => StatusCode::BAD_REQUEST,
-            Self::NotARecipe(_) | Self::Unclear(_) | Self::Unnamed(_) => {
+            Self::NotARecipe(_) | Self::Unclear(_) | Self::Unnamed(_) | Self::TooMuch(_) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             Self::Input(input) => input.status_code(),

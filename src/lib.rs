@@ -39,6 +39,7 @@ pub mod console;
 pub mod counter;
 pub mod demo;
 pub mod invalidation;
+pub mod key_names;
 pub mod products;
 pub mod profiles;
 pub mod session;

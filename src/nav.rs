@@ -32,6 +32,12 @@ pub const INVALIDATION: Link =
     link("/invalidation", "Invalidation", "dropping copies by key, by tag, by pattern");
 /// `/console` — commands typed by hand.
 pub const CONSOLE: Link = link("/console", "Console", "a Redis command of your own, and its reply");
+/// `/patterns/key-names` — a linter for the names of keys.
+pub const KEY_NAMES: Link = link(
+    "/patterns/key-names",
+    "Key names",
+    "names of your own, held against twelve rules with their reasons",
+);
 /// `/stats` — the panels in full.
 pub const STATS: Link = link("/stats", "Stats", "the panels, live");
 

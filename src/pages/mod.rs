@@ -8,6 +8,7 @@ pub mod counter;
 pub mod edits;
 pub mod health;
 pub mod invalidation;
+pub mod key_names;
 pub mod openapi;
 pub mod product;
 pub mod profiles;

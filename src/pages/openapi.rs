@@ -6,8 +6,8 @@ use actix_web::HttpResponse;
 use utoipa::OpenApi;
 
 use super::{
-    console, counter, edits, health, invalidation, product, profiles, sessions, stampede, stats,
-    strategies,
+    console, counter, edits, health, invalidation, key_names, product, profiles, sessions,
+    stampede, stats, strategies,
 };
 
 #[derive(OpenApi)]
@@ -29,6 +29,7 @@ use super::{
         console::show,
         console::run,
         console::clear,
+        key_names::show,
         sessions::show,
         sessions::start,
         sessions::end,

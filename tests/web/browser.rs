@@ -272,6 +272,8 @@ const PAGES: &[&str] = &[
     "/console",
     "/stampede",
     "/stampede?run=none",
+    "/patterns/key-names",
+    "/patterns/key-names?names=a%20b%0A%3A%3A%0A%7B%7D%0AUser.1%40x.example%0Axxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
     "/stats",
     "/nowhere",
 ];

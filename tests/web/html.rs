@@ -40,6 +40,8 @@ fn every_page_is_valid() {
         tried.header("location"),
         "/invalidation",
         "/console",
+        "/patterns/key-names",
+        "/patterns/key-names?names=%3Cb%3E%0Auser::1",
         "/sessions",
         "/stampede",
         "/stampede?run=none",

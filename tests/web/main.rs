@@ -12,6 +12,7 @@ mod edits;
 mod health;
 mod html;
 mod invalidation;
+mod key_names;
 mod openapi;
 mod product;
 mod profiles;

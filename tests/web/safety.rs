@@ -47,6 +47,7 @@ fn no_page_needs_anything_inline() {
         "/profiles?id=nobody",
         run.header("location"),
         "/console",
+        "/patterns/key-names",
         "/sessions",
         "/stampede",
         "/stats",

@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["keys"],
     &["db", "store"],
     &["cache", "counter", "demo", "session"],
-    &["console", "invalidation", "products", "profiles", "stampede", "stats"],
+    &["console", "invalidation", "key_names", "products", "profiles", "stampede", "stats"],
     &["strategies"],
     &["app", "html", "input"],
     &["error"],

@@ -8,6 +8,7 @@ use std::sync::{
 use crate::{
     cache::{Cache, Engine, Recipe},
     config::Config,
+    console::Console,
     db::Db,
     metrics::Metrics,
     model::UserId,
@@ -49,6 +50,8 @@ pub struct Shared {
     pub trials: Trials,
     /// What visitors did at patterns.
     pub plays: Plays,
+    /// Where visitors type commands; none where that is off.
+    pub console: Option<Arc<Console>>,
     /// What visitors tried on `/strategies`.
     pub visits: Visits,
 }

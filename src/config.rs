@@ -69,6 +69,18 @@ pub struct Config {
     #[arg(long, env = "HITRATE_PROFILES", value_name = "HITRATE_PROFILES", global = true)]
     pub profiles: Option<PathBuf>,
 
+    /// Whether visitors may type commands on /console: on, off, or auto, which is on
+    /// where only this machine can connect
+    #[arg(
+        long,
+        env = "HITRATE_CONSOLE",
+        value_name = "HITRATE_CONSOLE",
+        default_value = "auto",
+        value_parser = switch,
+        global = true
+    )]
+    pub console: Switch,
+
     /// Put before every key
     #[arg(
         long,
@@ -170,6 +182,14 @@ impl Config {
         })
     }
 
+    /// Whether visitors may type commands.
+    pub fn has_console(&self) -> bool {
+        match self.console {
+            Switch::Auto => self.bind.ip().is_loopback(),
+            switch => switch == Switch::On,
+        }
+    }
+
     /// The database's URL: the configured one, or the SQLite file in the data directory.
     pub fn database(&self) -> String {
         let own = || {
@@ -177,6 +197,26 @@ impl Config {
             format!("sqlite://{}", path.replace('%', "%25").replace(' ', "%20").replace('?', "%3F"))
         };
         filled(self.database_url.as_ref()).cloned().unwrap_or_else(own)
+    }
+}
+
+/// Something that is on, off, or as the rest of the settings suggests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    /// As the rest suggests.
+    Auto,
+    /// In any case.
+    On,
+    /// In no case.
+    Off,
+}
+
+fn switch(text: &str) -> Result<Switch, String> {
+    match text {
+        "auto" | "" => Ok(Switch::Auto),
+        "on" => Ok(Switch::On),
+        "off" => Ok(Switch::Off),
+        _ => Err("on, off or auto".to_owned()),
     }
 }
 

@@ -16,10 +16,11 @@ use serde::Serialize;
 
 use crate::{
     cache::{Failure, NotARecipe},
-    db,
+    console, db,
     html::Page,
     input::BadInput,
     invalidation::Unclear,
+    key_names::TooMuch,
     model::{NotAnId, PRODUCT_MAX},
     nav::{self, Link},
     patterns::{self, Upset},
@@ -73,6 +74,9 @@ pub enum Error {
     Unnamed(#[from] Unclear),
     /// 422.
     #[error(transparent)]
+    TooMuch(#[from] TooMuch),
+    /// 422.
+    #[error(transparent)]
     NotARecipe(#[from] NotARecipe),
     /// 503: for what can't be done without Redis.
     #[error("{}. Try again in a moment.", capitalized(.0))]
@@ -93,6 +97,14 @@ pub enum Error {
         "Another trial is running, and two would measure each other. Start yours when it is over, in some seconds."
     )]
     TrialRuns,
+    /// 403.
+    #[error(
+        "The console is off here: who runs this hitrate can turn it on with HITRATE_CONSOLE=on."
+    )]
+    ConsoleOff,
+    /// 503.
+    #[error("Too many commands run at the moment. Try again in a moment.")]
+    ConsoleBusy,
     /// Whatever the server underneath refused.
     #[error("The request was refused.")]
     Refused(StatusCode),
@@ -104,16 +116,20 @@ impl ResponseError for Error {
             Self::NoPage | Self::NoProfile(_) | Self::NoProduct => StatusCode::NOT_FOUND,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAnId(_) => StatusCode::BAD_REQUEST,
-            Self::NotARecipe(_) | Self::Unclear(_) | Self::Unnamed(_) | Self::Refusal(_) => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Self::NotARecipe(_)
+            | Self::Unclear(_)
+            | Self::Unnamed(_)
+            | Self::TooMuch(_)
+            | Self::Refusal(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Input(input) => input.status_code(),
-            Self::OtherSite => StatusCode::FORBIDDEN,
+            Self::OtherSite | Self::ConsoleOff => StatusCode::FORBIDDEN,
             Self::OtherHost => StatusCode::MISDIRECTED_REQUEST,
             Self::StampedeRuns | Self::TrialRuns => StatusCode::CONFLICT,
-            Self::Database(_) | Self::Origin(_) | Self::Redis(_) | Self::TooManyViewers => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Database(_)
+            | Self::Origin(_)
+            | Self::Redis(_)
+            | Self::TooManyViewers
+            | Self::ConsoleBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Refused(status) => *status,
         }
     }
@@ -175,6 +191,15 @@ impl From<Upset> for Error {
             Upset::Redis(trouble) => Self::Redis(trouble),
             Upset::Refused(Refusal { trouble, .. }) if trouble.is_refusal() => Self::Redis(trouble),
             Upset::Refused(refusal) => Self::Refusal(refusal),
+        }
+    }
+}
+
+impl From<console::NotRun> for Error {
+    fn from(why: console::NotRun) -> Self {
+        match why {
+            console::NotRun::Busy => Self::ConsoleBusy,
+            console::NotRun::Redis(trouble) => Self::Redis(trouble),
         }
     }
 }

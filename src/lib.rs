@@ -35,9 +35,11 @@ pub mod store;
 
 // The engine: everything worth seeing. No HTTP and no HTML.
 pub mod cache;
+pub mod console;
 pub mod counter;
 pub mod demo;
 pub mod invalidation;
+pub mod key_names;
 pub mod patterns;
 pub mod products;
 pub mod profiles;

@@ -33,12 +33,20 @@ pub const INVALIDATION: Link =
 /// `/patterns` — what applications build of Redis's commands.
 pub const PATTERNS: Link =
     link("/patterns", "Patterns", "a cart, a lock, a limiter: played, and their mistakes counted");
+/// `/console` — commands typed by hand.
+pub const CONSOLE: Link = link("/console", "Console", "a Redis command of your own, and its reply");
+/// `/patterns/key-names` — a linter for the names of keys.
+pub const KEY_NAMES: Link = link(
+    "/patterns/key-names",
+    "Key names",
+    "names of your own, held against twelve rules with their reasons",
+);
 /// `/stats` — the panels in full.
 pub const STATS: Link = link("/stats", "Stats", "the panels, live");
 
 /// In the order of the navigation.
 pub const ALL: &[Link] =
-    &[COUNTER, PROFILES, STRATEGIES, STAMPEDE, INVALIDATION, SESSIONS, PATTERNS, STATS];
+    &[COUNTER, PROFILES, STRATEGIES, STAMPEDE, INVALIDATION, SESSIONS, PATTERNS, CONSOLE, STATS];
 
 /// A link, for constants.
 pub const fn link(path: &'static str, title: &'static str, about: &'static str) -> Link {

@@ -16,6 +16,7 @@ use crate::{
         behind::{Flusher, Pace},
     },
     config::Config,
+    console::Console,
     db::{self, Db, import},
     guard::Guard,
     metrics::Metrics,
@@ -129,6 +130,7 @@ async fn serve_on(
     let flusher = Flusher::start(&cache, Behind(Arc::clone(&db)), pace);
     let sampler = Arc::new(Sampler::start(&cache, Arc::clone(&metrics)).await);
     let stampedes = Stampedes::new(&address, &config.key_prefix, &db);
+    let console = config.has_console().then(|| Arc::new(Console::new(&address, own.is_some())));
     let shared = Shared {
         config: Arc::new(config.clone()),
         db,
@@ -144,6 +146,7 @@ async fn serve_on(
         stampedes,
         trials: Trials::new(&address, &config.key_prefix),
         plays: Plays::default(),
+        console,
         visits: Visits::default(),
     };
     log::info!("database: {} ({imported} profiles imported)", config.database());

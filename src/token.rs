@@ -31,6 +31,12 @@ impl Token {
         format!("{:032x}", u128::from_be_bytes(self.0))
     }
 
+    /// The digest of what [`reveal`](Self::reveal) says (SHA-256), in hexadecimal:
+    /// enough to recognise it by as a password.
+    pub fn reveal_digest(&self) -> String {
+        Sha256::digest(self.reveal()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The first `bytes` of its digest (SHA-256), in hexadecimal: a name that
     /// may be shown, as it does not tell the token.
     pub fn digest(&self, bytes: usize) -> String {

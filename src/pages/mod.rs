@@ -3,11 +3,13 @@
 //! A page asks the engine for plain data, puts it in its view model and sends
 //! that to the template of its own name, or out as JSON.
 
+pub mod console;
 pub mod counter;
 pub mod edits;
 pub mod health;
 pub mod heard;
 pub mod invalidation;
+pub mod key_names;
 pub mod openapi;
 pub mod patterns;
 pub mod product;

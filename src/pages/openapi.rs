@@ -6,8 +6,8 @@ use actix_web::HttpResponse;
 use utoipa::OpenApi;
 
 use super::{
-    counter, edits, health, heard, invalidation, patterns, product, profiles, sessions, stampede,
-    stats, strategies,
+    console, counter, edits, health, heard, invalidation, key_names, patterns, product, profiles,
+    sessions, stampede, stats, strategies,
 };
 
 #[derive(OpenApi)]
@@ -26,6 +26,10 @@ use super::{
         invalidation::drop_copies,
         stampede::show,
         stampede::run,
+        console::show,
+        console::run,
+        console::clear,
+        key_names::show,
         sessions::show,
         sessions::start,
         sessions::end,

@@ -34,7 +34,7 @@ pub use self::{
     state::{Entry, Item, of as state},
     trial::{Counted, NotRun, Ran, Tally, Trial, Trials, Way, WayRan},
 };
-use crate::nav::Link;
+use crate::nav::{self, Link};
 
 /// All patterns, in the order of the index.
 pub const ALL: &[&Pattern] = &[
@@ -53,7 +53,7 @@ pub const ALL: &[&Pattern] = &[
 ];
 
 /// Pages beside the patterns, of their own shape: the index lists them last.
-pub const BESIDE: &[Link] = &[];
+pub const BESIDE: &[Link] = &[nav::KEY_NAMES];
 
 /// What an act, a trial or a look does, on its way.
 pub type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

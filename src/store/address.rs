@@ -34,6 +34,13 @@ impl Address {
         Self(tuned(addr.into_connection_info().expect("a path is an address")))
     }
 
+    /// The same server, for another of its users (redis.io/docs: "ACL").
+    pub fn as_user(&self, name: &str, password: &str) -> Self {
+        let redis = self.0.redis_settings().clone();
+        let redis = redis.set_username(name).set_password(password).set_skip_set_lib_name();
+        Self(self.0.clone().set_redis_settings(redis))
+    }
+
     /// A client for this address; connects nowhere yet.
     pub fn client(&self) -> Client {
         Client::open(self.0.clone()).expect("the address was checked when it was parsed")

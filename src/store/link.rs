@@ -36,7 +36,7 @@ pub const DEADLINE: Duration = Duration::from_millis(250);
 /// How long a large pipeline may take, with no visitor waiting.
 pub const BULK_DEADLINE: Duration = Duration::from_secs(5);
 /// How long connecting may take: in the background, so a distant server with TLS fits.
-const CONNECT: Duration = Duration::from_secs(1);
+pub const CONNECT: Duration = Duration::from_secs(1);
 /// How often an idle connection is tried, so that a silent death is noticed.
 const TICK: Duration = Duration::from_secs(1);
 /// In how many naps: each is shorter than [`DEADLINE`].

@@ -2,6 +2,7 @@
 
 mod address;
 mod breaker;
+mod call;
 mod debts;
 mod health;
 mod info;
@@ -25,6 +26,7 @@ use tokio::time::sleep;
 pub use self::{
     address::{Address, BadAddress},
     breaker::BreakerState,
+    call::{Answers, Call},
     health::{Condition, Health},
     info::{KeyCount, ServerInfo},
     subscription::Subscription,

@@ -184,6 +184,13 @@ async fn a_visitor_walks_through(look: Look) {
     browser.await_text("#result", "9 visitors at once").await;
     browser.await_text(".claims", "9 times").await;
 
+    browser.click("nav a[href='/console']").await;
+    browser.fill("#command", "SET greeting \"Hello from Redis\"").await;
+    browser.click("form.prompt button").await;
+    browser.await_text(".console .printed", "OK").await;
+    browser.click("button[value='GET greeting']").await;
+    browser.await_text(".console .printed", "\"Hello from Redis\"").await;
+
     browser.click("nav a[href='/sessions']").await;
     browser.await_text(".message", "username does not exist or has expired.").await;
     browser.fill("#ttl", "2").await;
@@ -262,8 +269,11 @@ const PAGES: &[&str] = &[
     "/strategies?id=nobody",
     "/sessions",
     "/invalidation",
+    "/console",
     "/stampede",
     "/stampede?run=none",
+    "/patterns/key-names",
+    "/patterns/key-names?names=a%20b%0A%3A%3A%0A%7B%7D%0AUser.1%40x.example%0Axxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
     "/stats",
     "/nowhere",
 ];
@@ -283,6 +293,12 @@ async fn no_page_scrolls_sideways_nor_breaks_a_rule_of_axe() {
         browser.fill("#username", &long).await;
         browser.click("form.ask button").await;
         browser.await_text(".moments", "Retrieved").await;
+        browser.visit(&hitrate, "/console").await;
+        for (command, reply) in [("SET a 1", "OK"), ("HGETALL a", "WRONGTYPE")] {
+            browser.fill("#command", command).await;
+            browser.click("form.prompt button").await;
+            browser.await_text(".console .printed", reply).await;
+        }
         let unknown = format!("/profiles?id={long}");
         let run = hitrate.post("/strategies", "act=run&recipe=write-behind");
         let more = [unknown.as_str(), run.header("location"), ran.header("location")];

@@ -18,7 +18,10 @@ fn every_page_is_valid() {
     let started = hitrate.post("/sessions", "username=qiross");
     let looked = hitrate.get("/profiles?id=123&delay_ms=50");
     let tried = hitrate.post("/strategies", "act=run&recipe=write-behind");
-    let cookies = [("cookie", format!("{}; {}", started.cookie(), looked.cookie()))];
+    let typed = hitrate.post("/console", "command=SET+a+%22%3Cb%3E%22");
+    hitrate.post_with("/console", "command=FLUSHALL", &[("cookie", typed.cookie())]);
+    let cookies = [started.cookie(), looked.cookie(), typed.cookie()].join("; ");
+    let cookies = [("cookie", cookies)];
     let cookies: Vec<_> = cookies.iter().map(|(name, value)| (*name, value.as_str())).collect();
 
     let ran = hitrate.post("/stampede", "recipe=none&recipe=plain&recipe=grace&visitors=9");
@@ -36,6 +39,9 @@ fn every_page_is_valid() {
         "/strategies?id=nobody",
         tried.header("location"),
         "/invalidation",
+        "/console",
+        "/patterns/key-names",
+        "/patterns/key-names?names=%3Cb%3E%0Auser::1",
         "/sessions",
         "/stampede",
         "/stampede?run=none",

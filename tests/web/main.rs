@@ -6,11 +6,13 @@
 mod harness;
 mod proxy;
 
+mod console;
 mod counter;
 mod edits;
 mod health;
 mod html;
 mod invalidation;
+mod key_names;
 mod openapi;
 mod product;
 mod profiles;

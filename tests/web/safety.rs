@@ -46,6 +46,8 @@ fn no_page_needs_anything_inline() {
         "/profiles?id=123",
         "/profiles?id=nobody",
         run.header("location"),
+        "/console",
+        "/patterns/key-names",
         "/sessions",
         "/stampede",
         "/stats",

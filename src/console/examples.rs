@@ -1,0 +1,61 @@
+//! Commands to begin with, by what they show.
+
+/// Some that belong together.
+pub struct Group {
+    /// What they show.
+    pub title: &'static str,
+    /// In the order to try them.
+    pub lines: &'static [&'static str],
+}
+
+/// From the first steps to what goes wrong on purpose.
+pub const ALL: [Group; 6] = [
+    Group {
+        title: "First steps",
+        lines: &[
+            "PING",
+            "SET greeting \"Hello from Redis\"",
+            "GET greeting",
+            "SET student_name \"Ada\"",
+            "GET student_name",
+        ],
+    },
+    Group {
+        title: "Count",
+        lines: &["INCR counter", "INCRBY counter 10", "GET counter", "OBJECT ENCODING counter"],
+    },
+    Group {
+        title: "Let things end",
+        lines: &[
+            "SET token:abc123 \"user_id:42\" EX 60",
+            "TTL token:abc123",
+            "PERSIST token:abc123",
+        ],
+    },
+    Group {
+        title: "Other types",
+        lines: &[
+            "HSET user:42 name \"Alice\" age 30",
+            "HGETALL user:42",
+            "LPUSH tasks \"email_signup\" \"send_notification\"",
+            "LRANGE tasks 0 -1",
+            "ZADD leaderboard 500 \"Alice\" 1000 \"Bob\"",
+            "ZRANGE leaderboard 0 -1 REV WITHSCORES",
+        ],
+    },
+    Group {
+        title: "Look inside",
+        lines: &["TYPE user:42", "MEMORY USAGE user:42", "EXISTS greeting nothing", "DEL greeting"],
+    },
+    Group {
+        title: "Wrong on purpose",
+        lines: &[
+            "INCR greeting",
+            "GET user:42",
+            "SET greeting",
+            "GET \"greeting",
+            "KEYS *",
+            "FLUSHALL",
+        ],
+    },
+];

@@ -1,0 +1,103 @@
+//! Which words of a command are keys.
+
+use super::{catalogue::Manual, words::Word};
+
+/// Commands that say themselves how many keys follow: name, keys before the
+/// count, and the place of the count.
+const COUNTED: [(&str, &[usize], usize); 10] = [
+    ("zunionstore", &[1], 2),
+    ("zinterstore", &[1], 2),
+    ("zdiffstore", &[1], 2),
+    ("zunion", &[], 1),
+    ("zinter", &[], 1),
+    ("zdiff", &[], 1),
+    ("zintercard", &[], 1),
+    ("sintercard", &[], 1),
+    ("lmpop", &[], 1),
+    ("zmpop", &[], 1),
+];
+/// Commands whose keys are the first half of what follows `STREAMS`.
+const STREAMS: [&str; 2] = ["xread", "xreadgroup"];
+/// Commands whose only other keys come with an option that is refused here.
+const PLAIN: [&str; 2] = ["georadius", "georadiusbymember"];
+
+/// The places of the keys, as far as words are there; none when they can't be
+/// told. What is told is still put to the server before anything runs.
+pub fn keys(words: &[Word], manual: &Manual) -> Option<Vec<usize>> {
+    let name = manual.name.as_str();
+    if let Some((_, before, count)) = COUNTED.iter().find(|it| it.0 == name) {
+        return Some(counted(words, before, *count));
+    }
+    if STREAMS.contains(&name) {
+        return Some(streams(words));
+    }
+    if manual.flag("movablekeys") && !PLAIN.contains(&name) {
+        return None;
+    }
+    Some(in_steps(words.len(), manual))
+}
+
+fn counted(words: &[Word], before: &[usize], count: usize) -> Vec<usize> {
+    let many = words.get(count).and_then(|word| std::str::from_utf8(word).ok()?.parse().ok());
+    let counted = (count + 1..words.len()).take(many.unwrap_or(0));
+    before.iter().copied().filter(|place| *place < words.len()).chain(counted).collect()
+}
+
+fn streams(words: &[Word]) -> Vec<usize> {
+    let keyword = words.iter().position(|word| word.eq_ignore_ascii_case(b"STREAMS"));
+    let Some(keyword) = keyword else { return Vec::new() };
+    let following = words.len() - keyword - 1;
+    (keyword + 1..words.len()).take(following / 2).collect()
+}
+
+fn in_steps(words: usize, manual: &Manual) -> Vec<usize> {
+    let place = |at: i64| usize::try_from(at).ok();
+    let last = match manual.last {
+        last @ ..0 => words.checked_add_signed(last as isize),
+        last => place(last),
+    };
+    match (place(manual.first), last, place(manual.step)) {
+        (Some(first @ 1..), Some(last), Some(step @ 1..)) => {
+            (first..=last).step_by(step).take_while(|place| *place < words).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(line: &str, manual: Manual) -> Option<Vec<usize>> {
+        let words: Vec<_> = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+        keys(&words, &manual)
+    }
+
+    fn manual(name: &str, first: i64, last: i64, step: i64) -> Manual {
+        Manual { name: name.to_owned(), first, last, step, ..Manual::default() }
+    }
+
+    #[test]
+    fn the_server_says_where_keys_are() {
+        assert_eq!(places("SET a b", manual("set", 1, 1, 1)), Some(vec![1]));
+        assert_eq!(places("MSET a 1 b 2", manual("mset", 1, -1, 2)), Some(vec![1, 3]));
+        assert_eq!(places("DEL a b c", manual("del", 1, -1, 1)), Some(vec![1, 2, 3]));
+        assert_eq!(places("BITOP AND d a", manual("bitop", 2, -1, 1)), Some(vec![2, 3]));
+        assert_eq!(places("PING", manual("ping", 0, 0, 0)), Some(vec![]));
+        assert_eq!(places("GET", manual("get", 1, 1, 1)), Some(vec![]));
+    }
+
+    #[test]
+    fn some_commands_say_it_themselves() {
+        let movable =
+            |name: &str| Manual { flags: vec!["movablekeys".to_owned()], ..manual(name, 1, 1, 1) };
+        let store = "ZUNIONSTORE d 2 a b WEIGHTS 1 2";
+        assert_eq!(places(store, movable("zunionstore")), Some(vec![1, 3, 4]));
+        assert_eq!(places("SINTERCARD 2 a b LIMIT 1", movable("sintercard")), Some(vec![2, 3]));
+        assert_eq!(places("ZUNION 99999999999999999999 a", movable("zunion")), Some(vec![]));
+        assert_eq!(places("XREAD COUNT 1 streams a b 0 0", movable("xread")), Some(vec![4, 5]));
+        assert_eq!(places("XREAD COUNT 1", movable("xread")), Some(vec![]));
+        assert_eq!(places("GEORADIUS p 1 2 3 km", movable("georadius")), Some(vec![1]));
+        assert_eq!(places("MIGRATE a b", movable("migrate")), None);
+    }
+}

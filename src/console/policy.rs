@@ -1,0 +1,347 @@
+//! Which commands a visitor may run: by what the server says of each, and by
+//! what it would cost.
+//!
+//! Nothing is allowed by default. A command runs if it works on one of the
+//! types, on keys that can be told for certain, and does nothing that reaches
+//! beyond them, waits, or takes memory or time out of proportion.
+
+use super::{catalogue::Manual, places, words::Word};
+
+/// The highest bit that can be set: 128 KiB.
+const BIT_MAX: u64 = (1 << 20) - 1;
+/// The highest byte that can be written at.
+const BYTE_MAX: u64 = (1 << 16) - 1;
+/// Members asked for at random, which may repeat.
+const RANDOM_MAX: u64 = 100;
+/// Entries that one command may look through.
+const ENTRIES_MAX: u64 = 1_000;
+/// The longest name of a key, in bytes.
+const NAME_MAX: usize = 200;
+/// How often a command may name one key: a reply is at most so many times as
+/// large as what is stored.
+const REPEATS: usize = 2;
+
+/// Why a command was not sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
+/// What may be sent, once the keys are renamed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The places of the keys.
+    pub keys: Vec<usize>,
+    /// Whether it changes something.
+    pub writes: bool,
+    /// Whether something may be larger, or more, after it.
+    pub grows: bool,
+    /// Whether the server will refuse it before it looks at any key, for the
+    /// number of its words.
+    pub is_misspelt: bool,
+}
+
+/// Types that a visitor can work on, as categories of Redis.
+const TYPES: [&str; 10] = [
+    "string",
+    "hash",
+    "list",
+    "set",
+    "sortedset",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
+    "keyspace",
+];
+/// Commands of no type.
+const EXTRA: [&str; 4] = ["ping", "echo", "time", "memory|usage"];
+/// Of these, and of those that explain themselves, keys are not expected.
+const KEYLESS: [&str; 3] = ["ping", "echo", "time"];
+const EXPLAINED: [&str; 4] = ["object|help", "xinfo|help", "xgroup|help", "memory|help"];
+
+/// Single commands that are refused, and why.
+const NOT_HERE: [(&[&str], &str); 9] = [
+    (
+        &["keys", "scan", "randomkey", "dbsize"],
+        "it looks at all keys of the server, and yours are only some of them",
+    ),
+    (&["flushall", "flushdb"], "it removes all keys of the server, not only yours"),
+    (&["move", "swapdb", "select"], "it reaches into another database of the server"),
+    (&["sort", "sort_ro"], "its BY and GET patterns read keys that it does not name"),
+    (
+        &["dump", "restore", "restore-asking", "migrate"],
+        "it carries values past Redis's own checks of them",
+    ),
+    (&["lcs", "stralgo"], "it takes memory as one length times the other"),
+    (&["wait", "waitaof"], "it waits for other servers"),
+    (
+        &["quit", "reset", "auth", "hello", "client"],
+        "here each command has a connection of its own",
+    ),
+    (&["lolwut", "command", "info", "lastsave", "role"], "it is about the server, not about keys"),
+];
+
+/// Categories that are refused, and why.
+const CATEGORIES: [(&str, &str); 7] = [
+    ("scripting", "a script may name any key while it runs"),
+    ("pubsub", "it makes the connection listen or speak to others"),
+    (
+        "transaction",
+        "here each command has a connection of its own, and a transaction needs one for several",
+    ),
+    ("blocking", "it may wait, and keep its connection waiting"),
+    ("admin", "it is for who runs the server"),
+    (
+        "dangerous",
+        "Redis itself calls it dangerous: it reaches beyond single keys, or stops everyone else",
+    ),
+    ("connection", "here each command has a connection of its own"),
+];
+/// Commands that wait only with the option BLOCK, which is refused.
+const MAY_BLOCK: [&str; 2] = ["xread", "xreadgroup"];
+
+/// What the words of one command have to keep to.
+enum Rule {
+    /// The number at this place, without its sign.
+    At(usize, u64),
+    /// The number after this word.
+    After(&'static [u8], u64),
+    /// All numbers; those of `#n`, which count fields of up to 64 bits, less.
+    Everywhere(u64),
+    /// This option is not there.
+    Without(&'static [u8]),
+}
+
+/// Rules, by command; the reason follows "because".
+const RULES: [(&str, Rule, &str); 15] = [
+    ("setbit", Rule::At(2, BIT_MAX), "Redis makes room for every bit before it"),
+    ("setrange", Rule::At(2, BYTE_MAX), "Redis makes room for every byte before it"),
+    ("bitfield", Rule::Everywhere(BIT_MAX), "Redis makes room for every bit before it"),
+    ("srandmember", Rule::At(2, RANDOM_MAX), "members may repeat without end"),
+    ("hrandfield", Rule::At(2, RANDOM_MAX), "fields may repeat without end"),
+    ("zrandmember", Rule::At(2, RANDOM_MAX), "members may repeat without end"),
+    ("xautoclaim", Rule::After(b"COUNT", ENTRIES_MAX), "Redis makes room for as many"),
+    ("xread", Rule::Without(b"BLOCK"), "it would wait"),
+    ("xreadgroup", Rule::Without(b"BLOCK"), "it would wait"),
+    ("copy", Rule::Without(b"DB"), "it reaches into another database of the server"),
+    ("georadius", Rule::Without(b"STORE"), "GEOSEARCHSTORE is the way to store the result"),
+    ("georadius", Rule::Without(b"STOREDIST"), "GEOSEARCHSTORE is the way to store the result"),
+    ("georadiusbymember", Rule::Without(b"STORE"), "GEOSEARCHSTORE is the way to store the result"),
+    (
+        "georadiusbymember",
+        Rule::Without(b"STOREDIST"),
+        "GEOSEARCHSTORE is the way to store the result",
+    ),
+    ("memory|usage", Rule::After(b"SAMPLES", ENTRIES_MAX), "it looks at as many members"),
+];
+
+/// Commands that may make a key without needing memory, as Redis sees it.
+const MAKE_KEYS: [&str; 3] = ["rename", "renamenx", "smove"];
+
+/// Whether these words may be sent, and what has to be done to them before.
+pub fn judge(words: &[Word], manual: &Manual) -> Result<Plan, Refused> {
+    permitted(manual)?;
+    bounded(words, manual)?;
+    let keys = places::keys(words, manual)
+        .ok_or_else(|| refused(manual, "which of its words are keys can't be told for certain"))?;
+    let is_misspelt = !manual.takes(words.len());
+    let needs_keys = !KEYLESS.contains(&manual.name.as_str()) && !is_explained(words, manual);
+    if keys.is_empty() && needs_keys && !is_misspelt {
+        return Err(refused(manual, "no key is found in it"));
+    }
+    named_well(words, &keys, manual)?;
+    let writes = manual.flag("write");
+    let grows = manual.flag("denyoom") || MAKE_KEYS.contains(&manual.name.as_str());
+    Ok(Plan { keys, writes, grows: writes && grows, is_misspelt })
+}
+
+fn permitted(manual: &Manual) -> Result<(), Refused> {
+    let name = manual.name.as_str();
+    let family = name.split('|').next().unwrap_or(name);
+    if KEYLESS.contains(&name) || EXPLAINED.contains(&name) {
+        return Ok(());
+    }
+    if let Some((_, why)) = NOT_HERE.iter().find(|(names, _)| names.contains(&family)) {
+        return Err(refused(manual, why));
+    }
+    let excepted = |category: &str| category == "blocking" && MAY_BLOCK.contains(&name);
+    let refusing = CATEGORIES.iter().filter(|(category, _)| !excepted(category));
+    if let Some((_, why)) = refusing.into_iter().find(|(it, _)| manual.is_in(it) || manual.flag(it))
+    {
+        return Err(refused(manual, why));
+    }
+    match EXTRA.contains(&name) || TYPES.iter().any(|it| manual.is_in(it)) {
+        true => Ok(()),
+        false => Err(refused(manual, "it does not work on keys of one of the types shown here")),
+    }
+}
+
+/// `OBJECT HELP` and its like; before Redis 7 they have no entry of their own.
+fn is_explained(words: &[Word], manual: &Manual) -> bool {
+    let asks = words.len() == 2 && words[1].eq_ignore_ascii_case(b"HELP");
+    let family = manual.name.split('|').next().unwrap_or_default();
+    asks && EXPLAINED.iter().any(|it| it.split('|').next() == Some(family))
+}
+
+fn bounded(words: &[Word], manual: &Manual) -> Result<(), Refused> {
+    for (_, rule, why) in RULES.iter().filter(|(name, ..)| *name == manual.name) {
+        if let Some(limit) = rule.broken_by(words) {
+            return Err(refused(manual, &format!("{limit} here, because {why}")));
+        }
+    }
+    Ok(())
+}
+
+impl Rule {
+    /// What is demanded, when the words don't keep to it.
+    fn broken_by(&self, words: &[Word]) -> Option<String> {
+        let at_most = |most: &u64| format!("that number is at most {most}");
+        match self {
+            Self::At(place, most) => {
+                words.get(*place).is_some_and(|it| is_over(it, *most)).then(|| at_most(most))
+            }
+            Self::After(option, most) => {
+                let mut pairs = words.windows(2);
+                let over = |pair: &[Word]| is(&pair[0], option) && is_over(&pair[1], *most);
+                pairs.any(over).then(|| at_most(most))
+            }
+            Self::Everywhere(most) => {
+                let over = |word: &Word| match word.strip_prefix(b"#") {
+                    Some(fields) => is_over(fields, most / 64),
+                    None => is_over(word, *most),
+                };
+                // Behind the verb and the key, which may be any text.
+                words.iter().skip(2).any(over).then(|| format!("numbers are at most {most}"))
+            }
+            Self::Without(option) => {
+                let there = words.iter().skip(1).any(|word| is(word, option));
+                let option = String::from_utf8_lossy(option);
+                there.then(|| format!("the option {option} is left out"))
+            }
+        }
+    }
+}
+
+fn is(word: &[u8], option: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(option)
+}
+
+/// Whether it is a number above this, or below its negative. What is no number
+/// of Redis's is none here, and Redis refuses it.
+fn is_over(word: &[u8], most: u64) -> bool {
+    let digits = word.strip_prefix(b"-").unwrap_or(word);
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    let number = std::str::from_utf8(digits).ok().and_then(|text| text.parse::<u64>().ok());
+    is_number && number.is_none_or(|number| number > most)
+}
+
+fn named_well(words: &[Word], keys: &[usize], manual: &Manual) -> Result<(), Refused> {
+    let names: Vec<_> = keys.iter().map(|place| &words[*place]).collect();
+    if names.iter().any(|name| name.is_empty() || name.len() > NAME_MAX) {
+        return Err(refused(manual, &format!("a key has a name of 1 to {NAME_MAX} bytes here")));
+    }
+    let is_repeated = |name: &&Word| names.iter().filter(|it| *it == name).count() > REPEATS;
+    match names.iter().any(is_repeated) {
+        true => Err(refused(manual, "it names one key more than twice")),
+        false => Ok(()),
+    }
+}
+
+/// `FLUSHALL is not run here: it removes all keys …`
+fn refused(manual: &Manual, why: &str) -> Refused {
+    let name = manual.name.replace('|', " ").to_ascii_uppercase();
+    Refused(format!("{name} is not run here: {why}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<Word> {
+        super::super::words::split(line).unwrap()
+    }
+
+    fn manual(name: &str, arity: i64, flags: &str, categories: &str) -> Manual {
+        let list = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+        let (first, last, step) = if flags.contains("nokey") { (0, 0, 0) } else { (1, 1, 1) };
+        let (flags, categories) = (list(flags), list(categories));
+        Manual {
+            name: name.into(),
+            arity,
+            flags,
+            first,
+            last,
+            step,
+            categories,
+            ..Manual::default()
+        }
+    }
+
+    #[test]
+    fn what_is_in_no_type_or_in_a_refused_category_does_not_run() {
+        let why = |line: &str, manual: &Manual| judge(&words(line), manual).unwrap_err().0;
+        for (name, categories) in [
+            ("config|set", "@admin @slow @dangerous"),
+            ("eval", "@slow @scripting"),
+            ("get", "@read @string @dangerous"),
+            ("blpop", "@write @list @blocking"),
+            ("new", "@read"),
+            ("json.set", "@json @write"),
+        ] {
+            let told = why("X a b", &manual(name, -1, "", categories));
+            assert!(told.contains("is not run here: "), "{told}");
+        }
+        let flagged = manual("get", 2, "blocking", "@read @string");
+        assert!(why("GET a", &flagged).contains("may wait"), "a flag counts as well");
+        assert!(why("SCAN 0", &manual("scan", -2, "nokey", "@keyspace")).contains("all keys"));
+    }
+
+    #[test]
+    fn keys_are_found_named_and_not_repeated() {
+        let get = manual("get", 2, "readonly", "@read @string");
+        let plan = judge(&words("GET a"), &get).unwrap();
+        assert_eq!((plan.keys.as_slice(), plan.writes, plan.is_misspelt), (&[1][..], false, false));
+        assert!(judge(&words("GET a b"), &get).unwrap().is_misspelt);
+        assert!(judge(&words("GET \"\""), &get).is_err());
+        assert!(judge(&words(&format!("GET {}", "x".repeat(201))), &get).is_err());
+        let mget = Manual { last: -1, arity: -2, ..get };
+        assert!(judge(&words("MGET a a b"), &mget).is_ok());
+        assert!(judge(&words("MGET a a a"), &mget).is_err());
+    }
+
+    #[test]
+    fn numbers_that_make_room_are_bounded_before() {
+        let bit = manual("setbit", 4, "write denyoom", "@write @bitmap");
+        assert!(judge(&words("SETBIT a 1001 1"), &bit).unwrap().grows);
+        for far in ["1048576", "4294967295", "99999999999999999999999", "-1048576"] {
+            assert!(judge(&words(&format!("SETBIT a {far} 1")), &bit).is_err(), "{far}");
+        }
+        let field = manual("bitfield", -2, "write denyoom", "@write @bitmap");
+        assert!(judge(&words("BITFIELD 99999999999 SET u8 #100 200"), &field).is_ok());
+        for far in ["SET u8 #536870911 1", "SET u8 4294967295 1", "GET u8 0 SET u8 9999999 1"] {
+            assert!(judge(&words(&format!("BITFIELD a {far}")), &field).is_err(), "{far}");
+        }
+        let random = manual("srandmember", -2, "readonly", "@read @set");
+        assert!(judge(&words("SRANDMEMBER a -100"), &random).is_ok());
+        assert!(judge(&words("SRANDMEMBER a -101"), &random).is_err());
+    }
+
+    #[test]
+    fn options_that_wait_or_reach_further_are_refused_in_any_case() {
+        let xread = manual("xread", -4, "blocking movablekeys", "@read @stream @blocking");
+        assert!(judge(&words("XREAD STREAMS a 0"), &xread).is_ok());
+        assert!(judge(&words("XREAD bLoCk 0 STREAMS a $"), &xread).is_err());
+        let copy = Manual { last: 2, ..manual("copy", -3, "write denyoom", "@keyspace @write") };
+        assert!(judge(&words("COPY a b REPLACE"), &copy).is_ok());
+        assert!(judge(&words("COPY a b db 1"), &copy).is_err());
+    }
+
+    #[test]
+    fn a_command_without_keys_is_one_of_a_few() {
+        let ping = manual("ping", -1, "nokey", "@fast @connection");
+        assert_eq!(judge(&words("PING"), &ping).unwrap().keys, [0; 0]);
+        assert!(judge(&words("FOO"), &manual("foo", -1, "nokey", "@string")).is_err());
+        let help = manual("object|help", 2, "nokey", "@keyspace @slow");
+        assert!(judge(&words("OBJECT HELP"), &help).is_ok());
+    }
+}

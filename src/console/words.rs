@@ -1,0 +1,203 @@
+//! A typed line as words, the way redis-cli splits it, and words as it shows them.
+
+/// The longest line, in bytes.
+pub const LINE_MAX: usize = 4 * 1024;
+/// The most words of a command.
+pub const WORDS_MAX: usize = 64;
+
+/// A word: any bytes, as `"\x00"` can be typed.
+pub type Word = Vec<u8>;
+
+/// Why a line is no command.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotWords {
+    /// A quotation that does not end, or does not end at the end of its word.
+    #[error(
+        "The quotation marks do not match: each that opens has to close, with a space or the end of the line after it."
+    )]
+    Unbalanced,
+    /// Nothing but spaces.
+    #[error("Type a command, such as PING.")]
+    Empty,
+    /// More than [`LINE_MAX`] or [`WORDS_MAX`].
+    #[error("A command here has at most {LINE_MAX} bytes and {WORDS_MAX} words.")]
+    TooLong,
+}
+
+/// Splits at spaces. `"…"` may hold spaces, `\n \r \t \b \a`, `\xHH` and
+/// escaped quotation marks; `'…'` holds everything as it is but `\'`. (The
+/// rules of `sdssplitargs` in Redis.)
+pub fn split(line: &str) -> Result<Vec<Word>, NotWords> {
+    if line.len() > LINE_MAX {
+        return Err(NotWords::TooLong);
+    }
+    let (mut words, mut rest) = (Vec::new(), line.as_bytes().trim_ascii_start());
+    while !rest.is_empty() {
+        if words.len() == WORDS_MAX {
+            return Err(NotWords::TooLong);
+        }
+        let (word, after) = word(rest)?;
+        words.push(word);
+        rest = after.trim_ascii_start();
+    }
+    if words.is_empty() { Err(NotWords::Empty) } else { Ok(words) }
+}
+
+/// The first word, and what follows it.
+fn word(mut rest: &[u8]) -> Result<(Word, &[u8]), NotWords> {
+    let mut word = Vec::new();
+    loop {
+        rest = match rest {
+            [] => return Ok((word, rest)),
+            [space, ..] if space.is_ascii_whitespace() => return Ok((word, rest)),
+            [b'"', inside @ ..] => return ended(escaped(inside, &mut word)?, word),
+            [b'\'', inside @ ..] => return ended(literal(inside, &mut word)?, word),
+            [byte, after @ ..] => {
+                word.push(*byte);
+                after
+            }
+        };
+    }
+}
+
+/// A closing mark is the end of its word.
+fn ended(rest: &[u8], word: Word) -> Result<(Word, &[u8]), NotWords> {
+    match rest.first().is_none_or(u8::is_ascii_whitespace) {
+        true => Ok((word, rest)),
+        false => Err(NotWords::Unbalanced),
+    }
+}
+
+/// The inside of `"…"`; returns what follows.
+fn escaped<'a>(mut rest: &'a [u8], word: &mut Word) -> Result<&'a [u8], NotWords> {
+    loop {
+        let (byte, after) = match rest {
+            [] => return Err(NotWords::Unbalanced),
+            [b'"', after @ ..] => return Ok(after),
+            [b'\\', b'x', high, low, after @ ..] if is_hex(*high) && is_hex(*low) => {
+                (digit(*high) * 16 + digit(*low), after)
+            }
+            [b'\\', escape, after @ ..] => (meant(*escape), after),
+            [byte, after @ ..] => (*byte, after),
+        };
+        word.push(byte);
+        rest = after;
+    }
+}
+
+/// The inside of `'…'`; returns what follows.
+fn literal<'a>(mut rest: &'a [u8], word: &mut Word) -> Result<&'a [u8], NotWords> {
+    loop {
+        let (byte, after) = match rest {
+            [] => return Err(NotWords::Unbalanced),
+            [b'\'', after @ ..] => return Ok(after),
+            [b'\\', b'\'', after @ ..] => (b'\'', after),
+            [byte, after @ ..] => (*byte, after),
+        };
+        word.push(byte);
+        rest = after;
+    }
+}
+
+fn is_hex(byte: u8) -> bool {
+    byte.is_ascii_hexdigit()
+}
+
+fn digit(hex: u8) -> u8 {
+    (hex as char).to_digit(16).map_or(0, |digit| digit as u8)
+}
+
+fn meant(escape: u8) -> u8 {
+    match escape {
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'b' => 0x08,
+        b'a' => 0x07,
+        other => other,
+    }
+}
+
+/// Words as one could type them.
+pub fn typed(words: &[Word]) -> String {
+    words.iter().map(|word| shown(word)).collect::<Vec<_>>().join(" ")
+}
+
+fn shown(word: &[u8]) -> String {
+    let plain = |byte: &u8| byte.is_ascii_graphic() && !b"\"'\\".contains(byte);
+    match !word.is_empty() && word.iter().all(plain) {
+        true => word.iter().map(|byte| *byte as char).collect(),
+        false => quoted(word),
+    }
+}
+
+/// A value the way redis-cli prints it: `"text"`, with every byte that is no
+/// printable ASCII escaped (`sdscatrepr` in Redis).
+pub fn quoted(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() + 2);
+    text.push('"');
+    for byte in bytes {
+        match byte {
+            b'"' | b'\\' => text.extend(['\\', *byte as char]),
+            b'\n' => text.push_str("\\n"),
+            b'\r' => text.push_str("\\r"),
+            b'\t' => text.push_str("\\t"),
+            0x07 => text.push_str("\\a"),
+            0x08 => text.push_str("\\b"),
+            b' '..=b'~' => text.push(*byte as char),
+            other => text.push_str(&format!("\\x{other:02x}")),
+        }
+    }
+    text.push('"');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        let words = split(line).unwrap();
+        words.iter().map(|word| String::from_utf8(word.clone()).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_line_is_split_as_redis_cli_does() {
+        assert_eq!(words("PING"), ["PING"]);
+        assert_eq!(
+            words("  SET  greeting \"Hello from Redis\" "),
+            ["SET", "greeting", "Hello from Redis"]
+        );
+        assert_eq!(words(r#"a 'it\'s "x"' """#), ["a", "it's \"x\"", ""]);
+        assert_eq!(split(r#""\x00\xff\n\q\"""#).unwrap(), [b"\x00\xff\nq\"".to_vec()]);
+        assert_eq!(words(r#"ab"c d""#), ["abc d"], "a mark may open inside a word");
+        assert_eq!(words(r#""\xZZ""#), ["xZZ"]);
+    }
+
+    #[test]
+    fn what_does_not_end_or_is_too_long_is_no_command() {
+        for bad in [r#"SET a "b"#, "SET a 'b", r#"SET a "b"c"#, "SET a 'b'c", r#"SET a "b\""#] {
+            assert_eq!(split(bad), Err(NotWords::Unbalanced), "{bad}");
+        }
+        assert_eq!(split(" \t "), Err(NotWords::Empty));
+        assert_eq!(split(&"x".repeat(LINE_MAX + 1)), Err(NotWords::TooLong));
+        assert_eq!(split(&"x ".repeat(WORDS_MAX + 1)), Err(NotWords::TooLong));
+        assert!(split(&"x ".repeat(WORDS_MAX)).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_typed_panics(line in any::<String>()) {
+            let _ = split(&line);
+        }
+
+        #[test]
+        fn words_are_read_back_as_they_are_shown(
+            words in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 1..8)
+        ) {
+            prop_assert_eq!(split(&typed(&words)), Ok(words));
+        }
+    }
+}

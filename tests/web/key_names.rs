@@ -1,0 +1,65 @@
+use serde_json::Value;
+
+use crate::harness::Hitrate;
+
+const PATH: &str = "/patterns/key-names";
+
+fn names(told: &Value) -> Vec<(&str, usize)> {
+    let names = told["names"].as_array().unwrap().iter();
+    let broken = |name: &Value| name["findings"].as_array().unwrap().len();
+    names.map(|name| (name["name"].as_str().unwrap(), broken(name))).collect()
+}
+
+fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+#[test]
+fn the_documents_names_are_judged_as_they_judge_them() {
+    let hitrate = Hitrate::start();
+    let told = hitrate.json(PATH);
+    for (name, broken) in names(&told) {
+        let is_bad = ["u123", "data1", "temp"].contains(&name);
+        assert_eq!(broken > 0, is_bad, "{name}");
+    }
+    let together: Vec<_> = told["together"].as_array().unwrap().iter().collect();
+    let rules: Vec<_> = together.iter().map(|it| it["rule"].as_str().unwrap()).collect();
+    assert_eq!(rules, ["one-type", "look-alike"], "the documents' own collisions");
+    let page = hitrate.get(PATH).body;
+    for rule in told["rules"].as_array().unwrap() {
+        assert!(page.contains(&format!("id=\"{}\"", rule["slug"].as_str().unwrap())));
+    }
+}
+
+#[test]
+fn a_visitors_names_are_checked_and_better_ones_proposed() {
+    let hitrate = Hitrate::start();
+    let text = "u123\r\nuser:9:profile hash\r\n\r\nmy key";
+    let path = format!("{PATH}?names={}", encoded(text));
+    let told = hitrate.json(&path);
+    assert_eq!(names(&told), [("u123", 2), ("user:9:profile", 0), ("my key", 1)]);
+    assert_eq!(told["names"][0]["proposal"], "user:123");
+    assert_eq!(told["names"][1]["type"], "hash");
+    let page = hitrate.get(&path).body;
+    assert!(page.contains("Better: <code>user:123</code>") && page.contains("1 good, 2 to mend"));
+}
+
+#[test]
+fn whatever_is_typed_is_bounded_and_escaped() {
+    let hitrate = Hitrate::start();
+    let status = |text: &str| hitrate.get(&format!("{PATH}?names={}", encoded(text))).status;
+    assert_eq!(status(&"a:1\n".repeat(50)), 200);
+    assert_eq!(status(&"a:1\n".repeat(51)), 422);
+    assert_eq!(status(&"x".repeat(200)), 200);
+    assert_eq!(status(&"x".repeat(201)), 422);
+    for odd in ["::::", "{", "}{", "\u{0}", "\u{202e}x", "💥:1", "a\tb", "' OR 1=1", "#", "..."] {
+        assert_eq!(status(odd), 200, "{odd:?}");
+    }
+    assert_eq!(hitrate.get(&format!("{PATH}?names=%ff")).status, 200);
+    assert_eq!(hitrate.get(&format!("{PATH}?name=a")).status, 400);
+    assert_eq!(hitrate.post(PATH, "names=a").status, 405);
+    let page = hitrate.get(&format!("{PATH}?names={}", encoded("<script>x</script>"))).body;
+    assert!(!page.contains("<script>x"), "it is escaped");
+    let page = hitrate.get(&format!("{PATH}?names=+%0A+")).body;
+    assert!(page.contains("The documents’ names"), "nothing typed is nothing sent");
+}

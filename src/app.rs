@@ -15,6 +15,7 @@ use crate::{
     stats::Sampler,
     store::{Address, Health, Store},
     strategies::Visits,
+    structures::Outcomes,
 };
 
 /// What all web workers share. Each makes its own [`App`] of it.
@@ -44,6 +45,8 @@ pub struct Shared {
     pub stampedes: Stampedes,
     /// What visitors tried on `/strategies`.
     pub visits: Visits,
+    /// What visitors did on `/structures`.
+    pub outcomes: Outcomes,
 }
 
 /// What the pages of one worker reach: the shared things, and a connection of

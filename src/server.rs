@@ -32,6 +32,7 @@ use crate::{
         own::{OwnError, OwnServer},
     },
     strategies::Visits,
+    structures::Outcomes,
 };
 
 /// How many ids are suggested to a visitor.
@@ -145,6 +146,7 @@ async fn serve_on(
         viewers: Viewers::default(),
         stampedes,
         visits: Visits::default(),
+        outcomes: Outcomes::default(),
     };
     log::info!("database: {} ({imported} profiles imported)", config.database());
     log::info!("Redis: {address}; reach it with: {}", address.redis_cli());

@@ -7,6 +7,7 @@ use utoipa::OpenApi;
 
 use super::{
     counter, edits, health, invalidation, product, profiles, sessions, stampede, stats, strategies,
+    structures,
 };
 
 #[derive(OpenApi)]
@@ -28,6 +29,10 @@ use super::{
         sessions::show,
         sessions::start,
         sessions::end,
+        structures::index,
+        structures::show,
+        structures::act,
+        structures::live,
         product::laptop,
         product::show,
         stats::show,

@@ -4,12 +4,10 @@ use actix_web::{HttpRequest, cookie::Cookie};
 
 use crate::{demo::Visitor, html, token::Token};
 
-#[allow(dead_code)]
 const COOKIE: &str = "hitrate_visitor";
 
 /// Who asks. For someone new there is a cookie to send along, at the latest
 /// with what they stored.
-#[allow(dead_code)]
 pub fn of(request: &HttpRequest) -> (Visitor, Option<Cookie<'static>>) {
     let known = request.cookie(COOKIE).and_then(|cookie| Token::parse(cookie.value()));
     match known {

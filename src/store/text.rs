@@ -7,17 +7,21 @@ use crate::wire::shortened;
 
 /// One argument or reply shows at most this many characters.
 const WORD: usize = 96;
+/// A command shows at most this many of its words.
+const WORDS: usize = 40;
 /// A reply with parts shows at most this many of them.
 const PARTS: usize = 8;
 
 /// `SET hitrate:profile:123 "{…}" PX 300000`
 pub fn command(cmd: &Cmd) -> String {
-    let words = cmd.args_iter().map(|arg| match arg {
+    let words = cmd.args_iter().take(WORDS).map(|arg| match arg {
         Arg::Simple(bytes) if bytes.starts_with(b"--") => script(bytes),
         Arg::Simple(bytes) => word(bytes),
         _ => "0".to_owned(),
     });
-    words.collect::<Vec<_>>().join(" ")
+    let more = cmd.args_iter().count().saturating_sub(WORDS);
+    let more = (more > 0).then(|| format!("… and {more} words more"));
+    words.chain(more).collect::<Vec<_>>().join(" ")
 }
 
 /// A script by its first line, which says what it does.
@@ -70,6 +74,13 @@ mod tests {
         let mut set = redis::cmd("SET");
         set.arg("k").arg(r#"{"a":1}"#).arg("PX").arg(300);
         assert_eq!(command(&set), r#"SET k '{"a":1}' PX 300"#);
+    }
+
+    #[test]
+    fn a_long_command_is_cut() {
+        let mut add = redis::cmd("SADD");
+        add.arg("k").arg((0..1_000).collect::<Vec<_>>());
+        assert!(command(&add).ends_with(" 37 … and 962 words more"), "{}", command(&add));
     }
 
     #[test]

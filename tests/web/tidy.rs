@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["keys"],
     &["db", "store"],
     &["cache", "counter", "demo", "session"],
-    &["invalidation", "products", "profiles", "stampede", "stats"],
+    &["invalidation", "products", "profiles", "stampede", "stats", "structures"],
     &["strategies"],
     &["app", "html", "input"],
     &["error"],

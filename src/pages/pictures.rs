@@ -59,8 +59,11 @@ const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 420.0;
 /// What stays free at its rim, for names.
 const RIM: f64 = 60.0;
-/// So many points have their names beside them; more would cover each other.
-const NAMED: usize = 12;
+/// A name takes so much for each letter, and so much in height.
+const LETTER: f64 = 13.0;
+const LINE: f64 = 26.0;
+/// From the middle of a point to its name.
+const BESIDE: f64 = 12.0;
 /// No map shows less than so many kilometres around its middle.
 const LEAST_KM: f64 = 0.05;
 
@@ -77,10 +80,21 @@ struct Mark<'a> {
     point: &'a Point,
     x: f64,
     y: f64,
-    is_named: bool,
-    /// Whether its name stands on its left.
-    is_leftwards: bool,
+    label: Option<Label>,
 }
+
+/// A name beside a point.
+#[derive(Clone)]
+struct Label {
+    name: String,
+    x: f64,
+    y: f64,
+    /// Where `x` is: at its `start`, in its `middle` or at its `end`.
+    anchor: &'static str,
+}
+
+/// What is covered already: left, top, right and bottom.
+type Area = (f64, f64, f64, f64);
 
 impl<'a> Chart<'a> {
     fn of(map: &'a Map) -> Self {
@@ -95,28 +109,66 @@ impl<'a> Chart<'a> {
             .map(|point| geo::from_middle(middle, (point.longitude, point.latitude)))
             .collect();
         let unit = unit(&places, radius);
-        let marks =
-            map.points.iter().zip(&places).enumerate().map(|(n, (point, (east, north)))| {
-                let (x, y) = (round(WIDTH / 2.0 + east * unit), round(HEIGHT / 2.0 - north * unit));
-                Mark { point, x, y, is_named: n < NAMED, is_leftwards: x > WIDTH * 0.6 }
-            });
+        let marks = map.points.iter().zip(&places).map(|(point, (east, north))| {
+            let (x, y) = (round(WIDTH / 2.0 + east * unit), round(HEIGHT / 2.0 - north * unit));
+            Mark { point, x, y, label: None }
+        });
+        let marks = labelled(marks.collect());
         let circle = map.search.as_ref().map(|_| (WIDTH / 2.0, HEIGHT / 2.0, round(radius * unit)));
         let length = nice(WIDTH / 4.0 / unit);
-        Self { marks: marks.collect(), circle, scale: (length, round(length * unit)) }
+        Self { marks, circle, scale: (length, round(length * unit)) }
     }
 }
 
+/// Gives each point its name where that covers no other, and else none.
+fn labelled(mut marks: Vec<Mark<'_>>) -> Vec<Mark<'_>> {
+    let scale = (0.0, HEIGHT - 70.0, WIDTH / 2.0, HEIGHT);
+    let mut taken: Vec<Area> = vec![scale];
+    taken.extend(marks.iter().map(|mark| (mark.x - 6.0, mark.y - 6.0, mark.x + 6.0, mark.y + 6.0)));
+    for mark in &mut marks {
+        let free = mark.places().into_iter().find(|label| {
+            let area = label.area();
+            let inside = area.0 >= 0.0 && area.1 >= 0.0 && area.2 <= WIDTH && area.3 <= HEIGHT;
+            inside && !taken.iter().any(|other| overlap(&area, other))
+        });
+        taken.extend(free.as_ref().map(Label::area));
+        mark.label = free;
+    }
+    marks
+}
+
+fn overlap(one: &Area, other: &Area) -> bool {
+    one.0 < other.2 && other.0 < one.2 && one.1 < other.3 && other.1 < one.3
+}
+
 impl Mark<'_> {
-    fn label_x(&self) -> f64 {
-        self.x + if self.is_leftwards { -12.0 } else { 12.0 }
+    /// Where its name may stand: on its right, on its left, above or below.
+    fn places(&self) -> [Label; 4] {
+        let name = crate::wire::shortened(&self.point.member, 24);
+        let at = |x: f64, y: f64, anchor| Label {
+            name: name.clone(),
+            x: round(self.x + x),
+            y: round(self.y + y),
+            anchor,
+        };
+        [
+            at(BESIDE, 7.0, "start"),
+            at(-BESIDE, 7.0, "end"),
+            at(0.0, -BESIDE, "middle"),
+            at(0.0, BESIDE + LINE * 0.7, "middle"),
+        ]
     }
+}
 
-    fn label_y(&self) -> f64 {
-        self.y + 6.0
-    }
-
-    fn name(&self) -> String {
-        crate::wire::shortened(&self.point.member, 24)
+impl Label {
+    fn area(&self) -> Area {
+        let width = self.name.chars().count() as f64 * LETTER;
+        let left = match self.anchor {
+            "start" => self.x,
+            "end" => self.x - width,
+            _ => self.x - width / 2.0,
+        };
+        (left, self.y - LINE * 0.75, left + width, self.y + LINE * 0.25)
     }
 }
 
@@ -188,6 +240,20 @@ mod tests {
                 assert!((0.0..=WIDTH).contains(&mark.x) && (0.0..=HEIGHT).contains(&mark.y));
             }
             assert!(chart.scale.1.is_finite() && chart.scale.1 > 0.0);
+        }
+    }
+
+    #[test]
+    fn no_name_covers_another() {
+        let points =
+            (0..50).map(|n| point(77.6 + f64::from(n % 7) / 50.0, 12.9 + f64::from(n) / 400.0));
+        let map = map(points.collect(), None);
+        let chart = Chart::of(&map);
+        let areas: Vec<_> =
+            chart.marks.iter().filter_map(|mark| mark.label.as_ref()).map(Label::area).collect();
+        assert!(areas.len() > 5, "{}", areas.len());
+        for (n, area) in areas.iter().enumerate() {
+            assert!(!areas[n + 1..].iter().any(|other| overlap(area, other)));
         }
     }
 

@@ -17,6 +17,7 @@ use super::{pictures, sse, visitor, waterfall::Waterfall};
 use crate::{
     app::{App, Viewer},
     error::{Error, Result},
+    figures,
     html::{Page, see, wants_json, whole},
     input::{Body, Fields},
     nav::{self, Link},
@@ -449,6 +450,13 @@ impl StructurePage {
         Waterfall::of(&self.transcript)
     }
 
+    fn wire_in_short(&self) -> String {
+        let commands = self.transcript.len() as u64;
+        let trips = self.transcript.last().map_or(0, |step| step.trip as u64);
+        let commands = figures::counted(&commands, "command", "commands");
+        format!("{commands} in {}", figures::counted(&trips, "round trip", "round trips"))
+    }
+
     fn drawn(&self) -> askama::Result<String> {
         self.picture.as_ref().map_or_else(|| Ok(String::new()), pictures::drawn)
     }
@@ -499,7 +507,7 @@ impl StructurePage {
     }
 
     fn ends(&self, facts: &KeyFacts) -> String {
-        facts.ttl_s.as_ref().map_or_else(|| "–".to_owned(), crate::figures::span)
+        facts.ttl_s.as_ref().map_or_else(|| "–".to_owned(), figures::span)
     }
 
     fn memory(&self, facts: &KeyFacts) -> String {
@@ -514,7 +522,7 @@ impl StructurePage {
 /// Exact while a person can compare it.
 fn bytes(count: &u64) -> String {
     match count {
-        ..100_000 => format!("{} B", crate::figures::number(count)),
-        _ => crate::figures::bytes(count),
+        ..100_000 => format!("{} B", figures::number(count)),
+        _ => figures::bytes(count),
     }
 }

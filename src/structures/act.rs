@@ -24,6 +24,8 @@ pub struct Act {
     pub instead_of: Option<&'static str>,
     /// For what makes a value larger: how large it may be before.
     pub room: Option<Room>,
+    /// What goes out of date by it, and is removed along with it.
+    pub outdates: &'static [&'static str],
 }
 
 /// How Redis is told of an act.

@@ -35,16 +35,17 @@ pub const BITMAPS: Structure = Structure {
         Act {
             slug: "setbit",
             label: "Set a bit",
-            how: How::Commands(&["SETBIT @{key} {offset} {bit}", "UNLINK @users_online:both"]),
+            how: How::Commands(&["SETBIT @{key} {offset} {bit}"]),
             fields: &[
                 choice("key", "Day", DAYS, TODAY),
                 whole("offset", "User, the offset", OFFSET, "1001"),
                 choice("bit", "Bit", &["1", "0"], "1"),
             ],
             cost: "O(1)",
-            about: "Answers what the bit was before. What the two days have in common is out of date then, so it goes.",
+            about: "Answers what the bit was before. What the two days have in common is out of date then, so it goes, too.",
             instead_of: None,
             room: None,
+            outdates: &[BOTH],
         },
         Act {
             slug: "getbit",
@@ -58,6 +59,7 @@ pub const BITMAPS: Structure = Structure {
             about: "Was this user there? Beyond the end every bit is 0.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "bitcount",
@@ -68,6 +70,7 @@ pub const BITMAPS: Structure = Structure {
             about: "The day's actives. A megabyte takes well under a millisecond.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "bitop-and",
@@ -81,6 +84,7 @@ pub const BITMAPS: Structure = Structure {
             about: "Stores the bits that both days have: who came back. Their count by the count of the day before is the retention.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
     ],
     example: Example {

@@ -156,7 +156,7 @@ impl Desk {
             How::Commands(forms) => {
                 self.check(&act, wire).await?;
                 let lines = forms.iter().map(|form| Line::of(form, &act.values)).collect();
-                self.run(lines, self.renewals(), wire).await?
+                self.run(lines, self.after(&act), wire).await?
             }
             How::Many(forms) => self.many(&act, forms, wire).await?,
         };
@@ -193,7 +193,7 @@ impl Desk {
         texts.push(Some(shows));
         let acts = step.act.forms().into_iter().map(|form| Line::of(form, &step.values));
         let played =
-            self.run(first.into_iter().chain(acts).collect(), self.renewals(), wire).await?;
+            self.run(first.into_iter().chain(acts).collect(), self.after(&step), wire).await?;
         let title = format!("Step {number} of {count}");
         let (mut outcome, look) = self.told(title, played, Some(step), &texts);
         outcome.next_step = Some(if number == count { 1 } else { number + 1 });
@@ -377,6 +377,14 @@ impl Desk {
     fn renewals(&self) -> Vec<Command> {
         let kept = self.structure.keys.iter().filter(|key| !key.has_own_ttl);
         self.demo.keep(&self.store, kept.map(|key| key.name))
+    }
+
+    /// What follows an act: what it outdates goes, everything else is renewed.
+    fn after(&self, act: &Move) -> Vec<Command> {
+        let outdated = act.act.outdates.iter().map(|key| Line::plain(&format!("UNLINK @{key}")));
+        let mut commands = self.commands(&outdated.collect::<Vec<_>>());
+        commands.extend(self.renewals());
+        commands
     }
 
     /// Everything that is read: for the picture, then of each key.

@@ -47,6 +47,7 @@ pub const GEOSPATIAL: Structure = Structure {
             about: "The longitude comes first. Who is there already moves.",
             instead_of: None,
             room: Some(Room { count: "ZCARD @{key}", most: ELEMENTS_MAX, of: "points" }),
+            outdates: &[],
         },
         Act {
             slug: "geodist",
@@ -62,6 +63,7 @@ pub const GEOSPATIAL: Structure = Structure {
             about: "As the crow flies. (nil) where one of them is not there.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "search-member",
@@ -79,6 +81,7 @@ pub const GEOSPATIAL: Structure = Structure {
             about: "The nearest first, with their distances. Itself is 0 away.",
             instead_of: Some("GEORADIUSBYMEMBER key member radius unit"),
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "search-point",
@@ -97,6 +100,7 @@ pub const GEOSPATIAL: Structure = Structure {
             about: "The same around any point.",
             instead_of: Some("GEORADIUS key longitude latitude radius unit"),
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "zrem",
@@ -107,6 +111,7 @@ pub const GEOSPATIAL: Structure = Structure {
             about: "A command of sorted sets, as that is what it is.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "type",
@@ -117,6 +122,7 @@ pub const GEOSPATIAL: Structure = Structure {
             about: "zset: there is no type of its own.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
     ],
     example: Example {

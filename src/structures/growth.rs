@@ -173,6 +173,13 @@ fn changed(growth: &Growth, before: &Size, after: &Size) -> String {
         figures::number(&after.count),
         growth.of
     );
+    if before.count == after.count && was == is {
+        return format!(
+            "{} was past that already, and Redis does not go back: it is {is}, {}. Start again to see the change.",
+            growth.key,
+            size(after)
+        );
+    }
     match was == is {
         true => format!("{} stays {is}: {from_to} between {counts}.", growth.key),
         false => {

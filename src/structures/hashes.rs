@@ -39,6 +39,7 @@ pub const HASHES: Structure = Structure {
             about: "Answers how many fields are new: 0 says that it had a value before.",
             instead_of: Some("HMSET key field value"),
             room: Some(Room { count: "HLEN @{key}", most: ELEMENTS_MAX, of: "fields" }),
+            outdates: &[],
         },
         Act {
             slug: "hget",
@@ -52,6 +53,7 @@ pub const HASHES: Structure = Structure {
             about: "One field, without the others crossing the network.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "hgetall",
@@ -62,6 +64,7 @@ pub const HASHES: Structure = Structure {
             about: "Fields and values in turn, in no order that one could rely on.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "hincrby",
@@ -76,6 +79,7 @@ pub const HASHES: Structure = Structure {
             about: "Atomic, as INCR is. Try it on a field that holds a name: Redis refuses.",
             instead_of: None,
             room: Some(Room { count: "HLEN @{key}", most: ELEMENTS_MAX, of: "fields" }),
+            outdates: &[],
         },
         Act {
             slug: "hdel",
@@ -86,6 +90,7 @@ pub const HASHES: Structure = Structure {
             about: "With its last field the key itself goes.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
     ],
     example: Example {

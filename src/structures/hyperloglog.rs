@@ -36,10 +36,10 @@ const DENSE: u64 = 6_000;
 pub const HYPERLOGLOG: Structure = Structure {
     slug: "hyperloglog",
     title: "HyperLogLog",
-    about: "Counts how many different members it has seen, nearly: with a standard error of 0.81 %, in at most 12 KiB, however many there are. Here each has a set of the same members beside it, so that the exact count is known.",
+    about: "Counts how many different members it has seen, nearly: with a standard error of 0.81 %, in at most 12 KiB, however many there are.",
     good_for: "Unique visitors, distinct search terms, anything where a count of millions may be one per cent off and two days shall be added without counting anybody twice.",
     not_for: "Not for knowing who was there: it forgets the members. And not where the count must be exact: a set, or with numbered users a bitmap.",
-    bounds: "At most 100,000 members beside each, as the exact set has to hold them all.",
+    bounds: "Here each has a set of the same members beside it, so that the exact count is known. At most 100,000 members, as that set has to hold them all.",
     keys: &[
         kept(KEYS[0]),
         kept(EXACT[0]),
@@ -60,6 +60,7 @@ pub const HYPERLOGLOG: Structure = Structure {
             about: "1 says that the estimate has changed. The set beside it gets the same members.",
             instead_of: None,
             room: Some(Room { count: "SCARD @{key}:exact", most: MOST, of: "members" }),
+            outdates: &[],
         },
         Act {
             slug: "pfcount",
@@ -70,6 +71,7 @@ pub const HYPERLOGLOG: Structure = Structure {
             about: "The estimate, and the exact count of the set.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "pfmerge",
@@ -83,6 +85,7 @@ pub const HYPERLOGLOG: Structure = Structure {
             about: "Who was there on either day, each once: no two estimates are added up. For the set it is a union of all members.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "random",
@@ -93,6 +96,7 @@ pub const HYPERLOGLOG: Structure = Structure {
             about: "Made up here, a thousand in a command and five commands of each kind in a round trip. Watch the bytes of both.",
             instead_of: None,
             room: Some(Room { count: "SCARD @visits:exact", most: MOST, of: "members" }),
+            outdates: &[],
         },
     ],
     example: Example {

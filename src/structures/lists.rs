@@ -37,6 +37,7 @@ pub const LISTS: Structure = Structure {
             about: "The producer of a queue. Answers the new length; the same element may be there twice.",
             instead_of: None,
             room: ROOM,
+            outdates: &[],
         },
         Act {
             slug: "rpush",
@@ -47,6 +48,7 @@ pub const LISTS: Structure = Structure {
             about: "The same at the other end.",
             instead_of: None,
             room: ROOM,
+            outdates: &[],
         },
         Act {
             slug: "lpop",
@@ -57,6 +59,7 @@ pub const LISTS: Structure = Structure {
             about: "Takes the leftmost away and answers it: with LPUSH a stack, last in, first out.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "rpop",
@@ -67,6 +70,7 @@ pub const LISTS: Structure = Structure {
             about: "The worker of a queue: with LPUSH first in, first out. Real workers wait for the next one by BRPOP.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "lrange",
@@ -80,6 +84,7 @@ pub const LISTS: Structure = Structure {
             about: "Both ends belong to it, and -1 is the last. Nothing is taken away.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "ltrim",
@@ -93,6 +98,7 @@ pub const LISTS: Structure = Structure {
             about: "Drops everything outside: after an LPUSH it keeps the latest ten.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
     ],
     example: Example {

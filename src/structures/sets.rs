@@ -37,6 +37,7 @@ pub const SETS: Structure = Structure {
             about: "Answers how many are new. What is there already stays there once.",
             instead_of: None,
             room: Some(Room { count: "SCARD @{key}", most: ELEMENTS_MAX, of: "members" }),
+            outdates: &[],
         },
         Act {
             slug: "srem",
@@ -50,6 +51,7 @@ pub const SETS: Structure = Structure {
             about: "Answers how many were there. With its last member the key goes.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "sismember",
@@ -63,6 +65,7 @@ pub const SETS: Structure = Structure {
             about: "1 or 0, however large the set is.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "smembers",
@@ -73,6 +76,7 @@ pub const SETS: Structure = Structure {
             about: "All at once; for large sets SSCAN brings them in batches.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "sinter",
@@ -83,6 +87,7 @@ pub const SETS: Structure = Structure {
             about: "The tags that both posts have.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "sdiff",
@@ -93,6 +98,7 @@ pub const SETS: Structure = Structure {
             about: "What the first post has and the second has not. The order of the keys matters.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "sunion",
@@ -103,6 +109,7 @@ pub const SETS: Structure = Structure {
             about: "All tags, each once.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
     ],
     example: Example {

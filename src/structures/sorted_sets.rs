@@ -40,6 +40,7 @@ pub const SORTED_SETS: Structure = Structure {
             about: "1 is new; 0 has a new score, and its new place at once.",
             instead_of: None,
             room: ROOM,
+            outdates: &[],
         },
         Act {
             slug: "zincrby",
@@ -53,6 +54,7 @@ pub const SORTED_SETS: Structure = Structure {
             about: "Atomic, as INCR is. Who is not there begins at 0.",
             instead_of: None,
             room: ROOM,
+            outdates: &[],
         },
         Act {
             slug: "zrange-rev",
@@ -63,6 +65,7 @@ pub const SORTED_SETS: Structure = Structure {
             about: "Ranks begin at 0, and both ends belong to the range.",
             instead_of: Some("ZREVRANGE leaderboard start stop WITHSCORES"),
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "zrange",
@@ -73,6 +76,7 @@ pub const SORTED_SETS: Structure = Structure {
             about: "The order that it is kept in. Members of the same score stand in the order of their names.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "zrevrank",
@@ -83,6 +87,7 @@ pub const SORTED_SETS: Structure = Structure {
             about: "From the best on, 0 is first; then the score.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "zrem",
@@ -93,6 +98,7 @@ pub const SORTED_SETS: Structure = Structure {
             about: "Answers how many were there.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
     ],
     example: Example {

@@ -47,6 +47,7 @@ pub const STREAMS: Structure = Structure {
             about: "* lets Redis make the id of its clock, in milliseconds, and a number for those of the same one. Answers the id.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "xadd-event",
@@ -61,6 +62,7 @@ pub const STREAMS: Structure = Structure {
             about: "Try an id of your own, such as 1-1: one that is not above the last is refused, so that the log stays in order.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "xlen",
@@ -71,6 +73,7 @@ pub const STREAMS: Structure = Structure {
             about: "How many entries it has.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "xrange",
@@ -85,6 +88,7 @@ pub const STREAMS: Structure = Structure {
             about: "- is the first and + the last; a time in milliseconds will do as an id. The oldest first, at most 20.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "xread",
@@ -95,6 +99,7 @@ pub const STREAMS: Structure = Structure {
             about: "What a listener asks with the last id it has seen; 0 is everything. With BLOCK it would wait for the next one. (nil) is nothing new, as always after $.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
     ],
     example: Example {

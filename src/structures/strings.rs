@@ -44,6 +44,7 @@ pub const STRINGS: Structure = Structure {
             about: "Stores the value, whatever was there before, and takes away a TTL that the key had.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "set-ex",
@@ -57,6 +58,7 @@ pub const STRINGS: Structure = Structure {
             about: "Value and TTL in one step, so that nothing can be left behind without an end. Look again when the time is over: the key is gone.",
             instead_of: Some("SETEX session:user:123 seconds value"),
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "get",
@@ -67,6 +69,7 @@ pub const STRINGS: Structure = Structure {
             about: "The value and the seconds it has left: (nil) and -2 where the key is not there, or not any more.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "incr",
@@ -77,6 +80,7 @@ pub const STRINGS: Structure = Structure {
             about: "One more, in one step on the server. Try it on a text: Redis refuses, and nothing changes.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "incrby",
@@ -87,6 +91,7 @@ pub const STRINGS: Structure = Structure {
             about: "The same with a step of your own; a negative one counts down.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
         Act {
             slug: "append",
@@ -100,6 +105,7 @@ pub const STRINGS: Structure = Structure {
             about: "Adds to the end and answers the new length in bytes.",
             instead_of: None,
             room: Some(Room { count: "STRLEN @{key}", most: LARGEST, of: "bytes" }),
+            outdates: &[],
         },
         Act {
             slug: "wrong-type",
@@ -110,6 +116,7 @@ pub const STRINGS: Structure = Structure {
             about: "Wrong on purpose: each key has one type, and a command of another type is refused. A key that is not there counts as an empty list.",
             instead_of: None,
             room: None,
+            outdates: &[],
         },
     ],
     example: Example {

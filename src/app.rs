@@ -17,6 +17,7 @@ use crate::{
     stats::Sampler,
     store::{Address, Health, Store},
     strategies::Visits,
+    structures::Outcomes,
 };
 
 /// What all web workers share. Each makes its own [`App`] of it.
@@ -54,6 +55,8 @@ pub struct Shared {
     pub console: Option<Arc<Console>>,
     /// What visitors tried on `/strategies`.
     pub visits: Visits,
+    /// What visitors did on `/structures`.
+    pub outcomes: Outcomes,
 }
 
 /// What the pages of one worker reach: the shared things, and a connection of

@@ -20,7 +20,7 @@ pub struct Visitor(String);
 
 /// One demo of one visitor. Its keys share a hash tag, so that in a cluster
 /// they live on one node and a command may take several of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Demo {
     tag: String,
 }

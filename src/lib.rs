@@ -47,6 +47,7 @@ pub mod session;
 pub mod stampede;
 pub mod stats;
 pub mod strategies;
+pub mod structures;
 
 // The web: what a browser sees.
 #[cfg(feature = "web")]

@@ -25,6 +25,12 @@ pub const STRATEGIES: Link = link(
 /// `/stampede` — many visitors, one key, recipe by recipe.
 pub const STAMPEDE: Link =
     link("/stampede", "Stampede", "many visitors who ask for one cold key at once");
+/// `/structures` — Redis's data types, played by hand.
+pub const STRUCTURES: Link = link(
+    "/structures",
+    "Structures",
+    "Redis's nine data types, each tried by hand and shown by a picture of its own",
+);
 /// `/sessions` — the TTL session demo.
 pub const SESSIONS: Link = link("/sessions", "Sessions", "a session that ends by itself");
 /// `/invalidation` — dropping copies on purpose.
@@ -45,8 +51,18 @@ pub const KEY_NAMES: Link = link(
 pub const STATS: Link = link("/stats", "Stats", "the panels, live");
 
 /// In the order of the navigation.
-pub const ALL: &[Link] =
-    &[COUNTER, PROFILES, STRATEGIES, STAMPEDE, INVALIDATION, SESSIONS, PATTERNS, CONSOLE, STATS];
+pub const ALL: &[Link] = &[
+    COUNTER,
+    PROFILES,
+    STRATEGIES,
+    STAMPEDE,
+    INVALIDATION,
+    SESSIONS,
+    STRUCTURES,
+    PATTERNS,
+    CONSOLE,
+    STATS,
+];
 
 /// A link, for constants.
 pub const fn link(path: &'static str, title: &'static str, about: &'static str) -> Link {

@@ -30,6 +30,7 @@ use crate::{
         own::{OwnError, OwnServer},
     },
     strategies::Visits,
+    structures::Outcomes,
 };
 
 /// How many ids are suggested to a visitor.
@@ -148,6 +149,7 @@ async fn serve_on(
         plays: Plays::default(),
         console,
         visits: Visits::default(),
+        outcomes: Outcomes::default(),
     };
     log::info!("database: {} ({imported} profiles imported)", config.database());
     log::info!("Redis: {address}; reach it with: {}", address.redis_cli());

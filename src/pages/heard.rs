@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{stats::event, visitor};
+use super::{sse::event, visitor};
 use crate::{
     app::{App, Viewer},
     error::{Error, Result},

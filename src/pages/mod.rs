@@ -19,13 +19,16 @@ pub mod stampede;
 pub mod statics;
 pub mod stats;
 pub mod strategies;
+pub mod structures;
 
 mod bars;
 mod done;
 mod lookup_form;
 mod panels;
+mod pictures;
 mod recent;
 mod recipes;
 mod sequence;
+mod sse;
 mod visitor;
 mod waterfall;

@@ -7,7 +7,7 @@ use utoipa::OpenApi;
 
 use super::{
     console, counter, edits, health, heard, invalidation, key_names, patterns, product, profiles,
-    sessions, stampede, stats, strategies,
+    sessions, stampede, stats, strategies, structures,
 };
 
 #[derive(OpenApi)]
@@ -37,6 +37,10 @@ use super::{
         patterns::show,
         patterns::act,
         heard::live,
+        structures::index,
+        structures::show,
+        structures::act,
+        structures::live,
         product::laptop,
         product::show,
         stats::show,

@@ -4,7 +4,6 @@ use std::{convert::Infallible, rc::Rc, sync::Arc};
 
 use actix_web::{
     HttpResponse,
-    http::header,
     web::{Bytes, Data},
 };
 use askama::Template;
@@ -18,7 +17,7 @@ use crate::{
     error::{Error, Result},
     html::Page,
     nav::{self, Link},
-    pages::panels,
+    pages::{panels, sse},
     stats::Sample,
 };
 
@@ -70,12 +69,7 @@ pub async fn live(app: Data<App>) -> Result<HttpResponse> {
     let viewer = app.shared.viewers.enter().ok_or(Error::TooManyViewers)?;
     let samples = app.shared.sampler.follow();
     let events = stream::unfold((samples, viewer), next_event).take(EVENTS_MAX);
-    Ok(HttpResponse::Ok()
-        .content_type("text/event-stream")
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        // Compression would hold events back.
-        .insert_header((header::CONTENT_ENCODING, "identity"))
-        .streaming(events))
+    Ok(sse::answer(events))
 }
 
 type Following = (watch::Receiver<Arc<Sample>>, Viewer);
@@ -87,11 +81,5 @@ async fn next_event(
     samples.changed().await.ok()?;
     let sample = Arc::clone(&samples.borrow_and_update());
     let panels = panels::of(&sample).ok()?;
-    Some((Ok(event(&panels)), (samples, viewer)))
-}
-
-/// One event of the format in the HTML standard, "Server-sent events".
-pub(super) fn event(text: &str) -> Bytes {
-    let lines = text.lines().flat_map(|line| ["data: ", line, "\n"]);
-    lines.chain(["\n"]).collect::<String>().into()
+    Some((Ok(sse::event(&panels)), (samples, viewer)))
 }

@@ -7,6 +7,8 @@ use crate::wire::{push_shortened, push_shortened_bytes};
 
 /// One argument or reply shows at most this many characters.
 const WORD: usize = 96;
+/// A command shows at most this many of its words.
+const WORDS: usize = 40;
 /// A reply with parts shows at most this many of them.
 const PARTS: usize = 8;
 /// Room for most lines, so that they don't grow.
@@ -15,7 +17,7 @@ const LINE: usize = 192;
 /// `SET hitrate:profile:123 "{…}" PX 300000`
 pub fn command(cmd: &Cmd) -> String {
     let mut line = String::with_capacity(LINE);
-    for arg in cmd.args_iter() {
+    for arg in cmd.args_iter().take(WORDS) {
         if !line.is_empty() {
             line.push(' ');
         }
@@ -24,6 +26,10 @@ pub fn command(cmd: &Cmd) -> String {
             Arg::Simple(bytes) => word(&mut line, bytes),
             _ => line.push('0'),
         }
+    }
+    let more = cmd.args_iter().skip(WORDS).count();
+    if more > 0 {
+        line.push_str(&format!(" … and {more} words more"));
     }
     line
 }
@@ -102,6 +108,13 @@ mod tests {
         let mut set = redis::cmd("SET");
         set.arg("k").arg(r#"{"a":1}"#).arg("PX").arg(300);
         assert_eq!(command(&set), r#"SET k '{"a":1}' PX 300"#);
+    }
+
+    #[test]
+    fn a_long_command_is_cut() {
+        let mut add = redis::cmd("SADD");
+        add.arg("k").arg((0..1_000).collect::<Vec<_>>());
+        assert!(command(&add).ends_with(" 37 … and 962 words more"), "{}", command(&add));
     }
 
     #[test]

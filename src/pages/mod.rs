@@ -18,8 +18,10 @@ pub mod statics;
 pub mod stats;
 pub mod strategies;
 
+mod asked;
 mod bars;
 mod done;
+mod lanes;
 mod lookup_form;
 mod panels;
 mod recent;

@@ -160,8 +160,10 @@ impl Trials {
         let (tell, told) = oneshot::channel();
         let (this, demo, args) = (self.clone(), demo.clone(), args.clone());
         let work = move || {
-            let _ = tell.send(this.run_here(pattern, &demo, &args));
+            let ran = this.run_here(pattern, &demo, &args);
+            // Whoever hears of the end may start the next one.
             drop(turn);
+            let _ = tell.send(ran);
         };
         let thread = thread::Builder::new().name("trial".to_owned()).spawn(work);
         thread.map_err(|_| Trouble::Away)?;

@@ -196,7 +196,7 @@ async fn sized(race: &Arc<Race>, name: &str, counted: u64) -> Result<Counted, Tr
     let bytes: Option<u64> = race.run(0, memory(race.store(0), &race.key(name))).await?;
     Ok(Counted::new(expected(race), counted).known(
         "bytes",
-        "bytes of memory, by MEMORY USAGE",
+        "Bytes of memory, by MEMORY USAGE",
         bytes.unwrap_or_default(),
     ))
 }

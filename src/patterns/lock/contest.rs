@@ -62,12 +62,12 @@ pub(super) async fn run(
     let written = written.into_iter().filter(|it| *it).count() as u64;
     let of = |count: &AtomicU64| count.load(SeqCst);
     let counted = Counted::new(written, value.unwrap_or_default())
-        .bad("stolen", "locks deleted by one who did not hold them", of(&tallies.stolen))
-        .known("overlaps", "times two worked at once", of(&tallies.overlaps))
-        .known("refused", "late writes refused by the resource", of(&tallies.refused));
+        .bad("stolen", "Locks deleted by one who did not hold them", of(&tallies.stolen))
+        .known("overlaps", "Times that one began while another still worked", of(&tallies.overlaps))
+        .known("refused", "Late writes refused by the resource", of(&tallies.refused));
     Ok(match of(&tallies.gave_up) {
         0 => counted,
-        gave_up => counted.known("gave_up", "gave up waiting", gave_up),
+        gave_up => counted.known("gave_up", "Gave up waiting", gave_up),
     })
 }
 

@@ -93,6 +93,9 @@ pub enum Error {
         "Another trial is running, and two would measure each other. Start yours when it is over, in some seconds."
     )]
     TrialRuns,
+    /// 503.
+    #[error("The trial did not end in time: this machine has too much to do. Try fewer actors.")]
+    TrialTooLong,
     /// Whatever the server underneath refused.
     #[error("The request was refused.")]
     Refused(StatusCode),
@@ -111,9 +114,11 @@ impl ResponseError for Error {
             Self::OtherSite => StatusCode::FORBIDDEN,
             Self::OtherHost => StatusCode::MISDIRECTED_REQUEST,
             Self::StampedeRuns | Self::TrialRuns => StatusCode::CONFLICT,
-            Self::Database(_) | Self::Origin(_) | Self::Redis(_) | Self::TooManyViewers => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Database(_)
+            | Self::Origin(_)
+            | Self::Redis(_)
+            | Self::TooManyViewers
+            | Self::TrialTooLong => StatusCode::SERVICE_UNAVAILABLE,
             Self::Refused(status) => *status,
         }
     }
@@ -165,6 +170,7 @@ impl From<patterns::NotRun> for Error {
         match why {
             patterns::NotRun::Busy => Self::TrialRuns,
             patterns::NotRun::Failed(trouble) => Self::Redis(trouble),
+            patterns::NotRun::TooLong => Self::TrialTooLong,
         }
     }
 }

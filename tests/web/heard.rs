@@ -87,6 +87,12 @@ fn a_listener_is_told_that_redis_is_away_and_listens_again() {
         hitrate.post_with("/patterns/publish-subscribe", form, &headers).status == 303
             && listener.heard().contains("<li>again")
     });
+    redis.kill();
+    eventually(Duration::from_secs(10), "one who comes now is told, too", || {
+        let mut late = Listener::new(&hitrate, &own);
+        late.await_text("data: ");
+        late.heard().contains("so nobody listens")
+    });
     assert_no_panic(&hitrate);
 }
 

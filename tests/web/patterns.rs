@@ -218,28 +218,33 @@ fn what_a_visitor_writes_is_shown_and_never_run() {
     assert_no_panic(&hitrate);
 }
 
-/// What the trials are for.
+/// What the trials are for. Two wrong ways leave it to chance whether anything
+/// goes wrong; in one of several trials it surely does.
 #[test]
 fn under_two_hundred_wrong_ways_go_wrong_and_right_ways_are_exact() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     for pattern in ALL {
-        let told = visitor.play(pattern.slug, "act=trial&actors=200");
-        assert_eq!(told["trial"]["actors"], 200);
-        let ways = told["trial"]["ways"].as_array().unwrap();
-        assert_eq!(ways.len(), pattern.trial.ways.len());
-        for way in ways {
-            let name = way["name"].as_str().unwrap();
-            let is_right = way["is_right"].as_bool().unwrap();
-            let is_exact = INEXACT.contains(&name) || !went_wrong(way);
-            assert_eq!(is_exact, is_right, "{}: {way}", pattern.slug);
-            let [p50, p99, max] =
-                ["p50_us", "p99_us", "max_us"].map(|it| way[it].as_u64().unwrap());
-            assert!(0 < p50 && p50 <= p99 && p99 <= max, "{way}");
-        }
+        let went = (0..5).any(|_| every_wrong_way_went_wrong(&visitor, pattern));
+        assert!(went, "{}: a wrong way never went wrong", pattern.slug);
     }
     assert_eq!(keys(&mut hitrate.own_redis(), "*trial:*"), Vec::<String>::new());
     assert_no_panic(&hitrate);
+}
+
+/// Whether they did in one trial, in which the right ways have to be exact.
+fn every_wrong_way_went_wrong(visitor: &Visitor<'_>, pattern: &Pattern) -> bool {
+    let told = visitor.play(pattern.slug, "act=trial&actors=200");
+    assert_eq!(told["trial"]["actors"], 200);
+    let ways = told["trial"]["ways"].as_array().unwrap();
+    assert_eq!(ways.len(), pattern.trial.ways.len());
+    for way in ways {
+        let is_exact = INEXACT.contains(&way["name"].as_str().unwrap()) || !went_wrong(way);
+        assert!(is_exact || way["is_right"] == false, "{}: {way}", pattern.slug);
+        let [p50, p99, max] = ["p50_us", "p99_us", "max_us"].map(|it| way[it].as_u64().unwrap());
+        assert!(0 < p50 && p50 <= p99 && p99 <= max, "{way}");
+    }
+    ways.iter().all(|way| way["is_right"] == true || went_wrong(way))
 }
 
 #[test]
@@ -309,7 +314,7 @@ fn one_trial_runs_at_a_time() {
         thread::spawn(move || {
             let visitor = Visitor::new(&hitrate);
             eventually(Duration::from_secs(10), "it is the first one’s turn", || {
-                visitor.post("distributed-lock", "act=trial&actors=200").status == 200
+                visitor.post("distributed-lock", "act=trial&actors=50").status == 200
             });
         })
     };

@@ -117,7 +117,7 @@ async fn lease(race: &Race, n: u64, token: &str) -> Result<Option<u64>, Trouble>
 
 /// Between two attempts: drawn, so that not all ask at the same moment.
 fn rest() -> Duration {
-    Duration::from_millis(rand::rng().random_range(3..20))
+    Duration::from_millis(rand::rng().random_range(5..40))
 }
 
 /// Reads, works, writes; the resource takes whoever comes.

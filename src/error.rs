@@ -105,6 +105,9 @@ pub enum Error {
     /// 503.
     #[error("Too many commands run at the moment. Try again in a moment.")]
     ConsoleBusy,
+    /// 503.
+    #[error("The trial did not end in time: this machine has too much to do. Try fewer actors.")]
+    TrialTooLong,
     /// Whatever the server underneath refused.
     #[error("The request was refused.")]
     Refused(StatusCode),
@@ -129,7 +132,8 @@ impl ResponseError for Error {
             | Self::Origin(_)
             | Self::Redis(_)
             | Self::TooManyViewers
-            | Self::ConsoleBusy => StatusCode::SERVICE_UNAVAILABLE,
+            | Self::ConsoleBusy
+            | Self::TrialTooLong => StatusCode::SERVICE_UNAVAILABLE,
             Self::Refused(status) => *status,
         }
     }
@@ -181,6 +185,7 @@ impl From<patterns::NotRun> for Error {
         match why {
             patterns::NotRun::Busy => Self::TrialRuns,
             patterns::NotRun::Failed(trouble) => Self::Redis(trouble),
+            patterns::NotRun::TooLong => Self::TrialTooLong,
         }
     }
 }

@@ -58,6 +58,7 @@ pub async fn live(app: Data<App>, request: HttpRequest) -> Result<HttpResponse> 
         address: app.shared.address.clone(),
         channel,
         subscription: None,
+        is_told_away: false,
         running: app.shared.sampler.follow(),
         until: Instant::now() + LONGEST,
         heard: 0,
@@ -78,6 +79,8 @@ struct Listener {
     channel: String,
     /// None while Redis can't be asked.
     subscription: Option<Subscription>,
+    /// Whether the visitor knows that.
+    is_told_away: bool,
     /// Ends when the server stops.
     running: watch::Receiver<Arc<Sample>>,
     until: Instant,
@@ -109,14 +112,18 @@ impl Listener {
                 self.last.push_front(shortened(&message, WORD));
                 self.last.truncate(SHOWN);
             }
-            None => self.subscription = None,
+            None => (self.subscription, self.is_told_away) = (None, true),
         }
     }
 
     async fn listen(&mut self) {
         loop {
             match Subscription::open(&self.address, &self.channel).await {
-                Ok(subscription) => return self.subscription = Some(subscription),
+                Ok(subscription) => {
+                    (self.subscription, self.is_told_away) = (Some(subscription), false);
+                    return;
+                }
+                Err(_) if !self.is_told_away => return self.is_told_away = true,
                 Err(_) => sleep(REST).await,
             }
         }

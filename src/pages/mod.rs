@@ -21,8 +21,10 @@ pub mod stats;
 pub mod strategies;
 pub mod structures;
 
+mod asked;
 mod bars;
 mod done;
+mod lanes;
 mod lookup_form;
 mod panels;
 mod pictures;

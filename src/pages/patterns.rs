@@ -11,17 +11,15 @@ use askama::Template;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{visitor, waterfall::Waterfall};
+use super::{asked::Asked, lanes::Lane, visitor, waterfall::Waterfall};
 use crate::{
     app::App,
     demo::Demo,
     error::{Error, Result},
     html::{self, Page, see, whole},
-    input::{BadInput, Body, Fields},
+    input::{Body, Fields},
     nav::{self, Link},
-    patterns::{
-        self, Act, Arg, Args, Entry, Field, Figure, Kind, Pattern, Play, Played, Ran, Upset, WayRan,
-    },
+    patterns::{self, Args, Entry, Field, Figure, Pattern, Play, Played, Ran, Upset},
     wire::{Step, Wire},
 };
 
@@ -196,72 +194,6 @@ fn address(pattern: &Pattern) -> String {
     format!("{}/{}", nav::PATTERNS.path, pattern.slug)
 }
 
-/// What a visitor asks for.
-enum Asked {
-    Act(&'static Act, Args),
-    Trial(Args),
-    Reset,
-}
-
-impl Asked {
-    fn parse(pattern: &'static Pattern, body: &Body) -> Result<Self, BadInput> {
-        let fields = body.fields(&known(pattern))?;
-        let name = fields.optional("act").unwrap_or_default();
-        let (asked, described): (fn(Args) -> Self, &'static [Field]) = match name {
-            "trial" => (Self::Trial, pattern.trial.fields),
-            "reset" => (|_| Self::Reset, &[]),
-            name => {
-                let act = pattern.act(name).ok_or_else(|| needed(pattern))?;
-                return Ok(Self::Act(act, args(body, act.fields)?));
-            }
-        };
-        Ok(asked(args(body, described)?))
-    }
-}
-
-/// Every field of every act.
-fn known(pattern: &'static Pattern) -> Vec<&'static str> {
-    let of_acts = pattern.acts.iter().flat_map(|act| act.fields);
-    let names = of_acts.chain(pattern.trial.fields).map(|field| field.name);
-    let mut known: Vec<_> = ["act"].into_iter().chain(names).collect();
-    known.sort_unstable();
-    known.dedup();
-    known
-}
-
-fn needed(pattern: &Pattern) -> BadInput {
-    let acts = pattern.acts.iter().map(|act| act.name).chain(["trial", "reset"]);
-    let words = acts.collect::<Vec<_>>().join(" or ");
-    BadInput::OutOfRange(format!("The field act is needed: {words}."))
-}
-
-/// The values of these fields and no others, each within its bounds.
-fn args(body: &Body, described: &'static [Field]) -> Result<Args, BadInput> {
-    let known: Vec<_> = ["act"].into_iter().chain(described.iter().map(|it| it.name)).collect();
-    let fields = body.fields(&known)?;
-    described
-        .iter()
-        .try_fold(Args::default(), |args, field| Ok(args.with(field.name, value(&fields, field)?)))
-}
-
-fn value(fields: &Fields, field: &Field) -> Result<Arg, BadInput> {
-    if !fields.sent(field.name) {
-        return Ok(field.default());
-    }
-    Ok(match field.kind {
-        Kind::Text { most, .. } => Arg::Text(fields.text(field.name, 1..=most)?),
-        Kind::Number { least, most, .. } => {
-            let number = fields.number(field.name, least..=most)?;
-            number.map_or_else(|| field.default(), Arg::Number)
-        }
-        Kind::Choice(words) => {
-            let choices: Vec<_> = words.iter().map(|word| (*word, *word)).collect();
-            let word = fields.choice(field.name, &choices)?;
-            word.map_or_else(|| field.default(), |word| Arg::Text(word.to_owned()))
-        }
-    })
-}
-
 async fn play(
     app: Data<App>,
     pattern: &'static Pattern,
@@ -368,36 +300,7 @@ impl PatternPage {
         entries.iter().filter_map(|entry| entry.ttl_ms).min().map(|ms| ms + 2_000)
     }
 
-    /// Each way that ran, drawn to one scale.
     fn lanes<'a>(&self, ran: &'a Ran) -> Vec<Lane<'a>> {
-        let most = ran.ways.iter().map(|way| way.expected.max(way.got)).max().unwrap_or_default();
-        ran.ways.iter().map(|way| Lane { way, most: most.max(1) }).collect()
-    }
-}
-
-/// A way's counts as a bar: what is right, then what is missing or too much.
-struct Lane<'a> {
-    way: &'a WayRan,
-    most: u64,
-}
-
-impl Lane<'_> {
-    fn scaled(&self, count: u64) -> f64 {
-        (count as f64 * 10_000.0 / self.most as f64).round() / 100.0
-    }
-
-    /// Per cent that are as they should be.
-    fn good(&self) -> f64 {
-        self.scaled(self.way.got.min(self.way.expected))
-    }
-
-    /// Per cent that are missing.
-    fn lost(&self) -> f64 {
-        self.scaled(self.way.lost)
-    }
-
-    /// Per cent that are too many.
-    fn over(&self) -> f64 {
-        self.scaled(self.way.over)
+        Lane::all(ran)
     }
 }

@@ -45,7 +45,7 @@ pub const PATTERN: Pattern = Pattern {
     }],
     trap: Trap {
         wrong: "A key of hash(str(params)): the language’s own hash, of the parameters as they came.",
-        why: "Such hashes are salted anew in each process (Python’s, Rust’s and others’, against floods of colliding keys), and an order more is a text more. So each worker fills the cache for itself alone, a restart forgets all of it, and memory holds every response many times.",
+        why: "Such hashes are salted anew in each process (Python’s, Rust’s and others’, against floods of colliding keys), and the same parameters in another order are another text. So each worker fills the cache for itself alone, a restart forgets all of it, and memory holds every response many times.",
         right: "Sort the parameters, write them in one way, and take a hash that is the same everywhere, such as SHA-256.",
     },
     trial: Trial {
@@ -146,9 +146,9 @@ async fn run(race: &Arc<Race>, naming: Naming) -> Result<Counted, Trouble> {
     let stored = race.run_all(0, stored).await?;
     let stored = stored.into_iter().map(crate::store::typed::<u64>).sum::<Result<u64, _>>()?;
     Ok(Counted::new(asked, stored)
-        .known("hits", "hits", hits)
-        .known("misses", "misses, each of which makes the response anew", requests - hits)
-        .known("hit_percent", "per cent hit ratio", 100 * hits / requests.max(1)))
+        .known("hits", "Hits", hits)
+        .known("misses", "Misses, each of which makes the response anew", requests - hits)
+        .known("hit_percent", "Hit ratio in per cent", 100 * hits / requests.max(1)))
 }
 
 /// One process: its own salt, and one request after the other.

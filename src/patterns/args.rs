@@ -145,3 +145,27 @@ pub const fn actors(default: u32) -> Field {
 pub const fn user(default: u32) -> Field {
     number("user_id", "User", (1, 9_999), default)
 }
+
+/// What one script does at most: Redis serves nobody else meanwhile.
+const BATCH: u32 = 1_000;
+
+/// A range in pieces, each as its first and how many.
+pub fn batches(from: u32, count: u32) -> impl Iterator<Item = (u32, u32)> {
+    let starts = (0..count).step_by(BATCH as usize);
+    starts.map(move |done| (from + done, BATCH.min(count - done)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_cut_into_pieces() {
+        assert_eq!(
+            batches(5, 2_500).collect::<Vec<_>>(),
+            [(5, 1_000), (1_005, 1_000), (2_005, 500)]
+        );
+        assert_eq!(batches(1, 1_000).collect::<Vec<_>>(), [(1, 1_000)]);
+        assert_eq!(batches(1, 0).count(), 0);
+    }
+}

@@ -211,7 +211,7 @@ async fn run(race: &Arc<Race>, forgets: Forgets) -> Result<Counted, Trouble> {
     let readers = reads.iter().flatten().count() as u64;
     let current = reads.into_iter().flatten().sum();
     let posted = posts.acknowledged.load(SeqCst);
-    Ok(Counted::new(readers * READS, current).known("posts", "posts were added meanwhile", posted))
+    Ok(Counted::new(readers * READS, current).known("posts", "Posts added meanwhile", posted))
 }
 
 fn page_key(race: &Race, version: Option<u64>, page: u64) -> crate::keys::Key<()> {

@@ -134,7 +134,7 @@ async fn run(race: &Arc<Race>, draws: bool) -> Result<Counted, Trouble> {
     let ttls: Vec<u64> = ttls.into_iter().map(typed).collect::<Result<_, _>>()?;
     let (busiest, seconds) = busiest(&ttls);
     let even = race.actors().div_ceil(2 * JITTER);
-    Ok(Counted::new(even, busiest).known("seconds", "seconds in which any ends", seconds))
+    Ok(Counted::new(even, busiest).known("seconds", "Seconds in which any of them ends", seconds))
 }
 
 /// How many end in the second in which most do, and in how many seconds any does.

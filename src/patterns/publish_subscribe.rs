@@ -128,7 +128,7 @@ async fn channel_run(race: &Arc<Race>) -> Result<Counted, Trouble> {
     let late = heard(late, race.actors()).await;
     Ok(Counted::new(all, late).known(
         "early",
-        "got by a reader who was there from the start",
+        "Got by a reader who was there from the start",
         early,
     ))
 }

@@ -244,7 +244,7 @@ async fn set_then_expire(race: &Arc<Race>) -> Result<Counted, Trouble> {
     let for_ever = u64::from(ttl == -1);
     Ok(Counted::new(expected, passed.iter().sum()).bad(
         "without_ttl",
-        "count without an end (TTL −1): locked out for ever",
+        "Counts without an end (TTL −1), so locked out for ever",
         for_ever,
     ))
 }
@@ -271,7 +271,7 @@ async fn script(race: &Arc<Race>, window: Window) -> Result<Counted, Trouble> {
     let edge = around_the_edge(race, window).await?;
     Ok(Counted::new(LIMIT.min(race.actors()), passed.len() as u64).known(
         "edge",
-        "passed within one window’s time, around its edge",
+        "Most that passed within one window’s time, around its edge",
         edge,
     ))
 }

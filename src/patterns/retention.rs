@@ -49,7 +49,7 @@ pub const PATTERN: Pattern = Pattern {
         Act {
             name: "crowd",
             button: "Let many log in",
-            about: "SETBIT for each of them, in one script",
+            about: "SETBIT for each of them, 1,000 in a script",
             fields: &[
                 args::number("from", "From user", (0, 9_999), 0),
                 args::number("count", "How many", (1, 5_000), 1_000),
@@ -126,8 +126,11 @@ async fn login(play: &Play) -> Result<Vec<String>, Upset> {
 
 async fn crowd(play: &Play) -> Result<Vec<String>, Upset> {
     let (from, count) = (play.args().number("from"), play.args().number("count"));
-    let crowd = play.store().script(CROWD, &play.key(&day(play)));
-    let new: u64 = play.one(crowd.arg(from).arg(count).arg(KEPT.as_secs())).await?;
+    let (bitmap, mut new) = (play.key(&day(play)), 0);
+    for (from, some) in args::batches(from, count) {
+        let crowd = play.store().script(CROWD, &bitmap).arg(from).arg(some);
+        new += play.one::<u64>(crowd.arg(KEPT.as_secs())).await?;
+    }
     let came = figures::counted(&u64::from(count), "user", "users");
     Ok(vec![format!(
         "{came} logged in, {} of them for the first time that day.",

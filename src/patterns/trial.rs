@@ -32,8 +32,8 @@ use crate::{
 const CONNECTIONS: usize = 4;
 /// How long they may take to be there.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long one way may take: each takes some seconds at most.
-const LONGEST: Duration = Duration::from_secs(12);
+/// How long all ways together may take: they take some seconds at most.
+const LONGEST: Duration = Duration::from_secs(15);
 
 /// What is tried.
 pub struct Trial {
@@ -132,6 +132,9 @@ pub enum NotRun {
     /// Redis went away, or was not there.
     #[error(transparent)]
     Failed(#[from] Trouble),
+    /// The machine had too much to do.
+    #[error("the trial did not end in time")]
+    TooLong,
 }
 
 /// Runs trials, one at a time.
@@ -160,22 +163,24 @@ impl Trials {
         let (tell, told) = oneshot::channel();
         let (this, demo, args) = (self.clone(), demo.clone(), args.clone());
         let work = move || {
-            let _ = tell.send(this.run_here(pattern, &demo, &args));
+            let ran = this.run_here(pattern, &demo, &args);
+            // Whoever hears of the end may start the next one.
             drop(turn);
+            let _ = tell.send(ran);
         };
         let thread = thread::Builder::new().name("trial".to_owned()).spawn(work);
         thread.map_err(|_| Trouble::Away)?;
-        told.await.unwrap_or(Err(Trouble::Away)).map_err(NotRun::Failed)
+        told.await.unwrap_or(Err(Trouble::Away.into()))
     }
 
     /// On the calling thread, which has nothing else to do.
-    fn run_here(&self, pattern: &Pattern, demo: &Demo, args: &Args) -> Result<Ran, Trouble> {
+    fn run_here(&self, pattern: &Pattern, demo: &Demo, args: &Args) -> Result<Ran, NotRun> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|_| Trouble::Away)?;
         runtime.block_on(self.measure(&pattern.trial, demo, args))
     }
 
-    async fn measure(&self, trial: &Trial, demo: &Demo, args: &Args) -> Result<Ran, Trouble> {
+    async fn measure(&self, trial: &Trial, demo: &Demo, args: &Args) -> Result<Ran, NotRun> {
         let since = Instant::now();
         let health = Arc::new(Health::default());
         let open = |_| Store::open(&self.address, &self.prefix, &health);
@@ -186,9 +191,10 @@ impl Trials {
         let mut ways = Vec::new();
         for way in trial.ways {
             let race = Arc::new(Race::new(&self.address, &stores, demo, args));
-            let counted = timeout(LONGEST, (way.run)(&race)).await;
+            let left = LONGEST.saturating_sub(since.elapsed());
+            let counted = timeout(left, (way.run)(&race)).await;
             race.clear().await;
-            ways.push(WayRan::of(way, counted.map_err(|_| Trouble::Slow)??, &race));
+            ways.push(WayRan::of(way, counted.map_err(|_| NotRun::TooLong)??, &race));
         }
         Ok(Ran { actors: u64::from(args.number("actors")), took_ms: millis(since.elapsed()), ways })
     }

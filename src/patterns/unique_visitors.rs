@@ -43,7 +43,7 @@ pub const PATTERN: Pattern = Pattern {
         Act {
             name: "crowd",
             button: "Let many come",
-            about: "the same for each of them, in one script",
+            about: "the same for each of them, 1,000 in a script",
             fields: &[
                 args::number("from", "From visitor", (1, 20_000), 1),
                 args::number("count", "How many", (1, 10_000), 5_000),
@@ -113,8 +113,11 @@ async fn visit(play: &Play) -> Result<Vec<String>, Upset> {
 
 async fn crowd(play: &Play) -> Result<Vec<String>, Upset> {
     let (from, count) = (play.args().number("from"), play.args().number("count"));
-    let crowd = play.store().script_on_two(CROWD, &play.key("visitors"), &play.key("visits"));
-    let new: u64 = play.one(crowd.arg(from).arg(count).arg(KEPT.as_secs())).await?;
+    let (set, log, mut new) = (play.key("visitors"), play.key("visits"), 0);
+    for (from, some) in args::batches(from, count) {
+        let crowd = play.store().script_on_two(CROWD, &set, &log);
+        new += play.one::<u64>(crowd.arg(from).arg(some).arg(KEPT.as_secs())).await?;
+    }
     let came = figures::counted(&u64::from(count), "visitor", "visitors");
     Ok(vec![format!("{came} came, {} of them for the first time.", figures::number(&new))])
 }
@@ -196,7 +199,7 @@ async fn sized(race: &Arc<Race>, name: &str, counted: u64) -> Result<Counted, Tr
     let bytes: Option<u64> = race.run(0, memory(race.store(0), &race.key(name))).await?;
     Ok(Counted::new(expected(race), counted).known(
         "bytes",
-        "bytes of memory, by MEMORY USAGE",
+        "Bytes of memory, by MEMORY USAGE",
         bytes.unwrap_or_default(),
     ))
 }

@@ -108,6 +108,12 @@ impl Browser {
         self.client.execute(script, vec![]).await.unwrap()
     }
 
+    /// The cookie of whoever plays at patterns here.
+    async fn visitor(&self) -> String {
+        let cookie = self.client.get_named_cookie("hitrate_visitor").await.unwrap();
+        format!("hitrate_visitor={}", cookie.value())
+    }
+
     async fn close(self) {
         self.client.clone().close().await.unwrap();
     }
@@ -190,6 +196,25 @@ async fn a_visitor_walks_through(look: Look) {
     browser.await_text(".console .printed", "OK").await;
     browser.click("button[value='GET greeting']").await;
     browser.await_text(".console .printed", "\"Hello from Redis\"").await;
+    browser.click("nav a[href='/patterns']").await;
+    browser.click("a[href='/patterns/shopping-cart']").await;
+    browser.fill("#add-quantity", "3").await;
+    browser.click("button[value=add]").await;
+    browser.await_text(".told", "Put in 3 of product 7: 3 in the cart.").await;
+    browser.await_text(".entries", "cart:1001").await;
+    browser.fill("#trial-actors", "20").await;
+    browser.click("button[value=trial]").await;
+    browser.await_text(".lanes", "100 pieces in the cart, 100 expected: exact").await;
+    browser.click("nav a[href='/patterns']").await;
+    browser.click("a[href='/patterns/expiring-key']").await;
+    browser.fill("#set-ttl", "1").await;
+    browser.click("button[value=set]").await;
+    browser.await_text(".told", "Cached username = qiross for 1 second.").await;
+    if !look.scripts {
+        sleep(Duration::from_millis(1100)).await;
+        browser.client.refresh().await.unwrap();
+    }
+    browser.await_text("[data-part=held]", "username does not exist or has expired.").await;
 
     browser.click("nav a[href='/sessions']").await;
     browser.await_text(".message", "username does not exist or has expired.").await;
@@ -245,6 +270,23 @@ async fn the_panels_follow_and_the_time_runs_down() {
 }
 
 #[tokio::test]
+async fn a_page_that_listens_hears_what_is_published_on_it() {
+    let hitrate = Hitrate::start();
+    let browser = Browser::open(DESK).await;
+    browser.visit(&hitrate, "/patterns/publish-subscribe").await;
+    browser.await_text(".heard", "Listening.").await;
+    for message in ["first", "second"] {
+        browser.fill("#publish-text", message).await;
+        browser.click("button[value=publish]").await;
+        browser.await_text(".heard li", message).await;
+        browser.await_text(".told", "1 subscriber heard it.").await;
+    }
+    browser.await_text(".heard", "2 messages heard so far").await;
+    browser.await_text(".entries", "second").await;
+    browser.close().await;
+}
+
+#[tokio::test]
 async fn a_visitor_is_told_that_redis_is_away() {
     let hitrate = setup().set("REDIS_URL", "redis://127.0.0.1:1").start();
     let browser = Browser::open(PHONE).await;
@@ -276,6 +318,9 @@ const PAGES: &[&str] = &[
     "/patterns/key-names?names=a%20b%0A%3A%3A%0A%7B%7D%0AUser.1%40x.example%0Axxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
     "/stats",
     "/nowhere",
+    "/patterns",
+    "/patterns/expiring-key?play=none",
+    "/patterns/rate-limiter",
 ];
 
 #[tokio::test]
@@ -289,6 +334,7 @@ async fn no_page_scrolls_sideways_nor_breaks_a_rule_of_axe() {
         "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
     for look in [DESK, PHONE, Look { dark: true, ..DESK }, Look { dark: false, ..PHONE }] {
         let browser = Browser::open(look).await;
+        browser.visit(&hitrate, "/patterns/expiring-key").await;
         browser.visit(&hitrate, "/sessions").await;
         browser.fill("#username", &long).await;
         browser.click("form.ask button").await;
@@ -300,9 +346,25 @@ async fn no_page_scrolls_sideways_nor_breaks_a_rule_of_axe() {
             browser.await_text(".console .printed", reply).await;
         }
         let unknown = format!("/profiles?id={long}");
+        let mut played = Vec::new();
+        for (slug, form) in [
+            ("distributed-lock", "act=acquire".to_owned()),
+            ("distributed-lock", "act=trial&actors=50".to_owned()),
+            ("trending-topics", "act=example".to_owned()),
+            ("api-response-cache", format!("act=call&params={long}")),
+            ("user-feed", "act=fill".to_owned()),
+            ("unique-visitors", "act=crowd".to_owned()),
+            ("publish-subscribe", format!("act=publish&text={long}")),
+        ] {
+            let cookie = browser.visitor().await;
+            let headers = [("cookie", cookie.as_str())];
+            let posted = hitrate.post_with(&format!("/patterns/{slug}"), &form, &headers);
+            played.push(posted.header("location").to_owned());
+        }
         let run = hitrate.post("/strategies", "act=run&recipe=write-behind");
         let more = [unknown.as_str(), run.header("location"), ran.header("location")];
-        for path in PAGES.iter().copied().chain(more) {
+        let played = played.iter().map(String::as_str);
+        for path in PAGES.iter().copied().chain(more).chain(played) {
             browser.visit(&hitrate, path).await;
             assert_eq!(browser.run("return innerWidth").await, look.width);
             assert_eq!(browser.run(sideways).await, 0, "{path} at {} px", look.width);

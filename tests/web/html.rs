@@ -25,6 +25,16 @@ fn every_page_is_valid() {
     let cookies: Vec<_> = cookies.iter().map(|(name, value)| (*name, value.as_str())).collect();
 
     let ran = hitrate.post("/stampede", "recipe=none&recipe=plain&recipe=grace&visitors=9");
+    let counted = hitrate.post("/patterns/distributed-lock", "act=trial&actors=9");
+    let acted: Vec<_> = hitrate::patterns::ALL
+        .iter()
+        .map(|it| {
+            let act = it.acts[0].name;
+            let path = format!("/patterns/{}", it.slug);
+            let posted = hitrate.post_with(&path, &format!("act={act}"), &cookies);
+            posted.header("location").split('#').next().unwrap().to_owned()
+        })
+        .collect();
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(".htmlvalidate.json"), RULES).unwrap();
     for (n, path) in [
@@ -48,8 +58,13 @@ fn every_page_is_valid() {
         ran.header("location"),
         "/stats",
         "/nowhere",
+        "/patterns",
+        "/patterns/shopping-cart",
+        "/patterns/expiring-key?play=none",
+        counted.header("location").split('#').next().unwrap(),
     ]
-    .iter()
+    .into_iter()
+    .chain(acted.iter().map(String::as_str))
     .enumerate()
     {
         let page = hitrate.get_with(path, &cookies).body;

@@ -48,6 +48,8 @@ fn the_json_of_a_page_has_just_the_fields_described() {
         ("/sessions", "/sessions"),
         ("/stampede", "/stampede"),
         ("/patterns/key-names", "/patterns/key-names"),
+        ("/patterns", "/patterns"),
+        ("/patterns/shopping-cart", "/patterns/{slug}"),
         ("/stats", "/stats"),
         ("/product", "/product"),
         ("/product/1", "/product/{id}"),

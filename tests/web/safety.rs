@@ -41,6 +41,7 @@ fn every_response_carries_the_security_headers() {
 fn no_page_needs_anything_inline() {
     let hitrate = Hitrate::start();
     let run = hitrate.post("/strategies", "act=run&delay_ms=0");
+    let counted = hitrate.post("/patterns/shopping-cart", "act=trial");
     for path in [
         "/",
         "/profiles?id=123",
@@ -50,6 +51,9 @@ fn no_page_needs_anything_inline() {
         "/patterns/key-names",
         "/sessions",
         "/stampede",
+        "/patterns",
+        "/patterns/trending-topics",
+        counted.header("location"),
         "/stats",
         "/nowhere",
     ] {

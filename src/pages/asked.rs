@@ -1,0 +1,76 @@
+//! What a visitor asks of a pattern: a word, and the fields that go with it.
+
+use crate::{
+    input::{BadInput, Body, Fields},
+    patterns::{Act, Arg, Args, Field, Kind, Pattern},
+};
+
+/// What a visitor asks for.
+pub enum Asked {
+    /// An act of the pattern, with its values.
+    Act(&'static Act, Args),
+    /// Its trial.
+    Trial(Args),
+    /// That their keys are removed.
+    Reset,
+}
+
+impl Asked {
+    /// Reads it, each value within its bounds.
+    pub fn parse(pattern: &'static Pattern, body: &Body) -> Result<Self, BadInput> {
+        let fields = body.fields(&known(pattern))?;
+        let name = fields.optional("act").unwrap_or_default();
+        let (asked, described): (fn(Args) -> Self, &'static [Field]) = match name {
+            "trial" => (Self::Trial, pattern.trial.fields),
+            "reset" => (|_| Self::Reset, &[]),
+            name => {
+                let act = pattern.act(name).ok_or_else(|| needed(pattern))?;
+                return Ok(Self::Act(act, args(body, act.fields)?));
+            }
+        };
+        Ok(asked(args(body, described)?))
+    }
+}
+
+/// Every field of every act.
+fn known(pattern: &'static Pattern) -> Vec<&'static str> {
+    let of_acts = pattern.acts.iter().flat_map(|act| act.fields);
+    let names = of_acts.chain(pattern.trial.fields).map(|field| field.name);
+    let mut known: Vec<_> = ["act"].into_iter().chain(names).collect();
+    known.sort_unstable();
+    known.dedup();
+    known
+}
+
+fn needed(pattern: &Pattern) -> BadInput {
+    let acts = pattern.acts.iter().map(|act| act.name).chain(["trial", "reset"]);
+    let words = acts.collect::<Vec<_>>().join(" or ");
+    BadInput::OutOfRange(format!("The field act is needed: {words}."))
+}
+
+/// The values of these fields and no others, each within its bounds.
+fn args(body: &Body, described: &'static [Field]) -> Result<Args, BadInput> {
+    let known: Vec<_> = ["act"].into_iter().chain(described.iter().map(|it| it.name)).collect();
+    let fields = body.fields(&known)?;
+    described
+        .iter()
+        .try_fold(Args::default(), |args, field| Ok(args.with(field.name, value(&fields, field)?)))
+}
+
+fn value(fields: &Fields, field: &Field) -> Result<Arg, BadInput> {
+    if !fields.sent(field.name) {
+        return Ok(field.default());
+    }
+    Ok(match field.kind {
+        Kind::Text { most, .. } => Arg::Text(fields.text(field.name, 1..=most)?),
+        Kind::Number { least, most, .. } => {
+            let number = fields.number(field.name, least..=most)?;
+            number.map_or_else(|| field.default(), Arg::Number)
+        }
+        Kind::Choice(words) => {
+            let choices: Vec<_> = words.iter().map(|word| (*word, *word)).collect();
+            let word = fields.choice(field.name, &choices)?;
+            word.map_or_else(|| field.default(), |word| Arg::Text(word.to_owned()))
+        }
+    })
+}

@@ -173,6 +173,6 @@ mod tests {
     #[test]
     fn a_long_command_is_cut() {
         let line = Line::plain("SADD @numbers").and((0..1000).map(|n| n.to_string()));
-        assert!(line.shown().ends_with(" 76 … and 923 words more"), "{}", line.shown());
+        assert!(line.shown().ends_with(" 79 … and 920 words more"), "{}", line.shown());
     }
 }

@@ -18,7 +18,15 @@ fn every_page_is_valid() {
     let started = hitrate.post("/sessions", "username=qiross");
     let looked = hitrate.get("/profiles?id=123&delay_ms=50");
     let tried = hitrate.post("/strategies", "act=run&recipe=write-behind");
-    let cookies = [("cookie", format!("{}; {}", started.cookie(), looked.cookie()))];
+    let played = hitrate.post("/structures/strings", "act=example");
+    let visitor = [("cookie", played.cookie())];
+    for structure in hitrate::structures::ALL {
+        let path = format!("/structures/{}", structure.slug);
+        assert_eq!(hitrate.post_with(&path, "act=example", &visitor).status, 303);
+    }
+    let grown = hitrate.post_with("/structures/hashes", "act=grow", &visitor);
+    let cookies = [started.cookie(), looked.cookie(), played.cookie()];
+    let cookies = [("cookie", cookies.join("; "))];
     let cookies: Vec<_> = cookies.iter().map(|(name, value)| (*name, value.as_str())).collect();
 
     let ran = hitrate.post("/stampede", "recipe=none&recipe=plain&recipe=grace&visitors=9");
@@ -41,6 +49,16 @@ fn every_page_is_valid() {
         "/stampede?run=none",
         ran.header("location"),
         "/stats",
+        "/structures",
+        "/structures/strings",
+        grown.header("location"),
+        "/structures/lists",
+        "/structures/sets",
+        "/structures/sorted-sets",
+        "/structures/bitmaps",
+        "/structures/hyperloglog",
+        "/structures/geospatial",
+        "/structures/streams",
         "/nowhere",
     ]
     .iter()

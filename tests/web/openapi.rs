@@ -48,6 +48,8 @@ fn the_json_of_a_page_has_just_the_fields_described() {
         ("/sessions", "/sessions"),
         ("/stampede", "/stampede"),
         ("/stats", "/stats"),
+        ("/structures", "/structures"),
+        ("/structures/sets", "/structures/{slug}"),
         ("/product", "/product"),
         ("/product/1", "/product/{id}"),
         ("/readyz", "/readyz"),

@@ -49,6 +49,8 @@ fn no_page_needs_anything_inline() {
         "/sessions",
         "/stampede",
         "/stats",
+        "/structures",
+        "/structures/geospatial",
         "/nowhere",
     ] {
         let page = hitrate.get(path).body;

@@ -95,7 +95,8 @@ fn every_structure_has_a_page_that_invites() {
         assert!(page.body.contains(&format!("<title>{} · hitrate", structure.title)));
         assert!(page.body.contains("Nothing yet."), "{path}");
         for act in structure.acts {
-            assert!(page.body.contains(act.cost) && page.body.contains(act.label), "{}", act.slug);
+            let id = format!("id=\"{}\"", act.slug);
+            assert!(page.body.contains(&id) && page.body.contains(act.cost), "{id}");
             let old = act.instead_of.unwrap_or_default();
             assert!(page.body.contains(old), "{old}");
         }

@@ -29,6 +29,19 @@ impl Drawing<'_> {
         (ranked.share * 10_000.0).round() / 100.0
     }
 
+    fn short(&self, text: &str) -> String {
+        crate::wire::shortened(text, 28)
+    }
+
+    /// The points that the table has: after a search the nearest first.
+    fn listed<'a>(&self, map: &'a Map) -> Vec<&'a Point> {
+        let mut points: Vec<_> = map.points.iter().collect();
+        let distance = |point: &Point| point.distance_km.unwrap_or_default();
+        points.sort_by(|one, other| distance(one).total_cmp(&distance(other)));
+        points.truncate(LISTED);
+        points
+    }
+
     fn chart<'a>(&self, map: &'a Map) -> Chart<'a> {
         Chart::of(map)
     }
@@ -39,7 +52,10 @@ impl Drawing<'_> {
     }
 
     fn signed(&self, percent: &f64) -> String {
-        format!("{percent:+.2} %")
+        match percent {
+            0.0 => "0.00\u{a0}%".to_owned(),
+            percent => format!("{percent:+.2}\u{a0}%"),
+        }
     }
 
     fn degrees(&self, degrees: &f64) -> String {
@@ -59,8 +75,10 @@ const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 420.0;
 /// What stays free at its rim, for names.
 const RIM: f64 = 60.0;
+/// A table lists so many points.
+const LISTED: usize = 50;
 /// A name takes so much for each letter, and so much in height.
-const LETTER: f64 = 13.0;
+const LETTER: f64 = 11.5;
 const LINE: f64 = 26.0;
 /// From the middle of a point to its name.
 const BESIDE: f64 = 12.0;
@@ -142,8 +160,9 @@ fn overlap(one: &Area, other: &Area) -> bool {
 }
 
 impl Mark<'_> {
-    /// Where its name may stand: on its right, on its left, above or below.
-    fn places(&self) -> [Label; 4] {
+    /// Where its name may stand: on its right, on its left, above or below,
+    /// and in the corners between.
+    fn places(&self) -> [Label; 8] {
         let name = crate::wire::shortened(&self.point.member, 24);
         let at = |x: f64, y: f64, anchor| Label {
             name: name.clone(),
@@ -154,8 +173,12 @@ impl Mark<'_> {
         [
             at(BESIDE, 7.0, "start"),
             at(-BESIDE, 7.0, "end"),
-            at(0.0, -BESIDE, "middle"),
+            at(0.0, -BESIDE - 3.0, "middle"),
             at(0.0, BESIDE + LINE * 0.7, "middle"),
+            at(BESIDE, -BESIDE - 3.0, "start"),
+            at(BESIDE, -BESIDE - 3.0, "end"),
+            at(BESIDE, BESIDE + LINE * 0.7, "end"),
+            at(-BESIDE, BESIDE + LINE * 0.7, "start"),
         ]
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     store::{Refusal, Trouble},
     structures::{
         self, Act, Described, Desk, Done, Failure, Field, Grown, KeyFacts, Kind, Look, Outcome,
-        Picture, Said, Size, Structure, Tail, What, Wrong, readable,
+        Picture, Said, Size, Structure, Tail, What, Wrong, readable, readable_words,
     },
     wire::{Step, Wire},
 };
@@ -489,12 +489,9 @@ impl StructurePage {
         typed.cloned().unwrap_or_else(|| field.usual.to_owned())
     }
 
-    fn form(&self, act: &Act) -> String {
-        act.forms().into_iter().map(readable).next().unwrap_or_default()
-    }
-
-    fn further_forms(&self, act: &Act) -> Vec<String> {
-        act.forms().into_iter().skip(1).map(readable).collect()
+    /// Its commands word by word, and whether a word stands for a field.
+    fn forms(&self, act: &Act) -> Vec<Vec<(String, bool)>> {
+        act.forms().into_iter().map(readable_words).collect()
     }
 
     /// The bounds of a number's field.

@@ -234,9 +234,9 @@ impl Desk {
         let growth = &self.structure.growth;
         let asks = growth.asks();
         let mut replies = self.bulk(&asks, wire).await?;
-        let have = replies.pop().flatten();
-        let have = have.map_or(0, |value| reply::count(&Ok(value)));
-        Ok((growth.threshold(&replies), have))
+        let have = replies.pop().unwrap_or(Err(Trouble::Away))?;
+        let told: Vec<_> = replies.into_iter().map(Result::ok).collect();
+        Ok((growth.threshold(&told), reply::count(&Ok(have))))
     }
 
     /// Whether there is room for what makes the value larger. What is under way
@@ -250,7 +250,7 @@ impl Desk {
         }
     }
 
-    /// Random members in batches; room is looked for before each.
+    /// Random members in batches, until all are there or there is no room.
     async fn many(
         &self,
         act: &Move,
@@ -258,82 +258,52 @@ impl Desk {
         wire: &Wire,
     ) -> Result<Played, Failure> {
         let wanted = act.number("count").unwrap_or_default() as usize;
-        let (mut left, mut added, start) = (wanted, 0, Instant::now());
-        let mut changed = vec![0; forms.len()];
-        while left > 0 {
-            self.check(act, &Wire::off())
-                .await
-                .or_else(|why| if added > 0 { Ok(()) } else { Err(why) })?;
-            let batch = left.min(MEMBERS * COMMANDS);
-            for (sum, of_form) in changed.iter_mut().zip(self.batch(forms, batch).await?) {
-                *sum += of_form;
+        let (mut added, start) = (0, Instant::now());
+        let mut sums = vec![0; forms.len()];
+        while added < wanted {
+            match self.check(act, &Wire::off()).await {
+                Err(Failure::NoRoom(_)) if added > 0 => break,
+                checked => checked?,
             }
-            (left, added) = (left - batch, added + batch);
+            let batch = (wanted - added).min(MEMBERS * COMMANDS);
+            let more = self.batch(forms, batch).await?;
+            sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+            added += batch;
         }
-        let lines = self.summed(forms, wanted, &changed, start, wire);
-        let mut played = self.run(Vec::new(), self.renewals(), wire).await?;
-        played.replies = changed.into_iter().map(|sum| Ok(Value::Int(sum))).collect();
-        played.lines = lines;
-        Ok(played)
+        let told = summed(forms, added, &sums);
+        wire.record(trip(start), || told.iter().map(|(line, reply)| (line.shown(), reply.clone())));
+        let played = self.run(Vec::new(), self.renewals(), wire).await?;
+        let replies = told.iter().map(|(_, reply)| Ok(Value::SimpleString(reply.clone())));
+        let replies = replies.collect();
+        Ok(Played { lines: told.into_iter().map(|it| it.0).collect(), replies, ..played })
     }
 
     /// One round trip of random members; the sum of each command's replies.
     async fn batch(&self, forms: &[&'static str], count: usize) -> Result<Vec<i64>, Trouble> {
-        let members: Vec<String> =
-            (0..count).map(|_| format!("u{:012x}", rand::random::<u64>() >> 16)).collect();
-        let mut sums = vec![0; forms.len()];
-        let lines: Vec<_> = members
+        let member = |_| format!("u{:012x}", rand::random::<u64>() >> 16);
+        let members: Vec<String> = (0..count).map(member).collect();
+        let commands = members
             .chunks(MEMBERS)
-            .flat_map(|some| forms.iter().map(|form| Line::plain(form).and(some.iter().cloned())))
-            .collect();
-        let replies = self.bulk(&lines, &Wire::off()).await?;
+            .flat_map(|some| forms.iter().map(|form| Line::plain(form).and(some.iter().cloned())));
+        let replies = self.bulk(&commands.collect::<Vec<_>>(), &Wire::off()).await?;
+        let mut sums = vec![0; forms.len()];
         for (n, reply) in replies.into_iter().enumerate() {
-            if let Some(Value::Int(number)) = reply {
+            if let Value::Int(number) = reply? {
                 sums[n % forms.len()] += number;
             }
         }
         Ok(sums)
     }
 
-    /// All batches of random members as one line for each command.
-    fn summed(
-        &self,
-        forms: &[&'static str],
-        count: usize,
-        changed: &[i64],
-        start: Instant,
-        wire: &Wire,
-    ) -> Vec<Line> {
-        let note = format!("({} random members)", figures::number(&(count as u64)));
-        let lines: Vec<_> = forms.iter().map(|form| Line::plain(form).noting(&note)).collect();
-        let commands = count.div_ceil(MEMBERS) as u64;
-        let trips = count.div_ceil(MEMBERS * COMMANDS) as u64;
-        let trip = Trip {
-            target: Target::Redis,
-            sent: start,
-            took: start.elapsed(),
-            simulated: Duration::ZERO,
-        };
-        wire.record(trip, || {
-            let times = format!(
-                " in {} and {}",
-                figures::counted(&commands, "command", "commands"),
-                figures::counted(&trips, "round trip", "round trips")
-            );
-            let told = lines.iter().zip(changed);
-            told.map(|(line, sum)| (line.shown() + &times, format!("(integer) {sum} in all")))
-                .collect::<Vec<_>>()
-        });
-        lines
-    }
-
     /// Commands of which none need be allowed, in one round trip.
-    async fn bulk(&self, lines: &[Line], wire: &Wire) -> Result<Vec<Option<Value>>, Trouble> {
+    async fn bulk(
+        &self,
+        lines: &[Line],
+        wire: &Wire,
+    ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
         let sent = Instant::now();
         let replies = self.store.run_each(self.commands(lines)).await?;
-        let trip =
-            Trip { target: Target::Redis, sent, took: sent.elapsed(), simulated: Duration::ZERO };
-        wire.record(trip, || {
+        wire.record(trip(sent), || {
             let reply = |reply: &Result<Value, Trouble>| match reply {
                 Ok(value) => reply::printed(value).replace('\n', " "),
                 Err(trouble) => format!("(error) {trouble}"),
@@ -344,10 +314,7 @@ impl Desk {
                 .map(|(line, it)| (line.shown(), reply(it)))
                 .collect::<Vec<_>>()
         });
-        match replies.iter().find_map(|it| it.as_ref().err()) {
-            Some(trouble) if trouble.is_about_the_connection() => Err(trouble.clone()),
-            _ => Ok(replies.into_iter().map(Result::ok).collect()),
-        }
+        Ok(replies)
     }
 
     /// These commands, what renews the keys, and everything that is read: one round trip.
@@ -443,11 +410,28 @@ impl Desk {
     }
 }
 
+/// Batches of random members, as one line and one reply for each command.
+fn summed(forms: &[&'static str], count: usize, sums: &[i64]) -> Vec<(Line, String)> {
+    let times = |one, many, size| figures::counted(&(count.div_ceil(size) as u64), one, many);
+    let commands = times("command", "commands", MEMBERS);
+    let trips = times("round trip", "round trips", MEMBERS * COMMANDS);
+    let members = figures::counted(&(count as u64), "random member", "random members");
+    let note = format!("({members} in {commands} and {trips})");
+    let told = forms.iter().zip(sums).map(|(form, sum)| {
+        (Line::plain(form).noting(&note), format!("(integer) {sum}, summed over {commands}"))
+    });
+    told.collect()
+}
+
+fn trip(sent: Instant) -> Trip {
+    Trip { target: Target::Redis, sent, took: sent.elapsed(), simulated: Duration::ZERO }
+}
+
 impl Room {
     fn is_full(&self) -> Failure {
         let most = figures::number(&self.most);
         Failure::NoRoom(format!(
-            "There is room for {most} {} here, and they are all taken. Remove some, or start again.",
+            "There is room for {most} {} here, and they are all taken. Start again to empty it.",
             self.of
         ))
     }

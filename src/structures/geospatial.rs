@@ -30,7 +30,7 @@ pub const GEOSPATIAL: Structure = Structure {
     about: "Points on the earth and what is near them. It is a sorted set: the score is the point as a geohash of 52 bits, so that what is near has scores that are near.",
     good_for: "Cafes around me, drivers within two kilometres, delivery areas.",
     not_for: "Not for shapes, routes or heights: Redis knows points on a sphere, with distances up to 0.5 % off from the real earth. PostGIS knows more.",
-    bounds: "At most 1,000 points with names of up to 64 characters, latitudes within ±85.05112878°, which is where Redis's map ends. A search answers the nearest 50.",
+    bounds: "At most 1,000 points with names of up to 64 characters, latitudes within ±85.05112878°, which is where Redis's map ends. A search answers the nearest 200, and a map shows 200.",
     keys: &[kept(KEYS[0]), kept(KEYS[1])],
     acts: &[
         Act {
@@ -69,7 +69,7 @@ pub const GEOSPATIAL: Structure = Structure {
             slug: "search-member",
             label: "Near a member",
             how: How::Commands(&[
-                "GEOSEARCH @{key} FROMMEMBER {member} BYRADIUS {radius} {unit} ASC COUNT 50 WITHDIST",
+                "GEOSEARCH @{key} FROMMEMBER {member} BYRADIUS {radius} {unit} ASC COUNT 200 WITHDIST",
             ]),
             fields: &[
                 KEY,
@@ -87,7 +87,7 @@ pub const GEOSPATIAL: Structure = Structure {
             slug: "search-point",
             label: "Near a point",
             how: How::Commands(&[
-                "GEOSEARCH @{key} FROMLONLAT {longitude} {latitude} BYRADIUS {radius} {unit} ASC COUNT 50 WITHDIST",
+                "GEOSEARCH @{key} FROMLONLAT {longitude} {latitude} BYRADIUS {radius} {unit} ASC COUNT 200 WITHDIST",
             ]),
             fields: &[
                 choice("key", "Key", KEYS, KEYS[1]),
@@ -205,9 +205,9 @@ pub const GEOSPATIAL: Structure = Structure {
     },
     reads: &[
         "ZCARD @cafes",
-        "ZRANGE @cafes 0 49 WITHSCORES",
+        "ZRANGE @cafes 0 199 WITHSCORES",
         "ZCARD @places",
-        "ZRANGE @places 0 49 WITHSCORES",
+        "ZRANGE @places 0 199 WITHSCORES",
     ],
     draw,
     is_live: false,

@@ -17,8 +17,8 @@ pub type Values = BTreeMap<&'static str, Vec<String>>;
 
 /// A word shows at most this many characters.
 const WORD: usize = 64;
-/// A command shows at most this many words.
-const WORDS: usize = 24;
+/// A command shows words until it has this many characters.
+const LENGTH: usize = 240;
 
 /// A command, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,14 +68,21 @@ impl Line {
 
     /// As one would type it, with the documents' names of keys.
     pub fn shown(&self) -> String {
-        let more = self.words.len().saturating_sub(WORDS);
-        let words = self.words.iter().take(WORDS).map(|word| match word {
-            Word::Plain(text) => quoted(text),
-            Word::Key(name) => name.clone(),
-        });
-        let rest = (more > 0).then(|| format!("… and {more} words more"));
-        let note = (!self.note.is_empty()).then(|| self.note.clone());
-        words.chain(rest).chain(note).collect::<Vec<_>>().join(" ")
+        let mut shown = String::new();
+        for (n, word) in self.words.iter().enumerate() {
+            if shown.len() > LENGTH {
+                let more = self.words.len() - n;
+                shown +=
+                    &format!("… and {more} {} more ", if more == 1 { "word" } else { "words" });
+                break;
+            }
+            shown += &match word {
+                Word::Plain(text) => quoted(text),
+                Word::Key(name) => name.clone(),
+            };
+            shown.push(' ');
+        }
+        (shown + &self.note).trim_end().to_owned()
     }
 
     /// The documents' names of the keys in it.
@@ -111,9 +118,15 @@ pub fn named_in(form: &str) -> impl Iterator<Item = &str> {
     form.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
 }
 
-/// A description for someone to read: `HSET user:42 field value`.
+/// A description for someone to read: `HSET user:42 {field} {value}`.
 pub fn readable(form: &str) -> String {
-    form.chars().filter(|c| !['@', '{', '}'].contains(c)).collect()
+    form.replace('@', "")
+}
+
+/// The same word by word, and whether a word stands for what is in a field.
+pub fn readable_words(form: &str) -> Vec<(String, bool)> {
+    let bare = |word: &str| word.chars().filter(|c| !['@', '{', '}'].contains(c)).collect();
+    form.split(' ').map(|word| (bare(word), word.contains('{'))).collect()
 }
 
 fn quoted(text: &str) -> String {
@@ -151,13 +164,15 @@ mod tests {
 
     #[test]
     fn a_description_reads_as_a_command() {
-        assert_eq!(readable("HSET @user:42 {field} {value}"), "HSET user:42 field value");
+        assert_eq!(readable("HSET @user:42 {field}"), "HSET user:42 {field}");
+        let words = [("HSET", false), ("key", true)].map(|(word, it)| (word.to_owned(), it));
+        assert_eq!(readable_words("HSET @{key}"), words);
         assert_eq!(named_in("HSET @{key} {field}").collect::<Vec<_>>(), ["key", "field"]);
     }
 
     #[test]
     fn a_long_command_is_cut() {
         let line = Line::plain("SADD @numbers").and((0..1000).map(|n| n.to_string()));
-        assert!(line.shown().ends_with("… and 978 words more"), "{}", line.shown());
+        assert!(line.shown().ends_with(" 79 … and 920 words more"), "{}", line.shown());
     }
 }

@@ -153,7 +153,7 @@ fn fitting(threshold: i64) -> u64 {
 }
 
 fn push(have: u64, want: u64) -> Vec<Line> {
-    filled("RPUSH @tasks", have..want, 100, |n| vec![format!("{n:0>FILLER$}")])
+    filled("RPUSH @tasks", have..want, 100, |n| vec![format!("{:.<FILLER$}", format!("task:{n} "))])
 }
 
 fn draw(seen: &Seen<'_>) -> Picture {

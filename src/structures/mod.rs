@@ -30,7 +30,7 @@ pub use self::{
     desk::{Desk, Failure, KeyFacts, Look, What},
     field::{Described, Field, Kind, Wrong},
     growth::{Grown, Growth, Size},
-    line::readable,
+    line::{readable, readable_words},
     outcome::{Done, Outcome, Outcomes, Said},
     picture::Picture,
     streams::Tail,

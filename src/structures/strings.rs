@@ -130,7 +130,7 @@ pub const STRINGS: Structure = Structure {
             step(
                 "get",
                 &[("key", "token:abc123")],
-                "Read back. It stays for a day on this page; a real token needs a TTL of its own.",
+                "Read back. A TTL of -1 is none: this page gives it a day afterwards, a real token needs one of its own.",
             ),
             step(
                 "incr",

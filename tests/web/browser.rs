@@ -114,6 +114,19 @@ impl Browser {
         format!("hitrate_visitor={}", cookie.value())
     }
 
+    /// Nothing scrolls sideways, and axe finds nothing.
+    async fn keeps_the_rules(&self, look: Look, path: &str, axe: Option<&str>) {
+        let sideways =
+            "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        assert_eq!(self.run("return innerWidth").await, look.width);
+        assert_eq!(self.run(sideways).await, 0, "{path} at {} px", look.width);
+        let Some(axe) = axe else { return };
+        self.run(axe).await;
+        let check = "const done = arguments[0]; axe.run().then((r) => done(r.violations.map((v) => v.id + ': ' + v.nodes[0].html)))";
+        let violations = self.client.execute_async(check, vec![]).await.unwrap();
+        assert_eq!(violations, json!([]), "{path} at {} px, dark: {}", look.width, look.dark);
+    }
+
     async fn close(self) {
         self.client.clone().close().await.unwrap();
     }
@@ -300,6 +313,68 @@ async fn a_visitor_is_told_that_redis_is_away() {
     browser.close().await;
 }
 
+/// Someone plays with a structure, the same with scripts and without.
+async fn a_visitor_plays(look: Look) {
+    let hitrate = Hitrate::start();
+    let browser = Browser::open(look).await;
+    browser.visit(&hitrate, "/").await;
+    browser.click("nav a[href='/structures']").await;
+    browser.await_text("h1", "Structures").await;
+    browser.click(".catalogue a[href='/structures/sets']").await;
+    browser.await_text(".picture", "Nothing yet.").await;
+    browser.click("button[value=example]").await;
+    browser.await_text(".venn", "in both").await;
+    browser.fill("#sadd-members", "tuning, <b>").await;
+    browser.click("#sadd button").await;
+    browser.await_text(".outcome", "SADD post:1:tags tuning <b>").await;
+    browser.await_text(".results", "tuning").await;
+    browser.click(".siblings a[href='/structures/strings']").await;
+    browser.await_text("h1", "Strings").await;
+    browser.click("#set button").await;
+    browser.await_text(".outcome", "SET token:abc123 user_id:42").await;
+    browser.click("#incr button").await;
+    browser.await_text(".picture", "views:homepage").await;
+    browser.click(".siblings a[href='/structures/streams']").await;
+    browser.await_text("h1", "Streams").await;
+    for number in 1..=3 {
+        browser.await_text(".guide", &format!("Play step {number} of")).await;
+        browser.click(".guide .next button").await;
+    }
+    browser.await_text(".picture", "temperature").await;
+    browser.click("button[value=reset]").await;
+    browser.await_text(".picture", "Nothing yet.").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_visitor_with_scripts_plays() {
+    a_visitor_plays(DESK).await;
+}
+
+#[tokio::test]
+async fn a_visitor_without_scripts_plays() {
+    a_visitor_plays(Look { scripts: false, ..PHONE }).await;
+}
+
+#[tokio::test]
+async fn a_log_follows_by_itself() {
+    let hitrate = Hitrate::start();
+    let browser = Browser::open(DESK).await;
+    browser.visit(&hitrate, "/structures/streams").await;
+    browser.click("#xadd-event button").await;
+    browser.await_text(".log", "alice").await;
+    let cookie = browser.client.get_named_cookie("hitrate_visitor").await.unwrap();
+    let cookie = format!("{}={}", cookie.name(), cookie.value());
+    let added = hitrate.post_with(
+        "/structures/streams",
+        "act=xadd-event&user=somewhere-else",
+        &[("cookie", &cookie)],
+    );
+    assert_eq!(added.status, 303);
+    browser.await_text(".log", "somewhere-else").await;
+    browser.close().await;
+}
+
 /// Every page in each state that looks different.
 const PAGES: &[&str] = &[
     "/",
@@ -317,6 +392,9 @@ const PAGES: &[&str] = &[
     "/patterns/key-names",
     "/patterns/key-names?names=a%20b%0A%3A%3A%0A%7B%7D%0AUser.1%40x.example%0Axxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
     "/stats",
+    "/structures",
+    "/structures/strings",
+    "/structures/streams",
     "/nowhere",
     "/patterns",
     "/patterns/expiring-key?play=none",
@@ -330,8 +408,6 @@ async fn no_page_scrolls_sideways_nor_breaks_a_rule_of_axe() {
     let ran = hitrate.post("/stampede", "visitors=1000&delay_ms=100");
     assert_eq!(ran.status, 303);
     let long = "x".repeat(64);
-    let sideways =
-        "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
     for look in [DESK, PHONE, Look { dark: true, ..DESK }, Look { dark: false, ..PHONE }] {
         let browser = Browser::open(look).await;
         browser.visit(&hitrate, "/patterns/expiring-key").await;
@@ -366,13 +442,15 @@ async fn no_page_scrolls_sideways_nor_breaks_a_rule_of_axe() {
         let played = played.iter().map(String::as_str);
         for path in PAGES.iter().copied().chain(more).chain(played) {
             browser.visit(&hitrate, path).await;
-            assert_eq!(browser.run("return innerWidth").await, look.width);
-            assert_eq!(browser.run(sideways).await, 0, "{path} at {} px", look.width);
-            let Some(axe) = &axe else { continue };
-            browser.run(axe).await;
-            let check = "const done = arguments[0]; axe.run().then((r) => done(r.violations.map((v) => v.id + ': ' + v.nodes[0].html)))";
-            let violations = browser.client.execute_async(check, vec![]).await.unwrap();
-            assert_eq!(violations, json!([]), "{path} at {} px, dark: {}", look.width, look.dark);
+            browser.keeps_the_rules(look, path, axe.as_deref()).await;
+        }
+        for structure in hitrate::structures::ALL {
+            let path = format!("/structures/{}", structure.slug);
+            browser.visit(&hitrate, &path).await;
+            browser.click("button[value=example]").await;
+            browser.await_text(".outcome", "The whole example").await;
+            browser.click(".whole-wire summary").await;
+            browser.keeps_the_rules(look, &path, axe.as_deref()).await;
         }
         browser.close().await;
     }

@@ -22,6 +22,15 @@ fn every_page_is_valid() {
     hitrate.post_with("/console", "command=FLUSHALL", &[("cookie", typed.cookie())]);
     let cookies = [started.cookie(), looked.cookie(), typed.cookie()].join("; ");
     let cookies = [("cookie", cookies)];
+    let played = hitrate.post("/structures/strings", "act=example");
+    let visitor = [("cookie", played.cookie())];
+    for structure in hitrate::structures::ALL {
+        let path = format!("/structures/{}", structure.slug);
+        assert_eq!(hitrate.post_with(&path, "act=example", &visitor).status, 303);
+    }
+    let grown = hitrate.post_with("/structures/hashes", "act=grow", &visitor);
+    let cookies = [started.cookie(), looked.cookie(), played.cookie()];
+    let cookies = [("cookie", cookies.join("; "))];
     let cookies: Vec<_> = cookies.iter().map(|(name, value)| (*name, value.as_str())).collect();
 
     let ran = hitrate.post("/stampede", "recipe=none&recipe=plain&recipe=grace&visitors=9");
@@ -57,6 +66,16 @@ fn every_page_is_valid() {
         "/stampede?run=none",
         ran.header("location"),
         "/stats",
+        "/structures",
+        "/structures/strings",
+        grown.header("location"),
+        "/structures/lists",
+        "/structures/sets",
+        "/structures/sorted-sets",
+        "/structures/bitmaps",
+        "/structures/hyperloglog",
+        "/structures/geospatial",
+        "/structures/streams",
         "/nowhere",
         "/patterns",
         "/patterns/shopping-cart",

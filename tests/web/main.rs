@@ -23,6 +23,7 @@ mod stampede;
 mod statics;
 mod stats;
 mod strategies;
+mod structures;
 
 mod bad_input;
 mod browser;

@@ -51,6 +51,8 @@ fn the_json_of_a_page_has_just_the_fields_described() {
         ("/patterns", "/patterns"),
         ("/patterns/shopping-cart", "/patterns/{slug}"),
         ("/stats", "/stats"),
+        ("/structures", "/structures"),
+        ("/structures/sets", "/structures/{slug}"),
         ("/product", "/product"),
         ("/product/1", "/product/{id}"),
         ("/readyz", "/readyz"),

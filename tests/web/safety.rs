@@ -55,6 +55,8 @@ fn no_page_needs_anything_inline() {
         "/patterns/trending-topics",
         counted.header("location"),
         "/stats",
+        "/structures",
+        "/structures/geospatial",
         "/nowhere",
     ] {
         let page = hitrate.get(path).body;

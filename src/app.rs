@@ -12,6 +12,7 @@ use crate::{
     db::Db,
     metrics::Metrics,
     model::UserId,
+    round_trips::RoundTrips,
     stampede::Stampedes,
     stats::Sampler,
     store::{Address, Health, Store},
@@ -45,6 +46,8 @@ pub struct Shared {
     pub stampedes: Stampedes,
     /// Where visitors type commands; none where that is off.
     pub console: Option<Arc<Console>>,
+    /// Measurements of round trips.
+    pub round_trips: RoundTrips,
     /// What visitors tried on `/strategies`.
     pub visits: Visits,
 }

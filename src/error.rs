@@ -23,6 +23,7 @@ use crate::{
     key_names::TooMuch,
     model::{NotAnId, PRODUCT_MAX},
     nav::{self, Link},
+    round_trips,
     stampede::NotRun,
     store::Trouble,
 };
@@ -88,6 +89,14 @@ pub enum Error {
         "A stampede is running already, and two would measure each other. Start yours when it is over, in some seconds."
     )]
     StampedeRuns,
+    /// 409.
+    #[error(
+        "Round trips are being measured already, and two would measure each other. Start yours when that is over, in some seconds."
+    )]
+    RoundTripsRun,
+    /// 422.
+    #[error("Through TLS no network can be simulated. Choose a round trip of 0.")]
+    Secured,
     /// 403.
     #[error(
         "The console is off here: who runs this hitrate can turn it on with HITRATE_CONSOLE=on."
@@ -107,13 +116,15 @@ impl ResponseError for Error {
             Self::NoPage | Self::NoProfile(_) | Self::NoProduct => StatusCode::NOT_FOUND,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAnId(_) => StatusCode::BAD_REQUEST,
-            Self::NotARecipe(_) | Self::Unclear(_) | Self::Unnamed(_) | Self::TooMuch(_) => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Self::NotARecipe(_)
+            | Self::Unclear(_)
+            | Self::Unnamed(_)
+            | Self::TooMuch(_)
+            | Self::Secured => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Input(input) => input.status_code(),
             Self::OtherSite | Self::ConsoleOff => StatusCode::FORBIDDEN,
             Self::OtherHost => StatusCode::MISDIRECTED_REQUEST,
-            Self::StampedeRuns => StatusCode::CONFLICT,
+            Self::StampedeRuns | Self::RoundTripsRun => StatusCode::CONFLICT,
             Self::Database(_)
             | Self::Origin(_)
             | Self::Redis(_)
@@ -161,6 +172,16 @@ impl From<NotRun> for Error {
         match why {
             NotRun::Busy => Self::StampedeRuns,
             NotRun::Failed(failure) => Self::Origin(failure),
+        }
+    }
+}
+
+impl From<round_trips::NotRun> for Error {
+    fn from(why: round_trips::NotRun) -> Self {
+        match why {
+            round_trips::NotRun::Busy => Self::RoundTripsRun,
+            round_trips::NotRun::Secured => Self::Secured,
+            round_trips::NotRun::Redis(trouble) => Self::Redis(trouble),
         }
     }
 }

@@ -42,6 +42,7 @@ pub mod invalidation;
 pub mod key_names;
 pub mod products;
 pub mod profiles;
+pub mod round_trips;
 pub mod session;
 pub mod stampede;
 pub mod stats;

@@ -34,6 +34,7 @@ pub fn routes(app: &mut ServiceConfig) {
        .service(at("/sessions/end",         ACTS ).route(post().to(sessions::end)))
        .service(at("/console",              BOTH ).route(get(console::show)).route(post().to(console::run)))
        .service(at("/console/clear",        ACTS ).route(post().to(console::clear)))
+       .service(at("/patterns/round-trips", BOTH ).route(get(round_trips::show)).route(post().to(round_trips::run)))
        .service(at("/patterns/key-names",   SHOWS).route(get(key_names::show)))
        .service(at("/product",              SHOWS).route(get(product::laptop)))
        .service(at("/stats",                SHOWS).route(get(stats::show)))

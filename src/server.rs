@@ -25,6 +25,7 @@ use crate::{
     guard::guard,
     metrics::Metrics,
     profiles::{self, Behind},
+    round_trips::RoundTrips,
     routes::routes,
     stampede::Stampedes,
     stats::Sampler,
@@ -147,6 +148,7 @@ async fn serve_on(
         viewers: Viewers::default(),
         stampedes,
         console,
+        round_trips: RoundTrips::new(&address),
         visits: Visits::default(),
     };
     log::info!("database: {} ({imported} profiles imported)", config.database());

@@ -12,6 +12,7 @@ pub mod key_names;
 pub mod openapi;
 pub mod product;
 pub mod profiles;
+pub mod round_trips;
 pub mod sessions;
 pub mod stampede;
 pub mod statics;

@@ -6,8 +6,8 @@ use actix_web::HttpResponse;
 use utoipa::OpenApi;
 
 use super::{
-    console, counter, edits, health, invalidation, key_names, product, profiles, sessions,
-    stampede, stats, strategies,
+    console, counter, edits, health, invalidation, key_names, product, profiles, round_trips,
+    sessions, stampede, stats, strategies,
 };
 
 #[derive(OpenApi)]
@@ -30,6 +30,8 @@ use super::{
         console::run,
         console::clear,
         key_names::show,
+        round_trips::show,
+        round_trips::run,
         sessions::show,
         sessions::start,
         sessions::end,

@@ -25,6 +25,7 @@ fn every_page_is_valid() {
     let cookies: Vec<_> = cookies.iter().map(|(name, value)| (*name, value.as_str())).collect();
 
     let ran = hitrate.post("/stampede", "recipe=none&recipe=plain&recipe=grace&visitors=9");
+    let timed = hitrate.post("/patterns/round-trips", "count=9&round_trip=0");
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(".htmlvalidate.json"), RULES).unwrap();
     for (n, path) in [
@@ -40,6 +41,9 @@ fn every_page_is_valid() {
         tried.header("location"),
         "/invalidation",
         "/console",
+        "/patterns/round-trips",
+        "/patterns/round-trips?run=none",
+        timed.header("location"),
         "/patterns/key-names",
         "/patterns/key-names?names=%3Cb%3E%0Auser::1",
         "/sessions",

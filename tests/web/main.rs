@@ -16,6 +16,7 @@ mod key_names;
 mod openapi;
 mod product;
 mod profiles;
+mod round_trips;
 mod sessions;
 mod stampede;
 mod statics;

@@ -13,6 +13,7 @@ use crate::{
     metrics::Metrics,
     model::UserId,
     patterns::{Plays, Trials},
+    round_trips::RoundTrips,
     stampede::Stampedes,
     stats::Sampler,
     store::{Address, Health, Store},
@@ -53,6 +54,8 @@ pub struct Shared {
     pub plays: Plays,
     /// Where visitors type commands; none where that is off.
     pub console: Option<Arc<Console>>,
+    /// Measurements of round trips.
+    pub round_trips: RoundTrips,
     /// What visitors tried on `/strategies`.
     pub visits: Visits,
     /// What visitors did on `/structures`.

@@ -24,6 +24,7 @@ use crate::{
     model::{NotAnId, PRODUCT_MAX},
     nav::{self, Link},
     patterns::{self, Upset},
+    round_trips,
     stampede::NotRun,
     store::{Refusal, Trouble},
 };
@@ -97,6 +98,14 @@ pub enum Error {
         "Another trial is running, and two would measure each other. Start yours when it is over, in some seconds."
     )]
     TrialRuns,
+    /// 409.
+    #[error(
+        "Round trips are being measured already, and two would measure each other. Start yours when that is over, in some seconds."
+    )]
+    RoundTripsRun,
+    /// 422.
+    #[error("Through TLS no network can be simulated. Choose a round trip of 0.")]
+    Secured,
     /// 403.
     #[error(
         "The console is off here: who runs this hitrate can turn it on with HITRATE_CONSOLE=on."
@@ -123,11 +132,12 @@ impl ResponseError for Error {
             | Self::Unclear(_)
             | Self::Unnamed(_)
             | Self::TooMuch(_)
-            | Self::Refusal(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            | Self::Refusal(_)
+            | Self::Secured => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Input(input) => input.status_code(),
             Self::OtherSite | Self::ConsoleOff => StatusCode::FORBIDDEN,
             Self::OtherHost => StatusCode::MISDIRECTED_REQUEST,
-            Self::StampedeRuns | Self::TrialRuns => StatusCode::CONFLICT,
+            Self::StampedeRuns | Self::TrialRuns | Self::RoundTripsRun => StatusCode::CONFLICT,
             Self::Database(_)
             | Self::Origin(_)
             | Self::Redis(_)
@@ -196,6 +206,16 @@ impl From<Upset> for Error {
             Upset::Redis(trouble) => Self::Redis(trouble),
             Upset::Refused(Refusal { trouble, .. }) if trouble.is_refusal() => Self::Redis(trouble),
             Upset::Refused(refusal) => Self::Refusal(refusal),
+        }
+    }
+}
+
+impl From<round_trips::NotRun> for Error {
+    fn from(why: round_trips::NotRun) -> Self {
+        match why {
+            round_trips::NotRun::Busy => Self::RoundTripsRun,
+            round_trips::NotRun::Secured => Self::Secured,
+            round_trips::NotRun::Redis(trouble) => Self::Redis(trouble),
         }
     }
 }

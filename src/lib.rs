@@ -43,6 +43,7 @@ pub mod key_names;
 pub mod patterns;
 pub mod products;
 pub mod profiles;
+pub mod round_trips;
 pub mod session;
 pub mod stampede;
 pub mod stats;

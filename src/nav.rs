@@ -47,6 +47,12 @@ pub const KEY_NAMES: Link = link(
     "Key names",
     "names of your own, held against twelve rules with their reasons",
 );
+/// `/patterns/round-trips` — the same commands singly, in pipelines and all at once.
+pub const ROUND_TRIPS: Link = link(
+    "/patterns/round-trips",
+    "Round trips",
+    "a thousand commands one by one, in pipelines and all at once, over a network of your choice",
+);
 /// `/stats` — the panels in full.
 pub const STATS: Link = link("/stats", "Stats", "the panels, live");
 

@@ -35,6 +35,7 @@ pub fn routes(app: &mut ServiceConfig) {
        .service(at("/patterns",             SHOWS).route(get(patterns::index)))
        .service(at("/patterns/publish-subscribe/live", "GET").route(web::get().to(heard::live)))
        .service(at("/patterns/key-names",   SHOWS).route(get(key_names::show)))
+       .service(at("/patterns/round-trips", BOTH ).route(get(round_trips::show)).route(post().to(round_trips::run)))
        .service(at("/patterns/{slug}",      BOTH ).route(get(patterns::show)).route(post().to(patterns::act)))
        .service(at("/console",              BOTH ).route(get(console::show)).route(post().to(console::run)))
        .service(at("/console/clear",        ACTS ).route(post().to(console::clear)))

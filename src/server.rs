@@ -22,6 +22,7 @@ use crate::{
     metrics::Metrics,
     patterns::{Plays, Trials},
     profiles::{self, Behind},
+    round_trips::RoundTrips,
     routes::routes,
     stampede::Stampedes,
     stats::Sampler,
@@ -148,6 +149,7 @@ async fn serve_on(
         trials: Trials::new(&address, &config.key_prefix),
         plays: Plays::default(),
         console,
+        round_trips: RoundTrips::new(&address),
         visits: Visits::default(),
         outcomes: Outcomes::default(),
     };

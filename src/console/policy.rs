@@ -5,16 +5,8 @@
 //! types, on keys that can be told for certain, and does nothing that reaches
 //! beyond them, waits, or takes memory or time out of proportion.
 
-use super::{catalogue::Manual, places, words::Word};
+use super::{catalogue::Manual, places, rules, words::Word};
 
-/// The highest bit that can be set: 128 KiB.
-const BIT_MAX: u64 = (1 << 20) - 1;
-/// The highest byte that can be written at.
-const BYTE_MAX: u64 = (1 << 16) - 1;
-/// Members asked for at random, which may repeat.
-const RANDOM_MAX: u64 = 100;
-/// Entries that one command may look through.
-const ENTRIES_MAX: u64 = 1_000;
 /// The longest name of a key, in bytes.
 const NAME_MAX: usize = 200;
 /// How often a command may name one key: a reply is at most so many times as
@@ -100,48 +92,47 @@ const CATEGORIES: [(&str, &str); 7] = [
 /// Commands that wait only with the option BLOCK, which is refused.
 const MAY_BLOCK: [&str; 2] = ["xread", "xreadgroup"];
 
-/// What the words of one command have to keep to.
-enum Rule {
-    /// The number at this place, without its sign.
-    At(usize, u64),
-    /// The number after this word.
-    After(&'static [u8], u64),
-    /// All numbers; those of `#n`, which count fields of up to 64 bits, less.
-    Everywhere(u64),
-    /// This option is not there.
-    Without(&'static [u8]),
-}
-
-/// Rules, by command; the reason follows "because".
-const RULES: [(&str, Rule, &str); 15] = [
-    ("setbit", Rule::At(2, BIT_MAX), "Redis makes room for every bit before it"),
-    ("setrange", Rule::At(2, BYTE_MAX), "Redis makes room for every byte before it"),
-    ("bitfield", Rule::Everywhere(BIT_MAX), "Redis makes room for every bit before it"),
-    ("srandmember", Rule::At(2, RANDOM_MAX), "members may repeat without end"),
-    ("hrandfield", Rule::At(2, RANDOM_MAX), "fields may repeat without end"),
-    ("zrandmember", Rule::At(2, RANDOM_MAX), "members may repeat without end"),
-    ("xautoclaim", Rule::After(b"COUNT", ENTRIES_MAX), "Redis makes room for as many"),
-    ("xread", Rule::Without(b"BLOCK"), "it would wait"),
-    ("xreadgroup", Rule::Without(b"BLOCK"), "it would wait"),
-    ("copy", Rule::Without(b"DB"), "it reaches into another database of the server"),
-    ("georadius", Rule::Without(b"STORE"), "GEOSEARCHSTORE is the way to store the result"),
-    ("georadius", Rule::Without(b"STOREDIST"), "GEOSEARCHSTORE is the way to store the result"),
-    ("georadiusbymember", Rule::Without(b"STORE"), "GEOSEARCHSTORE is the way to store the result"),
-    (
-        "georadiusbymember",
-        Rule::Without(b"STOREDIST"),
-        "GEOSEARCHSTORE is the way to store the result",
-    ),
-    ("memory|usage", Rule::After(b"SAMPLES", ENTRIES_MAX), "it looks at as many members"),
+/// Commands that write and leave no more than there was. Any other has to find
+/// room first, whatever the server says of it: XREADGROUP makes consumers, and
+/// is not marked as needing memory.
+const REMOVE: [&str; 31] = [
+    "del",
+    "unlink",
+    "getdel",
+    "expire",
+    "pexpire",
+    "expireat",
+    "pexpireat",
+    "persist",
+    "lpop",
+    "rpop",
+    "lrem",
+    "ltrim",
+    "spop",
+    "srem",
+    "hdel",
+    "zrem",
+    "zpopmin",
+    "zpopmax",
+    "zremrangebyrank",
+    "zremrangebyscore",
+    "zremrangebylex",
+    "xdel",
+    "xtrim",
+    "xack",
+    "lmpop",
+    "zmpop",
+    "hexpire",
+    "hpexpire",
+    "hpersist",
+    "xgroup|destroy",
+    "xgroup|delconsumer",
 ];
-
-/// Commands that may make a key without needing memory, as Redis sees it.
-const MAKE_KEYS: [&str; 3] = ["rename", "renamenx", "smove"];
 
 /// Whether these words may be sent, and what has to be done to them before.
 pub fn judge(words: &[Word], manual: &Manual) -> Result<Plan, Refused> {
     permitted(manual)?;
-    bounded(words, manual)?;
+    rules::kept(words, &manual.name).map_err(|why| refused(manual, &why))?;
     let keys = places::keys(words, manual)
         .ok_or_else(|| refused(manual, "which of its words are keys can't be told for certain"))?;
     let is_misspelt = !manual.takes(words.len());
@@ -151,8 +142,8 @@ pub fn judge(words: &[Word], manual: &Manual) -> Result<Plan, Refused> {
     }
     named_well(words, &keys, manual)?;
     let writes = manual.flag("write");
-    let grows = manual.flag("denyoom") || MAKE_KEYS.contains(&manual.name.as_str());
-    Ok(Plan { keys, writes, grows: writes && grows, is_misspelt })
+    let grows = writes && !REMOVE.contains(&manual.name.as_str());
+    Ok(Plan { keys, writes, grows, is_misspelt })
 }
 
 fn permitted(manual: &Manual) -> Result<(), Refused> {
@@ -181,58 +172,6 @@ fn is_explained(words: &[Word], manual: &Manual) -> bool {
     let asks = words.len() == 2 && words[1].eq_ignore_ascii_case(b"HELP");
     let family = manual.name.split('|').next().unwrap_or_default();
     asks && EXPLAINED.iter().any(|it| it.split('|').next() == Some(family))
-}
-
-fn bounded(words: &[Word], manual: &Manual) -> Result<(), Refused> {
-    for (_, rule, why) in RULES.iter().filter(|(name, ..)| *name == manual.name) {
-        if let Some(limit) = rule.broken_by(words) {
-            return Err(refused(manual, &format!("{limit} here, because {why}")));
-        }
-    }
-    Ok(())
-}
-
-impl Rule {
-    /// What is demanded, when the words don't keep to it.
-    fn broken_by(&self, words: &[Word]) -> Option<String> {
-        let at_most = |most: &u64| format!("that number is at most {most}");
-        match self {
-            Self::At(place, most) => {
-                words.get(*place).is_some_and(|it| is_over(it, *most)).then(|| at_most(most))
-            }
-            Self::After(option, most) => {
-                let mut pairs = words.windows(2);
-                let over = |pair: &[Word]| is(&pair[0], option) && is_over(&pair[1], *most);
-                pairs.any(over).then(|| at_most(most))
-            }
-            Self::Everywhere(most) => {
-                let over = |word: &Word| match word.strip_prefix(b"#") {
-                    Some(fields) => is_over(fields, most / 64),
-                    None => is_over(word, *most),
-                };
-                // Behind the verb and the key, which may be any text.
-                words.iter().skip(2).any(over).then(|| format!("numbers are at most {most}"))
-            }
-            Self::Without(option) => {
-                let there = words.iter().skip(1).any(|word| is(word, option));
-                let option = String::from_utf8_lossy(option);
-                there.then(|| format!("the option {option} is left out"))
-            }
-        }
-    }
-}
-
-fn is(word: &[u8], option: &[u8]) -> bool {
-    word.eq_ignore_ascii_case(option)
-}
-
-/// Whether it is a number above this, or below its negative. What is no number
-/// of Redis's is none here, and Redis refuses it.
-fn is_over(word: &[u8], most: u64) -> bool {
-    let digits = word.strip_prefix(b"-").unwrap_or(word);
-    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    let number = std::str::from_utf8(digits).ok().and_then(|text| text.parse::<u64>().ok());
-    is_number && number.is_none_or(|number| number > most)
 }
 
 fn named_well(words: &[Word], keys: &[usize], manual: &Manual) -> Result<(), Refused> {
@@ -334,6 +273,16 @@ mod tests {
         let copy = Manual { last: 2, ..manual("copy", -3, "write denyoom", "@keyspace @write") };
         assert!(judge(&words("COPY a b REPLACE"), &copy).is_ok());
         assert!(judge(&words("COPY a b db 1"), &copy).is_err());
+    }
+
+    #[test]
+    fn what_is_not_known_to_remove_has_to_find_room() {
+        let plan = |name: &str| judge(&words("X a b"), &manual(name, -1, "write", "@list"));
+        assert!(plan("xreadgroup-like").unwrap().grows && plan("rename").unwrap().grows);
+        assert!(!plan("lpop").unwrap().grows && plan("lpop").unwrap().writes);
+        let scan = manual("hscan", -3, "readonly", "@read @hash");
+        assert!(judge(&words("HSCAN a 0 MATCH *a*"), &scan).is_ok());
+        assert!(judge(&words("HSCAN a 0 match *a*a*a*b"), &scan).is_err());
     }
 
     #[test]

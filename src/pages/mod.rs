@@ -14,6 +14,7 @@ pub mod openapi;
 pub mod patterns;
 pub mod product;
 pub mod profiles;
+pub mod round_trips;
 pub mod sessions;
 pub mod stampede;
 pub mod statics;

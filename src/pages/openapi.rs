@@ -7,7 +7,7 @@ use utoipa::OpenApi;
 
 use super::{
     console, counter, edits, health, heard, invalidation, key_names, patterns, product, profiles,
-    sessions, stampede, stats, strategies, structures,
+    round_trips, sessions, stampede, stats, strategies, structures,
 };
 
 #[derive(OpenApi)]
@@ -30,6 +30,8 @@ use super::{
         console::run,
         console::clear,
         key_names::show,
+        round_trips::show,
+        round_trips::run,
         sessions::show,
         sessions::start,
         sessions::end,

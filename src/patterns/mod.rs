@@ -53,7 +53,7 @@ pub const ALL: &[&Pattern] = &[
 ];
 
 /// Pages beside the patterns, of their own shape: the index lists them last.
-pub const BESIDE: &[Link] = &[nav::KEY_NAMES];
+pub const BESIDE: &[Link] = &[nav::KEY_NAMES, nav::ROUND_TRIPS];
 
 /// What an act, a trial or a look does, on its way.
 pub type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

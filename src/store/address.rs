@@ -4,7 +4,7 @@ use std::{fmt, path::Path, time::Duration};
 
 use redis::{
     Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
-    io::tcp::TcpSettings,
+    RedisConnectionInfo, io::tcp::TcpSettings,
 };
 
 /// A server to connect to.
@@ -44,6 +44,14 @@ impl Address {
     /// A client for this address; connects nowhere yet.
     pub fn client(&self) -> Client {
         Client::open(self.0.clone()).expect("the address was checked when it was parsed")
+    }
+
+    pub(super) fn addr(&self) -> &ConnectionAddr {
+        self.0.addr()
+    }
+
+    pub(super) fn redis_settings(&self) -> &RedisConnectionInfo {
+        self.0.redis_settings()
     }
 
     /// A client that takes pushes, too, which RESP3 has and RESP2 has not.

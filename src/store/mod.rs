@@ -8,6 +8,7 @@ mod health;
 mod info;
 mod link;
 pub mod own;
+mod relay;
 mod server_clock;
 mod subscription;
 mod text;
@@ -26,7 +27,7 @@ use tokio::time::sleep;
 pub use self::{
     address::{Address, BadAddress},
     breaker::BreakerState,
-    call::{Answers, Call},
+    call::{Answers, BlockingCall, Call},
     health::{Condition, Health},
     info::{KeyCount, ServerInfo},
     subscription::Subscription,

@@ -249,6 +249,7 @@ const HOSTILE: &[&str] = &[
     "SRANDMEMBER k -1000000000",
     "HRANDFIELD k -1000000000 WITHVALUES",
     "ZRANDMEMBER k -1000000000",
+    "SSCAN k 0 MATCH *a*a*a*a*b",
     "XAUTOCLAIM k g c 0 0 COUNT 1000000000",
     "MGET a a a a a a a a",
     "GET \"\"",
@@ -433,7 +434,9 @@ fn what_a_visitor_keeps_has_a_bound() {
         refused = refused.or((answer.status == 422).then_some(n));
     }
     assert!(refused.is_some_and(|n| (5..=9).contains(&n)), "{refused:?}");
-    assert!(visitor.refused("APPEND big0 x").contains("Remove some with DEL first"));
+    for grows in ["APPEND big0 x", "XREADGROUP GROUP g c STREAMS big0 >", "RENAME big0 more"] {
+        assert!(visitor.refused(grows).contains("Remove some with DEL first"), "{grows}");
+    }
     assert_eq!(visitor.run("UNLINK big0 big1"), "(integer) 2");
     assert_eq!(visitor.run("APPEND big2 x"), "(integer) 131073");
     let long = visitor.run("GET big2");

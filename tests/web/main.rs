@@ -18,6 +18,7 @@ mod openapi;
 mod patterns;
 mod product;
 mod profiles;
+mod round_trips;
 mod sessions;
 mod stampede;
 mod statics;

@@ -49,6 +49,7 @@ fn no_page_needs_anything_inline() {
         run.header("location"),
         "/console",
         "/patterns/key-names",
+        "/patterns/round-trips",
         "/sessions",
         "/stampede",
         "/patterns",

@@ -1,0 +1,112 @@
+//! A network that is not there: carries bytes between a client and Redis, each
+//! way a little later.
+//!
+//! The client's end is a socket of this process alone, so nobody else gets a
+//! way to Redis by it. Bytes are delayed, not slowed: what is sent together
+//! arrives together, however much it is.
+
+use std::{
+    io::{self, Read, Write},
+    net::{Shutdown, TcpStream, ToSocketAddrs as _},
+    os::unix::net::UnixStream,
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use redis::ConnectionAddr;
+
+use super::{Address, link};
+
+/// Bytes read at once, and such pieces on their way at once.
+const PIECE: usize = 64 * 1024;
+const PIECES: usize = 1_024;
+/// A thread wakes up to so much late; that last part it waits awake.
+const OVERSLEEP: Duration = Duration::from_micros(120);
+
+/// Some bytes, and when they arrive.
+type Parcel = (Instant, Vec<u8>);
+
+/// The client's end of a connection to `address` on which every byte takes
+/// `one_way` to the other end. TLS can't be carried so: its ends are inside
+/// the drivers.
+pub fn through(address: &Address, one_way: Duration) -> io::Result<UnixStream> {
+    let (client, ours) = UnixStream::pair()?;
+    let (from_client, to_client) = (ours.try_clone()?, ours);
+    match address.addr() {
+        ConnectionAddr::Unix(path) => {
+            let server = UnixStream::connect(path)?;
+            let (end, to_server) = (server.try_clone()?, server.try_clone()?);
+            carry(from_client, to_server, one_way, move || end.shutdown(Shutdown::Write))?;
+            let end = to_client.try_clone()?;
+            carry(server, to_client, one_way, move || end.shutdown(Shutdown::Both))?;
+        }
+        ConnectionAddr::Tcp(host, port) => {
+            let server = connect(host, *port)?;
+            server.set_nodelay(true)?;
+            let (end, to_server) = (server.try_clone()?, server.try_clone()?);
+            carry(from_client, to_server, one_way, move || end.shutdown(Shutdown::Write))?;
+            let end = to_client.try_clone()?;
+            carry(server, to_client, one_way, move || end.shutdown(Shutdown::Both))?;
+        }
+        _ => return Err(io::ErrorKind::Unsupported.into()),
+    }
+    client.set_nonblocking(true)?;
+    Ok(client)
+}
+
+fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut failure = io::ErrorKind::NotFound.into();
+    for address in (host, port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, link::CONNECT) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+/// Carries one direction until its source ends; both threads end then.
+fn carry(
+    from: impl Read + Send + 'static,
+    to: impl Write + Send + 'static,
+    one_way: Duration,
+    end: impl FnOnce() -> io::Result<()> + Send + 'static,
+) -> io::Result<()> {
+    let (sender, parcels) = sync_channel(PIECES);
+    let thread = || thread::Builder::new().name("relay".to_owned());
+    thread().spawn(move || take(from, &sender, one_way))?;
+    thread().spawn(move || {
+        let _ = deliver(to, &parcels);
+        let _ = end();
+    })?;
+    Ok(())
+}
+
+fn take(mut from: impl Read, sender: &SyncSender<Parcel>, one_way: Duration) {
+    let mut piece = vec![0; PIECE];
+    while let Ok(length @ 1..) = from.read(&mut piece) {
+        let parcel = (Instant::now() + one_way, piece[..length].to_vec());
+        if sender.send(parcel).is_err() {
+            return;
+        }
+    }
+}
+
+fn deliver(mut to: impl Write, parcels: &Receiver<Parcel>) -> io::Result<()> {
+    for (due, bytes) in parcels {
+        wait_until(due);
+        to.write_all(&bytes)?;
+    }
+    Ok(())
+}
+
+fn wait_until(due: Instant) {
+    let left = due.saturating_duration_since(Instant::now());
+    if left > OVERSLEEP {
+        thread::sleep(left - OVERSLEEP);
+    }
+    while Instant::now() < due {
+        std::hint::spin_loop();
+    }
+}

@@ -19,6 +19,7 @@ pub mod structures;
 
 mod bars;
 mod done;
+mod listener;
 mod lookup_form;
 mod panels;
 mod pictures;
@@ -26,5 +27,6 @@ mod recent;
 mod recipes;
 mod sequence;
 mod sse;
+mod structure;
 mod visitor;
 mod waterfall;

@@ -185,6 +185,12 @@ impl StructurePage {
         Waterfall::of(&self.transcript)
     }
 
+    /// What the last act led to, if that can be said in a line.
+    fn headline(&self) -> Option<&Said> {
+        let short = self.said.len() <= 2 && self.grown.is_none() && !self.was_refused;
+        self.said.first().filter(|said| short && !said.reply.contains('\n'))
+    }
+
     fn wire_in_short(&self) -> String {
         let commands = self.transcript.len() as u64;
         let trips = self.transcript.last().map_or(0, |step| step.trip as u64);

@@ -217,15 +217,21 @@ fn changed(growth: &Growth, before: &Size, after: &Size) -> String {
     );
     if before.count == after.count && was == is {
         return format!(
-            "{} was past that already, and Redis does not go back: it is {is}, {}. Start again to see the change.",
+            "That was passed already, and Redis does not go back: {} is {is}, {}. Start again to see the change.",
             growth.key,
             size(after)
         );
     }
     match was == is {
-        true => format!("{} stays {is}: {from_to} between {counts}.", growth.key),
+        true => format!(
+            "The encoding of {} stays {is}, and its memory goes {from_to}, between {counts}.",
+            growth.key
+        ),
         false => {
-            format!("{} changes from {was} to {is}, and {from_to}, between {counts}.", growth.key)
+            format!(
+                "The encoding of {} changes from {was} to {is}, and its memory goes {from_to}, between {counts}.",
+                growth.key
+            )
         }
     }
 }

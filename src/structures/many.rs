@@ -73,16 +73,14 @@ impl Desk {
     ) -> Result<Played, Failure> {
         let users = act.number("users").unwrap_or_default() as usize;
         let (line, start) = (Line::of(form, &act.values), Instant::now());
-        let mut crowd: JoinSet<_> = (0..users)
-            .map(|_| {
-                let (desk, line) = (self.clone(), line.clone());
-                async move { desk.ask(vec![line], &Wire::off()).await }
-            })
-            .collect();
-        let mut replies = Vec::new();
-        while let Some(reply) = crowd.join_next().await {
-            replies.extend(reply.expect("asking does not panic and is not cancelled")?);
-        }
+        let replies = match self.all_at_once(&line, users).await {
+            Ok(replies) => replies,
+            Err(trouble) => {
+                // What some of them made shall end all the same.
+                let _ = self.run(Vec::new(), self.renewals(), &Wire::off()).await;
+                return Err(trouble.into());
+            }
+        };
         let line = line
             .noting(&format!("({} at once)", figures::counted(&(users as u64), "user", "users")));
         let reply = all_of(replies);
@@ -92,6 +90,16 @@ impl Desk {
         });
         let played = self.run(Vec::new(), self.renewals(), wire).await?;
         Ok(Played { lines: vec![line], replies: vec![reply], ..played })
+    }
+
+    /// A command by so many, each in a round trip of their own.
+    async fn all_at_once(&self, line: &Line, users: usize) -> Result<Vec<Reply>, Trouble> {
+        let user = |_| {
+            let (desk, line) = (self.clone(), line.clone());
+            async move { desk.ask(vec![line], &Wire::off()).await }
+        };
+        let crowd = (0..users).map(user).collect::<JoinSet<_>>().join_all().await;
+        Ok(crowd.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
     }
 
     /// One round trip of random members; the sum of each command's replies.

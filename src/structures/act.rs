@@ -35,6 +35,9 @@ pub enum How {
     Commands(&'static [&'static str]),
     /// Each of these with so many random members as the field `count` says.
     Many(&'static [&'static str]),
+    /// This one by so many at once as the field `users` says, each in a round
+    /// trip of their own.
+    Crowd(&'static [&'static str; 1]),
 }
 
 /// A bound on a value's size.
@@ -71,12 +74,17 @@ impl Act {
     pub fn forms(&self) -> Vec<&'static str> {
         match self.how {
             How::Commands(forms) | How::Many(forms) => forms.to_vec(),
+            How::Crowd(form) => form.to_vec(),
         }
     }
 
-    /// The field that says how many, if members are made up.
+    /// The field that says how many, if it is more than one command.
     pub fn count_field(&self) -> Option<&'static str> {
-        matches!(self.how, How::Many(_)).then_some("count")
+        match self.how {
+            How::Commands(_) => None,
+            How::Many(_) => Some("count"),
+            How::Crowd(_) => Some("users"),
+        }
     }
 
     /// Its usual values with each choice that one can make.

@@ -3,11 +3,11 @@
 use super::{
     Example, Structure,
     act::{Act, How},
-    desk::Seen,
     field::{choice, whole},
     growth::{Growth, as_told},
     kept,
     line::Line,
+    look::Seen,
     picture::{Bits, Day, Picture},
     reply::{bytes, count},
     step,

@@ -3,14 +3,14 @@
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
     act::{Act, How, Room},
-    desk::Seen,
     field::{Field, choice, decimal, text},
     geo::{self, Degrees, LATITUDE_MAX},
     growth::{Growth, as_told, elements, filled},
     kept,
+    look::Seen,
     outcome::Done,
     picture::{Map, Maps, Picture, Point, Search},
-    reply::{Reply, count, pairs, parts, text as text_of},
+    reply::{Reply, count, pairs},
     step,
 };
 
@@ -227,8 +227,8 @@ fn draw(seen: &Seen<'_>) -> Picture {
         let points = points(members);
         let done = seen.done.filter(|done| done.value("key") == Some(key));
         let search = done.and_then(|done| search(done, &points));
-        let found = done.map(found).unwrap_or_default();
-        let points = points.into_iter().map(|point| point.seen(search.as_ref(), &found)).collect();
+        let found = done.map(|done| done.found.as_slice()).unwrap_or_default();
+        let points = points.into_iter().map(|point| point.seen(search.as_ref(), found)).collect();
         Some(Map { key, count: count(size), points, search })
     });
     Picture::Maps(Maps { maps: maps.filter(|map| map.count > 0).collect() })
@@ -252,12 +252,6 @@ fn search(done: &Done, points: &[Point]) -> Option<Search> {
         None => (done.number("longitude")?, done.number("latitude")?),
     };
     Some(Search { longitude, latitude, radius_km, around: around.map(str::to_owned) })
-}
-
-/// Who was found by the last search: the first of each of its replies.
-fn found(done: &Done) -> Vec<String> {
-    let reply = done.replies.first().and_then(parts).unwrap_or_default();
-    reply.iter().filter_map(|each| text_of(parts(each)?.first()?)).collect()
 }
 
 impl Point {

@@ -7,10 +7,17 @@ use utoipa::ToSchema;
 
 use super::{
     ELEMENTS_MAX,
+    desk::{Desk, Failure},
     line::Line,
+    look::Look,
+    outcome::Outcome,
     reply::{Reply, count, text},
 };
-use crate::{figures, store::Value};
+use crate::{
+    figures,
+    store::{Trouble, Value},
+    wire::Wire,
+};
 
 /// How a structure grows past its threshold.
 pub struct Growth {
@@ -132,6 +139,41 @@ impl Growth {
     }
 }
 
+impl Desk {
+    /// Brings the value to the threshold and past it, measuring on both sides.
+    pub(super) async fn grow(&self, wire: &Wire) -> Result<(Outcome, Look), Failure> {
+        let growth = &self.structure.growth;
+        let (told, have) = self.threshold(wire).await?;
+        let measures = growth.measures();
+        let mut lines = (growth.up_to)(have, told.0);
+        let middle = lines.len();
+        lines.extend(measures.clone());
+        lines.extend((growth.beyond)(told.0));
+        lines.extend(measures);
+        let played = self.run(lines, self.renewals(), wire).await?;
+        let (before, after) = (&played.replies[middle..middle + 3], played.replies.len() - 3);
+        let (before, after) = (growth.size(before), growth.size(&played.replies[after..]));
+        let grown = Grown::of(growth, told, before, after);
+        let (mut outcome, look) = self.told(growth.label.to_owned(), played, None, &[]);
+        outcome.grown = Some(grown);
+        Ok((outcome, look))
+    }
+
+    /// The threshold, and how large the value is. CONFIG may well be forbidden,
+    /// and that is no news about hitrate's own rights.
+    async fn threshold(
+        &self,
+        wire: &Wire,
+    ) -> Result<((i64, bool, Option<&'static str>), u64), Trouble> {
+        let growth = &self.structure.growth;
+        let asks = growth.asks();
+        let mut replies = self.bulk(&asks, wire).await?;
+        let have = replies.pop().unwrap_or(Err(Trouble::Away))?;
+        let told: Vec<_> = replies.into_iter().map(Result::ok).collect();
+        Ok((growth.threshold(&told), count(&Ok(have))))
+    }
+}
+
 /// What CONFIG GET says of one setting.
 fn setting(reply: &Value) -> Option<i64> {
     let value = match reply {
@@ -175,15 +217,21 @@ fn changed(growth: &Growth, before: &Size, after: &Size) -> String {
     );
     if before.count == after.count && was == is {
         return format!(
-            "{} was past that already, and Redis does not go back: it is {is}, {}. Start again to see the change.",
+            "That was passed already, and Redis does not go back: {} is {is}, {}. Start again to see the change.",
             growth.key,
             size(after)
         );
     }
     match was == is {
-        true => format!("{} stays {is}: {from_to} between {counts}.", growth.key),
+        true => format!(
+            "The encoding of {} stays {is}, and its memory goes {from_to}, between {counts}.",
+            growth.key
+        ),
         false => {
-            format!("{} changes from {was} to {is}, and {from_to}, between {counts}.", growth.key)
+            format!(
+                "The encoding of {} changes from {was} to {is}, and its memory goes {from_to}, between {counts}.",
+                growth.key
+            )
         }
     }
 }

@@ -3,17 +3,19 @@
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
     act::{Act, How, Room},
-    desk::Seen,
     field::{choice, several, text, whole},
     growth::{Growth, as_told, elements, filled},
     kept,
-    picture::{Picture, Row, SHOWN, Table, Tables},
+    look::Seen,
+    picture::{Picture, Row, Table, Tables},
     reply::pairs,
     step,
 };
 
 const KEYS: &[&str] = &["user:42", "user:profile:77"];
 const VALUE_MAX: usize = 128;
+/// Fields that are drawn.
+const ROWS: usize = 12;
 const STEP: (i64, i64) = (-1_000_000_000, 1_000_000_000);
 
 /// Hashes.
@@ -153,7 +155,7 @@ fn draw(seen: &Seen<'_>) -> Picture {
     let tables = KEYS.iter().zip(seen.replies).filter_map(|(key, reply)| {
         let mut rows = Row::all(pairs(reply));
         let count = rows.len();
-        rows.truncate(SHOWN);
+        rows.truncate(ROWS);
         (count > 0).then_some(Table { key, count, rows })
     });
     Picture::Tables(Tables { tables: tables.collect() })

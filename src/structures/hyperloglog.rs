@@ -3,11 +3,11 @@
 use super::{
     Example, MEMBER_MAX, Structure,
     act::{Act, How, Room},
-    desk::Seen,
     field::{Field, Kind, choice, whole},
     growth::{Growth, filled},
     kept,
     line::Line,
+    look::Seen,
     picture::{Estimate, Estimates, Picture},
     reply::{Reply, bytes, count},
     step,

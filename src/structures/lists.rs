@@ -3,11 +3,11 @@
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
     act::{Act, How, Room},
-    desk::Seen,
     field::{text, whole},
     growth::{Growth, as_told, filled},
     kept,
     line::Line,
+    look::Seen,
     picture::{Boxes, Picture},
     reply::{count, texts},
     step,

@@ -16,6 +16,8 @@ mod hashes;
 mod hyperloglog;
 mod line;
 mod lists;
+mod look;
+mod many;
 mod outcome;
 pub mod picture;
 mod reply;
@@ -24,13 +26,14 @@ mod sorted_sets;
 mod streams;
 mod strings;
 
-use self::desk::Seen;
+use self::look::Seen;
 pub use self::{
     act::{Act, How, Move, Room},
-    desk::{Desk, Failure, KeyFacts, Look, What},
+    desk::{Desk, Failure, What},
     field::{Described, Field, Kind, Wrong},
     growth::{Grown, Growth, Size},
     line::{readable, readable_words},
+    look::{KeyFacts, Look},
     outcome::{Done, Outcome, Outcomes, Said},
     picture::Picture,
     streams::Tail,

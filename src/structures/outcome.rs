@@ -8,14 +8,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{growth::Grown, line::Values};
-use crate::{
-    demo::Demo,
-    store::{Refusal, Value},
-    wire::Step,
-};
+use crate::{demo::Demo, store::Refusal, wire::Step};
 
-/// The most outcomes kept: with all they say some 10 MiB.
-const MOST: u64 = 512;
+/// What all outcomes together may take, in bytes; the oldest make room.
+const MOST: u64 = 16 << 20;
 /// How long one is kept.
 const KEPT: Duration = Duration::from_secs(30 * 60);
 
@@ -62,8 +58,20 @@ pub struct Done {
     pub act: &'static str,
     /// What was in its fields.
     pub values: Values,
-    /// What Redis answered to each of its commands.
-    pub replies: Vec<Value>,
+    /// Who a search found: the first of each part of the last reply.
+    pub found: Vec<String>,
+}
+
+impl Outcome {
+    /// Bytes that it takes, nearly.
+    fn size(&self) -> u32 {
+        /// What a line takes besides its texts.
+        const LINE: usize = 128;
+        let said = self.said.iter().map(|it| it.command.len() + it.reply.len() + LINE);
+        let wire = self.transcript.iter().map(|it| it.command.len() + it.reply.len() + LINE);
+        let found = self.done.iter().flat_map(|done| &done.found).map(|it| it.len() + LINE);
+        u32::try_from(said.chain(wire).chain(found).sum::<usize>() + 1_024).unwrap_or(u32::MAX)
+    }
 }
 
 impl Done {
@@ -85,6 +93,7 @@ pub struct Outcomes(Cache<Demo, Arc<Outcome>>);
 impl Default for Outcomes {
     fn default() -> Self {
         let kept = Cache::builder().max_capacity(MOST).time_to_live(KEPT);
+        let kept = kept.weigher(|_, outcome: &Arc<Outcome>| outcome.size());
         // The latest must find room, however often the others are looked at.
         Self(kept.eviction_policy(EvictionPolicy::lru()).build())
     }
@@ -103,5 +112,46 @@ impl Outcomes {
         let outcome = Arc::new(outcome);
         self.0.insert(demo, Arc::clone(&outcome));
         outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{demo::Visitor, token::Token};
+
+    fn outcome(reply: &str, next_step: Option<usize>) -> Outcome {
+        let (command, reply) = ("GET k".to_owned(), reply.to_owned());
+        Outcome {
+            title: String::new(),
+            said: vec![Said { command, reply, refused: false, shows: None }],
+            refusal: None,
+            grown: None,
+            done: None,
+            transcript: Vec::new(),
+            elapsed_us: 0,
+            next_step,
+        }
+    }
+
+    #[test]
+    fn only_so_much_is_kept_and_the_latest_is_among_it() {
+        let (outcomes, large) = (Outcomes::default(), "x".repeat(1 << 20));
+        let demos: Vec<_> = (0..40).map(|_| Visitor::of(&Token::random()).demo("sets")).collect();
+        for demo in &demos {
+            outcomes.keep(demo.clone(), outcome(&large, None));
+        }
+        outcomes.0.run_pending_tasks();
+        assert!(outcomes.0.weighted_size() <= MOST);
+        assert!(outcomes.last(&demos[39]).is_some() && outcomes.last(&demos[0]).is_none());
+    }
+
+    #[test]
+    fn an_example_goes_on_where_it_was() {
+        let outcomes = Outcomes::default();
+        let demo = Visitor::of(&Token::random()).demo("sets");
+        outcomes.keep(demo.clone(), outcome("", Some(3)));
+        assert_eq!(outcomes.keep(demo.clone(), outcome("", None)).next_step, Some(3));
+        assert_eq!(outcomes.keep(demo, outcome("", Some(1))).next_step, Some(1));
     }
 }

@@ -3,10 +3,10 @@
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
     act::{Act, How, Room},
-    desk::Seen,
     field::{choice, several, text},
     growth::{Growth, as_told, elements, filled},
     kept,
+    look::Seen,
     picture::{Members, Picture, Venn},
     reply::texts,
     step,

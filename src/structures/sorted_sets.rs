@@ -3,10 +3,10 @@
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
     act::{Act, How, Room},
-    desk::Seen,
     field::{decimal, several, text, whole},
     growth::{Growth, as_told, elements, filled},
     kept,
+    look::Seen,
     picture::{Picture, Ranked, Ranking},
     reply::{count, pairs},
     step,

@@ -3,11 +3,12 @@
 use super::{
     Example, MEMBER_MAX, Structure,
     act::{Act, How},
-    desk::{Desk, Look, Seen},
+    desk::Desk,
     field::{Field, Kind, choice, decimal, text},
     growth::{Growth, as_told},
     kept,
     line::Line,
+    look::{Look, Seen},
     picture::{Entry, Log, Logs, Picture, Row},
     reply::{Reply, count, parts, text as text_of},
     step,

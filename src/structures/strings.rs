@@ -3,12 +3,12 @@
 use super::{
     Example, Structure,
     act::{Act, How, Room},
-    desk::Seen,
     ending,
     field::{choice, text, whole},
     growth::{Growth, as_told},
     kept,
     line::Line,
+    look::Seen,
     picture::{Picture, Text, Texts},
     reply::text as text_of,
     step,
@@ -20,6 +20,7 @@ const KEPT: &[&str] = &["token:abc123", "views:homepage", "greeting"];
 const VALUE_MAX: usize = 512;
 const LARGEST: u64 = 4_096;
 const TTL: (i64, i64) = (1, 3_600);
+const USERS: (i64, i64) = (1, 1_000);
 const STEP: (i64, i64) = (-1_000_000_000, 1_000_000_000);
 
 /// Strings.
@@ -94,6 +95,17 @@ pub const STRINGS: Structure = Structure {
             outdates: &[],
         },
         Act {
+            slug: "crowd",
+            label: "Count up all at once",
+            how: How::Crowd(&["INCR @{key}"]),
+            fields: &[choice("key", "Key", KEPT, KEPT[1]), whole("users", "Users", USERS, "1000")],
+            cost: "O(1) for each user",
+            about: "So many users who count up at the same moment, each by a command of their own. Redis runs one after the other, so every reply is another number and none is lost.",
+            instead_of: None,
+            room: None,
+            outdates: &[],
+        },
+        Act {
             slug: "append",
             label: "Append",
             how: How::Commands(&["APPEND @{key} {value}"]),
@@ -152,7 +164,7 @@ pub const STRINGS: Structure = Structure {
     },
     growth: Growth {
         label: "Grow it past 44 bytes",
-        about: "Up to 44 bytes a text stands in one piece of memory with its header (embstr); from 45 on it is kept apart (raw). The bound is fixed in Redis's source. A text that is a whole number is kept as one (int).",
+        about: "Up to 44 bytes a text stands in one piece of memory with its header (embstr); from 45 on it is kept apart (raw). The bound is fixed in Redis's source (Valkey's may differ). A text that is a whole number is kept as one (int).",
         settings: &[],
         usual: 44,
         count: "STRLEN @greeting",

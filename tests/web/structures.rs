@@ -656,6 +656,7 @@ fn a_stream_can_be_followed() {
     let player = Player::new(&hitrate);
     assert!(player.page("streams").contains("data-live=\"/structures/streams/live\""));
     player.play("streams", "act=xadd-event&user=first");
+    assert_eq!(hitrate.get("/structures/streams/live").status, 204, "nobody's streams");
     let mut stream = hitrate.connect();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let request = format!(
@@ -673,6 +674,19 @@ fn a_stream_can_be_followed() {
     Player::new(&hitrate).play("streams", "act=xadd-event&user=stranger");
     player.play("streams", "act=xadd-event&user=fourth");
     await_event(&mut stream, "fourth");
+}
+
+#[test]
+fn a_thousand_users_at_once_are_a_thousand_counts() {
+    let hitrate = Hitrate::start();
+    let player = Player::new(&hitrate);
+    let told = player.play("strings", "act=crowd&users=1000");
+    assert_eq!(replies(&told), ["1,000 different replies: (integer) 1 to (integer) 1000"]);
+    assert_eq!(told["picture"]["values"][0]["number"], 1_000);
+    assert_eq!(told["keys"][2]["ttl_s"], DAY);
+    player.play("strings", "act=set");
+    let answer = player.send("strings", "act=crowd&users=10&key=token:abc123");
+    assert_eq!((answer.status, &answer.json()["said"][0]["refused"]), (422, &json!(true)));
 }
 
 #[test]

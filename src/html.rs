@@ -1,6 +1,6 @@
 //! Turns a view model into a response: its template, or JSON of the same.
 
-use std::{cell::RefCell, fmt::Display, sync::LazyLock};
+use std::{cell::Cell, fmt::Display, sync::LazyLock};
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder, Responder,
@@ -67,7 +67,7 @@ impl<T: Template + Serialize> Page<T> {
     /// The response, in the form the request's headers ask for.
     pub fn respond(self, asked: &HeaderMap) -> HttpResponse {
         match wants_json(asked) {
-            true => answer(self.head, JSON, as_json(&self.view)),
+            true => answer(self.head, JSON, as_json(&self.view, ROOM.get())),
             false => answer(self.head, HTML, as_html(&self.view)),
         }
     }
@@ -81,10 +81,10 @@ impl<T: Template + Serialize> Responder for Page<T> {
     }
 }
 
-/// A 200 that is always JSON.
+/// A 200 that is always JSON, and short.
 pub fn json(view: &impl Serialize) -> HttpResponse {
     let head = HttpResponse::with_body(StatusCode::OK, ());
-    answer(head, JSON, as_json(view))
+    answer(head, JSON, as_json(view, SHORT))
 }
 
 fn answer<E: Display>(
@@ -107,35 +107,31 @@ fn answer<E: Display>(
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// A worker keeps this much memory for the next page; the largest pages have less.
-const ROOM: usize = 256 * 1024;
+/// Room for what is always short.
+const SHORT: usize = 256;
+/// A larger page grows while it is written.
+const ROOM_MAX: usize = 64 * 1024;
 
 thread_local! {
-    /// Pages are written here piece by piece, and leave in one piece.
-    static TEXT: RefCell<String> = const { RefCell::new(String::new()) };
-    static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// What the longest page of this worker took, so that the next has room at once.
+    static ROOM: Cell<usize> = const { Cell::new(SHORT) };
 }
 
 fn as_html(view: &impl Template) -> askama::Result<Bytes> {
-    let mut page = TEXT.take();
-    page.clear();
-    let outcome = view.render_into(&mut page);
-    let written = Bytes::copy_from_slice(page.as_bytes());
-    if page.capacity() <= ROOM {
-        TEXT.set(page);
-    }
-    outcome.map(|()| written)
+    let mut page = String::with_capacity(ROOM.get());
+    view.render_into(&mut page)?;
+    Ok(noted(page.into_bytes()))
 }
 
-fn as_json(view: &impl Serialize) -> serde_json::Result<Bytes> {
-    let mut page = BYTES.take();
-    page.clear();
-    let outcome = serde_json::to_writer(&mut page, view);
-    let written = Bytes::copy_from_slice(&page);
-    if page.capacity() <= ROOM {
-        BYTES.set(page);
-    }
-    outcome.map(|()| written)
+fn as_json(view: &impl Serialize, room: usize) -> serde_json::Result<Bytes> {
+    let mut page = Vec::with_capacity(room);
+    serde_json::to_writer(&mut page, view)?;
+    Ok(noted(page))
+}
+
+fn noted(page: Vec<u8>) -> Bytes {
+    ROOM.set(page.len().max(ROOM.get()).min(ROOM_MAX));
+    page.into()
 }
 
 /// What stands above every page: the same at each visit, so it is rendered once.

@@ -49,6 +49,13 @@ type Result<T> = std::result::Result<T, BadInput>;
 #[derive(Debug, Default)]
 pub struct Fields(Vec<(String, String)>);
 
+/// What has nothing to decode.
+fn plain_pairs(text: &str) -> Vec<(String, String)> {
+    let parts = text.split('&').filter(|part| !part.is_empty());
+    let pairs = parts.map(|part| part.split_once('=').unwrap_or((part, "")));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
 /// The names of the fields that may be there.
 #[derive(Clone, Copy)]
 struct Known<'a> {
@@ -74,8 +81,12 @@ impl Fields {
     }
 
     fn of_pairs(text: &str, known: Known<'_>) -> Result<Self> {
-        let pairs: Vec<(String, String)> = serde_urlencoded::from_str(text)
-            .map_err(|_| malformed("The fields can't be read: expected name=value&name=value."))?;
+        let pairs = match text.contains(['%', '+']) {
+            true => serde_urlencoded::from_str(text).map_err(|_| {
+                malformed("The fields can't be read: expected name=value&name=value.")
+            })?,
+            false => plain_pairs(text),
+        };
         Self::collect(pairs, known)
     }
 
@@ -295,6 +306,14 @@ mod tests {
         for bad in ["x=1", "id=1&id=2", "id=1&ID=2"] {
             let known = Known::once(&["id"]);
             assert!(matches!(Fields::of_pairs(bad, known), Err(BadInput::Malformed(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn plain_fields_are_read_as_encoded_ones_are() {
+        for text in ["", "a=1", "a", "a=", "=1", "a=1&b=2", "&&a=1&", "a=b=c", "é=ü", "&"] {
+            let read: Vec<(String, String)> = serde_urlencoded::from_str(text).unwrap();
+            assert_eq!(plain_pairs(text), read, "{text}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is counted, where it happens: the one source of the panels and of `/metrics`.
 
 use std::{
-    sync::{Mutex, MutexGuard, RwLock},
+    sync::{Mutex, MutexGuard, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -14,6 +14,9 @@ use prometheus_client::{
 
 use crate::{clock::micros, model::Source};
 
+/// As many kinds of keys are counted without hashing: more than there are.
+const PREFIXES: usize = 8;
+
 /// Counters of this process, from its start.
 pub struct Metrics {
     registry: Registry,
@@ -25,7 +28,7 @@ pub struct Metrics {
     lookups: Family<Lookups, Counter>,
     /// The same counters by their places, for the prefixes seen so far: a
     /// lookup is counted without hashing its labels.
-    known: RwLock<Vec<(&'static str, [Counter; Source::ALL.len()])>>,
+    known: [OnceLock<(&'static str, [Counter; Source::ALL.len()])>; PREFIXES],
     bypasses: Family<Prefix, Counter>,
     origin_loads: Family<Prefix, Counter>,
     shed: Counter,
@@ -76,7 +79,7 @@ impl Default for Metrics {
             database_queries: Counter::default(),
             visits: Counter::default(),
             lookups: Family::default(),
-            known: RwLock::default(),
+            known: Default::default(),
             bypasses: Family::default(),
             origin_loads: Family::default(),
             shed: Counter::default(),
@@ -120,25 +123,18 @@ impl Metrics {
     }
 
     fn count(&self, prefix: &'static str, source: Source) {
-        let known = self.known.read().expect("counting does not panic");
-        match known.iter().find(|(it, _)| *it == prefix) {
-            Some((_, counters)) => drop(counters[source as usize].inc()),
-            None => {
-                drop(known);
-                self.learn(prefix);
-                self.lookups.get_or_create(&Lookups { prefix, source: source.name() }).inc();
-            }
-        }
+        let learnt = |known: &OnceLock<_>| known.get_or_init(|| self.counters(prefix)).0 == prefix;
+        match self.known.iter().find(|known| learnt(known)).and_then(OnceLock::get) {
+            Some((_, counters)) => counters[source as usize].inc(),
+            None => self.lookups.get_or_create(&Lookups { prefix, source: source.name() }).inc(),
+        };
     }
 
-    fn learn(&self, prefix: &'static str) {
-        let counters = Source::ALL.map(|source| {
+    fn counters(&self, prefix: &'static str) -> (&'static str, [Counter; Source::ALL.len()]) {
+        let counter = |source: Source| {
             self.lookups.get_or_create(&Lookups { prefix, source: source.name() }).clone()
-        });
-        let mut known = self.known.write().expect("counting does not panic");
-        if known.iter().all(|(it, _)| *it != prefix) {
-            known.push((prefix, counters));
-        }
+        };
+        (prefix, Source::ALL.map(counter))
     }
 
     /// Counts one load from the origin, successful or not.

@@ -5,7 +5,8 @@
 
 use actix_web::{
     FromRequest, Handler, Resource, Responder, Route,
-    guard::{Any, Get, Head},
+    guard::fn_guard,
+    http::Method,
     web::{self, ServiceConfig, post},
 };
 
@@ -67,7 +68,11 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    web::route().guard(Any(Get()).or(Head())).to(handler)
+    web::route().guard(fn_guard(|it| is_get(&it.head().method))).to(handler)
+}
+
+fn is_get(method: &Method) -> bool {
+    *method == Method::GET || *method == Method::HEAD
 }
 
 async fn no_page() -> Result<String> {

@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn a_wire_that_is_off_formats_nothing() {
         let wire = Wire::off();
-        wire.record(trip(), || -> [(String, String); 0] { unreachable!("nobody is recording") });
+        wire.record(trip(), || -> Vec<_> { unreachable!("nobody is recording") });
         assert!(wire.steps().is_empty());
     }
 

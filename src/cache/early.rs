@@ -16,6 +16,12 @@
 
 use std::time::Duration;
 
+/// Whether a read may refresh the value now, whatever is drawn: of the numbers
+/// that are, the one nearest to 1 has a logarithm of −36.7.
+pub fn may_be_due(left: Duration, delta: Duration, beta: f64) -> bool {
+    delta.as_secs_f64() * beta * 37.0 >= left.as_secs_f64()
+}
+
 /// Whether a read shall refresh the value now. `u` is drawn from 0 to 1.
 pub fn is_due(left: Duration, delta: Duration, beta: f64, u: f64) -> bool {
     let ahead = -(delta.as_secs_f64() * beta) * (1.0 - u).ln();
@@ -44,6 +50,16 @@ mod tests {
             let expected = (-(left_ms as f64) / (200.0 * beta)).exp();
             assert!((share - expected).abs() < 0.008, "{left_ms} ms left: {share}, not {expected}");
         }
+    }
+
+    #[test]
+    fn what_no_draw_makes_due_needs_none() {
+        let (delta, highest) = (Duration::from_millis(10), 1.0 - f64::EPSILON / 2.0);
+        for left_ms in 0..1_000 {
+            let left = Duration::from_millis(left_ms);
+            assert!(may_be_due(left, delta, 1.0) || !is_due(left, delta, 1.0, highest));
+        }
+        assert!(!may_be_due(Duration::from_secs(1), delta, 1.0));
     }
 
     #[test]

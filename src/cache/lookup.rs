@@ -83,11 +83,12 @@ impl<T> Lookup<T> {
     }
 
     fn hit(&self, source: Source) -> String {
-        let ttl = self.ttl.map_or_else(String::new, |ttl| format!("; ttl={}", ttl.as_secs()));
+        let ttl = self.ttl.map(|ttl| "; ttl=".to_owned() + &ttl.as_secs().to_string());
+        let ttl = ttl.unwrap_or_default();
         match source {
             Source::Stale => format!("hitrate; hit{}; detail=stale", self.stale_ttl(ttl)),
-            Source::Memory => format!("hitrate; hit{ttl}; detail=memory"),
-            _ => format!("hitrate; hit{ttl}"),
+            Source::Memory => ["hitrate; hit", &ttl, "; detail=memory"].concat(),
+            _ => ["hitrate; hit", &ttl].concat(),
         }
     }
 

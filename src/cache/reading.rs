@@ -49,7 +49,8 @@ impl Cache {
     ) -> Result<Lookup<T>, Failure> {
         self.read_with(ask, origin, |held| {
             let (Some(beta), Some(left)) = (ask.recipe.early, held.left) else { return false };
-            early::is_due(left, held.delta, beta, rand::random())
+            early::may_be_due(left, held.delta, beta)
+                && early::is_due(left, held.delta, beta, rand::random())
         })
         .await
     }

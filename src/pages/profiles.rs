@@ -131,9 +131,16 @@ pub(super) fn delay_ms(fields: &Fields) -> Result<Option<u32>> {
 
 /// Where a lookup is, asked for like this.
 pub(super) fn address(id: &UserId, delay_ms: Option<u32>, recipe: Option<&str>) -> String {
-    let delay = delay_ms.map_or_else(String::new, |ms| format!("&delay_ms={ms}"));
-    let recipe = recipe.map_or_else(String::new, |recipe| format!("&recipe={recipe}"));
-    format!("{}?id={id}{delay}{recipe}", nav::PROFILES.path)
+    let mut address = [nav::PROFILES.path, "?id=", id.as_str()].concat();
+    if let Some(ms) = delay_ms {
+        address += "&delay_ms=";
+        address += &ms.to_string();
+    }
+    if let Some(recipe) = recipe {
+        address += "&recipe=";
+        address += recipe;
+    }
+    address
 }
 
 /// Looks a profile up, in the cache first; without an id, shows the form.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use askama::filters::HtmlSafe;
+use askama::{FastWritable, Values, filters::HtmlSafe};
 
 use crate::wire::Step;
 
@@ -52,6 +52,18 @@ impl Percent {
 /// `12.05%`, as SVG takes it.
 impl fmt::Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
+    }
+}
+
+impl FastWritable for Percent {
+    fn write_into(&self, page: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
+        Ok(self.write(page)?)
+    }
+}
+
+impl Percent {
+    fn write(self, page: &mut dyn fmt::Write) -> fmt::Result {
         let mut text = [b'0', b'0', b'0', b'.', b'0', b'0', b'%'];
         let mut rest = self.0.min(99_999);
         for place in [5, 4, 2, 1, 0] {
@@ -59,7 +71,7 @@ impl fmt::Display for Percent {
             rest /= 10;
         }
         let zeros = text[..2].iter().take_while(|digit| **digit == b'0').count();
-        f.write_str(str::from_utf8(&text[zeros..]).expect("these are digits"))
+        page.write_str(str::from_utf8(&text[zeros..]).expect("these are digits"))
     }
 }
 

@@ -20,7 +20,7 @@ use redis::{
 };
 use tokio::{
     sync::{Notify, watch},
-    time::{sleep, timeout},
+    time::{sleep, timeout, timeout_at},
 };
 
 use super::{
@@ -333,13 +333,28 @@ pub async fn in_time<T>(
     }
 }
 
+/// A reply, and when it came.
+pub struct Reply {
+    pub value: Result<Value, Trouble>,
+    pub sent: Instant,
+    pub took: Duration,
+}
+
 /// One command, held to the deadline.
-pub async fn send(link: &Link, command: &Cmd) -> Result<Value, Trouble> {
-    let mut connection = link.connection().await?;
+pub async fn send(link: &Link, command: &Cmd) -> Reply {
+    let connection = link.connection().await;
     let sent = Instant::now();
-    let reply = in_time(DEADLINE, connection.req_packed_command(command)).await;
-    link.called(sent.elapsed(), reply.as_ref().err());
-    reply.and_then(unwrapped)
+    let value = match connection {
+        Ok(mut connection) => {
+            let reply = connection.req_packed_command(command);
+            let reply = timeout_at((sent + DEADLINE).into(), reply).await;
+            reply.map_or(Err(Trouble::Slow), |it| it.map_err(|error| Trouble::from(&error)))
+        }
+        Err(trouble) => return Reply { value: Err(trouble), sent, took: Duration::ZERO },
+    };
+    let took = sent.elapsed();
+    link.called(took, value.as_ref().err());
+    Reply { value: value.and_then(unwrapped), sent, took }
 }
 
 /// Several commands in one round trip; each has its own reply.

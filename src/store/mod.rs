@@ -34,7 +34,10 @@ pub use self::{
     tracking::{Invalidations, track},
     trouble::Trouble,
 };
-use self::{debts::Debt, link::Link};
+use self::{
+    debts::Debt,
+    link::{Link, Reply},
+};
 use crate::{
     keys::Key,
     wire::{Target, Trip, Wire},
@@ -210,13 +213,11 @@ impl Store {
         command: Command,
         wire: &Wire,
     ) -> Result<T, Trouble> {
-        let sent = wire.is_on().then(Instant::now);
-        let reply = link::send(&self.link, &command.cmd).await;
-        self.note(command.kind, command.verb(), &reply);
-        if let Some(sent) = sent {
-            wire.record(trip(sent), || [(text::command(&command.cmd), text::reply(&reply))]);
-        }
-        reply.and_then(typed)
+        let Reply { value, sent, took } = link::send(&self.link, &command.cmd).await;
+        self.note(command.kind, command.verb(), &value);
+        let trip = Trip { target: Target::Redis, sent, took, simulated: Duration::ZERO };
+        wire.record(trip, || [(text::command(&command.cmd), text::reply(&value))]);
+        value.and_then(typed)
     }
 
     /// Sends several commands in one round trip. Each has a reply of its own;

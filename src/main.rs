@@ -5,10 +5,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use hitrate::cli::{self, Cli};
 
-#[cfg(feature = "mimalloc")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[actix_web::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -432,18 +432,21 @@ impl<S: Sink> Round<S> {
         writes: &[Pending],
         applied: &[Applied],
     ) -> Result<Vec<(String, Trouble)>, Stuck> {
+        let each = writes.iter().zip(applied).map(|(write, applied)| self.settling(write, applied));
+        let replies = self.store.run_each(each.collect()).await?;
         let mut unsettled = Vec::new();
+        for (write, reply) in writes.iter().zip(replies) {
+            unsettled.extend(reply.err().map(|trouble| (write.key.clone(), trouble)));
+        }
+        // Only now, as it takes the write off the stream: a copy that waits for
+        // a write that is gone would never end.
         for (write, applied) in writes.iter().zip(applied) {
             if let Applied::Refused(why) = applied
+                && unsettled.iter().all(|(key, _)| *key != write.key)
                 && !self.set_aside(&write.id, why).await?
             {
                 unsettled.push((write.key.clone(), Trouble::WrongType));
             }
-        }
-        let each = writes.iter().zip(applied).map(|(write, applied)| self.settling(write, applied));
-        let replies = self.store.run_each(each.collect()).await?;
-        for (write, reply) in writes.iter().zip(replies) {
-            unsettled.extend(reply.err().map(|trouble| (write.key.clone(), trouble)));
         }
         Ok(unsettled)
     }

@@ -17,7 +17,7 @@ use crate::world::{World, age, default, key, named};
 async fn a_thousand_misses_of_one_key_are_one_load() {
     let world = World::new();
     world.origin.put("1", 30);
-    world.origin.slow(100);
+    world.origin.slow(300);
     let cache = world.cache().await;
     for recipe in [default(), named("single-flight")] {
         world.redis.run(&["FLUSHALL"]);

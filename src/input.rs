@@ -15,6 +15,8 @@ use futures_util::{StreamExt as _, future::LocalBoxFuture};
 use serde_json::Value;
 use tokio::time::timeout;
 
+use crate::field::Wrong;
+
 /// The largest body, in bytes: far more than any form here needs.
 pub const BODY_MAX: usize = 64 * 1024;
 /// How long a body may take to arrive; a form takes milliseconds.
@@ -43,6 +45,15 @@ pub enum BadInput {
 }
 
 type Result<T> = std::result::Result<T, BadInput>;
+
+impl From<Wrong> for BadInput {
+    fn from(why: Wrong) -> Self {
+        match why {
+            Wrong::Malformed(what) => Self::Malformed(what),
+            Wrong::OutOfRange(what) => Self::OutOfRange(what),
+        }
+    }
+}
 
 /// Fields by name. Each is there at most once, but for those of which a list
 /// was allowed.

@@ -17,6 +17,7 @@ pub mod assets;
 pub mod broken;
 pub mod clock;
 pub mod config;
+pub mod field;
 pub mod figures;
 pub mod metrics;
 pub mod model;

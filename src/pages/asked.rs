@@ -1,8 +1,9 @@
 //! What a visitor asks of a pattern: a word, and the fields that go with it.
 
 use crate::{
-    input::{BadInput, Body, Fields},
-    patterns::{Act, Arg, Args, Field, Kind, Pattern},
+    field::Field,
+    input::{BadInput, Body},
+    patterns::{Act, Args, Pattern},
 };
 
 /// What a visitor asks for.
@@ -52,25 +53,8 @@ fn needed(pattern: &Pattern) -> BadInput {
 fn args(body: &Body, described: &'static [Field]) -> Result<Args, BadInput> {
     let known: Vec<_> = ["act"].into_iter().chain(described.iter().map(|it| it.name)).collect();
     let fields = body.fields(&known)?;
-    described
-        .iter()
-        .try_fold(Args::default(), |args, field| Ok(args.with(field.name, value(&fields, field)?)))
-}
-
-fn value(fields: &Fields, field: &Field) -> Result<Arg, BadInput> {
-    if !fields.sent(field.name) {
-        return Ok(field.default());
-    }
-    Ok(match field.kind {
-        Kind::Text { most, .. } => Arg::Text(fields.text(field.name, 1..=most)?),
-        Kind::Number { least, most, .. } => {
-            let number = fields.number(field.name, least..=most)?;
-            number.map_or_else(|| field.default(), Arg::Number)
-        }
-        Kind::Choice(words) => {
-            let choices: Vec<_> = words.iter().map(|word| (*word, *word)).collect();
-            let word = fields.choice(field.name, &choices)?;
-            word.map_or_else(|| field.default(), |word| Arg::Text(word.to_owned()))
-        }
+    described.iter().try_fold(Args::default(), |args, field| match fields.sent(field.name) {
+        true => Ok(args.with(field, fields.optional(field.name).unwrap_or_default())?),
+        false => Ok(args.usual(field)),
     })
 }

@@ -16,10 +16,11 @@ use crate::{
     app::App,
     demo::Demo,
     error::{Error, Result},
+    field::Field,
     html::{self, Page, see, whole},
     input::{Body, Fields},
     nav::{self, Link},
-    patterns::{self, Args, Entry, Field, Figure, Pattern, Play, Played, Ran, Upset},
+    patterns::{self, Args, Entry, Figure, Pattern, Play, Played, Ran, Upset},
     wire::{Step, Wire},
 };
 

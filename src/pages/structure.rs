@@ -9,13 +9,14 @@ use utoipa::ToSchema;
 
 use super::{pictures, waterfall::Waterfall};
 use crate::{
+    field::{Described, Field},
     figures,
     input::Fields,
     nav::{self, Link},
     store::Trouble,
     structures::{
-        Act, Described, Done, Field, Grown, KeyFacts, Kind, Look, Outcome, Picture, Said, Size,
-        Structure, readable, readable_words,
+        Act, Done, Grown, KeyFacts, Look, Outcome, Picture, Said, Size, Structure, readable,
+        readable_words,
     },
     wire::{Step, Wire},
 };
@@ -233,15 +234,6 @@ impl StructurePage {
     /// Its commands word by word, and whether a word stands for a field.
     fn forms(&self, act: &Act) -> Vec<Vec<(String, bool)>> {
         act.forms().into_iter().map(readable_words).collect()
-    }
-
-    /// The bounds of a number's field.
-    fn bounds(&self, field: &Field) -> Option<(String, String, &'static str)> {
-        match field.kind {
-            Kind::Whole(least, most) => Some((least.to_string(), most.to_string(), "1")),
-            Kind::Decimal(least, most) => Some((least.to_string(), most.to_string(), "any")),
-            _ => None,
-        }
     }
 
     fn ends(&self, facts: &KeyFacts) -> String {

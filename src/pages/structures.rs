@@ -20,11 +20,12 @@ use super::{
 use crate::{
     app::App,
     error::{Error, Result},
+    field::Wrong,
     html::{Page, see, wants_json, whole},
     input::{Body, Fields},
     nav::{self, Link},
     store::{Refusal, Trouble},
-    structures::{self, Act, Desk, Failure, Structure, Tail, What, Wrong},
+    structures::{self, Act, Desk, Failure, Structure, Tail, What},
     wire::Wire,
 };
 

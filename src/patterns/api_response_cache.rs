@@ -38,7 +38,7 @@ pub const PATTERN: Pattern = Pattern {
         button: "Call",
         about: "GET; on a miss the response is made and SET … EX 300",
         fields: &[
-            args::choice("endpoint", "Endpoint", &["products", "users", "orders"]),
+            args::choice("endpoint", "Endpoint", &["products", "users", "orders"], "products"),
             args::text("params", "Parameters", 100, "sort=price&page=2"),
         ],
         run: |play| Box::pin(call(play)),
@@ -53,7 +53,7 @@ pub const PATTERN: Pattern = Pattern {
         counts: "copies in Redis",
         lost: "responses not kept",
         over: "copies too many",
-        fields: &[args::actors(20), args::number("requests", "Requests each", (1, 50), 20)],
+        fields: &[args::actors("20"), args::number("requests", "Requests each", (1, 50), "20")],
         ways: &[
             Way {
                 name: "The process’s own hash",

@@ -1,84 +1,24 @@
-//! What an act or a trial needs to know: described here, typed and bounded, and
-//! read at the edge.
+//! What an act or a trial needs to know: fields, and what a visitor put in them.
 
 use std::collections::BTreeMap;
 
-/// One thing to know.
-pub struct Field {
-    /// The word that is sent.
-    pub name: &'static str,
-    /// What a form calls it.
-    pub label: &'static str,
-    /// What it may be.
-    pub kind: Kind,
-}
-
-/// What a field may be, and what it is when nobody says.
-#[derive(Clone, Copy)]
-pub enum Kind {
-    /// One line of 1 to `most` characters.
-    Text {
-        /// The longest.
-        most: usize,
-        /// The documents' value.
-        default: &'static str,
-    },
-    /// A whole number.
-    Number {
-        /// The least.
-        least: u32,
-        /// The most.
-        most: u32,
-        /// The documents' value.
-        default: u32,
-    },
-    /// One of a few words; the first when nobody says.
-    Choice(&'static [&'static str]),
-}
-
-/// A value of a field.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Arg {
-    /// Of a text or a choice.
-    Text(String),
-    /// Of a number.
-    Number(u32),
-}
+pub use crate::field::{Field, choice, text};
+use crate::field::{Wrong, whole};
 
 /// The values of all fields of one act, each within its bounds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Args(BTreeMap<&'static str, Arg>);
-
-impl Field {
-    /// Its value when nobody says.
-    pub fn default(&self) -> Arg {
-        match self.kind {
-            Kind::Text { default, .. } => Arg::Text(default.to_owned()),
-            Kind::Number { default, .. } => Arg::Number(default),
-            Kind::Choice(words) => Arg::Text(words.first().copied().unwrap_or_default().to_owned()),
-        }
-    }
-
-    /// Its words, where it is a choice.
-    pub fn words(&self) -> &'static [&'static str] {
-        if let Kind::Choice(words) = self.kind { words } else { &[] }
-    }
-
-    /// Its bounds, where it is a number.
-    pub fn bounds(&self) -> Option<(u32, u32)> {
-        if let Kind::Number { least, most, .. } = self.kind { Some((least, most)) } else { None }
-    }
-
-    /// Its longest text, where it is one.
-    pub fn longest(&self) -> Option<usize> {
-        if let Kind::Text { most, .. } = self.kind { Some(most) } else { None }
-    }
-}
+pub struct Args(BTreeMap<&'static str, String>);
 
 impl Args {
-    /// With one more value.
-    pub fn with(mut self, name: &'static str, value: Arg) -> Self {
-        self.0.insert(name, value);
+    /// With one more value, if the field takes it.
+    pub fn with(mut self, field: &Field, sent: &str) -> Result<Self, Wrong> {
+        self.0.insert(field.name, field.read(sent)?.join(","));
+        Ok(self)
+    }
+
+    /// With what the field usually has.
+    pub fn usual(mut self, field: &Field) -> Self {
+        self.0.insert(field.name, field.usual.to_owned());
         self
     }
 
@@ -89,61 +29,38 @@ impl Args {
 
     /// A text or a chosen word; empty where the act has no such field.
     pub fn text(&self, name: &str) -> &str {
-        if let Some(Arg::Text(text)) = self.0.get(name) { text } else { "" }
+        self.0.get(name).map_or("", String::as_str)
     }
 
     /// A number; 0 where the act has no such field.
     pub fn number(&self, name: &str) -> u32 {
-        if let Some(Arg::Number(number)) = self.0.get(name) { *number } else { 0 }
+        self.text(name).parse().unwrap_or_default()
     }
 
     /// A value as a form shows it.
     pub fn shown(&self, field: &Field) -> String {
-        match self.0.get(field.name).cloned().unwrap_or_else(|| field.default()) {
-            Arg::Text(text) => text,
-            Arg::Number(number) => number.to_string(),
-        }
+        self.0.get(field.name).map_or(field.usual, String::as_str).to_owned()
     }
 }
 
-/// A text field.
-pub const fn text(
-    name: &'static str,
-    label: &'static str,
-    most: usize,
-    default: &'static str,
-) -> Field {
-    Field { name, label, kind: Kind::Text { most, default } }
-}
-
-/// A number field.
+/// A whole number from none up.
 pub const fn number(
     name: &'static str,
     label: &'static str,
-    bounds: (u32, u32),
-    default: u32,
+    (least, most): (u32, u32),
+    usual: &'static str,
 ) -> Field {
-    let (least, most) = bounds;
-    Field { name, label, kind: Kind::Number { least, most, default } }
-}
-
-/// A field of a few words.
-pub const fn choice(
-    name: &'static str,
-    label: &'static str,
-    words: &'static [&'static str],
-) -> Field {
-    Field { name, label, kind: Kind::Choice(words) }
+    whole(name, label, (least as i64, most as i64), usual)
 }
 
 /// Who takes part in a trial: up to 200, all at once.
-pub const fn actors(default: u32) -> Field {
-    number("actors", "Actors at once", (1, 200), default)
+pub const fn actors(usual: &'static str) -> Field {
+    number("actors", "Actors at once", (1, 200), usual)
 }
 
 /// Whose key it is.
-pub const fn user(default: u32) -> Field {
-    number("user_id", "User", (1, 9_999), default)
+pub const fn user(usual: &'static str) -> Field {
+    number("user_id", "User", (1, 9_999), usual)
 }
 
 /// What one script does at most: Redis serves nobody else meanwhile.

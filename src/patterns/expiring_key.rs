@@ -39,7 +39,7 @@ pub const PATTERN: Pattern = Pattern {
             about: "SET with EX, then GET",
             fields: &[
                 args::text("value", "Username", 64, "qiross"),
-                args::number("ttl", "TTL in seconds", (1, 60), 10),
+                args::number("ttl", "TTL in seconds", (1, 60), "10"),
             ],
             run: |play| Box::pin(set(play)),
         },
@@ -61,7 +61,7 @@ pub const PATTERN: Pattern = Pattern {
         counts: "keys with an end",
         lost: "keys stay for ever",
         over: "too many",
-        fields: &[args::actors(50)],
+        fields: &[args::actors("50")],
         ways: &[
             Way {
                 name: "SET, then EXPIRE",

@@ -54,21 +54,21 @@ pub const PATTERN: Pattern = Pattern {
             name: "read",
             button: "Read the page",
             about: "the version, then its page; on a miss the database",
-            fields: &[args::user(42), args::number("page", "Page", (1, 10), 1)],
+            fields: &[args::user("42"), args::number("page", "Page", (1, 10), "1")],
             run: |play| Box::pin(read(play)),
         },
         Act {
             name: "post",
             button: "Post",
             about: "the database first, then INCR of the version",
-            fields: &[args::user(42), args::text("text", "Post", 64, "Hello from Redis")],
+            fields: &[args::user("42"), args::text("text", "Post", 64, "Hello from Redis")],
             run: |play| Box::pin(post(play)),
         },
         Act {
             name: "fill",
             button: "Add 45 posts",
             about: "so that there are three pages",
-            fields: &[args::user(42)],
+            fields: &[args::user("42")],
             run: |play| Box::pin(fill(play)),
         },
     ],
@@ -82,7 +82,7 @@ pub const PATTERN: Pattern = Pattern {
         counts: "reads were current",
         lost: "stale reads",
         over: "too many",
-        fields: &[args::actors(50)],
+        fields: &[args::actors("50")],
         ways: &[
             Way {
                 name: "DEL page 1",

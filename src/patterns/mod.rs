@@ -27,14 +27,17 @@ mod unique_visitors;
 use std::pin::Pin;
 
 pub use self::{
-    args::{Arg, Args, Field, Kind},
+    args::Args,
     play::{Play, Upset},
     plays::{Played, Plays},
     publish_subscribe::channel,
     state::{Entry, Item, of as state},
     trial::{Counted, NotRun, Ran, Tally, Trial, Trials, Way, WayRan},
 };
-use crate::nav::{self, Link};
+use crate::{
+    field::Field,
+    nav::{self, Link},
+};
 
 /// All patterns, in the order of the index.
 pub const ALL: &[&Pattern] = &[
@@ -155,7 +158,7 @@ impl Pattern {
         let fields = self.acts.iter().flat_map(|act| act.fields);
         fields.fold(args.clone(), |filled, field| match args.has(field.name) {
             true => filled,
-            false => filled.with(field.name, field.default()),
+            false => filled.usual(field),
         })
     }
 
@@ -210,15 +213,7 @@ mod tests {
         let acts = |it: &&'static Pattern| it.acts.iter().flat_map(|act| act.fields);
         let trials = |it: &&'static Pattern| it.trial.fields.iter();
         for field in ALL.iter().flat_map(acts).chain(ALL.iter().flat_map(trials)) {
-            match field.kind {
-                Kind::Number { least, most, default } => {
-                    assert!((least..=most).contains(&default), "{}", field.name);
-                }
-                Kind::Text { most, default } => {
-                    assert!((1..=most).contains(&default.chars().count()), "{}", field.name);
-                }
-                Kind::Choice(words) => assert!(!words.is_empty(), "{}", field.name),
-            }
+            assert!(field.read(field.usual).is_ok(), "{}", field.name);
         }
     }
 

@@ -46,7 +46,7 @@ pub const PATTERN: Pattern = Pattern {
             name: "reprice",
             button: "Change the price",
             about: "the database first, then UNLINK",
-            fields: &[PRODUCT, args::number("price", "Price", (1, 9_999), 120)],
+            fields: &[PRODUCT, args::number("price", "Price", (1, 9_999), "120")],
             run: |play| Box::pin(reprice(play)),
         },
     ],
@@ -60,7 +60,7 @@ pub const PATTERN: Pattern = Pattern {
         counts: "keys end in the busiest second",
         lost: "fewer",
         over: "more than if spread evenly",
-        fields: &[args::actors(200)],
+        fields: &[args::actors("200")],
         ways: &[
             Way {
                 name: "The same TTL",
@@ -81,7 +81,7 @@ pub const PATTERN: Pattern = Pattern {
     is_live: false,
 };
 
-const PRODUCT: args::Field = args::number("product", "Product", (1, 1_000), 7);
+const PRODUCT: args::Field = args::number("product", "Product", (1, 1_000), "7");
 /// The documents' TTL, in seconds.
 const TTL: u64 = 3_600;
 /// How far it may be off, in seconds.

@@ -66,7 +66,7 @@ pub const PATTERN: Pattern = Pattern {
         counts: "messages the late reader got",
         lost: "messages missed",
         over: "too many",
-        fields: &[args::actors(50)],
+        fields: &[args::actors("50")],
         ways: &[
             Way {
                 name: "Publish and subscribe",

@@ -59,9 +59,9 @@ pub const PATTERN: Pattern = Pattern {
         button: "Send",
         about: "one script for each request",
         fields: &[
-            args::user(42),
-            args::number("requests", "Requests", (1, 50), 12),
-            args::choice("window", "Window", &["fixed", "sliding"]),
+            args::user("42"),
+            args::number("requests", "Requests", (1, 50), "12"),
+            args::choice("window", "Window", &["fixed", "sliding"], "fixed"),
         ],
         run: |play| Box::pin(request(play)),
     }],
@@ -75,7 +75,7 @@ pub const PATTERN: Pattern = Pattern {
         counts: "requests let through",
         lost: "refused in error",
         over: "over the limit",
-        fields: &[args::actors(50)],
+        fields: &[args::actors("50")],
         ways: &[
             Way {
                 name: "SETNX, then EXPIRE",

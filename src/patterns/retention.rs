@@ -43,7 +43,7 @@ pub const PATTERN: Pattern = Pattern {
             name: "login",
             button: "Log in",
             about: "SETBIT",
-            fields: &[args::number("user", "User", (0, 9_999), 50), DAY],
+            fields: &[args::number("user", "User", (0, 9_999), "50"), DAY],
             run: |play| Box::pin(login(play)),
         },
         Act {
@@ -51,8 +51,8 @@ pub const PATTERN: Pattern = Pattern {
             button: "Let many log in",
             about: "SETBIT for each of them, 1,000 in a script",
             fields: &[
-                args::number("from", "From user", (0, 9_999), 0),
-                args::number("count", "How many", (1, 5_000), 1_000),
+                args::number("from", "From user", (0, 9_999), "0"),
+                args::number("count", "How many", (1, 5_000), "1000"),
                 DAY,
             ],
             run: |play| Box::pin(crowd(play)),
@@ -75,7 +75,7 @@ pub const PATTERN: Pattern = Pattern {
         counts: "users came back",
         lost: "logins lost",
         over: "too many",
-        fields: &[args::actors(50)],
+        fields: &[args::actors("50")],
         ways: &[
             Way {
                 name: "GET, set the bit, SET",
@@ -96,7 +96,7 @@ pub const PATTERN: Pattern = Pattern {
     is_live: false,
 };
 
-const DAY: args::Field = args::choice("day", "Day", &["monday", "tuesday"]);
+const DAY: args::Field = args::choice("day", "Day", &["monday", "tuesday"], "monday");
 const MONDAY: &str = "logins:monday";
 const TUESDAY: &str = "logins:tuesday";
 const BOTH: &str = "logins:both";

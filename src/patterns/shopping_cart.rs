@@ -33,21 +33,29 @@ pub const PATTERN: Pattern = Pattern {
             name: "add",
             button: "Put in",
             about: "HINCRBY and EXPIRE in one round trip",
-            fields: &[args::user(1001), args::number("product", "Product", (1, 100), 7), QUANTITY],
+            fields: &[
+                args::user("1001"),
+                args::number("product", "Product", (1, 100), "7"),
+                QUANTITY,
+            ],
             run: |play| Box::pin(add(play)),
         },
         Act {
             name: "take",
             button: "Take out",
             about: "A script: HINCRBY, and HDEL when none is left",
-            fields: &[args::user(1001), args::number("product", "Product", (1, 100), 7), QUANTITY],
+            fields: &[
+                args::user("1001"),
+                args::number("product", "Product", (1, 100), "7"),
+                QUANTITY,
+            ],
             run: |play| Box::pin(take(play)),
         },
         Act {
             name: "empty",
             button: "Empty the cart",
             about: "UNLINK",
-            fields: &[args::user(1001)],
+            fields: &[args::user("1001")],
             run: |play| Box::pin(empty(play)),
         },
     ],
@@ -61,7 +69,7 @@ pub const PATTERN: Pattern = Pattern {
         counts: "pieces in the cart",
         lost: "updates lost",
         over: "too many",
-        fields: &[args::actors(50), args::number("adds", "Pieces each", (1, 20), 5)],
+        fields: &[args::actors("50"), args::number("adds", "Pieces each", (1, 20), "5")],
         ways: &[
             Way {
                 name: "GET, modify, SET",
@@ -82,7 +90,7 @@ pub const PATTERN: Pattern = Pattern {
     is_live: false,
 };
 
-const QUANTITY: args::Field = args::number("quantity", "Quantity", (1, 99), 1);
+const QUANTITY: args::Field = args::number("quantity", "Quantity", (1, 99), "1");
 /// Seconds a cart is kept after its last change: a day.
 const TTL: u64 = 86_400;
 /// Products of a trial.

@@ -48,7 +48,7 @@ pub const PATTERN: Pattern = Pattern {
             about: "ZINCRBY",
             fields: &[
                 args::text("topic", "Topic", 40, "python"),
-                args::number("times", "Times", (1, 100), 1),
+                args::number("times", "Times", (1, 100), "1"),
             ],
             run: |play| Box::pin(mention(play)),
         },
@@ -77,7 +77,7 @@ pub const PATTERN: Pattern = Pattern {
         counts: "mentions counted",
         lost: "mentions lost",
         over: "too many",
-        fields: &[args::actors(50), args::number("mentions", "Mentions each", (1, 20), 6)],
+        fields: &[args::actors("50"), args::number("mentions", "Mentions each", (1, 20), "6")],
         ways: &[
             Way {
                 name: "ZSCORE, add, ZADD",

@@ -37,7 +37,7 @@ pub const PATTERN: Pattern = Pattern {
             name: "visit",
             button: "Visit",
             about: "SADD and PFADD",
-            fields: &[args::number("visitor", "Visitor", (1, 20_000), 1)],
+            fields: &[args::number("visitor", "Visitor", (1, 20_000), "1")],
             run: |play| Box::pin(visit(play)),
         },
         Act {
@@ -45,8 +45,8 @@ pub const PATTERN: Pattern = Pattern {
             button: "Let many come",
             about: "the same for each of them, 1,000 in a script",
             fields: &[
-                args::number("from", "From visitor", (1, 20_000), 1),
-                args::number("count", "How many", (1, 10_000), 5_000),
+                args::number("from", "From visitor", (1, 20_000), "1"),
+                args::number("count", "How many", (1, 10_000), "5000"),
             ],
             run: |play| Box::pin(crowd(play)),
         },
@@ -61,7 +61,7 @@ pub const PATTERN: Pattern = Pattern {
         counts: "visitors counted",
         lost: "too few",
         over: "too many",
-        fields: &[args::actors(50), args::number("visits", "Visitors each", (1, 100), 40)],
+        fields: &[args::actors("50"), args::number("visits", "Visitors each", (1, 100), "40")],
         ways: &[
             Way {
                 name: "SISMEMBER, then SADD and INCR",

@@ -1,10 +1,8 @@
 //! What a visitor can do to a structure: a command with fields, its cost, and
 //! the form that it once had.
 
-use super::{
-    field::{Field, Wrong},
-    line::Values,
-};
+use super::line::Values;
+use crate::field::{Field, Wrong};
 
 /// Something to do.
 pub struct Act {

@@ -3,7 +3,6 @@
 use super::{
     Example, Structure,
     act::{Act, How},
-    field::{choice, whole},
     growth::{Growth, as_told},
     kept,
     line::Line,
@@ -12,6 +11,7 @@ use super::{
     reply::{bytes, count},
     step,
 };
+use crate::field::{choice, whole};
 
 /// The highest bit: a bitmap has at most 1 MiB.
 const OFFSET: (i64, i64) = (0, 1 << 23);

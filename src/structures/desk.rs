@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use super::{
     Structure,
     act::{How, Move},
-    field::Wrong,
     line::Line,
     look::Look,
     outcome::{Done, Outcome, Said},
@@ -15,6 +14,7 @@ use super::{
 use crate::{
     clock::micros,
     demo::{Demo, Visitor},
+    field::Wrong,
     store::{Command, Refusal, Store, Trouble, Value},
     wire::{Target, Trip, Wire},
 };

@@ -3,7 +3,6 @@
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
     act::{Act, How, Room},
-    field::{Field, choice, decimal, text},
     geo::{self, Degrees, LATITUDE_MAX},
     growth::{Growth, as_told, elements, filled},
     kept,
@@ -13,6 +12,7 @@ use super::{
     reply::{Reply, count, pairs},
     step,
 };
+use crate::field::{Field, choice, decimal, text};
 
 const KEYS: &[&str] = &["cafes", "places"];
 const UNITS: &[&str] = &["km", "m", "mi", "ft"];

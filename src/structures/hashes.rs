@@ -3,7 +3,6 @@
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
     act::{Act, How, Room},
-    field::{choice, several, text, whole},
     growth::{Growth, as_told, elements, filled},
     kept,
     look::Seen,
@@ -11,6 +10,7 @@ use super::{
     reply::pairs,
     step,
 };
+use crate::field::{choice, several, text, whole};
 
 const KEYS: &[&str] = &["user:42", "user:profile:77"];
 const VALUE_MAX: usize = 128;
@@ -87,7 +87,10 @@ pub const HASHES: Structure = Structure {
             slug: "hdel",
             label: "Delete fields",
             how: How::Commands(&["HDEL @{key} {fields}"]),
-            fields: &[choice("key", "Key", KEYS, KEYS[0]), several("fields", "Fields", "age")],
+            fields: &[
+                choice("key", "Key", KEYS, KEYS[0]),
+                several("fields", "Fields", MEMBER_MAX, "age"),
+            ],
             cost: "O(N), N fields to delete",
             about: "With its last field the key itself goes.",
             instead_of: None,

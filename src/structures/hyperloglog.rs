@@ -3,7 +3,6 @@
 use super::{
     Example, MEMBER_MAX, Structure,
     act::{Act, How, Room},
-    field::{Field, Kind, choice, whole},
     growth::{Growth, filled},
     kept,
     line::Line,
@@ -12,7 +11,10 @@ use super::{
     reply::{Reply, bytes, count},
     step,
 };
-use crate::store::Value;
+use crate::{
+    field::{Field, Kind, choice, whole},
+    store::Value,
+};
 
 const KEYS: [&str; 4] = ["visits", "searches:monday", "searches:tuesday", "searches"];
 const EXACT: [&str; 4] =

@@ -3,7 +3,6 @@
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
     act::{Act, How, Room},
-    field::{text, whole},
     growth::{Growth, as_told, filled},
     kept,
     line::Line,
@@ -12,6 +11,7 @@ use super::{
     reply::{count, texts},
     step,
 };
+use crate::field::{text, whole};
 
 const INDEX: (i64, i64) = (-1_000, 1_000);
 const ROOM: Option<Room> = Some(Room { count: "LLEN @tasks", most: ELEMENTS_MAX, of: "elements" });

@@ -3,7 +3,6 @@
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
     act::{Act, How, Room},
-    field::{choice, several, text},
     growth::{Growth, as_told, elements, filled},
     kept,
     look::Seen,
@@ -11,6 +10,7 @@ use super::{
     reply::texts,
     step,
 };
+use crate::field::{choice, several, text};
 
 const KEYS: &[&str] = &["post:1:tags", "post:2:tags", "online_users"];
 const NUMBERS: &str = "numbers";
@@ -31,7 +31,7 @@ pub const SETS: Structure = Structure {
             how: How::Commands(&["SADD @{key} {members}"]),
             fields: &[
                 choice("key", "Key", KEYS, KEYS[0]),
-                several("members", "Members", "redis, caching"),
+                several("members", "Members", MEMBER_MAX, "redis, caching"),
             ],
             cost: "O(1) for each member",
             about: "Answers how many are new. What is there already stays there once.",
@@ -45,7 +45,7 @@ pub const SETS: Structure = Structure {
             how: How::Commands(&["SREM @{key} {members}"]),
             fields: &[
                 choice("key", "Key", KEYS, KEYS[0]),
-                several("members", "Members", "caching"),
+                several("members", "Members", MEMBER_MAX, "caching"),
             ],
             cost: "O(1) for each member",
             about: "Answers how many were there. With its last member the key goes.",

@@ -3,7 +3,6 @@
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
     act::{Act, How, Room},
-    field::{decimal, several, text, whole},
     growth::{Growth, as_told, elements, filled},
     kept,
     look::Seen,
@@ -11,6 +10,7 @@ use super::{
     reply::{count, pairs},
     step,
 };
+use crate::field::{decimal, several, text, whole};
 
 const KEY: &str = "leaderboard";
 const SCORE: (f64, f64) = (-1e12, 1e12);
@@ -93,7 +93,7 @@ pub const SORTED_SETS: Structure = Structure {
             slug: "zrem",
             label: "Remove",
             how: How::Commands(&["ZREM @leaderboard {members}"]),
-            fields: &[several("members", "Members", "Bob")],
+            fields: &[several("members", "Members", MEMBER_MAX, "Bob")],
             cost: "O(M·log N), M to remove",
             about: "Answers how many were there.",
             instead_of: None,

@@ -4,7 +4,6 @@ use super::{
     Example, MEMBER_MAX, Structure,
     act::{Act, How},
     desk::Desk,
-    field::{Field, Kind, choice, decimal, text},
     growth::{Growth, as_told},
     kept,
     line::Line,
@@ -14,6 +13,7 @@ use super::{
     step,
 };
 use crate::{
+    field::{Field, Kind, choice, decimal, text},
     store::{Trouble, Value},
     wire::Wire,
 };

@@ -4,7 +4,6 @@ use super::{
     Example, Structure,
     act::{Act, How, Room},
     ending,
-    field::{choice, text, whole},
     growth::{Growth, as_told},
     kept,
     line::Line,
@@ -13,6 +12,7 @@ use super::{
     reply::text as text_of,
     step,
 };
+use crate::field::{choice, text, whole};
 
 const KEYS: [&str; 4] = ["token:abc123", "session:user:123", "views:homepage", "greeting"];
 /// Those whose TTL is not part of the demo.

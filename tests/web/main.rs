@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, and its helpers with it")]
 
+mod fields;
 mod harness;
 mod proxy;
 

@@ -48,7 +48,7 @@ pub const PATTERN: Pattern = Pattern {
             name: "acquire",
             button: "Take the lock",
             about: "SET NX PX, and INCR for the fencing token",
-            fields: &[CLIENT, args::number("lease", "Lease in seconds", (1, 60), 10)],
+            fields: &[CLIENT, args::number("lease", "Lease in seconds", (1, 60), "10")],
             run: |play| Box::pin(acquire(play)),
         },
         Act {
@@ -83,7 +83,7 @@ pub const PATTERN: Pattern = Pattern {
         counts: "acknowledged writes kept",
         lost: "updates lost",
         over: "too many",
-        fields: &[args::actors(50)],
+        fields: &[args::actors("50")],
         ways: &[
             Way {
                 name: "DEL without token",
@@ -110,7 +110,7 @@ pub const PATTERN: Pattern = Pattern {
     is_live: false,
 };
 
-const CLIENT: args::Field = args::choice("client", "Client", &["A", "B"]);
+const CLIENT: args::Field = args::choice("client", "Client", &["A", "B"], "A");
 /// Seconds the fence and what it guards are kept.
 const KEPT: u64 = 86_400;
 /// `KEYS[1]` the lock, `KEYS[2]` its fence; token, lease in milliseconds, how

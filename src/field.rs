@@ -1,4 +1,5 @@
-//! What a visitor may put into an act: fields with a type and bounds.
+//! What a visitor may put into an act: fields with a type and bounds,
+//! described once for the form, the check and a program.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -69,8 +70,13 @@ pub const fn text(
 }
 
 /// Several texts, with commas between.
-pub const fn several(name: &'static str, label: &'static str, usual: &'static str) -> Field {
-    Field { name, label, kind: Kind::Several(super::MEMBER_MAX), usual }
+pub const fn several(
+    name: &'static str,
+    label: &'static str,
+    most: usize,
+    usual: &'static str,
+) -> Field {
+    Field { name, label, kind: Kind::Several(most), usual }
 }
 
 /// A whole number.
@@ -176,6 +182,15 @@ impl Kind {
             Self::Several(most) => SEVERAL_MAX * (most + 2),
             Self::EntryId(_) => 41,
             _ => 32,
+        }
+    }
+
+    /// Least, most and step of a number.
+    pub fn bounds(self) -> Option<(String, String, &'static str)> {
+        match self {
+            Self::Whole(least, most) => Some((least.to_string(), most.to_string(), "1")),
+            Self::Decimal(least, most) => Some((least.to_string(), most.to_string(), "any")),
+            _ => None,
         }
     }
 

@@ -27,6 +27,7 @@ use crate::{
     round_trips,
     stampede::NotRun,
     store::{Refusal, Trouble},
+    turns::NoTurn,
 };
 
 /// What a handler returns.
@@ -90,19 +91,12 @@ pub enum Error {
     TooManyViewers,
     /// 409.
     #[error(
-        "A stampede is running already, and two would measure each other. Start yours when it is over, in some seconds."
+        "Something else is being measured, and two would measure each other. Start yours when it is over, in some seconds."
     )]
-    StampedeRuns,
-    /// 409.
-    #[error(
-        "Another trial is running, and two would measure each other. Start yours when it is over, in some seconds."
-    )]
-    TrialRuns,
-    /// 409.
-    #[error(
-        "Round trips are being measured already, and two would measure each other. Start yours when that is over, in some seconds."
-    )]
-    RoundTripsRun,
+    Measuring,
+    /// 503.
+    #[error("It broke off. Try again in a moment.")]
+    BrokeOff,
     /// 422.
     #[error("Through TLS no network can be simulated. Choose a round trip of 0.")]
     Secured,
@@ -137,12 +131,13 @@ impl ResponseError for Error {
             Self::Input(input) => input.status_code(),
             Self::OtherSite | Self::ConsoleOff => StatusCode::FORBIDDEN,
             Self::OtherHost => StatusCode::MISDIRECTED_REQUEST,
-            Self::StampedeRuns | Self::TrialRuns | Self::RoundTripsRun => StatusCode::CONFLICT,
+            Self::Measuring => StatusCode::CONFLICT,
             Self::Database(_)
             | Self::Origin(_)
             | Self::Redis(_)
             | Self::TooManyViewers
             | Self::ConsoleBusy
+            | Self::BrokeOff
             | Self::TrialTooLong => StatusCode::SERVICE_UNAVAILABLE,
             Self::Refused(status) => *status,
         }
@@ -181,10 +176,19 @@ impl ErrorPage {
     }
 }
 
+impl From<NoTurn> for Error {
+    fn from(why: NoTurn) -> Self {
+        match why {
+            NoTurn::Busy => Self::Measuring,
+            NoTurn::BrokeOff => Self::BrokeOff,
+        }
+    }
+}
+
 impl From<NotRun> for Error {
     fn from(why: NotRun) -> Self {
         match why {
-            NotRun::Busy => Self::StampedeRuns,
+            NotRun::Turn(why) => why.into(),
             NotRun::Failed(failure) => Self::Origin(failure),
         }
     }
@@ -193,7 +197,7 @@ impl From<NotRun> for Error {
 impl From<patterns::NotRun> for Error {
     fn from(why: patterns::NotRun) -> Self {
         match why {
-            patterns::NotRun::Busy => Self::TrialRuns,
+            patterns::NotRun::Turn(why) => why.into(),
             patterns::NotRun::Failed(trouble) => Self::Redis(trouble),
             patterns::NotRun::TooLong => Self::TrialTooLong,
         }
@@ -213,7 +217,7 @@ impl From<Upset> for Error {
 impl From<round_trips::NotRun> for Error {
     fn from(why: round_trips::NotRun) -> Self {
         match why {
-            round_trips::NotRun::Busy => Self::RoundTripsRun,
+            round_trips::NotRun::Turn(why) => why.into(),
             round_trips::NotRun::Secured => Self::Secured,
             round_trips::NotRun::Redis(trouble) => Self::Redis(trouble),
         }

@@ -25,6 +25,7 @@ pub mod mood;
 pub mod nav;
 pub mod story;
 pub mod token;
+pub mod turns;
 pub mod wire;
 
 // Every key in Redis, typed.

@@ -32,6 +32,7 @@ use crate::{
     },
     strategies::Visits,
     structures::Outcomes,
+    turns::Turns,
 };
 
 /// How many ids are suggested to a visitor.
@@ -131,7 +132,8 @@ async fn serve_on(
     let pace = Pace { size: config.flush_size as usize, interval: config.flush_interval };
     let flusher = Flusher::start(&cache, Behind(Arc::clone(&db)), pace);
     let sampler = Arc::new(Sampler::start(&cache, Arc::clone(&metrics)).await);
-    let stampedes = Stampedes::new(&address, &config.key_prefix, &db);
+    let turns = Turns::default();
+    let stampedes = Stampedes::new(&address, &config.key_prefix, &db, &turns);
     let console = config.has_console().then(|| Arc::new(Console::new(&address, own.is_some())));
     let shared = Shared {
         config: Arc::new(config.clone()),
@@ -146,10 +148,10 @@ async fn serve_on(
         viewers: Viewers::new(VIEWERS_MAX),
         listeners: Viewers::new(LISTENERS_MAX),
         stampedes,
-        trials: Trials::new(&address, &config.key_prefix),
+        trials: Trials::new(&address, &config.key_prefix, &turns),
         plays: Plays::default(),
         console,
-        round_trips: RoundTrips::new(&address),
+        round_trips: RoundTrips::new(&address, &turns),
         visits: Visits::default(),
         outcomes: Outcomes::default(),
     };

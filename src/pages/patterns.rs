@@ -160,7 +160,7 @@ pub struct PlayPattern {
         (status = 200, description = "Done; with Accept: application/json", body = PatternPage),
         (status = 303, description = "Done; to the page that tells it"),
         (status = 404, description = "No such pattern"),
-        (status = 409, description = "Another trial is running"),
+        (status = 409, description = "Something else is being measured"),
         (status = 422, description = "A value is out of range, or Redis refused the command"),
         (status = 503, description = "Redis can't be asked"),
     )

@@ -83,7 +83,7 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<RoundTrip
     responses(
         (status = 200, description = "Done; with Accept: application/json", body = RoundTripsPage),
         (status = 303, description = "Done; to the result"),
-        (status = 409, description = "Another one is running"),
+        (status = 409, description = "Something else is being measured"),
         (status = 422, description = "A value is out of range"),
         (status = 503, description = "Redis does not answer"),
     )

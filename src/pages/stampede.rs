@@ -88,7 +88,7 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<StampedeP
     responses(
         (status = 200, description = "Done; with Accept: application/json", body = StampedePage),
         (status = 303, description = "Done; to the result"),
-        (status = 409, description = "Another one is running"),
+        (status = 409, description = "Something else is being measured"),
         (status = 422, description = "A value is out of range, or no such recipe"),
         (status = 503, description = "No visitor got an answer"),
     )

@@ -6,15 +6,11 @@
 
 use std::{
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
 use serde::Serialize;
-use tokio::{
-    sync::{Mutex, oneshot},
-    time::timeout,
-};
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::{
@@ -26,6 +22,7 @@ use crate::{
     clock::millis,
     demo::Demo,
     store::{Address, Health, Store, Trouble},
+    turns::{NoTurn, Turns},
 };
 
 /// Connections that the actors share.
@@ -126,9 +123,9 @@ pub struct WayRan {
 /// Why there is nothing to tell.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NotRun {
-    /// One at a time: two would measure each other.
-    #[error("another trial is running")]
-    Busy,
+    /// It is another's turn.
+    #[error(transparent)]
+    Turn(#[from] NoTurn),
     /// Redis went away, or was not there.
     #[error(transparent)]
     Failed(#[from] Trouble),
@@ -142,13 +139,13 @@ pub enum NotRun {
 pub struct Trials {
     address: Address,
     prefix: Arc<str>,
-    turn: Arc<Mutex<()>>,
+    turns: Turns,
 }
 
 impl Trials {
     /// On this Redis, under this prefix.
-    pub fn new(address: &Address, prefix: &str) -> Self {
-        Self { address: address.clone(), prefix: prefix.into(), turn: Arc::default() }
+    pub fn new(address: &Address, prefix: &str, turns: &Turns) -> Self {
+        Self { address: address.clone(), prefix: prefix.into(), turns: turns.clone() }
     }
 
     /// Lets every way of the pattern's trial run to its end, even when nobody
@@ -159,25 +156,9 @@ impl Trials {
         demo: &Demo,
         args: &Args,
     ) -> Result<Ran, NotRun> {
-        let turn = Arc::clone(&self.turn).try_lock_owned().map_err(|_| NotRun::Busy)?;
-        let (tell, told) = oneshot::channel();
         let (this, demo, args) = (self.clone(), demo.clone(), args.clone());
-        let work = move || {
-            let ran = this.run_here(pattern, &demo, &args);
-            // Whoever hears of the end may start the next one.
-            drop(turn);
-            let _ = tell.send(ran);
-        };
-        let thread = thread::Builder::new().name("trial".to_owned()).spawn(work);
-        thread.map_err(|_| Trouble::Away)?;
-        told.await.unwrap_or(Err(Trouble::Away.into()))
-    }
-
-    /// On the calling thread, which has nothing else to do.
-    fn run_here(&self, pattern: &Pattern, demo: &Demo, args: &Args) -> Result<Ran, NotRun> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|_| Trouble::Away)?;
-        runtime.block_on(self.measure(&pattern.trial, demo, args))
+        let work = async move || this.measure(&pattern.trial, &demo, &args).await;
+        self.turns.run("trial", work).await?
     }
 
     async fn measure(&self, trial: &Trial, demo: &Demo, args: &Args) -> Result<Ran, NotRun> {

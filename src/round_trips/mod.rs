@@ -13,13 +13,11 @@ mod ways;
 use std::{
     io,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
 use moka::sync::Cache as Moka;
 use serde::Serialize;
-use tokio::sync::{Mutex, oneshot};
 use utoipa::ToSchema;
 
 pub use self::{
@@ -32,6 +30,7 @@ use crate::{
     clock::{micros, millis},
     demo::Demo,
     store::{Address, Call, Store, Trouble},
+    turns::{NoTurn, Turns},
     wire::Wire,
 };
 
@@ -83,9 +82,9 @@ pub struct Outcome {
 /// Why there is nothing to show.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NotRun {
-    /// One at a time.
-    #[error("another measurement of round trips is running")]
-    Busy,
+    /// It is another's turn.
+    #[error(transparent)]
+    Turn(#[from] NoTurn),
     /// TLS has its ends inside the drivers, where no network can be put between.
     #[error("through TLS no network can be simulated: choose a round trip of 0")]
     Secured,
@@ -98,16 +97,16 @@ pub enum NotRun {
 #[derive(Clone)]
 pub struct RoundTrips {
     address: Address,
-    turn: Arc<Mutex<()>>,
+    turns: Turns,
     kept: Moka<String, Arc<Outcome>>,
 }
 
 impl RoundTrips {
     /// On this Redis.
-    pub fn new(address: &Address) -> Self {
+    pub fn new(address: &Address, turns: &Turns) -> Self {
         Self {
             address: address.clone(),
-            turn: Arc::default(),
+            turns: turns.clone(),
             kept: Moka::builder().max_capacity(KEPT_MAX).time_to_live(KEPT).build(),
         }
     }
@@ -125,28 +124,17 @@ impl RoundTrips {
         demo: Demo,
         plan: Plan,
     ) -> Result<(String, Arc<Outcome>), NotRun> {
-        let turn = Arc::clone(&self.turn).try_lock_owned().map_err(|_| NotRun::Busy)?;
         if store.is_away() {
             return Err(NotRun::Redis(Trouble::Away));
         }
-        let (tell, told) = oneshot::channel();
         let this = self.clone();
-        let work = move || {
-            let _ = tell.send(this.run_here(&Stage { store, demo, plan }));
-            drop(turn);
+        let work = async move || {
+            let outcome = Arc::new(this.measure(&Stage { store, demo, plan }).await?);
+            let name = format!("{:016x}", rand::random::<u64>());
+            this.kept.insert(name.clone(), Arc::clone(&outcome));
+            Ok((name, outcome))
         };
-        let thread = thread::Builder::new().name("round-trips".to_owned()).spawn(work);
-        thread.map_err(broke_off)?;
-        told.await.map_err(|_| Trouble::Away)?
-    }
-
-    /// On the calling thread, which has nothing else to do.
-    fn run_here(&self, stage: &Stage) -> Result<(String, Arc<Outcome>), NotRun> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let outcome = runtime.map_err(broke_off)?.block_on(self.measure(stage))?;
-        let (name, outcome) = (format!("{:016x}", rand::random::<u64>()), Arc::new(outcome));
-        self.kept.insert(name.clone(), Arc::clone(&outcome));
-        Ok((name, outcome))
+        self.turns.run("round-trips", work).await?
     }
 
     async fn measure(&self, stage: &Stage) -> Result<Outcome, NotRun> {
@@ -185,11 +173,6 @@ impl RoundTrips {
             Err(_) => Err(NotRun::Redis(Trouble::Away)),
         }
     }
-}
-
-/// There is no thread or no runtime to be had.
-fn broke_off(_: io::Error) -> Trouble {
-    Trouble::Away
 }
 
 /// What a measurement works on.

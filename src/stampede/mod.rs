@@ -15,13 +15,11 @@ mod story;
 
 use std::{
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
 use moka::sync::Cache as Moka;
 use serde::Serialize;
-use tokio::sync::{Mutex, oneshot};
 use utoipa::ToSchema;
 
 use self::stage::Stage;
@@ -36,6 +34,7 @@ use crate::{
     db::Db,
     metrics::Metrics,
     store::{Address, Health, Store},
+    turns::{NoTurn, Turns},
 };
 
 /// The most visitors at once: three times what may load and wait at the origin.
@@ -88,9 +87,9 @@ pub struct Outcome {
 /// Why there is nothing to show.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NotRun {
-    /// One at a time: two would measure each other.
-    #[error("another stampede is running")]
-    Busy,
+    /// It is another's turn.
+    #[error(transparent)]
+    Turn(#[from] NoTurn),
     /// No visitor got an answer.
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -102,18 +101,18 @@ pub struct Stampedes {
     address: Address,
     prefix: Arc<str>,
     db: Arc<Db>,
-    turn: Arc<Mutex<()>>,
+    turns: Turns,
     kept: Moka<String, Arc<Outcome>>,
 }
 
 impl Stampedes {
     /// On this Redis, under this prefix, and on this database.
-    pub fn new(address: &Address, prefix: &str, db: &Arc<Db>) -> Self {
+    pub fn new(address: &Address, prefix: &str, db: &Arc<Db>, turns: &Turns) -> Self {
         Self {
             address: address.clone(),
             prefix: prefix.into(),
             db: Arc::clone(db),
-            turn: Arc::default(),
+            turns: turns.clone(),
             kept: Moka::builder().max_capacity(KEPT_MAX).time_to_live(KEPT).build(),
         }
     }
@@ -132,26 +131,14 @@ impl Stampedes {
     /// Runs a stampede to its end, even when nobody waits for it any more.
     /// Returns the name under which the result is kept.
     pub async fn run(&self, plan: Plan) -> Result<(String, Arc<Outcome>), NotRun> {
-        let turn = Arc::clone(&self.turn).try_lock_owned().map_err(|_| NotRun::Busy)?;
-        let (tell, told) = oneshot::channel();
         let this = self.clone();
-        let work = move || {
-            let _ = tell.send(this.run_here(&plan));
-            drop(turn);
+        let work = async move || {
+            let name = format!("{:016x}", rand::random::<u64>());
+            let outcome = Arc::new(this.measure(&plan, &name).await?);
+            this.kept.insert(name.clone(), Arc::clone(&outcome));
+            Ok((name, outcome))
         };
-        let thread = thread::Builder::new().name("stampede".to_owned()).spawn(work);
-        thread.map_err(|_| Failure::BrokeOff)?;
-        told.await.unwrap_or(Err(Failure::BrokeOff)).map_err(NotRun::Failed)
-    }
-
-    /// On the calling thread, which has nothing else to do.
-    fn run_here(&self, plan: &Plan) -> Result<(String, Arc<Outcome>), Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|_| Failure::BrokeOff)?;
-        let name = format!("{:016x}", rand::random::<u64>());
-        let outcome = Arc::new(runtime.block_on(self.measure(plan, &name))?);
-        self.kept.insert(name.clone(), Arc::clone(&outcome));
-        Ok((name, outcome))
+        self.turns.run("stampede", work).await?
     }
 
     async fn measure(&self, plan: &Plan, name: &str) -> Result<Outcome, Failure> {

@@ -238,7 +238,7 @@ fn one_runs_at_a_time_and_pages_go_on() {
     });
     let refused = second();
     assert_eq!((refused.status, refused.header("retry-after")), (409, "3"));
-    assert!(refused.json()["error"].as_str().unwrap().contains("A stampede is running already"));
+    assert!(refused.json()["error"].as_str().unwrap().contains("Something else is being measured"));
     assert_eq!(hitrate.get("/profiles?id=123").status, 200);
     first.join().unwrap();
     eventually(Duration::from_secs(10), "then it is the next one's turn", || {

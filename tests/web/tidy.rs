@@ -8,7 +8,10 @@ use std::{
 
 /// The modules, ground first. A module may name only modules of lower layers.
 const LAYERS: &[&[&str]] = &[
-    &["assets", "broken", "clock", "config", "field", "figures", "model", "mood", "nav", "token"],
+    &[
+        "assets", "broken", "clock", "config", "field", "figures", "model", "mood", "nav", "token",
+        "turns",
+    ],
     &["wire"],
     &["story"],
     &["metrics"],

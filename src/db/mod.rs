@@ -111,9 +111,9 @@ impl Db {
         let url = file_url(url)?;
         install_default_drivers();
         migrate(&url).await?;
-        let pool = connect(&url, busy, busy, CONNECTIONS).await?;
+        let pool = connect_patiently(&url, busy, busy, CONNECTIONS).await?;
         let turn = if busy == BUSY { TURN } else { busy };
-        let writers = connect(&url, busy, turn, 1).await?;
+        let writers = connect_patiently(&url, busy, turn, 1).await?;
         Ok(Self::on(pool, writers, read_only(&url), patience, metrics))
     }
 
@@ -216,6 +216,23 @@ fn file_url(url: &str) -> Result<String, Error> {
 
 fn read_only(url: &str) -> String {
     format!("{}?mode=ro", url.split('?').next().unwrap_or_default())
+}
+
+/// As [`connect`], again while it takes too long: visitors don't wait, but a start on
+/// a machine with much to do does.
+async fn connect_patiently(
+    url: &str,
+    busy: Duration,
+    turn: Duration,
+    most: u32,
+) -> Result<AnyPool, Error> {
+    let end = Instant::now() + PATIENT;
+    loop {
+        match connect(url, busy, turn, most).await {
+            Err(Error::Slow) if Instant::now() < end => (),
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Waits up to `busy` for a lock, and up to `turn` for a connection.

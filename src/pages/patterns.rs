@@ -19,7 +19,7 @@ use crate::{
     html::{self, Page, see, whole},
     input::{Body, Fields},
     nav::{self, Link},
-    patterns::{self, Args, Entry, Field, Figure, Pattern, Play, Played, Ran, Upset},
+    patterns::{self, Act, Args, Entry, Field, Figure, Pattern, Play, Played, Ran, Upset},
     wire::{Step, Wire},
 };
 
@@ -286,6 +286,11 @@ impl PatternPage {
     /// Commands that the wire has no room for.
     fn unsaid(&self) -> u64 {
         self.said.len().saturating_sub(WIRE) as u64
+    }
+
+    /// The acts by form: those in a row that ask for the same share one.
+    fn forms(&self) -> impl Iterator<Item = &'static [Act]> {
+        self.pattern.acts.chunk_by(Act::asks_the_same)
     }
 
     /// What a form shows in a field: as it was sent last, where it was.

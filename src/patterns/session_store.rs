@@ -25,7 +25,7 @@ pub const PATTERN: Pattern = Pattern {
         command(
             "GETEX session:42 EX 3600",
             "O(1)",
-            "would read and renew, where a session shall slide",
+            "would read and renew, for a session that should slide",
         ),
         command("EXPIRE session:42 1800", "O(1)", "here: lets half an hour pass at once"),
     ],

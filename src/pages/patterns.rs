@@ -250,7 +250,7 @@ impl PatternPage {
         let looked = look(&Play::new(&app.store, demo, filled, &wire), pattern).await;
         let (look, error) = match looked {
             Ok(look) => (Some(look), None),
-            Err(upset) => (None, Some(format!("Your keys can’t be read: {upset}."))),
+            Err(upset) => (None, Some(format!("Your keys can't be read: {upset}."))),
         };
         let now = look.as_ref().and_then(|(entries, _)| Some((pattern.now?)(entries)));
         let (state, figures) = look.unzip();

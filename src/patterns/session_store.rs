@@ -62,7 +62,7 @@ pub const PATTERN: Pattern = Pattern {
     ],
     trap: Trap {
         wrong: "GET the JSON, change a part of it, SET the whole of it.",
-        why: "Two requests of one user at the same time both read the old session; the later SET takes the change of the earlier one back. A basket entry, a flag or a fresh token is gone, and nothing says so.",
+        why: "Two requests of one user at the same time both read the old session; the later SET undoes what the earlier one changed. A basket entry, a flag or a fresh token is gone, and nothing says so.",
         right: "Change the part where it is: a hash with HSET (and EXPIRE in the same round trip), or JSON that a script changes in one step.",
     },
     trial: Trial {

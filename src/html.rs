@@ -148,10 +148,13 @@ static TOPS: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| {
     paths.chain([""]).map(|path| (path, top(path))).collect()
 });
 
-/// The rest of the head after the title, and the navigation; `here` is marked in it.
+/// The rest of the head after the title, and the navigation. `here` is marked in
+/// it, or the page that it is below.
 pub fn top(here: &str) -> &'static str {
+    let is_below = |path| here.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
     let of_page = TOPS.iter().find(|(path, _)| *path == here);
-    of_page.or(TOPS.last()).map_or("", |(_, top)| top)
+    let above = || TOPS.iter().find(|(path, _)| is_below(path));
+    of_page.or_else(above).or(TOPS.last()).map_or("", |(_, top)| top)
 }
 
 /// Whether `Accept` ranks JSON above HTML (RFC 9110, 12.5.1). Anything else,

@@ -16,7 +16,7 @@ pub const ALL: [Group; 6] = [
             "PING",
             "SET greeting \"Hello from Redis\"",
             "GET greeting",
-            "SET student_name \"Ada\"",
+            "SET student_name \"Alice\"",
             "GET student_name",
         ],
     },

@@ -19,7 +19,7 @@ pub use self::{
 pub const NAMES_MAX: usize = 50;
 /// The longest line, in characters.
 pub const LINE_MAX: usize = 200;
-/// The documents' own examples, good and bad, and two of their collisions.
+/// The documents' own examples, good and bad, and some of their collisions.
 pub const EXAMPLES: &str = "user:123:profile
 user:123:settings
 product:456:details
@@ -29,8 +29,11 @@ data1
 temp
 user:42 string
 user:42 hash
+user:profile:77 hash
 online_users set
-users_online bitmap";
+users_online bitmap
+hits
+page_hits";
 
 /// Types that may follow a name.
 const TYPES: [&str; 12] = [

@@ -20,7 +20,7 @@ use crate::{
     html::{self, Page, see, whole},
     input::{Body, Fields},
     nav::{self, Link},
-    patterns::{self, Args, Entry, Figure, Pattern, Play, Played, Ran, Upset},
+    patterns::{self, Act, Args, Entry, Figure, Pattern, Play, Played, Ran, Upset},
     wire::{Step, Wire},
 };
 
@@ -251,7 +251,7 @@ impl PatternPage {
         let looked = look(&Play::new(&app.store, demo, filled, &wire), pattern).await;
         let (look, error) = match looked {
             Ok(look) => (Some(look), None),
-            Err(upset) => (None, Some(format!("Your keys can’t be read: {upset}."))),
+            Err(upset) => (None, Some(format!("Your keys can't be read: {upset}."))),
         };
         let now = look.as_ref().and_then(|(entries, _)| Some((pattern.now?)(entries)));
         let (state, figures) = look.unzip();
@@ -287,6 +287,11 @@ impl PatternPage {
     /// Commands that the wire has no room for.
     fn unsaid(&self) -> u64 {
         self.said.len().saturating_sub(WIRE) as u64
+    }
+
+    /// The acts by form: those in a row that ask for the same share one.
+    fn forms(&self) -> impl Iterator<Item = &'static [Act]> {
+        self.pattern.acts.chunk_by(Act::asks_the_same)
     }
 
     /// What a form shows in a field: as it was sent last, where it was.

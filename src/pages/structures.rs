@@ -25,7 +25,7 @@ use crate::{
     input::{Body, Fields},
     nav::{self, Link},
     store::{Refusal, Trouble},
-    structures::{self, Act, Desk, Failure, Structure, Tail, What},
+    structures::{self, Act, Desk, Failure, How, Structure, Tail, What},
     wire::Wire,
 };
 
@@ -252,7 +252,8 @@ fn status_of(refusal: &Refusal) -> StatusCode {
 
 impl Summary {
     fn of(structure: &Structure) -> Self {
-        let mut commands: Vec<_> = structure.acts.iter().flat_map(Act::forms).collect();
+        let own = structure.acts.iter().filter(|act| !matches!(act.how, How::Refused(_)));
+        let mut commands: Vec<_> = own.flat_map(Act::forms).collect();
         commands.iter_mut().for_each(|form| *form = form.split(' ').next().unwrap_or_default());
         let mut seen = BTreeSet::new();
         commands.retain(|verb| seen.insert(*verb));

@@ -54,10 +54,10 @@ pub const PATTERN: Pattern = Pattern {
     trap: Trap {
         wrong: "SET, and EXPIRE in a second command. Or: SET again later, without EX.",
         why: "Whoever is cut off between the two commands leaves a key that never ends; and a plain SET takes the TTL off again. Such keys gather until the memory is full.",
-        right: "SET … EX in one command; for a new value that shall end when the old one would have, SET … KEEPTTL.",
+        right: "SET … EX in one command; for a new value that should end when the old one would have, SET … KEEPTTL.",
     },
     trial: Trial {
-        about: "Each actor stores a key that shall end, then changes its value. Every fourth is cut off after its first command, as by a crash or a deployment.",
+        about: "Each actor stores a key that should end, then changes its value. Every fourth is cut off after its first command, as by a crash or a deployment.",
         counts: "keys with an end",
         lost: "keys stay for ever",
         over: "too many",

@@ -131,6 +131,14 @@ pub struct Act {
     pub run: Acts,
 }
 
+impl Act {
+    /// Whether both need to know the same, so that one form can serve them.
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        let names = |act: &Self| act.fields.iter().map(|field| field.name);
+        names(self).eq(names(other))
+    }
+}
+
 /// A usual mistake.
 pub struct Trap {
     /// What is done.

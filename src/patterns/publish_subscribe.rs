@@ -58,7 +58,7 @@ pub const PATTERN: Pattern = Pattern {
     }],
     trap: Trap {
         wrong: "Publish what must not get lost: invalidations, orders, jobs.",
-        why: "Redis keeps no message. Who is not subscribed yet, reconnects, or reads too slowly never gets it, and nobody is told.",
+        why: "Redis keeps no message. Whoever is not subscribed yet, reconnects, or reads too slowly never gets it, and nobody is told.",
         right: "Publish what is worth nothing later. For the rest a stream: each reader remembers the last id it has seen and goes on from there (XREAD), or a group shares the work and acknowledges it (XREADGROUP, XACK).",
     },
     trial: Trial {

@@ -67,7 +67,7 @@ pub const PATTERN: Pattern = Pattern {
     ],
     trap: Trap {
         wrong: "GET the bitmap, set the bit in the application, SET all of it.",
-        why: "Two logins at once read the same bitmap, and the second SET takes the first one’s bit back. It also moves the whole bitmap over the network twice for a single bit.",
+        why: "Two logins at once read the same bitmap, and the second SET undoes the first one’s bit. It also moves the whole bitmap over the network twice for a single bit.",
         right: "SETBIT changes the bit where it is. Mind the offsets: a bitmap is as long as its highest bit, so user ids that are large and sparse take a set or a HyperLogLog instead.",
     },
     trial: Trial {

@@ -25,7 +25,7 @@ pub const PATTERN: Pattern = Pattern {
         command(
             "GETEX session:42 EX 3600",
             "O(1)",
-            "would read and renew, where a session shall slide",
+            "would read and renew, for a session that should slide",
         ),
         command("EXPIRE session:42 1800", "O(1)", "here: lets half an hour pass at once"),
     ],
@@ -62,7 +62,7 @@ pub const PATTERN: Pattern = Pattern {
     ],
     trap: Trap {
         wrong: "GET the JSON, change a part of it, SET the whole of it.",
-        why: "Two requests of one user at the same time both read the old session; the later SET takes the change of the earlier one back. A basket entry, a flag or a fresh token is gone, and nothing says so.",
+        why: "Two requests of one user at the same time both read the old session; the later SET undoes what the earlier one changed. A basket entry, a flag or a fresh token is gone, and nothing says so.",
         right: "Change the part where it is: a hash with HSET (and EXPIRE in the same round trip), or JSON that a script changes in one step.",
     },
     trial: Trial {

@@ -61,7 +61,7 @@ pub const PATTERN: Pattern = Pattern {
     ],
     trap: Trap {
         wrong: "GET the cart as JSON, add to a quantity, SET all of it.",
-        why: "Two who add at the same time read the same cart; the second SET overwrites what the first added. The more come at once, the more is lost: nearly everything, under load.",
+        why: "Two requests that add at the same time read the same cart; the second SET overwrites what the first added. The more come at once, the more is lost: nearly everything, under load.",
         right: "A hash with HINCRBY: Redis adds, and its commands run one after the other. The pipeline of HINCRBY and EXPIRE saves a round trip but is no transaction; where a cart without an end would matter, wrap both in MULTI and EXEC, or in a script.",
     },
     trial: Trial {

@@ -61,6 +61,16 @@ impl Entry {
         if self.kind == "zset" { "sorted set" } else { &self.kind }
     }
 
+    /// What its parts are called, one and many.
+    pub fn part_names(&self) -> (&'static str, &'static str) {
+        match self.kind.as_str() {
+            "hash" => ("field", "fields"),
+            "list" => ("element", "elements"),
+            "stream" => ("entry", "entries"),
+            _ => ("member", "members"),
+        }
+    }
+
     /// Parts that are not shown.
     pub fn more(&self) -> u64 {
         self.length.saturating_sub(self.items.len() as u64)

@@ -16,7 +16,7 @@ pub const PATTERN: Pattern = Pattern {
     slug: "trending-topics",
     title: "Trending topics",
     what_for: "The top ten of what is talked about now.",
-    lead: "Each mention adds to the topic’s score in a sorted set, which is always in order. Every now and then all scores are halved in one command, and what has fallen below a half is dropped: so it is trending what is talked about now, not what ever was.",
+    lead: "Each mention adds to the topic’s score in a sorted set, which is always in order. Every now and then all scores are halved in one command, and what has fallen below a half is dropped: so what trends is what is talked about now, not what was mentioned most since the beginning.",
     keys: &[key(
         "trending_topics",
         "a sorted set: topic, score; the best 100",

@@ -57,7 +57,7 @@ pub const PATTERN: Pattern = Pattern {
         right: "Let SADD say whether they are new, and ask SCARD. Where an error of a per cent will do, PFADD and PFCOUNT take 12 KB at most; but a HyperLogLog can’t say who came.",
     },
     trial: Trial {
-        about: "Visitors come with two requests at once, each handled by another actor. Each actor handles one request each of so many visitors.",
+        about: "Every visitor sends two requests at the same moment, and two actors handle one each. So two actors together have as many visitors as you choose.",
         counts: "visitors counted",
         lost: "too few",
         over: "too many",

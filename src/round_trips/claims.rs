@@ -43,8 +43,8 @@ impl Verdict {
     /// In a word or two.
     pub const fn label(self) -> &'static str {
         match self {
-            Self::Reached => "so here",
-            Self::Less => "less here",
+            Self::Reached => "holds here",
+            Self::Less => "not here",
             Self::NotMeasured => "not measured",
         }
     }
@@ -161,7 +161,7 @@ fn of_clients(blocking: &Client, other: &Client) -> [Claim; 4] {
             topic: "A miss",
             says: "about 2 s with either; the blocking client’s thread waits, the async one’s does not",
             measured: format!(
-                "{} and {}, of which {load} ms simulated; meanwhile the thread answered {} and {} hits",
+                "{} and {}, with {load} ms in place of the 2 s; meanwhile the thread answered {} and {} hits",
                 blocking.miss.median(),
                 other.miss.median(),
                 blocking.meanwhile,

@@ -31,6 +31,8 @@ pub struct Act {
 pub enum How {
     /// These commands; the first is the one it is about.
     Commands(&'static [&'static str]),
+    /// These, of another type: that Redis refuses them is what they show.
+    Refused(&'static [&'static str]),
     /// Each of these with so many random members as the field `count` says.
     Many(&'static [&'static str]),
     /// This one by so many at once as the field `users` says, each in a round
@@ -71,7 +73,7 @@ impl Act {
     /// Its commands, as they are described.
     pub fn forms(&self) -> Vec<&'static str> {
         match self.how {
-            How::Commands(forms) | How::Many(forms) => forms.to_vec(),
+            How::Commands(forms) | How::Refused(forms) | How::Many(forms) => forms.to_vec(),
             How::Crowd(form) => form.to_vec(),
         }
     }
@@ -79,7 +81,7 @@ impl Act {
     /// The field that says how many, if it is more than one command.
     pub fn count_field(&self) -> Option<&'static str> {
         match self.how {
-            How::Commands(_) => None,
+            How::Commands(_) | How::Refused(_) => None,
             How::Many(_) => Some("count"),
             How::Crowd(_) => Some("users"),
         }

@@ -96,7 +96,7 @@ impl Desk {
 
     async fn act(&self, act: Move, wire: &Wire) -> Result<(Outcome, Look), Failure> {
         let said = match act.act.how {
-            How::Commands(forms) => {
+            How::Commands(forms) | How::Refused(forms) => {
                 self.check(&act, wire).await?;
                 let lines = forms.iter().map(|form| Line::of(form, &act.values)).collect();
                 self.run(lines, self.after(&act), wire).await?

@@ -44,7 +44,7 @@ pub const GEOSPATIAL: Structure = Structure {
                 text("member", "Name", MEMBER_MAX, "Cubbon Park Kiosk"),
             ],
             cost: "O(log N)",
-            about: "The longitude comes first. Who is there already moves.",
+            about: "The longitude comes first. A name that is there already moves.",
             instead_of: None,
             room: Some(Room { count: "ZCARD @{key}", most: ELEMENTS_MAX, of: "points" }),
             outdates: &[],

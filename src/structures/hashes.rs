@@ -24,7 +24,7 @@ pub const HASHES: Structure = Structure {
     title: "Hashes",
     about: "Fields and their values under one key: an object that can be read and changed field by field.",
     good_for: "User profiles, product data, shopping carts: HINCRBY and HSET change one field, so that two writers of different fields lose nothing.",
-    not_for: "Not for fields that shall end one by one (a TTL belongs to the whole key; per-field TTLs came with Redis 7.4), and not for objects that are always read and written whole: a string of JSON is simpler.",
+    not_for: "Not for fields that should end one by one (a TTL belongs to the whole key; per-field TTLs came with Redis 7.4), and not for objects that are always read and written whole: a string of JSON is simpler.",
     bounds: "At most 1,000 fields of up to 64 characters, with values of up to 128.",
     keys: &[kept(KEYS[0]), kept(KEYS[1])],
     acts: &[
@@ -99,7 +99,7 @@ pub const HASHES: Structure = Structure {
         },
     ],
     example: Example {
-        about: "two users as objects, and a follower more",
+        about: "two users as objects, and one follower more",
         steps: &[
             step("hset", &[("field", "name"), ("value", "Alice")], "A user's name."),
             step(

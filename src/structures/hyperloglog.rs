@@ -39,7 +39,7 @@ pub const HYPERLOGLOG: Structure = Structure {
     slug: "hyperloglog",
     title: "HyperLogLog",
     about: "Counts how many different members it has seen, nearly: with a standard error of 0.81 %, in at most 12 KiB, however many there are.",
-    good_for: "Unique visitors, distinct search terms, anything where a count of millions may be one per cent off and two days shall be added without counting anybody twice.",
+    good_for: "Unique visitors, distinct search terms, anything where a count of millions may be one per cent off and two days are to be added up without counting anybody twice.",
     not_for: "Not for knowing who was there: it forgets the members. And not where the count must be exact: a set, or with numbered users a bitmap.",
     bounds: "Here each has a set of the same members beside it, so that the exact count is known. At most 100,000 members, as that set has to hold them all.",
     keys: &[

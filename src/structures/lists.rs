@@ -102,7 +102,7 @@ pub const LISTS: Structure = Structure {
         },
     ],
     example: Example {
-        about: "a task queue: a producer and a worker",
+        about: "a task queue with a producer and a worker",
         steps: &[
             step("lpush", &[("element", "email_signup")], "A producer puts a task in at the left."),
             step(

@@ -122,7 +122,7 @@ pub const STRINGS: Structure = Structure {
         Act {
             slug: "wrong-type",
             label: "A list's command",
-            how: How::Commands(&["LLEN @{key}"]),
+            how: How::Refused(&["LLEN @{key}"]),
             fields: &[choice("key", "Key", KEPT, KEPT[0])],
             cost: "O(1)",
             about: "Wrong on purpose: each key has one type, and a command of another type is refused. A key that is not there counts as an empty list.",

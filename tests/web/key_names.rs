@@ -24,7 +24,12 @@ fn the_documents_names_are_judged_as_they_judge_them() {
     }
     let together: Vec<_> = told["together"].as_array().unwrap().iter().collect();
     let rules: Vec<_> = together.iter().map(|it| it["rule"].as_str().unwrap()).collect();
-    assert_eq!(rules, ["one-type", "look-alike"], "the documents' own collisions");
+    let (one_type, alike, place) = ("one-type", "look-alike", "same-place");
+    assert_eq!(rules, [one_type, alike, alike, alike, place], "the documents' own collisions");
+    let says =
+        |words: &str| together.iter().any(|it| it["message"].as_str().unwrap().contains(words));
+    assert!(says("online_users and users_online") && says("hits and page_hits"), "{together:?}");
+    assert!(says("in user:profile:77"), "{together:?}");
     let page = hitrate.get(PATH).body;
     for rule in told["rules"].as_array().unwrap() {
         assert!(page.contains(&format!("id=\"{}\"", rule["slug"].as_str().unwrap())));

@@ -14,6 +14,21 @@ fn every_link_leads_to_a_page_that_marks_itself() {
 }
 
 #[test]
+fn a_page_below_another_marks_that_one_and_leads_back() {
+    let hitrate = Hitrate::start();
+    let below = [(nav::KEY_NAMES, nav::PATTERNS), (nav::ROUND_TRIPS, nav::PATTERNS)];
+    for (link, above) in below {
+        let page = hitrate.get(link.path).body;
+        let marked = format!("<a href=\"{}\" aria-current=\"page\">", above.path);
+        assert_eq!(page.matches("aria-current").count(), 1, "{}", link.path);
+        assert!(page.contains(&marked), "{}", link.path);
+        let main = page.split_once("<main").unwrap().1;
+        assert!(main.contains(&format!("href=\"{}\"", above.path)), "{}", link.path);
+    }
+    assert!(!hitrate.get("/nowhere").body.contains("aria-current"));
+}
+
+#[test]
 fn every_page_is_json_for_those_who_prefer_it() {
     let hitrate = Hitrate::start();
     for link in nav::ALL {

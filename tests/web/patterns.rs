@@ -439,3 +439,19 @@ fn redis_dies_during_a_trial() {
     assert_eq!(answer.status, 503, "{answer:?}");
     assert_no_panic(&hitrate);
 }
+
+#[test]
+fn acts_that_ask_for_the_same_share_a_form() {
+    let hitrate = Hitrate::start();
+    let page = hitrate.get("/patterns/shopping-cart").body;
+    let forms: Vec<_> =
+        page.split("<form").skip(1).map(|form| form.split("</form>").next().unwrap()).collect();
+    let with = |act: &str| {
+        let button = format!("value=\"{act}\"");
+        *forms.iter().find(|form| form.contains(&button)).unwrap()
+    };
+    assert_eq!(with("add"), with("take"));
+    assert!(with("add").contains("name=\"quantity\""));
+    assert!(!with("empty").contains("name=\"quantity\""));
+    assert_eq!(page.matches("name=\"quantity\"").count(), 1);
+}

@@ -74,7 +74,7 @@ fn through_the_simulated_network_each_command_takes_a_round_trip() {
 #[test]
 fn the_page_shows_a_run_and_keeps_it() {
     let hitrate = Hitrate::start();
-    assert!(hitrate.get(PATH).body.contains("Nothing was measured yet"));
+    assert!(hitrate.get(PATH).body.contains("Nothing has been measured yet"));
     let ran = hitrate.post(PATH, "count=20&round_trip=0");
     assert_eq!(ran.status, 303, "{ran:?}");
     let page = hitrate.get(ran.header("location"));

@@ -702,3 +702,24 @@ fn the_documents_commands_are_all_there() {
         assert!(!all.lines().any(|form| form.split(' ').next() == Some(deprecated)));
     }
 }
+
+#[test]
+fn the_index_names_only_what_works_on_a_structure() {
+    let hitrate = Hitrate::start();
+    let index = hitrate.get_with("/structures", &[JSON]).json();
+    let commands = index["structures"][0]["commands"].as_array().unwrap();
+    assert!(commands.contains(&json!("APPEND")), "{commands:?}");
+    assert!(!commands.contains(&json!("LLEN")), "it is refused on purpose: {commands:?}");
+}
+
+#[test]
+fn what_a_value_takes_stands_beside_its_picture() {
+    let hitrate = Hitrate::start();
+    let player = Player::new(&hitrate);
+    player.play("hashes", "act=hset");
+    let page = player.page("hashes");
+    let facts = &player.look("hashes")["keys"][0];
+    let told = format!("{} B, {}", facts["memory_bytes"], facts["encoding"].as_str().unwrap());
+    let beside = page.split("class=\"play\"").nth(1).unwrap().split("class=\"tries\"").next();
+    assert!(beside.unwrap().contains(&told), "{told}");
+}

@@ -19,7 +19,7 @@ pub const PATTERN: Pattern = Pattern {
     slug: "distributed-lock",
     title: "Distributed lock",
     what_for: "Work that one at a time may do, among many on several machines.",
-    lead: "Who gets to SET the key while nobody has it holds the lock, for as long as its TTL: a lease, so that a holder who dies blocks nobody for ever. The value is a random token, so that only the holder gives it back. As a lease may end while its holder still works, a fencing token goes along: the resource refuses whoever comes with an older one.",
+    lead: "Whoever gets to SET the key while nobody else has it holds the lock, for as long as its TTL lasts: a lease, so that a holder who dies blocks nobody for ever. The value is a random token, so that only the holder gives it back. As a lease may end while its holder still works, a fencing token goes along: the resource refuses whoever comes with an older one.",
     keys: &[
         key("lock:report", "a string: the holder’s random token", "with the lease"),
         key(

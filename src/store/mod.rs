@@ -263,12 +263,29 @@ impl Store {
         &self,
         commands: Vec<Command>,
     ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
+        self.send_each(commands, link::BULK_DEADLINE).await
+    }
+
+    /// A few commands for a visitor who waits, in one round trip; each has a reply
+    /// of its own, and one that is denied is no news about hitrate's rights.
+    pub async fn try_each(
+        &self,
+        commands: Vec<Command>,
+    ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
+        self.send_each(commands, link::DEADLINE).await
+    }
+
+    async fn send_each(
+        &self,
+        commands: Vec<Command>,
+        deadline: Duration,
+    ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
         let count = commands.len();
         let mut pipeline = Pipeline::with_capacity(count);
         for command in commands {
             pipeline.add_command(command.cmd);
         }
-        link::send_all(&self.link, &pipeline, count, link::BULK_DEADLINE).await
+        link::send_all(&self.link, &pipeline, count, deadline).await
     }
 
     /// Sends commands that a visitor chose, in one round trip. What Redis says
@@ -323,6 +340,15 @@ impl Store {
     /// The same, however many there are: for the few keys that stand for many.
     pub fn owe_surely<T>(&self, key: &Key<T>, command: Command) {
         self.health.debts.owe_surely(self.name(key), Debt::new(command.cmd, None));
+    }
+
+    /// Whether Redis answers at all, within a command's deadline.
+    pub async fn answers(&self) -> Result<(), Trouble> {
+        let pong: Result<Value, _> = self.run(self.command("PING"), &Wire::off()).await;
+        match pong {
+            Err(trouble) if trouble.is_about_the_connection() => Err(trouble),
+            _ => Ok(()),
+        }
     }
 
     /// Whether anything is known to be outdated in Redis.

@@ -569,5 +569,6 @@ fn a_frozen_redis_keeps_nobody_waiting() {
     let answer = visitor.post("GET a");
     redis.signal("CONT");
     assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.took < Duration::from_millis(900), "a command's deadline: {:?}", answer.took);
     eventually(Duration::from_secs(10), "it goes on", || visitor.post("GET a").status == 200);
 }

@@ -152,18 +152,22 @@ impl Trials {
     }
 
     /// Lets every way of the pattern's trial run to its end, even when nobody
-    /// waits for it any more.
+    /// waits for it any more. `store` removes what it leaves behind when Redis
+    /// goes away in the middle.
     pub async fn run(
         &self,
+        store: &Store,
         pattern: &'static Pattern,
         demo: &Demo,
         args: &Args,
     ) -> Result<Ran, NotRun> {
         let turn = Arc::clone(&self.turn).try_lock_owned().map_err(|_| NotRun::Busy)?;
+        // A trial's own connections would wait for it, and tell the log again.
+        store.answers().await?;
         let (tell, told) = oneshot::channel();
-        let (this, demo, args) = (self.clone(), demo.clone(), args.clone());
+        let (this, store, demo, args) = (self.clone(), store.clone(), demo.clone(), args.clone());
         let work = move || {
-            let ran = this.run_here(pattern, &demo, &args);
+            let ran = this.run_here(&store, pattern, &demo, &args);
             // Whoever hears of the end may start the next one.
             drop(turn);
             let _ = tell.send(ran);
@@ -174,13 +178,25 @@ impl Trials {
     }
 
     /// On the calling thread, which has nothing else to do.
-    fn run_here(&self, pattern: &Pattern, demo: &Demo, args: &Args) -> Result<Ran, NotRun> {
+    fn run_here(
+        &self,
+        store: &Store,
+        pattern: &Pattern,
+        demo: &Demo,
+        args: &Args,
+    ) -> Result<Ran, NotRun> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|_| Trouble::Away)?;
-        runtime.block_on(self.measure(&pattern.trial, demo, args))
+        runtime.block_on(self.measure(store, &pattern.trial, demo, args))
     }
 
-    async fn measure(&self, trial: &Trial, demo: &Demo, args: &Args) -> Result<Ran, NotRun> {
+    async fn measure(
+        &self,
+        later: &Store,
+        trial: &Trial,
+        demo: &Demo,
+        args: &Args,
+    ) -> Result<Ran, NotRun> {
         let since = Instant::now();
         let health = Arc::new(Health::default());
         let open = |_| Store::open(&self.address, &self.prefix, &health);
@@ -193,7 +209,7 @@ impl Trials {
             let race = Arc::new(Race::new(&self.address, &stores, demo, args));
             let left = LONGEST.saturating_sub(since.elapsed());
             let counted = timeout(left, (way.run)(&race)).await;
-            race.clear().await;
+            race.clear(!matches!(counted, Ok(Ok(_))), later).await;
             ways.push(WayRan::of(way, counted.map_err(|_| NotRun::TooLong)??, &race));
         }
         Ok(Ran { actors: u64::from(args.number("actors")), took_ms: millis(since.elapsed()), ways })

@@ -211,7 +211,7 @@ async fn play(
             (act.name, args, lines?, None)
         }
         Asked::Trial(args) => {
-            let ran = app.shared.trials.run(pattern, &demo, &args).await?;
+            let ran = app.shared.trials.run(&app.store, pattern, &demo, &args).await?;
             ("trial", args, Vec::new(), Some(ran))
         }
         Asked::Reset => {

@@ -125,13 +125,20 @@ impl Race {
         [0.5, 0.99, 1.0].map(|q| if times.is_empty() { 0 } else { times.value_at_quantile(q) })
     }
 
-    /// Removes the keys, those without a TTL included.
-    pub async fn clear(&self) {
+    /// Removes the keys, those without a TTL included. When Redis can't be told,
+    /// or may still find commands of actors who were cut off, `later` tells it
+    /// as soon as it can.
+    pub async fn clear(&self, was_cut_off: bool, later: &Store) {
         let keys = std::mem::take(&mut *self.keys.lock().expect("nobody panics meanwhile"));
         let keys: Vec<_> = keys.into_values().collect();
         for some in keys.chunks(AT_ONCE) {
             let unlink = |key: &Key<()>| self.store(0).remove("UNLINK", key);
-            let _ = self.store(0).run_many(some.iter().map(unlink).collect()).await;
+            let removed = self.store(0).run_many(some.iter().map(unlink).collect()).await;
+            if was_cut_off || removed.is_err() {
+                for key in some {
+                    later.owe_later(key, later.remove("UNLINK", key), 0);
+                }
+            }
         }
     }
 }

@@ -16,11 +16,12 @@ mod tracking;
 mod trouble;
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use redis::{Cmd, Pipeline, ToRedisArgs};
+use redis::{Arg, Cmd, Pipeline, ToRedisArgs};
 pub use redis::{FromRedisValue, Value};
 use tokio::time::sleep;
 
@@ -55,7 +56,7 @@ pub struct Store {
 /// A command in the making: verb, key, arguments.
 pub struct Command {
     cmd: Cmd,
-    verb: &'static str,
+    verb: Cow<'static, str>,
     kind: Kind,
 }
 
@@ -95,8 +96,8 @@ impl Command {
         self
     }
 
-    fn verb(&self) -> &'static str {
-        self.verb
+    fn verb(&self) -> Cow<'static, str> {
+        self.verb.clone()
     }
 }
 
@@ -156,25 +157,29 @@ impl Store {
     fn eval(&self, text: &str, names: &[String], kind: Kind) -> Command {
         let mut cmd = redis::cmd("EVAL");
         cmd.arg(text).arg(names.len()).arg(names);
-        Command { cmd, verb: "EVAL", kind }
+        Command { cmd, verb: "EVAL".into(), kind }
     }
 
     /// Starts a command whose first argument is no key.
     pub fn command(&self, verb: &'static str) -> Command {
-        Command { cmd: redis::cmd(verb), verb, kind: Kind::Reads }
+        Command { cmd: redis::cmd(verb), verb: verb.into(), kind: Kind::Reads }
     }
 
     /// Starts a command of any words, verb first.
     pub fn words<W: ToRedisArgs>(&self, words: &[W]) -> Command {
         let mut cmd = Cmd::new();
         cmd.arg(words);
-        Command { cmd, verb: "a typed command", kind: Kind::Reads }
+        let verb = match cmd.args_iter().next() {
+            Some(Arg::Simple(verb)) => String::from_utf8_lossy(verb).into_owned(),
+            _ => String::new(),
+        };
+        Command { cmd, verb: verb.into(), kind: Kind::Reads }
     }
 
     fn on<T>(&self, verb: &'static str, key: &Key<T>, kind: Kind) -> Command {
         let mut cmd = redis::cmd(verb);
         cmd.arg(self.name(key));
-        Command { cmd, verb, kind }
+        Command { cmd, verb: verb.into(), kind }
     }
 
     /// The key as Redis knows it, prefix and all.
@@ -214,7 +219,7 @@ impl Store {
         wire: &Wire,
     ) -> Result<T, Trouble> {
         let Reply { value, sent, took } = link::send(&self.link, &command.cmd).await;
-        self.note(command.kind, command.verb(), &value);
+        self.note(command.kind, &command.verb, &value);
         let trip = Trip { target: Target::Redis, sent, took, simulated: Duration::ZERO };
         wire.record(trip, || [(text::command(&command.cmd), text::reply(&value))]);
         value.and_then(typed)
@@ -263,12 +268,29 @@ impl Store {
         &self,
         commands: Vec<Command>,
     ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
+        self.send_each(commands, link::BULK_DEADLINE).await
+    }
+
+    /// A few commands for a visitor who waits, in one round trip; each has a reply
+    /// of its own, and one that is denied is no news about hitrate's rights.
+    pub async fn try_each(
+        &self,
+        commands: Vec<Command>,
+    ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
+        self.send_each(commands, link::DEADLINE).await
+    }
+
+    async fn send_each(
+        &self,
+        commands: Vec<Command>,
+        deadline: Duration,
+    ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
         let count = commands.len();
         let mut pipeline = Pipeline::with_capacity(count);
         for command in commands {
             pipeline.add_command(command.cmd);
         }
-        link::send_all(&self.link, &pipeline, count, link::BULK_DEADLINE).await
+        link::send_all(&self.link, &pipeline, count, deadline).await
     }
 
     /// Sends commands that a visitor chose, in one round trip. What Redis says
@@ -279,7 +301,7 @@ impl Store {
         wire: &Wire,
     ) -> Result<Vec<Result<Value, Refusal>>, Trouble> {
         let (told, sent, count) = (told(&commands, wire), Instant::now(), commands.len());
-        let verbs: Vec<_> = commands.iter().map(|it| (it.kind, it.verb)).collect();
+        let verbs: Vec<_> = commands.iter().map(|it| (it.kind, it.verb())).collect();
         let mut pipeline = Pipeline::with_capacity(count);
         for command in commands {
             pipeline.add_command(command.cmd);
@@ -287,7 +309,7 @@ impl Store {
         let replies = link::send_raw(&self.link, &pipeline, count, link::DEADLINE).await;
         let replies = replies.map(|it| it.into_iter().map(answered).collect::<Vec<_>>());
         for (n, (kind, verb)) in verbs.into_iter().enumerate() {
-            self.note(kind, verb, &said(&replies, n));
+            self.note(kind, &verb, &said(&replies, n));
         }
         wire.record(trip(sent), || {
             let told = told.into_iter().enumerate();
@@ -325,6 +347,15 @@ impl Store {
         self.health.debts.owe_surely(self.name(key), Debt::new(command.cmd, None));
     }
 
+    /// Whether Redis answers at all, within a command's deadline.
+    pub async fn answers(&self) -> Result<(), Trouble> {
+        let pong: Result<Value, _> = self.run(self.command("PING"), &Wire::off()).await;
+        match pong {
+            Err(trouble) if trouble.is_about_the_connection() => Err(trouble),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether anything is known to be outdated in Redis.
     pub fn owes_any(&self) -> bool {
         self.health.debts.any()
@@ -352,7 +383,7 @@ impl Store {
         }
     }
 
-    fn note(&self, kind: Kind, verb: &'static str, reply: &Result<Value, Trouble>) {
+    fn note(&self, kind: Kind, verb: &str, reply: &Result<Value, Trouble>) {
         match reply {
             Err(trouble) => self.health.failed(verb, trouble),
             Ok(_) if kind == Kind::Writes => self.health.wrote(),

@@ -152,13 +152,13 @@ impl Desk {
     }
 
     /// Commands of which none need be allowed, in one round trip.
-    pub(super) async fn bulk(
+    pub(super) async fn try_all(
         &self,
         lines: &[Line],
         wire: &Wire,
     ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
         let sent = Instant::now();
-        let replies = self.store.run_each(self.commands(lines)).await?;
+        let replies = self.store.try_each(self.commands(lines)).await?;
         wire.record(trip(sent), || {
             let reply = |reply: &Result<Value, Trouble>| match reply {
                 Ok(value) => reply::printed(value).replace('\n', " "),

@@ -167,7 +167,7 @@ impl Desk {
     ) -> Result<((i64, bool, Option<&'static str>), u64), Trouble> {
         let growth = &self.structure.growth;
         let asks = growth.asks();
-        let mut replies = self.bulk(&asks, wire).await?;
+        let mut replies = self.try_all(&asks, wire).await?;
         let have = replies.pop().unwrap_or(Err(Trouble::Away))?;
         let told: Vec<_> = replies.into_iter().map(Result::ok).collect();
         Ok((growth.threshold(&told), count(&Ok(have))))

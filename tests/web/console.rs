@@ -444,6 +444,24 @@ fn what_a_visitor_keeps_has_a_bound() {
 }
 
 #[test]
+fn a_list_that_begins_with_little_is_counted_whole() {
+    let hitrate = Hitrate::start();
+    let visitor = Visitor::new(&hitrate);
+    // Six nodes of a list, of which short marks are left.
+    let filling = "z".repeat(3_900);
+    for mark in 0..6 {
+        visitor.run(&format!("RPUSH l {mark}"));
+        visitor.run(&format!("RPUSH l {filling}"));
+        visitor.run(&format!("RPUSH l {filling}"));
+    }
+    assert_eq!(visitor.run(&format!("LREM l 0 {filling}")), "(integer) 12");
+    let long = "y".repeat(3_900);
+    let refused = (0..400).find(|_| visitor.post(&format!("RPUSH l {long}")).status == 422);
+    assert!(refused.is_some_and(|n| n < 300), "1 MiB has room for 268 of them: {refused:?}");
+    assert!(visitor.refused("COPY l more").contains("Remove some with DEL first"));
+}
+
+#[test]
 fn what_is_no_line_of_text_is_no_command() {
     let hitrate = Hitrate::start();
     for (body, status) in [
@@ -551,5 +569,6 @@ fn a_frozen_redis_keeps_nobody_waiting() {
     let answer = visitor.post("GET a");
     redis.signal("CONT");
     assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.took < Duration::from_millis(900), "a command's deadline: {:?}", answer.took);
     eventually(Duration::from_secs(10), "it goes on", || visitor.post("GET a").status == 200);
 }

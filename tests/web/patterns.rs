@@ -411,12 +411,17 @@ fn without_redis_pages_stay_usable_and_acts_work_again_when_it_is_back() {
         assert_eq!(visitor.post(pattern.slug, "act=reset").status, 503);
     }
     assert!(visitor.look("shopping-cart")["state"].is_null());
-    assert_eq!(visitor.post("shopping-cart", "act=trial").status, 503);
+    for _ in 0..3 {
+        assert_eq!(visitor.post("shopping-cart", "act=trial").status, 503);
+    }
+    assert_eq!(hitrate.logged("WARN  hitrate::mood"), 1, "{}", hitrate.log());
     redis.restart(&[]);
     eventually(Duration::from_secs(10), "acts work again", || {
         visitor.post("shopping-cart", "act=add").status == 200
     });
-    assert_eq!(visitor.post("shopping-cart", "act=trial").status, 200);
+    eventually(Duration::from_secs(10), "trials do, too", || {
+        visitor.post("shopping-cart", "act=trial").status == 200
+    });
     assert_no_panic(&hitrate);
 }
 
@@ -454,4 +459,32 @@ fn acts_that_ask_for_the_same_share_a_form() {
     assert!(with("add").contains("name=\"quantity\""));
     assert!(!with("empty").contains("name=\"quantity\""));
     assert_eq!(page.matches("name=\"quantity\"").count(), 1);
+}
+
+#[test]
+fn what_a_trial_leaves_in_a_frozen_redis_goes_when_it_thaws() {
+    let redis = Redis::start();
+    let hitrate = setup().redis(&redis).start();
+    let visitor = Visitor::new(&hitrate);
+    let mut connection = redis.connection();
+    thread::scope(|scope| {
+        let running = scope.spawn(|| visitor.post("distributed-lock", "act=trial&actors=200"));
+        // The resource that the lock guards, not the lock.
+        let mut ttl = -2;
+        eventually(Duration::from_secs(10), "it has written", || {
+            let report = keys(&mut connection, "*trial:????????????????:report");
+            ttl = report.first().map_or(-2, |key| connection.ttl(key).unwrap());
+            ttl != -2
+        });
+        assert!(ttl > 0, "it would end if hitrate died now: {ttl}");
+        redis.signal("STOP");
+        assert_eq!(running.join().unwrap().status, 503);
+        let refused = visitor.post("distributed-lock", "act=trial");
+        assert_eq!(refused.status, 503, "{refused:?}");
+        redis.signal("CONT");
+    });
+    eventually(Duration::from_secs(10), "its keys are gone", || {
+        keys(&mut connection, "*trial:*").is_empty()
+    });
+    assert_no_panic(&hitrate);
 }

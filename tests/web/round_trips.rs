@@ -140,12 +140,14 @@ fn a_redis_that_freezes_in_the_middle_ends_the_run() {
     let redis = Redis::start();
     let hitrate = setup().redis(&redis).start();
     thread::scope(|scope| {
-        let run = scope.spawn(|| hitrate.post(PATH, "count=1000&round_trip=2").status);
+        let run = scope.spawn(|| hitrate.post(PATH, "count=1000&round_trip=2"));
         eventually(Duration::from_secs(10), "it has written something", || {
             redis.run(&["DBSIZE"]) != redis::Value::Int(0)
         });
         redis.signal("STOP");
-        assert_eq!(run.join().unwrap(), 503);
+        let answer = run.join().unwrap();
         redis.signal("CONT");
+        assert_eq!(answer.status, 503);
+        assert!(answer.took < Duration::from_secs(12), "waited for once: {:?}", answer.took);
     });
 }

@@ -605,6 +605,32 @@ fn without_redis_the_page_is_still_of_use_and_everything_is_there_again_after() 
 }
 
 #[test]
+fn who_grows_a_value_waits_for_a_frozen_redis_as_briefly_as_anyone() {
+    let redis = Redis::start();
+    let hitrate = setup().redis(&redis).start();
+    let player = Player::new(&hitrate);
+    player.play("hashes", "act=example");
+    redis.signal("STOP");
+    let answer = player.send("hashes", "act=grow");
+    redis.signal("CONT");
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.took < Duration::from_secs(3), "a command's deadline: {:?}", answer.took);
+}
+
+#[test]
+fn a_command_that_is_denied_is_told_once() {
+    let redis = Redis::start();
+    redis.run(&["ACL", "SETUSER", "default", "-memory"]);
+    let hitrate = setup().redis(&redis).start();
+    let player = Player::new(&hitrate);
+    for _ in 0..3 {
+        player.play("sets", "act=sadd");
+        assert!(player.look("sets")["picture"].is_object(), "the rest works");
+    }
+    assert_eq!(hitrate.logged("Redis rights"), 1, "{}", hitrate.log());
+}
+
+#[test]
 fn a_full_redis_is_quoted_and_is_no_fault_of_the_visitor() {
     let redis = Redis::start();
     let hitrate = setup().redis(&redis).start();

@@ -126,7 +126,9 @@ async fn unguarded(race: &Race, n: u64, work: Duration) -> Result<bool, Trouble>
     let value: Option<u64> = race.run(n, store.read("HGET", &report).arg("value")).await?;
     sleep(work).await;
     let more = value.unwrap_or_default() + 1;
-    race.run::<()>(n, store.write("HSET", &report).arg("value").arg(more)).await?;
+    let set = store.write("HSET", &report).arg("value").arg(more);
+    let keep = store.remove("EXPIRE", &report).arg(KEPT);
+    race.run_all(n, vec![set, keep]).await?;
     Ok(true)
 }
 

@@ -172,11 +172,12 @@ async fn request(play: &Play) -> Result<Vec<String>, Upset> {
     let told: Vec<Told> = replies.into_iter().map(typed).collect::<Result<_, _>>()?;
     let passed: u64 = told.iter().map(|it| it.0).sum();
     let (_, left, wait_ms, _) = told.last().copied().unwrap_or_default();
+    let time = figures::time(&wait_ms.saturating_mul(1_000));
     let wait = match window {
         _ if left > 0 => format!("{left} more may come."),
-        Window::Fixed => format!("The window ends in {wait_ms} ms, and then ten may come."),
+        Window::Fixed => format!("The window ends in {time}, and then ten may come."),
         Window::Sliding => {
-            format!("The oldest leaves the window in {wait_ms} ms, and then one may come.")
+            format!("The oldest leaves the window in {time}, and then one may come.")
         }
     };
     Ok(vec![

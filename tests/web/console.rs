@@ -53,6 +53,19 @@ impl<'a> Visitor<'a> {
     }
 }
 
+#[test]
+fn the_making_of_its_user_is_nobodys_business() {
+    let hitrate = Hitrate::start();
+    let body = json!({ "command": "SET greeting hello" }).to_string();
+    let headers = [JSON, ("content-type", "application/json")];
+    let first = hitrate.send("POST", "/console", &headers, &body);
+    let users: Vec<String> =
+        redis::cmd("ACL").arg("USERS").query(&mut hitrate.own_redis()).unwrap();
+    assert!(users.contains(&"hitrate-console".to_owned()), "it was made: {users:?}");
+    assert_eq!(first.json()["reply"], "OK", "{first:?}");
+    assert!(!first.body.contains("SETUSER"), "{first:?}");
+}
+
 /// Every key of a server with its value as DUMP has it, but for what visitors keep.
 fn others(redis: &mut redis::Connection, but: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query(redis).unwrap();

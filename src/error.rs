@@ -235,7 +235,7 @@ impl From<console::NotRun> for Error {
 
 impl Error {
     /// In how many seconds it may be worth trying again.
-    fn retry_after(&self) -> Option<&'static str> {
+    pub fn retry_after(&self) -> Option<&'static str> {
         match self.status_code() {
             StatusCode::SERVICE_UNAVAILABLE => Some("1"),
             // As long as the usual recipes take.

@@ -33,6 +33,16 @@ impl Asked {
     }
 }
 
+/// What was sent, good or bad, to be shown again.
+pub fn sent(pattern: &'static Pattern, body: &Body) -> Args {
+    let Ok(fields) = body.fields(&known(pattern)) else { return Args::default() };
+    let described = pattern.acts.iter().flat_map(|act| act.fields).chain(pattern.trial.fields);
+    described.fold(Args::default(), |args, field| match fields.optional(field.name) {
+        Some(text) => args.typed(field, text),
+        None => args,
+    })
+}
+
 /// Every field of every act.
 fn known(pattern: &'static Pattern) -> Vec<&'static str> {
     let of_acts = pattern.acts.iter().flat_map(|act| act.fields);

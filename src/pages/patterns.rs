@@ -4,14 +4,20 @@
 use std::sync::Arc;
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, ResponseError as _,
+    http::header,
     web::{Data, Path},
 };
 use askama::Template;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{asked::Asked, lanes::Lane, visitor, waterfall::Waterfall};
+use super::{
+    asked::{self, Asked},
+    lanes::Lane,
+    visitor,
+    waterfall::Waterfall,
+};
 use crate::{
     app::App,
     demo::Demo,
@@ -172,10 +178,19 @@ pub async fn act(
     body: Body,
 ) -> Result<HttpResponse> {
     let pattern = patterns::named(&slug).ok_or(Error::NoPage)?;
-    let asked = Asked::parse(pattern, &body)?;
     let (visitor, cookie) = visitor::of(&request);
     let demo = visitor.demo(pattern.slug);
-    let played = whole(play(app.clone(), pattern, demo.clone(), asked)).await?;
+    let played = match Asked::parse(pattern, &body) {
+        Ok(asked) => whole(play(app.clone(), pattern, demo.clone(), asked)).await,
+        Err(why) => Err(why.into()),
+    };
+    let played = match played {
+        Ok(played) => played,
+        Err(error) => {
+            let page = failed(&app, pattern, &demo, error, asked::sent(pattern, &body)).await;
+            return Ok(page.respond(request.headers()));
+        }
+    };
     let (name, played) = app.shared.plays.keep(played);
     if html::wants_json(request.headers()) {
         let kept = Some((name, played));
@@ -189,6 +204,24 @@ pub async fn act(
         response.cookie(cookie);
     }
     Ok(response.finish())
+}
+
+/// The same page, with what is wrong and what was typed.
+async fn failed(
+    app: &App,
+    pattern: &'static Pattern,
+    demo: &Demo,
+    error: Error,
+    typed: Args,
+) -> Page<PatternPage> {
+    let page = PatternPage::of(app, pattern, demo, None).await;
+    let told = Some(error.to_string());
+    let page = Page::new(PatternPage { error: told, args: typed, ..page });
+    let page = page.status(error.status_code());
+    match error.retry_after() {
+        Some(seconds) => page.header(header::RETRY_AFTER, seconds),
+        None => page,
+    }
 }
 
 fn address(pattern: &Pattern) -> String {

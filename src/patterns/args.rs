@@ -16,6 +16,12 @@ impl Args {
         Ok(self)
     }
 
+    /// With what was typed, whether the field takes it or not: to be shown again.
+    pub fn typed(mut self, field: &Field, text: &str) -> Self {
+        self.0.insert(field.name, text.to_owned());
+        self
+    }
+
     /// With what the field usually has.
     pub fn usual(mut self, field: &Field) -> Self {
         self.0.insert(field.name, field.usual.to_owned());

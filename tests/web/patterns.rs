@@ -185,6 +185,16 @@ fn what_is_out_of_bounds_is_refused() {
 }
 
 #[test]
+fn what_is_wrong_is_said_on_the_page_with_what_was_typed() {
+    let hitrate = Hitrate::start();
+    let bad = hitrate.post("/patterns/shopping-cart", "act=add&quantity=many&product=55");
+    assert_eq!(bad.status, 422);
+    assert!(bad.body.contains("The field quantity takes a whole number"), "{}", bad.body);
+    assert!(bad.body.contains("value=\"many\"") && bad.body.contains("value=\"55\""));
+    assert!(bad.body.contains("value=\"trial\""), "the forms are there");
+}
+
+#[test]
 fn what_a_visitor_writes_is_shown_and_never_run() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);

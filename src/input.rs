@@ -121,7 +121,9 @@ impl Fields {
         for (n, (name, _)) in pairs.iter().enumerate() {
             if !known.all().any(|it| it == name) {
                 let (name, known) = (quoted(name), known.all().collect::<Vec<_>>().join(", "));
-                return Err(malformed(&format!("There is no field {name} here, only {known}.")));
+                let only = if known.is_empty() { "nor any other" } else { "only" };
+                let what = format!("There is no field {name} here, {only} {known}");
+                return Err(malformed(&format!("{}.", what.trim_end())));
             }
             let may_repeat = known.lists.contains(&name.as_str());
             if !may_repeat && pairs[..n].iter().any(|(it, _)| it == name) {
@@ -314,6 +316,8 @@ mod tests {
 
     #[test]
     fn unknown_and_repeated_fields_are_refused() {
+        let none = Fields::of_pairs("x=1", Known::once(&[])).unwrap_err();
+        assert_eq!(none.to_string(), "There is no field “x” here, nor any other.");
         for bad in ["x=1", "id=1&id=2", "id=1&ID=2"] {
             let known = Known::once(&["id"]);
             assert!(matches!(Fields::of_pairs(bad, known), Err(BadInput::Malformed(_))), "{bad}");

@@ -151,11 +151,15 @@ impl Desk {
         lines.extend((growth.beyond)(told.0));
         lines.extend(measures);
         let played = self.run(lines, self.renewals(), wire).await?;
-        let (before, after) = (&played.replies[middle..middle + 3], played.replies.len() - 3);
-        let (before, after) = (growth.size(before), growth.size(&played.replies[after..]));
-        let grown = Grown::of(growth, told, before, after);
+        let (before, end) = (middle..middle + 3, played.replies.len() - 3);
+        let sizes = [&played.replies[before.clone()], &played.replies[end..]];
+        let [before_it, after_it] = sizes.map(|replies| growth.size(replies));
+        // A size that Redis does not tell is unknown; the value grew all the same.
+        let written = played.replies[..middle].iter().chain(&played.replies[before.end..end]);
+        let refusal = written.filter_map(|reply| reply.as_ref().err()).next().cloned();
+        let grown = Grown::of(growth, told, before_it, after_it);
         let (mut outcome, look) = self.told(growth.label.to_owned(), played, None, &[]);
-        outcome.grown = Some(grown);
+        (outcome.grown, outcome.refusal) = (Some(grown), refusal);
         Ok((outcome, look))
     }
 
@@ -206,9 +210,12 @@ impl Grown {
 
 fn changed(growth: &Growth, before: &Size, after: &Size) -> String {
     let name = |size: &Size| size.encoding.clone().unwrap_or_else(|| "unknown".to_owned());
-    let size = |size: &Size| figures::bytes(&size.memory_bytes.unwrap_or_default());
     let (was, is) = (name(before), name(after));
-    let from_to = format!("from {} to {}", size(before), size(after));
+    let size = |size: &Size| size.memory_bytes.as_ref().map(figures::bytes);
+    let memory = match (size(before), size(after)) {
+        (Some(was), Some(is)) => format!(", and its memory goes from {was} to {is},"),
+        _ => String::new(),
+    };
     let counts = format!(
         "{} and {} {}",
         figures::number(&before.count),
@@ -217,19 +224,16 @@ fn changed(growth: &Growth, before: &Size, after: &Size) -> String {
     );
     if before.count == after.count && was == is {
         return format!(
-            "That was passed already, and Redis does not go back: {} is {is}, {}. Start again to see the change.",
+            "That was passed already, and Redis does not go back: {} is {is}{}. Start again to see the change.",
             growth.key,
-            size(after)
+            size(after).map(|size| format!(", {size}")).unwrap_or_default()
         );
     }
     match was == is {
-        true => format!(
-            "The encoding of {} stays {is}, and its memory goes {from_to}, between {counts}.",
-            growth.key
-        ),
+        true => format!("The encoding of {} stays {is}{memory} between {counts}.", growth.key),
         false => {
             format!(
-                "The encoding of {} changes from {was} to {is}, and its memory goes {from_to}, between {counts}.",
+                "The encoding of {} changes from {was} to {is}{memory} between {counts}.",
                 growth.key
             )
         }

@@ -628,6 +628,13 @@ fn a_command_that_is_denied_is_told_once() {
         assert!(player.look("sets")["picture"].is_object(), "the rest works");
     }
     assert_eq!(hitrate.logged("Redis rights"), 1, "{}", hitrate.log());
+    let grown = player.play("sets", "act=grow")["grown"].clone();
+    assert_eq!(
+        (&grown["after"]["count"], &grown["after"]["memory_bytes"]),
+        (&json!(513), &Value::Null),
+        "{grown}"
+    );
+    assert!(!grown["message"].as_str().unwrap().contains(" B"), "no number is made up: {grown}");
 }
 
 #[test]

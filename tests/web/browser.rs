@@ -460,6 +460,31 @@ async fn no_page_scrolls_sideways_nor_breaks_a_rule_of_axe() {
     }
 }
 
+/// At both widths, with scripts and without.
+#[tokio::test]
+async fn every_structure_and_every_pattern_is_played() {
+    let hitrate = Hitrate::start();
+    let looks = [DESK, PHONE].into_iter();
+    for look in looks.flat_map(|look| [look, Look { scripts: false, ..look }]) {
+        let browser = Browser::open(look).await;
+        for structure in hitrate::structures::ALL {
+            let path = format!("/structures/{}", structure.slug);
+            browser.visit(&hitrate, &path).await;
+            browser.click("button[value=example]").await;
+            browser.await_text(".outcome", "The whole example").await;
+            browser.keeps_the_rules(look, &path, None).await;
+        }
+        for pattern in hitrate::patterns::ALL {
+            let path = format!("/patterns/{}", pattern.slug);
+            browser.visit(&hitrate, &path).await;
+            browser.click(&format!("button[value={}]", pattern.acts[0].name)).await;
+            browser.await_text(".told .message", "").await;
+            browser.keeps_the_rules(look, &path, None).await;
+        }
+        browser.close().await;
+    }
+}
+
 /// axe-core, where `bin/test` could fetch it.
 fn axe() -> Option<String> {
     Some(fs::read_to_string(node_modules()?.join("axe-core/axe.min.js")).unwrap())

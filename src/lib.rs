@@ -19,6 +19,7 @@ pub mod clock;
 pub mod config;
 pub mod field;
 pub mod figures;
+pub mod kept;
 pub mod metrics;
 pub mod model;
 pub mod mood;

@@ -1,17 +1,13 @@
 //! What visitors did, in this process and for a while, so that a page can tell
 //! it after a redirect. Found by a name in the address.
 
-use std::{sync::Arc, time::Duration};
-
-use moka::{policy::EvictionPolicy, sync::Cache};
+use std::sync::Arc;
 
 use super::{args::Args, trial::Ran};
-use crate::wire::Step;
+use crate::{kept::Kept, wire::Step};
 
 /// The most that are kept: some kilobytes each.
 const MOST: u64 = 512;
-/// How long each is kept.
-const KEPT: Duration = Duration::from_secs(30 * 60);
 
 /// One act, and what came of it.
 #[derive(Clone)]
@@ -32,25 +28,22 @@ pub struct Played {
 
 /// The last acts of all visitors.
 #[derive(Clone)]
-pub struct Plays(Cache<String, Arc<Played>>);
+pub struct Plays(Kept<Played>);
 
 impl Default for Plays {
     fn default() -> Self {
-        let plays = Cache::builder().max_capacity(MOST).time_to_live(KEPT);
-        Self(plays.eviction_policy(EvictionPolicy::lru()).build())
+        Self(Kept::at_most(MOST))
     }
 }
 
 impl Plays {
     /// The act of this name at this pattern, while it is kept.
     pub fn find(&self, name: &str, slug: &str) -> Option<Arc<Played>> {
-        self.0.get(name).filter(|played| played.slug == slug)
+        self.0.find(name).filter(|played| played.slug == slug)
     }
 
-    /// Keeps an act. Returns the name it is found by, which nobody can guess.
+    /// Keeps an act. Returns the name it is found by.
     pub fn keep(&self, played: Played) -> (String, Arc<Played>) {
-        let (name, played) = (format!("{:032x}", rand::random::<u128>()), Arc::new(played));
-        self.0.insert(name.clone(), Arc::clone(&played));
-        (name, played)
+        self.0.keep(played)
     }
 }

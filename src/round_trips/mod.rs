@@ -16,7 +16,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use moka::sync::Cache as Moka;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -29,6 +28,7 @@ pub use self::{
 use crate::{
     clock::{micros, millis},
     demo::Demo,
+    kept::Kept,
     store::{Address, Call, Store, Trouble},
     turns::{NoTurn, Turns},
     wire::Wire,
@@ -50,8 +50,6 @@ pub const USUAL: Duration = Duration::from_micros(500);
 const PINGS: usize = 50;
 /// Results that are kept: a few kilobytes each.
 pub const KEPT_MAX: u64 = 64;
-/// How long each is kept, for going back to it and for sending its address.
-const KEPT: Duration = Duration::from_secs(30 * 60);
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -98,22 +96,18 @@ pub enum NotRun {
 pub struct RoundTrips {
     address: Address,
     turns: Turns,
-    kept: Moka<String, Arc<Outcome>>,
+    kept: Kept<Outcome>,
 }
 
 impl RoundTrips {
     /// On this Redis.
     pub fn new(address: &Address, turns: &Turns) -> Self {
-        Self {
-            address: address.clone(),
-            turns: turns.clone(),
-            kept: Moka::builder().max_capacity(KEPT_MAX).time_to_live(KEPT).build(),
-        }
+        Self { address: address.clone(), turns: turns.clone(), kept: Kept::at_most(KEPT_MAX) }
     }
 
     /// The result of this name, while it is kept.
     pub fn kept(&self, name: &str) -> Option<Arc<Outcome>> {
-        self.kept.get(name)
+        self.kept.find(name)
     }
 
     /// Measures on keys of `demo`, to the end even when nobody waits for it any
@@ -128,12 +122,8 @@ impl RoundTrips {
             return Err(NotRun::Redis(Trouble::Away));
         }
         let this = self.clone();
-        let work = async move || {
-            let outcome = Arc::new(this.measure(&Stage { store, demo, plan }).await?);
-            let name = format!("{:016x}", rand::random::<u64>());
-            this.kept.insert(name.clone(), Arc::clone(&outcome));
-            Ok((name, outcome))
-        };
+        let work =
+            async move || Ok(this.kept.keep(this.measure(&Stage { store, demo, plan }).await?));
         self.turns.run("round-trips", work).await?
     }
 

@@ -18,7 +18,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use moka::sync::Cache as Moka;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -32,6 +31,7 @@ use crate::{
     cache::{Failure, Recipe},
     clock::millis,
     db::Db,
+    kept::Kept,
     metrics::Metrics,
     store::{Address, Health, Store},
     turns::{NoTurn, Turns},
@@ -55,8 +55,6 @@ const BEGUN_WITHIN: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Results that are kept: some kilobytes each.
 pub const KEPT_MAX: u64 = 64;
-/// How long each is kept, for going back to it and for sending its address.
-const KEPT: Duration = Duration::from_secs(30 * 60);
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -102,7 +100,7 @@ pub struct Stampedes {
     prefix: Arc<str>,
     db: Arc<Db>,
     turns: Turns,
-    kept: Moka<String, Arc<Outcome>>,
+    kept: Kept<Outcome>,
 }
 
 impl Stampedes {
@@ -113,7 +111,7 @@ impl Stampedes {
             prefix: prefix.into(),
             db: Arc::clone(db),
             turns: turns.clone(),
-            kept: Moka::builder().max_capacity(KEPT_MAX).time_to_live(KEPT).build(),
+            kept: Kept::at_most(KEPT_MAX),
         }
     }
 
@@ -125,7 +123,7 @@ impl Stampedes {
 
     /// The result of this name, while it is kept.
     pub fn kept(&self, name: &str) -> Option<Arc<Outcome>> {
-        self.kept.get(name)
+        self.kept.find(name)
     }
 
     /// Runs a stampede to its end, even when nobody waits for it any more.
@@ -133,10 +131,8 @@ impl Stampedes {
     pub async fn run(&self, plan: Plan) -> Result<(String, Arc<Outcome>), NotRun> {
         let this = self.clone();
         let work = async move || {
-            let name = format!("{:016x}", rand::random::<u64>());
-            let outcome = Arc::new(this.measure(&plan, &name).await?);
-            this.kept.insert(name.clone(), Arc::clone(&outcome));
-            Ok((name, outcome))
+            let key = format!("{:016x}", rand::random::<u64>());
+            Ok(this.kept.keep(this.measure(&plan, &key).await?))
         };
         self.turns.run("stampede", work).await?
     }

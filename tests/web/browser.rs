@@ -217,7 +217,7 @@ async fn a_visitor_walks_through(look: Look) {
     browser.await_text(".entries", "cart:1001").await;
     browser.fill("#trial-actors", "20").await;
     browser.click("button[value=trial]").await;
-    browser.await_text(".lanes", "100 pieces in the cart, 100 expected: exact").await;
+    browser.await_text(".lanes", "100 of 100 pieces in the cart: exact").await;
     browser.click("nav a[href='/patterns']").await;
     browser.click("a[href='/patterns/expiring-key']").await;
     browser.fill("#set-ttl", "1").await;

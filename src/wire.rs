@@ -88,6 +88,13 @@ pub struct Trip {
     pub simulated: Duration,
 }
 
+impl Trip {
+    /// Nothing of it simulated.
+    pub fn to_redis(sent: Instant, took: Duration) -> Self {
+        Self { target: Target::Redis, sent, took, simulated: Duration::ZERO }
+    }
+}
+
 impl Wire {
     /// Records from now on.
     pub fn on() -> Self {

@@ -4,7 +4,7 @@ use std::{fmt, path::Path, time::Duration};
 
 use redis::{
     Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
-    RedisConnectionInfo, io::tcp::TcpSettings,
+    io::tcp::TcpSettings,
 };
 
 /// A server to connect to.
@@ -46,12 +46,8 @@ impl Address {
         Client::open(self.0.clone()).expect("the address was checked when it was parsed")
     }
 
-    pub(super) fn addr(&self) -> &ConnectionAddr {
-        self.0.addr()
-    }
-
-    pub(super) fn redis_settings(&self) -> &RedisConnectionInfo {
-        self.0.redis_settings()
+    pub(super) fn info(&self) -> &ConnectionInfo {
+        &self.0
     }
 
     /// A client that takes pushes, too, which RESP3 has and RESP2 has not.

@@ -1,24 +1,22 @@
 //! A call: a connection that is opened for one purpose and closed after it.
 //! What is done to it ends with it, and nobody waits behind it.
 
-use std::{
-    io,
-    time::{Duration, Instant},
-};
+use std::{io, time::Duration};
 
-use redis::{
-    AsyncConnectionConfig, Pipeline, Value,
-    aio::{ConnectionLike as _, MultiplexedConnection},
-};
+use redis::Value;
 use tokio::net::UnixStream;
 
-use super::{Address, Command, Refusal, Trouble, answered, link, relay, shown, told, trip};
-use crate::wire::Wire;
+use super::{
+    Address, Command, Refusal, Trouble, answered,
+    connection::{Connection, Reply, unwrapped},
+    link, parts, piped, relay, shown, told,
+};
+use crate::wire::{Trip, Wire};
 
 /// An open connection. Clones share it, and it closes with the last of them.
 #[derive(Clone)]
 pub struct Call {
-    connection: MultiplexedConnection,
+    connection: Connection,
     deadline: Duration,
 }
 
@@ -36,9 +34,7 @@ pub struct BlockingCall(redis::Connection);
 impl Call {
     /// Connects, within the deadline.
     pub async fn open(address: &Address) -> Result<Self, Trouble> {
-        let (client, config) = (address.client(), config());
-        let connecting = client.get_multiplexed_async_connection_with_config(&config);
-        let connection = link::in_time(link::CONNECT, connecting).await?;
+        let connection = Connection::open(address, link::CONNECT).await?;
         Ok(Self { connection, deadline: link::DEADLINE })
     }
 
@@ -46,11 +42,8 @@ impl Call {
     /// where the connection is secured by TLS.
     pub async fn open_through(address: &Address, round_trip: Duration) -> io::Result<Self> {
         let stream = UnixStream::from_std(relay::through(address, round_trip / 2)?)?;
-        let settings = address.redis_settings();
-        let connecting = MultiplexedConnection::new_with_config(settings, stream, config());
-        let connected = link::in_time(link::CONNECT, connecting).await;
-        let (connection, driver) = connected.map_err(io::Error::other)?;
-        tokio::spawn(driver);
+        let connected = Connection::over(stream, address, link::CONNECT).await;
+        let connection = connected.map_err(io::Error::other)?;
         Ok(Self { connection, deadline: link::DEADLINE })
     }
 
@@ -62,17 +55,12 @@ impl Call {
     /// Sends commands in one round trip. Each has a reply of its own; the outer
     /// error means that none came in time.
     pub async fn ask(&mut self, commands: Vec<Command>, wire: &Wire) -> Result<Answers, Trouble> {
-        let (told, count) = (told(&commands, wire), commands.len());
-        let mut pipeline = Pipeline::with_capacity(count);
-        for command in commands {
-            pipeline.add_command(command.cmd);
-        }
-        let sent = Instant::now();
-        let asked = self.connection.req_packed_commands(&pipeline, 0, count);
-        let replies = link::in_time(self.deadline, asked).await;
-        let (took, trip) = (sent.elapsed(), trip(sent));
+        let told = told(&commands, wire);
+        let Reply { value, sent, took } =
+            self.connection.many(&piped(commands), self.deadline).await;
+        let replies = value.and_then(parts);
         let replies = replies.map(|it| it.into_iter().map(answered).collect::<Vec<_>>());
-        wire.record(trip, || {
+        wire.record(Trip::to_redis(sent, took), || {
             let told = told.into_iter().enumerate();
             told.map(|(n, command)| (command, shown(&replies, n)))
         });
@@ -81,8 +69,7 @@ impl Call {
 
     /// Sends one command.
     pub async fn run(&mut self, command: &Command) -> Result<Value, Trouble> {
-        let asked = self.connection.req_packed_command(&command.cmd);
-        link::unwrapped(link::in_time(self.deadline, asked).await?)
+        unwrapped(self.connection.one(&command.cmd, self.deadline).await.value?)
     }
 }
 
@@ -103,11 +90,4 @@ impl BlockingCall {
         let reply = command.cmd.query(&mut self.0);
         reply.map_err(|error| Trouble::from(&error))
     }
-}
-
-fn config() -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(link::CONNECT))
-        .set_response_timeout(None)
-        .set_pipeline_buffer_size(1_024)
 }

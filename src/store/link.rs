@@ -14,18 +14,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, RedisError, Value,
-    aio::{ConnectionLike, MultiplexedConnection},
-};
+use redis::{Cmd, Pipeline, Value};
 use tokio::{
     sync::{Notify, watch},
-    time::{sleep, timeout, timeout_at},
+    time::{sleep, timeout},
 };
 
 use super::{
     address::Address,
     breaker::{Breaker, SLOW},
+    connection::{Connection, Reply, parts, unwrapped},
     health::Health,
     trouble::Trouble,
 };
@@ -39,14 +37,12 @@ pub const BULK_DEADLINE: Duration = Duration::from_secs(5);
 pub const CONNECT: Duration = Duration::from_secs(1);
 /// How often an idle connection is tried, so that a silent death is noticed.
 const TICK: Duration = Duration::from_secs(1);
-/// In how many naps: each is shorter than [`DEADLINE`].
-const NAPS: u32 = 10;
 /// How often Redis is asked for its time: in between clocks drift by microseconds.
 const TIME_TICK: Duration = Duration::from_secs(10);
 
 /// A multiplexed connection and the task that keeps it up.
 pub struct Link {
-    client: Client,
+    address: Address,
     health: Arc<Health>,
     state: watch::Sender<State>,
     breaker: Mutex<Breaker>,
@@ -61,7 +57,7 @@ pub struct Link {
 enum State {
     Starting,
     /// The breaker is closed.
-    Up(MultiplexedConnection),
+    Up(Connection),
     /// Something failed; the next ping decides.
     Doubtful(Trouble),
     Down(Trouble),
@@ -72,7 +68,7 @@ impl Link {
     /// connection there, too. Ends when the last user lets go of it.
     pub fn open(address: &Address, health: Arc<Health>) -> Arc<Self> {
         let link = Arc::new(Self {
-            client: address.client(),
+            address: address.clone(),
             health,
             state: watch::Sender::new(State::Starting),
             breaker: Mutex::new(Breaker::new(Instant::now())),
@@ -85,7 +81,7 @@ impl Link {
     }
 
     /// The connection, if it is up. Waits only for the very first attempt.
-    pub async fn connection(&self) -> Result<MultiplexedConnection, Trouble> {
+    pub async fn connection(&self) -> Result<Connection, Trouble> {
         if let Some(answer) = self.usable() {
             return answer;
         }
@@ -144,7 +140,7 @@ impl Link {
         self.doubt.notify_one();
     }
 
-    fn usable(&self) -> Option<Result<MultiplexedConnection, Trouble>> {
+    fn usable(&self) -> Option<Result<Connection, Trouble>> {
         match &*self.state.borrow() {
             State::Up(connection) => Some(Ok(connection.clone())),
             State::Doubtful(trouble) | State::Down(trouble) => Some(Err(trouble.clone())),
@@ -153,27 +149,19 @@ impl Link {
     }
 
     /// Connects, checks that the server answers, and pays what is owed.
-    async fn connect(&self) -> Result<MultiplexedConnection, Trouble> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(1024);
-        let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
-        let mut connection = in_time(CONNECT, connecting)
-            .await
-            .inspect_err(|error| log::debug!("connect: {error}"))?;
-        ping(&mut connection).await?;
-        self.ask_time(&mut connection).await?;
-        self.pay(&mut connection).await?;
+    async fn connect(&self) -> Result<Connection, Trouble> {
+        let connection = Connection::open(&self.address, CONNECT).await?;
+        ping(&connection).await?;
+        self.ask_time(&connection).await?;
+        self.pay(&connection).await?;
         Ok(connection)
     }
 
     /// What time it is there, to date copies by. A server that denies TIME is
     /// dated by our own clock.
-    async fn ask_time(&self, connection: &mut MultiplexedConnection) -> Result<(), Trouble> {
-        let sent = Instant::now();
-        let reply = in_time(DEADLINE, connection.req_packed_command(&redis::cmd("TIME"))).await?;
-        let time = unwrapped(reply).map(redis::from_redis_value::<(u64, u64)>);
+    async fn ask_time(&self, connection: &Connection) -> Result<(), Trouble> {
+        let Reply { value, sent, .. } = connection.one(&redis::cmd("TIME"), DEADLINE).await;
+        let time = unwrapped(value?).map(redis::from_redis_value::<(u64, u64)>);
         if let Ok(Ok((seconds, micros))) = time {
             self.health.clock.set(seconds * 1_000_000 + micros, sent);
         }
@@ -181,10 +169,10 @@ impl Link {
     }
 
     /// Runs what is owed, before anyone can read what it is about.
-    async fn pay(&self, connection: &mut MultiplexedConnection) -> Result<(), Trouble> {
+    async fn pay(&self, connection: &Connection) -> Result<(), Trouble> {
         for (key, debt) in self.health.debts.all() {
-            let reply = in_time(CONNECT, connection.req_packed_command(debt.command())).await;
-            match reply.and_then(unwrapped) {
+            let reply = connection.one(debt.command(), CONNECT).await;
+            match reply.value.and_then(unwrapped) {
                 Ok(_) => self.health.debts.paid(&key, &debt),
                 Err(trouble) if trouble.is_about_the_connection() => return Err(trouble),
                 // It stays owed, and its key unused, until Redis takes it.
@@ -246,7 +234,7 @@ async fn keep(link: Weak<Link>) {
 }
 
 /// Returns what went wrong, when something does.
-async fn hold(link: &Weak<Link>, mut connection: MultiplexedConnection) -> Trouble {
+async fn hold(link: &Weak<Link>, connection: Connection) -> Trouble {
     let Some(mut losses) = link.upgrade().map(|held| held.health.losses()) else {
         return Trouble::Away;
     };
@@ -257,25 +245,25 @@ async fn hold(link: &Weak<Link>, mut connection: MultiplexedConnection) -> Troub
             () = held.doubt.notified() => (true, true),
             () = held.sluggish.notified() => (false, true),
             _ = losses.changed() => (false, false),
-            () = tick() => (false, false),
+            () = sleep(TICK) => (false, false),
         };
         if doubted {
             let rest = held.breaker().rest(Instant::now());
             sleep(rest).await;
             held.turn(Breaker::probe);
         }
-        let took = match ping(&mut connection).await {
+        let took = match ping(&connection).await {
             Ok(took) => took,
             Err(trouble) => return trouble,
         };
-        if let Err(trouble) = held.pay(&mut connection).await {
+        if let Err(trouble) = held.pay(&connection).await {
             return trouble;
         }
         if asked_time.elapsed() >= TIME_TICK {
-            let _ = held.ask_time(&mut connection).await;
+            let _ = held.ask_time(&connection).await;
             asked_time = Instant::now();
         }
-        if suspected && took > SLOW && is_slow(&mut connection).await {
+        if suspected && took > SLOW && is_slow(&connection).await {
             // Alive, but no use yet: probe again after a rest.
             held.set(State::Down(Trouble::Slow));
             held.doubt.notify_one();
@@ -285,18 +273,9 @@ async fn hold(link: &Weak<Link>, mut connection: MultiplexedConnection) -> Troub
     }
 }
 
-/// Sleeps until the next ping, in short naps: while a nap is the next timer of
-/// this thread, a command's deadline is set without waking the thread for it,
-/// which is a system call.
-async fn tick() {
-    for _ in 0..NAPS {
-        sleep(TICK / NAPS).await;
-    }
-}
-
 /// Whether Redis is slow after all: it may just have thawed, or this thread
 /// may have more to do than it can, so that everything is slow.
-async fn is_slow(connection: &mut MultiplexedConnection) -> bool {
+async fn is_slow(connection: &Connection) -> bool {
     let lag = own_lag().await;
     ping(connection).await.is_ok_and(|took| took > SLOW && took > 4 * lag)
 }
@@ -311,48 +290,24 @@ async fn own_lag() -> Duration {
 }
 
 /// How long a sign of life took.
-async fn ping(connection: &mut MultiplexedConnection) -> Result<Duration, Trouble> {
-    let sent = Instant::now();
-    let reply = in_time(DEADLINE, connection.req_packed_command(&redis::cmd("PING"))).await?;
-    match unwrapped(reply) {
+async fn ping(connection: &Connection) -> Result<Duration, Trouble> {
+    let Reply { value, took, .. } = connection.one(&redis::cmd("PING"), DEADLINE).await;
+    match unwrapped(value?) {
         // A Redis that can't save says so even to a ping, and still reads.
         Err(trouble) if !trouble.is_refused_write() => Err(trouble),
-        _ => Ok(sent.elapsed()),
+        _ => Ok(took),
     }
-}
-
-/// Waits for a reply, but not past `deadline`.
-pub async fn in_time<T>(
-    deadline: Duration,
-    reply: impl Future<Output = Result<T, RedisError>>,
-) -> Result<T, Trouble> {
-    match timeout(deadline, reply).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Trouble::from(&error)),
-        Err(_) => Err(Trouble::Slow),
-    }
-}
-
-/// A reply, and when it came.
-pub struct Reply {
-    pub value: Result<Value, Trouble>,
-    pub sent: Instant,
-    pub took: Duration,
 }
 
 /// One command, held to the deadline.
 pub async fn send(link: &Link, command: &Cmd) -> Reply {
-    let connection = link.connection().await;
-    let sent = Instant::now();
-    let value = match connection {
-        Ok(mut connection) => {
-            let reply = connection.req_packed_command(command);
-            let reply = timeout_at((sent + DEADLINE).into(), reply).await;
-            reply.map_or(Err(Trouble::Slow), |it| it.map_err(|error| Trouble::from(&error)))
+    let connection = match link.connection().await {
+        Ok(connection) => connection,
+        Err(trouble) => {
+            return Reply { value: Err(trouble), sent: Instant::now(), took: Duration::ZERO };
         }
-        Err(trouble) => return Reply { value: Err(trouble), sent, took: Duration::ZERO },
     };
-    let took = sent.elapsed();
+    let Reply { value, sent, took } = connection.one(command, DEADLINE).await;
     link.called(took, value.as_ref().err());
     Reply { value: value.and_then(unwrapped), sent, took }
 }
@@ -360,33 +315,22 @@ pub async fn send(link: &Link, command: &Cmd) -> Reply {
 /// Several commands in one round trip; each has its own reply.
 pub async fn send_all(
     link: &Link,
-    pipeline: &redis::Pipeline,
-    count: usize,
+    pipeline: &Pipeline,
     deadline: Duration,
 ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
-    let replies = send_raw(link, pipeline, count, deadline).await?;
+    let replies = send_raw(link, pipeline, deadline).await?;
     Ok(replies.into_iter().map(unwrapped).collect())
 }
 
 /// The same; a refusal is a reply like any other.
 pub async fn send_raw(
     link: &Link,
-    pipeline: &redis::Pipeline,
-    count: usize,
+    pipeline: &Pipeline,
     deadline: Duration,
 ) -> Result<Vec<Value>, Trouble> {
-    let mut connection = link.connection().await?;
-    let sent = Instant::now();
-    let replies = in_time(deadline, connection.req_packed_commands(pipeline, 0, count)).await;
+    let Reply { value, took, .. } = link.connection().await?.many(pipeline, deadline).await;
     // Bulk work may well take its time.
-    let took = if deadline == DEADLINE { sent.elapsed() } else { Duration::ZERO };
-    link.called(took, replies.as_ref().err());
-    replies
-}
-
-pub(super) fn unwrapped(value: Value) -> Result<Value, Trouble> {
-    match value {
-        Value::ServerError(error) => Err(Trouble::from_code(Some(error.code()))),
-        value => Ok(value),
-    }
+    let took = if deadline == DEADLINE { took } else { Duration::ZERO };
+    link.called(took, value.as_ref().err());
+    parts(value?)
 }

@@ -3,12 +3,15 @@
 mod address;
 mod breaker;
 mod call;
+mod connection;
 mod debts;
 mod health;
 mod info;
 mod link;
+mod multiplexed;
 pub mod own;
 mod relay;
+mod resp;
 mod server_clock;
 mod subscription;
 mod text;
@@ -36,12 +39,13 @@ pub use self::{
     trouble::Trouble,
 };
 use self::{
+    connection::{Reply, parts},
     debts::Debt,
-    link::{Link, Reply},
+    link::Link,
 };
 use crate::{
     keys::Key,
-    wire::{Target, Trip, Wire},
+    wire::{Trip, Wire},
 };
 
 /// A handle to Redis. Cloning it is cheap and opens no connection; opening
@@ -220,8 +224,9 @@ impl Store {
     ) -> Result<T, Trouble> {
         let Reply { value, sent, took } = link::send(&self.link, &command.cmd).await;
         self.note(command.kind, &command.verb, &value);
-        let trip = Trip { target: Target::Redis, sent, took, simulated: Duration::ZERO };
-        wire.record(trip, || [(text::command(&command.cmd), text::reply(&value))]);
+        wire.record(Trip::to_redis(sent, took), || {
+            [(text::command(&command.cmd), text::reply(&value))]
+        });
         value.and_then(typed)
     }
 
@@ -234,12 +239,8 @@ impl Store {
     ) -> Result<[Result<Value, Trouble>; N], Trouble> {
         let (kinds, told) = (commands.each_ref().map(|it| it.kind), told(&commands, wire));
         let verbs = commands.each_ref().map(Command::verb);
-        let mut pipeline = Pipeline::with_capacity(N);
-        for command in commands {
-            pipeline.add_command(command.cmd);
-        }
         let sent = Instant::now();
-        let replies = link::send_all(&self.link, &pipeline, N, link::DEADLINE).await;
+        let replies = link::send_all(&self.link, &piped(commands), link::DEADLINE).await;
         let (outcome, mut replies) = match replies {
             Ok(replies) => (Ok(()), replies.into_iter()),
             Err(trouble) => (Err(trouble.clone()), vec![Err(trouble); N].into_iter()),
@@ -285,12 +286,7 @@ impl Store {
         commands: Vec<Command>,
         deadline: Duration,
     ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
-        let count = commands.len();
-        let mut pipeline = Pipeline::with_capacity(count);
-        for command in commands {
-            pipeline.add_command(command.cmd);
-        }
-        link::send_all(&self.link, &pipeline, count, deadline).await
+        link::send_all(&self.link, &piped(commands), deadline).await
     }
 
     /// Sends commands that a visitor chose, in one round trip. What Redis says
@@ -300,13 +296,9 @@ impl Store {
         commands: Vec<Command>,
         wire: &Wire,
     ) -> Result<Vec<Result<Value, Refusal>>, Trouble> {
-        let (told, sent, count) = (told(&commands, wire), Instant::now(), commands.len());
+        let (told, sent) = (told(&commands, wire), Instant::now());
         let verbs: Vec<_> = commands.iter().map(|it| (it.kind, it.verb())).collect();
-        let mut pipeline = Pipeline::with_capacity(count);
-        for command in commands {
-            pipeline.add_command(command.cmd);
-        }
-        let replies = link::send_raw(&self.link, &pipeline, count, link::DEADLINE).await;
+        let replies = link::send_raw(&self.link, &piped(commands), link::DEADLINE).await;
         let replies = replies.map(|it| it.into_iter().map(answered).collect::<Vec<_>>());
         for (n, (kind, verb)) in verbs.into_iter().enumerate() {
             self.note(kind, &verb, &said(&replies, n));
@@ -395,6 +387,15 @@ impl Store {
     }
 }
 
+/// Commands as one round trip.
+fn piped(commands: impl IntoIterator<Item = Command>) -> Pipeline {
+    let mut pipeline = Pipeline::new();
+    for command in commands {
+        pipeline.add_command(command.cmd);
+    }
+    pipeline
+}
+
 type Replies = Result<Vec<Result<Value, Refusal>>, Trouble>;
 
 fn answered(value: Value) -> Result<Value, Refusal> {
@@ -439,7 +440,7 @@ fn told(commands: &[Command], wire: &Wire) -> Vec<String> {
 }
 
 fn trip(sent: Instant) -> Trip {
-    Trip { target: Target::Redis, sent, took: sent.elapsed(), simulated: Duration::ZERO }
+    Trip::to_redis(sent, sent.elapsed())
 }
 
 /// A reply as the type that the caller expects.

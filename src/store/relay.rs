@@ -33,7 +33,7 @@ type Parcel = (Instant, Vec<u8>);
 pub fn through(address: &Address, one_way: Duration) -> io::Result<UnixStream> {
     let (client, ours) = UnixStream::pair()?;
     let (from_client, to_client) = (ours.try_clone()?, ours);
-    match address.addr() {
+    match address.info().addr() {
         ConnectionAddr::Unix(path) => {
             let server = UnixStream::connect(path)?;
             let (end, to_server) = (server.try_clone()?, server.try_clone()?);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, PushInfo, PushKind, Value,
+    AsyncConnectionConfig, PushInfo, PushKind, RedisError, Value,
     aio::{ConnectionLike, MultiplexedConnection},
 };
 use tokio::{
@@ -16,11 +16,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{
-    address::Address,
-    link::{in_time, unwrapped},
-    trouble::Trouble,
-};
+use super::{address::Address, connection::unwrapped, trouble::Trouble};
 
 /// How long connecting and each question may take.
 const DEADLINE: Duration = Duration::from_millis(500);
@@ -123,5 +119,15 @@ async fn hold(
         if in_time(DEADLINE, connection.req_packed_command(&ping)).await.is_err() {
             return;
         }
+    }
+}
+
+async fn in_time<T>(
+    deadline: Duration,
+    reply: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, Trouble> {
+    match timeout(deadline, reply).await {
+        Ok(reply) => reply.map_err(|error| Trouble::from(&error)),
+        Err(_) => Err(Trouble::Slow),
     }
 }

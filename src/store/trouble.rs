@@ -1,6 +1,10 @@
 //! What can be wrong with Redis, in words a visitor understands.
 
+use std::io;
+
 use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+use super::resp::Garbage;
 
 /// Why a command has no usable reply. The texts show no address, no key and
 /// none of Redis's own words.
@@ -74,6 +78,22 @@ impl From<&RedisError> for Trouble {
             ErrorKind::Parse => Self::Away,
             _ => Self::from_code(error.code()),
         }
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::TimedOut => Self::Slow,
+            _ => Self::Away,
+        }
+    }
+}
+
+impl From<Garbage> for Trouble {
+    /// It has no end that could be found.
+    fn from(_: Garbage) -> Self {
+        Self::Away
     }
 }
 

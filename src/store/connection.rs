@@ -1,0 +1,168 @@
+//! An open connection to Redis, whoever drives it: hitrate itself, or the
+//! library where more than a plain socket leads there.
+
+use std::time::{Duration, Instant};
+
+use futures_util::TryFutureExt as _;
+use redis::{
+    AsyncConnectionConfig, Cmd, ConnectionAddr, Pipeline, RedisConnectionInfo, RedisError, Value,
+    aio::{ConnectionLike as _, MultiplexedConnection},
+    io::tcp::socket2::SockRef,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+    time::timeout_at,
+};
+
+use super::{
+    address::Address,
+    multiplexed::{Answered, Multiplexed},
+    trouble::Trouble,
+};
+
+/// Many share it, and their commands are on their way at the same time. Clones
+/// are the same connection, which closes with the last of them.
+#[derive(Clone)]
+pub enum Connection {
+    /// A TCP or unix socket.
+    Plain(Multiplexed),
+    /// TCP with TLS.
+    Secured(MultiplexedConnection),
+}
+
+/// What came of a command.
+pub struct Reply {
+    /// What Redis said; an error of its own is a value like any other.
+    pub value: Result<Value, Trouble>,
+    pub sent: Instant,
+    pub took: Duration,
+}
+
+impl Connection {
+    /// Connects and says who we are, in `patience` at most. Driven on the runtime
+    /// that calls this.
+    pub async fn open(address: &Address, patience: Duration) -> Result<Self, Trouble> {
+        let due = Instant::now() + patience;
+        let opened = timeout_at(due.into(), connect(address, due)).await;
+        opened
+            .unwrap_or(Err(Trouble::Slow))
+            .inspect_err(|trouble| log::debug!("connect: {trouble}"))
+    }
+
+    /// The same, on a way to this server that is open already.
+    pub async fn over<S>(stream: S, address: &Address, patience: Duration) -> Result<Self, Trouble>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        greet(stream, address.info().redis_settings(), Instant::now() + patience).await
+    }
+
+    /// Asks one command, which has so much time.
+    pub async fn one(&self, command: &Cmd, deadline: Duration) -> Reply {
+        let (sent, due) = from_now(deadline);
+        let answered = match self {
+            Self::Plain(connection) => connection.one(command, due).await,
+            Self::Secured(connection) => {
+                in_time(due, connection.clone().req_packed_command(command)).await
+            }
+        };
+        Reply::to(sent, answered)
+    }
+
+    /// Asks several in one round trip, which has so much time. The value is an
+    /// array of all replies.
+    pub async fn many(&self, pipeline: &Pipeline, deadline: Duration) -> Reply {
+        let (sent, due) = from_now(deadline);
+        let answered = match self {
+            Self::Plain(connection) => connection.many(pipeline, due).await,
+            Self::Secured(connection) => {
+                let (mut connection, count) = (connection.clone(), pipeline.len());
+                let asked = connection.req_packed_commands(pipeline, 0, count);
+                in_time(due, asked.map_ok(Value::Array)).await
+            }
+        };
+        Reply::to(sent, answered)
+    }
+}
+
+impl Reply {
+    fn to(sent: Instant, (value, replied): Answered) -> Self {
+        Self { value, sent, took: replied.saturating_duration_since(sent) }
+    }
+}
+
+/// An error reply as what it means for hitrate.
+pub fn unwrapped(value: Value) -> Result<Value, Trouble> {
+    match value {
+        Value::ServerError(error) => Err(Trouble::from_code(Some(error.code()))),
+        value => Ok(value),
+    }
+}
+
+/// Of a pipeline, one by one.
+pub fn parts(value: Value) -> Result<Vec<Value>, Trouble> {
+    match value {
+        Value::Array(replies) => Ok(replies),
+        _ => Err(Trouble::Other("another type of reply".to_owned())),
+    }
+}
+
+fn from_now(deadline: Duration) -> (Instant, Instant) {
+    let now = Instant::now();
+    (now, now + deadline)
+}
+
+async fn in_time(due: Instant, reply: impl Future<Output = Result<Value, RedisError>>) -> Answered {
+    let value = match timeout_at(due.into(), reply).await {
+        Ok(reply) => reply.map_err(|error| Trouble::from(&error)),
+        Err(_) => Err(Trouble::Slow),
+    };
+    (value, Instant::now())
+}
+
+async fn connect(address: &Address, due: Instant) -> Result<Connection, Trouble> {
+    let (info, settings) = (address.info(), address.info().redis_settings());
+    match info.addr() {
+        ConnectionAddr::Unix(path) => greet(UnixStream::connect(path).await?, settings, due).await,
+        ConnectionAddr::Tcp(host, port) => {
+            let stream = TcpStream::connect((host.as_str(), *port)).await?;
+            stream.set_nodelay(info.tcp_settings().nodelay())?;
+            #[cfg(target_os = "linux")]
+            SockRef::from(&stream).set_tcp_user_timeout(info.tcp_settings().user_timeout())?;
+            greet(stream, settings, due).await
+        }
+        _ => secured(address).await,
+    }
+}
+
+/// Logs in and chooses the database (redis.io/commands: AUTH, SELECT).
+async fn greet<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    settings: &RedisConnectionInfo,
+    due: Instant,
+) -> Result<Connection, Trouble> {
+    let (connection, driver) = Multiplexed::over(stream);
+    tokio::spawn(driver);
+    if let Some(password) = settings.password() {
+        let mut auth = redis::cmd("AUTH");
+        let (said, _) = connection.one(auth.arg(settings.username()).arg(password), due).await;
+        unwrapped(said?).map_err(|_| Trouble::Denied)?;
+    }
+    if settings.db() != 0 {
+        let (said, _) = connection.one(redis::cmd("SELECT").arg(settings.db()), due).await;
+        unwrapped(said?)?;
+    }
+    Ok(Connection::Plain(connection))
+}
+
+/// TLS is the library's affair.
+async fn secured(address: &Address) -> Result<Connection, Trouble> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(None)
+        .set_response_timeout(None)
+        .set_pipeline_buffer_size(1_024);
+    let client = address.client();
+    let connected = client.get_multiplexed_async_connection_with_config(&config).await;
+    connected.map(Connection::Secured).map_err(|error| Trouble::from(&error))
+}

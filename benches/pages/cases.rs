@@ -66,7 +66,7 @@ pub struct Stage {
     before: Option<Server>,
     alone: Server,
     with_redis: Server,
-    _redis: Server,
+    redis: Server,
     _dir: TempDir,
 }
 
@@ -103,7 +103,7 @@ impl Stage {
             before: before.transpose()?,
             alone,
             with_redis,
-            _redis: redis,
+            redis,
             _dir: dir,
         })
     }
@@ -119,6 +119,11 @@ impl Stage {
     /// hitrate itself.
     pub fn hitrate(&self) -> &Server {
         &self.hitrate
+    }
+
+    /// The one Redis of all.
+    pub fn redis(&self) -> &Server {
+        &self.redis
     }
 
     /// Whether hitrate has this page.

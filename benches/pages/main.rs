@@ -88,16 +88,17 @@ async fn compare(stage: &Stage, case: &Case, options: &Options) -> Result<Report
         for i in 0..servers.len() {
             let which = (round + i) % servers.len();
             let time = Duration::from_secs_f64(options.seconds);
-            report.add(which, turn(servers[which].1, case, time).await?);
+            report.add(which, turn(stage, servers[which].1, case, time).await?);
         }
     }
     Ok(report)
 }
 
-async fn turn(server: &Server, case: &Case, time: Duration) -> Result<Turn> {
+async fn turn(stage: &Stage, server: &Server, case: &Case, time: Duration) -> Result<Turn> {
     let request = case.request(server.address);
     load::steady(server.address, &request, WARM_UP).await?;
-    let before = server.cpu()?;
+    let (before, redis_before) = (server.cpu()?, stage.redis().cpu()?);
     let measured = load::steady(server.address, &request, time).await?;
-    Ok(Turn { measured, cpu: server.cpu()? - before })
+    let (cpu, redis) = (server.cpu()? - before, stage.redis().cpu()? - redis_before);
+    Ok(Turn { measured, cpu, redis })
 }

@@ -16,6 +16,8 @@ pub struct Turn {
     pub measured: Measured,
     /// What the server's process ran meanwhile.
     pub cpu: Duration,
+    /// What Redis ran meanwhile.
+    pub redis: Duration,
 }
 
 impl Turn {
@@ -26,6 +28,10 @@ impl Turn {
     /// Milliseconds per thousand requests, which is microseconds per request.
     fn cpu_ms(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / self.measured.requests as f64
+    }
+
+    fn redis_ms(&self) -> f64 {
+        self.redis.as_secs_f64() * 1e6 / self.measured.requests as f64
     }
 
     fn at(&self, quantile: f64) -> f64 {
@@ -55,7 +61,7 @@ impl Report {
     pub fn print(&self, case: &Case) {
         println!("{}: GET {} ({})", case.name, case.path, case.accept);
         println!(
-            "{:<18}{:>9}  {:<20}{:<20}{:>8}  {:<20}{:>8}{:>8}",
+            "{:<18}{:>9}  {:<20}{:<20}{:>8}  {:<20}{:>8}{:>8}{:>10}",
             "",
             "req/s",
             "of alone",
@@ -63,11 +69,12 @@ impl Report {
             "CPU ms",
             "CPU of with Redis",
             "p50 µs",
-            "p99 µs"
+            "p99 µs",
+            "Redis ms"
         );
         for (which, name) in self.names.iter().enumerate() {
             println!(
-                "{name:<18}{:>9.0}  {:<20}{:<20}{:>8.2}  {:<20}{:>8.0}{:>8.0}",
+                "{name:<18}{:>9.0}  {:<20}{:<20}{:>8.2}  {:<20}{:>8.0}{:>8.0}{:>10.2}",
                 median(self.each(which, Turn::per_second)),
                 self.ratio(which, 0, Turn::per_second),
                 self.ratio(which, BASE, Turn::per_second),
@@ -75,6 +82,7 @@ impl Report {
                 self.ratio(which, BASE, Turn::cpu_ms),
                 median(self.each(which, |turn| turn.at(0.5))),
                 median(self.each(which, |turn| turn.at(0.99))),
+                median(self.each(which, Turn::redis_ms)),
             );
         }
         if let Some(before) = self.names.iter().position(|name| *name == BEFORE) {

@@ -98,14 +98,7 @@ impl Stage {
         let _: () = connection.set(BARE_PROFILE, serde_json::to_string(&profile)?).await?;
         let alone = Server::bare(dir.path(), None)?;
         let with_redis = Server::bare(dir.path(), Some(&socket))?;
-        Ok(Self {
-            hitrate,
-            before: before.transpose()?,
-            alone,
-            with_redis,
-            redis,
-            _dir: dir,
-        })
+        Ok(Self { hitrate, before: before.transpose()?, alone, with_redis, redis, _dir: dir })
     }
 
     /// The servers to compare, the one to be measured against second.

@@ -83,7 +83,8 @@ impl Reader {
 }
 
 fn piece(input: &mut &[u8]) -> Result<Option<Piece>, Garbage> {
-    let Some((line, rest)) = line(input)? else { return Ok(None) };
+    let Some(line) = line(input)? else { return Ok(None) };
+    let (whole, rest) = input.split_at(line.len() + END.len());
     let said = &line[1..];
     let (piece, rest) = match line[0] {
         b'$' => match text(length(said)?, rest)? {
@@ -94,7 +95,7 @@ fn piece(input: &mut &[u8]) -> Result<Option<Piece>, Garbage> {
         b':' => (Piece::Whole(Value::Int(number(said)?)), rest),
         b'+' => (Piece::Whole(status(said)), rest),
         // An error is rare, so the library may take its time.
-        _ => (Piece::Whole(redis::parse_redis_value(&input[..line.len() + END.len()])?), rest),
+        _ => (Piece::Whole(redis::parse_redis_value(whole)?), rest),
     };
     *input = rest;
     Ok(Some(piece))
@@ -142,9 +143,9 @@ fn number(said: &[u8]) -> Result<i64, Garbage> {
     str::from_utf8(said).ok().and_then(|said| said.parse().ok()).ok_or(Garbage)
 }
 
-/// The first line, which is not empty and begins as a reply does, and what
-/// comes after it; `None` when its end is not there yet.
-fn line(input: &[u8]) -> Result<Option<(&[u8], &[u8])>, Garbage> {
+/// The first line, which is not empty and begins as a reply does; `None` when
+/// its end is not there yet.
+fn line(input: &[u8]) -> Result<Option<&[u8]>, Garbage> {
     if input.first().is_some_and(|kind| !b"+-:$*".contains(kind)) {
         return Err(Garbage);
     }
@@ -153,7 +154,7 @@ fn line(input: &[u8]) -> Result<Option<(&[u8], &[u8])>, Garbage> {
         return if seen.len() < LINE_MAX { Ok(None) } else { Err(Garbage) };
     };
     match input.get(end + 1) {
-        Some(b'\n') => Ok(Some((&input[..end], &input[end + END.len()..]))),
+        Some(b'\n') => Ok(Some(&input[..end])),
         Some(_) => Err(Garbage),
         None => Ok(None),
     }

@@ -36,6 +36,7 @@ mod history;
 mod nav;
 mod recipes;
 mod safety;
+mod secured;
 mod socket_faults;
 mod start;
 mod tidy;

@@ -1,0 +1,81 @@
+//! A Redis behind TLS: `rediss://`, and whose certificates are believed.
+
+use std::{fs, path::Path, time::Duration};
+
+use tempfile::TempDir;
+
+use crate::harness::{Redis, eventually, free_port, run, setup, text};
+
+/// One that speaks TLS, too, with a certificate that nobody but us believes.
+struct Secured {
+    redis: Redis,
+    args: Vec<String>,
+    dir: TempDir,
+}
+
+impl Secured {
+    fn start() -> Self {
+        let (dir, port) = (tempfile::tempdir().unwrap(), free_port().to_string());
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let file = |name: &str, content: String| {
+            fs::write(dir.path().join(name), content).unwrap();
+            dir.path().join(name).display().to_string()
+        };
+        let certificate = file("certificate.pem", made.cert.pem());
+        let key = file("key.pem", made.signing_key.serialize_pem());
+        #[rustfmt::skip]
+        let args = [
+            "--tls-port", &port, "--tls-auth-clients", "no",
+            "--tls-cert-file", &certificate, "--tls-key-file", &key,
+        ].map(str::to_owned);
+        let redis = Redis::with(&args.each_ref().map(String::as_str));
+        Self { redis, args: args.to_vec(), dir }
+    }
+
+    fn restart(&mut self) {
+        self.redis.restart(&self.args.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+
+    fn settings(&self, believed: &Path) -> [(&'static str, String); 2] {
+        [
+            ("REDIS_URL", format!("rediss://localhost:{}", self.args[1])),
+            ("SSL_CERT_FILE", believed.display().to_string()),
+        ]
+    }
+}
+
+#[test]
+fn everything_works_over_tls_and_again_after_a_restart() {
+    let mut secured = Secured::start();
+    let [(url, at), (file, believed)] =
+        secured.settings(&secured.dir.path().join("certificate.pem"));
+    let hitrate = setup().set(url, at).set(file, believed).start();
+    for hits in 1..=3 {
+        assert_eq!(hitrate.json("/")["hits"], hits);
+    }
+    for source in ["database", "cache"] {
+        assert_eq!(hitrate.json("/profiles?id=123")["source"], source);
+    }
+    eventually(Duration::from_secs(5), "the near cache is told over TLS", || {
+        hitrate.json("/profiles?id=123&recipe=near")["source"] == "memory"
+    });
+    secured.redis.kill();
+    assert_eq!(hitrate.json("/")["hits"], serde_json::Value::Null);
+    assert_eq!(hitrate.get("/profiles?id=123").status, 200);
+    secured.restart();
+    eventually(Duration::from_secs(5), "it connects again", || {
+        hitrate.json("/")["hits"].is_number()
+    });
+    assert!(!hitrate.log().contains("panicked"), "{}", hitrate.log());
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_refused() {
+    let secured = Secured::start();
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let believed = secured.dir.path().join("other.pem");
+    fs::write(&believed, other.cert.pem()).unwrap();
+    let checked = run(secured.dir.path(), &secured.settings(&believed), &["check"]);
+    assert!(!checked.status.success());
+    assert!(text(&checked.stdout).contains("Redis connection failed"), "{}", text(&checked.stdout));
+}

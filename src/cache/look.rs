@@ -221,13 +221,20 @@ impl Cache {
     /// asking twice harms nobody. A Redis that was away before is not waited for.
     async fn get<T>(&self, ask: Ask<'_, T>) -> Result<Value, Trouble> {
         let was_there = !self.store.is_away();
-        let mut reply = self.store.run::<Value>(self.getting(ask.key), ask.wire).await;
+        match self.store.run::<Value>(self.getting(ask.key), ask.wire).await {
+            Err(Trouble::Away) if was_there => Box::pin(self.get_again(ask)).await,
+            reply => reply,
+        }
+    }
+
+    async fn get_again<T>(&self, ask: Ask<'_, T>) -> Result<Value, Trouble> {
+        let mut reply = Err(Trouble::Away);
         for attempt in 0..RETRIES {
-            if !(was_there && matches!(reply, Err(Trouble::Away))) {
-                break;
-            }
             tokio::time::sleep(AGAIN.draw(attempt)).await;
             reply = self.store.run(self.getting(ask.key), ask.wire).await;
+            if !matches!(reply, Err(Trouble::Away)) {
+                break;
+            }
         }
         reply
     }

@@ -249,7 +249,7 @@ impl Cache {
     ) -> Result<Lookup<T>, Failure> {
         let start = Instant::now();
         let ask = Ask { key, recipe, wire };
-        let mut lookup = recipe.strategy.read(self, ask, origin).await?;
+        let mut lookup = self.read(ask, origin).await?;
         let took = start.elapsed();
         lookup.elapsed_us = micros(took);
         let bypassed = lookup.forward == Forward::Bypass;

@@ -1,9 +1,12 @@
 //! How a read goes, by whom it asks first.
 
-use std::time::{Duration, Instant};
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
 
 use super::{
-    Ask, Cache, early,
+    Ask, Cache, Recipe, early,
     failure::Failure,
     load::Loaded,
     look::{Held, Look, Miss, Past, Seen},
@@ -15,79 +18,93 @@ use crate::{keys::Cached, model::Source, wire::Target};
 /// The last part of a TTL, as a share of it: refresh-ahead reloads what is read then.
 const AHEAD: f64 = 0.2;
 
-impl Cache {
+/// Whom a read asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
     /// The origin alone; the cache is neither read nor filled.
-    pub(super) async fn read_around<T: Cached, O: Origin<T>>(
-        &self,
-        ask: Ask<'_, T>,
-        origin: O,
-    ) -> Result<Lookup<T>, Failure> {
-        let seen = Seen::miss(Miss::Unasked);
-        let loaded = Box::pin(self.load_here(ask, &seen, origin)).await?;
-        Ok(self.loaded(ask, loaded, Forward::Bypass, false))
-    }
-
-    /// The cache, then the caller's own load.
-    pub(super) async fn read_aside<T: Cached, O: Origin<T>>(
-        &self,
-        ask: Ask<'_, T>,
-        origin: O,
-    ) -> Result<Lookup<T>, Failure> {
-        let seen = self.look(ask).await;
-        if let Look::Fresh(held) = seen.look {
-            return Ok(self.held(ask, held));
-        }
-        let loaded = Box::pin(self.load_here(ask, &seen, origin)).await?;
-        Ok(self.loaded(ask, loaded, Forward::Miss, false))
-    }
-
-    /// The cache, which loads what it does not have.
-    pub(super) async fn read_through<T: Cached, O: Origin<T>>(
-        &self,
-        ask: Ask<'_, T>,
-        origin: O,
-    ) -> Result<Lookup<T>, Failure> {
-        self.read_with(ask, origin, |held| {
-            let (Some(beta), Some(left)) = (ask.recipe.early, held.left) else { return false };
-            early::may_be_due(left, held.delta, beta)
-                && early::is_due(left, held.delta, beta, rand::random())
-        })
-        .await
-    }
-
+    Origin,
+    /// The cache, then the origin, in the caller's own task.
+    Aside,
+    /// The cache, which loads what it does not have, and what XFetch picks.
+    Through,
     /// The same, and what has little time left is reloaded before it ends.
-    pub(super) async fn read_ahead<T: Cached, O: Origin<T>>(
+    Ahead,
+}
+
+impl Reads {
+    /// Whether a read that found this copy begins to replace it.
+    fn is_due<T>(self, recipe: &Recipe, held: &Held<T>) -> bool {
+        let is_there = held.source == Source::Cache && held.value.is_some();
+        let Some(left) = held.left.filter(|_| is_there) else { return false };
+        match self {
+            Self::Origin | Self::Aside => false,
+            Self::Ahead => left < recipe.ttl.mul_f64(AHEAD),
+            Self::Through => recipe.early.is_some_and(|beta| {
+                early::may_be_due(left, held.delta, beta)
+                    && early::is_due(left, held.delta, beta, rand::random())
+            }),
+        }
+    }
+}
+
+impl Cache {
+    /// A copy, or what a load brings. All that a hit does not need is in a box,
+    /// so that it does not carry its weight.
+    #[expect(clippy::manual_async_fn, reason = "it holds the origin once, an async fn twice")]
+    pub(super) fn read<T: Cached, O: Origin<T>>(
         &self,
         ask: Ask<'_, T>,
         origin: O,
-    ) -> Result<Lookup<T>, Failure> {
-        let last = ask.recipe.ttl.mul_f64(AHEAD);
-        self.read_with(ask, origin, |held| held.left.is_some_and(|left| left < last)).await
+    ) -> impl Future<Output = Result<Lookup<T>, Failure>> + Send {
+        async move {
+            let reads = ask.recipe.strategy.reads();
+            let mut seen = match reads {
+                Reads::Origin => Seen::miss(Miss::Unasked),
+                _ => self.look(ask).await,
+            };
+            match mem::replace(&mut seen.look, Look::Miss(Miss::Empty)) {
+                Look::Fresh(held) => {
+                    if reads.is_due(ask.recipe, &held) {
+                        self.refresh(ask, &seen, &held, origin);
+                    }
+                    Ok(self.held(ask, held))
+                }
+                Look::Miss(miss) => {
+                    let seen = Seen { look: Look::Miss(miss), ..seen };
+                    Box::pin(self.read_on(reads, ask, seen, origin)).await
+                }
+            }
+        }
     }
 
-    async fn read_with<T: Cached, O: Origin<T>>(
+    /// There is no fresh copy.
+    async fn read_on<T: Cached, O: Origin<T>>(
+        &self,
+        reads: Reads,
+        ask: Ask<'_, T>,
+        seen: Seen<T>,
+        origin: O,
+    ) -> Result<Lookup<T>, Failure> {
+        let forward = match reads {
+            Reads::Origin => Forward::Bypass,
+            Reads::Aside => Forward::Miss,
+            Reads::Through | Reads::Ahead => return self.read_together(ask, seen, origin).await,
+        };
+        let loaded = self.load_here(ask, &seen, origin).await?;
+        Ok(self.loaded(ask, loaded, forward, false))
+    }
+
+    /// One load for all who ask now, unless a copy past its TTL will do.
+    async fn read_together<T: Cached, O: Origin<T>>(
         &self,
         ask: Ask<'_, T>,
+        seen: Seen<T>,
         origin: O,
-        is_due: impl Fn(&Held<T>) -> bool,
     ) -> Result<Lookup<T>, Failure> {
-        let mut seen = self.look(ask).await;
-        let look = std::mem::replace(&mut seen.look, Look::Miss(Miss::Empty));
-        let miss = match look {
-            Look::Fresh(held) => {
-                if held.source == Source::Cache && held.value.is_some() && is_due(&held) {
-                    self.refresh(ask, &seen, &held, origin);
-                }
-                return Ok(self.held(ask, held));
-            }
-            Look::Miss(miss) => miss,
-        };
-        seen.look = Look::Miss(miss);
         if let Some(past) = self.look_for_past(ask, &seen).await {
-            return Box::pin(self.read_with_grace(ask, &seen, past, origin)).await;
+            return self.read_with_grace(ask, &seen, past, origin).await;
         }
-        // Boxed, as are the others of a miss: a hit shall not carry their weight.
-        let (loaded, collapsed) = Box::pin(self.load_shared(ask, &seen, origin)).await?;
+        let (loaded, collapsed) = self.load_shared(ask, &seen, origin).await?;
         Ok(self.loaded(ask, loaded, Forward::Miss, collapsed))
     }
 

@@ -28,7 +28,7 @@ pub enum Connection {
     /// A TCP or unix socket.
     Plain(Multiplexed),
     /// TCP with TLS.
-    Secured(MultiplexedConnection),
+    Secured(Box<MultiplexedConnection>),
 }
 
 /// What came of a command.
@@ -63,9 +63,8 @@ impl Connection {
         let (sent, due) = from_now(deadline);
         let answered = match self {
             Self::Plain(connection) => connection.one(command, due).await,
-            Self::Secured(connection) => {
-                in_time(due, connection.clone().req_packed_command(command)).await
-            }
+            // In a box, so that nobody else carries room for it.
+            Self::Secured(connection) => Box::pin(secured_one(connection, command, due)).await,
         };
         Reply::to(sent, answered)
     }
@@ -76,11 +75,7 @@ impl Connection {
         let (sent, due) = from_now(deadline);
         let answered = match self {
             Self::Plain(connection) => connection.many(pipeline, due).await,
-            Self::Secured(connection) => {
-                let (mut connection, count) = (connection.clone(), pipeline.len());
-                let asked = connection.req_packed_commands(pipeline, 0, count);
-                in_time(due, asked.map_ok(Value::Array)).await
-            }
+            Self::Secured(connection) => Box::pin(secured_many(connection, pipeline, due)).await,
         };
         Reply::to(sent, answered)
     }
@@ -111,6 +106,20 @@ pub fn parts(value: Value) -> Result<Vec<Value>, Trouble> {
 fn from_now(deadline: Duration) -> (Instant, Instant) {
     let now = Instant::now();
     (now, now + deadline)
+}
+
+async fn secured_one(connection: &MultiplexedConnection, command: &Cmd, due: Instant) -> Answered {
+    in_time(due, connection.clone().req_packed_command(command)).await
+}
+
+async fn secured_many(
+    connection: &MultiplexedConnection,
+    pipeline: &Pipeline,
+    due: Instant,
+) -> Answered {
+    let mut connection = connection.clone();
+    let asked = connection.req_packed_commands(pipeline, 0, pipeline.len());
+    in_time(due, asked.map_ok(Value::Array)).await
 }
 
 async fn in_time(due: Instant, reply: impl Future<Output = Result<Value, RedisError>>) -> Answered {
@@ -164,5 +173,5 @@ async fn secured(address: &Address) -> Result<Connection, Trouble> {
         .set_pipeline_buffer_size(1_024);
     let client = address.client();
     let connected = client.get_multiplexed_async_connection_with_config(&config).await;
-    connected.map(Connection::Secured).map_err(|error| Trouble::from(&error))
+    connected.map(|it| Connection::Secured(Box::new(it))).map_err(|error| Trouble::from(&error))
 }

@@ -85,10 +85,15 @@ impl Link {
         if let Some(answer) = self.usable() {
             return answer;
         }
+        // In a box, so that no other request carries room for it.
+        Box::pin(self.started()).await;
+        self.usable().unwrap_or(Err(Trouble::Away))
+    }
+
+    async fn started(&self) {
         let mut states = self.state.subscribe();
         let started = states.wait_for(|state| !matches!(state, State::Starting));
         let _ = timeout(DEADLINE, started).await;
-        self.usable().unwrap_or(Err(Trouble::Away))
     }
 
     /// A command ended after this long, by `trouble` if it failed. The breaker

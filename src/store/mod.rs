@@ -217,17 +217,20 @@ impl Store {
     }
 
     /// Sends one command and waits for its reply, within the deadline.
-    pub async fn run<T: FromRedisValue>(
+    #[expect(clippy::manual_async_fn, reason = "it holds the command once, an async fn twice")]
+    pub fn run<T: FromRedisValue>(
         &self,
         command: Command,
         wire: &Wire,
-    ) -> Result<T, Trouble> {
-        let Reply { value, sent, took } = link::send(&self.link, &command.cmd).await;
-        self.note(command.kind, &command.verb, &value);
-        wire.record(Trip::to_redis(sent, took), || {
-            [(text::command(&command.cmd), text::reply(&value))]
-        });
-        value.and_then(typed)
+    ) -> impl Future<Output = Result<T, Trouble>> + Send {
+        async move {
+            let Reply { value, sent, took } = link::send(&self.link, &command.cmd).await;
+            self.note(command.kind, &command.verb, &value);
+            wire.record(Trip::to_redis(sent, took), || {
+                [(text::command(&command.cmd), text::reply(&value))]
+            });
+            value.and_then(typed)
+        }
     }
 
     /// Sends several commands in one round trip. Each has a reply of its own;

@@ -2,25 +2,14 @@
 
 use std::sync::Arc;
 
-use super::super::{
-    Ask, Cache, Failure,
-    lookup::Lookup,
-    origin::{Origin, Writable},
-    writing::Written,
-};
+use super::super::{Ask, Cache, Failure, origin::Writable, reading::Reads, writing::Written};
 use crate::keys::Cached;
 
 pub const GUARANTEES: &str = "Only what somebody asked for is cached, and when Redis is away the application still works: it asks the database.";
 pub const RISKS: &str = "When many miss at once, each asks the database. And a reader who was slow may store an old value after somebody's write, where all find it until its TTL ends.";
 
 /// Loads in the caller's own task on a miss: it ends when the caller leaves.
-pub async fn read<T: Cached, O: Origin<T>>(
-    cache: &Cache,
-    ask: Ask<'_, T>,
-    origin: O,
-) -> Result<Lookup<T>, Failure> {
-    cache.read_aside(ask, origin).await
-}
+pub const READS: Reads = Reads::Aside;
 
 /// Writes to the origin, then removes the copy.
 pub async fn write<T: Cached, O: Writable<T>>(

@@ -1,6 +1,6 @@
 //! The strategies: who is asked first by a read, and who is told first by a
 //! write. One file each, with the same members in the same order: `GUARANTEES`,
-//! `RISKS`, `read`, `write`.
+//! `RISKS`, `READS`, `write`.
 
 mod cache_aside;
 mod none;
@@ -12,12 +12,7 @@ mod write_through;
 
 use std::sync::Arc;
 
-use super::{
-    Ask, Cache, Failure,
-    lookup::Lookup,
-    origin::{Origin, Writable},
-    writing::Written,
-};
+use super::{Ask, Cache, Failure, origin::Writable, reading::Reads, writing::Written};
 use crate::keys::Cached;
 
 /// A strategy by name.
@@ -98,13 +93,8 @@ impl Strategy {
         }
     }
 
-    pub(super) async fn read<T: Cached, O: Origin<T>>(
-        self,
-        cache: &Cache,
-        ask: Ask<'_, T>,
-        origin: O,
-    ) -> Result<Lookup<T>, Failure> {
-        dispatch!(self, read(cache, ask, origin).await)
+    pub(super) const fn reads(self) -> Reads {
+        dispatch!(self, READS)
     }
 
     pub(super) async fn write<T: Cached, O: Writable<T>>(

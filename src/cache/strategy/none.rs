@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::{
-    Ask, Cache, Failure,
-    lookup::Lookup,
-    origin::{Origin, Writable},
-    writing::Written,
-};
+use super::super::{Ask, Cache, Failure, origin::Writable, reading::Reads, writing::Written};
 use crate::keys::Cached;
 
 pub const GUARANTEES: &str =
@@ -15,13 +10,7 @@ pub const GUARANTEES: &str =
 pub const RISKS: &str = "Every read waits for a query of the database, and when the database is down there is no answer.";
 
 /// Asks the origin, and leaves the cache as it is.
-pub async fn read<T: Cached, O: Origin<T>>(
-    cache: &Cache,
-    ask: Ask<'_, T>,
-    origin: O,
-) -> Result<Lookup<T>, Failure> {
-    cache.read_around(ask, origin).await
-}
+pub const READS: Reads = Reads::Origin;
 
 /// Writes to the origin. Others may use a cache: it forgets its copy.
 pub async fn write<T: Cached, O: Writable<T>>(

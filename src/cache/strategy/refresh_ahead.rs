@@ -3,25 +3,14 @@
 
 use std::sync::Arc;
 
-use super::super::{
-    Ask, Cache, Failure,
-    lookup::Lookup,
-    origin::{Origin, Writable},
-    writing::Written,
-};
+use super::super::{Ask, Cache, Failure, origin::Writable, reading::Reads, writing::Written};
 use crate::keys::Cached;
 
 pub const GUARANTEES: &str = "A key that is read in the last fifth of its TTL is reloaded in the background, by one loader: its readers go on hitting, and none waits.";
 pub const RISKS: &str = "The database is asked for values that nobody may read again. A key that is read seldom still runs out, and its next reader waits.";
 
 /// As read-through, and begins a reload in the last fifth of the TTL.
-pub async fn read<T: Cached, O: Origin<T>>(
-    cache: &Cache,
-    ask: Ask<'_, T>,
-    origin: O,
-) -> Result<Lookup<T>, Failure> {
-    cache.read_ahead(ask, origin).await
-}
+pub const READS: Reads = Reads::Ahead;
 
 /// Writes to the origin; the cache forgets what is older.
 pub async fn write<T: Cached, O: Writable<T>>(

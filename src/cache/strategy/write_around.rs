@@ -2,25 +2,14 @@
 
 use std::sync::Arc;
 
-use super::super::{
-    Ask, Cache, Failure,
-    lookup::Lookup,
-    origin::{Origin, Writable},
-    writing::Written,
-};
+use super::super::{Ask, Cache, Failure, origin::Writable, reading::Reads, writing::Written};
 use crate::keys::Cached;
 
 pub const GUARANTEES: &str = "Only what is read takes memory in Redis. A write drops the copy that is there, so nobody reads the older value.";
 pub const RISKS: &str = "The first read after each write is a miss, and waits for the database.";
 
 /// As read-through.
-pub async fn read<T: Cached, O: Origin<T>>(
-    cache: &Cache,
-    ask: Ask<'_, T>,
-    origin: O,
-) -> Result<Lookup<T>, Failure> {
-    cache.read_through(ask, origin).await
-}
+pub const READS: Reads = Reads::Through;
 
 /// Writes to the origin; the copy in the cache is dropped, not replaced.
 pub async fn write<T: Cached, O: Writable<T>>(

@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::{
-    Ask, Cache, Failure,
-    lookup::Lookup,
-    origin::{Origin, Writable},
-    writing::Written,
-};
+use super::super::{Ask, Cache, Failure, origin::Writable, reading::Reads, writing::Written};
 use crate::keys::Cached;
 
 pub const GUARANTEES: &str = "A read right after a write is a hit, and brings what was just written. The database is written first, so Redis never holds what it does not have.";
@@ -15,13 +10,7 @@ pub const RISKS: &str =
     "Every write waits for both, and what nobody reads takes memory in Redis until its TTL ends.";
 
 /// As read-through.
-pub async fn read<T: Cached, O: Origin<T>>(
-    cache: &Cache,
-    ask: Ask<'_, T>,
-    origin: O,
-) -> Result<Lookup<T>, Failure> {
-    cache.read_through(ask, origin).await
-}
+pub const READS: Reads = Reads::Through;
 
 /// Writes to the origin, then stores what was written under its new version.
 pub async fn write<T: Cached, O: Writable<T>>(

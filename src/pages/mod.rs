@@ -24,6 +24,7 @@ pub mod structures;
 
 mod asked;
 mod bars;
+mod card;
 mod done;
 mod lanes;
 mod listener;

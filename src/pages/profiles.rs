@@ -12,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
+    card::{self, Card},
     done::Done,
     lookup_form::{self, Chosen},
     recent::{self, Recent},
@@ -89,7 +90,7 @@ pub struct Answer {
 
 /// What the form shows.
 struct Form {
-    id: String,
+    id: Option<UserId>,
     chosen: Chosen,
     done: Option<Done>,
 }
@@ -211,14 +212,13 @@ impl ProfilesPage {
     const LINK: Link = nav::PROFILES;
 
     fn blank(app: &App, request: &HttpRequest, query: &Query) -> Self {
-        let id = query.id.as_ref().map(UserId::to_string).unwrap_or_default();
         Self {
             error: None,
             answer: None,
             known_ids: Arc::clone(&app.shared.known_ids),
             recent: recent::of(request),
             form: Form {
-                id,
+                id: query.id.clone(),
                 chosen: Chosen {
                     delay_ms: query.delay_ms,
                     default_ms: millis(app.shared.config.database_delay),
@@ -238,10 +238,9 @@ impl ProfilesPage {
         lookup_form::of(&self.known_ids, &self.form.chosen)
     }
 
-    /// The same lookup again, with or without the cache.
-    fn again(&self, id: &UserId, bypass: bool) -> String {
-        let cache = if bypass { "&cache=off" } else { "" };
-        address(id, self.form.chosen.delay_ms, self.form.chosen.recipe) + cache
+    /// What is the same at each hit of this value.
+    fn card(&self, answer: &Answer) -> askama::Result<Rc<Card>> {
+        card::of(&answer.id, answer.profile.as_ref(), &self.form.chosen)
     }
 
     /// What the visitor's last act led to, where this lookup shows it.

@@ -22,6 +22,7 @@ pub mod stats;
 pub mod strategies;
 pub mod structures;
 
+mod as_json;
 mod asked;
 mod bars;
 mod card;

@@ -12,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
+    as_json,
     card::{self, Card},
     done::Done,
     lookup_form::{self, Chosen},
@@ -49,7 +50,8 @@ pub struct ProfilesPage {
     answer: Option<Answer>,
     /// Ids to try.
     #[schema(value_type = Vec<UserId>)]
-    known_ids: Arc<[UserId]>,
+    #[serde(serialize_with = "as_json::shared")]
+    known_ids: Arc<Vec<UserId>>,
     /// The visitor's last lookups before this one, newest first.
     recent: Vec<Recent>,
     #[serde(skip)]
@@ -63,6 +65,7 @@ pub struct Answer {
     id: UserId,
     /// Null when there is no such profile.
     #[schema(value_type = Option<Profile>)]
+    #[serde(serialize_with = "as_json::shared_if")]
     profile: Option<Arc<Profile>>,
     /// Its edition: counted up by each edit; null when there is no such profile.
     version: Option<u64>,

@@ -71,8 +71,8 @@ impl<T: Template + Serialize> Page<T> {
     /// The response, in the form the request's headers ask for.
     pub fn respond(self, asked: &HeaderMap) -> HttpResponse {
         match wants_json(asked) {
-            true => answer(self.head, JSON, as_json(&self.view)),
-            false => answer(self.head, HTML, as_html(&self.view)),
+            true => answer(self.head, JSON, as_json(&self.view, blank()).map(kept)),
+            false => answer(self.head, HTML, as_html(&self.view, blank()).map(kept)),
         }
     }
 }
@@ -88,7 +88,7 @@ impl<T: Template + Serialize> Responder for Page<T> {
 /// A 200 that is always JSON, and short.
 pub fn json(view: &impl Serialize) -> HttpResponse {
     let head = HttpResponse::with_body(StatusCode::OK, ());
-    answer(head, JSON, as_json(view))
+    answer(head, JSON, as_json(view, Vec::with_capacity(SHORT)).map(Bytes::from))
 }
 
 fn answer<E: Display>(
@@ -111,6 +111,8 @@ fn answer<E: Display>(
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// Room for what is always short.
+const SHORT: usize = 256;
 /// Room for most pages. What is longer grows while it is written.
 const ROOM: usize = 16 * 1024;
 /// No worker keeps more than this for its next page.
@@ -121,16 +123,15 @@ thread_local! {
     static LAST: Cell<Bytes> = const { Cell::new(Bytes::new()) };
 }
 
-fn as_html(view: &impl Template) -> askama::Result<Bytes> {
-    let mut page = String::from_utf8(blank()).expect("nothing is a text");
+fn as_html(view: &impl Template, blank: Vec<u8>) -> askama::Result<Vec<u8>> {
+    let mut page = String::from_utf8(blank).expect("nothing is a text");
     view.render_into(&mut page)?;
-    Ok(kept(page.into_bytes()))
+    Ok(page.into_bytes())
 }
 
-fn as_json(view: &impl Serialize) -> serde_json::Result<Bytes> {
-    let mut page = blank();
-    serde_json::to_writer(&mut page, view)?;
-    Ok(kept(page))
+fn as_json(view: &impl Serialize, mut blank: Vec<u8>) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_writer(&mut blank, view)?;
+    Ok(blank)
 }
 
 /// An empty page with room, most likely.

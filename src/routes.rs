@@ -71,8 +71,9 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    let steps = |path: &str| path.matches('/').count();
-    let is_one = move |asked: &str| steps(asked) == steps(path) + 1 && !asked.ends_with('/');
+    let steps = |path: &str| path.bytes().filter(|byte| *byte == b'/').count();
+    let one_more = steps(path) + 1;
+    let is_one = move |asked: &str| steps(asked) == one_more && !asked.ends_with('/');
     let guard = move |head: &RequestHead| is_get(&head.method) && is_one(head.uri.path());
     web::scope(path).guard(fn_guard(move |it| guard(it.head()))).default_service(web::to(handler))
 }

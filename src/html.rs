@@ -19,7 +19,12 @@ use actix_web::{
 use askama::{FastWritable, Template, Values, filters::HtmlSafe};
 use serde::Serialize;
 
-use crate::{figures::Figure, model::UserId, nav};
+use crate::{
+    figures::Figure,
+    lately::{self, Lately},
+    model::UserId,
+    nav,
+};
 
 /// `Cache-Status` (RFC 9211).
 pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -183,46 +188,22 @@ pub fn escaped(text: &str) -> Escaped<'_> {
     Escaped(text)
 }
 
-/// Places for texts that were escaped; each has one, which it may share.
-const PLACES: usize = 64;
-/// A longer text is escaped each time.
-const LONGEST: usize = 512;
-
 thread_local! {
     /// Texts of this worker that had something to escape, and what became of them:
     /// a reply that many requests show is mostly the same.
-    static ESCAPED: RefCell<Vec<(String, String)>> =
-        RefCell::new(vec![Default::default(); PLACES]);
+    static ESCAPED: RefCell<Lately<String>> = RefCell::default();
 }
 
 impl Escaped<'_> {
     fn write(&self, page: &mut (impl fmt::Write + ?Sized)) -> fmt::Result {
         let special = |byte: &u8| entity(*byte).is_some();
         match self.0.as_bytes().iter().fold(false, |any, byte| any | special(byte)) {
-            true if self.0.len() <= LONGEST => self.write_kept(page),
+            true if lately::keeps(self.0) => ESCAPED.with_borrow_mut(|lately| {
+                page.write_str(lately.made(self.0, |_| self.with_entities()))
+            }),
             true => page.write_str(&self.with_entities()),
             false => page.write_str(self.0),
         }
-    }
-
-    fn write_kept(&self, page: &mut (impl fmt::Write + ?Sized)) -> fmt::Result {
-        ESCAPED.with_borrow_mut(|kept| {
-            let (text, safe) = &mut kept[self.place()];
-            if text != self.0 {
-                (*text, *safe) = (self.0.to_owned(), self.with_entities());
-            }
-            page.write_str(safe)
-        })
-    }
-
-    /// Mixed of eight bytes at a time, for what is short and of no consequence.
-    fn place(&self) -> usize {
-        let (words, rest) = self.0.as_bytes().as_chunks::<8>();
-        let mix =
-            |sum: u64, word: u64| (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
-        let sum =
-            words.iter().fold(rest.len() as u64, |sum, word| mix(sum, u64::from_le_bytes(*word)));
-        rest.iter().fold(sum, |sum, byte| mix(sum, u64::from(*byte))) as usize % PLACES
     }
 
     fn with_entities(&self) -> String {

@@ -41,7 +41,7 @@ pub struct Shared {
     /// How Redis is doing.
     pub health: Arc<Health>,
     /// Ids to suggest to a visitor.
-    pub known_ids: Arc<[UserId]>,
+    pub known_ids: Arc<Vec<UserId>>,
     /// Visitors who watch the panels live.
     pub viewers: Viewers,
     /// Visitors who listen to a channel.

@@ -1,18 +1,74 @@
 //! Numbers as a person reads them.
 
-/// `1,234,567`
-pub fn number(value: &u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    let (first, rest) = digits.split_at(digits.len() % 3);
-    text.push_str(first);
-    for three in rest.as_bytes().chunks(3) {
-        if !text.is_empty() {
-            text.push(',');
-        }
-        text.extend(three.iter().copied().map(char::from));
+use std::{fmt, ops::Deref};
+
+/// More than the longest of them takes, in bytes: `18,446,744,073,709,551 ms`.
+const ROOM: usize = 40;
+
+/// A short text that needs no memory of its own, written from its end on.
+#[derive(Clone, Copy)]
+pub struct Figure {
+    text: [u8; ROOM],
+    start: usize,
+}
+
+impl Figure {
+    /// Nothing but its unit.
+    fn of(unit: &str) -> Self {
+        Self { text: [b' '; ROOM], start: ROOM }.after(unit)
     }
-    text
+
+    /// The same after these words.
+    fn after(mut self, words: &str) -> Self {
+        let end = self.start;
+        self.start -= words.len();
+        self.text[self.start..end].copy_from_slice(words.as_bytes());
+        self
+    }
+
+    /// The same after a number.
+    fn after_number(self, number: u64) -> Self {
+        self.after_digits(number, 1)
+    }
+
+    /// The same after a number with so many digits at least.
+    fn after_digits(mut self, mut number: u64, least: usize) -> Self {
+        let end = self.start;
+        while number > 0 || end - self.start < least {
+            self.start -= 1;
+            self.text[self.start] = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+        self
+    }
+}
+
+impl Deref for Figure {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        str::from_utf8(&self.text[self.start..]).expect("words and digits are text")
+    }
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+/// `1,234,567`
+pub fn number(value: &u64) -> Figure {
+    grouped(Figure::of(""), *value)
+}
+
+/// With a comma before each three digits.
+fn grouped(mut figure: Figure, mut number: u64) -> Figure {
+    while number >= 1_000 {
+        figure = figure.after_digits(number % 1_000, 3).after(",");
+        number /= 1_000;
+    }
+    figure.after_number(number)
 }
 
 /// `1 hit`, `2 hits`
@@ -21,35 +77,39 @@ pub fn counted(count: &u64, one: &str, many: &str) -> String {
 }
 
 /// `412 µs`, `1.25 ms`, `2,003 ms`
-pub fn time(us: &u64) -> String {
+pub fn time(us: &u64) -> Figure {
     match *us {
-        us @ ..1_000 => us.to_string() + " µs",
+        us @ ..1_000 => Figure::of(" µs").after_number(us),
         us @ ..9_995 => ms((us + 5) / 10, 2),
         us @ ..99_950 => ms((us + 50) / 100, 1),
-        us => format!("{} ms", number(&(us.saturating_add(500) / 1_000))),
+        us => grouped(Figure::of(" ms"), us.saturating_add(500) / 1_000),
     }
 }
 
 /// Milliseconds, from their last decimals.
-fn ms(parts: u64, decimals: usize) -> String {
-    let mut text = parts.to_string();
-    text.insert(text.len() - decimals, '.');
-    text + " ms"
+fn ms(parts: u64, decimals: u32) -> Figure {
+    let whole = 10_u64.pow(decimals);
+    let decimals = Figure::of(" ms").after_digits(parts % whole, decimals as usize);
+    decimals.after(".").after_number(parts / whole)
 }
 
 /// The same, or a dash where there is none.
-pub fn time_if(us: &Option<u64>) -> String {
-    us.as_ref().map_or_else(|| "–".to_owned(), time)
+pub fn time_if(us: &Option<u64>) -> Figure {
+    us.as_ref().map_or_else(|| Figure::of("–"), time)
 }
 
 /// `58 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`
-pub fn span(seconds: &u64) -> String {
+pub fn span(seconds: &u64) -> Figure {
     match *seconds {
-        s @ ..60 => format!("{s} s"),
-        s @ ..3_600 => format!("{} min {} s", s / 60, s % 60),
-        s @ ..86_400 => format!("{} h {} min", s / 3_600, s % 3_600 / 60),
-        s => format!("{} d {} h", s / 86_400, s % 86_400 / 3_600),
+        s @ ..60 => Figure::of(" s").after_number(s),
+        s @ ..3_600 => both(s / 60, " min ", s % 60, " s"),
+        s @ ..86_400 => both(s / 3_600, " h ", s % 3_600 / 60, " min"),
+        s => both(s / 86_400, " d ", s % 86_400 / 3_600, " h"),
     }
+}
+
+fn both(more: u64, unit: &str, less: u64, smaller: &str) -> Figure {
+    Figure::of(smaller).after_number(less).after(unit).after_number(more)
 }
 
 /// `1.4 MiB`
@@ -75,18 +135,39 @@ mod tests {
 
     #[test]
     fn figures_read_well() {
-        assert_eq!(number(&1_234_567), "1,234,567");
-        assert_eq!(number(&12), "12");
-        assert_eq!((number(&123), number(&123_456)), ("123".to_owned(), "123,456".to_owned()));
+        let read = [
+            (number(&1_234_567), "1,234,567"),
+            (number(&12), "12"),
+            (number(&123), "123"),
+            (number(&123_456), "123,456"),
+            (number(&1_000_001), "1,000,001"),
+            (number(&0), "0"),
+            (number(&u64::MAX), "18,446,744,073,709,551,615"),
+            (time(&412), "412 µs"),
+            (time(&1_250), "1.25 ms"),
+            (time(&1_002), "1.00 ms"),
+            (time(&9_994), "9.99 ms"),
+            (time(&9_995), "10.0 ms"),
+            (time(&99_949), "99.9 ms"),
+            (time(&99_950), "100 ms"),
+            (time(&2_003_400), "2,003 ms"),
+            (time(&u64::MAX), "18,446,744,073,709,551 ms"),
+            (time_if(&Some(412)), "412 µs"),
+            (time_if(&None), "–"),
+            (span(&58), "58 s"),
+            (span(&200), "3 min 20 s"),
+            (span(&7_500), "2 h 5 min"),
+            (span(&u64::MAX), "213503982334601 d 7 h"),
+        ];
+        for (figure, text) in read {
+            assert_eq!(figure.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn words_read_well() {
         assert_eq!(counted(&1, "miss", "misses"), "1 miss");
         assert_eq!(counted(&0, "miss", "misses"), "0 misses");
-        assert_eq!(time(&412), "412 µs");
-        assert_eq!(time(&1_250), "1.25 ms");
-        assert_eq!((time(&9_994), time(&9_995)), ("9.99 ms".to_owned(), "10.0 ms".to_owned()));
-        assert_eq!((time(&99_949), time(&99_950)), ("99.9 ms".to_owned(), "100 ms".to_owned()));
-        assert_eq!(time(&2_003_400), "2,003 ms");
-        assert_eq!((time_if(&Some(412)), time_if(&None)), ("412 µs".to_owned(), "–".to_owned()));
-        assert_eq!(span(&200), "3 min 20 s");
         assert_eq!(bytes(&0), "0 B");
         assert_eq!(bytes(&1_468_006), "1.4 MiB");
         assert_eq!(percent(&Some(2.0 / 3.0)), "66.67 %");

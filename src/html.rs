@@ -1,6 +1,10 @@
 //! Turns a view model into a response: its template, or JSON of the same.
 
-use std::{cell::Cell, fmt::Display, sync::LazyLock};
+use std::{
+    cell::{Cell, RefCell},
+    fmt::{self, Display},
+    sync::LazyLock,
+};
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder, Responder,
@@ -12,10 +16,15 @@ use actix_web::{
     },
     web::Bytes,
 };
-use askama::Template;
+use askama::{FastWritable, Template, Values, filters::HtmlSafe};
 use serde::Serialize;
 
-use crate::nav;
+use crate::{
+    figures::Figure,
+    lately::{self, Lately},
+    model::UserId,
+    nav,
+};
 
 /// `Cache-Status` (RFC 9211).
 pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -38,8 +47,8 @@ impl<T> Page<T> {
     /// A page that answers 200.
     pub fn new(view: T) -> Self {
         let mut head = HttpResponse::with_body(StatusCode::OK, ());
-        head.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
-        head.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        head.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));
+        head.headers_mut().append(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Self { view, head }
     }
 
@@ -67,8 +76,8 @@ impl<T: Template + Serialize> Page<T> {
     /// The response, in the form the request's headers ask for.
     pub fn respond(self, asked: &HeaderMap) -> HttpResponse {
         match wants_json(asked) {
-            true => answer(self.head, JSON, as_json(&self.view, ROOM.get())),
-            false => answer(self.head, HTML, as_html(&self.view)),
+            true => answer(self.head, JSON, as_json(&self.view, blank()).map(kept)),
+            false => answer(self.head, HTML, as_html(&self.view, blank()).map(kept)),
         }
     }
 }
@@ -84,7 +93,7 @@ impl<T: Template + Serialize> Responder for Page<T> {
 /// A 200 that is always JSON, and short.
 pub fn json(view: &impl Serialize) -> HttpResponse {
     let head = HttpResponse::with_body(StatusCode::OK, ());
-    answer(head, JSON, as_json(view, SHORT))
+    answer(head, JSON, as_json(view, Vec::with_capacity(SHORT)).map(Bytes::from))
 }
 
 fn answer<E: Display>(
@@ -94,7 +103,7 @@ fn answer<E: Display>(
 ) -> HttpResponse {
     match written {
         Ok(page) => {
-            head.headers_mut().insert(header::CONTENT_TYPE, media_type);
+            head.headers_mut().append(header::CONTENT_TYPE, media_type);
             head.set_body(BoxBody::new(page))
         }
         Err(error) => {
@@ -109,29 +118,42 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Room for what is always short.
 const SHORT: usize = 256;
-/// A larger page grows while it is written.
+/// Room for most pages. What is longer grows while it is written.
+const ROOM: usize = 16 * 1024;
+/// No worker keeps more than this for its next page.
 const ROOM_MAX: usize = 64 * 1024;
 
 thread_local! {
-    /// What the longest page of this worker took, so that the next has room at once.
-    static ROOM: Cell<usize> = const { Cell::new(SHORT) };
+    /// The last page of this worker. Once it was sent, the next is written over it.
+    static LAST: Cell<Bytes> = const { Cell::new(Bytes::new()) };
 }
 
-fn as_html(view: &impl Template) -> askama::Result<Bytes> {
-    let mut page = String::with_capacity(ROOM.get());
+fn as_html(view: &impl Template, blank: Vec<u8>) -> askama::Result<Vec<u8>> {
+    let mut page = String::from_utf8(blank).expect("nothing is a text");
     view.render_into(&mut page)?;
-    Ok(noted(page.into_bytes()))
+    Ok(page.into_bytes())
 }
 
-fn as_json(view: &impl Serialize, room: usize) -> serde_json::Result<Bytes> {
-    let mut page = Vec::with_capacity(room);
-    serde_json::to_writer(&mut page, view)?;
-    Ok(noted(page))
+fn as_json(view: &impl Serialize, mut blank: Vec<u8>) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_writer(&mut blank, view)?;
+    Ok(blank)
 }
 
-fn noted(page: Vec<u8>) -> Bytes {
-    ROOM.set(page.len().max(ROOM.get()).min(ROOM_MAX));
-    page.into()
+/// An empty page with room, most likely.
+fn blank() -> Vec<u8> {
+    let last = LAST.take();
+    let mut page = if last.is_unique() { Vec::from(last) } else { Vec::with_capacity(ROOM) };
+    page.clear();
+    page
+}
+
+fn kept(page: Vec<u8>) -> Bytes {
+    let may_be_kept = page.capacity() <= ROOM_MAX;
+    let page = Bytes::from(page);
+    if may_be_kept {
+        LAST.set(page.clone());
+    }
+    page
 }
 
 /// What stands above every page: the same at each visit, so it is rendered once.
@@ -157,11 +179,97 @@ pub fn top(here: &str) -> &'static str {
     of_page.or_else(above).or(TOPS.last()).map_or("", |(_, top)| top)
 }
 
+/// A text as HTML shows it. Quicker than what askama does for `{{ text }}`, for
+/// what is shown by most requests.
+pub struct Escaped<'a>(&'a str);
+
+/// This text as HTML shows it.
+pub fn escaped(text: &str) -> Escaped<'_> {
+    Escaped(text)
+}
+
+thread_local! {
+    /// Texts of this worker that had something to escape, and what became of them:
+    /// a reply that many requests show is mostly the same.
+    static ESCAPED: RefCell<Lately<String>> = RefCell::default();
+}
+
+impl Escaped<'_> {
+    fn write(&self, page: &mut (impl fmt::Write + ?Sized)) -> fmt::Result {
+        let special = |byte: &u8| entity(*byte).is_some();
+        match self.0.as_bytes().iter().fold(false, |any, byte| any | special(byte)) {
+            true if lately::keeps(self.0) => ESCAPED.with_borrow_mut(|lately| {
+                page.write_str(lately.made(self.0, |_| self.with_entities()))
+            }),
+            true => page.write_str(&self.with_entities()),
+            false => page.write_str(self.0),
+        }
+    }
+
+    fn with_entities(&self) -> String {
+        let mut safe = Vec::with_capacity(self.0.len() * 2);
+        for byte in self.0.bytes() {
+            match entity(byte) {
+                Some(entity) => safe.extend_from_slice(entity),
+                None => safe.push(byte),
+            }
+        }
+        String::from_utf8(safe).expect("only whole characters were replaced")
+    }
+}
+
+/// What stands for a character that HTML reads as its own.
+const fn entity(byte: u8) -> Option<&'static [u8; 5]> {
+    match byte {
+        b'"' => Some(b"&#34;"),
+        b'&' => Some(b"&#38;"),
+        b'\'' => Some(b"&#39;"),
+        b'<' => Some(b"&#60;"),
+        b'>' => Some(b"&#62;"),
+        _ => None,
+    }
+}
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
+    }
+}
+
+impl FastWritable for Escaped<'_> {
+    fn write_into(&self, page: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
+        Ok(self.write(page)?)
+    }
+}
+
+impl HtmlSafe for Escaped<'_> {}
+
+impl FastWritable for Figure {
+    fn write_into(&self, page: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
+        Ok(page.write_str(self)?)
+    }
+}
+
+/// Digits and units have nothing to escape.
+impl HtmlSafe for Figure {}
+
+impl FastWritable for UserId {
+    fn write_into(&self, page: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
+        Ok(page.write_str(self.as_str())?)
+    }
+}
+
+/// Letters, digits, `-` and `_` have nothing to escape.
+impl HtmlSafe for UserId {}
+
 /// Whether `Accept` ranks JSON above HTML (RFC 9110, 12.5.1). Anything else,
 /// or nothing at all, gets HTML.
 pub fn wants_json(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     let Some(accept) = accept.filter(|accept| names_json(accept)) else { return false };
+    if accept == "application/json" {
+        return true;
+    }
     let rank = |wanted: &str| {
         accept
             .split(',')
@@ -219,6 +327,18 @@ mod tests {
     fn a_cookie_is_written_in_one_way() {
         let line = cookie("name", "a.b-c_d~1".to_owned(), "/path").to_string();
         assert_eq!(cookie_line("name", "a.b-c_d~1", "/path"), line);
+    }
+
+    #[test]
+    fn what_is_escaped_here_is_escaped_as_askama_does_it() {
+        #[derive(Template)]
+        #[template(source = "{{ text }}", ext = "html")]
+        struct Shown<'a> {
+            text: &'a str,
+        }
+        for text in ["", "plain", "{\"a\": 'b'}", "a<b>c&d;", "é\"ü→", "&", "&#34;"] {
+            assert_eq!(escaped(text).to_string(), Shown { text }.render().unwrap());
+        }
     }
 
     fn asks(accept: &'static str) -> bool {

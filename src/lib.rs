@@ -20,6 +20,7 @@ pub mod config;
 pub mod field;
 pub mod figures;
 pub mod kept;
+pub mod lately;
 pub mod metrics;
 pub mod model;
 pub mod mood;

@@ -4,7 +4,8 @@
 //! template and test bear the name of its path.
 
 use actix_web::{
-    FromRequest, Handler, Resource, Responder, Route,
+    FromRequest, Handler, Resource, Responder, Route, Scope,
+    dev::RequestHead,
     guard::fn_guard,
     http::Method,
     web::{self, ServiceConfig, post},
@@ -25,7 +26,8 @@ const BOTH: &str = "GET, HEAD, POST";
 pub fn routes(app: &mut ServiceConfig) {
     app.service(at("/",                     SHOWS).route(get(counter::show)))
        .service(at("/profiles",             SHOWS).route(get(profiles::show)))
-       .service(at("/product/{id}",         SHOWS).route(get(product::show)))
+       .service(one_below("/product",       product::show))
+       .service(at("/product/{id}",         SHOWS))
        .service(at("/profiles/{id}",        ACTS ).route(post().to(edits::edit)))
        .service(at("/profiles/{id}/forget", ACTS ).route(post().to(edits::forget)))
        .service(at("/strategies",           BOTH ).route(get(strategies::show)).route(post().to(strategies::act)))
@@ -59,6 +61,21 @@ pub fn routes(app: &mut ServiceConfig) {
 fn at(path: &str, allowed: &'static str) -> Resource {
     let refuse = move || async move { Err::<String, _>(Error::NoMethod(allowed)) };
     web::resource(path).default_service(web::to(refuse))
+}
+
+/// GET of the addresses one step below `path`, found without the regular expression
+/// of a `{}`. What is left of the path names the step. Others are left to an [`at`].
+fn one_below<F, Args>(path: &'static str, handler: F) -> Scope
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let steps = |path: &str| path.bytes().filter(|byte| *byte == b'/').count();
+    let one_more = steps(path) + 1;
+    let is_one = move |asked: &str| steps(asked) == one_more && !asked.ends_with('/');
+    let guard = move |head: &RequestHead| is_get(&head.method) && is_one(head.uri.path());
+    web::scope(path).guard(fn_guard(move |it| guard(it.head()))).default_service(web::to(handler))
 }
 
 /// GET, and HEAD with the same headers and no body.

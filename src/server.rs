@@ -109,7 +109,7 @@ async fn serve_on(
     // The start has no visitor waiting, and bulk work may take its time.
     let patient = Db::open_patiently(&config.database(), Arc::clone(&metrics)).await?;
     let imported = import::import(&patient, config.profiles.as_deref()).await?;
-    let known_ids = patient.some_ids(SUGGESTIONS).await?.into();
+    let known_ids = Arc::new(patient.some_ids(SUGGESTIONS).await?);
     let db = Db::open(&config.database(), Arc::clone(&metrics)).await?;
     let health = Arc::new(Health::default());
     let store = Store::open(&address, &config.key_prefix, &health);

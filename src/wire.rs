@@ -1,15 +1,20 @@
 //! The wire: what one request said to Redis and to the database, in order.
 
 use std::{
+    cell::RefCell,
     mem,
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
-use crate::clock::micros;
+use crate::{
+    clock::micros,
+    lately::{self, Lately},
+};
 
 /// One command and its reply.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -19,6 +24,7 @@ pub struct Step {
     /// The command or statement, arguments shortened.
     pub command: String,
     /// The reply, shortened.
+    #[serde(serialize_with = "reply_as_json")]
     pub reply: String,
     /// Microseconds from the start of the request to the sending.
     pub start_us: u64,
@@ -28,6 +34,19 @@ pub struct Step {
     pub simulated_us: u64,
     /// Which round trip this was: commands of one pipeline share a number.
     pub trip: usize,
+}
+
+thread_local! {
+    /// Replies with quotes, as JSON: what many requests show is mostly the same.
+    static QUOTED: RefCell<Lately<Box<RawValue>>> = RefCell::default();
+}
+
+fn reply_as_json<S: Serializer>(reply: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    if !reply.contains('"') || !lately::keeps(reply) {
+        return serializer.serialize_str(reply);
+    }
+    let quoted = |reply: &str| to_raw_value(reply).expect("any text can be quoted");
+    QUOTED.with_borrow_mut(|lately| lately.made(reply, quoted).serialize(serializer))
 }
 
 /// Who a [`Step`] spoke to.
@@ -222,6 +241,20 @@ mod tests {
         wire.record(trip(), || vec![("SET a".into(), "OK".into())]);
         let trips: Vec<_> = wire.steps().iter().map(|step| step.trip).collect();
         assert_eq!(trips, [1, 1, 2]);
+    }
+
+    #[test]
+    fn a_reply_is_json_like_any_text() {
+        for reply in ["OK", r#"['{"a":1}', (nil)]"#, &"\"".repeat(1_000), "é\\\"\u{1}"] {
+            let wire = Wire::on();
+            wire.record(trip(), || [(String::new(), reply.to_owned())]);
+            for _ in 0..2 {
+                let json = serde_json::to_value(&wire.steps()[0]).unwrap();
+                assert_eq!(json["reply"], reply);
+                let text = serde_json::to_string(&wire.steps()).unwrap();
+                assert!(text.contains(&serde_json::to_string(reply).unwrap()));
+            }
+        }
     }
 
     #[test]

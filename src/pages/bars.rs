@@ -76,6 +76,8 @@ fn share(value: u64, whole: u64) -> f64 {
 
 fn told(run: &Run) -> String {
     let loads = figures::counted(&run.origin_loads, "load", "loads");
-    let slowest = run.max_us.map_or_else(|| "nobody answered".to_owned(), |us| figures::time(&us));
+    let slowest = run
+        .max_us
+        .map_or_else(|| "nobody answered".to_owned(), |us| figures::time(&us).to_string());
     format!("{}: {loads}, the slowest visitor {slowest}", run.recipe)
 }

@@ -29,6 +29,13 @@ pub struct Chosen {
     pub configured: &'static str,
 }
 
+impl Chosen {
+    /// Where a profile is looked up like this.
+    pub fn again(&self, id: &UserId) -> String {
+        address(id, self.delay_ms, self.recipe)
+    }
+}
+
 #[derive(Template)]
 #[template(path = "lookup_form.html")]
 struct Choices<'a> {
@@ -81,9 +88,5 @@ impl Choices<'_> {
 
     fn recipes(&self) -> Vec<Choice> {
         recipes::choices(self.chosen.recipe, self.chosen.configured)
-    }
-
-    fn again(&self, id: &UserId) -> String {
-        address(id, self.chosen.delay_ms, self.chosen.recipe)
     }
 }

@@ -22,8 +22,10 @@ pub mod stats;
 pub mod strategies;
 pub mod structures;
 
+mod as_json;
 mod asked;
 mod bars;
+mod card;
 mod done;
 mod lanes;
 mod listener;

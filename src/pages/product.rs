@@ -3,7 +3,7 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{CACHE_CONTROL, HeaderValue},
-    web::{Data, Path},
+    web::Data,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -74,14 +74,15 @@ pub async fn laptop(app: Data<App>, request: HttpRequest) -> Result<HttpResponse
         (status = 404, description = "No such product"),
     )
 )]
-pub async fn show(app: Data<App>, request: HttpRequest, id: Path<String>) -> Result<HttpResponse> {
-    answer(&find(&app, &request, number(&id)?).await?, |product| product)
+pub async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse> {
+    let id = request.match_info().unprocessed().trim_start_matches('/');
+    answer(&find(&app, &request, number(id)?).await?, |product| product)
 }
 
 /// In one spelling only: `01` is no product, nor a second key for the first.
 fn number(text: &str) -> Result<u32> {
     let number: u32 = text.parse().map_err(|_| Error::NoProduct)?;
-    let fits = (1..=PRODUCT_MAX).contains(&number) && number.to_string() == text;
+    let fits = (1..=PRODUCT_MAX).contains(&number) && !text.starts_with(['0', '+']);
     fits.then_some(number).ok_or(Error::NoProduct)
 }
 
@@ -99,7 +100,7 @@ fn answer<'a, T: Serialize>(
     let value = lookup.value.as_deref().ok_or(Error::NoProduct)?;
     let mut answer = html::json(&show(value));
     let status = HeaderValue::try_from(lookup.cache_status()).expect("it is made of plain words");
-    answer.headers_mut().insert(CACHE_STATUS, status);
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer.headers_mut().append(CACHE_STATUS, status);
+    answer.headers_mut().append(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(answer)
 }

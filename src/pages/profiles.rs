@@ -12,6 +12,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
+    as_json,
+    card::{self, Card},
     done::Done,
     lookup_form::{self, Chosen},
     recent::{self, Recent},
@@ -48,7 +50,8 @@ pub struct ProfilesPage {
     answer: Option<Answer>,
     /// Ids to try.
     #[schema(value_type = Vec<UserId>)]
-    known_ids: Arc<[UserId]>,
+    #[serde(serialize_with = "as_json::shared")]
+    known_ids: Arc<Vec<UserId>>,
     /// The visitor's last lookups before this one, newest first.
     recent: Vec<Recent>,
     #[serde(skip)]
@@ -62,6 +65,7 @@ pub struct Answer {
     id: UserId,
     /// Null when there is no such profile.
     #[schema(value_type = Option<Profile>)]
+    #[serde(serialize_with = "as_json::shared_if")]
     profile: Option<Arc<Profile>>,
     /// Its edition: counted up by each edit; null when there is no such profile.
     version: Option<u64>,
@@ -89,7 +93,7 @@ pub struct Answer {
 
 /// What the form shows.
 struct Form {
-    id: String,
+    id: Option<UserId>,
     chosen: Chosen,
     done: Option<Done>,
 }
@@ -211,14 +215,13 @@ impl ProfilesPage {
     const LINK: Link = nav::PROFILES;
 
     fn blank(app: &App, request: &HttpRequest, query: &Query) -> Self {
-        let id = query.id.as_ref().map(UserId::to_string).unwrap_or_default();
         Self {
             error: None,
             answer: None,
             known_ids: Arc::clone(&app.shared.known_ids),
             recent: recent::of(request),
             form: Form {
-                id,
+                id: query.id.clone(),
                 chosen: Chosen {
                     delay_ms: query.delay_ms,
                     default_ms: millis(app.shared.config.database_delay),
@@ -238,10 +241,9 @@ impl ProfilesPage {
         lookup_form::of(&self.known_ids, &self.form.chosen)
     }
 
-    /// The same lookup again, with or without the cache.
-    fn again(&self, id: &UserId, bypass: bool) -> String {
-        let cache = if bypass { "&cache=off" } else { "" };
-        address(id, self.form.chosen.delay_ms, self.form.chosen.recipe) + cache
+    /// What is the same at each hit of this value.
+    fn card(&self, answer: &Answer) -> askama::Result<Rc<Card>> {
+        card::of(&answer.id, answer.profile.as_ref(), &self.form.chosen)
     }
 
     /// What the visitor's last act led to, where this lookup shows it.

@@ -13,6 +13,7 @@ use crate::{
     app::App,
     clock::micros,
     error::Result,
+    figures::{self, Figure},
     html::{self, Page, see},
     input::{BadInput, Body, Fields},
     nav::{self, Link},
@@ -186,7 +187,7 @@ impl<'a> Chart<'a> {
 
 impl Client {
     /// Microseconds for all that came at once, as a person reads them.
-    fn crowd_time(&self) -> String {
-        crate::figures::time(&self.crowd_us)
+    fn crowd_time(&self) -> Figure {
+        figures::time(&self.crowd_us)
     }
 }

@@ -81,7 +81,7 @@ pub struct StrategiesPage {
     #[serde(skip)]
     told: Option<usize>,
     #[serde(skip)]
-    known_ids: Arc<[UserId]>,
+    known_ids: Arc<Vec<UserId>>,
 }
 
 /// A strategy, for someone who has to choose.

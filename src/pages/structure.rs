@@ -237,7 +237,7 @@ impl StructurePage {
     }
 
     fn ends(&self, facts: &KeyFacts) -> String {
-        facts.ttl_s.as_ref().map_or_else(|| "–".to_owned(), figures::span)
+        facts.ttl_s.as_ref().map_or_else(|| "–".to_owned(), |s| figures::span(s).to_string())
     }
 
     fn memory(&self, facts: &KeyFacts) -> String {

@@ -177,7 +177,7 @@ async fn figures(play: &Play) -> Result<Vec<Figure>, Upset> {
         play.ask(all).await?.try_into().unwrap_or_default();
     let told = |label, count: Value, bytes: Value| {
         let bytes = figures::bytes(&typed(bytes)?);
-        let count = figures::number(&typed(count)?);
+        let count = figures::number(&typed(count)?).to_string();
         Ok::<_, Trouble>(figure(label, count, format!("bits set, in {bytes}")))
     };
     Ok(vec![

@@ -137,8 +137,8 @@ async fn figures(play: &Play) -> Result<Vec<Figure>, Upset> {
     let bytes = |bytes: Option<u64>| figures::bytes(&bytes.unwrap_or_default());
     let error = (estimate as f64 - exact as f64) * 100.0 / exact.max(1) as f64;
     Ok(vec![
-        figure("Set, exactly", figures::number(&exact), bytes(of_set)),
-        figure("HyperLogLog, nearly", figures::number(&estimate), bytes(of_log)),
+        figure("Set, exactly", figures::number(&exact).to_string(), bytes(of_set)),
+        figure("HyperLogLog, nearly", figures::number(&estimate).to_string(), bytes(of_log)),
         figure("Error", format!("{error:+.2} %"), "of the estimate"),
     ])
 }

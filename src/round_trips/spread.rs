@@ -88,7 +88,7 @@ fn time(ns: u64) -> String {
         ns @ ..1_000 => format!("{ns} ns"),
         ns @ ..10_000 => format!("{:.2} µs", ns as f64 / 1e3),
         ns @ ..100_000 => format!("{:.1} µs", ns as f64 / 1e3),
-        ns => figures::time(&((ns + 500) / 1_000)),
+        ns => figures::time(&((ns + 500) / 1_000)).to_string(),
     }
 }
 

@@ -9,8 +9,8 @@ use std::{
 /// The modules, ground first. A module may name only modules of lower layers.
 const LAYERS: &[&[&str]] = &[
     &[
-        "assets", "broken", "clock", "config", "field", "figures", "kept", "model", "mood", "nav",
-        "token", "turns",
+        "assets", "broken", "clock", "config", "field", "figures", "kept", "lately", "model",
+        "mood", "nav", "token", "turns",
     ],
     &["wire"],
     &["story"],

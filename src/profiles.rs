@@ -29,6 +29,12 @@ pub struct Row {
     wire: Wire,
 }
 
+impl Row {
+    fn of(db: &Arc<Db>, id: &UserId, delay: Duration, wire: &Wire) -> Self {
+        Self { db: Arc::clone(db), id: id.clone(), delay, wire: wire.clone() }
+    }
+}
+
 impl Fault for db::Error {
     /// A lock is held for milliseconds.
     fn is_transient(&self) -> bool {
@@ -66,8 +72,7 @@ pub async fn find(
     wire: &Wire,
 ) -> Result<Lookup<Profile>, Failure> {
     let recipe = recipe.on_top_of(delay);
-    let row = Row { db: Arc::clone(db), id: id.clone(), delay, wire: wire.clone() };
-    cache.fetch(&keys::profile(id), &recipe, wire, row).await
+    cache.fetch(&keys::profile(id), &recipe, wire, Row::of(db, id, delay, wire)).await
 }
 
 /// Changes a profile, by the recipe's order of database and cache.
@@ -82,7 +87,7 @@ pub async fn edit(
     let ProfileEdit { name, email, age } = edit;
     let value = Profile { user_id: id.to_string(), name, email, age };
     let delay = Duration::ZERO;
-    let row = Row { db: Arc::clone(db), id: id.clone(), delay, wire: wire.clone() };
+    let row = Row::of(db, id, delay, wire);
     cache.write(value, recipe, wire, row).await
 }
 

@@ -207,7 +207,11 @@ impl Cache {
             return Seen::miss(Miss::Trouble(Trouble::Outdated));
         }
         let before = self.engine.near.before(ask.key.as_str());
-        let reply = self.get(ask).await;
+        let was_there = !self.store.is_away();
+        let mut reply = self.store.run::<Value>(self.getting(ask.key), ask.wire).await;
+        if was_there && matches!(reply, Err(Trouble::Away)) {
+            reply = Box::pin(self.get_again(ask)).await;
+        }
         let seen = self.answered(ask.key, reply.and_then(copied));
         if let Look::Fresh(held) = &seen.look
             && seen.is_new
@@ -219,14 +223,6 @@ impl Cache {
 
     /// A connection that breaks under the question is soon there again, and
     /// asking twice harms nobody. A Redis that was away before is not waited for.
-    async fn get<T>(&self, ask: Ask<'_, T>) -> Result<Value, Trouble> {
-        let was_there = !self.store.is_away();
-        match self.store.run::<Value>(self.getting(ask.key), ask.wire).await {
-            Err(Trouble::Away) if was_there => Box::pin(self.get_again(ask)).await,
-            reply => reply,
-        }
-    }
-
     async fn get_again<T>(&self, ask: Ask<'_, T>) -> Result<Value, Trouble> {
         let mut reply = Err(Trouble::Away);
         for attempt in 0..RETRIES {

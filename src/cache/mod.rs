@@ -240,21 +240,23 @@ impl Cache {
     /// # Errors
     /// Only what goes wrong at the origin, and only where no copy may be
     /// served in its place.
-    pub async fn fetch<T: Cached, O: Origin<T>>(
+    #[expect(clippy::manual_async_fn, reason = "it holds the origin once, an async fn twice")]
+    pub fn fetch<T: Cached, O: Origin<T>>(
         &self,
         key: &Key<T>,
         recipe: &Recipe,
         wire: &Wire,
         origin: O,
-    ) -> Result<Lookup<T>, Failure> {
-        let start = Instant::now();
-        let ask = Ask { key, recipe, wire };
-        let mut lookup = self.read(ask, origin).await?;
-        let took = start.elapsed();
-        lookup.elapsed_us = micros(took);
-        let bypassed = lookup.forward == Forward::Bypass;
-        self.engine.metrics.looked_up(key.family().name(), lookup.source, bypassed, took);
-        Ok(lookup)
+    ) -> impl Future<Output = Result<Lookup<T>, Failure>> + Send {
+        async move {
+            let start = Instant::now();
+            let mut lookup = self.read(Ask { key, recipe, wire }, origin).await?;
+            let took = start.elapsed();
+            lookup.elapsed_us = micros(took);
+            let bypassed = lookup.forward == Forward::Bypass;
+            self.engine.metrics.looked_up(key.family().name(), lookup.source, bypassed, took);
+            Ok(lookup)
+        }
     }
 
     /// Replaces the value under its key, at the origin and in the cache, in the

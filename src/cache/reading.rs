@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::BoxFuture;
+
 use super::{
     Ask, Cache, Recipe, early,
     failure::Failure,
@@ -31,6 +33,12 @@ pub enum Reads {
     Ahead,
 }
 
+/// What a look leads to. A load is in a box, so that a hit does not carry its weight.
+enum Next<'a, T> {
+    Hit(Lookup<T>),
+    Load(BoxFuture<'a, Result<Lookup<T>, Failure>>),
+}
+
 impl Reads {
     /// Whether a read that found this copy begins to replace it.
     fn is_due<T>(self, recipe: &Recipe, held: &Held<T>) -> bool {
@@ -48,8 +56,7 @@ impl Reads {
 }
 
 impl Cache {
-    /// A copy, or what a load brings. All that a hit does not need is in a box,
-    /// so that it does not carry its weight.
+    /// A copy, or what a load brings.
     #[expect(clippy::manual_async_fn, reason = "it holds the origin once, an async fn twice")]
     pub(super) fn read<T: Cached, O: Origin<T>>(
         &self,
@@ -57,22 +64,34 @@ impl Cache {
         origin: O,
     ) -> impl Future<Output = Result<Lookup<T>, Failure>> + Send {
         async move {
-            let reads = ask.recipe.strategy.reads();
-            let mut seen = match reads {
+            let seen = match ask.recipe.strategy.reads() {
                 Reads::Origin => Seen::miss(Miss::Unasked),
                 _ => self.look(ask).await,
             };
-            match mem::replace(&mut seen.look, Look::Miss(Miss::Empty)) {
-                Look::Fresh(held) => {
-                    if reads.is_due(ask.recipe, &held) {
-                        self.refresh(ask, &seen, &held, origin);
-                    }
-                    Ok(self.held(ask, held))
+            match self.hit(ask, seen, origin) {
+                Next::Hit(lookup) => Ok(lookup),
+                Next::Load(load) => load.await,
+            }
+        }
+    }
+
+    fn hit<'a, T: Cached, O: Origin<T>>(
+        &'a self,
+        ask: Ask<'a, T>,
+        mut seen: Seen<T>,
+        origin: O,
+    ) -> Next<'a, T> {
+        let reads = ask.recipe.strategy.reads();
+        match mem::replace(&mut seen.look, Look::Miss(Miss::Empty)) {
+            Look::Fresh(held) => {
+                if reads.is_due(ask.recipe, &held) {
+                    self.refresh(ask, &seen, &held, origin);
                 }
-                Look::Miss(miss) => {
-                    let seen = Seen { look: Look::Miss(miss), ..seen };
-                    Box::pin(self.read_on(reads, ask, seen, origin)).await
-                }
+                Next::Hit(self.held(ask, held))
+            }
+            miss => {
+                seen.look = miss;
+                Next::Load(Box::pin(self.read_on(reads, ask, seen, origin)))
             }
         }
     }

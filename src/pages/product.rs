@@ -90,7 +90,8 @@ async fn find(app: &App, request: &HttpRequest, id: u32) -> Result<Lookup<Produc
     let fields = Fields::of_query(request, &["cache", "recipe"])?;
     let (config, db) = (&app.shared.config, &app.shared.db);
     let recipe = recipes::chosen(app, &fields)?.ttl(config.product_ttl);
-    Ok(products::find(&app.cache, db, id, &recipe, config.database_delay).await?)
+    // In a box of its own: malloc is slow with all of this in one.
+    Ok(Box::pin(products::find(&app.cache, db, id, &recipe, config.database_delay)).await?)
 }
 
 fn answer<'a, T: Serialize>(

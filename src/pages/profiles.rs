@@ -167,7 +167,9 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<ProfilesP
     let Some(id) = &query.id else { return Ok(Page::new(page)) };
     let wire = Wire::on();
     let (db, delay) = (&app.shared.db, query.delay(&app));
-    let lookup = profiles::find(&app.cache, db, id, &query.recipe, delay, &wire).await?;
+    // In a box of its own: malloc is slow with all of this in one.
+    let looking = Box::pin(profiles::find(&app.cache, db, id, &query.recipe, delay, &wire));
+    let lookup = looking.await?;
     let cookie = recent::remember(
         &Recent { id: id.clone(), source: lookup.source, elapsed_us: lookup.elapsed_us },
         &page.recent,

@@ -1,6 +1,6 @@
 //! The plain data hitrate is about. Nothing here does any IO.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -67,9 +67,10 @@ impl fmt::Display for Profile {
 }
 
 /// The name of a profile. Its grammar is narrow on purpose: an id becomes part
-/// of a Redis key, and two spellings must never meet in one key.
+/// of a Redis key, and two spellings must never meet in one key. Cloning is cheap.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
-pub struct UserId(String);
+#[schema(value_type = String)]
+pub struct UserId(Arc<str>);
 
 /// Why a text is no [`UserId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -82,7 +83,7 @@ impl FromStr for UserId {
     fn from_str(text: &str) -> Result<Self, NotAnId> {
         let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         match (1..=64).contains(&text.len()) && text.bytes().all(fits) {
-            true => Ok(Self(text.to_owned())),
+            true => Ok(Self(text.into())),
             false => Err(NotAnId),
         }
     }

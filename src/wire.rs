@@ -217,7 +217,7 @@ pub fn push_shortened_bytes(line: &mut String, bytes: &[u8], most: usize) {
 /// made visible. False, and nothing pushed, for anything else.
 fn push_plain(line: &mut String, bytes: &[u8], most: usize) -> bool {
     let shown = &bytes[..bytes.len().min(most)];
-    let plain = shown.iter().all(|b| (b' '..0x7f).contains(b));
+    let plain = shown.iter().fold(true, |all, byte| all & (b' '..0x7f).contains(byte));
     if let (true, Ok(text)) = (plain, str::from_utf8(shown)) {
         line.push_str(text);
         line.push_str(if bytes.len() > most { "…" } else { "" });

@@ -1,8 +1,11 @@
 //! What a lookup found, where, and what it did to the cache.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use crate::{model::Source, store::Trouble};
+
+/// Room for what `Cache-Status` mostly says.
+const STATUS: usize = 48;
 
 /// The answer to one lookup, as plain data.
 #[derive(Debug, Clone)]
@@ -83,22 +86,24 @@ impl<T> Lookup<T> {
     }
 
     fn hit(&self, source: Source) -> String {
-        let ttl = self.ttl.map(|ttl| "; ttl=".to_owned() + &ttl.as_secs().to_string());
-        let ttl = ttl.unwrap_or_default();
-        match source {
-            Source::Stale => format!("hitrate; hit{}; detail=stale", self.stale_ttl(ttl)),
-            Source::Memory => ["hitrate; hit", &ttl, "; detail=memory"].concat(),
-            _ => ["hitrate; hit", &ttl].concat(),
-        }
-    }
-
-    /// A negative TTL says how long ago it ended; at least a second, as zero
-    /// would read as just now.
-    fn stale_ttl(&self, ttl: String) -> String {
-        match self.past.as_secs() {
-            0 if self.past.is_zero() => ttl,
-            seconds => format!("; ttl=-{}", seconds.max(1)),
-        }
+        let mut status = String::with_capacity(STATUS);
+        status.push_str("hitrate; hit");
+        // Writing to a text can't fail.
+        let _ = match self.ttl.map(|ttl| ttl.as_secs()) {
+            // A negative TTL says how long ago it ended; at least a second, as
+            // zero would read as just now.
+            _ if source == Source::Stale && !self.past.is_zero() => {
+                write!(status, "; ttl=-{}", self.past.as_secs().max(1))
+            }
+            Some(ttl) => write!(status, "; ttl={ttl}"),
+            None => Ok(()),
+        };
+        status.push_str(match source {
+            Source::Stale => "; detail=stale",
+            Source::Memory => "; detail=memory",
+            _ => "",
+        });
+        status
     }
 
     fn forwarded(&self) -> String {

@@ -102,6 +102,12 @@ impl Health {
         (breakers.state(), breakers.changed.elapsed())
     }
 
+    /// Whether all of them are closed.
+    pub fn is_closed(&self) -> bool {
+        let breakers = self.breakers.lock().expect("counting does not panic");
+        breakers.state() == BreakerState::Closed
+    }
+
     /// A connection's breaker turned.
     pub(super) fn turned(&self, from: BreakerState, to: BreakerState) {
         if from == to {

@@ -48,6 +48,10 @@ use crate::{
     wire::{Trip, Wire},
 };
 
+/// Room for the words of most commands, and for their bytes.
+const ARGS: usize = 4;
+const DATA: usize = 96;
+
 /// A handle to Redis. Cloning it is cheap and opens no connection; opening
 /// another one does, and each web worker has its own.
 #[derive(Clone)]
@@ -181,8 +185,8 @@ impl Store {
     }
 
     fn on<T>(&self, verb: &'static str, key: &Key<T>, kind: Kind) -> Command {
-        let mut cmd = redis::cmd(verb);
-        cmd.arg(self.name(key));
+        let mut cmd = Cmd::with_capacity(ARGS, DATA);
+        cmd.arg(verb).arg(self.name(key));
         Command { cmd, verb: verb.into(), kind }
     }
 
@@ -198,7 +202,7 @@ impl Store {
 
     /// Whether nothing can be asked of Redis at the moment.
     pub fn is_away(&self) -> bool {
-        self.health.breaker().0 != BreakerState::Closed
+        !self.health.is_closed()
     }
 
     /// Microseconds since 1970 by Redis's own clock, without asking it.

@@ -1,5 +1,7 @@
 //! Commands and replies as a person reads them, the way redis-cli prints them.
 
+use std::fmt::Write as _;
+
 use redis::{Arg, Cmd, Value};
 
 use super::trouble::Trouble;
@@ -43,12 +45,25 @@ fn script(line: &mut String, bytes: &[u8]) {
 }
 
 fn word(line: &mut String, bytes: &[u8]) {
-    let plain = |b: &u8| b.is_ascii_graphic() && !b"\"'\\".contains(b);
-    match !bytes.is_empty() && bytes.iter().all(plain) {
+    // The start without a branch for each byte: most words end there.
+    let (start, rest) = bytes.split_at(bytes.len().min(WORD));
+    let is_plain = |byte: &u8| PLAIN[usize::from(*byte)];
+    let starts_plain = start.iter().fold(!start.is_empty(), |all, byte| all & is_plain(byte));
+    match starts_plain && rest.iter().all(is_plain) {
         true => push(line, bytes),
         false => quoted(line, bytes),
     }
 }
+
+/// Bytes that a word may have without quotes around it.
+const PLAIN: [bool; 256] = {
+    let (mut plain, mut byte) = ([false; 256], b'!');
+    while byte <= b'~' {
+        plain[byte as usize] = !matches!(byte, b'"' | b'\'' | b'\\');
+        byte += 1;
+    }
+    plain
+};
 
 fn quoted(line: &mut String, bytes: &[u8]) {
     line.push('\'');
@@ -79,8 +94,7 @@ fn show(line: &mut String, value: &Value) {
     match value {
         Value::Nil => line.push_str("(nil)"),
         Value::Int(number) => {
-            line.push_str("(integer) ");
-            line.push_str(&number.to_string());
+            let _ = write!(line, "(integer) {number}");
         }
         Value::Okay => line.push_str("OK"),
         Value::SimpleString(text) => push_shortened(line, text, WORD),

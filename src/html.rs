@@ -314,10 +314,8 @@ pub fn cookie(name: &'static str, value: String, path: &'static str) -> Cookie<'
         .finish()
 }
 
-/// The same as it stands in `Set-Cookie`, of a value with nothing to encode.
-pub fn cookie_line(name: &str, value: &str, path: &str) -> String {
-    [name, "=", value, "; HttpOnly; SameSite=Lax; Path=", path].concat()
-}
+/// What ends the line of such a cookie in `Set-Cookie`, before its path.
+pub const COOKIE_ENDS: &str = "; HttpOnly; SameSite=Lax; Path=";
 
 #[cfg(test)]
 mod tests {
@@ -326,7 +324,7 @@ mod tests {
     #[test]
     fn a_cookie_is_written_in_one_way() {
         let line = cookie("name", "a.b-c_d~1".to_owned(), "/path").to_string();
-        assert_eq!(cookie_line("name", "a.b-c_d~1", "/path"), line);
+        assert_eq!(["name=a.b-c_d~1", COOKIE_ENDS, "/path"].concat(), line);
     }
 
     #[test]

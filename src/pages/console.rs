@@ -112,7 +112,7 @@ pub async fn run(app: Data<App>, request: HttpRequest, body: Body) -> Result<Htt
 )]
 pub async fn clear(app: Data<App>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
     let console = app.shared.console.as_ref().ok_or(Error::ConsoleOff)?;
-    let _: Fields = body.fields(&[])?;
+    let _: Fields<'_> = body.fields(&[])?;
     console.forget(&visitor::of(&request).0);
     Ok(see(nav::CONSOLE.path).finish())
 }

@@ -75,7 +75,7 @@ pub async fn edit(
 }
 
 /// The recipe, in the address or in the body.
-fn asked(request: &HttpRequest, body: &Fields) -> Result<Option<Recipe>> {
+fn asked(request: &HttpRequest, body: &Fields<'_>) -> Result<Option<Recipe>> {
     let in_address = recipes::named(&Fields::of_query(request, &["recipe"])?)?;
     Ok(recipes::named(body)?.or(in_address))
 }
@@ -92,7 +92,7 @@ async fn edit_whole(
     Ok((written, wire))
 }
 
-fn change(fields: &Fields) -> Result<ProfileEdit, BadInput> {
+fn change(fields: &Fields<'_>) -> Result<ProfileEdit, BadInput> {
     let email = fields.text("email", 3..=EMAIL_MAX)?;
     if !is_email(&email) {
         return Err(BadInput::OutOfRange("The email must look like name@example.com.".to_owned()));

@@ -116,7 +116,7 @@ async fn act(app: Data<App>, what: What, dry_run: bool) -> Result<(Outcome, Wire
 }
 
 /// The one thing that was named.
-fn named(fields: &Fields) -> Result<(&'static str, String, What)> {
+fn named(fields: &Fields<'_>) -> Result<(&'static str, String, What)> {
     let mut sent = WAYS.iter().filter(|(name, _)| fields.sent(name));
     let (Some((name, parse)), None) = (sent.next(), sent.next()) else {
         return Err(crate::error::Error::Unclear("Name one key, one tag or one pattern."));

@@ -102,8 +102,8 @@ struct Form {
 struct Query {
     id: Option<UserId>,
     delay_ms: Option<u32>,
-    /// As it was asked for; `None` is the configured one.
-    named: Option<Recipe>,
+    /// The name it was asked for by; `None` is the configured one.
+    named: Option<&'static str>,
     recipe: Recipe,
 }
 
@@ -113,7 +113,7 @@ impl Query {
         Ok(Self {
             id: if fields.sent("id") { Some(id(&fields)?) } else { None },
             delay_ms: delay_ms(&fields)?,
-            named: recipes::named(&fields)?,
+            named: recipes::named(&fields)?.map(|recipe| recipe.name),
             recipe: recipes::chosen(app, &fields)?.ttl(app.shared.config.profile_ttl),
         })
     }
@@ -124,12 +124,12 @@ impl Query {
     }
 }
 
-fn id(fields: &Fields) -> Result<UserId> {
+fn id(fields: &Fields<'_>) -> Result<UserId> {
     Ok(fields.optional("id").unwrap_or_default().trim().parse()?)
 }
 
 /// The simulated latency that was asked for, in milliseconds.
-pub(super) fn delay_ms(fields: &Fields) -> Result<Option<u32>> {
+pub(super) fn delay_ms(fields: &Fields<'_>) -> Result<Option<u32>> {
     Ok(fields.number("delay_ms", 0..=DELAY_MAX)?)
 }
 
@@ -227,7 +227,7 @@ impl ProfilesPage {
                 chosen: Chosen {
                     delay_ms: query.delay_ms,
                     default_ms: millis(app.shared.config.database_delay),
-                    recipe: query.named.map(|recipe| recipe.name),
+                    recipe: query.named,
                     configured: app.shared.recipe.name,
                 },
                 done: Done::of(request),

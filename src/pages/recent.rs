@@ -1,6 +1,8 @@
 //! The last lookups of one visitor, kept in a cookie: nothing to store, and
 //! there when Redis is not.
 
+use std::fmt::Write as _;
+
 use actix_web::HttpRequest;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -39,15 +41,16 @@ pub fn of(request: &HttpRequest) -> Vec<Recent> {
 
 /// The line of `Set-Cookie` for `latest` and what came before it.
 pub fn remember(latest: &Recent, before: &[Recent]) -> String {
-    let mut text = String::with_capacity(ROOM);
-    for recent in std::iter::once(latest).chain(before).take(MOST) {
-        text.push_str(if text.is_empty() { "" } else { "~" });
-        for part in [recent.id.as_str(), ".", recent.source.name(), "."] {
-            text.push_str(part);
-        }
-        text.push_str(&recent.elapsed_us.to_string());
+    let mut line = String::with_capacity(ROOM);
+    line.extend([COOKIE, "="]);
+    for (n, recent) in std::iter::once(latest).chain(before).take(MOST).enumerate() {
+        let between = if n > 0 { "~" } else { "" };
+        line.extend([between, recent.id.as_str(), ".", recent.source.name(), "."]);
+        // Writing to a text can't fail.
+        let _ = write!(line, "{}", recent.elapsed_us);
     }
-    html::cookie_line(COOKIE, &text, PATH)
+    line.extend([html::COOKIE_ENDS, PATH]);
+    line
 }
 
 fn parse(text: &str) -> Option<Recent> {

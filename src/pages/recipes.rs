@@ -28,13 +28,13 @@ pub fn choices(chosen: Option<&str>, configured: &str) -> Vec<Choice> {
 }
 
 /// What was asked for by `recipe` and `cache`, else what is configured.
-pub fn chosen(app: &App, fields: &Fields) -> Result<Recipe> {
+pub fn chosen(app: &App, fields: &Fields<'_>) -> Result<Recipe> {
     let recipe = named(fields)?.unwrap_or(app.shared.recipe);
     let bypass = fields.choice("cache", &[("on", false), ("off", true)])?.unwrap_or_default();
     Ok(if bypass { recipe.bypassing() } else { recipe })
 }
 
 /// The recipe that was asked for, if one was.
-pub fn named(fields: &Fields) -> Result<Option<Recipe>> {
+pub fn named(fields: &Fields<'_>) -> Result<Option<Recipe>> {
     Ok(fields.optional("recipe").map(str::parse).transpose()?)
 }

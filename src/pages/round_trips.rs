@@ -105,7 +105,7 @@ pub async fn run(app: Data<App>, request: HttpRequest, body: Body) -> Result<Htt
     Ok(answer)
 }
 
-fn plan(fields: &Fields) -> Result<Plan, BadInput> {
+fn plan(fields: &Fields<'_>) -> Result<Plan, BadInput> {
     let count = fields.number("count", 1..=COUNT_MAX)?.unwrap_or(COUNT_MAX);
     let round_trip = fields.choice("round_trip", &NETWORKS)?.unwrap_or(USUAL);
     Ok(Plan { count: count as usize, round_trip })

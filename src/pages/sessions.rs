@@ -155,7 +155,7 @@ pub struct StartSession {
     )
 )]
 pub async fn end(app: Data<App>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
-    let _: Fields = body.fields(&[])?;
+    let _: Fields<'_> = body.fields(&[])?;
     let wire = Wire::on();
     if let Some(token) = token(&request) {
         session::end(&app.store, &token, &wire).await?;

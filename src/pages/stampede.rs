@@ -102,7 +102,7 @@ pub async fn run(app: Data<App>, request: HttpRequest, body: Body) -> Result<Htt
     })
 }
 
-fn plan(fields: &Fields) -> Result<Plan, BadInput> {
+fn plan(fields: &Fields<'_>) -> Result<Plan, BadInput> {
     let delay_ms = fields.number("delay_ms", 0..=DELAY_MS_MAX)?.unwrap_or(DELAY_MS);
     Ok(Plan {
         recipes: recipes(fields)?,
@@ -111,7 +111,7 @@ fn plan(fields: &Fields) -> Result<Plan, BadInput> {
     })
 }
 
-fn recipes(fields: &Fields) -> Result<Vec<Recipe>, BadInput> {
+fn recipes(fields: &Fields<'_>) -> Result<Vec<Recipe>, BadInput> {
     let mut chosen = Vec::<Recipe>::new();
     for name in fields.list("recipe") {
         let recipe = named(name).ok_or_else(no_such)?;

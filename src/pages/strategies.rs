@@ -115,7 +115,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn parse(app: &App, fields: &Fields) -> Result<Self> {
+    fn parse(app: &App, fields: &Fields<'_>) -> Result<Self> {
         Ok(Self {
             id: id(app, fields)?,
             recipe: recipes::named(fields)?
@@ -150,7 +150,7 @@ impl Asked {
 }
 
 /// The profile that was asked for, or the documents', or any that is there.
-fn id(app: &App, fields: &Fields) -> Result<UserId> {
+fn id(app: &App, fields: &Fields<'_>) -> Result<UserId> {
     if fields.sent("id") {
         return Ok(fields.optional("id").unwrap_or_default().trim().parse()?);
     }

@@ -89,7 +89,7 @@ pub struct Typed {
 
 impl Typed {
     /// As it was sent.
-    pub fn sent(structure: &Structure, fields: &Fields) -> Self {
+    pub fn sent(structure: &Structure, fields: &Fields<'_>) -> Self {
         let act = fields.optional("act").unwrap_or_default().to_owned();
         let values = structure.fields().filter(|name| fields.sent(name));
         Self {

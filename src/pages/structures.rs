@@ -191,7 +191,7 @@ pub async fn live(app: Data<App>, request: HttpRequest) -> Result<HttpResponse> 
 }
 
 /// What the fields ask for.
-fn wanted(structure: &'static Structure, fields: &Fields) -> Result<What, Wrong> {
+fn wanted(structure: &'static Structure, fields: &Fields<'_>) -> Result<What, Wrong> {
     Ok(match fields.optional("act").unwrap_or_default() {
         "example" => What::Example,
         "step" => What::Step(step(fields)?),
@@ -204,13 +204,13 @@ fn wanted(structure: &'static Structure, fields: &Fields) -> Result<What, Wrong>
     })
 }
 
-fn step(fields: &Fields) -> Result<usize, Wrong> {
+fn step(fields: &Fields<'_>) -> Result<usize, Wrong> {
     let number =
         fields.number("step", 1..=100).map_err(|why| Wrong::OutOfRange(why.to_string()))?;
     Ok(number.unwrap_or(1) as usize)
 }
 
-fn sent(fields: &Fields, name: &str) -> String {
+fn sent(fields: &Fields<'_>, name: &str) -> String {
     fields.optional(name).unwrap_or_default().to_owned()
 }
 
@@ -221,7 +221,7 @@ fn no_act(structure: &Structure) -> Wrong {
 }
 
 /// The same page, with what is wrong and what was typed.
-async fn failed(asked: Asked, fields: &Fields, failure: Failure) -> Page<StructurePage> {
+async fn failed(asked: Asked, fields: &Fields<'_>, failure: Failure) -> Page<StructurePage> {
     let status = match &failure {
         Failure::Wrong(Wrong::Malformed(_)) => StatusCode::BAD_REQUEST,
         Failure::Wrong(Wrong::OutOfRange(_)) | Failure::NoRoom(_) => {

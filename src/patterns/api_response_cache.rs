@@ -87,9 +87,9 @@ const QUESTIONS: u64 = 10;
 
 /// The parameters in the one way they are written here: sorted, and encoded alike.
 fn canonical(params: &str) -> String {
-    let mut pairs: Vec<(String, String)> = serde_urlencoded::from_str(params).unwrap_or_default();
+    let mut pairs: Vec<_> = form_urlencoded::parse(params.as_bytes()).collect();
     pairs.sort();
-    serde_urlencoded::to_string(pairs).unwrap_or_default()
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
 /// The first half of the digest: 128 bits, so that no two texts share one.

@@ -20,11 +20,12 @@ mod trouble;
 
 use std::{
     borrow::Cow,
+    io::Write as _,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use redis::{Arg, Cmd, Pipeline, ToRedisArgs};
+use redis::{Arg, Cmd, Pipeline, RedisWrite, ToRedisArgs};
 pub use redis::{FromRedisValue, Value};
 use tokio::time::sleep;
 
@@ -186,7 +187,7 @@ impl Store {
 
     fn on<T>(&self, verb: &'static str, key: &Key<T>, kind: Kind) -> Command {
         let mut cmd = Cmd::with_capacity(ARGS, DATA);
-        cmd.arg(verb).arg(self.name(key));
+        cmd.arg(verb).arg(Named { prefix: &self.prefix, key: key.as_str() });
         Command { cmd, verb: verb.into(), kind }
     }
 
@@ -390,6 +391,21 @@ impl Store {
         }
         if reply.is_ok() && self.health.is_denied() {
             self.health.allowed(verb);
+        }
+    }
+}
+
+/// A key as Redis knows it, written into a command without a text in between.
+struct Named<'a> {
+    prefix: &'a str,
+    key: &'a str,
+}
+
+impl ToRedisArgs for Named<'_> {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        let mut argument = out.writer_for_next_arg();
+        for part in [self.prefix, self.key] {
+            argument.write_all(part.as_bytes()).expect("writing to memory does not fail");
         }
     }
 }

@@ -104,7 +104,7 @@ fn keys(redis: &mut redis::Connection, pattern: &str) -> Vec<String> {
 /// A form with this value in one field, and the others by default.
 fn form(act: &str, field: &str, value: &str) -> String {
     let body = [("act", act), (field, value)];
-    serde_urlencoded::to_string(body).unwrap()
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(body).finish()
 }
 
 /// Acts and trial of a pattern, with their fields.

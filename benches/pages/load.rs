@@ -20,7 +20,7 @@ use tokio::{
 use crate::Result;
 
 /// How many visitors there are at once.
-const CONNECTIONS: usize = 32;
+const CONNECTIONS: usize = 64;
 /// As actix writes it.
 const LENGTH: &[u8] = b"content-length: ";
 

@@ -37,7 +37,7 @@ impl Address {
     /// The same server, for another of its users (redis.io/docs: "ACL").
     pub fn as_user(&self, name: &str, password: &str) -> Self {
         let redis = self.0.redis_settings().clone();
-        let redis = redis.set_username(name).set_password(password).set_skip_set_lib_name();
+        let redis = redis.set_username(name).set_password(password);
         Self(self.0.clone().set_redis_settings(redis))
     }
 
@@ -86,6 +86,8 @@ fn tuned(info: ConnectionInfo) -> ConnectionInfo {
     #[cfg(target_os = "linux")]
     let settings = settings.set_user_timeout(Duration::from_secs(1));
     let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
+    // Nobody says what library it is: that would be a round trip of its own.
+    let redis = redis.set_skip_set_lib_name();
     info.set_tcp_settings(settings).set_redis_settings(redis)
 }
 

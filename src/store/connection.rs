@@ -1,17 +1,19 @@
 //! An open connection to Redis, whoever drives it: hitrate itself, or the
 //! library where more than a plain socket leads there.
 
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
-use futures_util::TryFutureExt as _;
+use futures_util::{TryFutureExt as _, future::select_ok};
 use redis::{
     AsyncConnectionConfig, Cmd, ConnectionAddr, Pipeline, RedisConnectionInfo, RedisError, Value,
     aio::{ConnectionLike as _, MultiplexedConnection},
-    io::tcp::socket2::SockRef,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, UnixStream},
+    net::{TcpStream, UnixStream, lookup_host},
     time::timeout_at,
 };
 
@@ -117,6 +119,9 @@ async fn secured_many(
     pipeline: &Pipeline,
     due: Instant,
 ) -> Answered {
+    if pipeline.is_empty() {
+        return (Ok(Value::Array(Vec::new())), Instant::now());
+    }
     let mut connection = connection.clone();
     let asked = connection.req_packed_commands(pipeline, 0, pipeline.len());
     in_time(due, asked.map_ok(Value::Array)).await
@@ -135,14 +140,26 @@ async fn connect(address: &Address, due: Instant) -> Result<Connection, Trouble>
     match info.addr() {
         ConnectionAddr::Unix(path) => greet(UnixStream::connect(path).await?, settings, due).await,
         ConnectionAddr::Tcp(host, port) => {
-            let stream = TcpStream::connect((host.as_str(), *port)).await?;
+            let stream = reach(host, *port).await?;
             stream.set_nodelay(info.tcp_settings().nodelay())?;
             #[cfg(target_os = "linux")]
-            SockRef::from(&stream).set_tcp_user_timeout(info.tcp_settings().user_timeout())?;
+            redis::io::tcp::socket2::SockRef::from(&stream)
+                .set_tcp_user_timeout(info.tcp_settings().user_timeout())?;
             greet(stream, settings, due).await
         }
         _ => secured(address).await,
     }
+}
+
+/// A host may have several addresses, and one of them may lead nowhere: the
+/// first that answers is taken.
+async fn reach(host: &str, port: u16) -> io::Result<TcpStream> {
+    let connecting: Vec<_> =
+        lookup_host((host, port)).await?.map(|it| Box::pin(TcpStream::connect(it))).collect();
+    if connecting.is_empty() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    Ok(select_ok(connecting).await?.0)
 }
 
 /// Logs in and chooses the database (redis.io/commands: AUTH, SELECT).

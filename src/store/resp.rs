@@ -94,8 +94,7 @@ fn piece(input: &mut &[u8]) -> Result<Option<Piece>, Garbage> {
         b'*' => (array(length(said)?), rest),
         b':' => (Piece::Whole(Value::Int(number(said)?)), rest),
         b'+' => (Piece::Whole(status(said)), rest),
-        // An error is rare, so the library may take its time.
-        _ => (Piece::Whole(redis::parse_redis_value(whole)?), rest),
+        _ => (Piece::Whole(refusal(whole)?), rest),
     };
     *input = rest;
     Ok(Some(piece))
@@ -114,6 +113,12 @@ fn status(said: &[u8]) -> Value {
         b"OK" => Value::Okay,
         other => Value::SimpleString(String::from_utf8_lossy(other).into_owned()),
     }
+}
+
+/// An error is rare, so the library may take its time. What it repeats of a
+/// command may be cut within a character.
+fn refusal(line: &[u8]) -> Result<Value, Garbage> {
+    Ok(redis::parse_redis_value(String::from_utf8_lossy(line).as_bytes())?)
 }
 
 /// So many bytes, and what comes after them; `None` when they are not all there yet.
@@ -211,6 +216,11 @@ mod tests {
             panic!("an error is a value");
         };
         assert_eq!((error.code(), error.details()), ("WRONGTYPE", Some("Operation against")));
+    }
+
+    #[test]
+    fn a_refusal_may_repeat_half_a_character() {
+        assert!(matches!(read(b"-ERR no \xc3\r\n"), Ok(Some(Value::ServerError(_)))));
     }
 
     #[test]

@@ -24,8 +24,8 @@ pub struct Calls {
     /// When to look who of them waits too long.
     look_at: Option<Instant>,
     driver: Option<Waker>,
-    /// Why no reply comes any more.
-    ended: Option<Trouble>,
+    /// No reply comes any more.
+    has_ended: bool,
 }
 
 /// A command or a pipeline, from the asking until its answer is taken.
@@ -71,10 +71,12 @@ impl Calls {
     /// The answer, where Redis need not or can't be asked.
     fn at_once(&self, parts: Option<usize>) -> Option<Result<Value, Trouble>> {
         let full = self.waiting.len() >= CALLS_MAX || self.unsent.len() >= UNSENT_MAX;
-        match &self.ended {
-            Some(trouble) => Some(Err(trouble.clone())),
-            None if full => Some(Err(Trouble::Slow)),
-            None => (parts == Some(0)).then(|| Ok(Value::Array(Vec::new()))),
+        match parts {
+            _ if self.has_ended => Some(Err(Trouble::Away)),
+            // No news about the connection: it is we who ask for too much.
+            _ if full => Some(Err(Trouble::NotReady)),
+            Some(0) => Some(Ok(Value::Array(Vec::new()))),
+            _ => None,
         }
     }
 
@@ -157,15 +159,14 @@ impl Calls {
         self.look_at = Some(self.look_at.map_or(due, |at| at.min(due)));
     }
 
-    /// No reply comes any more.
+    /// No reply comes any more, because of this.
     pub fn end(&mut self, trouble: Trouble) {
         let now = Instant::now();
         for number in mem::take(&mut self.waiting) {
             self.all[number].missing = 0;
             self.settle(number, Err(trouble.clone()), now);
         }
-        self.unsent = Vec::new();
-        self.ended.get_or_insert(trouble);
+        (self.unsent, self.has_ended) = (Vec::new(), true);
     }
 
     /// Nobody waits for it any more.

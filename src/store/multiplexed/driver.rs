@@ -74,8 +74,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// Everything that can be done without waiting.
     fn turn(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Result<(), Trouble> {
-        self.write(shared, cx)?;
+        let written = self.write(shared, cx);
+        // What was answered before the connection broke is still an answer.
         self.read(shared, cx)?;
+        written?;
         self.watch(shared, cx);
         Ok(())
     }

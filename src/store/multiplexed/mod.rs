@@ -11,7 +11,7 @@ mod driver;
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
     time::Instant,
 };
@@ -46,6 +46,7 @@ impl Multiplexed {
 
     /// Asks one command; whether or not somebody waits for it, it is sent.
     pub fn one(&self, command: &Cmd, due: Instant) -> Answer {
+        debug_assert!(command.args_iter().len() > 0, "Redis does not answer an empty command");
         self.ask(None, due, |unsent| command.write_packed_command(unsent))
     }
 
@@ -64,7 +65,7 @@ impl Multiplexed {
 
 impl Shared {
     fn calls(&self) -> MutexGuard<'_, Calls> {
-        self.0.lock().expect("nothing panics while it holds a connection's calls")
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -220,6 +221,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_answered_before_the_end_is_an_answer() {
+        let (connection, mut server, driver) = connected(1024);
+        let first = ask(&connection, LONG);
+        yield_now().await;
+        server.write_all(b":1\r\n").await.unwrap();
+        // Its end can't be written to any more, while the reply is still to be read.
+        drop(server);
+        let second = ask(&connection, LONG);
+        timeout(LONG, driver).await.unwrap().unwrap();
+        assert_eq!(value(first).await, Ok(Value::Int(1)));
+        assert_eq!(value(second).await, Err(Trouble::Away));
+    }
+
+    #[tokio::test]
     async fn it_closes_when_the_last_user_is_gone_or_its_task() {
         let (connection, mut server, driver) = connected(1024);
         let (other, asked) = (connection.clone(), ask(&connection, LONG));
@@ -239,6 +254,6 @@ mod tests {
         let (connection, _server, _driver) = connected(64);
         let asked: Vec<_> = (0..=calls::CALLS_MAX).map(|_| ask(&connection, LONG)).collect();
         let last = asked.into_iter().next_back().unwrap();
-        assert_eq!(value(last).await, Err(Trouble::Slow));
+        assert_eq!(value(last).await, Err(Trouble::NotReady));
     }
 }

@@ -22,9 +22,10 @@ pub struct Step {
     /// Who was asked.
     pub target: Target,
     /// The command or statement, arguments shortened.
+    #[serde(serialize_with = "as_json")]
     pub command: String,
     /// The reply, shortened.
-    #[serde(serialize_with = "reply_as_json")]
+    #[serde(serialize_with = "as_json")]
     pub reply: String,
     /// Microseconds from the start of the request to the sending.
     pub start_us: u64,
@@ -36,17 +37,20 @@ pub struct Step {
     pub trip: usize,
 }
 
+/// A shorter text is quoted sooner than found.
+const SHORT: usize = 24;
+
 thread_local! {
-    /// Replies with quotes, as JSON: what many requests show is mostly the same.
+    /// Texts as JSON: what many requests show is mostly the same.
     static QUOTED: RefCell<Lately<Box<RawValue>>> = RefCell::default();
 }
 
-fn reply_as_json<S: Serializer>(reply: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    if !reply.contains('"') || !lately::keeps(reply) {
-        return serializer.serialize_str(reply);
+fn as_json<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    if text.len() < SHORT || !lately::keeps(text) {
+        return serializer.serialize_str(text);
     }
-    let quoted = |reply: &str| to_raw_value(reply).expect("any text can be quoted");
-    QUOTED.with_borrow_mut(|lately| lately.made(reply, quoted).serialize(serializer))
+    let quoted = |text: &str| to_raw_value(text).expect("any text can be quoted");
+    QUOTED.with_borrow_mut(|lately| lately.made(text, quoted).serialize(serializer))
 }
 
 /// Who a [`Step`] spoke to.

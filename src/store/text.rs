@@ -49,9 +49,12 @@ fn word(line: &mut String, bytes: &[u8]) {
     let (start, rest) = bytes.split_at(bytes.len().min(WORD));
     let is_plain = |byte: &u8| PLAIN[usize::from(*byte)];
     let starts_plain = start.iter().fold(!start.is_empty(), |all, byte| all & is_plain(byte));
-    match starts_plain && rest.iter().all(is_plain) {
-        true => push(line, bytes),
-        false => quoted(line, bytes),
+    match str::from_utf8(start) {
+        Ok(start) if starts_plain && rest.iter().all(is_plain) => {
+            line.push_str(start);
+            line.push_str(if rest.is_empty() { "" } else { "…" });
+        }
+        _ => quoted(line, bytes),
     }
 }
 

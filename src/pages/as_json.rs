@@ -1,19 +1,15 @@
 //! Shared values as JSON: each worker writes one of them once, and copies that
 //! into every page that has it.
 
-use std::{any::Any, cell::RefCell, ptr, sync::Arc};
+use std::{cell::RefCell, sync::Arc};
 
 use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::value::{RawValue, to_raw_value};
 
-/// The most values of which a worker keeps the JSON.
-const PLACES: usize = 61;
-
-type Kept = Option<(Arc<dyn Any + Send + Sync>, Box<RawValue>)>;
+use crate::lately::LatelyShared;
 
 thread_local! {
-    /// By the address of the value: holding it keeps another from that address.
-    static KEPT: RefCell<Vec<Kept>> = RefCell::new((0..PLACES).map(|_| None).collect());
+    static KEPT: RefCell<LatelyShared<Box<RawValue>>> = RefCell::default();
 }
 
 /// Serializes what is shared, for `serialize_with`.
@@ -21,17 +17,13 @@ pub fn shared<T: Serialize + Send + Sync + 'static, S: Serializer>(
     value: &Arc<T>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let address = Arc::as_ptr(value);
     KEPT.with_borrow_mut(|kept| {
-        let place = &mut kept[address.addr() / align_of::<usize>() % PLACES];
-        let json = match place {
-            Some((of, json)) if ptr::addr_eq(Arc::as_ptr(of), address) => json,
-            _ => {
-                let json = to_raw_value(value).map_err(S::Error::custom)?;
-                &mut place.insert((Arc::clone(value) as _, json)).1
-            }
+        let place = kept.of(value);
+        let json = match place.take() {
+            Some(json) => json,
+            None => to_raw_value(value).map_err(S::Error::custom)?,
         };
-        json.serialize(serializer)
+        place.insert(json).serialize(serializer)
     })
 }
 

@@ -6,10 +6,10 @@ use std::{cell::RefCell, rc::Rc, sync::Arc};
 use askama::Template;
 
 use super::lookup_form::Chosen;
-use crate::model::{Profile, UserId};
-
-/// The most cards that a worker keeps, of some two KiB each.
-const PLACES: usize = 61;
+use crate::{
+    lately::LatelyShared,
+    model::{Profile, UserId},
+};
 
 /// A profile, and what can be done with it, as HTML.
 pub struct Card {
@@ -33,17 +33,16 @@ struct Acts<'a> {
     chosen: &'a Chosen,
 }
 
-/// A card, and all it was made of.
+/// A card, and what it was made of beside the value.
 struct Kept {
-    profile: Arc<Profile>,
     id: UserId,
     chosen: Chosen,
     card: Rc<Card>,
 }
 
 thread_local! {
-    /// By the address of the value: holding it keeps another from that address.
-    static KEPT: RefCell<Vec<Option<Kept>>> = RefCell::new((0..PLACES).map(|_| None).collect());
+    /// Some two KiB each.
+    static KEPT: RefCell<LatelyShared<Kept>> = RefCell::default();
 }
 
 /// The card of this profile, asked for by this id and with these choices.
@@ -53,10 +52,9 @@ pub fn of(
     chosen: &Chosen,
 ) -> askama::Result<Rc<Card>> {
     match profile {
-        Some(profile) => KEPT.with_borrow_mut(|kept| {
-            let place = &mut kept[Arc::as_ptr(profile).addr() / align_of::<usize>() % PLACES];
-            kept_at(place, id, profile, chosen)
-        }),
+        Some(profile) => {
+            KEPT.with_borrow_mut(|kept| kept_at(kept.of(profile), id, profile, chosen))
+        }
         None => Ok(Rc::new(Card::render(id, None, chosen)?)),
     }
 }
@@ -64,18 +62,15 @@ pub fn of(
 fn kept_at(
     place: &mut Option<Kept>,
     id: &UserId,
-    profile: &Arc<Profile>,
+    profile: &Profile,
     chosen: &Chosen,
 ) -> askama::Result<Rc<Card>> {
-    let is_same = |kept: &&mut Kept| {
-        Arc::ptr_eq(&kept.profile, profile) && kept.id == *id && kept.chosen == *chosen
-    };
+    let is_same = |kept: &&mut Kept| kept.id == *id && kept.chosen == *chosen;
     if let Some(kept) = place.as_mut().filter(is_same) {
         return Ok(Rc::clone(&kept.card));
     }
     let card = Rc::new(Card::render(id, Some(profile), chosen)?);
-    let (profile, id, kept) = (Arc::clone(profile), id.clone(), Rc::clone(&card));
-    *place = Some(Kept { profile, id, chosen: *chosen, card: kept });
+    *place = Some(Kept { id: id.clone(), chosen: *chosen, card: Rc::clone(&card) });
     Ok(card)
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{TryFutureExt as _, future::select_ok};
+use futures_util::future::select_ok;
 use redis::{
     AsyncConnectionConfig, Cmd, ConnectionAddr, Pipeline, RedisConnectionInfo, RedisError, Value,
     aio::{ConnectionLike as _, MultiplexedConnection},
@@ -111,7 +111,8 @@ fn from_now(deadline: Duration) -> (Instant, Instant) {
 }
 
 async fn secured_one(connection: &MultiplexedConnection, command: &Cmd, due: Instant) -> Answered {
-    in_time(due, connection.clone().req_packed_command(command)).await
+    let value = in_time(due, connection.clone().req_packed_command(command)).await;
+    (value, Instant::now())
 }
 
 async fn secured_many(
@@ -124,15 +125,18 @@ async fn secured_many(
     }
     let mut connection = connection.clone();
     let asked = connection.req_packed_commands(pipeline, 0, pipeline.len());
-    in_time(due, asked.map_ok(Value::Array)).await
+    (in_time(due, asked).await.map(Value::Array), Instant::now())
 }
 
-async fn in_time(due: Instant, reply: impl Future<Output = Result<Value, RedisError>>) -> Answered {
-    let value = match timeout_at(due.into(), reply).await {
+/// What the library brings, but not past `due`.
+pub async fn in_time<T>(
+    due: Instant,
+    reply: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, Trouble> {
+    match timeout_at(due.into(), reply).await {
         Ok(reply) => reply.map_err(|error| Trouble::from(&error)),
         Err(_) => Err(Trouble::Slow),
-    };
-    (value, Instant::now())
+    }
 }
 
 async fn connect(address: &Address, due: Instant) -> Result<Connection, Trouble> {

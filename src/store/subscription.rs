@@ -1,12 +1,14 @@
 //! A connection that listens to a channel.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
 use futures_util::{Stream, StreamExt as _};
 use redis::Msg;
-use tokio::time::timeout;
 
-use super::{Address, Trouble};
+use super::{Address, Trouble, connection::in_time};
 
 /// How long connecting and subscribing may take.
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -22,11 +24,8 @@ impl Subscription {
             connection.subscribe(channel).await?;
             Ok(connection)
         };
-        match timeout(DEADLINE, subscribing).await {
-            Ok(Ok(connection)) => Ok(Self(Box::pin(connection.into_on_message()))),
-            Ok(Err(error)) => Err(Trouble::from(&error)),
-            Err(_) => Err(Trouble::Slow),
-        }
+        let connection = in_time(Instant::now() + DEADLINE, subscribing).await?;
+        Ok(Self(Box::pin(connection.into_on_message())))
     }
 
     /// The next message; none when the connection is lost.

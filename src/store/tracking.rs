@@ -4,11 +4,11 @@
 
 use std::{
     sync::{Arc, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use redis::{
-    AsyncConnectionConfig, PushInfo, PushKind, RedisError, Value,
+    AsyncConnectionConfig, PushInfo, PushKind, Value,
     aio::{ConnectionLike, MultiplexedConnection},
 };
 use tokio::{
@@ -16,7 +16,11 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{address::Address, connection::unwrapped, trouble::Trouble};
+use super::{
+    address::Address,
+    connection::{in_time, unwrapped},
+    trouble::Trouble,
+};
 
 /// How long connecting and each question may take.
 const DEADLINE: Duration = Duration::from_millis(500);
@@ -78,13 +82,15 @@ async fn connect(
             Ok::<_, ()>(())
         });
     let connecting = client.get_multiplexed_async_connection_with_config(&config);
-    let mut connection = in_time(DEADLINE * 2, connecting).await?;
+    let mut connection = in_time(Instant::now() + DEADLINE * 2, connecting).await?;
     let mut ask = redis::cmd("CLIENT");
     ask.arg("TRACKING").arg("ON").arg("BCAST");
     for prefix in prefixes {
         ask.arg("PREFIX").arg(prefix);
     }
-    in_time(DEADLINE, connection.req_packed_command(&ask)).await.and_then(unwrapped)?;
+    in_time(Instant::now() + DEADLINE, connection.req_packed_command(&ask))
+        .await
+        .and_then(unwrapped)?;
     Ok(connection)
 }
 
@@ -116,18 +122,8 @@ async fn hold(
             return;
         }
         let ping = redis::cmd("PING");
-        if in_time(DEADLINE, connection.req_packed_command(&ping)).await.is_err() {
+        if in_time(Instant::now() + DEADLINE, connection.req_packed_command(&ping)).await.is_err() {
             return;
         }
-    }
-}
-
-async fn in_time<T>(
-    deadline: Duration,
-    reply: impl Future<Output = Result<T, RedisError>>,
-) -> Result<T, Trouble> {
-    match timeout(deadline, reply).await {
-        Ok(reply) => reply.map_err(|error| Trouble::from(&error)),
-        Err(_) => Err(Trouble::Slow),
     }
 }

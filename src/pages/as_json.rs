@@ -1,69 +1,135 @@
-//! Shared values as JSON: each worker writes one of them once, and copies that
-//! into every page that has it.
+//! Values as JSON, for a page that writes its own by a template.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{cell::RefCell, fmt, rc::Rc, sync::Arc};
 
-use serde::{Serialize, Serializer, ser::Error as _};
-use serde_json::value::{RawValue, to_raw_value};
+use askama::{Error, FastWritable, Result, Values, filters::HtmlSafe};
+use serde::Serialize;
 
-use crate::lately::LatelyShared;
+use crate::lately::{self, Lately, LatelyShared};
 
 thread_local! {
-    static KEPT: RefCell<LatelyShared<Box<RawValue>>> = RefCell::default();
+    /// Texts of this worker that had something to escape, and what became of
+    /// them: a reply that many requests show is mostly the same.
+    static TEXTS: RefCell<Lately<Rc<str>>> = RefCell::default();
+    /// Shared values: each worker writes one of them once, and copies that into
+    /// every page that has it.
+    static SHARED: RefCell<LatelyShared<Rc<str>>> = RefCell::default();
 }
 
-/// Serializes what is shared, for `serialize_with`.
-pub fn shared<T: Serialize + Send + Sync + 'static, S: Serializer>(
-    value: &Arc<T>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    KEPT.with_borrow_mut(|kept| {
+/// A value as JSON.
+pub enum Json<'a> {
+    /// A text with nothing to escape.
+    Plain(&'a str),
+    /// A number.
+    Number(u64),
+    /// Nothing.
+    Null,
+    /// Any value, written already.
+    Written(Rc<str>),
+}
+
+impl FastWritable for Json<'_> {
+    fn write_into(&self, page: &mut dyn fmt::Write, values: &dyn Values) -> Result<()> {
+        match self {
+            Self::Plain(text) => {
+                page.write_char('"')?;
+                page.write_str(text)?;
+                page.write_char('"')?;
+            }
+            Self::Number(number) => number.write_into(page, values)?,
+            Self::Null => page.write_str("null")?,
+            Self::Written(json) => page.write_str(json)?,
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Json<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_into(f, askama::NO_VALUES).map_err(|_| fmt::Error)
+    }
+}
+
+/// It is not for HTML at all.
+impl HtmlSafe for Json<'_> {}
+
+/// Any text.
+pub fn text(text: &str) -> Json<'_> {
+    let written = |text: &str| serde_json::to_string(text).expect("a text can be written").into();
+    match text {
+        text if is_plain(text) => Json::Plain(text),
+        text if !lately::keeps(text) => Json::Written(written(text)),
+        text => TEXTS.with_borrow_mut(|lately| Json::Written(lately.made(text, written).clone())),
+    }
+}
+
+/// Whether there is nothing to escape (RFC 8259, 7). Looks at all of it, many
+/// bytes at a time; the last may be some that were looked at.
+fn is_plain(text: &str) -> bool {
+    let special = |byte: &u8| u8::from((*byte < b' ') | (*byte == b'"') | (*byte == b'\\'));
+    let any_special = |bytes: &[u8; 16]| bytes.iter().fold(0, |any, byte| any | special(byte));
+    match text.as_bytes().last_chunk() {
+        Some(last) => {
+            let (chunks, _) = text.as_bytes().as_chunks();
+            chunks.iter().fold(any_special(last), |any, chunk| any | any_special(chunk)) == 0
+        }
+        None => text.bytes().all(|byte| special(&byte) == 0),
+    }
+}
+
+/// A number, or none.
+pub fn number_if(number: &Option<u64>) -> Json<'static> {
+    number.map_or(Json::Null, Json::Number)
+}
+
+/// What is shared.
+///
+/// # Errors
+/// Those of the value.
+pub fn shared<T: Serialize + Send + Sync + 'static>(value: &Arc<T>) -> Result<Json<'static>> {
+    SHARED.with_borrow_mut(|kept| {
         let place = kept.of(value);
         let json = match place.take() {
             Some(json) => json,
-            None => to_raw_value(value).map_err(S::Error::custom)?,
+            None => serde_json::to_string(value).map_err(Error::custom)?.into(),
         };
-        place.insert(json).serialize(serializer)
+        Ok(Json::Written(Rc::clone(place.insert(json))))
     })
 }
 
 /// The same, where there may be nothing.
-pub fn shared_if<T: Serialize + Send + Sync + 'static, S: Serializer>(
+///
+/// # Errors
+/// Those of the value.
+pub fn shared_if<T: Serialize + Send + Sync + 'static>(
     value: &Option<Arc<T>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(value) => shared(value, serializer),
-        None => serializer.serialize_none(),
-    }
+) -> Result<Json<'static>> {
+    value.as_ref().map_or(Ok(Json::Null), shared)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[derive(Serialize)]
-    struct Shown<T: Serialize + Send + Sync + 'static> {
-        #[serde(serialize_with = "shared_if")]
-        value: Option<Arc<T>>,
+    #[test]
+    fn a_text_is_quoted_as_serde_json_does_it() {
+        for text in ["", "OK", r#"['{"a":1}', (nil)]"#, &"\"".repeat(1_000), "é\\\"\u{1}", "\u{1f}"]
+        {
+            for _ in 0..2 {
+                assert_eq!(super::text(text).to_string(), serde_json::to_string(text).unwrap());
+            }
+        }
     }
 
     #[test]
     fn each_value_is_shown_as_its_own_json() {
         for n in 0..200 {
-            let text = Arc::new(format!("\"{n}\""));
-            let value = Some(Arc::clone(&text));
-            let expected = format!(r#"{{"value":"\"{n}\""}}"#);
+            let (text, list) = (Some(Arc::new(format!("\"{n}\""))), Some(Arc::new(vec![n])));
             for _ in 0..2 {
-                let shown = Shown { value: value.clone() };
-                assert_eq!(serde_json::to_string(&shown).unwrap(), expected);
+                assert_eq!(shared_if(&text).unwrap().to_string(), format!(r#""\"{n}\"""#));
+                assert_eq!(shared_if(&list).unwrap().to_string(), format!("[{n}]"));
             }
-            let shown = Shown { value: Some(Arc::new(vec![n])) };
-            assert_eq!(serde_json::to_string(&shown).unwrap(), format!(r#"{{"value":[{n}]}}"#));
         }
-        assert_eq!(
-            serde_json::to_string(&Shown::<u8> { value: None }).unwrap(),
-            r#"{"value":null}"#
-        );
+        assert_eq!(shared_if::<u8>(&None).unwrap().to_string(), "null");
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     clock::millis,
     error::{Error, Result},
     figures,
-    html::{CACHE_STATUS, Page},
+    html::{self, CACHE_STATUS, Page},
     input::Fields,
     model::{Profile, Source, UserId},
     nav::{self, Link},
@@ -50,12 +50,24 @@ pub struct ProfilesPage {
     answer: Option<Answer>,
     /// Ids to try.
     #[schema(value_type = Vec<UserId>)]
-    #[serde(serialize_with = "as_json::shared")]
     known_ids: Arc<Vec<UserId>>,
     /// The visitor's last lookups before this one, newest first.
     recent: Vec<Recent>,
     #[serde(skip)]
     form: Form,
+}
+
+/// The same as JSON. It is asked for so often that serde takes too long.
+#[derive(Template)]
+#[template(path = "profiles.json", escape = "html", whitespace = "suppress")]
+struct AsJson<'a> {
+    page: &'a ProfilesPage,
+}
+
+impl AsJson<'_> {
+    fn write(page: &ProfilesPage, blank: Vec<u8>) -> askama::Result<Vec<u8>> {
+        html::rendered(&AsJson { page }, blank)
+    }
 }
 
 /// What a lookup brought.
@@ -65,7 +77,6 @@ pub struct Answer {
     id: UserId,
     /// Null when there is no such profile.
     #[schema(value_type = Option<Profile>)]
-    #[serde(serialize_with = "as_json::shared_if")]
     profile: Option<Arc<Profile>>,
     /// Its edition: counted up by each edit; null when there is no such profile.
     version: Option<u64>,
@@ -164,7 +175,7 @@ pub(super) fn address(id: &UserId, delay_ms: Option<u32>, recipe: Option<&str>) 
 pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<ProfilesPage>> {
     let query = Query::parse(&app, &request)?;
     let mut page = ProfilesPage::blank(&app, &request, &query);
-    let Some(id) = &query.id else { return Ok(Page::new(page)) };
+    let Some(id) = &query.id else { return Ok(Page::new(page).as_json(AsJson::write)) };
     let wire = Wire::on();
     let (db, delay) = (&app.shared.db, query.delay(&app));
     // In a box of its own: malloc is slow with all of this in one.
@@ -180,7 +191,8 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<ProfilesP
     }
     page.answer = Some(Answer::of(id, lookup, wire));
     let was_told = page.form.done.is_some();
-    let page = Page::new(page).status(status).header(CACHE_STATUS, cache_status);
+    let page =
+        Page::new(page).as_json(AsJson::write).status(status).header(CACHE_STATUS, cache_status);
     let page = page.header(SET_COOKIE, cookie);
     Ok(if was_told { page.cookie(Done::told()) } else { page })
 }
@@ -303,5 +315,78 @@ impl Answer {
 
     fn is_stale(&self) -> bool {
         self.source == Source::Stale
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::{
+        cache::Forward,
+        wire::{Target, Trip},
+    };
+
+    fn page(error: Option<&str>, answer: Option<Answer>, recent: Vec<Recent>) -> ProfilesPage {
+        let ids = ["123", "user-1"].map(|id| id.parse().unwrap());
+        let chosen = Chosen { delay_ms: None, default_ms: 0, recipe: None, configured: "default" };
+        ProfilesPage {
+            error: error.map(str::to_owned),
+            answer,
+            known_ids: Arc::new(ids.to_vec()),
+            recent,
+            form: Form { id: None, chosen, done: None },
+        }
+    }
+
+    fn answer(name: Option<&str>, number: Option<u64>, steps: &[&str]) -> Answer {
+        let wire = Wire::on();
+        for target in [Target::Redis, Target::Database, Target::Memory, Target::Hitrate] {
+            let (sent, time) = (Instant::now(), Duration::from_micros(7));
+            let trip = Trip { target, sent, took: time, simulated: time };
+            wire.record(trip, || steps.iter().map(|it| ((*it).to_owned(), (*it).to_owned())));
+        }
+        let profile = |name: &str| Profile {
+            user_id: "1".to_owned(),
+            name: name.to_owned(),
+            email: "anna@example.com".to_owned(),
+            age: 30,
+        };
+        let lookup = Lookup {
+            value: name.map(|name| Arc::new(profile(name))),
+            version: number,
+            source: Source::Stale,
+            key: steps.concat(),
+            ttl: number.map(Duration::from_millis),
+            past: Duration::ZERO,
+            age: Duration::from_secs(1),
+            fill: Fill::Unneeded,
+            forward: Forward::No,
+            collapsed: false,
+            recipe: "default",
+            elapsed_us: 3,
+        };
+        Answer::of(&"1".parse().unwrap(), lookup, wire)
+    }
+
+    #[test]
+    fn the_template_says_what_the_view_model_is() {
+        let recent =
+            |n| Recent { id: "a-b".parse().unwrap(), source: Source::Cache, elapsed_us: n };
+        let odd = ["", "(nil)", "'{\"a\\b\": 1}'", "<&>\u{1}é…", &"x\"".repeat(400)];
+        for page in [
+            page(None, None, Vec::new()),
+            page(Some("It \"failed\"."), None, vec![recent(1)]),
+            page(
+                None,
+                Some(answer(Some("<Anna \"O\">"), Some(7), &odd)),
+                vec![recent(1), recent(2)],
+            ),
+            page(Some("No profile."), Some(answer(None, None, &[])), Vec::new()),
+        ] {
+            let json = AsJson::write(&page, Vec::new()).unwrap();
+            assert_eq!(String::from_utf8(json).unwrap(), serde_json::to_string(&page).unwrap());
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     patterns::{Plays, Trials},
     round_trips::RoundTrips,
     stampede::Stampedes,
-    stats::Sampler,
+    stats::{Latest, Sampler},
     store::{Address, Health, Store},
     strategies::Visits,
     structures::Outcomes,
@@ -71,14 +71,28 @@ pub struct App {
     pub store: Store,
     /// The cache behind that door.
     pub cache: Cache,
+    /// The numbers on the panels, as this worker shows them.
+    pub latest: Latest,
+}
+
+impl Shared {
+    /// The same, with copies of what a request holds on to: counting the holders
+    /// of one thing, workers would wait for each other.
+    fn on_this_worker(self) -> Self {
+        let db = Arc::new(Db::clone(&self.db));
+        let known_ids = Arc::new(self.known_ids.to_vec());
+        Self { db, known_ids, ..self }
+    }
 }
 
 impl App {
     /// Call it on the worker's own runtime: the connection lives there.
     pub fn on_this_worker(shared: Shared) -> Self {
+        let shared = shared.on_this_worker();
         let store = Store::open(&shared.address, &shared.config.key_prefix, &shared.health);
         let cache = Cache::new(store.clone(), Arc::clone(&shared.engine));
-        Self { shared, store, cache }
+        let latest = Latest::of(&shared.sampler);
+        Self { shared, store, cache, latest }
     }
 }
 

@@ -22,7 +22,7 @@ pub async fn visit(store: &Store, metrics: &Metrics, wire: &Wire) -> Result<u64,
     match reply.map(u64::try_from) {
         Ok(Ok(hits)) => {
             KEY.well();
-            metrics.visits.inc();
+            metrics.visited();
             Ok(hits)
         }
         Ok(Err(_)) => Err(noted(Trouble::NoCount)),

@@ -22,7 +22,7 @@ impl<T> Default for Lately<T> {
 impl<T> Lately<T> {
     /// What `make` makes of the text, now or before.
     pub fn made(&mut self, text: &str, make: impl FnOnce(&str) -> T) -> &T {
-        let place = &mut self.0[place(text)];
+        let place = &mut self.0[mixed(text) as usize % PLACES];
         if place.as_ref().is_none_or(|(known, _)| known != text) {
             *place = None;
         }
@@ -62,13 +62,14 @@ pub fn keeps(text: &str) -> bool {
     text.len() <= LONGEST
 }
 
-/// Mixed of eight bytes at a time: it is for short texts, and nothing depends on it.
-fn place(text: &str) -> usize {
+/// A number of this text, to find its place by. Mixed of eight bytes at a time:
+/// it is for short texts, and whoever makes two of the same number gains nothing.
+pub fn mixed(text: &str) -> u64 {
     let (words, rest) = text.as_bytes().as_chunks::<8>();
     let mix =
         |sum: u64, word: u64| (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     let sum = rest.iter().fold(rest.len() as u64, |sum, byte| mix(sum, u64::from(*byte)));
-    words.iter().fold(sum, |sum, word| mix(sum, u64::from_le_bytes(*word))) as usize % PLACES
+    words.iter().fold(sum, |sum, word| mix(sum, u64::from_le_bytes(*word)))
 }
 
 #[cfg(test)]

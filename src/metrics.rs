@@ -1,7 +1,11 @@
 //! What is counted, where it happens: the one source of the panels and of `/metrics`.
 
 use std::{
-    sync::{Mutex, MutexGuard, OnceLock},
+    collections::BTreeSet,
+    sync::{
+        Mutex, MutexGuard, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -14,8 +18,8 @@ use prometheus_client::{
 
 use crate::{clock::micros, model::Source};
 
-/// As many kinds of keys are counted without hashing: more than there are.
-const PREFIXES: usize = 8;
+/// Threads that count at places of their own: more than a machine mostly has.
+const SHARDS: usize = 32;
 
 /// Counters of this process, from its start.
 pub struct Metrics {
@@ -23,19 +27,69 @@ pub struct Metrics {
     started: Instant,
     /// Statements sent to the database, of whatever kind.
     pub database_queries: Counter,
-    /// Visits that Redis counted.
-    pub visits: Counter,
+    /// What each request counts.
+    shards: [OnceLock<Box<Shard>>; SHARDS],
+    /// The sums of it, as of the last text.
+    visits: Counter,
     lookups: Family<Lookups, Counter>,
-    /// The same counters by their places, for the prefixes seen so far: a
-    /// lookup is counted without hashing its labels.
-    known: [OnceLock<(&'static str, [Counter; Source::ALL.len()])>; PREFIXES],
     bypasses: Family<Prefix, Counter>,
     origin_loads: Family<Prefix, Counter>,
     shed: Counter,
     write_behind_pending: Gauge,
     write_behind_aside: Gauge,
     breaker_state: Gauge,
-    times: [Mutex<Histogram<u64>>; Source::ALL.len()],
+    settling: Mutex<()>,
+}
+
+/// What one thread counts, or a few. Threads that count at one place wait for
+/// each other, if only for the memory; so two of these share no line of it.
+#[repr(align(128))]
+struct Shard(Mutex<Counts>);
+
+struct Counts {
+    visits: u64,
+    /// By prefix and source: there are but a few prefixes.
+    lookups: Vec<(&'static str, [u64; Source::ALL.len()])>,
+    times: [Histogram<u64>; Source::ALL.len()],
+}
+
+impl Default for Shard {
+    fn default() -> Self {
+        let times = Source::ALL.map(|_| histogram());
+        Self(Mutex::new(Counts { visits: 0, lookups: Vec::new(), times }))
+    }
+}
+
+impl Shard {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().expect("counting does not panic")
+    }
+}
+
+impl Counts {
+    fn looked_up(&mut self, prefix: &'static str, source: Source, took: Duration) {
+        let place = self.lookups.iter().position(|(known, _)| *known == prefix);
+        let place = place.unwrap_or_else(|| {
+            self.lookups.push((prefix, Default::default()));
+            self.lookups.len() - 1
+        });
+        self.lookups[place].1[source as usize] += 1;
+        self.times[source as usize].saturating_record(micros(took));
+    }
+
+    fn lookups(&self, prefix: &str, source: Source) -> u64 {
+        let of_prefix = self.lookups.iter().filter(|(known, _)| *known == prefix);
+        of_prefix.map(|(_, counts)| counts[source as usize]).sum()
+    }
+}
+
+/// The number of this thread's shard.
+fn place() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static PLACE: usize = NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS;
+    }
+    PLACE.with(|place| *place)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -79,14 +133,14 @@ impl Default for Metrics {
             database_queries: Counter::default(),
             visits: Counter::default(),
             lookups: Family::default(),
-            known: Default::default(),
+            shards: Default::default(),
             bypasses: Family::default(),
             origin_loads: Family::default(),
             shed: Counter::default(),
             write_behind_pending: Gauge::default(),
             write_behind_aside: Gauge::default(),
             breaker_state: Gauge::default(),
-            times: Source::ALL.map(|_| Mutex::new(histogram())),
+            settling: Mutex::default(),
             registry: Registry::default(),
         };
         let queries = metrics.database_queries.clone();
@@ -115,26 +169,32 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts one answered lookup.
     pub fn looked_up(&self, prefix: &'static str, source: Source, bypassed: bool, took: Duration) {
-        self.count(prefix, source);
+        self.shard().counts().looked_up(prefix, source, took);
         if bypassed {
             self.bypasses.get_or_create(&Prefix { prefix }).inc();
         }
-        self.times(source).saturating_record(micros(took));
     }
 
-    fn count(&self, prefix: &'static str, source: Source) {
-        let learnt = |known: &OnceLock<_>| known.get_or_init(|| self.counters(prefix)).0 == prefix;
-        match self.known.iter().find(|known| learnt(known)).and_then(OnceLock::get) {
-            Some((_, counters)) => counters[source as usize].inc(),
-            None => self.lookups.get_or_create(&Lookups { prefix, source: source.name() }).inc(),
-        };
+    /// Counts one visit that Redis counted.
+    pub fn visited(&self) {
+        self.shard().counts().visits += 1;
     }
 
-    fn counters(&self, prefix: &'static str) -> (&'static str, [Counter; Source::ALL.len()]) {
-        let counter = |source: Source| {
-            self.lookups.get_or_create(&Lookups { prefix, source: source.name() }).clone()
-        };
-        (prefix, Source::ALL.map(counter))
+    /// The visits that Redis counted.
+    pub fn visits(&self) -> u64 {
+        self.sum(|counts| counts.visits)
+    }
+
+    fn shard(&self) -> &Shard {
+        self.shards[place()].get_or_init(Box::default)
+    }
+
+    fn sum(&self, part: impl Fn(&Counts) -> u64) -> u64 {
+        self.used().map(|shard| part(&shard.counts())).sum()
+    }
+
+    fn used(&self) -> impl Iterator<Item = &Shard> {
+        self.shards.iter().filter_map(OnceLock::get).map(AsRef::as_ref)
     }
 
     /// Counts one load from the origin, successful or not.
@@ -158,7 +218,9 @@ impl Metrics {
     /// Hits and misses of one kind of key.
     pub fn tally(&self, prefix: &'static str) -> Tally {
         let from = |source: Source| {
-            self.lookups.get_or_create(&Lookups { prefix, source: source.name() }).get()
+            // What is asked for is in the text, too, be it zero.
+            drop(self.lookups.get_or_create(&Lookups { prefix, source: source.name() }));
+            self.sum(|counts| counts.lookups(prefix, source))
         };
         let bypasses = self.bypasses.get_or_create(&Prefix { prefix }).get();
         Tally {
@@ -170,7 +232,11 @@ impl Metrics {
 
     /// How long lookups from `source` took, since the start.
     pub fn times_of(&self, source: Source) -> Times {
-        let times = self.times(source);
+        let mut times = histogram();
+        for shard in self.used() {
+            let of_shard = &shard.counts().times[source as usize];
+            times.add(of_shard).expect("all of them have the same bounds");
+        }
         Times {
             lookups: times.len(),
             p50_us: times.value_at_quantile(0.5),
@@ -185,13 +251,32 @@ impl Metrics {
 
     /// All of them in the OpenMetrics text format.
     pub fn text(&self) -> String {
+        self.settle();
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a String takes any text");
         text
     }
 
-    fn times(&self, source: Source) -> MutexGuard<'_, Histogram<u64>> {
-        self.times[source as usize].lock().expect("recording a number does not panic")
+    /// Brings the sums up to date. They only grow.
+    fn settle(&self) {
+        let _alone = self.settling.lock().expect("adding up does not panic");
+        let grown = |sum: &Counter, to: u64| sum.inc_by(to - sum.get());
+        grown(&self.visits, self.visits());
+        for prefix in self.prefixes() {
+            for source in Source::ALL {
+                let labels = Lookups { prefix, source: source.name() };
+                let looked_up = self.sum(|counts| counts.lookups(prefix, source));
+                grown(&self.lookups.get_or_create(&labels), looked_up);
+            }
+        }
+    }
+
+    fn prefixes(&self) -> BTreeSet<&'static str> {
+        let mut all = BTreeSet::new();
+        for shard in self.used() {
+            all.extend(shard.counts().lookups.iter().map(|(prefix, _)| *prefix));
+        }
+        all
     }
 }
 
@@ -213,6 +298,29 @@ mod tests {
         metrics.looked_up("profile", Source::Database, true, took);
         assert_eq!(metrics.tally("profile"), Tally { hits: 1, misses: 1, bypasses: 1 });
         assert_eq!(metrics.times_of(Source::Database).lookups, 2);
+    }
+
+    #[test]
+    fn what_threads_count_is_one_sum() {
+        let metrics = Metrics::default();
+        let count = || {
+            for n in 0..1_000 {
+                metrics.looked_up("profile", Source::Cache, false, Duration::from_micros(n));
+                metrics.visited();
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..2 * SHARDS {
+                scope.spawn(count);
+            }
+        });
+        let all = 2_000 * SHARDS as u64;
+        assert_eq!((metrics.visits(), metrics.tally("profile").hits), (all, all));
+        let times = metrics.times_of(Source::Cache);
+        assert!(times.lookups == all && (495..510).contains(&times.p50_us), "{times:?}");
+        for _ in 0..2 {
+            assert!(metrics.text().contains(&format!("hitrate_visits_total {all}\n")));
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The numbers on the panels: a sample of Redis and of this process, taken in
 //! the background about once a second, so that no request pays for it.
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use tokio::{sync::watch, task::JoinHandle, time};
@@ -181,11 +181,6 @@ impl Sampler {
         Self { latest, task }
     }
 
-    /// The latest sample.
-    pub fn latest(&self) -> Arc<Sample> {
-        Arc::clone(&self.latest.borrow())
-    }
-
     /// Follows the samples. The channel closes when sampling ends.
     pub fn follow(&self) -> watch::Receiver<Arc<Sample>> {
         self.latest.clone()
@@ -194,6 +189,28 @@ impl Sampler {
     /// Ends sampling, and with it everything that follows.
     pub fn stop(&self) {
         self.task.abort();
+    }
+}
+
+/// The latest sample, for one thread: a copy of its own, so that those who show
+/// it don't count their references in the same place.
+pub struct Latest(RefCell<(watch::Receiver<Arc<Sample>>, Arc<Sample>)>);
+
+impl Latest {
+    /// Of what this sampler takes.
+    pub fn of(sampler: &Sampler) -> Self {
+        let mut samples = sampler.follow();
+        let copy = Arc::new(Sample::clone(&samples.borrow_and_update()));
+        Self(RefCell::new((samples, copy)))
+    }
+
+    /// It.
+    pub fn get(&self) -> Arc<Sample> {
+        let (samples, copy) = &mut *self.0.borrow_mut();
+        if samples.has_changed().unwrap_or_default() {
+            *copy = Arc::new(Sample::clone(&samples.borrow_and_update()));
+        }
+        Arc::clone(copy)
     }
 }
 
@@ -273,7 +290,7 @@ fn cache_panel(cache: &Cache, metrics: &Metrics) -> CachePanel {
         hit_ratio: ratio(hits, misses),
         database_queries: metrics.database_queries.get(),
         queries_avoided: hits,
-        visits: metrics.visits.get(),
+        visits: metrics.visits(),
         origin_queue: engine.queued().0 as u64,
         write_behind_pending: pending,
         write_behind_aside: aside,

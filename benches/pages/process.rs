@@ -15,9 +15,6 @@ use crate::Result;
 
 /// How long a server may take to start.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// What Linux counts a process's time in: a hundredth of a second, on every machine.
-const TICK: Duration = Duration::from_millis(10);
-
 /// A running server, killed with this.
 pub struct Server {
     child: Child,
@@ -80,13 +77,16 @@ impl Server {
         Ok(server)
     }
 
-    /// The time its threads have run, in and outside the kernel.
+    /// The time its threads have run, in and outside the kernel: by the scheduler's
+    /// books, which are exact where those of the process count in ticks.
     pub fn cpu(&self) -> Result<Duration> {
-        let stat = self.proc("stat")?;
-        // The second field is a name in parentheses, and may hold spaces.
-        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        let ticks = fields.skip(11).take(2).map(str::parse::<u32>).sum::<Result<u32, _>>()?;
-        Ok(TICK * ticks)
+        let mut all = Duration::ZERO;
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let stat = fs::read_to_string(task?.path().join("schedstat"))?;
+            let nanos = stat.split_whitespace().next().ok_or("a thread has run for some time")?;
+            all += Duration::from_nanos(nanos.parse()?);
+        }
+        Ok(all)
     }
 
     /// The memory it holds, in KiB.

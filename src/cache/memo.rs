@@ -3,12 +3,14 @@
 
 use std::{
     any::Any,
-    hash::{BuildHasher as _, RandomState},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use super::entry::{self, Content};
-use crate::keys::{Cached, Key};
+use crate::{
+    keys::{Cached, Key},
+    lately,
+};
 
 /// Places for entries; each key has one, which it may share.
 const PLACES: usize = 512;
@@ -16,10 +18,7 @@ const PLACES: usize = 512;
 const LARGEST: usize = 2048;
 
 /// What was decoded last, by key.
-pub struct Memo {
-    places: Mutex<Vec<Option<Decoded>>>,
-    hasher: RandomState,
-}
+pub struct Memo(Mutex<Vec<Option<Decoded>>>);
 
 struct Decoded {
     name: String,
@@ -29,8 +28,7 @@ struct Decoded {
 
 impl Default for Memo {
     fn default() -> Self {
-        let places = (0..PLACES).map(|_| None).collect();
-        Self { places: Mutex::new(places), hasher: RandomState::new() }
+        Self(Mutex::new((0..PLACES).map(|_| None).collect()))
     }
 }
 
@@ -42,14 +40,14 @@ impl Memo {
         bytes: Vec<u8>,
         key: &Key<T>,
     ) -> Result<(Arc<Content<T>>, bool), &'static str> {
-        let place = self.hasher.hash_one(key.as_str()) as usize % PLACES;
+        let place = lately::mixed(key.as_str()) as usize % PLACES;
         if let Some(content) = self.known(place, &bytes, key) {
             return Ok((content, false));
         }
         let content = Arc::new(entry::decode(&bytes, key)?);
         if bytes.len() <= LARGEST {
             let (name, content) = (key.as_str().to_owned(), Arc::clone(&content) as _);
-            let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             places[place] = Some(Decoded { name, bytes, content });
         }
         Ok((content, true))
@@ -61,7 +59,7 @@ impl Memo {
         bytes: &[u8],
         key: &Key<T>,
     ) -> Option<Arc<Content<T>>> {
-        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let decoded = places[place].as_ref()?;
         // The name as well: a copy of one value under another's key is refused.
         let is_same = decoded.bytes == bytes && decoded.name == key.as_str();

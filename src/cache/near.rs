@@ -8,7 +8,6 @@
 //! there is no moment in between.
 
 use std::{
-    hash::{BuildHasher as _, RandomState},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -17,7 +16,7 @@ use std::{
 };
 
 use super::{copies::Copies, look::Held};
-use crate::{clock::micros, model::Source, store::Invalidations};
+use crate::{clock::micros, lately, model::Source, store::Invalidations};
 
 /// Locks and counts: so many that two busy keys seldom share one.
 const STRIPES: usize = 256;
@@ -32,13 +31,21 @@ const ON: u64 = 1;
 /// The copies of this process.
 pub struct Near {
     copies: Copies,
-    stripes: Vec<Mutex<u64>>,
-    hasher: RandomState,
+    stripes: Vec<Stripe>,
     started: Instant,
     /// Whether Redis tells us of changes: [`OFF`], [`ON`], or since when it
     /// does not any more, in microseconds from `started`.
     tracking: AtomicU64,
     prefix: String,
+}
+
+/// Some of the keys.
+#[derive(Default)]
+struct Stripe {
+    /// How often one of them was invalidated. Changed under the lock only, and
+    /// read without: those who ask at once would wait for each other.
+    count: AtomicU64,
+    lock: Mutex<()>,
 }
 
 /// The count of a key's stripe before its value was asked for.
@@ -51,8 +58,7 @@ impl Near {
     pub fn new(prefix: &str) -> Self {
         Self {
             copies: Copies::default(),
-            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
-            hasher: RandomState::new(),
+            stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
             started: Instant::now(),
             tracking: AtomicU64::new(OFF),
             prefix: prefix.to_owned(),
@@ -89,7 +95,7 @@ impl Near {
 
     /// Take this before asking for a value that [`Self::keep`] shall keep.
     pub fn before(&self, name: &str) -> Before {
-        Before(*self.stripe(name))
+        Before(self.stripe(name).count())
     }
 
     /// Keeps a value for at most `ttl`, unless something about
@@ -101,8 +107,9 @@ impl Near {
         ttl: Duration,
         before: Before,
     ) {
-        let count = self.stripe(name);
-        if *count != before.0 || !self.is_tracking() {
+        let stripe = self.stripe(name);
+        let _held = stripe.hold();
+        if stripe.count() != before.0 || !self.is_tracking() {
             return;
         }
         let time = held.left.map_or(ttl, |left| left.min(ttl));
@@ -111,23 +118,26 @@ impl Near {
 
     /// Does something with a value unless something about it changed since `before`.
     pub fn unless_changed(&self, name: &str, before: Before, act: impl FnOnce()) {
-        let count = self.stripe(name);
-        if *count == before.0 {
+        let stripe = self.stripe(name);
+        let _held = stripe.hold();
+        if stripe.count() == before.0 {
             act();
         }
     }
 
     /// Drops the copy of `name`, and keeps none that was asked for before.
     pub fn drop_copy(&self, name: &str) {
-        let mut count = self.stripe(name);
-        *count += 1;
+        let stripe = self.stripe(name);
+        let _held = stripe.hold();
+        stripe.count_up();
         self.copies.forget(name);
     }
 
     /// The same for all.
     pub fn drop_all(&self) {
         for stripe in &self.stripes {
-            *stripe.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+            let _held = stripe.hold();
+            stripe.count_up();
         }
         self.copies.forget_all();
     }
@@ -137,9 +147,23 @@ impl Near {
         self.copies.len()
     }
 
-    fn stripe(&self, name: &str) -> MutexGuard<'_, u64> {
-        let index = self.hasher.hash_one(name) as usize % STRIPES;
-        self.stripes[index].lock().unwrap_or_else(PoisonError::into_inner)
+    fn stripe(&self, name: &str) -> &Stripe {
+        &self.stripes[lately::mixed(name) as usize % STRIPES]
+    }
+}
+
+impl Stripe {
+    fn hold(&self) -> MutexGuard<'_, ()> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self) -> u64 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// Only while it is held.
+    fn count_up(&self) {
+        self.count.store(self.count() + 1, Ordering::Release);
     }
 }
 

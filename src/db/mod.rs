@@ -46,7 +46,9 @@ const PATIENT: Duration = Duration::from_secs(5);
 /// Connections. SQLite reads in parallel; a few serve many short statements.
 const CONNECTIONS: u32 = 4;
 
-/// A handle to the database, shared by the whole process.
+/// A handle to the database. Clones are the same, with a count of references
+/// of their own.
+#[derive(Clone)]
 pub struct Db {
     pool: AnyPool,
     /// One connection: SQLite writes one after the other, and writers who wait
@@ -55,9 +57,24 @@ pub struct Db {
     read_only_url: String,
     patience: Duration,
     metrics: Arc<Metrics>,
+    moods: Arc<Moods>,
+}
+
+/// What the log knows of the database.
+struct Moods {
     reads: Mood<Error>,
     writes: Mood<Error>,
     opening: Mood<Error>,
+}
+
+impl Default for Moods {
+    fn default() -> Self {
+        Self {
+            reads: Mood::good("Database reads"),
+            writes: Mood::good("Database writes"),
+            opening: Mood::good("Database file (not ready)"),
+        }
+    }
 }
 
 /// A statement that is about to run, as the wire will show it.
@@ -124,16 +141,7 @@ impl Db {
         patience: Duration,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self {
-            pool,
-            writers,
-            read_only_url,
-            patience,
-            metrics,
-            reads: Mood::good("Database reads"),
-            writes: Mood::good("Database writes"),
-            opening: Mood::good("Database file (not ready)"),
-        }
+        Self { pool, writers, read_only_url, patience, metrics, moods: Arc::default() }
     }
 
     /// Whether the database can be opened and read now. By a connection of its
@@ -148,7 +156,7 @@ impl Db {
         };
         let answer = timeout(self.patience, run).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         let answer = answer.map_err(|error| Error::from(&error));
-        noted(&self.opening, &answer);
+        noted(&self.moods.opening, &answer);
         answer
     }
 
@@ -175,7 +183,8 @@ impl Db {
             Ok(answer) => answer.map_err(|error| Error::from(&error)),
             Err(_) => Err(Error::Slow),
         };
-        noted(if statement.writes { &self.writes } else { &self.reads }, &answer);
+        let moods = &self.moods;
+        noted(if statement.writes { &moods.writes } else { &moods.reads }, &answer);
         let simulated = if statement.delay.is_zero() { Duration::ZERO } else { simulated };
         wire.record(
             Trip { target: Target::Database, sent, took: sent.elapsed(), simulated },

@@ -60,7 +60,7 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Page<CounterPage> {
             Err(trouble) => (None, not_counted(&trouble)),
         },
     };
-    let sample = app.shared.sampler.latest();
+    let sample = app.latest.get();
     Page::new(CounterPage { hits, message, sample, transcript: wire.into_steps() })
 }
 

@@ -52,7 +52,7 @@ impl StatsPage {
     responses((status = 200, description = "The panels", body = StatsPage))
 )]
 pub async fn show(app: Data<App>) -> Page<StatsPage> {
-    let sample = app.shared.sampler.latest();
+    let sample = app.latest.get();
     let address = &app.shared.address;
     Page::new(StatsPage { sample, address: address.to_string(), redis_cli: address.redis_cli() })
 }

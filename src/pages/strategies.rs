@@ -312,7 +312,7 @@ impl Row {
 
 impl Persistence {
     fn of(app: &App) -> Self {
-        let sample = app.shared.sampler.latest();
+        let sample = app.latest.get();
         let Some(server) = &sample.redis.server else { return Self::away() };
         let who = format!("The connected {} {}", server.name, server.version);
         let message = match server.append_only {

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -26,6 +29,8 @@ pub struct Health {
     /// What Redis has to be told before some keys are used again.
     pub(super) debts: Debts,
     breakers: Mutex<Breakers>,
+    /// Whether all of them are closed, for those who may not wait for a lock.
+    closed: AtomicBool,
     /// What time it is in Redis.
     pub(super) clock: ServerClock,
 }
@@ -78,6 +83,7 @@ impl Default for Health {
             denied: Mutex::default(),
             debts: Debts::default(),
             breakers: Mutex::new(Breakers { half_open: 0, open: 0, changed: Instant::now() }),
+            closed: AtomicBool::new(true),
             clock: ServerClock::default(),
         }
     }
@@ -104,8 +110,7 @@ impl Health {
 
     /// Whether all of them are closed.
     pub fn is_closed(&self) -> bool {
-        let breakers = self.breakers.lock().expect("counting does not panic");
-        breakers.state() == BreakerState::Closed
+        self.closed.load(Ordering::Acquire)
     }
 
     /// A connection's breaker turned.
@@ -121,8 +126,10 @@ impl Health {
         if let Some(count) = breakers.of(to) {
             *count += 1;
         }
-        if breakers.state() != before {
+        let state = breakers.state();
+        if state != before {
             breakers.changed = Instant::now();
+            self.closed.store(state == BreakerState::Closed, Ordering::Release);
         }
     }
 

@@ -57,6 +57,11 @@ impl fmt::Display for Figure {
     }
 }
 
+/// `1234567`
+pub fn digits(value: u64) -> Figure {
+    Figure::of("").after_number(value)
+}
+
 /// `1,234,567`
 pub fn number(value: &u64) -> Figure {
     grouped(Figure::of(""), *value)

@@ -1,6 +1,6 @@
 //! What holds for every request and every response, whatever the page.
 
-use std::{net::IpAddr, rc::Rc};
+use std::{cell::RefCell, net::IpAddr, rc::Rc};
 
 use actix_web::{
     Error as ActixError,
@@ -50,6 +50,8 @@ pub struct Guarded<S: Pages> {
     pages: Rc<S>,
     /// The same pages. Compressing has a price even where nothing is compressed.
     compressing: Compressing<S>,
+    /// The last `Host` that was a name of this machine: mostly the next one, too.
+    known_host: RefCell<HeaderValue>,
 }
 
 impl<S: Pages> Transform<S, ServiceRequest> for Guard {
@@ -63,7 +65,8 @@ impl<S: Pages> Transform<S, ServiceRequest> for Guard {
         let pages = Rc::new(pages);
         Box::pin(async move {
             let compressing = Compress::default().new_transform(Rc::clone(&pages)).await?;
-            Ok(Guarded { pages, compressing })
+            let known_host = RefCell::new(HeaderValue::from_static("localhost"));
+            Ok(Guarded { pages, compressing, known_host })
         })
     }
 }
@@ -95,7 +98,7 @@ impl<S: Pages> Service<ServiceRequest> for Guarded<S> {
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let finish: Finish = if request.method().is_safe() { shown } else { changed };
-        if let Some(error) = refused(&request) {
+        if let Some(error) = refused(&request, &self.known_host) {
             let answer = error.answer(request.headers());
             let answer = finish(request.into_response(answer));
             return Either::Right(Box::pin(ready(Ok(answer))));
@@ -127,10 +130,11 @@ fn changed(response: ServiceResponse) -> ServiceResponse {
     response
 }
 
-fn refused(request: &ServiceRequest) -> Option<Error> {
+fn refused(request: &ServiceRequest, known_host: &RefCell<HeaderValue>) -> Option<Error> {
     let app = request.app_data::<Data<App>>().expect("every server is given an app");
     let headers = request.headers();
-    let is_ours = request.uri().host().is_none_or(is_loopback) && names_loopback(headers);
+    let is_ours =
+        request.uri().host().is_none_or(is_loopback) && names_loopback(headers, known_host);
     if app.shared.config.bind.ip().is_loopback() && !is_ours {
         return Some(Error::OtherHost);
     }
@@ -145,9 +149,19 @@ fn refused(request: &ServiceRequest) -> Option<Error> {
 
 /// Whether `Host` is a name of this machine that no foreign DNS can point
 /// here (DNS rebinding).
-fn names_loopback(headers: &HeaderMap) -> bool {
-    let mut hosts = headers.get_all(header::HOST).filter_map(|host| host.to_str().ok());
+fn names_loopback(headers: &HeaderMap, known: &RefCell<HeaderValue>) -> bool {
+    let mut hosts = headers.get_all(header::HOST);
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+    if *host == *known.borrow() {
+        return true;
+    }
+    let host = host.to_str().ok().filter(|host| is_loopback_host(host));
+    // A copy: a clone would hold on to all that was read with it.
+    let copied = host.map(HeaderValue::from_str).and_then(Result::ok);
+    copied.map(|host| known.replace(host)).is_some()
+}
+
+fn is_loopback_host(host: &str) -> bool {
     let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((name, port)) => (name, port),
         None => host.split_at(host.find(':').unwrap_or(host.len())),
@@ -217,6 +231,7 @@ mod tests {
 
     #[test]
     fn only_names_of_this_machine_are_answered() {
+        let known = RefCell::new(HeaderValue::from_static("localhost"));
         for good in [
             "localhost",
             "localhost:5000",
@@ -226,7 +241,9 @@ mod tests {
             "[::1]:5000",
             "[::1]",
         ] {
-            assert!(names_loopback(&headers(&[("host", good)])), "{good}");
+            for _ in 0..2 {
+                assert!(names_loopback(&headers(&[("host", good)]), &known), "{good}");
+            }
         }
         for bad in [
             "evil.example",
@@ -238,10 +255,11 @@ mod tests {
             "10.0.0.1",
             "",
         ] {
-            assert!(!names_loopback(&headers(&[("host", bad)])), "{bad}");
+            assert!(!names_loopback(&headers(&[("host", bad)]), &known), "{bad}");
         }
-        assert!(!names_loopback(&headers(&[])));
-        assert!(!names_loopback(&headers(&[("host", "localhost"), ("host", "localhost")])));
+        assert!(!names_loopback(&headers(&[]), &known));
+        let twice = [("host", "localhost"), ("host", "localhost")];
+        assert!(!names_loopback(&headers(&twice), &known));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What a lookup found, where, and what it did to the cache.
 
-use std::{fmt::Write as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use crate::{model::Source, store::Trouble};
+use crate::{figures::digits, model::Source, store::Trouble};
 
 /// Room for what `Cache-Status` mostly says.
 const STATUS: usize = 48;
@@ -88,16 +88,15 @@ impl<T> Lookup<T> {
     fn hit(&self, source: Source) -> String {
         let mut status = String::with_capacity(STATUS);
         status.push_str("hitrate; hit");
-        // Writing to a text can't fail.
-        let _ = match self.ttl.map(|ttl| ttl.as_secs()) {
+        match self.ttl.map(|ttl| ttl.as_secs()) {
             // A negative TTL says how long ago it ended; at least a second, as
             // zero would read as just now.
             _ if source == Source::Stale && !self.past.is_zero() => {
-                write!(status, "; ttl=-{}", self.past.as_secs().max(1))
+                status.extend(["; ttl=-", &digits(self.past.as_secs().max(1))]);
             }
-            Some(ttl) => write!(status, "; ttl={ttl}"),
-            None => Ok(()),
-        };
+            Some(ttl) => status.extend(["; ttl=", &digits(ttl)]),
+            None => (),
+        }
         status.push_str(match source {
             Source::Stale => "; detail=stale",
             Source::Memory => "; detail=memory",

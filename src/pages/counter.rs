@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use crate::{
     app::App,
     counter,
+    figures::digits,
     html::Page,
     input::is_visit,
     nav::{self, Link},
@@ -67,7 +68,7 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Page<CounterPage> {
 /// The documents' sentence, with its grammar mended for the first visit.
 fn sentence(hits: u64) -> String {
     let times = if hits == 1 { " time." } else { " times." };
-    ["This page has been visited ", &hits.to_string(), times].concat()
+    ["This page has been visited ", &digits(hits), times].concat()
 }
 
 fn not_counted(trouble: &Trouble) -> String {

@@ -1,13 +1,12 @@
 //! The last lookups of one visitor, kept in a cookie: nothing to store, and
 //! there when Redis is not.
 
-use std::fmt::Write as _;
-
 use actix_web::HttpRequest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    figures::digits,
     html,
     model::{Source, UserId},
 };
@@ -45,9 +44,8 @@ pub fn remember(latest: &Recent, before: &[Recent]) -> String {
     line.extend([COOKIE, "="]);
     for (n, recent) in std::iter::once(latest).chain(before).take(MOST).enumerate() {
         let between = if n > 0 { "~" } else { "" };
-        line.extend([between, recent.id.as_str(), ".", recent.source.name(), "."]);
-        // Writing to a text can't fail.
-        let _ = write!(line, "{}", recent.elapsed_us);
+        let elapsed = digits(recent.elapsed_us);
+        line.extend([between, recent.id.as_str(), ".", recent.source.name(), ".", &elapsed]);
     }
     line.extend([html::COOKIE_ENDS, PATH]);
     line

@@ -6,13 +6,17 @@
 use std::{fmt, marker::PhantomData};
 
 use serde::{Serialize, de::DeserializeOwned};
+use smol_str::SmolStr;
 
-use crate::model::{Product, Profile, Trial, UserId};
+use crate::{
+    figures::digits,
+    model::{Product, Profile, Trial, UserId},
+};
 
 /// The name of a value in Redis, carrying the type of that value.
 pub struct Key<T> {
     family: Family,
-    name: String,
+    name: SmolStr,
     value: PhantomData<fn() -> T>,
 }
 
@@ -81,17 +85,17 @@ pub trait Cached: Serialize + DeserializeOwned + Send + Sync + 'static {
 
 /// `page_hits` — how often `/` was visited; a Redis integer.
 pub fn page_hits() -> Key<u64> {
-    Key::new(Family::Counter, "page_hits".to_owned())
+    Key::new(Family::Counter, SmolStr::new_static("page_hits"))
 }
 
 /// `profile:{id}` — one profile as JSON, or the mark that there is none.
 pub fn profile(id: &UserId) -> Key<Profile> {
-    Key::new(Family::Profile, ["profile:", id.as_str()].concat())
+    Key::new(Family::Profile, SmolStr::from_iter(["profile:", id.as_str()]))
 }
 
 /// `product:{id}` — one product as JSON.
 pub fn product(id: u32) -> Key<Product> {
-    Key::new(Family::Product, format!("product:{id}"))
+    Key::new(Family::Product, SmolStr::from_iter(["product:", &digits(id.into())]))
 }
 
 /// `session:{digest}` — one session as JSON. The digest stands in for the id
@@ -113,7 +117,7 @@ pub fn lease<T>(key: &Key<T>) -> Key<u64> {
 
 /// `tag:{family}` — which generation of the family's copies is good; a number.
 pub fn tag(family: Family) -> Key<u64> {
-    Key::new(Family::Tag, format!("tag:{}", family.name()))
+    Key::new(Family::Tag, SmolStr::from_iter(["tag:", family.name()]))
 }
 
 /// `edited:{key}` — the version below which no copy past its TTL is served; a
@@ -125,17 +129,17 @@ pub fn edited<T>(key: &Key<T>) -> Key<u64> {
 /// `write-clock` — the latest stamp of a write, in microseconds: stamps don't
 /// go back when a clock does.
 pub fn write_clock() -> Key<u64> {
-    Key::new(Family::WriteBehind, "write-clock".to_owned())
+    Key::new(Family::WriteBehind, SmolStr::new_static("write-clock"))
 }
 
 /// `write-behind` — the stream of writes that the database does not have yet.
 pub fn write_behind() -> Key<()> {
-    Key::new(Family::WriteBehind, "write-behind".to_owned())
+    Key::new(Family::WriteBehind, SmolStr::new_static("write-behind"))
 }
 
 /// `write-behind:aside` — the stream of writes that the database refused for good.
 pub fn write_behind_aside() -> Key<()> {
-    Key::new(Family::WriteBehind, "write-behind:aside".to_owned())
+    Key::new(Family::WriteBehind, SmolStr::new_static("write-behind:aside"))
 }
 
 /// `demo:{tag}:name` — what a visitor plays with; `name` is what the documents
@@ -169,8 +173,8 @@ impl<T> Clone for Key<T> {
 }
 
 impl<T> Key<T> {
-    fn new(family: Family, name: String) -> Self {
-        Self { family, name, value: PhantomData }
+    fn new(family: Family, name: impl Into<SmolStr>) -> Self {
+        Self { family, name: name.into(), value: PhantomData }
     }
 
     /// The name, without the prefix.

@@ -1,8 +1,9 @@
 //! The plain data hitrate is about. Nothing here does any IO.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use utoipa::ToSchema;
 
 /// A person, as the database keeps them and the cache holds them.
@@ -67,10 +68,11 @@ impl fmt::Display for Profile {
 }
 
 /// The name of a profile. Its grammar is narrow on purpose: an id becomes part
-/// of a Redis key, and two spellings must never meet in one key. Cloning is cheap.
+/// of a Redis key, and two spellings must never meet in one key. Short ones need no
+/// memory of their own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[schema(value_type = String)]
-pub struct UserId(Arc<str>);
+pub struct UserId(SmolStr);
 
 /// Why a text is no [`UserId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -4,9 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{figures::digits, model::Source, store::Trouble};
 
-/// Room for what `Cache-Status` mostly says.
-const STATUS: usize = 48;
-
 /// The answer to one lookup, as plain data.
 #[derive(Debug, Clone)]
 pub struct Lookup<T> {
@@ -86,23 +83,23 @@ impl<T> Lookup<T> {
     }
 
     fn hit(&self, source: Source) -> String {
-        let mut status = String::with_capacity(STATUS);
-        status.push_str("hitrate; hit");
-        match self.ttl.map(|ttl| ttl.as_secs()) {
+        let (label, seconds) = match self.ttl {
             // A negative TTL says how long ago it ended; at least a second, as
             // zero would read as just now.
             _ if source == Source::Stale && !self.past.is_zero() => {
-                status.extend(["; ttl=-", &digits(self.past.as_secs().max(1))]);
+                ("; ttl=-", Some(self.past.as_secs().max(1)))
             }
-            Some(ttl) => status.extend(["; ttl=", &digits(ttl)]),
-            None => (),
-        }
-        status.push_str(match source {
+            ttl => ("; ttl=", ttl.map(|ttl| ttl.as_secs())),
+        };
+        let detail = match source {
             Source::Stale => "; detail=stale",
             Source::Memory => "; detail=memory",
             _ => "",
-        });
-        status
+        };
+        match seconds {
+            Some(seconds) => ["hitrate; hit", label, &digits(seconds), detail].concat(),
+            None => ["hitrate; hit", detail].concat(),
+        }
     }
 
     fn forwarded(&self) -> String {

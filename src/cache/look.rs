@@ -209,7 +209,7 @@ impl Cache {
         let before = self.engine.near.before(ask.key.as_str());
         let was_there = !self.store.is_away();
         let mut reply = self.store.run::<Value>(self.getting(ask.key), ask.wire).await;
-        if was_there && matches!(reply, Err(Trouble::Away)) {
+        if was_there && reply.as_ref().is_err_and(Trouble::is_away) {
             reply = Box::pin(self.get_again(ask)).await;
         }
         let seen = self.answered(ask.key, reply.and_then(copied));
@@ -228,7 +228,7 @@ impl Cache {
         for attempt in 0..RETRIES {
             tokio::time::sleep(AGAIN.draw(attempt)).await;
             reply = self.store.run(self.getting(ask.key), ask.wire).await;
-            if !matches!(reply, Err(Trouble::Away)) {
+            if !reply.as_ref().is_err_and(Trouble::is_away) {
                 break;
             }
         }

@@ -203,7 +203,7 @@ impl Cache {
         }
         let reply = self.store.run::<Vec<Value>>(enqueue, ask.wire).await;
         if let Err(trouble) = &reply
-            && trouble.is_about_the_connection()
+            && trouble.is_ambiguous()
         {
             self.outwait(latest).await;
         }

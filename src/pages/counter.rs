@@ -72,10 +72,12 @@ fn sentence(hits: u64) -> String {
 }
 
 fn not_counted(trouble: &Trouble) -> String {
-    match trouble.is_ambiguous() {
-        true => format!("This visit was not counted: {trouble}. It may still count it later."),
-        false => format!("This visit was not counted: {trouble}."),
-    }
+    let then = match trouble {
+        Trouble::Slow => " It may still count it later.",
+        Trouble::Lost => " It may have counted it all the same.",
+        _ => "",
+    };
+    format!("This visit was not counted: {trouble}.{then}")
 }
 
 #[cfg(test)]

@@ -112,7 +112,7 @@ fn from_now(deadline: Duration) -> (Instant, Instant) {
 
 async fn secured_one(connection: &MultiplexedConnection, command: &Cmd, due: Instant) -> Answered {
     let value = in_time(due, connection.clone().req_packed_command(command)).await;
-    (value, Instant::now())
+    (value.map_err(perhaps_sent), Instant::now())
 }
 
 async fn secured_many(
@@ -125,7 +125,13 @@ async fn secured_many(
     }
     let mut connection = connection.clone();
     let asked = connection.req_packed_commands(pipeline, 0, pipeline.len());
-    (in_time(due, asked).await.map(Value::Array), Instant::now())
+    let value = in_time(due, asked).await.map(Value::Array);
+    (value.map_err(perhaps_sent), Instant::now())
+}
+
+/// The library does not tell whether the command had left when the connection broke.
+fn perhaps_sent(trouble: Trouble) -> Trouble {
+    if trouble == Trouble::Away { Trouble::Lost } else { trouble }
 }
 
 /// What the library brings, but not past `due`.

@@ -148,7 +148,7 @@ impl Link {
     fn usable(&self) -> Option<Result<Connection, Trouble>> {
         match &*self.state.borrow() {
             State::Up(connection) => Some(Ok(connection.clone())),
-            State::Doubtful(trouble) | State::Down(trouble) => Some(Err(trouble.clone())),
+            State::Doubtful(trouble) | State::Down(trouble) => Some(Err(trouble.to_the_next())),
             State::Starting => None,
         }
     }
@@ -231,6 +231,8 @@ async fn keep(link: Weak<Link>) {
             Err(trouble) => trouble,
         };
         let Some(held) = link.upgrade() else { return };
+        // It was no command of a visitor's that was lost.
+        let trouble = if trouble == Trouble::Lost { Trouble::Away } else { trouble };
         held.set(State::Down(trouble));
         let rest = held.breaker().rest(Instant::now());
         drop(held);

@@ -2,6 +2,8 @@
 //! serialization protocol specification", RESP2). They may come in any pieces;
 //! the parts of an array that were read are not read again.
 
+use std::io;
+
 use redis::{RedisError, Value};
 
 /// The longest line: all of a status or an error.
@@ -22,6 +24,12 @@ pub struct Garbage;
 impl From<RedisError> for Garbage {
     fn from(_: RedisError) -> Self {
         Self
+    }
+}
+
+impl From<Garbage> for io::Error {
+    fn from(_: Garbage) -> Self {
+        Self::new(io::ErrorKind::InvalidData, "what came is no reply")
     }
 }
 

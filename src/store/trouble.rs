@@ -4,18 +4,22 @@ use std::io;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
-use super::resp::Garbage;
-
 /// Why a command has no usable reply. The texts show no address, no key and
 /// none of Redis's own words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
-    /// Nothing listens there, or the connection broke.
+    /// Nothing listens there. The command was not sent.
     #[error("Redis can't be reached")]
     Away,
+    /// The connection broke under the command, which may have run.
+    #[error("Redis went away before it answered")]
+    Lost,
     /// Past the deadline. The command may still run later.
     #[error("Redis did not answer in time")]
     Slow,
+    /// The command was not sent, as others had waited in vain.
+    #[error("Redis was not asked, as it did not answer a moment ago")]
+    Unasked,
     /// LOADING, BUSY or MASTERDOWN: there, but not ready.
     #[error("Redis is up but not ready yet")]
     NotReady,
@@ -58,12 +62,26 @@ impl Trouble {
 
     /// Whether the connection itself is in doubt.
     pub fn is_about_the_connection(&self) -> bool {
-        matches!(self, Self::Away | Self::Slow)
+        matches!(self, Self::Away | Self::Lost | Self::Slow | Self::Unasked)
+    }
+
+    /// Whether there is no connection, or none any more.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Away | Self::Lost)
     }
 
     /// Whether the command may have run all the same.
     pub fn is_ambiguous(&self) -> bool {
-        matches!(self, Self::Slow)
+        matches!(self, Self::Lost | Self::Slow)
+    }
+
+    /// What this is to a command that is not sent because of it.
+    pub fn to_the_next(&self) -> Self {
+        match self {
+            Self::Lost => Self::Away,
+            Self::Slow => Self::Unasked,
+            other => other.clone(),
+        }
     }
 }
 
@@ -87,13 +105,6 @@ impl From<io::Error> for Trouble {
             io::ErrorKind::TimedOut => Self::Slow,
             _ => Self::Away,
         }
-    }
-}
-
-impl From<Garbage> for Trouble {
-    /// It has no end that could be found.
-    fn from(_: Garbage) -> Self {
-        Self::Away
     }
 }
 

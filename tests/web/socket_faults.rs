@@ -117,6 +117,30 @@ fn every_connection_is_cut_again_and_again() {
     assert_no_panic(&hitrate);
 }
 
+/// Redis counts the visit, and nobody hears of it.
+#[test]
+fn a_visit_whose_answer_is_lost_may_have_been_counted() {
+    let redis = Redis::start();
+    let proxy = Proxy::before(&redis);
+    let hitrate = setup().set("REDIS_URL", proxy.url()).start();
+    assert_normal_within(BACK, &hitrate);
+    let hits = || redis::from_redis_value::<u64>(redis.run(&["GET", "hitrate:page_hits"])).unwrap();
+    let before = hits();
+    // Shorter than hitrate waits, and long enough to cut it in the middle.
+    proxy.set(Mode::SlowAnswers(Duration::from_millis(200)));
+    thread::scope(|scope| {
+        let visit = scope.spawn(|| in_time(hitrate.get("/")).body);
+        eventually(Duration::from_millis(150), "Redis counts it", || hits() == before + 1);
+        proxy.cut();
+        let lost = "This visit was not counted: Redis went away before it answered. \
+                    It may have counted it all the same.";
+        let body = visit.join().unwrap();
+        assert!(body.contains(lost), "{body}");
+    });
+    proxy.set(Mode::Pass);
+    assert_normal_within(BACK, &hitrate);
+}
+
 /// 400 ms there and back is longer than a visitor waits for Redis.
 #[test]
 fn the_network_is_too_slow() {

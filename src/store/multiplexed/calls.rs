@@ -159,12 +159,12 @@ impl Calls {
         self.look_at = Some(self.look_at.map_or(due, |at| at.min(due)));
     }
 
-    /// No reply comes any more, because of this.
-    pub fn end(&mut self, trouble: Trouble) {
+    /// No reply comes any more.
+    pub fn end(&mut self) {
         let now = Instant::now();
         for number in mem::take(&mut self.waiting) {
             self.all[number].missing = 0;
-            self.settle(number, Err(trouble.clone()), now);
+            self.settle(number, Err(Trouble::Lost), now);
         }
         (self.unsent, self.has_ended) = (Vec::new(), true);
     }

@@ -14,10 +14,7 @@ use tokio::{
 };
 
 use super::{Shared, calls::Calls};
-use crate::store::{
-    resp::{Garbage, Reader},
-    trouble::Trouble,
-};
+use crate::store::resp::{Garbage, Reader};
 
 /// Room for what is read at once.
 const PIECE: usize = 16 * 1024;
@@ -63,8 +60,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
         let Some(shared) = self.shared.upgrade() else { return Poll::Ready(()) };
         match self.turn(&shared, cx) {
             Ok(()) => Poll::Pending,
-            Err(trouble) => {
-                shared.calls().end(trouble);
+            Err(error) => {
+                log::debug!("a connection ended: {error}");
+                shared.calls().end();
                 Poll::Ready(())
             }
         }
@@ -73,13 +71,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// Everything that can be done without waiting.
-    fn turn(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Result<(), Trouble> {
+    fn turn(&mut self, shared: &Shared, cx: &mut Context<'_>) -> io::Result<()> {
         let written = self.write(shared, cx);
         // What was answered before the connection broke is still an answer.
         self.read(shared, cx)?;
-        written?;
         self.watch(shared, cx);
-        Ok(())
+        written
     }
 
     fn write(&mut self, shared: &Shared, cx: &mut Context<'_>) -> io::Result<()> {
@@ -104,13 +101,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         !self.sending.is_empty()
     }
 
-    fn read(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Result<(), Trouble> {
+    fn read(&mut self, shared: &Shared, cx: &mut Context<'_>) -> io::Result<()> {
         loop {
             self.received.reserve(PIECE);
             let read = pin!(self.stream.read_buf(&mut self.received)).poll(cx)?;
             match read {
                 Poll::Pending => return Ok(()),
-                Poll::Ready(0) => return Err(Trouble::Away),
+                Poll::Ready(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Poll::Ready(_) => self.deliver(&mut shared.calls())?,
             }
         }
@@ -148,7 +145,7 @@ impl<S> Drop for Driver<S> {
     /// Its task may have been ended from outside.
     fn drop(&mut self) {
         if let Some(shared) = self.shared.upgrade() {
-            shared.calls().end(Trouble::Away);
+            shared.calls().end();
         }
     }
 }

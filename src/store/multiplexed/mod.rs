@@ -183,8 +183,8 @@ mod tests {
         let hasty = ask(&connection, SHORT);
         assert_eq!(value(hasty).await, Err(Trouble::Slow));
         drop(server);
-        assert_eq!(value(patient).await, Err(Trouble::Away));
-        assert_eq!(value(behind).await, Err(Trouble::Away));
+        assert_eq!(value(patient).await, Err(Trouble::Lost));
+        assert_eq!(value(behind).await, Err(Trouble::Lost));
     }
 
     #[tokio::test]
@@ -215,7 +215,7 @@ mod tests {
             let asked = ask(&connection, LONG);
             server.write_all(bad).await.unwrap();
             timeout(LONG, driver).await.unwrap().unwrap();
-            assert!(matches!(value(asked).await, Err(Trouble::Away) | Ok(Value::Int(1))));
+            assert!(matches!(value(asked).await, Err(Trouble::Lost) | Ok(Value::Int(1))));
             assert_eq!(value(ask(&connection, LONG)).await, Err(Trouble::Away));
         }
     }
@@ -231,7 +231,7 @@ mod tests {
         let second = ask(&connection, LONG);
         timeout(LONG, driver).await.unwrap().unwrap();
         assert_eq!(value(first).await, Ok(Value::Int(1)));
-        assert_eq!(value(second).await, Err(Trouble::Away));
+        assert_eq!(value(second).await, Err(Trouble::Lost));
     }
 
     #[tokio::test]
@@ -246,7 +246,7 @@ mod tests {
         let (connection, _server, driver) = connected(1024);
         let asked = ask(&connection, LONG);
         driver.abort();
-        assert_eq!(value(asked).await, Err(Trouble::Away));
+        assert_eq!(value(asked).await, Err(Trouble::Lost));
     }
 
     #[tokio::test]

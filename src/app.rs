@@ -76,8 +76,8 @@ pub struct App {
 }
 
 impl Shared {
-    /// The same, with copies of what a request holds on to: counting the holders
-    /// of one thing, workers would wait for each other.
+    /// The same, with copies of what each request holds on to: a count of
+    /// references that all workers changed would be slow for each of them.
     fn on_this_worker(self) -> Self {
         let db = Arc::new(Db::clone(&self.db));
         let known_ids = Arc::new(self.known_ids.to_vec());

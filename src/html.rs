@@ -285,7 +285,7 @@ pub fn wants_json(headers: &HeaderMap) -> bool {
     if accept == JSON {
         return true;
     }
-    // Nearly no browser's has one, and the rest takes longer.
+    // Who names JSON has a j in it, and hardly any browser does: what follows takes longer.
     if !accept.as_bytes().contains(&b'j') && !accept.as_bytes().contains(&b'J') {
         return false;
     }

@@ -204,11 +204,15 @@ impl Latest {
         Self(RefCell::new((samples, copy)))
     }
 
-    /// It.
+    /// The sample, at most a period old while samples are taken.
     pub fn get(&self) -> Arc<Sample> {
         let (samples, copy) = &mut *self.0.borrow_mut();
-        if samples.has_changed().unwrap_or_default() {
-            *copy = Arc::new(Sample::clone(&samples.borrow_and_update()));
+        // An error is the end of sampling: the last one may be new, or be known.
+        if samples.has_changed().unwrap_or(true) {
+            let latest = samples.borrow_and_update();
+            if latest.has_changed() {
+                *copy = Arc::new(Sample::clone(&latest));
+            }
         }
         Arc::clone(copy)
     }

@@ -15,6 +15,7 @@ use crate::Result;
 
 /// How long a server may take to start.
 const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A running server, killed with this.
 pub struct Server {
     child: Child,
@@ -78,12 +79,14 @@ impl Server {
     }
 
     /// The time its threads have run, in and outside the kernel: by the scheduler's
-    /// books, which are exact where those of the process count in ticks.
+    /// books, which are exact where those of the process count in ticks. A thread
+    /// that ended is in them no more; a server's don't end while it is measured.
     pub fn cpu(&self) -> Result<Duration> {
         let mut all = Duration::ZERO;
         for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
             let stat = fs::read_to_string(task?.path().join("schedstat"))?;
-            let nanos = stat.split_whitespace().next().ok_or("a thread has run for some time")?;
+            let nanos =
+                stat.split_whitespace().next().ok_or("the kernel keeps no books of a thread")?;
             all += Duration::from_nanos(nanos.parse()?);
         }
         Ok(all)

@@ -334,7 +334,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         let filled = match &self.miss {
             Miss::Unasked => return Fill::Bypassed,
             // Redis failed a moment ago: the visitor shall not wait for it twice.
-            Miss::Trouble(trouble) if !trouble.is_refused_write() => Err(trouble.clone()),
+            Miss::Trouble(trouble) if !trouble.is_refused_write() => Err(trouble.to_the_next()),
             _ if !is_there && !self.may_keep_absence(ttl) => {
                 self.give_back(lease).await;
                 return Fill::Unkept;

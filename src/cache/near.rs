@@ -5,7 +5,8 @@
 //! before the change and arrives after the push. So each stripe of keys counts
 //! its invalidations, and a copy is kept only if the count is still what it
 //! was before the value was asked for. Count and map change under one lock, so
-//! there is no moment in between.
+//! there is no moment in between. Before asking, the count is read without it:
+//! an old one refuses the copy, and a new one was read before the question left.
 
 use std::{
     sync::{
@@ -45,6 +46,7 @@ struct Stripe {
     /// How often one of them was invalidated. Changed under the lock only, and
     /// read without: those who ask at once would wait for each other.
     count: AtomicU64,
+    /// Held while the count or a copy changes.
     lock: Mutex<()>,
 }
 

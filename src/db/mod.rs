@@ -46,8 +46,7 @@ const PATIENT: Duration = Duration::from_secs(5);
 /// Connections. SQLite reads in parallel; a few serve many short statements.
 const CONNECTIONS: u32 = 4;
 
-/// A handle to the database. Clones are the same, with a count of references
-/// of their own.
+/// A handle to the database. Clones use the same connections.
 #[derive(Clone)]
 pub struct Db {
     pool: AnyPool,

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, fmt, rc::Rc, sync::Arc};
 
-use askama::{Error, FastWritable, Result, Values, filters::HtmlSafe};
+use askama::{Error, FastWritable, Result, Values};
 use serde::Serialize;
 
 use crate::lately::{self, Lately, LatelyShared};
@@ -16,7 +16,7 @@ thread_local! {
     static SHARED: RefCell<LatelyShared<Rc<str>>> = RefCell::default();
 }
 
-/// A value as JSON.
+/// A value as JSON. Not for HTML: there it is escaped like any text.
 pub enum Json<'a> {
     /// A text with nothing to escape.
     Plain(&'a str),
@@ -49,9 +49,6 @@ impl fmt::Display for Json<'_> {
         self.write_into(f, askama::NO_VALUES).map_err(|_| fmt::Error)
     }
 }
-
-/// It is not for HTML at all.
-impl HtmlSafe for Json<'_> {}
 
 /// Any text.
 pub fn text(text: &str) -> Json<'_> {
@@ -109,7 +106,20 @@ pub fn shared_if<T: Serialize + Send + Sync + 'static>(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn any_text_is_quoted_as_serde_json_does_it(
+            start in "[a-z é]{0,40}", odd in "[\"\\\\\x00-\x1f]?", end in "[a-z é]{0,40}"
+        ) {
+            let text = [start, odd, end].concat();
+            prop_assert_eq!(super::text(&text).to_string(), serde_json::to_string(&text).unwrap());
+        }
+    }
 
     #[test]
     fn a_text_is_quoted_as_serde_json_does_it() {

@@ -74,7 +74,7 @@ fn sentence(hits: u64) -> String {
 fn not_counted(trouble: &Trouble) -> String {
     let then = match trouble {
         Trouble::Slow => " It may still count it later.",
-        Trouble::Lost => " It may have counted it all the same.",
+        Trouble::Lost => " Redis itself may have counted it.",
         _ => "",
     };
     format!("This visit was not counted: {trouble}.{then}")

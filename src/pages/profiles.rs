@@ -57,7 +57,8 @@ pub struct ProfilesPage {
     form: Form,
 }
 
-/// The same as JSON. It is asked for so often that serde takes too long.
+/// The same as JSON. It is asked for so often that serde takes too long. What
+/// is escaped as HTML there is a number or an id, or else a mistake that shows.
 #[derive(Template)]
 #[template(path = "profiles.json", escape = "html", whitespace = "suppress")]
 struct AsJson<'a> {
@@ -340,7 +341,7 @@ mod tests {
         }
     }
 
-    fn answer(name: Option<&str>, number: Option<u64>, steps: &[&str]) -> Answer {
+    fn answer(source: Source, name: Option<&str>, number: Option<u64>, steps: &[&str]) -> Answer {
         let wire = Wire::on();
         for target in [Target::Redis, Target::Database, Target::Memory, Target::Hitrate] {
             let (sent, time) = (Instant::now(), Duration::from_micros(7));
@@ -356,7 +357,7 @@ mod tests {
         let lookup = Lookup {
             value: name.map(|name| Arc::new(profile(name))),
             version: number,
-            source: Source::Stale,
+            source,
             key: steps.concat(),
             ttl: number.map(Duration::from_millis),
             past: Duration::ZERO,
@@ -375,16 +376,15 @@ mod tests {
         let recent =
             |n| Recent { id: "a-b".parse().unwrap(), source: Source::Cache, elapsed_us: n };
         let odd = ["", "(nil)", "'{\"a\\b\": 1}'", "<&>\u{1}é…", &"x\"".repeat(400)];
-        for page in [
+        let each = Source::ALL.map(|source| {
+            let answer = answer(source, Some("<Anna \"O\">"), Some(7), &odd);
+            page(None, Some(answer), vec![recent(1), recent(2)])
+        });
+        for page in each.into_iter().chain([
             page(None, None, Vec::new()),
             page(Some("It \"failed\"."), None, vec![recent(1)]),
-            page(
-                None,
-                Some(answer(Some("<Anna \"O\">"), Some(7), &odd)),
-                vec![recent(1), recent(2)],
-            ),
-            page(Some("No profile."), Some(answer(None, None, &[])), Vec::new()),
-        ] {
+            page(Some("No profile."), Some(answer(Source::Database, None, None, &[])), Vec::new()),
+        ]) {
             let json = AsJson::write(&page, Vec::new()).unwrap();
             assert_eq!(String::from_utf8(json).unwrap(), serde_json::to_string(&page).unwrap());
         }

@@ -78,7 +78,7 @@ impl BlockingCall {
     pub fn open(address: &Address) -> Result<Self, Trouble> {
         let client = address.client();
         let connected = client.get_connection_with_timeout(link::CONNECT);
-        let connection = connected.map_err(|error| Trouble::from(&error))?;
+        let connection = connected.map_err(|error| Trouble::from(&error).before_any())?;
         let limit = Some(link::CONNECT);
         let limited = connection.set_read_timeout(limit);
         limited.and(connection.set_write_timeout(limit)).map_err(|error| Trouble::from(&error))?;

@@ -47,9 +47,8 @@ impl Connection {
     pub async fn open(address: &Address, patience: Duration) -> Result<Self, Trouble> {
         let due = Instant::now() + patience;
         let opened = timeout_at(due.into(), connect(address, due)).await;
-        opened
-            .unwrap_or(Err(Trouble::Slow))
-            .inspect_err(|trouble| log::debug!("connect: {trouble}"))
+        let opened = opened.unwrap_or(Err(Trouble::Slow)).map_err(Trouble::before_any);
+        opened.inspect_err(|trouble| log::debug!("connect: {trouble}"))
     }
 
     /// The same, on a way to this server that is open already.
@@ -57,7 +56,8 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        greet(stream, address.info().redis_settings(), Instant::now() + patience).await
+        let due = Instant::now() + patience;
+        greet(stream, address.info().redis_settings(), due).await.map_err(Trouble::before_any)
     }
 
     /// Asks one command, which has so much time.
@@ -112,7 +112,7 @@ fn from_now(deadline: Duration) -> (Instant, Instant) {
 
 async fn secured_one(connection: &MultiplexedConnection, command: &Cmd, due: Instant) -> Answered {
     let value = in_time(due, connection.clone().req_packed_command(command)).await;
-    (value.map_err(perhaps_sent), Instant::now())
+    (value, Instant::now())
 }
 
 async fn secured_many(
@@ -126,12 +126,7 @@ async fn secured_many(
     let mut connection = connection.clone();
     let asked = connection.req_packed_commands(pipeline, 0, pipeline.len());
     let value = in_time(due, asked).await.map(Value::Array);
-    (value.map_err(perhaps_sent), Instant::now())
-}
-
-/// The library does not tell whether the command had left when the connection broke.
-fn perhaps_sent(trouble: Trouble) -> Trouble {
-    if trouble == Trouble::Away { Trouble::Lost } else { trouble }
+    (value, Instant::now())
 }
 
 /// What the library brings, but not past `due`.

@@ -231,9 +231,7 @@ async fn keep(link: Weak<Link>) {
             Err(trouble) => trouble,
         };
         let Some(held) = link.upgrade() else { return };
-        // It was no command of a visitor's that was lost.
-        let trouble = if trouble == Trouble::Lost { Trouble::Away } else { trouble };
-        held.set(State::Down(trouble));
+        held.set(State::Down(trouble.before_any()));
         let rest = held.breaker().rest(Instant::now());
         drop(held);
         sleep(rest).await;

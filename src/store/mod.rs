@@ -253,7 +253,7 @@ impl Store {
             Ok(replies) => (Ok(()), replies.into_iter()),
             Err(trouble) => (Err(trouble.clone()), vec![Err(trouble); N].into_iter()),
         };
-        let each: [_; N] = std::array::from_fn(|_| replies.next().unwrap_or(Err(Trouble::Away)));
+        let each: [_; N] = std::array::from_fn(|_| replies.next().unwrap_or(Err(Trouble::Lost)));
         for ((kind, verb), reply) in kinds.into_iter().zip(&verbs).zip(&each) {
             self.note(kind, verb, reply);
         }

@@ -24,7 +24,8 @@ impl Subscription {
             connection.subscribe(channel).await?;
             Ok(connection)
         };
-        let connection = in_time(Instant::now() + DEADLINE, subscribing).await?;
+        let connection = in_time(Instant::now() + DEADLINE, subscribing).await;
+        let connection = connection.map_err(Trouble::before_any)?;
         Ok(Self(Box::pin(connection.into_on_message())))
     }
 

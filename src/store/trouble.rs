@@ -75,6 +75,11 @@ impl Trouble {
         matches!(self, Self::Lost | Self::Slow)
     }
 
+    /// The same where no command of the caller's was sent yet.
+    pub fn before_any(self) -> Self {
+        if self == Self::Lost { Self::Away } else { self }
+    }
+
     /// What this is to a command that is not sent because of it.
     pub fn to_the_next(&self) -> Self {
         match self {
@@ -89,11 +94,11 @@ impl From<&RedisError> for Trouble {
     fn from(error: &RedisError) -> Self {
         match error.kind() {
             ErrorKind::Io if error.is_timeout() => Self::Slow,
-            ErrorKind::Io => Self::Away,
+            ErrorKind::Io => Self::Lost,
             ErrorKind::AuthenticationFailed => Self::Denied,
             ErrorKind::Server(kind) => Self::from_kind(kind, error.code()),
             // What can't be read as a reply has no end that could be found.
-            ErrorKind::Parse => Self::Away,
+            ErrorKind::Parse => Self::Lost,
             _ => Self::from_code(error.code()),
         }
     }
@@ -103,7 +108,7 @@ impl From<io::Error> for Trouble {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::TimedOut => Self::Slow,
-            _ => Self::Away,
+            _ => Self::Lost,
         }
     }
 }
@@ -129,5 +134,23 @@ impl Trouble {
             "LOADING" | "BUSY" | "MASTERDOWN" => Self::NotReady,
             other => Self::Other(other.chars().take(24).collect()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_sent_is_not_in_doubt() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        assert!(Trouble::from(refused).is_ambiguous(), "it may have been in the middle");
+        for trouble in [Trouble::Away, Trouble::Lost, Trouble::Slow, Trouble::Unasked] {
+            let next = trouble.to_the_next();
+            assert!(!next.is_ambiguous() && next.is_about_the_connection(), "{next}");
+            assert_eq!(next.to_the_next(), next);
+        }
+        assert_eq!(Trouble::Lost.before_any(), Trouble::Away);
+        assert_eq!(Trouble::Full.to_the_next(), Trouble::Full);
     }
 }

@@ -124,21 +124,29 @@ fn a_visit_whose_answer_is_lost_may_have_been_counted() {
     let proxy = Proxy::before(&redis);
     let hitrate = setup().set("REDIS_URL", proxy.url()).start();
     assert_normal_within(BACK, &hitrate);
+    let lost = "This visit was not counted: Redis went away before it answered. \
+                Redis itself may have counted it.";
+    // On a busy machine a cut may come too late.
+    let mut rounds = (0..5).map(|_| visit_and_cut(&redis, &proxy, &hitrate));
+    assert!(rounds.any(|body| body.contains(lost)), "{}", hitrate.log());
+    assert_normal_within(BACK, &hitrate);
+}
+
+/// What a visitor sees whose connection to Redis is cut once Redis counted the visit.
+fn visit_and_cut(redis: &Redis, proxy: &Proxy, hitrate: &Hitrate) -> String {
+    assert_normal_within(BACK, hitrate);
     let hits = || redis::from_redis_value::<u64>(redis.run(&["GET", "hitrate:page_hits"])).unwrap();
     let before = hits();
     // Shorter than hitrate waits, and long enough to cut it in the middle.
     proxy.set(Mode::SlowAnswers(Duration::from_millis(200)));
-    thread::scope(|scope| {
+    let body = thread::scope(|scope| {
         let visit = scope.spawn(|| in_time(hitrate.get("/")).body);
-        eventually(Duration::from_millis(150), "Redis counts it", || hits() == before + 1);
+        eventually(BACK, "Redis counts it", || hits() == before + 1);
         proxy.cut();
-        let lost = "This visit was not counted: Redis went away before it answered. \
-                    It may have counted it all the same.";
-        let body = visit.join().unwrap();
-        assert!(body.contains(lost), "{body}");
+        visit.join().unwrap()
     });
     proxy.set(Mode::Pass);
-    assert_normal_within(BACK, &hitrate);
+    body
 }
 
 /// 400 ms there and back is longer than a visitor waits for Redis.

@@ -22,7 +22,7 @@ impl<T> Default for Lately<T> {
 impl<T> Lately<T> {
     /// What `make` makes of the text, now or before.
     pub fn made(&mut self, text: &str, make: impl FnOnce(&str) -> T) -> &T {
-        let place = &mut self.0[mixed(text) as usize % PLACES];
+        let place = &mut self.0[place(text, PLACES)];
         if place.as_ref().is_none_or(|(known, _)| known != text) {
             *place = None;
         }
@@ -62,10 +62,10 @@ pub fn keeps(text: &str) -> bool {
     text.len() <= LONGEST
 }
 
-/// A number of this text below 2³², to find its place by; mixed of eight bytes at
-/// a time. Visitors choose some of these texts, and may choose many for one
-/// place: then something is made again, or a copy not kept, and no more.
-pub fn mixed(text: &str) -> u64 {
+/// Where this text has its place, of so many; mixed of eight bytes at a time.
+/// Visitors choose some of these texts, and may choose many for one place: then
+/// something is made again, or a copy not kept, and no more.
+pub fn place(text: &str, places: usize) -> usize {
     /// 2⁶⁴ by the golden ratio (Knuth, The Art of Computer Programming, 6.4).
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
     let (words, rest) = text.as_bytes().as_chunks::<8>();
@@ -73,7 +73,7 @@ pub fn mixed(text: &str) -> u64 {
     let sum = rest.iter().fold(rest.len() as u64, |sum, byte| mix(sum, u64::from(*byte)));
     let sum = words.iter().fold(sum, |sum, word| mix(sum, u64::from_le_bytes(*word)));
     // Every byte reaches the upper half.
-    sum.wrapping_mul(GOLDEN) >> 32
+    (sum.wrapping_mul(GOLDEN) >> 32) as usize % places
 }
 
 #[cfg(test)]
@@ -106,7 +106,7 @@ mod tests {
             |n| format!("trial:{n:08}"),
         ];
         for name in names {
-            let taken: BTreeSet<_> = (0..1_000).map(|n| mixed(&name(n)) % 256).collect();
+            let taken: BTreeSet<_> = (0..1_000).map(|n| place(&name(n), 256)).collect();
             // By chance it would be 251.
             assert!(taken.len() > 230, "{}: {} of 256", name(0), taken.len());
         }

@@ -40,7 +40,7 @@ impl Memo {
         bytes: Vec<u8>,
         key: &Key<T>,
     ) -> Result<(Arc<Content<T>>, bool), &'static str> {
-        let place = lately::mixed(key.as_str()) as usize % PLACES;
+        let place = lately::place(key.as_str(), PLACES);
         if let Some(content) = self.known(place, &bytes, key) {
             return Ok((content, false));
         }

@@ -150,7 +150,7 @@ impl Near {
     }
 
     fn stripe(&self, name: &str) -> &Stripe {
-        &self.stripes[lately::mixed(name) as usize % STRIPES]
+        &self.stripes[lately::place(name, STRIPES)]
     }
 }
 

@@ -217,8 +217,8 @@ impl Cache {
     }
 
     /// A command whose connection broke, or whose deadline passed, may still be on
-    /// its way; one that was not sent is not waited for. After its latest time it does nothing any more, and another write can't be
-    /// overtaken by it.
+    /// its way; one that was not sent is not waited for. After its latest time it
+    /// does nothing any more, and another write can't be overtaken by it.
     async fn outwait(&self, latest: u64) {
         let left = latest.saturating_sub(self.store.now()) + micros(2 * self.store.clock_error());
         tokio::time::sleep(Duration::from_micros(left).min(2 * ENQUEUE_MAX)).await;

@@ -11,13 +11,19 @@ use crate::{
 /// How often each page is asked for while the network is broken.
 const VISITS: usize = 4;
 
-/// Breaks the network as `mode` says; every page is there in time and says
-/// what is off, and everything is normal again soon after.
-fn assert_survives(mode: Mode) {
+/// All is well, through a proxy.
+fn behind_a_proxy() -> (Redis, Proxy, Hitrate) {
     let redis = Redis::start();
     let proxy = Proxy::before(&redis);
     let hitrate = setup().set("REDIS_URL", proxy.url()).start();
     assert_normal_within(BACK, &hitrate);
+    (redis, proxy, hitrate)
+}
+
+/// Breaks the network as `mode` says; every page is there in time and says
+/// what is off, and everything is normal again soon after.
+fn assert_survives(mode: Mode) {
+    let (_redis, proxy, hitrate) = behind_a_proxy();
     proxy.set(mode);
     for _ in 0..VISITS {
         assert_serves_and_says_so(&hitrate);
@@ -89,10 +95,7 @@ static NESTED: [u8; 65_536] = {
 /// Nobody asked the key: the network broke, and the page should say that.
 #[test]
 fn garbage_on_the_line_is_not_blamed_on_the_key() {
-    let redis = Redis::start();
-    let proxy = Proxy::before(&redis);
-    let hitrate = setup().set("REDIS_URL", proxy.url()).start();
-    assert_normal_within(BACK, &hitrate);
+    let (_redis, proxy, hitrate) = behind_a_proxy();
     proxy.set(Mode::Garbage(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
     for _ in 0..VISITS {
         let visit = in_time(hitrate.get("/"));
@@ -102,10 +105,7 @@ fn garbage_on_the_line_is_not_blamed_on_the_key() {
 
 #[test]
 fn every_connection_is_cut_again_and_again() {
-    let redis = Redis::start();
-    let proxy = Proxy::before(&redis);
-    let hitrate = setup().set("REDIS_URL", proxy.url()).start();
-    assert_normal_within(BACK, &hitrate);
+    let (_redis, proxy, hitrate) = behind_a_proxy();
     for _ in 0..10 {
         proxy.cut();
         in_time(hitrate.get("/"));
@@ -120,10 +120,7 @@ fn every_connection_is_cut_again_and_again() {
 /// Redis counts the visit, and nobody hears of it.
 #[test]
 fn a_visit_whose_answer_is_lost_may_have_been_counted() {
-    let redis = Redis::start();
-    let proxy = Proxy::before(&redis);
-    let hitrate = setup().set("REDIS_URL", proxy.url()).start();
-    assert_normal_within(BACK, &hitrate);
+    let (redis, proxy, hitrate) = behind_a_proxy();
     let lost = "This visit was not counted: Redis went away before it answered. \
                 Redis itself may have counted it.";
     // On a busy machine a cut may come too late.

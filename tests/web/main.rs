@@ -30,6 +30,7 @@ mod structures;
 mod bad_input;
 mod browser;
 mod command_line;
+mod containers;
 mod database_faults;
 mod faults;
 mod history;

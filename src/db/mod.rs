@@ -194,6 +194,35 @@ impl Db {
         );
         answer
     }
+
+    /// Runs statements that write in one transaction, and returns only when it is
+    /// committed. Every write goes this way. A statement with RETURNING hands its
+    /// row out before SQLite commits, so outside a transaction an error of the
+    /// commit (disk full, quota, I/O) would reach nobody.
+    async fn commit<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut AnyConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, sqlx::Error> {
+        let mut connection = self.writers.acquire().await?;
+        let outcome = commit_on(&mut connection, work).await;
+        if outcome.is_err() {
+            // SQLite may have rolled back by itself (sqlite.org/lang_transaction.html,
+            // 3.2). sqlx does not see that and would open savepoints inside a
+            // transaction that is gone, so this connection is not used again.
+            connection.close_on_drop();
+        }
+        outcome
+    }
+}
+
+async fn commit_on<T>(
+    connection: &mut AnyConnection,
+    work: impl AsyncFnOnce(&mut AnyConnection) -> Result<T, sqlx::Error>,
+) -> Result<T, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    let value = work(&mut transaction).await?;
+    transaction.commit().await?;
+    Ok(value)
 }
 
 fn noted<T>(mood: &Mood<Error>, answer: &Result<T, Error>) {

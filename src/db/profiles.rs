@@ -78,13 +78,13 @@ impl Db {
                    stamp = CASE WHEN stamp < $6 THEN $6 ELSE stamp + 1 END \
                    WHERE user_id = $7 RETURNING version, stamp";
         let values = format!("  -- $7 = '{}'", profile.user_id);
-        let query = async {
+        let query = self.commit(async |connection| {
             let update = sqlx::query(sql).bind(&profile.name).bind(&profile.email);
             let update = update.bind(i64::from(profile.age)).bind(now_ms().cast_signed());
             let update = update.bind(floor.cast_signed()).bind(stamp.cast_signed());
             let update = update.bind(&profile.user_id).try_map(written);
-            update.fetch_optional(&self.writers).await
-        };
+            update.fetch_optional(connection).await
+        });
         let statement = Statement::write(sql, &values);
         self.run(statement, wire, query, |row| rows(row.iter().len())).await
     }
@@ -92,15 +92,13 @@ impl Db {
     /// Brings writes that waited elsewhere, in one transaction: each changes
     /// its row only if it is later than what is there.
     pub async fn catch_up_profiles(&self, writes: &[Late]) -> Result<Vec<CaughtUp>, Error> {
-        let query = async {
-            let mut transaction = self.writers.begin().await?;
+        let query = self.commit(async |connection| {
             let mut caught_up = Vec::with_capacity(writes.len());
             for late in writes {
-                caught_up.push(catch_up(&mut transaction, late).await?);
+                caught_up.push(catch_up(connection, late).await?);
             }
-            transaction.commit().await?;
             Ok(caught_up)
-        };
+        });
         let statement = Statement::write("UPDATE profiles … (those that waited)", "");
         self.run(statement, &Wire::off(), query, |done: &Vec<_>| rows(done.len())).await
     }
@@ -181,7 +179,9 @@ impl Db {
             insert = insert.bind(&row.user_id).bind(&row.name).bind(&row.email);
             insert = insert.bind(i64::from(row.age)).bind(now);
         }
-        let query = async { insert.execute(&self.writers).await.map(|done| done.rows_affected()) };
+        let query = self.commit(async |connection| {
+            insert.execute(connection).await.map(|done| done.rows_affected())
+        });
         let statement = Statement::write("INSERT INTO profiles …", "");
         self.run(statement, &Wire::off(), query, |added| rows(*added as usize)).await
     }

@@ -120,6 +120,50 @@ fn the_database_is_read_only() {
     assert_no_panic(&hitrate);
 }
 
+/// SQLite hands out the row of an UPDATE … RETURNING before it commits, and only
+/// the commit finds out that the file can't grow.
+#[test]
+fn every_edit_that_was_acknowledged_is_in_a_file_that_can_not_grow() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(setup().in_dir(dir.path()).start().end("TERM").success());
+    let limits = "trap '' XFSZ; ulimit -f 400";
+    let hitrate = setup().in_dir(dir.path()).limits(limits).start();
+    let edit = |age: u32| {
+        let form = format!("name=Ann&email=ann%40example.com&age={}", age % 120);
+        hitrate.post_with("/profiles/456", &form, &[("accept", "application/json")])
+    };
+    let (mut acknowledged, mut refused) = (serde_json::Value::Null, 0);
+    for n in 0..400 {
+        let answer = edit(n);
+        match answer.status {
+            200 => acknowledged = answer.json()["version"].clone(),
+            503 => refused += 1,
+            other => panic!("{other}: {}", answer.body),
+        }
+        if refused >= 5 {
+            break;
+        }
+    }
+    assert!(acknowledged.as_u64() > Some(1), "there was room for some: {acknowledged}");
+    assert!(refused >= 5, "and then there was none");
+    let row = || hitrate.json("/profiles?id=456&cache=off")["version"].clone();
+    assert_eq!(row(), acknowledged, "hitrate sees it");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let url = format!("sqlite://{}", hitrate.dir.join("var/hitrate.db").display());
+    let mut other = runtime.block_on(SqliteConnection::connect(&url)).unwrap();
+    let version = "SELECT version FROM profiles WHERE user_id = '456'";
+    let version: i64 = runtime.block_on(sqlx::query_scalar(version).fetch_one(&mut other)).unwrap();
+    assert_eq!(Some(version), acknowledged.as_i64(), "and so does everybody else");
+    assert_eq!(hitrate.logged("Database writes"), 1, "{}", hitrate.log());
+    in_time(hitrate.get("/profiles?id=456"));
+    assert_no_panic(&hitrate);
+
+    drop(hitrate);
+    let hitrate = setup().in_dir(dir.path()).start();
+    assert_eq!(hitrate.json("/profiles?id=456&cache=off")["version"], acknowledged);
+    assert_eq!(hitrate.post("/profiles/456", "name=B&email=b%40example.com&age=1").status, 303);
+}
+
 #[test]
 fn the_database_file_is_overwritten_with_garbage() {
     let hitrate = Hitrate::start();

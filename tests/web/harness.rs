@@ -27,6 +27,7 @@ pub struct Hitrate {
 pub struct Setup {
     settings: Vec<(&'static str, String)>,
     dir: Option<PathBuf>,
+    limits: Option<&'static str>,
 }
 
 /// One response.
@@ -59,7 +60,7 @@ pub fn setup() -> Setup {
         ("HITRATE_BIND", "127.0.0.1:0".to_owned()),
         ("HITRATE_DATABASE_DELAY", "0".to_owned()),
     ];
-    Setup { settings, dir: None }
+    Setup { settings, dir: None, limits: None }
 }
 
 impl Setup {
@@ -77,12 +78,25 @@ impl Setup {
         self
     }
 
+    /// Starts it from a shell that has run these commands, `ulimit` for one.
+    pub fn limits(mut self, shell: &'static str) -> Self {
+        self.limits = Some(shell);
+        self
+    }
+
     pub fn start(self) -> Hitrate {
         let own_dir = self.dir.is_none().then(|| tempfile::tempdir().unwrap());
         let dir = self.dir.unwrap_or_else(|| own_dir.as_ref().unwrap().path().to_owned());
         let log = File::create(dir.join("log")).unwrap();
-        let child =
-            command(&dir, &self.settings).stderr(log).stdout(Stdio::null()).spawn().unwrap();
+        let mut command = match self.limits {
+            None => command(&dir, &self.settings),
+            Some(shell) => {
+                let mut command = plain_command(Path::new("sh"), &dir, &self.settings);
+                command.args(["-c", &format!("{shell}; exec \"$0\""), PROGRAM]);
+                command
+            }
+        };
+        let child = command.stderr(log).stdout(Stdio::null()).spawn().unwrap();
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -97,9 +111,15 @@ impl Setup {
     }
 }
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_hitrate");
+
 /// The program with these settings and no others, in `dir`.
 pub fn command(dir: &Path, settings: &[(&'static str, String)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hitrate"));
+    plain_command(Path::new(PROGRAM), dir, settings)
+}
+
+fn plain_command(program: &Path, dir: &Path, settings: &[(&'static str, String)]) -> Command {
+    let mut command = Command::new(program);
     command.current_dir(dir).stdin(Stdio::null());
     for (name, _) in std::env::vars() {
         if name.starts_with("HITRATE_") || name.starts_with("REDIS_") || name == "DATABASE_URL" {

@@ -39,6 +39,7 @@ pub struct Metrics {
     write_behind_pending: Gauge,
     write_behind_aside: Gauge,
     breaker_state: Gauge,
+    write_behind_failing: Gauge,
     settling: Mutex<()>,
 }
 
@@ -142,6 +143,7 @@ impl Default for Metrics {
             write_behind_aside: Gauge::default(),
             breaker_state: Gauge::default(),
             settling: Mutex::default(),
+            write_behind_failing: Gauge::default(),
             registry: Registry::default(),
         };
         let queries = metrics.database_queries.clone();
@@ -165,6 +167,9 @@ impl Default for Metrics {
         registry.register("redis_breaker_state", about, breaker);
         Self { registry, ..metrics }
     }
+        let failing = metrics.write_behind_failing.clone();
+        let about = "Whether acknowledged writes fail to get to the database: 1, else 0";
+        registry.register("write_behind_failing", about, failing);
 }
 
 impl Metrics {
@@ -209,8 +214,8 @@ impl Metrics {
     }
 
     /// How things stand: acknowledged writes that wait, those that were set
-    /// aside, and the breaker.
-    pub fn stands(&self, pending: u64, aside: u64, breaker: i64) {
+    /// aside, whether something keeps them from the database, and the breaker.
+    pub fn stands(&self, pending: u64, aside: u64, is_stuck: bool, breaker: i64) {
         self.write_behind_pending.set(pending.cast_signed());
         self.write_behind_aside.set(aside.cast_signed());
         self.breaker_state.set(breaker);
@@ -228,6 +233,7 @@ impl Metrics {
             hits: Source::ALL.into_iter().filter(|it| it.is_hit()).map(from).sum(),
             misses: from(Source::Database).saturating_sub(bypasses),
             bypasses,
+        self.write_behind_failing.set(is_stuck.into());
         }
     }
 

@@ -118,6 +118,10 @@ pub struct CachePanel {
     pub write_behind_pending: u64,
     /// Acknowledged writes that the database refused for good.
     pub write_behind_aside: u64,
+    /// Why waiting writes don't get to the database; null while they do.
+    pub write_behind_trouble: Option<String>,
+    /// Milliseconds since the first that did not; null while they do.
+    pub write_behind_trouble_ms: Option<u64>,
     /// Copies in this process.
     pub near_copies: u64,
     /// Whether Redis tells this process what changes, so that it may keep copies.
@@ -234,9 +238,17 @@ async fn sample(cache: &Cache, metrics: &Metrics, keys: &mut KeyCount) -> Sample
     } else {
         keys.restart();
     }
-    let Backlog { pending, aside } = cache.count_backlog().await;
-    metrics.stands(pending, aside, store.health().breaker().0 as i64);
+    set_gauges(cache, metrics).await;
     Sample { redis: redis_panel(store, info.ok(), keys), cache: cache_panel(cache, metrics) }
+}
+
+/// Sets the gauges of `/metrics`: the write-behind queue, as Redis counts it
+/// now, and the breaker. One round trip.
+pub async fn set_gauges(cache: &Cache, metrics: &Metrics) {
+    let Backlog { pending, aside } = cache.count_backlog().await;
+    let is_stuck = cache.engine().write_behind_trouble().is_some();
+    let breaker = cache.store().health().breaker().0 as i64;
+    metrics.stands(pending, aside, is_stuck, breaker);
 }
 
 fn redis_panel(store: &Store, info: Option<ServerInfo>, keys: &KeyCount) -> RedisPanel {
@@ -284,6 +296,7 @@ fn cache_panel(cache: &Cache, metrics: &Metrics) -> CachePanel {
     let engine = cache.engine();
     let (near_copies, near_tracking) = engine.near();
     let Backlog { pending, aside } = engine.backlog();
+    let trouble = engine.write_behind_trouble();
     let tallies = Family::CACHED.map(|family| (family.name(), metrics.tally(family.name())));
     let sum = |part: fn(&Tally) -> u64| tallies.iter().map(|(_, tally)| part(tally)).sum();
     let (hits, misses) = (sum(|tally| tally.hits), sum(|tally| tally.misses));
@@ -298,6 +311,8 @@ fn cache_panel(cache: &Cache, metrics: &Metrics) -> CachePanel {
         origin_queue: engine.queued().0 as u64,
         write_behind_pending: pending,
         write_behind_aside: aside,
+        write_behind_trouble: trouble.as_ref().map(|(trouble, _)| trouble.clone()),
+        write_behind_trouble_ms: trouble.map(|(_, since)| millis(since)),
         near_copies,
         near_tracking,
         uptime_s: metrics.uptime().as_secs(),

@@ -209,6 +209,13 @@ impl Cache {
     pub fn new(store: Store, engine: Arc<Engine>) -> Self {
         let named = |family| (family, store.name(&keys::tag(family)));
         let tags = Family::CACHED.into_iter().chain([Family::Trial]).map(named).collect();
+    /// Why acknowledged writes don't get to the origin, and for how long they
+    /// haven't; `None` while they do. That Redis can't be reached is no part of
+    /// it: its own health says so.
+    pub fn write_behind_trouble(&self) -> Option<(String, Duration)> {
+        self.pending.trouble()
+    }
+
         Self { store, engine, memo: Arc::default(), tags }
     }
 

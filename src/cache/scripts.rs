@@ -154,6 +154,23 @@ if type(set) == 'table' then return -1 end
 redis.call('XDEL', KEYS[1], ARGV[1])
 return 1"#;
 
+/// `KEYS[1]` the stream; group, consumer, idle time in milliseconds, the most
+/// entries to take, the most to look at. Hands entries that were delivered so
+/// long ago and never acknowledged to this consumer, and replies with them. It
+/// does what XAUTOCLAIM does, which Redis 6.0 and some services don't have.
+/// Entries that were deleted meanwhile are acknowledged.
+pub const TAKE_OVER: &str = r#"-- take over what a consumer left behind
+local stream, group, idle, most = KEYS[1], ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4])
+local taken = {}
+for _, it in ipairs(redis.call('XPENDING', stream, group, '-', '+', ARGV[5])) do
+  if #taken == most then break end
+  if it[3] >= idle then
+    local entry = redis.call('XCLAIM', stream, group, ARGV[2], ARGV[3], it[1])[1]
+    if entry then taken[#taken + 1] = entry else redis.call('XACK', stream, group, it[1]) end
+  end
+end
+return taken"#;
+
 /// `KEYS[1]` a tag. The time is a generation that was never there before, even
 /// if the tag itself was lost. Replies it.
 pub const NEXT_GENERATION: &str = r#"-- from now on every copy with this tag is of the past

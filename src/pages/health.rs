@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{app::App, cache::behind::Backlog, store::Condition};
+use crate::{app::App, stats, store::Condition};
 
 /// Whether this process can do its work.
 #[derive(Serialize, ToSchema)]
@@ -48,8 +48,7 @@ pub async fn ready(app: Data<App>) -> HttpResponse {
     responses((status = 200, description = "Counters", content_type = "application/openmetrics-text"))
 )]
 pub async fn metrics(app: Data<App>) -> HttpResponse {
-    let Backlog { pending, aside } = app.cache.count_backlog().await;
-    app.shared.metrics.stands(pending, aside, app.store.health().breaker().0 as i64);
+    stats::set_gauges(&app.cache, &app.shared.metrics).await;
     plain(StatusCode::OK)
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
         .body(app.shared.metrics.text())

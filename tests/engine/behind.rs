@@ -107,6 +107,71 @@ async fn what_a_dead_process_had_taken_is_taken_over() {
     within(SOON, || world.origin.age("1") == 31 && waiting(&world) == 0).await;
 }
 
+/// Redis 6.0 has no XAUTOCLAIM, and some services take commands away.
+#[tokio::test]
+async fn a_server_without_xautoclaim_loses_no_write() {
+    let world = World::on(Redis::with(&["--rename-command", "XAUTOCLAIM", ""]));
+    let (cache, recipe) = (world.cache().await, named("write-behind"));
+    world.origin.put("1", 30);
+    world.write(&cache, "1", 31, &recipe).await;
+    let taken = ["XREADGROUP", "GROUP", "flushers", "dead", "STREAMS", "test:write-behind", ">"];
+    world.redis.run(&taken);
+    let _flusher = flusher(&world, &cache, PACE);
+    world.origin.put("2", 30);
+    world.write(&cache, "2", 31, &recipe).await;
+    within(SOON, || world.origin.age("2") == 31).await;
+    within(SOON * 3, || world.origin.age("1") == 31 && waiting(&world) == 0).await;
+    assert_eq!(cache.engine().write_behind_trouble(), None);
+}
+
+/// What a dead process left behind can't be had; what is new can.
+#[tokio::test]
+async fn taking_over_may_fail_for_ever_and_holds_up_nothing() {
+    let world = World::on(Redis::with(&["--rename-command", "XCLAIM", ""]));
+    let (cache, recipe) = (world.cache().await, named("write-behind"));
+    world.origin.put("1", 30);
+    world.write(&cache, "1", 31, &recipe).await;
+    let taken = ["XREADGROUP", "GROUP", "flushers", "dead", "STREAMS", "test:write-behind", ">"];
+    world.redis.run(&taken);
+    let _flusher = flusher(&world, &cache, PACE);
+    within(SOON * 3, || cache.engine().write_behind_trouble().is_some()).await;
+    for n in 2..20 {
+        let id = n.to_string();
+        world.origin.put(&id, 30);
+        world.write(&cache, &id, 31, &recipe).await;
+        within(SOON, || world.origin.age(&id) == 31).await;
+    }
+    let (trouble, _) = cache.engine().write_behind_trouble().unwrap();
+    assert!(trouble.contains("XCLAIM"), "{trouble}");
+    assert_eq!((world.origin.age("1"), waiting(&world)), (30, 1), "it waits, and nothing is lost");
+}
+
+/// As an earlier Redis than 7 leaves it: an entry deleted after it was delivered.
+#[tokio::test]
+async fn a_deleted_entry_is_not_taken_over_again_and_again() {
+    let world = World::new();
+    let (cache, recipe) = (world.cache().await, named("write-behind"));
+    for id in ["1", "2"] {
+        world.origin.put(id, 30);
+        world.write(&cache, id, 31, &recipe).await;
+    }
+    let taken = ["XREADGROUP", "GROUP", "flushers", "dead", "STREAMS", "test:write-behind", ">"];
+    world.redis.run(&taken);
+    let first = ["EVAL", "return redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1][1]", "1"];
+    let first: String =
+        redis::from_redis_value(world.redis.run(&[&first[..], &["test:write-behind"]].concat()))
+            .unwrap();
+    world.redis.run(&["XDEL", "test:write-behind", &first]);
+    let _flusher = flusher(&world, &cache, PACE);
+    within(SOON * 3, || world.origin.age("2") == 31).await;
+    within(SOON, || {
+        let pending = ["XPENDING", "test:write-behind", "flushers", "-", "+", "10"];
+        world.redis.run(&pending) == redis::Value::Array(Vec::new())
+    })
+    .await;
+    assert_eq!(world.origin.age("1"), 30);
+}
+
 #[tokio::test]
 async fn a_failing_origin_is_tried_again_and_nothing_is_set_aside() {
     let world = World::new();

@@ -3,7 +3,7 @@ use std::{
     time::Duration,
 };
 
-use crate::harness::{Hitrate, eventually};
+use crate::harness::{Hitrate, Redis, eventually, setup};
 
 #[test]
 fn the_panels_tell_hits_misses_and_queries() {
@@ -75,6 +75,40 @@ fn writes_that_the_database_refused_are_on_the_panel() {
     assert!(hitrate.get("/metrics").body.contains("hitrate_write_behind_aside 1"));
     eventually(Duration::from_secs(3), "the next sample tells", || {
         hitrate.get("/stats").body.contains("1, in the stream <code>write-behind:aside</code>")
+    });
+}
+
+/// A task in the background that keeps failing: panel, metric, and the log once.
+#[test]
+fn writes_that_do_not_get_to_the_database_are_on_the_panel() {
+    let aof = ["--appendonly", "yes", "--appendfsync", "always"];
+    let without = ["--rename-command", "XREADGROUP", ""];
+    let mut redis = Redis::with(&[&aof[..], &without].concat());
+    let hitrate = setup().redis(&redis).start();
+    let failing = |value: &str| {
+        let line = format!("hitrate_write_behind_failing {value}\n");
+        hitrate.get("/metrics").body.contains(&line)
+    };
+    assert!(failing("0"));
+    let form = "name=Ann&email=ann%40example.com&age=31&recipe=write-behind";
+    assert_eq!(hitrate.post("/profiles/123", form).status, 303);
+    eventually(Duration::from_secs(5), "the metric says so", || failing("1"));
+    eventually(Duration::from_secs(5), "the panel says so", || {
+        let page = hitrate.get("/stats").body;
+        page.contains("do not get to the database") && page.contains("XREADGROUP")
+    });
+    let cache = hitrate.json("/stats")["cache"].clone();
+    assert!(cache["write_behind_trouble"].is_string() && cache["write_behind_pending"] == 1);
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(hitrate.logged("Write-behind"), 1, "{}", hitrate.log());
+
+    redis.restart(&aof);
+    eventually(Duration::from_secs(10), "it arrives when Redis is mended", || {
+        hitrate.json("/profiles?id=123&cache=off")["profile"]["age"] == 31
+    });
+    eventually(Duration::from_secs(5), "the metric is well again", || failing("0"));
+    eventually(Duration::from_secs(5), "and so is the panel", || {
+        hitrate.json("/stats")["cache"]["write_behind_trouble"].is_null()
     });
 }
 

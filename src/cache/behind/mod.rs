@@ -7,19 +7,19 @@
 //! once; the stamp makes the second time do nothing. What a dead process had
 //! taken is taken over; what the sink refuses for good is set aside.
 
+mod queue;
 mod taken;
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    fmt,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use tokio::{sync::Notify, task::JoinHandle, time::timeout};
 
+pub use self::queue::{Backlog, Queue};
 use self::taken::{Taken, latest, taken};
 use super::{Cache, Engine, backoff::Backoff, failure::Fault, scripts, writing::MARK_TTL};
 use crate::{
@@ -35,6 +35,9 @@ use crate::{
 const GROUP: &str = "flushers";
 /// What was taken this long ago and not acknowledged is taken over.
 const ABANDONED: Duration = Duration::from_secs(3);
+/// How many times the size of a flush may be looked at for abandoned writes in
+/// one step: those of consumers who are at work come first and don't count.
+const LOOKED_AT: usize = 10;
 /// Time between two looks for abandoned writes and for consumers who are gone.
 const ROUNDS: Duration = Duration::from_secs(1);
 /// While nobody writes behind, Redis is only asked now and then whether some
@@ -99,48 +102,6 @@ pub struct Pace {
     pub interval: Duration,
 }
 
-/// What a process knows of the waiting writes.
-#[derive(Debug, Default)]
-pub struct Queue {
-    added: AtomicU64,
-    full: Notify,
-    waiting: AtomicU64,
-    aside: AtomicU64,
-}
-
-/// Acknowledged writes that the origin does not have, in all processes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Backlog {
-    /// They wait for it.
-    pub pending: u64,
-    /// It refused them for good.
-    pub aside: u64,
-}
-
-impl Queue {
-    /// One more waits.
-    pub(super) fn added(&self) {
-        self.added.fetch_add(1, Ordering::AcqRel);
-        self.waiting.fetch_add(1, Ordering::AcqRel);
-        self.full.notify_one();
-    }
-
-    /// How many wait, in all processes, as of the last look.
-    fn waiting(&self) -> u64 {
-        self.waiting.load(Ordering::Acquire)
-    }
-
-    /// The same, and those that were set aside.
-    pub(super) fn backlog(&self) -> Backlog {
-        Backlog { pending: self.waiting(), aside: self.aside.load(Ordering::Acquire) }
-    }
-
-    pub(super) fn looked(&self, backlog: Backlog) {
-        self.waiting.store(backlog.pending, Ordering::Release);
-        self.aside.store(backlog.aside, Ordering::Release);
-    }
-}
-
 /// Takes waiting writes to the origin until it is stopped.
 pub struct Flusher {
     task: JoinHandle<()>,
@@ -166,13 +127,53 @@ impl Flusher {
 enum Stuck {
     /// At the sink.
     At(String),
-    /// At Redis.
-    Redis(Trouble),
+    /// At Redis, in this step.
+    Redis(Step, Trouble),
 }
 
-impl From<Trouble> for Stuck {
-    fn from(trouble: Trouble) -> Self {
-        Self::Redis(trouble)
+/// What the flusher asks of Redis, named after its command.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Count,
+    Read,
+    TakeOver,
+    Settle,
+    Acknowledge,
+    SetAside,
+}
+
+impl Step {
+    fn command(self) -> &'static str {
+        match self {
+            Self::Count => "XLEN",
+            Self::Read => "XREADGROUP",
+            Self::TakeOver => "XPENDING or XCLAIM",
+            Self::Settle => "EVAL",
+            Self::Acknowledge => "XACK or XDEL",
+            Self::SetAside => "XADD",
+        }
+    }
+
+    /// Turns Redis's trouble with this step into the end of the round.
+    fn stuck(self) -> impl Fn(Trouble) -> Stuck {
+        move |trouble| Stuck::Redis(self, trouble)
+    }
+}
+
+impl Stuck {
+    /// Whether the connection is the cause: then its own health tells it, once
+    /// for everything that uses it.
+    fn is_told_elsewhere(&self) -> bool {
+        matches!(self, Self::Redis(_, trouble) if trouble.is_about_the_connection())
+    }
+}
+
+impl fmt::Display for Stuck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(what) => f.write_str(what),
+            Self::Redis(step, trouble) => write!(f, "{trouble} to {}", step.command()),
+        }
     }
 }
 
@@ -182,7 +183,6 @@ struct Round<S> {
     sink: Arc<S>,
     pace: Pace,
     consumer: String,
-    mood: Mood<String>,
     refused: HashMap<String, u32>,
     looked: Option<Instant>,
     asked: Option<Instant>,
@@ -198,7 +198,6 @@ impl<S: Sink> Round<S> {
             sink: Arc::new(sink),
             pace,
             consumer: format!("{:016x}", rand::random::<u64>()),
-            mood: Mood::good("Write-behind (acknowledged writes wait in Redis)"),
             refused: HashMap::new(),
             looked: None,
             asked: None,
@@ -217,21 +216,9 @@ impl<S: Sink> Round<S> {
                 () = stop.notified() => true,
                 () = self.due(pause, failures > 0) => false,
             };
-            match self.flush_all().await {
-                Ok(()) => {
-                    failures = 0;
-                    self.mood.well();
-                }
-                Err(Stuck::At(what)) => {
-                    failures += 1;
-                    self.mood.bad(&what);
-                }
-                // Its connection tells that itself.
-                Err(Stuck::Redis(trouble)) => {
-                    failures += 1;
-                    log::debug!("write-behind: {trouble}");
-                }
-            }
+            let flushed = self.flush_all().await;
+            failures = if flushed.is_ok() { 0 } else { failures + 1 };
+            note(&self.engine.pending.flushing, &flushed);
             if stopped {
                 return;
             }
@@ -242,8 +229,8 @@ impl<S: Sink> Round<S> {
     async fn due(&self, pause: Duration, failing: bool) {
         let queue = &self.engine.pending;
         let full = async {
-            while failing || queue.added.load(Ordering::Acquire) < self.pace.size as u64 {
-                queue.full.notified().await;
+            while failing || queue.count_added() < self.pace.size as u64 {
+                queue.one_was_added().await;
             }
         };
         let _ = timeout(pause, full).await;
@@ -253,7 +240,7 @@ impl<S: Sink> Round<S> {
         if !self.is_worth_a_look() {
             return Ok(());
         }
-        self.engine.pending.added.store(0, Ordering::Release);
+        self.engine.pending.forget_added();
         if self.count().await? == 0 {
             return Ok(());
         }
@@ -262,13 +249,10 @@ impl<S: Sink> Round<S> {
             self.flush(taken).await?;
         }
         loop {
-            if self.looked.is_none_or(|at| at.elapsed() >= ROUNDS) {
-                self.take_over().await?;
-                self.looked = Some(Instant::now());
-            }
             let writes = self.take(">").await?;
             let count = writes.len();
             self.flush(writes).await?;
+            self.take_over_when_due().await;
             if count < self.pace.size {
                 break;
             }
@@ -279,15 +263,14 @@ impl<S: Sink> Round<S> {
     /// How many wait by now.
     async fn count(&self) -> Result<u64, Stuck> {
         let length = self.store.read("XLEN", &keys::write_behind());
-        let waiting = self.store.run(length, &Wire::off()).await?;
-        self.engine.pending.waiting.store(waiting, Ordering::Release);
+        let waiting = self.store.run(length, &Wire::off()).await.map_err(Step::Count.stuck())?;
+        self.engine.pending.counted(waiting);
         Ok(waiting)
     }
 
     fn is_worth_a_look(&mut self) -> bool {
         let queue = &self.engine.pending;
-        let is_busy =
-            queue.added.load(Ordering::Acquire) > 0 || queue.waiting() > 0 || self.has_failed;
+        let is_busy = queue.count_added() > 0 || queue.waiting() > 0 || self.has_failed;
         let is_time = self.asked.is_none_or(|at| at.elapsed() >= IDLE);
         if is_time {
             self.asked = Some(Instant::now());
@@ -295,18 +278,26 @@ impl<S: Sink> Round<S> {
         is_busy || is_time
     }
 
+    /// Once in a while; a failure is told and holds up nothing else: most often
+    /// there is nothing to take over, and new writes need none of it.
+    async fn take_over_when_due(&mut self) {
+        if self.looked.is_some_and(|at| at.elapsed() < ROUNDS) {
+            return;
+        }
+        self.looked = Some(Instant::now());
+        let taken_over = self.take_over().await;
+        note(&self.engine.pending.taking_over, &taken_over);
+    }
+
     /// What others took and never acknowledged, and what we took before and
     /// could not flush.
     async fn take_over(&mut self) -> Result<(), Stuck> {
         loop {
-            let claim = self.store.write("XAUTOCLAIM", &keys::write_behind());
-            let claim = claim.arg(GROUP).arg(&self.consumer).arg(millis(ABANDONED)).arg("0-0");
-            let claim = claim.arg("COUNT").arg(self.pace.size);
-            let reply: Vec<Value> = match self.store.run(claim, &Wire::off()).await {
-                Err(Trouble::Other(code)) if code == "NOGROUP" => return Ok(()),
-                reply => reply?,
-            };
-            let writes = reply.into_iter().nth(1).map(taken).unwrap_or_default();
+            let claim = self.store.removing_script(scripts::TAKE_OVER, &keys::write_behind());
+            let claim = claim.arg(GROUP).arg(&self.consumer).arg(millis(ABANDONED));
+            let claim = claim.arg(self.pace.size).arg(LOOKED_AT * self.pace.size);
+            let entries = self.store.run(claim, &Wire::off()).await;
+            let writes = taken(entries.map_err(Step::TakeOver.stuck())?);
             if writes.is_empty() {
                 break;
             }
@@ -314,19 +305,20 @@ impl<S: Sink> Round<S> {
         }
         let sweep = self.store.removing_script(scripts::SWEEP, &keys::write_behind());
         let sweep = sweep.arg(GROUP).arg(millis(GONE));
-        self.store.run::<i64>(sweep, &Wire::off()).await?;
-        Ok(())
+        let swept = self.store.run::<i64>(sweep, &Wire::off()).await;
+        swept.map(|_| ()).map_err(Step::TakeOver.stuck())
     }
 
-    async fn take(&self, from: &str) -> Result<Vec<Taken>, Trouble> {
-        match self.read_group(from).await {
+    async fn take(&self, from: &str) -> Result<Vec<Taken>, Stuck> {
+        let taken = match self.read_group(from).await {
             // Somebody removed it, or made the stream without it.
-            Err(Trouble::Other(code)) if code == "NOGROUP" => {
-                self.make_group().await?;
-                self.read_group(from).await
-            }
+            Err(Trouble::Other(code)) if code == "NOGROUP" => match self.make_group().await {
+                Ok(()) => self.read_group(from).await,
+                Err(trouble) => Err(trouble),
+            },
             taken => taken,
-        }
+        };
+        taken.map_err(Step::Read.stuck())
     }
 
     async fn read_group(&self, from: &str) -> Result<Vec<Taken>, Trouble> {
@@ -373,7 +365,7 @@ impl<S: Sink> Round<S> {
         ids.retain(|(_, key)| unsettled.iter().all(|(it, _)| it != key));
         self.acknowledge(&ids).await?;
         self.has_failed = trouble.is_some();
-        trouble.map_or(Ok(()), |trouble| Err(Stuck::Redis(trouble)))
+        trouble.map_or(Ok(()), |trouble| Err(Step::Settle.stuck()(trouble)))
     }
 
     /// The latest write of each key. When one of them can't be kept, each write
@@ -433,7 +425,7 @@ impl<S: Sink> Round<S> {
         applied: &[Applied],
     ) -> Result<Vec<(String, Trouble)>, Stuck> {
         let each = writes.iter().zip(applied).map(|(write, applied)| self.settling(write, applied));
-        let replies = self.store.run_each(each.collect()).await?;
+        let replies = self.store.run_each(each.collect()).await.map_err(Step::Settle.stuck())?;
         let mut unsettled = Vec::new();
         for (write, reply) in writes.iter().zip(replies) {
             unsettled.extend(reply.err().map(|trouble| (write.key.clone(), trouble)));
@@ -470,7 +462,7 @@ impl<S: Sink> Round<S> {
         }
     }
 
-    async fn acknowledge(&self, ids: &[(String, String)]) -> Result<(), Trouble> {
+    async fn acknowledge(&self, ids: &[(String, String)]) -> Result<(), Stuck> {
         let ids: Vec<_> = ids.iter().map(|(id, _)| id).collect();
         if ids.is_empty() {
             return Ok(());
@@ -480,16 +472,28 @@ impl<S: Sink> Round<S> {
             self.store.remove("XACK", &stream).arg(GROUP).arg(&ids),
             self.store.remove("XDEL", &stream).arg(&ids),
         ];
-        self.store.run_many(done.into()).await.map(|_| ())
+        let done = self.store.run_many(done.into()).await;
+        done.map(|_| ()).map_err(Step::Acknowledge.stuck())
     }
 
     /// False when there is no place for it: then it stays where it is.
-    async fn set_aside(&self, id: &str, why: &str) -> Result<bool, Trouble> {
+    async fn set_aside(&self, id: &str, why: &str) -> Result<bool, Stuck> {
         let (from, to) = (keys::write_behind(), keys::write_behind_aside());
         let set = self.store.script_on_two(scripts::SET_ASIDE, &from, &to).arg(id).arg(why);
-        let is_set = self.store.run::<i64>(set, &Wire::off()).await? >= 0;
+        let set = self.store.run::<i64>(set, &Wire::off()).await;
+        let is_set = set.map_err(Step::SetAside.stuck())? >= 0;
         let done = if is_set { "is set aside" } else { "can't be set aside and stays" };
         log::error!("write-behind: a write {done}, {why}: {id}");
         Ok(is_set)
+    }
+}
+
+/// Told in the log once per change, and on the panel; what the connection
+/// tells itself is neither good nor bad news here.
+fn note(mood: &Mood<String>, outcome: &Result<(), Stuck>) {
+    match outcome {
+        Ok(()) => mood.well(),
+        Err(stuck) if stuck.is_told_elsewhere() => log::debug!("write-behind: {stuck}"),
+        Err(stuck) => mood.bad(&stuck.to_string()),
     }
 }

@@ -151,6 +151,17 @@ pub struct Config {
     #[arg(long, env = "HITRATE_BROKEN", hide = true, global = true)]
     pub broken: Option<String>,
 
+    /// The largest cache entry, in bytes; a larger value is not cached, but counted
+    #[arg(
+        long,
+        env = "HITRATE_MAX_ENTRY_BYTES",
+        value_name = "HITRATE_MAX_ENTRY_BYTES",
+        default_value = "1048576",
+        value_parser = max_entry_bytes,
+        global = true
+    )]
+    pub max_entry_bytes: usize,
+
     /// How long a product stays in the cache
     #[arg(
         long,
@@ -260,6 +271,18 @@ fn flush_interval(text: &str) -> Result<Duration, String> {
     bounded(text, Duration::from_millis(10), Duration::from_secs(60), "10ms to 60s")
 }
 
+/// The default, for a variable that is empty.
+const MAX_ENTRY_BYTES: usize = 1_048_576;
+
+/// 1 KiB to 64 MiB: Redis does nothing else while it copies an entry.
+fn max_entry_bytes(text: &str) -> Result<usize, String> {
+    let number = if text.is_empty() { Ok(MAX_ENTRY_BYTES) } else { text.parse() };
+    match number {
+        Ok(bytes @ 1_024..=67_108_864) => Ok(bytes),
+        _ => Err("a number of bytes from 1024 to 67108864".to_owned()),
+    }
+}
+
 fn bounded(text: &str, least: Duration, most: Duration, range: &str) -> Result<Duration, String> {
     let wanted = format!("a duration from {range}, such as 2s or 500ms");
     let value = duration(text).ok_or_else(|| wanted.clone())?;
@@ -290,6 +313,15 @@ mod tests {
             assert!(delay(bad).is_err(), "{bad}");
         }
         assert!(ttl("0").is_err(), "a TTL of nothing caches nothing");
+    }
+
+    #[test]
+    fn an_entry_may_have_a_kibibyte_to_64_mebibytes() {
+        assert_eq!(max_entry_bytes(""), max_entry_bytes("1048576"));
+        assert_eq!(max_entry_bytes("1024"), Ok(1_024));
+        for bad in ["0", "1023", "67108865", "1MiB", "-1"] {
+            assert!(max_entry_bytes(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

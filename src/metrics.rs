@@ -36,10 +36,11 @@ pub struct Metrics {
     bypasses: Family<Prefix, Counter>,
     origin_loads: Family<Prefix, Counter>,
     shed: Counter,
+    rejected_entries: Family<Prefix, Counter>,
     write_behind_pending: Gauge,
     write_behind_aside: Gauge,
-    breaker_state: Gauge,
     write_behind_failing: Gauge,
+    breaker_state: Gauge,
     settling: Mutex<()>,
 }
 
@@ -139,11 +140,12 @@ impl Default for Metrics {
             bypasses: Family::default(),
             origin_loads: Family::default(),
             shed: Counter::default(),
+            rejected_entries: Family::default(),
             write_behind_pending: Gauge::default(),
             write_behind_aside: Gauge::default(),
+            write_behind_failing: Gauge::default(),
             breaker_state: Gauge::default(),
             settling: Mutex::default(),
-            write_behind_failing: Gauge::default(),
             registry: Registry::default(),
         };
         let queries = metrics.database_queries.clone();
@@ -156,20 +158,23 @@ impl Default for Metrics {
         let loads = metrics.origin_loads.clone();
         registry.register("origin_loads", "Values loaded from the database", loads);
         registry.register("origin_shed", "Loads turned away at a full queue", metrics.shed.clone());
+        let rejected = metrics.rejected_entries.clone();
+        let about = "Values not cached, as their entry is larger than HITRATE_MAX_ENTRY_BYTES";
+        registry.register("rejected_entries", about, rejected);
         let pending = metrics.write_behind_pending.clone();
         let about = "Acknowledged writes that the database does not have yet";
         registry.register("write_behind_pending", about, pending);
         let aside = metrics.write_behind_aside.clone();
         let about = "Acknowledged writes that the database refused for good";
         registry.register("write_behind_aside", about, aside);
+        let failing = metrics.write_behind_failing.clone();
+        let about = "Whether acknowledged writes fail to get to the database: 1, else 0";
+        registry.register("write_behind_failing", about, failing);
         let breaker = metrics.breaker_state.clone();
         let about = "Circuit breaker of Redis: 0 closed, 1 half-open, 2 open";
         registry.register("redis_breaker_state", about, breaker);
         Self { registry, ..metrics }
     }
-        let failing = metrics.write_behind_failing.clone();
-        let about = "Whether acknowledged writes fail to get to the database: 1, else 0";
-        registry.register("write_behind_failing", about, failing);
 }
 
 impl Metrics {
@@ -213,11 +218,22 @@ impl Metrics {
         self.shed.inc();
     }
 
+    /// Counts one value that is too large to be cached.
+    pub fn rejected_entry(&self, prefix: &'static str) {
+        self.rejected_entries.get_or_create(&Prefix { prefix }).inc();
+    }
+
+    /// The values that were too large to be cached.
+    pub fn rejected_entries(&self, prefix: &'static str) -> u64 {
+        self.rejected_entries.get_or_create(&Prefix { prefix }).get()
+    }
+
     /// How things stand: acknowledged writes that wait, those that were set
     /// aside, whether something keeps them from the database, and the breaker.
     pub fn stands(&self, pending: u64, aside: u64, is_stuck: bool, breaker: i64) {
         self.write_behind_pending.set(pending.cast_signed());
         self.write_behind_aside.set(aside.cast_signed());
+        self.write_behind_failing.set(is_stuck.into());
         self.breaker_state.set(breaker);
     }
 
@@ -233,7 +249,6 @@ impl Metrics {
             hits: Source::ALL.into_iter().filter(|it| it.is_hit()).map(from).sum(),
             misses: from(Source::Database).saturating_sub(bypasses),
             bypasses,
-        self.write_behind_failing.set(is_stuck.into());
         }
     }
 

@@ -178,6 +178,10 @@ fn from_the_database(id: &UserId, lookup: &Lookup<Profile>) -> String {
         Fill::Failed(trouble) => format!(
             "User profile for {id} fetched from the database. It was not stored in Redis: {trouble}."
         ),
+        Fill::TooLarge => format!(
+            "User profile for {id} fetched from the database. \
+             It was not stored in Redis: it is larger than an entry may be."
+        ),
         Fill::Unkept => format!("User profile for {id} not found in cache, nor in the database."),
         _ if missing => format!(
             "User profile for {id} not found in cache, nor in the database. \

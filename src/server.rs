@@ -113,7 +113,8 @@ async fn serve_on(
     let db = Db::open(&config.database(), Arc::clone(&metrics)).await?;
     let health = Arc::new(Health::default());
     let store = Store::open(&address, &config.key_prefix, &health);
-    let engine = Arc::new(Engine::new(&config.key_prefix, Arc::clone(&metrics)));
+    let engine = Engine::new(&config.key_prefix, Arc::clone(&metrics));
+    let engine = Arc::new(engine.with_max_entry_bytes(config.max_entry_bytes));
     let cache = Cache::new(store.clone(), Arc::clone(&engine));
     profiles::recall(&cache, &patient, &recipe.ttl(config.profile_ttl)).await?;
     let connected = async {

@@ -330,9 +330,14 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         since: u64,
         lease: Option<&Lease>,
     ) -> Fill {
-        let set = self.cache.set(&self.key, version, entry, ttl, since, &self.recipe);
+        if matches!(self.miss, Miss::Unasked) {
+            return Fill::Bypassed;
+        }
+        let Some(set) = self.cache.set(&self.key, version, entry, ttl, since, &self.recipe) else {
+            self.give_back(lease).await;
+            return Fill::TooLarge;
+        };
         let filled = match &self.miss {
-            Miss::Unasked => return Fill::Bypassed,
             // Redis failed a moment ago: the visitor shall not wait for it twice.
             Miss::Trouble(trouble) if !trouble.is_refused_write() => Err(trouble.to_the_next()),
             _ if !is_there && !self.may_keep_absence(ttl) => {

@@ -263,6 +263,9 @@ impl Cache {
     fn understood<T: Cached>(&self, key: &Key<T>, bytes: Option<Vec<u8>>, tag: u64) -> Seen<T> {
         let Some(bytes) = bytes else { return Seen { tag, ..Seen::miss(Miss::Empty) } };
         let size = bytes.len();
+        if size > self.engine.max_entry_bytes {
+            return Seen { tag, ..Seen::miss(Miss::Garbage("too large a value")) };
+        }
         let (content, is_new) = match self.memo.decode(bytes, key) {
             Ok(decoded) => decoded,
             Err(what) => return Seen { tag, ..Seen::miss(Miss::Garbage(what)) },

@@ -44,6 +44,8 @@ pub enum Fill {
     Superseded,
     /// It could not be put there.
     Failed(Trouble),
+    /// It was not put there: its entry is larger than the cache allows.
+    TooLarge,
     /// Not kept: it is missing, and Redis keeps enough of such marks already.
     Unkept,
     /// The caller wanted no cache.

@@ -67,7 +67,7 @@ mod strategy;
 mod writing;
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Once},
     time::{Duration, Instant},
 };
 
@@ -106,6 +106,9 @@ use crate::{
 const RUNNING: usize = 64;
 /// Loads that wait for their turn.
 const WAITING: usize = 256;
+/// The largest entry, unless the user of the cache says otherwise: Redis serves
+/// everybody else while it does not copy a larger one.
+pub const MAX_ENTRY_BYTES: usize = 1024 * 1024;
 
 /// What all caches of one process share, whatever thread they are on.
 pub struct Engine {
@@ -118,6 +121,8 @@ pub struct Engine {
     absences: Absences,
     marks: Absences,
     pending: Queue,
+    max_entry_bytes: usize,
+    oversize: Once,
 }
 
 /// The cache of one worker.
@@ -158,7 +163,32 @@ impl Engine {
             absences: Absences::default(),
             marks: Absences::default(),
             pending: Queue::default(),
+            max_entry_bytes: MAX_ENTRY_BYTES,
+            oversize: Once::new(),
         }
+    }
+
+    /// The same with another bound on entries, in bytes, header included. A
+    /// larger one is neither stored nor read, but counted.
+    pub fn with_max_entry_bytes(self, max_entry_bytes: usize) -> Self {
+        Self { max_entry_bytes, ..self }
+    }
+
+    /// Whether an entry may be stored. Counts one that may not; the log has
+    /// only the first, as the same value is loaded again and again.
+    fn admit_entry(&self, family: Family, bytes: usize) -> bool {
+        let fits = bytes <= self.max_entry_bytes;
+        if !fits {
+            let (family, max) = (family.name(), self.max_entry_bytes);
+            self.metrics.rejected_entry(family);
+            self.oversize.call_once(|| {
+                log::warn!(
+                    "a {family} of {bytes} bytes is not cached: an entry may have {max}. \
+                     Later ones are only counted"
+                );
+            });
+        }
+        fits
     }
 
     /// Lets Redis tell the near cache what changes, from now on. Without it the
@@ -177,6 +207,13 @@ impl Engine {
     /// The acknowledged writes that the origin does not have, as of the last look.
     pub fn backlog(&self) -> Backlog {
         self.pending.backlog()
+    }
+
+    /// Why acknowledged writes don't get to the origin, and for how long they
+    /// haven't; `None` while they do. That Redis can't be reached is no part of
+    /// it: its own health says so.
+    pub fn write_behind_trouble(&self) -> Option<(String, Duration)> {
+        self.pending.trouble()
     }
 
     /// How many copies this process holds, and whether Redis tells it of changes.
@@ -209,13 +246,6 @@ impl Cache {
     pub fn new(store: Store, engine: Arc<Engine>) -> Self {
         let named = |family| (family, store.name(&keys::tag(family)));
         let tags = Family::CACHED.into_iter().chain([Family::Trial]).map(named).collect();
-    /// Why acknowledged writes don't get to the origin, and for how long they
-    /// haven't; `None` while they do. That Redis can't be reached is no part of
-    /// it: its own health says so.
-    pub fn write_behind_trouble(&self) -> Option<(String, Duration)> {
-        self.pending.trouble()
-    }
-
         Self { store, engine, memo: Arc::default(), tags }
     }
 
@@ -286,12 +316,13 @@ impl Cache {
 
     /// Fills the cache with these values in one round trip, each TTL varied by
     /// the recipe's jitter, so that what is filled together does not end together.
+    /// Returns how many were sent: all but those that are too large.
     pub async fn put_all<T: Cached>(
         &self,
         values: &[Versioned<T>],
         recipe: &Recipe,
-    ) -> Result<(), Trouble> {
-        let Some(first) = values.first() else { return Ok(()) };
+    ) -> Result<usize, Trouble> {
+        let Some(first) = values.first() else { return Ok(0) };
         let tag = self.store.read("GET", &keys::tag(first.value.key().family()));
         let tag: Option<u64> = self.store.run(tag, &Wire::off()).await?;
         let (born, delta) = (self.store.now() / 1000, Duration::ZERO);
@@ -301,11 +332,13 @@ impl Cache {
             let entry = entry::encode(it.version, Some(&it.value), made);
             self.set(&it.value.key(), it.version, entry, ttl, born * 1000, recipe)
         };
-        self.store.run_many(values.iter().map(set).collect()).await.map(|_| ())
+        let sets: Vec<_> = values.iter().filter_map(set).collect();
+        let count = sets.len();
+        self.store.run_many(sets).await.map(|_| count)
     }
 
     /// The command that stores an entry, loaded since this moment: microseconds
-    /// by Redis's clock.
+    /// by Redis's clock. `None` when it is too large, which is counted.
     fn set<T>(
         &self,
         key: &Key<T>,
@@ -314,15 +347,16 @@ impl Cache {
         ttl: Duration,
         since: u64,
         recipe: &Recipe,
-    ) -> Command {
+    ) -> Option<Command> {
         let ttl = millis(ttl).max(1);
-        match recipe.versioned {
+        let admitted = self.engine.admit_entry(key.family(), entry.len());
+        admitted.then(|| match recipe.versioned {
             true => {
                 let fill = self.store.script(scripts::FILL, key);
                 fill.arg(version).arg(entry).arg(ttl).arg(since)
             }
             false => self.store.write("SET", key).arg(entry).arg("PX").arg(ttl),
-        }
+        })
     }
 
     /// A moment that Redis's clock has surely passed, in microseconds.

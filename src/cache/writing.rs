@@ -27,6 +27,9 @@ use crate::{
 pub(super) const MARK_TTL: Duration = Duration::from_secs(60);
 /// The most writes that may wait for the database: some 5 MiB in Redis.
 const QUEUE_MAX: usize = 10_000;
+/// What [`scripts::ENQUEUE`] puts before the tail of an entry has at most so many
+/// bytes: `{"version":`, `"pending":` and two numbers.
+const HEAD_MAX: usize = 64;
 /// After this long a write that Redis did not run yet goes another way.
 const ENQUEUE_MAX: Duration = Duration::from_millis(250);
 
@@ -131,17 +134,27 @@ impl Cache {
         let made = Made { born, ttl: ask.recipe.ttl, delta, tag: known.tag };
         let entry = entry::encode(newer.version, Some(&**value), made);
         let set = self.set(ask.key, newer.version, entry, made.ttl, newer.stamp, ask.recipe);
-        let forget = self.forgetting(ask.key, Some(newer), ask.recipe);
-        let stored = self.store.run_all([forget, set], ask.wire).await;
-        self.engine.outdate(ask.key);
-        let effect = match stored {
-            Ok([Ok(_), Ok(_)]) => Effect::Stored,
-            _ => match self.supersede(ask.key, Some(newer), ask.recipe, ask.wire).await {
+        let is_stored = match set {
+            Some(set) => self.drop_and_store(ask, newer, set).await,
+            None => false,
+        };
+        let effect = match is_stored {
+            true => Effect::Stored,
+            false => match self.supersede(ask.key, Some(newer), ask.recipe, ask.wire).await {
                 Ok(dropped) => Effect::Forgot(dropped),
                 Err(trouble) => Effect::Owed(trouble),
             },
         };
         Ok(Written { version: Some(newer.version), effect })
+    }
+
+    /// Drops what is older than the write and stores what was written, in one
+    /// round trip. Whether both were done.
+    async fn drop_and_store<T>(&self, ask: Ask<'_, T>, newer: Newer, set: Command) -> bool {
+        let forget = self.forgetting(ask.key, Some(newer), ask.recipe);
+        let stored = self.store.run_all([forget, set], ask.wire).await;
+        self.engine.outdate(ask.key);
+        matches!(stored, Ok([Ok(_), Ok(_)]))
     }
 
     /// Redis now, the origin later. When Redis can't take it, the origin now.
@@ -197,7 +210,9 @@ impl Cache {
         base: Base,
     ) -> Result<u64, Unqueued> {
         let latest = self.store.now() + micros(ENQUEUE_MAX);
-        let enqueue = self.enqueuing(ask, value, base, latest);
+        let Some(enqueue) = self.enqueuing(ask, value, base, latest) else {
+            return Err(Unqueued::Refused("too large".to_owned()));
+        };
         if broken::is(Broken::AckBeforeRedis) {
             return Ok(self.enqueue_some_time(enqueue, base));
         }
@@ -224,9 +239,19 @@ impl Cache {
         tokio::time::sleep(Duration::from_micros(left).min(2 * ENQUEUE_MAX)).await;
     }
 
-    fn enqueuing<T: Cached>(&self, ask: Ask<'_, T>, value: &T, base: Base, latest: u64) -> Command {
+    /// `None` when the entry is too large.
+    fn enqueuing<T: Cached>(
+        &self,
+        ask: Ask<'_, T>,
+        value: &T,
+        base: Base,
+        latest: u64,
+    ) -> Option<Command> {
         let (born, ttl, delta) = (self.store.now() / 1000, ask.recipe.ttl, Duration::ZERO);
         let tail = entry::encode_tail(value, Made { born, ttl, delta, tag: base.tag });
+        if !self.engine.admit_entry(ask.key.family(), tail.len() + HEAD_MAX) {
+            return None;
+        }
         let value = serde_json::to_string(value).expect("plain data with text keys is JSON");
         let names = [
             self.store.name(ask.key),
@@ -234,15 +259,9 @@ impl Cache {
             self.store.name(&keys::write_clock()),
             self.store.name(&keys::edited(ask.key)),
         ];
-        self.store
-            .script_on_all(scripts::ENQUEUE, &names)
-            .arg(base.version)
-            .arg(latest)
-            .arg(QUEUE_MAX)
-            .arg(ask.key.as_str())
-            .arg(tail)
-            .arg(value)
-            .arg(edited_ttl(ask.recipe))
+        let enqueue = self.store.script_on_all(scripts::ENQUEUE, &names);
+        let enqueue = enqueue.arg(base.version).arg(latest).arg(QUEUE_MAX).arg(ask.key.as_str());
+        Some(enqueue.arg(tail).arg(value).arg(edited_ttl(ask.recipe)))
     }
 
     /// Deliberately wrong: acknowledges what only this process knows.

@@ -65,7 +65,8 @@ impl Tools {
             }
         };
         let store = Store::open(&address, &config.key_prefix, &Arc::new(Health::default()));
-        let engine = Arc::new(Engine::new(&config.key_prefix, metrics));
+        let engine = Engine::new(&config.key_prefix, metrics);
+        let engine = Arc::new(engine.with_max_entry_bytes(config.max_entry_bytes));
         let cache = Cache::new(store.clone(), engine);
         Ok(Self { db: Arc::new(db), store, cache, recipe, own })
     }

@@ -24,8 +24,7 @@ async fn fill(config: &Config, tools: &Tools, batch: u32) -> Result<u64, ToolErr
         let page = tools.db.profiles_after(&last, batch).await?;
         let Some(end) = page.last() else { break };
         last.clone_from(&end.value.user_id);
-        tools.cache.put_all(&page, &recipe).await?;
-        filled += page.len() as u64;
+        filled += tools.cache.put_all(&page, &recipe).await? as u64;
         progress.add(page.len() as u64);
     }
     progress.finish();

@@ -16,4 +16,5 @@ mod invalidation;
 mod leases;
 mod near;
 mod races;
+mod sizes;
 mod versions;

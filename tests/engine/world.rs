@@ -75,6 +75,14 @@ impl World {
         Cache::new(store, Arc::new(Engine::new(PREFIX, Arc::new(Metrics::default()))))
     }
 
+    /// The same, with what it counts, and with room for so large an entry.
+    pub async fn cache_for(&self, max_entry_bytes: usize) -> (Cache, Arc<Metrics>) {
+        let (cache, metrics) = (self.cache().await, Arc::new(Metrics::default()));
+        let engine = Engine::new(PREFIX, Arc::clone(&metrics));
+        let engine = Arc::new(engine.with_max_entry_bytes(max_entry_bytes));
+        (Cache::new(cache.store().clone(), engine), metrics)
+    }
+
     /// The same, and Redis tells it what changes.
     pub async fn tracking(&self) -> Cache {
         let cache = self.cache().await;
@@ -106,6 +114,11 @@ impl Rows {
     pub fn put(&self, id: &str, age: u32) {
         let row = Versioned { value: profile(id, age), version: 1 };
         self.rows.lock().unwrap().insert(id.to_owned(), (row, 0));
+    }
+
+    /// Gives the row a name of so many bytes.
+    pub fn grow(&self, id: &str, bytes: usize) {
+        self.rows.lock().unwrap().get_mut(id).unwrap().0.value.name = "n".repeat(bytes);
     }
 
     pub fn age(&self, id: &str) -> u32 {

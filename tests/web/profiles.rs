@@ -1,6 +1,8 @@
 use std::{thread::sleep, time::Duration};
 
-use crate::harness::{Hitrate, setup};
+use sqlx::{Connection, SqliteConnection};
+
+use crate::harness::{Hitrate, eventually, setup};
 
 #[test]
 fn the_second_lookup_is_a_hit() {
@@ -141,4 +143,41 @@ fn a_visitor_sees_their_own_last_lookups() {
     assert!(second.body.contains("× faster than your last database answer"));
     assert!(second.body.contains("Your lookups before"));
     assert!(!hitrate.get("/profiles?id=123").body.contains("Your lookups before"));
+}
+
+/// A row may come from anywhere, and be of any size.
+#[test]
+fn a_large_profile_is_cached_and_a_huge_one_says_why_it_is_not() {
+    let hitrate = Hitrate::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let url = format!("sqlite://{}", hitrate.dir.join("var/hitrate.db").display());
+    let mut database = runtime.block_on(SqliteConnection::connect(&url)).unwrap();
+    let mut give_name_of = |bytes: i64, id: &'static str| {
+        let sql =
+            "UPDATE profiles SET name = replace(hex(zeroblob($1)), '00', 'n') WHERE user_id = $2";
+        let update = sqlx::query(sql).bind(bytes).bind(id);
+        runtime.block_on(update.execute(&mut database)).unwrap();
+    };
+    give_name_of(70 * 1024, "123");
+    give_name_of(2 * 1024 * 1024, "456");
+    assert_eq!(hitrate.json("/profiles?id=123")["source"], "database");
+    assert_eq!(hitrate.json("/profiles?id=123")["source"], "cache");
+    let answer = hitrate.get_with("/profiles?id=456", &[("accept", "application/json")]);
+    assert_eq!(answer.header("cache-status"), "hitrate; fwd=uri-miss", "and not stored");
+    let told = answer.json();
+    assert_eq!((&told["source"], told["ttl_ms"].is_null()), (&"database".into(), true));
+    let message = told["message"].as_str().unwrap();
+    assert!(message.ends_with("it is larger than an entry may be."), "{message}");
+    let counted = "hitrate_rejected_entries_total{prefix=\"profile\"} ";
+    let count = || {
+        let metrics = hitrate.get("/metrics").body;
+        let count = metrics.lines().find_map(|line| line.strip_prefix(counted));
+        count.unwrap().parse::<u64>().unwrap()
+    };
+    assert_eq!(count(), 1);
+    eventually(Duration::from_secs(5), "the next one is counted, too", || {
+        hitrate.get("/profiles?id=456");
+        count() > 1
+    });
+    assert_eq!(hitrate.logged("is not cached"), 1, "{}", hitrate.log());
 }

@@ -9,18 +9,20 @@ WORKDIR /app
 
 # The dependencies alone: this layer is built again only when they change.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir src \
+COPY cache/Cargo.toml cache/
+RUN mkdir src cache/src \
  && echo 'fn main() {}' > src/main.rs \
- && touch src/lib.rs \
+ && touch src/lib.rs cache/src/lib.rs \
  && cargo build --profile dist --locked \
- && rm -r src
+ && rm -r src cache/src
 
+COPY cache/src cache/src
 COPY src src
 COPY templates templates
 COPY static static
 COPY data data
 # Newer than what was built above, whatever the time stamps of the checkout say.
-RUN touch src/main.rs src/lib.rs && cargo build --profile dist --locked
+RUN touch src/main.rs src/lib.rs cache/src/lib.rs && cargo build --profile dist --locked
 
 
 FROM debian:bookworm-slim

@@ -14,12 +14,13 @@ use std::{
 
 use futures_util::future::join_all;
 use hitrate::{
-    cache::{Cache, Engine, Fault, Recipe},
-    keys::{self, Key},
-    metrics::Metrics,
-    model::{Profile, Versioned},
-    store::{Address, Health, Store},
-    wire::Wire,
+    demo::{keys, model::Profile},
+    ops::metrics::Metrics,
+};
+use hitrate_cache::{
+    Cache, Engine, Fault, Key, Recipe, Versioned,
+    redis::{Address, Health, Store},
+    trace::Wire,
 };
 use redis::aio::MultiplexedConnection;
 use rustix::time::{ClockId, clock_gettime};
@@ -132,7 +133,10 @@ impl Stage {
 async fn cache(socket: &Path) -> Result<Cache> {
     let store = Store::open(&Address::unix(socket), PREFIX, &Arc::new(Health::default()));
     store.ready(Duration::from_secs(5)).await?;
-    Ok(Cache::new(store, Arc::new(Engine::new(PREFIX, Arc::new(Metrics::default())))))
+    Ok(Cache::new(
+        store,
+        Arc::new(Engine::new(PREFIX, &keys::CACHED, Arc::new(Metrics::default()))),
+    ))
 }
 
 async fn fetch(cache: &Cache, key: &Key<Profile>, recipe: &Recipe, wire: &Wire) -> usize {

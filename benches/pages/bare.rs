@@ -9,13 +9,12 @@ use std::{fs, io, net::TcpListener, path::Path, sync::Arc};
 use actix_web::{
     App, HttpRequest, HttpResponse, HttpServer, error::ErrorInternalServerError, http::header, web,
 };
-use hitrate::{figures::number, model::Profile};
+use hitrate::{demo::model::Profile, format::number};
 use redis::{AsyncCommands as _, aio::MultiplexedConnection};
-use serde::Deserialize;
 
 use crate::{
     Result,
-    cases::{BARE_HITS, BARE_PRODUCT, BARE_PROFILE, HITS},
+    cases::{BARE_HITS, BARE_PRODUCT, BARE_PROFILE, HITS, ProfileAnswer},
 };
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -154,13 +153,6 @@ impl Form {
         }
         page
     }
-}
-
-/// What is needed of hitrate's JSON.
-#[derive(Deserialize)]
-pub struct ProfileAnswer {
-    /// What Redis holds.
-    pub profile: Profile,
 }
 
 type Redis = web::Data<MultiplexedConnection>;

@@ -2,15 +2,14 @@
 
 use std::{fs, net::SocketAddr, path::Path};
 
+use hitrate::demo::model::Profile;
 use redis::AsyncCommands as _;
+use serde::Deserialize;
 use tempfile::TempDir;
 
 use crate::{
-    Result,
-    bare::ProfileAnswer,
-    load,
+    Result, load,
     process::{self, Server},
-    report::BEFORE,
 };
 
 /// One page, asked for in one way.
@@ -59,6 +58,16 @@ pub const HITS: u64 = 7_654_321;
 pub const BARE_HITS: &str = "bare:page_hits";
 pub const BARE_PRODUCT: &str = "bare:product:1";
 pub const BARE_PROFILE: &str = "bare:profile:123";
+
+/// Another build of hitrate; the one to be measured comes after it.
+pub const BEFORE: &str = "hitrate before";
+
+/// What is needed of hitrate's JSON.
+#[derive(Deserialize)]
+pub struct ProfileAnswer {
+    /// What Redis holds.
+    pub profile: Profile,
+}
 
 /// The servers, all running, on one Redis.
 pub struct Stage {

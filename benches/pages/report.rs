@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::{cases::Case, load::Measured};
+use crate::{
+    cases::{BEFORE, Case},
+    load::Measured,
+};
 
 /// The one that the others are measured against, beside the first.
 const BASE: usize = 1;
-
-/// Another build of hitrate; the one to be measured comes after it.
-pub const BEFORE: &str = "hitrate before";
 
 /// One server's turn in one round.
 pub struct Turn {

@@ -1,14 +1,30 @@
-//! Whatever lies under a profile's key in Redis, the decoder neither panics nor
-//! takes it for another's profile.
+//! Whatever lies under a user's key in Redis, the decoder neither panics nor
+//! takes it for another's.
 
 #![no_main]
 
-use hitrate::{cache, keys};
+use hitrate_cache::{Cached, Key, Namespace, decode_entry};
 use libfuzzer_sys::fuzz_target;
+use serde::{Deserialize, Serialize};
+
+const PROFILE: Namespace = Namespace::new("profile");
+
+#[derive(Serialize, Deserialize)]
+struct Profile {
+    user_id: String,
+    name: String,
+    email: String,
+    age: u32,
+}
+
+impl Cached for Profile {
+    fn key(&self) -> Key<Self> {
+        Key::of(PROFILE, &self.user_id)
+    }
+}
 
 fuzz_target!(|bytes: &[u8]| {
-    let key = keys::profile(&"1".parse().expect("an id"));
-    if let Ok(Some(found)) = cache::decode_entry(bytes, &key) {
+    if let Ok(Some(found)) = decode_entry(bytes, &Key::<Profile>::of(PROFILE, "1")) {
         assert_eq!(found.value.user_id, "1");
     }
 });

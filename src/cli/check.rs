@@ -8,6 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hitrate_cache::{
+    redis::{Address, Health, Store},
+    time::micros,
+};
+use prometheus_client::metrics::counter::Counter;
 use serde::Deserialize;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -17,12 +22,10 @@ use tokio::{
 
 use super::tools::ToolError;
 use crate::{
-    clock::micros,
     config::Config,
-    db::{self, Db},
-    figures,
-    metrics::Metrics,
-    store::{Address, Health, Store, own},
+    demo::db::{self, Db},
+    format,
+    ops::managed_redis,
 };
 
 /// A dependency that takes longer is not healthy.
@@ -40,7 +43,7 @@ pub async fn dependencies(config: &Config) -> ExitCode {
 }
 
 fn line(name: &str, outcome: Result<String, impl Display>, started: Instant) -> bool {
-    let took = figures::time(&micros(started.elapsed()));
+    let took = format::time(&micros(started.elapsed()));
     match &outcome {
         Ok(what) => println!("✅ {name} is healthy ({what}, {took})"),
         Err(error) => println!("❌ {name} connection failed: {error}"),
@@ -51,7 +54,9 @@ fn line(name: &str, outcome: Result<String, impl Display>, started: Instant) -> 
 async fn redis(config: &Config) -> Result<String, ToolError> {
     let address = match config.redis() {
         Some(url) => Address::parse(&url)?,
-        None if own::is_running(&config.data_dir) => Address::unix(&own::socket(&config.data_dir)?),
+        None if managed_redis::is_running(&config.data_dir) => {
+            Address::unix(&managed_redis::socket(&config.data_dir)?)
+        }
         None => {
             let place = config.data_dir.display();
             return Err(ToolError::Told(format!("no hitrate runs on the data directory {place}")));
@@ -64,7 +69,7 @@ async fn redis(config: &Config) -> Result<String, ToolError> {
 }
 
 async fn database(config: &Config) -> Result<String, db::Error> {
-    let db = Db::look_at(&config.database(), Arc::new(Metrics::default())).await?;
+    let db = Db::look_at(&config.database(), Counter::default()).await?;
     db.ping().await?;
     Ok(config.database())
 }

@@ -1,13 +1,12 @@
 //! `hitrate forget` — copies dropped by key, tag or pattern.
 
 use clap::Args;
+use hitrate_cache::{Sweep, trace::Wire};
 
 use super::tools::{ToolError, Tools};
 use crate::{
-    cache::Sweep,
     config::Config,
-    invalidation::{self, Unclear, What},
-    wire::Wire,
+    demo::invalidation::{self, Unclear, What},
 };
 
 /// What shall be forgotten: one of these.

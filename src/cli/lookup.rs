@@ -2,10 +2,14 @@
 
 use std::io::{self, Write};
 
+use hitrate_cache::trace::Wire;
 use tokio::task::spawn_blocking;
 
 use super::tools::{ToolError, Tools};
-use crate::{config::Config, model::UserId, profiles, wire::Wire};
+use crate::{
+    config::Config,
+    demo::{model::UserId, profiles},
+};
 
 pub async fn run(config: &Config, id: Option<String>) -> Result<(), ToolError> {
     let id = match id {

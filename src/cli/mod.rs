@@ -14,7 +14,7 @@ use std::{fmt::Display, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{config::Config, server};
+use crate::{config::Config, web::server};
 
 /// A workbench where a person sees, measures and chooses a Redis caching design.
 #[derive(Debug, Parser)]

@@ -1,22 +1,23 @@
 //! `hitrate seed` — synthetic profiles for the database.
 
-use std::sync::Arc;
-
 use rand::{RngExt as _, distr::Alphanumeric};
+
+use prometheus_client::metrics::counter::Counter;
 
 use super::progress::Progress;
 use crate::{
     config::Config,
-    db::{Db, Error},
-    metrics::Metrics,
-    model::Profile,
+    demo::{
+        db::{Db, Error},
+        model::Profile,
+    },
 };
 
 /// Profiles made at once, and then told as progress.
 const CHUNK: u32 = 5_000;
 
 pub async fn run(config: &Config, users: u32) -> Result<(), Error> {
-    let db = Db::open_patiently(&config.database(), Arc::new(Metrics::default())).await?;
+    let db = Db::open_patiently(&config.database(), Counter::default()).await?;
     let mut progress = Progress::of(u64::from(users));
     let mut added = 0;
     for start in (1..=users).step_by(CHUNK as usize) {

@@ -2,14 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hitrate_cache::{
+    Cache, Engine, Failure, NotARecipe, Recipe,
+    redis::{Address, BadAddress, Health, Store, Trouble},
+};
+
 use crate::{
-    cache::{Cache, Engine, Failure, NotARecipe, Recipe},
     config::Config,
-    db::{self, Db, import},
-    metrics::Metrics,
-    store::{
-        Address, BadAddress, Health, Store, Trouble,
-        own::{self, OwnError, OwnServer},
+    demo::{
+        db::{self, Db, import},
+        keys,
+    },
+    ops::{
+        managed_redis::{self, OwnError, OwnServer},
+        metrics::Metrics,
     },
 };
 
@@ -52,12 +58,12 @@ impl Tools {
     pub async fn open(config: &Config) -> Result<Self, ToolError> {
         let recipe = config.recipe.parse()?;
         let metrics = Arc::new(Metrics::default());
-        let db = Db::open_patiently(&config.database(), Arc::clone(&metrics)).await?;
+        let db = Db::open_patiently(&config.database(), metrics.database_queries.clone()).await?;
         import::import(&db, config.profiles.as_deref()).await?;
         let (address, own) = match config.redis() {
             Some(url) => (Address::parse(&url)?, None),
-            None if own::is_running(&config.data_dir) => {
-                (Address::unix(&own::socket(&config.data_dir)?), None)
+            None if managed_redis::is_running(&config.data_dir) => {
+                (Address::unix(&managed_redis::socket(&config.data_dir)?), None)
             }
             None => {
                 let own = OwnServer::start(&config.data_dir).await?;
@@ -65,7 +71,7 @@ impl Tools {
             }
         };
         let store = Store::open(&address, &config.key_prefix, &Arc::new(Health::default()));
-        let engine = Engine::new(&config.key_prefix, metrics);
+        let engine = Engine::new(&config.key_prefix, &keys::CACHED, metrics);
         let engine = Arc::new(engine.with_max_entry_bytes(config.max_entry_bytes));
         let cache = Cache::new(store.clone(), engine);
         Ok(Self { db: Arc::new(db), store, cache, recipe, own })

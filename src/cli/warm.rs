@@ -1,10 +1,12 @@
 //! `hitrate warm` — the cache filled before anybody asks.
 
+use hitrate_cache::Recipe;
+
 use super::{
     progress::Progress,
     tools::{ToolError, Tools},
 };
-use crate::{cache::Recipe, config::Config};
+use crate::config::Config;
 
 pub async fn run(config: &Config, batch: u32) -> Result<(), ToolError> {
     let tools = Tools::open(config).await?;

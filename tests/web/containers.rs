@@ -9,6 +9,8 @@ use std::{
     process::Command,
 };
 
+use crate::sources::{files_below, root};
+
 /// Begins a build of a package that is not there, so that cargo reads the manifest
 /// as a build does, and then stops. Only that may be what it complains about: a
 /// missing target or member is found before. Leaves a trace of having been called.
@@ -39,7 +41,7 @@ fn every_step_of_the_image_finds_what_it_names() {
     }
     let builds = fs::read_to_string(tree.path().join("builds")).unwrap_or_default();
     assert_eq!(builds.lines().count(), 2, "the dependencies, then the program");
-    for (source, name) in included(&app.join("src")) {
+    for (source, name) in included(files_below(&app, "rs")) {
         let path = source.parent().unwrap().join(&name);
         assert!(path.is_file(), "{} includes {name}, which is not copied", source.display());
     }
@@ -66,7 +68,8 @@ fn instructions(dockerfile: &str) -> Vec<String> {
     joined.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
-/// What `COPY a b c` copies and where to, where all of it is there.
+/// What `COPY a b c` copies and where to, where all of it is there. A destination
+/// that ends in a slash is a folder.
 fn sources(names: &str) -> (Vec<&str>, &str) {
     let mut names: Vec<_> = names.split_whitespace().collect();
     let to = names.pop().unwrap();
@@ -81,39 +84,31 @@ fn sources(names: &str) -> (Vec<&str>, &str) {
 fn copy(names: &str, app: &Path) {
     let (names, to) = sources(names);
     for name in names {
-        let to = if root().join(name).is_dir() { app.join(to) } else { app.join(to).join(name) };
-        let copied = Command::new("cp").arg("-R").arg(root().join(name)).arg(to).status();
+        let path = app.join(to);
+        let folder = if to.ends_with('/') { &path } else { path.parent().unwrap() };
+        fs::create_dir_all(folder).unwrap();
+        let copied = Command::new("cp").arg("-R").arg(root().join(name)).arg(&path).status();
         assert!(copied.unwrap().success(), "COPY {name}");
     }
 }
 
 fn run(script: &str, app: &Path, tools: &Path) {
-    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+    let script = format!("PATH='{}':$PATH; {script}", tools.display());
     let mut shell = Command::new("sh");
-    shell.args(["-ec", script]).current_dir(app);
-    let output = shell.env("PATH", path).env("REAL_CARGO", env!("CARGO")).output().unwrap();
+    shell.args(["-ec", &script]).current_dir(app);
+    let output = shell.env("REAL_CARGO", env!("CARGO")).output().unwrap();
     assert!(output.status.success(), "RUN {script}\n{}", crate::harness::text(&output.stderr));
 }
 
 /// The files that sources include, by the names they give them.
-fn included(dir: &Path) -> Vec<(PathBuf, String)> {
+fn included(sources: Vec<(PathBuf, String)>) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(included(&path));
-        } else if path.extension().is_some_and(|it| it == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
-            for macro_name in ["include_str!(\"", "include_bytes!(\""] {
-                let parts = text.split(macro_name).skip(1);
-                let names = parts.filter_map(|part| part.split_once("\")"));
-                found.extend(names.map(|(name, _)| (path.clone(), name.to_owned())));
-            }
+    for (path, text) in sources {
+        for macro_name in ["include_str!(\"", "include_bytes!(\""] {
+            let parts = text.split(macro_name).skip(1);
+            let names = parts.filter_map(|part| part.split_once("\")"));
+            found.extend(names.map(|(name, _)| (path.clone(), name.to_owned())));
         }
     }
     found
-}
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

@@ -84,7 +84,7 @@ fn redis_was_never_there_and_then_comes() {
     }
     assert_down(&hitrate);
     assert_eq!(
-        hitrate.logged("WARN  hitrate::mood"),
+        hitrate.logged("WARN  hitrate_cache::condition"),
         1,
         "once, not per request:\n{}",
         hitrate.log()
@@ -158,7 +158,7 @@ fn redis_freezes_and_thaws() {
     assert!(quick < Duration::from_millis(200), "nobody waits for a frozen Redis twice: {quick:?}");
     redis.signal("CONT");
     assert_normal_within(BACK, &hitrate);
-    assert_eq!(hitrate.logged("WARN  hitrate::mood"), 1, "{}", hitrate.log());
+    assert_eq!(hitrate.logged("WARN  hitrate_cache::condition"), 1, "{}", hitrate.log());
     assert_no_panic(&hitrate);
 }
 
@@ -192,7 +192,7 @@ fn assert_serves_without_writes(hitrate: &Hitrate, why: &str) {
     eventually(BACK, "the panel tells it", || {
         hitrate.json("/stats")["redis"]["state"] == "refusing-writes"
     });
-    assert_eq!(hitrate.logged("WARN  hitrate::mood"), 1, "{}", hitrate.log());
+    assert_eq!(hitrate.logged("WARN  hitrate_cache::condition"), 1, "{}", hitrate.log());
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn the_password_is_wrong_and_is_never_shown() {
     for shown in [hitrate.log(), hitrate.get("/stats").body, hitrate.get("/").body] {
         assert!(!shown.contains("sesame"), "{shown}");
     }
-    assert_eq!(hitrate.logged("WARN  hitrate::mood"), 1, "{}", hitrate.log());
+    assert_eq!(hitrate.logged("WARN  hitrate_cache::condition"), 1, "{}", hitrate.log());
     let client = redis::Client::open(format!("redis://:right@127.0.0.1:{}", redis.port)).unwrap();
     let mut admin = client.get_connection().unwrap();
     redis::cmd("CONFIG").arg(&["SET", "requirepass", "sesame-wrong"]).exec(&mut admin).unwrap();

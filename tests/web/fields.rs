@@ -1,6 +1,6 @@
 //! What a field of an act must refuse.
 
-use hitrate::field::Kind;
+use hitrate::labs::support::fields::Kind;
 
 /// What is no value of this kind, and with which status it is refused.
 pub fn bad_values(kind: Kind) -> Vec<(String, u16)> {

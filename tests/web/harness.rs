@@ -4,7 +4,7 @@
 use std::{
     fs::{self, File},
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread::sleep,
@@ -13,6 +13,8 @@ use std::{
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+pub use crate::redis_server::*;
 
 /// A running hitrate.
 pub struct Hitrate {
@@ -275,110 +277,7 @@ impl Drop for Hitrate {
     }
 }
 
-pub fn send_signal(pid: u32, signal: &str) {
-    let done = Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status();
-    assert!(done.unwrap().success(), "kill -{signal} {pid}");
-}
-
-pub fn is_alive(pid: u32) -> bool {
-    // A zombie waits for its parent and does nothing any more.
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    !status.is_empty() && !status.contains("State:\tZ")
-}
-
-/// Waits until something holds.
-pub fn eventually(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + limit;
-    while !holds() {
-        assert!(Instant::now() < end, "not within {limit:?}: {what}");
-        sleep(Duration::from_millis(20));
-    }
-}
-
-/// A redis-server on a TCP port of its own.
-pub struct Redis {
-    child: Child,
-    pub port: u16,
-    dir: TempDir,
-}
-
-impl Redis {
-    pub fn start() -> Self {
-        Self::on(free_port(), &[])
-    }
-
-    pub fn with(args: &[&str]) -> Self {
-        Self::on(free_port(), args)
-    }
-
-    pub fn on(port: u16, args: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let child = spawn(port, dir.path(), args);
-        let redis = Self { child, port, dir };
-        redis.await_ready();
-        redis
-    }
-
-    fn await_ready(&self) {
-        eventually(Duration::from_secs(10), "redis-server listens", || {
-            TcpStream::connect(("127.0.0.1", self.port)).is_ok()
-        });
-    }
-
-    pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-
-    pub fn connection(&self) -> redis::Connection {
-        redis::Client::open(self.url()).unwrap().get_connection().unwrap()
-    }
-
-    pub fn run(&self, words: &[&str]) -> redis::Value {
-        redis::cmd(words[0]).arg(&words[1..]).query(&mut self.connection()).unwrap()
-    }
-
-    pub fn signal(&self, signal: &str) {
-        send_signal(self.child.id(), signal);
-    }
-
-    pub fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-
-    /// Starts it again, on the same port and directory.
-    pub fn restart(&mut self, args: &[&str]) {
-        self.kill();
-        self.child = spawn(self.port, self.dir.path(), args);
-        self.await_ready();
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        // Stopped processes can be killed, too.
-        self.kill();
-    }
-}
-
-fn spawn(port: u16, dir: &Path, args: &[&str]) -> Child {
-    let found = ["redis-server", "valkey-server"]
-        .into_iter()
-        .find(|name| Command::new(name).arg("--version").stdout(Stdio::null()).status().is_ok());
-    Command::new(found.expect("redis-server or valkey-server should be installed"))
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-        .args(args)
-        .current_dir(dir)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
 /// The checkers that npm has, where `bin/test` could install them.
 pub fn node_modules() -> Option<PathBuf> {
     std::env::var_os("HITRATE_TOOLS").map(|tools| PathBuf::from(tools).join("node_modules"))
-}
-
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

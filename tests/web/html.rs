@@ -21,7 +21,7 @@ fn every_page_is_valid() {
     let typed = hitrate.post("/console", "command=SET+a+%22%3Cb%3E%22");
     hitrate.post_with("/console", "command=FLUSHALL", &[("cookie", typed.cookie())]);
     let visitor = [("cookie", typed.cookie())];
-    for structure in hitrate::structures::ALL {
+    for structure in hitrate::labs::structures::ALL {
         let path = format!("/structures/{}", structure.slug);
         assert_eq!(hitrate.post_with(&path, "act=example", &visitor).status, 303);
     }
@@ -32,7 +32,7 @@ fn every_page_is_valid() {
 
     let ran = hitrate.post("/stampede", "recipe=none&recipe=plain&recipe=grace&visitors=9");
     let counted = hitrate.post("/patterns/distributed-lock", "act=trial&actors=9");
-    let acted: Vec<_> = hitrate::patterns::ALL
+    let acted: Vec<_> = hitrate::labs::patterns::ALL
         .iter()
         .map(|it| {
             let act = it.acts[0].name;

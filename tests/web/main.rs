@@ -1,11 +1,22 @@
 //! Tests that speak to the running program as its users do: over HTTP, on the
-//! command line and in a browser. One module per page, then one per concern.
+//! command line and in a browser, with real servers behind it. One module per
+//! page, then one per concern.
+//!
+//! `proxy` is a network that delays, cuts, swallows and lies. `history` runs two
+//! processes under random faults, records every operation and judges it: no
+//! acknowledged write lost, nothing older read than was promised, the counter
+//! exact. `HITRATE_SEED` repeats a run, `bin/soak` goes on for as long as you like,
+//! and deliberate faults (`failpoints`, in debug builds only) show that it would
+//! find one. `imports` and `tidy` hold the shape of the source.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, and its helpers with it")]
 
 mod fields;
 mod harness;
 mod proxy;
+#[path = "../../cache/tests/cache/redis_server.rs"]
+mod redis_server;
+mod sources;
 
 mod console;
 mod counter;
@@ -34,6 +45,7 @@ mod containers;
 mod database_faults;
 mod faults;
 mod history;
+mod imports;
 mod nav;
 mod recipes;
 mod safety;

@@ -1,4 +1,4 @@
-use hitrate::nav;
+use hitrate::web::nav;
 
 use crate::harness::Hitrate;
 

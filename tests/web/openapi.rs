@@ -12,7 +12,7 @@ fn every_route_is_described() {
     let document = Hitrate::start().get("/openapi.json").json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     let routes =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/routes.rs")).unwrap();
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/web/routes.rs")).unwrap();
     let paths = routes.split("at(\"").skip(1).map(|rest| rest.split('"').next().unwrap());
     let mut seen = 0;
     for path in paths.filter(|path| !NOT_DESCRIBED.contains(path)) {

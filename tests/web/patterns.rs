@@ -5,9 +5,9 @@ mod acts;
 
 use std::{sync::Arc, thread, time::Duration};
 
-use hitrate::{
-    field::{Field, Kind},
+use hitrate::labs::{
     patterns::{ALL, Pattern},
+    support::fields::{Field, Kind},
 };
 use redis::Commands as _;
 use serde_json::Value;
@@ -424,7 +424,7 @@ fn without_redis_pages_stay_usable_and_acts_work_again_when_it_is_back() {
     for _ in 0..3 {
         assert_eq!(visitor.post("shopping-cart", "act=trial").status, 503);
     }
-    assert_eq!(hitrate.logged("WARN  hitrate::mood"), 1, "{}", hitrate.log());
+    assert_eq!(hitrate.logged("WARN  hitrate_cache::condition"), 1, "{}", hitrate.log());
     redis.restart(&[]);
     eventually(Duration::from_secs(10), "acts work again", || {
         visitor.post("shopping-cart", "act=add").status == 200

@@ -4,9 +4,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hitrate::{
-    field::Kind,
+use hitrate::labs::{
     structures::{ALL, Structure},
+    support::fields::Kind,
 };
 use serde_json::{Value, json};
 

@@ -1,0 +1,95 @@
+//! What a process knows of the writes that wait: how many, and whether
+//! anything keeps them from the origin.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use crate::condition::Mood;
+
+/// The waiting writes, as this process knows of them.
+pub struct Queue {
+    added: AtomicU64,
+    full: Notify,
+    waiting: AtomicU64,
+    aside: AtomicU64,
+    /// Whether writes get to the origin.
+    pub(super) flushing: Mood<String>,
+    /// Whether the writes of processes that ended are taken over.
+    pub(super) taking_over: Mood<String>,
+}
+
+/// Acknowledged writes that the origin does not have, in all processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// They wait for it.
+    pub pending: u64,
+    /// It refused them for good.
+    pub aside: u64,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            added: AtomicU64::default(),
+            full: Notify::new(),
+            waiting: AtomicU64::default(),
+            aside: AtomicU64::default(),
+            flushing: Mood::good("Write-behind (acknowledged writes wait in Redis)"),
+            taking_over: Mood::good("Write-behind (writes of ended processes wait in Redis)"),
+        }
+    }
+}
+
+impl Queue {
+    /// One more waits.
+    pub(crate) fn added(&self) {
+        self.added.fetch_add(1, Ordering::AcqRel);
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        self.full.notify_one();
+    }
+
+    /// How many this process added since the last flush began.
+    pub(super) fn count_added(&self) -> u64 {
+        self.added.load(Ordering::Acquire)
+    }
+
+    /// A flush begins: it takes those that were added.
+    pub(super) fn forget_added(&self) {
+        self.added.store(0, Ordering::Release);
+    }
+
+    /// Waits until this process adds one.
+    pub(super) async fn one_was_added(&self) {
+        self.full.notified().await;
+    }
+
+    /// How many wait, in all processes, as of the last look.
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    /// So many wait by now.
+    pub(super) fn counted(&self, waiting: u64) {
+        self.waiting.store(waiting, Ordering::Release);
+    }
+
+    /// How many wait, and how many were set aside.
+    pub(crate) fn backlog(&self) -> Backlog {
+        Backlog { pending: self.waiting(), aside: self.aside.load(Ordering::Acquire) }
+    }
+
+    /// Both, as Redis just said.
+    pub(crate) fn looked(&self, backlog: Backlog) {
+        self.counted(backlog.pending);
+        self.aside.store(backlog.aside, Ordering::Release);
+    }
+
+    /// Why writes don't get to the origin, and for how long they haven't.
+    pub(crate) fn trouble(&self) -> Option<(String, Duration)> {
+        self.flushing.trouble().or_else(|| self.taking_over.trouble())
+    }
+}

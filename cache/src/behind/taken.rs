@@ -1,0 +1,76 @@
+//! What is taken off the stream: entries, read one by one.
+
+use std::collections::HashMap;
+
+use super::Pending;
+use crate::redis::{Value, typed};
+
+/// An entry of the stream.
+pub struct Taken {
+    /// Its id.
+    pub id: String,
+    /// `None` when it can't be read.
+    pub write: Option<Pending>,
+    /// It was taken off the stream after it was taken: nothing waits.
+    pub is_deleted: bool,
+}
+
+impl Taken {
+    /// Whose write it is.
+    pub fn key(&self) -> &str {
+        self.write.as_ref().map_or("", |write| &write.key)
+    }
+}
+
+/// The last write of each key, in the order of the stream.
+pub fn latest(writes: impl Iterator<Item = Pending>) -> Vec<Pending> {
+    let mut latest: Vec<Pending> = Vec::new();
+    for write in writes {
+        latest.retain(|it| it.key != write.key || it.stamp > write.stamp);
+        if latest.iter().all(|it| it.key != write.key) {
+            latest.push(write);
+        }
+    }
+    latest
+}
+
+/// Each by itself: one that can't be read keeps none of the others.
+pub fn taken(entries: Value) -> Vec<Taken> {
+    let Value::Array(entries) = entries else { return Vec::new() };
+    entries.into_iter().filter_map(one_taken).collect()
+}
+
+fn one_taken(entry: Value) -> Option<Taken> {
+    let (id, fields): (String, Value) = typed(entry).ok()?;
+    let is_deleted = fields == Value::Nil;
+    let write = typed(fields).ok().and_then(|fields| pending(&id, &fields));
+    Some(Taken { id, write, is_deleted })
+}
+
+fn pending(id: &str, fields: &HashMap<String, String>) -> Option<Pending> {
+    let number = |name| fields.get(name)?.parse().ok();
+    Some(Pending {
+        id: id.to_owned(),
+        key: fields.get("key")?.clone(),
+        version: number("version")?,
+        stamp: number("stamp")?,
+        value: fields.get("value")?.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(key: &str, stamp: u64) -> Pending {
+        let (id, key) = (stamp.to_string(), key.to_owned());
+        Pending { id, key, version: stamp, stamp, value: String::new() }
+    }
+
+    #[test]
+    fn of_several_writes_of_a_key_the_latest_is_left() {
+        let writes = [write("a", 1), write("b", 2), write("a", 4), write("a", 3)];
+        let left: Vec<_> = latest(writes.into_iter()).iter().map(|it| it.stamp).collect();
+        assert_eq!(left, [2, 4]);
+    }
+}

@@ -1,0 +1,230 @@
+//! How a value lies in Redis: JSON of the value, its version and its age. The
+//! scripts beside this file rely on the first two fields and their order.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Cached, Key, Versioned,
+    time::{micros, millis},
+};
+
+/// The scripts count in doubles, which are exact up to here.
+const VERSION_MAX: u64 = 1 << 53;
+
+/// When a copy was made and how long it is good; all times by Redis's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Made {
+    /// Milliseconds since 1970 when it was loaded.
+    pub born: u64,
+    /// How long it is fresh.
+    pub ttl: Duration,
+    /// How long the load took: what XFetch reckons with.
+    pub delta: Duration,
+    /// The generation of its tag.
+    pub tag: u64,
+}
+
+#[derive(Serialize)]
+struct Written<'a, T> {
+    version: u64,
+    born: u64,
+    ttl: u64,
+    delta: u64,
+    tag: u64,
+    value: Option<&'a T>,
+}
+
+#[derive(Deserialize)]
+struct Read<T> {
+    version: u64,
+    value: Option<T>,
+    #[serde(default)]
+    gone: bool,
+    #[serde(default)]
+    at: u64,
+    #[serde(default)]
+    pending: Option<u64>,
+    #[serde(default)]
+    born: u64,
+    #[serde(default)]
+    ttl: u64,
+    #[serde(default)]
+    delta: u64,
+    #[serde(default)]
+    tag: u64,
+}
+
+/// What an entry says.
+#[derive(Debug, PartialEq)]
+pub enum Content<T> {
+    /// A value.
+    Value(Versioned<Arc<T>>, Made),
+    /// A value that the origin does not have yet: it is written behind.
+    Pending(Versioned<Arc<T>>),
+    /// The origin has none.
+    Absent(Made),
+    /// There was one up to this version, and it was forgotten; when that was
+    /// asked for, at this microsecond of Redis's clock, else 0.
+    Gone(u64, u64),
+}
+
+/// What to put under the key of this value; `None` says that there is none.
+pub fn encode<T: Cached>(version: u64, value: Option<&T>, made: Made) -> Vec<u8> {
+    let Made { born, ttl, delta, tag } = made;
+    let written = Written { version, born, ttl: millis(ttl), delta: micros(delta), tag, value };
+    serde_json::to_vec(&written).expect("plain data with text keys is JSON")
+}
+
+/// The same without its first field, the version: a script puts it in.
+pub fn encode_tail<T: Cached>(value: &T, made: Made) -> Vec<u8> {
+    let whole = encode(0, Some(value), made);
+    whole[r#"{"version":0,"#.len()..].to_vec()
+}
+
+/// What `bytes` say, if that belongs under `key`; else what is wrong with them.
+pub fn decode<T: Cached>(bytes: &[u8], key: &Key<T>) -> Result<Content<T>, &'static str> {
+    let read: Read<T> =
+        serde_json::from_slice(bytes).map_err(|_| "a value that can't be decoded")?;
+    let (version, pending) = (read.version, read.pending.is_some());
+    let made = Made {
+        born: read.born,
+        ttl: Duration::from_millis(read.ttl),
+        delta: Duration::from_micros(read.delta),
+        tag: read.tag,
+    };
+    match read.value {
+        _ if version >= VERSION_MAX => Err("a version beyond all counting"),
+        _ if read.gone => Ok(Content::Gone(version, read.at)),
+        None if version == 0 => Ok(Content::Absent(made)),
+        None => Err("a version without a value"),
+        Some(value) if !value.belongs_under(key) => Err("the value of another key"),
+        Some(value) if pending => {
+            Ok(Content::Pending(Versioned { value: Arc::new(value), version }))
+        }
+        Some(value) => Ok(Content::Value(Versioned { value: Arc::new(value), version }, made)),
+    }
+}
+
+/// The value in an entry of Redis, if it has one and belongs under `key`, fresh
+/// or not: a door for tools that look at entries, and for the fuzzer.
+///
+/// # Errors
+/// What is wrong with the bytes.
+pub fn decode_entry<T: Cached>(
+    bytes: &[u8],
+    key: &Key<T>,
+) -> Result<Option<Versioned<Arc<T>>>, &'static str> {
+    decode(bytes, key).map(|content| match content {
+        Content::Value(value, _) | Content::Pending(value) => Some(value),
+        Content::Absent(_) | Content::Gone(..) => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sample::{self, Profile};
+
+    fn anna() -> Versioned<Profile> {
+        let value = Profile {
+            user_id: "1".into(),
+            name: "Anna \"gone\":true}".into(),
+            email: "anna@example.com".into(),
+            age: 30,
+        };
+        Versioned { value, version: 7 }
+    }
+
+    fn shared(it: Versioned<Profile>) -> Versioned<Arc<Profile>> {
+        Versioned { value: Arc::new(it.value), version: it.version }
+    }
+
+    fn encoded(it: &Versioned<Profile>, made: Made) -> Vec<u8> {
+        encode(it.version, Some(&it.value), made)
+    }
+
+    fn made() -> Made {
+        let (ttl, delta) = (Duration::from_secs(300), Duration::from_micros(1234));
+        Made { born: 1_700_000_000_000, ttl, delta, tag: 5 }
+    }
+
+    #[test]
+    fn a_value_comes_back_as_it_went() {
+        let key = anna().value.key();
+        let bytes = encoded(&anna(), made());
+        assert_eq!(decode(&bytes, &key), Ok(Content::Value(shared(anna()), made())));
+        assert_eq!(decode(&encode::<Profile>(0, None, made()), &key), Ok(Content::Absent(made())));
+        assert_eq!(decode(br#"{"version":7,"gone":true}"#, &key), Ok(Content::Gone(7, 0)));
+        let asked = br#"{"version":7,"at":9,"gone":true}"#;
+        assert_eq!(decode(asked, &key), Ok(Content::Gone(7, 9)));
+    }
+
+    #[test]
+    fn the_version_comes_first_where_the_scripts_look_for_it() {
+        assert!(encoded(&anna(), made()).starts_with(br#"{"version":7,"born":"#));
+    }
+
+    #[test]
+    fn a_script_can_put_version_and_mark_before_the_tail() {
+        let tail = String::from_utf8(encode_tail(&anna().value, made())).unwrap();
+        let whole = format!(r#"{{"version":7,"pending":9,{tail}"#);
+        let pending = Ok(Content::Pending(shared(anna())));
+        assert_eq!(decode(whole.as_bytes(), &anna().value.key()), pending);
+    }
+
+    #[test]
+    fn what_an_older_hitrate_wrote_is_past_its_ttl() {
+        let old = br#"{"version":0,"value":null}"#;
+        assert_eq!(decode(old, &anna().value.key()), Ok(Content::Absent(Made::default())));
+    }
+
+    #[test]
+    fn a_copy_under_another_key_is_refused() {
+        let other = sample::profile("2");
+        assert!(decode(&encoded(&anna(), made()), &other).is_err());
+    }
+
+    #[test]
+    fn deep_and_large_garbage_is_refused() {
+        let key = anna().value.key();
+        for bad in [vec![b'['; 60_000], vec![b' '; 1_000_000], b"null".to_vec(), b"".to_vec()] {
+            assert!(decode(&bad, &key).is_err());
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
+            let _ = decode(&bytes, &anna().value.key());
+        }
+
+        /// Bytes that look like an entry get further into the decoder.
+        #[test]
+        fn damaged_entries_never_panic_and_are_never_another_value(
+            at in 0..200_usize,
+            byte in any::<u8>(),
+            cut in 0..200_usize,
+        ) {
+            let mut bytes = encoded(&anna(), made());
+            let end = bytes.len();
+            bytes[at % end] = byte;
+            bytes.truncate(end - cut % end);
+            if let Ok(Content::Value(found, _)) = decode(&bytes, &anna().value.key()) {
+                prop_assert_eq!(&found.value.user_id, &anna().value.user_id);
+            }
+        }
+
+        #[test]
+        fn any_age_comes_back_as_it_went(born: u64, ttl_ms in 0..u64::from(u32::MAX), delta_us in 0..u64::from(u32::MAX), tag: u64, version in 1..VERSION_MAX) {
+            let (ttl, delta) = (Duration::from_millis(ttl_ms), Duration::from_micros(delta_us));
+            let (made, value) = (Made { born, ttl, delta, tag }, Versioned { version, ..anna() });
+            let bytes = encoded(&value, made);
+            prop_assert_eq!(decode(&bytes, &value.value.key()), Ok(Content::Value(shared(value.clone()), made)));
+        }
+    }
+}

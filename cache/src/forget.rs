@@ -1,0 +1,202 @@
+//! Invalidation: by key, by tag, by pattern.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    Cache, Recipe, scripts,
+    writing::{MARK_TTL, edited_ttl},
+};
+use crate::{
+    Key, Namespace, keys,
+    redis::{Command, Trouble, Value, typed},
+    trace::{Target, Trip, Wire},
+};
+
+/// Keys that one SCAN looks at: about a tenth of a millisecond of Redis's time.
+const BATCH: usize = 500;
+/// No sweep takes longer; one that was not done by then says so.
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// Who forgets key after key, of values that were never there, shall not fill
+/// Redis with marks: so many are made within this time, see [`super::absences`].
+const MARKS: Duration = Duration::from_secs(60);
+
+/// What forgetting one key did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forgot {
+    /// There was no copy.
+    Nothing,
+    /// It is gone.
+    Dropped,
+    /// It stays: the origin does not have that value yet.
+    Kept,
+}
+
+/// A pattern under our own prefix, for copies only: `profile:user-*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(String);
+
+impl Pattern {
+    /// A text such as `profile:user-*`: the name of one of these namespaces, a
+    /// colon, and letters, digits, `-`, `_`, `*` or `?`; at most 100 in all.
+    pub fn parse(text: &str, namespaces: &[Namespace]) -> Option<Self> {
+        let (first, _) = text.split_once(':')?;
+        let is_known = namespaces.iter().any(|namespace| namespace.name() == first);
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-_*?:".contains(c);
+        let is_good = is_known && text.len() <= 100 && text.chars().all(fits);
+        is_good.then(|| Self(text.to_owned()))
+    }
+
+    /// As it was typed.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// How far an invalidation by pattern has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sweep {
+    /// Copies that the pattern names; marks and other keys don't count.
+    pub found: u64,
+    /// Those that were dropped; none in a dry run.
+    pub dropped: u64,
+    /// Calls of SCAN.
+    pub scans: u64,
+    /// Whether every key was looked at.
+    pub is_complete: bool,
+}
+
+impl Cache {
+    /// Drops the copy of one key; the next lookup asks the origin.
+    pub async fn forget<T>(
+        &self,
+        key: &Key<T>,
+        recipe: &Recipe,
+        wire: &Wire,
+    ) -> Result<Forgot, Trouble> {
+        let forgetting = match self.engine.marks.admit(MARKS) {
+            true => self.forgetting(key, None, recipe),
+            false => self.store.removing_script(scripts::FORGET, key).arg(-1).arg(0).arg(0).arg(0),
+        };
+        // What this process holds goes even when Redis can't be told.
+        let reply: Result<i64, Trouble> = self.store.run(forgetting, wire).await;
+        self.engine.outdate(key);
+        let reply = reply?;
+        Ok(match reply {
+            0 => Forgot::Nothing,
+            2 => Forgot::Kept,
+            _ => Forgot::Dropped,
+        })
+    }
+
+    /// Drops all copies of a namespace by one write, however many there are: they
+    /// carry the generation of their tag, and that moves on. O(1).
+    pub async fn forget_tag(&self, namespace: Namespace, wire: &Wire) -> Result<(), Trouble> {
+        let next = self.store.script(scripts::NEXT_GENERATION, &keys::tag(namespace));
+        let moved = self.store.run::<Value>(next, wire).await;
+        self.engine.invalidate_namespace(namespace);
+        moved.map(|_| ())
+    }
+
+    /// Drops the copies whose names match, a batch at a time (SCAN, never
+    /// KEYS), or only counts them in a dry run. `progress` hears of each batch.
+    /// SCAN may name a key twice, and misses none that was there all along.
+    pub async fn forget_matching(
+        &self,
+        pattern: &Pattern,
+        dry_run: bool,
+        recipe: &Recipe,
+        wire: &Wire,
+        mut progress: impl FnMut(Sweep),
+    ) -> Result<Sweep, Trouble> {
+        let (start, mut sweep, mut cursor) = (Instant::now(), Sweep::default(), 0_u64);
+        loop {
+            let names = self.scan(pattern, &mut cursor, wire).await?;
+            sweep.scans += 1;
+            let told = self.forget_all(&names, dry_run, edited_ttl(recipe), wire).await?;
+            sweep.found += told.iter().filter(|it| **it > 0).count() as u64;
+            sweep.dropped += told.iter().filter(|it| **it == 1 && !dry_run).count() as u64;
+            sweep.is_complete = cursor == 0;
+            progress(sweep);
+            if sweep.is_complete || start.elapsed() >= LONGEST {
+                return Ok(sweep);
+            }
+        }
+    }
+
+    async fn scan(
+        &self,
+        pattern: &Pattern,
+        cursor: &mut u64,
+        wire: &Wire,
+    ) -> Result<Vec<String>, Trouble> {
+        let matching = format!("{}{}", self.store.prefix(), pattern.0);
+        let scan = self.store.command("SCAN").arg(*cursor).arg("MATCH").arg(matching);
+        let (next, names): (u64, Vec<String>) =
+            self.store.run(scan.arg("COUNT").arg(BATCH), wire).await?;
+        *cursor = next;
+        Ok(names)
+    }
+
+    /// What each of them was, and is no more unless in a dry run. One round trip.
+    async fn forget_all(
+        &self,
+        names: &[String],
+        dry_run: bool,
+        edited: u64,
+        wire: &Wire,
+    ) -> Result<Vec<i64>, Trouble> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let forget = |name: &String| match dry_run {
+            true => self.store.removing_script_on(scripts::WOULD_FORGET, name),
+            false => self.forgetting_name(name, edited),
+        };
+        let sent = Instant::now();
+        let replies = self.store.run_many(names.iter().map(forget).collect()).await?;
+        let told: Vec<_> =
+            replies.into_iter().map(|it| typed::<i64>(it).unwrap_or_default()).collect();
+        if !dry_run {
+            self.outdate_all(names);
+        }
+        let act = if dry_run { "is it a copy" } else { "drop, leave a mark" };
+        let took = sent.elapsed();
+        let trip = Trip { target: Target::Redis, sent, took, simulated: Duration::ZERO };
+        wire.record(trip, || {
+            let copies = told.iter().filter(|it| **it > 0).count() as u64;
+            let told = format!("{copies} {}", if copies == 1 { "copy" } else { "copies" });
+            vec![(format!("EVAL '-- {act} …' × {}", names.len()), told)]
+        });
+        Ok(told)
+    }
+
+    fn forgetting_name(&self, name: &str, edited: u64) -> Command {
+        let prefix = self.store.prefix();
+        let known = format!("{prefix}edited:{}", name.strip_prefix(prefix).unwrap_or(name));
+        let forget = self.store.removing_script_on_all(scripts::FORGET, &[name.to_owned(), known]);
+        forget.arg(-1).arg(crate::time::millis(MARK_TTL)).arg(0).arg(edited)
+    }
+
+    fn outdate_all(&self, names: &[String]) {
+        for name in names.iter().filter_map(|name| name.strip_prefix(self.store.prefix())) {
+            self.engine.outdate_name(name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_stays_under_our_own_copies() {
+        let known = [Namespace::new("profile"), Namespace::new("product")];
+        for good in ["profile:*", "product:1?", "profile:user-*"] {
+            assert!(Pattern::parse(good, &known).is_some(), "{good}");
+        }
+        for bad in ["*", "session:*", "profile", "profile:[a", "tag:*", "profile:é", ""] {
+            assert_eq!(Pattern::parse(bad, &known), None, "{bad}");
+        }
+    }
+}

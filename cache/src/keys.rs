@@ -1,0 +1,43 @@
+//! The keys that the cache keeps for itself, beside those of the values.
+
+use smol_str::SmolStr;
+
+use super::namespace::{Key, Namespace};
+
+const LEASE: Namespace = Namespace::new("lease");
+pub(super) const TAG: Namespace = Namespace::new("tag");
+const EDITED: Namespace = Namespace::new("edited");
+const WRITE_BEHIND: Namespace = Namespace::new("write-behind");
+
+/// `lease:{key}` — who loads the value of this key at the moment: a random
+/// token, with a TTL.
+pub fn lease<T>(key: &Key<T>) -> Key<u64> {
+    Key::of(LEASE, key.as_str())
+}
+
+/// `tag:{namespace}` — which generation of the namespace's copies is good; a number.
+pub fn tag(namespace: Namespace) -> Key<u64> {
+    Key::of(TAG, namespace.name())
+}
+
+/// `edited:{key}` — the version below which no copy past its TTL is served; a
+/// number, kept as long as any process may hold such a copy.
+pub fn edited<T>(key: &Key<T>) -> Key<u64> {
+    Key::of(EDITED, key.as_str())
+}
+
+/// `write-clock` — the latest stamp of a write, in microseconds: stamps don't
+/// go back when a clock does.
+pub fn write_clock() -> Key<u64> {
+    Key::new(WRITE_BEHIND, SmolStr::new_static("write-clock"))
+}
+
+/// `write-behind` — the stream of writes that the database does not have yet.
+pub fn write_behind() -> Key<()> {
+    Key::new(WRITE_BEHIND, SmolStr::new_static("write-behind"))
+}
+
+/// `write-behind:aside` — the stream of writes that the database refused for good.
+pub fn write_behind_aside() -> Key<()> {
+    Key::new(WRITE_BEHIND, SmolStr::new_static("write-behind:aside"))
+}

@@ -1,0 +1,88 @@
+//! The right to load a key, lent by Redis to one process at a time, so that N
+//! processes make one load between them (Nishtala et al.: "Scaling Memcache at
+//! Facebook", NSDI 2013, has leases; the lock is that of redis.io/docs:
+//! `SET key token NX PX`). A holder renews it while it loads; when it dies, the
+//! lease ends and the next one takes it.
+
+use std::{convert::Infallible, time::Duration};
+
+use tokio::time::sleep;
+
+use super::{backoff::Backoff, scripts};
+use crate::{
+    Key, keys,
+    redis::{Command, Store, Trouble},
+    time::millis,
+    trace::Wire,
+};
+
+/// Between two looks for what the holder stores.
+const PAUSE: Backoff = Backoff { base: Duration::from_millis(10), most: Duration::from_millis(50) };
+/// Never less: a wait of nothing would hammer Redis.
+const LEAST: Duration = Duration::from_millis(5);
+
+/// A lease that was taken.
+pub struct Lease {
+    store: Store,
+    key: Key<u64>,
+    token: u64,
+    ttl: Duration,
+}
+
+impl Lease {
+    /// A lease of `key`, to be taken by [`Self::taking`].
+    pub fn new<T>(store: &Store, key: &Key<T>, ttl: Duration) -> Self {
+        let (key, token) = (keys::lease(key), rand::random::<u64>() >> 1);
+        Self { store: store.clone(), key, token, ttl }
+    }
+
+    /// The command that takes it. Replies nil when somebody else has it. O(1).
+    pub fn taking(&self) -> Command {
+        let set = self.store.write("SET", &self.key).arg(self.token);
+        set.arg("NX").arg("PX").arg(millis(self.ttl))
+    }
+
+    /// Whether something is there that is no lease, so that it never ends as one
+    /// does. Costs a round trip: asked once by who did not get it. O(1).
+    pub async fn is_spoilt(&self) -> bool {
+        let length = self.store.read("STRLEN", &self.key);
+        self.store.run::<u64>(length, &Wire::off()).await == Err(Trouble::WrongType)
+    }
+
+    /// How long to wait before looking again, the `attempt`th time.
+    pub fn pause(attempt: u32) -> Duration {
+        LEAST + PAUSE.draw(attempt)
+    }
+
+    /// Does `work`, and renews the lease meanwhile. The work goes on while
+    /// Redis is slow to answer a renewal.
+    pub async fn while_it_lasts<R>(&self, work: impl Future<Output = R>) -> R {
+        tokio::select! {
+            done = work => done,
+            never = self.keep() => match never {},
+        }
+    }
+
+    async fn keep(&self) -> Infallible {
+        loop {
+            sleep(self.ttl / 3).await;
+            self.renew().await;
+        }
+    }
+
+    async fn renew(&self) {
+        let renew = self.store.script(scripts::RENEW, &self.key).arg(self.token);
+        // A lease that can't be renewed ends: the worst of it is a second load.
+        let _ = self.store.run::<i64>(renew.arg(millis(self.ttl)), &Wire::off()).await;
+    }
+
+    /// Gives it back, so that the next one need not wait for its end.
+    pub async fn give_back(&self) {
+        let _ = self.store.run::<i64>(self.giving_back(), &Wire::off()).await;
+    }
+
+    /// The command that gives it back.
+    pub fn giving_back(&self) -> Command {
+        self.store.removing_script(scripts::GIVE_BACK, &self.key).arg(self.token)
+    }
+}

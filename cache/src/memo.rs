@@ -1,0 +1,104 @@
+//! Entries that were decoded before: while Redis gives the same bytes for a
+//! key, nobody reads their JSON again, and all share one value.
+
+use std::{
+    any::Any,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::entry::{self, Content};
+use crate::{Cached, Key, slots::slot};
+
+/// Places for entries; each key has one, which it may share.
+const PLACES: usize = 512;
+/// A larger entry is decoded each time: a mebibyte in all is enough for this.
+const LARGEST: usize = 2048;
+
+/// What was decoded last, by key.
+pub struct Memo(Mutex<Vec<Option<Decoded>>>);
+
+struct Decoded {
+    name: String,
+    bytes: Vec<u8>,
+    content: Arc<dyn Any + Send + Sync>,
+}
+
+impl Default for Memo {
+    fn default() -> Self {
+        Self(Mutex::new((0..PLACES).map(|_| None).collect()))
+    }
+}
+
+impl Memo {
+    /// What [`entry::decode`] says of these bytes under this key, and whether
+    /// they were not known yet.
+    pub fn decode<T: Cached>(
+        &self,
+        bytes: Vec<u8>,
+        key: &Key<T>,
+    ) -> Result<(Arc<Content<T>>, bool), &'static str> {
+        let place = slot(key.as_str(), PLACES);
+        if let Some(content) = self.known(place, &bytes, key) {
+            return Ok((content, false));
+        }
+        let content = Arc::new(entry::decode(&bytes, key)?);
+        if bytes.len() <= LARGEST {
+            let (name, content) = (key.as_str().to_owned(), Arc::clone(&content) as _);
+            let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            places[place] = Some(Decoded { name, bytes, content });
+        }
+        Ok((content, true))
+    }
+
+    fn known<T: Cached>(
+        &self,
+        place: usize,
+        bytes: &[u8],
+        key: &Key<T>,
+    ) -> Option<Arc<Content<T>>> {
+        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let decoded = places[place].as_ref()?;
+        // The name as well: a copy of one value under another's key is refused.
+        let is_same = decoded.bytes == bytes && decoded.name == key.as_str();
+        let content = is_same.then(|| Arc::clone(&decoded.content))?;
+        content.downcast().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        entry::Made,
+        sample::{self, Product, Profile},
+    };
+
+    fn anna() -> Profile {
+        let (name, email) = ("Anna".to_owned(), "anna@example.com".to_owned());
+        Profile { user_id: "1".to_owned(), name, email, age: 30 }
+    }
+
+    #[test]
+    fn the_same_bytes_are_decoded_once_and_others_anew() {
+        let (memo, key) = (Memo::default(), anna().key());
+        let bytes = |version| entry::encode(version, Some(&anna()), Made::default());
+        let (first, is_new) = memo.decode(bytes(1), &key).unwrap();
+        let (again, is_new_again) = memo.decode(bytes(1), &key).unwrap();
+        assert!(Arc::ptr_eq(&first, &again) && is_new && !is_new_again);
+        let (second, _) = memo.decode(bytes(2), &key).unwrap();
+        assert!(matches!(&*second, Content::Value(value, _) if value.version == 2));
+    }
+
+    #[test]
+    fn known_bytes_under_another_key_are_still_refused() {
+        let memo = Memo::default();
+        let bytes = entry::encode(1, Some(&anna()), Made::default());
+        memo.decode(bytes.clone(), &anna().key()).unwrap();
+        for n in 0..2_000 {
+            let other = sample::profile(&format!("other-{n}"));
+            assert!(memo.decode(bytes.clone(), &other).is_err());
+        }
+        let product: Key<Product> = Product { id: 1 }.key();
+        assert!(memo.decode(bytes, &product).is_err());
+    }
+}

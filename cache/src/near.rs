@@ -1,0 +1,294 @@
+//! The near cache: copies in this process, so that a hit asks nobody at all.
+//!
+//! Redis pushes the name of each key that changes ([`crate::redis::track`]),
+//! and the copy is dropped. A fill may race such a push: its value was read
+//! before the change and arrives after the push. So each stripe of keys counts
+//! its invalidations, and a copy is kept only if the count is still what it
+//! was before the value was asked for. Count and map change under one lock, so
+//! there is no moment in between. Before asking, the count is read without it:
+//! an old one refuses the copy, and a new one was read before the question left.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use super::{cached_copy::CachedCopy, copies::Copies};
+use crate::{Source, redis::Invalidations, slots::slot, time::micros};
+
+/// Locks and counts: so many that two busy keys seldom share one.
+const STRIPES: usize = 256;
+/// How long copies are served after Redis went away: about as long as it takes
+/// to come back after a restart. Other processes can't tell us of edits meanwhile.
+pub const AWAY_MAX: Duration = Duration::from_secs(5);
+
+/// Values of [`Near::tracking`] below the microsecond at which it was lost.
+const OFF: u64 = 0;
+const ON: u64 = 1;
+
+/// The copies of this process.
+pub struct Near {
+    copies: Copies,
+    stripes: Vec<Stripe>,
+    started: Instant,
+    /// Whether Redis tells us of changes: [`OFF`], [`ON`], or since when it
+    /// does not any more, in microseconds from `started`.
+    tracking: AtomicU64,
+    prefix: String,
+}
+
+/// Some of the keys.
+#[derive(Default)]
+struct Stripe {
+    /// How often one of them was invalidated. Changed under the lock only, and
+    /// read without: those who ask at once would wait for each other.
+    count: AtomicU64,
+    /// Held while the count or a copy changes.
+    lock: Mutex<()>,
+}
+
+/// The count of a key's stripe before its value was asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Before(u64);
+
+impl Near {
+    /// Empty, and not used before [`Invalidations::began`]. `prefix` is what
+    /// Redis puts before our names.
+    pub fn new(prefix: &str) -> Self {
+        Self {
+            copies: Copies::default(),
+            stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
+            started: Instant::now(),
+            tracking: AtomicU64::new(OFF),
+            prefix: prefix.to_owned(),
+        }
+    }
+
+    /// The copy of `name`, if there is a usable one. While Redis is away it is
+    /// marked stale: nobody could tell us of a change.
+    pub fn get<T: Send + Sync + 'static>(
+        &self,
+        name: &str,
+        redis_away: bool,
+    ) -> Option<CachedCopy<T>> {
+        let source = self.usable(redis_away)?;
+        self.copies.get(name).map(|held| CachedCopy { source, ..held })
+    }
+
+    fn usable(&self, redis_away: bool) -> Option<Source> {
+        match self.tracking.load(Ordering::Acquire) {
+            ON => Some(Source::Memory),
+            OFF => None,
+            lost => {
+                let ago = micros(self.started.elapsed()).saturating_sub(lost);
+                (redis_away && ago < micros(AWAY_MAX)).then_some(Source::Stale)
+            }
+        }
+    }
+
+    /// How long the copy of `name` is still kept.
+    pub fn left(&self, name: &str) -> Duration {
+        self.copies.left(name)
+    }
+
+    /// Whether Redis tells us of changes, so that copies are kept.
+    pub fn is_tracking(&self) -> bool {
+        self.tracking.load(Ordering::Acquire) == ON
+    }
+
+    /// Take this before asking for a value that [`Self::keep`] shall keep.
+    pub fn before(&self, name: &str) -> Before {
+        Before(self.stripe(name).count())
+    }
+
+    /// Keeps a value for at most `ttl`, unless something about
+    /// it changed since `before`.
+    pub fn keep<T: Send + Sync + 'static>(
+        &self,
+        name: &str,
+        held: CachedCopy<T>,
+        ttl: Duration,
+        before: Before,
+    ) {
+        let stripe = self.stripe(name);
+        let _held = stripe.hold();
+        if stripe.count() != before.0 || !self.is_tracking() {
+            return;
+        }
+        let time = held.left.map_or(ttl, |left| left.min(ttl));
+        self.copies.keep(name, held, time);
+    }
+
+    /// Does something with a value unless something about it changed since `before`.
+    pub fn unless_changed(&self, name: &str, before: Before, act: impl FnOnce()) {
+        let stripe = self.stripe(name);
+        let _held = stripe.hold();
+        if stripe.count() == before.0 {
+            act();
+        }
+    }
+
+    /// Drops the copy of `name`, and keeps none that was asked for before.
+    pub fn drop_copy(&self, name: &str) {
+        let stripe = self.stripe(name);
+        let _held = stripe.hold();
+        stripe.count_up();
+        self.copies.forget(name);
+    }
+
+    /// The same for all.
+    pub fn drop_all(&self) {
+        for stripe in &self.stripes {
+            let _held = stripe.hold();
+            stripe.count_up();
+        }
+        self.copies.forget_all();
+    }
+
+    /// About how many copies there are.
+    pub fn len(&self) -> u64 {
+        self.copies.len()
+    }
+
+    fn stripe(&self, name: &str) -> &Stripe {
+        &self.stripes[slot(name, STRIPES)]
+    }
+}
+
+impl Stripe {
+    fn hold(&self) -> MutexGuard<'_, ()> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self) -> u64 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// Only while it is held.
+    fn count_up(&self) {
+        self.count.store(self.count() + 1, Ordering::Release);
+    }
+}
+
+impl Invalidations for Near {
+    fn began(&self) {
+        self.drop_all();
+        self.tracking.store(ON, Ordering::Release);
+    }
+
+    fn lost(&self) {
+        let now = micros(self.started.elapsed()).max(ON + 1);
+        // What was lost before stays lost since then.
+        let _ = self.tracking.compare_exchange(ON, now, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    fn changed(&self, key: &str) {
+        let Some(name) = key.strip_prefix(&self.prefix) else { return };
+        match name.starts_with("tag:") {
+            true => self.drop_all(),
+            false => self.drop_copy(name),
+        }
+    }
+
+    fn all_changed(&self) {
+        self.drop_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    const TTL: Duration = Duration::from_secs(60);
+
+    fn held(version: u64) -> CachedCopy<String> {
+        CachedCopy { value: Some(Arc::new("x".to_owned())), version, ..CachedCopy::default() }
+    }
+
+    fn tracking() -> Near {
+        let near = Near::new("p:");
+        near.began();
+        near
+    }
+
+    fn get(near: &Near, name: &str) -> Option<u64> {
+        near.get::<String>(name, false).map(|held| held.version)
+    }
+
+    #[test]
+    fn a_copy_is_dropped_when_its_key_changes() {
+        let near = tracking();
+        near.keep("a", held(1), TTL, near.before("a"));
+        assert_eq!(get(&near, "a"), Some(1));
+        near.changed("p:a");
+        assert_eq!(get(&near, "a"), None);
+    }
+
+    #[test]
+    fn a_fill_that_raced_an_invalidation_is_not_kept() {
+        let near = tracking();
+        let before = near.before("a");
+        near.changed("p:a");
+        near.keep("a", held(1), TTL, before);
+        assert_eq!(get(&near, "a"), None);
+    }
+
+    #[test]
+    fn without_tracking_nothing_is_kept_or_served() {
+        let near = Near::new("p:");
+        near.keep("a", held(1), TTL, near.before("a"));
+        assert_eq!(get(&near, "a"), None);
+        near.began();
+        near.keep("a", held(1), TTL, near.before("a"));
+        near.lost();
+        assert_eq!(get(&near, "a"), None, "Redis is there and may know better");
+        let away = near.get::<String>("a", true).map(|held| held.source);
+        assert_eq!(away, Some(Source::Stale));
+        near.began();
+        assert_eq!(get(&near, "a"), None, "what was told meanwhile was not heard");
+    }
+
+    #[test]
+    fn a_copy_ends_with_the_ttl_in_redis() {
+        let near = tracking();
+        let short = CachedCopy { left: Some(Duration::ZERO), ..held(1) };
+        near.keep("a", short, TTL, near.before("a"));
+        assert_eq!(get(&near, "a"), None);
+    }
+
+    /// Threads that fill and invalidate as fast as they can, and no sleep: after
+    /// an invalidation nobody reads what was read from the source before it.
+    #[test]
+    fn under_races_nothing_older_than_an_invalidation_is_read() {
+        let near = Arc::new(tracking());
+        let truth = Arc::new(AtomicU64::new(0));
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                let (near, truth) = (Arc::clone(&near), Arc::clone(&truth));
+                std::thread::spawn(move || {
+                    for _ in 0..20_000 {
+                        let least = truth.load(Ordering::Acquire).saturating_sub(1);
+                        if let Some(found) = get(&near, "a") {
+                            assert!(found >= least, "{found} after {least} was announced");
+                        }
+                        let before = near.before("a");
+                        let value = truth.load(Ordering::Acquire);
+                        near.keep("a", held(value), TTL, before);
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..20_000 {
+            truth.fetch_add(1, Ordering::AcqRel);
+            near.changed("p:a");
+        }
+        for reader in readers {
+            reader.join().unwrap();
+        }
+    }
+}

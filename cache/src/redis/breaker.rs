@@ -1,0 +1,219 @@
+//! The circuit breaker of one connection: when to stop asking Redis, and when
+//! to try again (Nygard, "Release It!"). A plain state machine: time comes in
+//! as an argument, and whoever holds it does the asking.
+//!
+//! ```text
+//! closed --a failed call, or a slow probe after too many slow calls--> open
+//! open --its rest is over--> half-open: one probe, by the connection's own task
+//! half-open --answered in time--> closed
+//! half-open --else--> open, for longer
+//! ```
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+/// A call that took longer counts as slow: Redis answers a hundred times faster.
+pub const SLOW: Duration = Duration::from_millis(100);
+/// Calls that are looked back on.
+const WINDOW: u32 = 20;
+/// It is suspicious when so many of them were slow.
+const SLOW_MAX: u32 = WINDOW / 2;
+/// Rests before each next probe. The last repeats: back within half a second.
+const RESTS: [Duration; 4] = [
+    Duration::from_millis(20),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+];
+/// After a refused password: a server that counts failures should not be hammered.
+const DENIED_REST: Duration = Duration::from_millis(1500);
+
+/// Whether calls go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BreakerState {
+    /// They do.
+    Closed,
+    /// They don't; a probe is under way.
+    HalfOpen,
+    /// They don't.
+    Open,
+}
+
+impl BreakerState {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::HalfOpen => "half-open",
+            Self::Open => "open",
+        }
+    }
+}
+
+/// The state machine.
+#[derive(Debug, Clone)]
+pub struct Breaker {
+    state: BreakerState,
+    /// One bit a call, the latest lowest: whether it was slow.
+    slow: u32,
+    /// Probes that failed since it opened.
+    failures: usize,
+    due: Instant,
+}
+
+impl Breaker {
+    /// Closed.
+    pub fn new(now: Instant) -> Self {
+        Self { state: BreakerState::Closed, slow: 0, failures: 0, due: now }
+    }
+
+    /// Whether calls go out.
+    pub fn state(&self) -> BreakerState {
+        self.state
+    }
+
+    /// Whether any call looked back on was slow.
+    pub fn is_tainted(&self) -> bool {
+        self.slow != 0
+    }
+
+    /// A call was answered. Returns whether so many of the last were slow that
+    /// a probe shall tell why: Redis may be slow, or we are, and then it must
+    /// not be blamed for it.
+    pub fn answered(&mut self, took: Duration) -> bool {
+        self.slow = (self.slow << 1 | u32::from(took > SLOW)) & ((1 << WINDOW) - 1);
+        let suspects = self.slow.count_ones() >= SLOW_MAX;
+        if suspects {
+            self.slow = 0;
+        }
+        suspects
+    }
+
+    /// A call failed, so that the connection is in doubt. Returns whether that
+    /// opened it. The first probe is due at once.
+    pub fn failed(&mut self, now: Instant) -> bool {
+        let opens = self.state == BreakerState::Closed;
+        if opens {
+            self.open(now, Duration::ZERO);
+        }
+        opens
+    }
+
+    /// How long until the next probe.
+    pub fn rest(&self, now: Instant) -> Duration {
+        self.due.saturating_duration_since(now)
+    }
+
+    /// A probe begins.
+    pub fn probe(&mut self) {
+        if self.state == BreakerState::Open {
+            self.state = BreakerState::HalfOpen;
+        }
+    }
+
+    /// A probe, or a new connection, was answered in time.
+    pub fn close(&mut self) {
+        (self.state, self.slow, self.failures) = (BreakerState::Closed, 0, 0);
+    }
+
+    /// A probe failed. `denied` is a refusal of our password or rights. The
+    /// rest is drawn between half and all of its length, so that several
+    /// connections don't come back at the same moment.
+    pub fn missed(&mut self, denied: bool, spread: f64, now: Instant) {
+        let rest =
+            RESTS[self.failures.min(RESTS.len() - 1)].mul_f64(0.5 + spread.clamp(0.0, 1.0) / 2.0);
+        self.failures += 1;
+        self.open(now, if denied { DENIED_REST } else { rest });
+    }
+
+    fn open(&mut self, now: Instant, rest: Duration) {
+        (self.state, self.due) = (BreakerState::Open, now + rest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Clone)]
+    enum Event {
+        Answered(u64),
+        Failed,
+        Probe,
+        Close,
+        Missed(bool, f64),
+        Wait(u64),
+    }
+
+    fn events() -> impl Strategy<Value = Vec<Event>> {
+        let event = prop_oneof![
+            (0..300_u64).prop_map(Event::Answered),
+            Just(Event::Failed),
+            Just(Event::Probe),
+            Just(Event::Close),
+            (any::<bool>(), 0.0..1.0).prop_map(|(denied, spread)| Event::Missed(denied, spread)),
+            (0..2_000_u64).prop_map(Event::Wait),
+        ];
+        proptest::collection::vec(event, 0..200)
+    }
+
+    #[test]
+    fn a_failed_call_opens_it_and_an_answered_probe_closes_it() {
+        let now = Instant::now();
+        let mut breaker = Breaker::new(now);
+        assert!(breaker.failed(now) && !breaker.failed(now), "it opens once");
+        assert_eq!((breaker.state(), breaker.rest(now)), (BreakerState::Open, Duration::ZERO));
+        breaker.probe();
+        assert_eq!(breaker.state(), BreakerState::HalfOpen);
+        breaker.missed(false, 1.0, now);
+        assert_eq!(breaker.rest(now), RESTS[0]);
+        breaker.probe();
+        breaker.close();
+        assert_eq!(breaker.state(), BreakerState::Closed);
+    }
+
+    #[test]
+    fn slow_calls_are_suspicious_when_they_are_half_of_the_last() {
+        let mut breaker = Breaker::new(Instant::now());
+        for _ in 0..SLOW_MAX - 1 {
+            assert!(!breaker.answered(SLOW * 2));
+            assert!(!breaker.answered(SLOW / 2));
+        }
+        assert!(breaker.answered(SLOW * 2), "the tenth slow one of twenty");
+        assert_eq!(breaker.state(), BreakerState::Closed, "a probe decides");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        /// Whatever happens in whatever order, on a clock that only the test moves.
+        #[test]
+        fn it_never_rests_longer_than_the_longest_rest_and_closes_by_a_probe_only(events in events()) {
+            let mut now = Instant::now();
+            let mut breaker = Breaker::new(now);
+            for event in events {
+                let before = breaker.state();
+                match event {
+                    Event::Answered(ms) => { breaker.answered(Duration::from_millis(ms)); }
+                    Event::Failed => { breaker.failed(now); }
+                    Event::Probe => breaker.probe(),
+                    Event::Close => breaker.close(),
+                    Event::Missed(denied, spread) => breaker.missed(denied, spread, now),
+                    Event::Wait(ms) => now += Duration::from_millis(ms),
+                }
+                let after = breaker.state();
+                prop_assert!(breaker.rest(now) <= DENIED_REST);
+                if after == BreakerState::Closed && before != after {
+                    prop_assert!(matches!(event, Event::Close));
+                    prop_assert!(!breaker.is_tainted());
+                }
+                if after == BreakerState::HalfOpen && before != after {
+                    prop_assert!(matches!(event, Event::Probe) && before == BreakerState::Open);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! A call: a connection that is opened for one purpose and closed after it.
+//! What is done to it ends with it, and nobody waits behind it.
+
+use std::{io, time::Duration};
+
+use redis::Value;
+use tokio::net::UnixStream;
+
+use super::{
+    Address, Command, Refusal, Trouble, answered,
+    connection::{Connection, Reply, unwrapped},
+    delay_proxy, link, parts, piped, shown, told,
+};
+use crate::trace::{Trip, Wire};
+
+/// An open connection. Clones share it, and it closes with the last of them.
+#[derive(Clone)]
+pub struct Call {
+    connection: Connection,
+    deadline: Duration,
+}
+
+/// What came back, and how long that took.
+pub struct Answers {
+    /// One for each command, in order.
+    pub replies: Vec<Result<Value, Refusal>>,
+    /// From the sending of the first to the last reply.
+    pub took: Duration,
+}
+
+/// A blocking connection, for comparison: it keeps its thread until the reply is there.
+pub struct BlockingCall(redis::Connection);
+
+impl Call {
+    /// Connects, within the deadline.
+    pub async fn open(address: &Address) -> Result<Self, Trouble> {
+        let connection = Connection::open(address, link::CONNECT).await?;
+        Ok(Self { connection, deadline: link::DEADLINE })
+    }
+
+    /// Connects through a simulated network with this round trip. `Unsupported`
+    /// where the connection is secured by TLS.
+    pub async fn open_through(address: &Address, round_trip: Duration) -> io::Result<Self> {
+        let stream = UnixStream::from_std(delay_proxy::through(address, round_trip / 2)?)?;
+        let connected = Connection::over(stream, address, link::CONNECT).await;
+        let connection = connected.map_err(io::Error::other)?;
+        Ok(Self { connection, deadline: link::DEADLINE })
+    }
+
+    /// The same, for bulk work with no visitor waiting.
+    pub fn patient(self) -> Self {
+        Self { deadline: link::BULK_DEADLINE, ..self }
+    }
+
+    /// Sends commands in one round trip. Each has a reply of its own; the outer
+    /// error means that none came in time.
+    pub async fn ask(&mut self, commands: Vec<Command>, wire: &Wire) -> Result<Answers, Trouble> {
+        let told = told(&commands, wire);
+        let Reply { value, sent, took } =
+            self.connection.many(&piped(commands), self.deadline).await;
+        let replies = value.and_then(parts);
+        let replies = replies.map(|it| it.into_iter().map(answered).collect::<Vec<_>>());
+        wire.record(Trip::to_redis(sent, took), || {
+            let told = told.into_iter().enumerate();
+            told.map(|(n, command)| (command, shown(&replies, n)))
+        });
+        replies.map(|replies| Answers { replies, took })
+    }
+
+    /// Sends one command.
+    pub async fn run(&mut self, command: &Command) -> Result<Value, Trouble> {
+        unwrapped(self.connection.one(&command.cmd, self.deadline).await.value?)
+    }
+}
+
+impl BlockingCall {
+    /// Connects, within the deadline.
+    pub fn open(address: &Address) -> Result<Self, Trouble> {
+        let client = address.client();
+        let connected = client.get_connection_with_timeout(link::CONNECT);
+        let connection = connected.map_err(|error| Trouble::from(&error).before_any())?;
+        let limit = Some(link::CONNECT);
+        let limited = connection.set_read_timeout(limit);
+        limited.and(connection.set_write_timeout(limit)).map_err(|error| Trouble::from(&error))?;
+        Ok(Self(connection))
+    }
+
+    /// Sends one command, and waits.
+    pub fn run(&mut self, command: &Command) -> Result<Value, Trouble> {
+        let reply = command.cmd.query(&mut self.0);
+        reply.map_err(|error| Trouble::from(&error))
+    }
+}

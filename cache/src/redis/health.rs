@@ -1,0 +1,201 @@
+//! How Redis is doing, over all connections of this process.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::watch;
+
+use super::{breaker::BreakerState, debts::Debts, server_clock::ServerClock, trouble::Trouble};
+use crate::condition::Mood;
+
+/// Shared by all connections to one Redis, so that the log hears of a change
+/// once and not once per connection or request.
+pub struct Health {
+    /// Connections that are down. The mood changes with the first and the last.
+    down: Mutex<usize>,
+    connection: Mood<Trouble>,
+    /// Counts losses: each tells the other connections to look at once.
+    losses: watch::Sender<u64>,
+    writes: Mood<Trouble>,
+    rights: Mood<Trouble>,
+    /// The commands that an access control list denies us.
+    denied: Mutex<BTreeSet<String>>,
+    /// What Redis has to be told before some keys are used again.
+    pub(super) debts: Debts,
+    breakers: Mutex<Breakers>,
+    /// Whether all of them are closed, for those who may not wait for a lock.
+    closed: AtomicBool,
+    /// What time it is in Redis.
+    pub(super) clock: ServerClock,
+}
+
+/// The breakers of all connections, as one.
+struct Breakers {
+    half_open: usize,
+    open: usize,
+    changed: Instant,
+}
+
+impl Breakers {
+    /// The worst of them.
+    fn state(&self) -> BreakerState {
+        match (self.open, self.half_open) {
+            (1.., _) => BreakerState::Open,
+            (0, 1..) => BreakerState::HalfOpen,
+            (0, 0) => BreakerState::Closed,
+        }
+    }
+
+    fn of(&mut self, state: BreakerState) -> Option<&mut usize> {
+        match state {
+            BreakerState::Closed => None,
+            BreakerState::HalfOpen => Some(&mut self.half_open),
+            BreakerState::Open => Some(&mut self.open),
+        }
+    }
+}
+
+/// What works at the moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// All of it.
+    Up,
+    /// Reads work, writes are refused, for this long already.
+    Refusing(Trouble, Duration),
+    /// Nothing, for this long already.
+    Down(Trouble, Duration),
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            down: Mutex::new(0),
+            connection: Mood::good("Redis connection (pages go on from the database)"),
+            losses: watch::Sender::new(0),
+            writes: Mood::good("Redis writes (nothing is cached or counted)"),
+            rights: Mood::good("Redis rights (some of what hitrate does is denied)"),
+            denied: Mutex::default(),
+            debts: Debts::default(),
+            breakers: Mutex::new(Breakers { half_open: 0, open: 0, changed: Instant::now() }),
+            closed: AtomicBool::new(true),
+            clock: ServerClock::default(),
+        }
+    }
+}
+
+impl Health {
+    /// What works at the moment.
+    pub fn condition(&self) -> Condition {
+        if let Some((trouble, since)) = self.connection.trouble() {
+            return Condition::Down(trouble, since);
+        }
+        match self.writes.trouble().or_else(|| self.rights.trouble()) {
+            Some((trouble, since)) => Condition::Refusing(trouble, since),
+            None => Condition::Up,
+        }
+    }
+
+    /// The breakers of all connections as one, the worst counting, and how
+    /// long ago that last changed.
+    pub fn breaker(&self) -> (BreakerState, Duration) {
+        let breakers = self.breakers.lock().expect("counting does not panic");
+        (breakers.state(), breakers.changed.elapsed())
+    }
+
+    /// Whether all of them are closed.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// A connection's breaker turned.
+    pub(super) fn turned(&self, from: BreakerState, to: BreakerState) {
+        if from == to {
+            return;
+        }
+        let mut breakers = self.breakers.lock().expect("counting does not panic");
+        let before = breakers.state();
+        if let Some(count) = breakers.of(from) {
+            *count = count.saturating_sub(1);
+        }
+        if let Some(count) = breakers.of(to) {
+            *count += 1;
+        }
+        let state = breakers.state();
+        if state != before {
+            breakers.changed = Instant::now();
+            self.closed.store(state == BreakerState::Closed, Ordering::Release);
+        }
+    }
+
+    /// A connection went down.
+    pub(super) fn lost(&self, trouble: &Trouble) {
+        *self.down.lock().expect("counting does not panic") += 1;
+        self.connection.bad(trouble);
+        self.losses.send_modify(|losses| *losses += 1);
+    }
+
+    /// A connection that is down still is, for this reason.
+    pub(super) fn still_lost(&self, trouble: &Trouble) {
+        self.connection.bad(trouble);
+    }
+
+    /// Tells when any connection is lost.
+    pub(super) fn losses(&self) -> watch::Receiver<u64> {
+        self.losses.subscribe()
+    }
+
+    /// A connection that was down works again.
+    pub(super) fn regained(&self) {
+        let mut down = self.down.lock().expect("counting does not panic");
+        *down = down.saturating_sub(1);
+        if *down == 0 {
+            self.connection.well();
+        }
+    }
+
+    /// A connection that was down is not used any more.
+    pub(super) fn let_go(&self) {
+        let mut down = self.down.lock().expect("counting does not panic");
+        *down = down.saturating_sub(1);
+    }
+
+    /// A command that needs memory, or at least the right to write, worked.
+    pub(super) fn wrote(&self) {
+        self.writes.well();
+    }
+
+    /// The command `verb` was answered with `trouble`.
+    pub(super) fn failed(&self, verb: &str, trouble: &Trouble) {
+        // Without a connection nothing was sent, so nothing was refused.
+        if self.connection.trouble().is_some() {
+            return;
+        }
+        if trouble.is_refused_write() {
+            self.writes.bad(trouble);
+        }
+        if *trouble == Trouble::Denied {
+            let mut denied = self.denied.lock().expect("inserting a verb does not panic");
+            denied.insert(verb.to_owned());
+            self.rights.bad(trouble);
+        }
+    }
+
+    /// Whether some command was denied to us that may be allowed again.
+    pub(super) fn is_denied(&self) -> bool {
+        self.rights.trouble().is_some()
+    }
+
+    /// The command `verb` is allowed.
+    pub(super) fn allowed(&self, verb: &str) {
+        let mut denied = self.denied.lock().expect("removing a verb does not panic");
+        if denied.remove(verb) && denied.is_empty() {
+            self.rights.well();
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What time it is in Redis. Processes on several machines agree on how old a
+//! copy is only by one clock, and asking for it each time would cost a round trip.
+
+use std::{
+    sync::{
+        LazyLock,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::time::{micros, now_ms};
+
+/// The instant that offsets count from. Our own wall clock may jump; this does not.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// The server's clock, as of its last answer: right to half a round trip.
+pub struct ServerClock {
+    /// Microseconds from our [`START`] to the server's 1970.
+    offset: AtomicI64,
+    /// How far off that may be, in microseconds.
+    error: AtomicU64,
+}
+
+impl Default for ServerClock {
+    /// Our own time, until the server tells its.
+    fn default() -> Self {
+        let clock = Self { offset: AtomicI64::new(0), error: AtomicU64::new(0) };
+        clock.set(now_ms() * 1000, Instant::now());
+        clock
+    }
+}
+
+impl ServerClock {
+    /// It was `time`, in microseconds since 1970, at some instant since `sent`.
+    pub fn set(&self, time: u64, sent: Instant) {
+        let error = micros(sent.elapsed() / 2);
+        let since_start = micros(sent.saturating_duration_since(*START)) + error;
+        let offset = time.cast_signed() - since_start.cast_signed();
+        self.offset.store(offset, Ordering::Relaxed);
+        self.error.store(error, Ordering::Relaxed);
+    }
+
+    /// Microseconds since 1970, UTC, by the server's clock.
+    pub fn now(&self) -> u64 {
+        let since_start = micros(START.elapsed()).cast_signed();
+        (self.offset.load(Ordering::Relaxed) + since_start).unsigned_abs()
+    }
+
+    /// How far off [`Self::now`] may be, either way.
+    pub fn error(&self) -> Duration {
+        Duration::from_micros(self.error.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn it_goes_on_from_what_the_server_said() {
+        let clock = ServerClock::default();
+        clock.set(1_000_000_000, Instant::now());
+        std::thread::sleep(Duration::from_millis(2));
+        assert!((1_000_002_000..1_060_000_000).contains(&clock.now()), "{}", clock.now());
+    }
+}

@@ -1,0 +1,22 @@
+//! Cache-aside: the caller looks in the cache, and on a miss loads and fills.
+
+use std::sync::Arc;
+
+use super::super::{Ask, Cache, Failure, origin::Writable, reading::Reads, writing::Written};
+use crate::Cached;
+
+pub const GUARANTEES: &str = "Only what somebody asked for is cached, and when Redis is away the application still works: it asks the database.";
+pub const RISKS: &str = "When many miss at once, each asks the database. And a reader who was slow may store an old value after somebody's write, where all find it until its TTL ends.";
+
+/// Loads in the caller's own task on a miss: it ends when the caller leaves.
+pub const READS: Reads = Reads::Aside;
+
+/// Writes to the origin, then removes the copy.
+pub async fn write<T: Cached, O: Writable<T>>(
+    cache: &Cache,
+    ask: Ask<'_, T>,
+    value: &Arc<T>,
+    origin: O,
+) -> Result<Written, Failure> {
+    cache.write_and_forget(ask, value, origin).await
+}

@@ -1,0 +1,23 @@
+//! None: the origin alone, what every lookup would cost without a cache.
+
+use std::sync::Arc;
+
+use super::super::{Ask, Cache, Failure, origin::Writable, reading::Reads, writing::Written};
+use crate::Cached;
+
+pub const GUARANTEES: &str =
+    "Every read is what the database holds at that moment: nothing can be out of date.";
+pub const RISKS: &str = "Every read waits for a query of the database, and when the database is down there is no answer.";
+
+/// Asks the origin, and leaves the cache as it is.
+pub const READS: Reads = Reads::Origin;
+
+/// Writes to the origin. Others may use a cache: it forgets its copy.
+pub async fn write<T: Cached, O: Writable<T>>(
+    cache: &Cache,
+    ask: Ask<'_, T>,
+    value: &Arc<T>,
+    origin: O,
+) -> Result<Written, Failure> {
+    cache.write_and_forget(ask, value, origin).await
+}

@@ -1,0 +1,23 @@
+//! Write-through: a write goes to the origin and, in the same act, to the cache.
+
+use std::sync::Arc;
+
+use super::super::{Ask, Cache, Failure, origin::Writable, reading::Reads, writing::Written};
+use crate::Cached;
+
+pub const GUARANTEES: &str = "A read right after a write is a hit, and brings what was just written. The database is written first, so Redis never holds what it does not have.";
+pub const RISKS: &str =
+    "Every write waits for both, and what nobody reads takes memory in Redis until its TTL ends.";
+
+/// As read-through.
+pub const READS: Reads = Reads::Through;
+
+/// Writes to the origin, then stores what was written under its new version.
+pub async fn write<T: Cached, O: Writable<T>>(
+    cache: &Cache,
+    ask: Ask<'_, T>,
+    value: &Arc<T>,
+    origin: O,
+) -> Result<Written, Failure> {
+    cache.write_and_store(ask, value, origin).await
+}

@@ -1,0 +1,253 @@
+//! The wire: what one request said to Redis and to the database, in order.
+
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+
+use crate::time::micros;
+
+/// One command and its reply.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    /// Who was asked.
+    pub target: Target,
+    /// The command or statement, arguments shortened.
+    pub command: String,
+    /// The reply, shortened.
+    pub reply: String,
+    /// Microseconds from the start of the request to the sending.
+    pub start_us: u64,
+    /// Microseconds from the sending to the reply, simulated time included.
+    pub elapsed_us: u64,
+    /// How much of `elapsed_us` was simulated, in microseconds.
+    pub simulated_us: u64,
+    /// Which round trip this was: commands of one pipeline share a number.
+    pub trip: usize,
+}
+
+/// Who a [`Step`] spoke to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// The Redis server.
+    Redis,
+    /// The SQL database.
+    Database,
+    /// The near cache, in this process.
+    Memory,
+    /// hitrate itself: what it decided, or waited for.
+    Hitrate,
+}
+
+impl Target {
+    /// The word for it, for programs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Redis => "redis",
+            Self::Database => "database",
+            Self::Memory => "memory",
+            Self::Hitrate => "hitrate",
+        }
+    }
+
+    /// Who it is, in a word.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Redis => "Redis",
+            Self::Database => "SQL",
+            Self::Memory => "near",
+            Self::Hitrate => "hitrate",
+        }
+    }
+
+    /// The colour that stands for it everywhere.
+    pub const fn colour(self) -> &'static str {
+        match self {
+            Self::Redis => "cache",
+            Self::Memory => "near",
+            Self::Database => "database",
+            Self::Hitrate => "own",
+        }
+    }
+}
+
+/// Collects the [`Step`]s of one request. Recording costs formatting, so a
+/// caller that shows nothing uses [`Wire::off`]. Clones write to the same record.
+#[derive(Clone)]
+pub struct Wire(Option<Arc<Record>>);
+
+struct Record {
+    start: Instant,
+    steps: Mutex<Vec<Step>>,
+}
+
+/// One round trip, as the two doors report it.
+pub struct Trip {
+    /// Who was asked.
+    pub target: Target,
+    /// When it was sent.
+    pub sent: Instant,
+    /// Time until the reply.
+    pub took: Duration,
+    /// How much of it was simulated.
+    pub simulated: Duration,
+}
+
+impl Trip {
+    /// Nothing of it simulated.
+    pub fn to_redis(sent: Instant, took: Duration) -> Self {
+        Self { target: Target::Redis, sent, took, simulated: Duration::ZERO }
+    }
+}
+
+impl Wire {
+    /// Records from now on.
+    pub fn on() -> Self {
+        Self(Some(Arc::new(Record { start: Instant::now(), steps: Mutex::default() })))
+    }
+
+    /// Records nothing, at no cost.
+    pub const fn off() -> Self {
+        Self(None)
+    }
+
+    /// Whether anyone is recording.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Adds one round trip of one or more commands with their replies; `lines`
+    /// is only called when someone is recording.
+    pub fn record<Lines: IntoIterator<Item = (String, String)>>(
+        &self,
+        trip: Trip,
+        lines: impl FnOnce() -> Lines,
+    ) {
+        let Some(record) = &self.0 else { return };
+        let lines = lines();
+        let start_us = micros(trip.sent.saturating_duration_since(record.start));
+        let (elapsed_us, simulated_us) = (micros(trip.took), micros(trip.simulated));
+        let mut steps = record.steps();
+        let number = steps.last().map_or(1, |step| step.trip + 1);
+        steps.extend(lines.into_iter().map(|(command, reply)| Step {
+            target: trip.target,
+            command,
+            reply,
+            start_us,
+            elapsed_us,
+            simulated_us,
+            trip: number,
+        }));
+    }
+
+    /// Adds what hitrate itself or its near cache did, from `since` until now.
+    pub fn tell(
+        &self,
+        target: Target,
+        since: Instant,
+        act: &str,
+        outcome: impl FnOnce() -> String,
+    ) {
+        let trip = Trip { target, sent: since, took: since.elapsed(), simulated: Duration::ZERO };
+        self.record(trip, || [(act.to_owned(), outcome())]);
+    }
+
+    /// What was recorded so far.
+    pub fn steps(&self) -> Vec<Step> {
+        self.0.as_ref().map_or_else(Vec::new, |record| record.steps().clone())
+    }
+
+    /// What was recorded, taken out. What goes on in the background is not in it.
+    pub fn into_steps(self) -> Vec<Step> {
+        self.0.map_or_else(Vec::new, |record| mem::take(&mut record.steps()))
+    }
+}
+
+impl Record {
+    fn steps(&self) -> MutexGuard<'_, Vec<Step>> {
+        self.steps.lock().expect("nobody panics while adding a step")
+    }
+}
+
+/// At most `most` characters of a text, with control characters made visible.
+pub fn shortened(text: &str, most: usize) -> String {
+    let mut short = String::with_capacity(text.len().min(most));
+    push_shortened(&mut short, text, most);
+    short
+}
+
+/// The same, behind what is there already.
+pub fn push_shortened(line: &mut String, text: &str, most: usize) {
+    if push_plain(line, text.as_bytes(), most) {
+        return;
+    }
+    for c in text.chars().take(most) {
+        match c.is_control() {
+            true => line.extend(c.escape_default()),
+            false => line.push(c),
+        }
+    }
+    if text.chars().nth(most).is_some() {
+        line.push('…');
+    }
+}
+
+/// The same for what may be no text.
+pub fn push_shortened_bytes(line: &mut String, bytes: &[u8], most: usize) {
+    if !push_plain(line, bytes, most) {
+        push_shortened(line, &String::from_utf8_lossy(bytes), most);
+    }
+}
+
+/// The same for nearly all there is: as far as it is shown, nothing has to be
+/// made visible. False, and nothing pushed, for anything else.
+fn push_plain(line: &mut String, bytes: &[u8], most: usize) -> bool {
+    let shown = &bytes[..bytes.len().min(most)];
+    let plain = shown.iter().fold(true, |all, byte| all & (b' '..0x7f).contains(byte));
+    if let (true, Ok(text)) = (plain, str::from_utf8(shown)) {
+        line.push_str(text);
+        line.push_str(if bytes.len() > most { "…" } else { "" });
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trip() -> Trip {
+        let took = Duration::from_micros(5);
+        Trip { target: Target::Redis, sent: Instant::now(), took, simulated: Duration::ZERO }
+    }
+
+    #[test]
+    fn commands_of_one_pipeline_share_a_trip() {
+        let wire = Wire::on();
+        wire.record(trip(), || vec![("GET a".into(), "1".into()), ("PTTL a".into(), "9".into())]);
+        wire.record(trip(), || vec![("SET a".into(), "OK".into())]);
+        let trips: Vec<_> = wire.steps().iter().map(|step| step.trip).collect();
+        assert_eq!(trips, [1, 1, 2]);
+    }
+
+    #[test]
+    fn a_wire_that_is_off_formats_nothing() {
+        let wire = Wire::off();
+        wire.record(trip(), || -> Vec<_> { unreachable!("nobody is recording") });
+        assert!(wire.steps().is_empty());
+    }
+
+    #[test]
+    fn shortening_counts_characters_and_shows_control() {
+        assert_eq!(shortened("äöü", 2), "äö…");
+        assert_eq!(shortened("a\nb", 9), "a\\nb");
+        assert_eq!((shortened("abc", 3), shortened("abc", 2)), ("abc".into(), "ab…".into()));
+        assert_eq!(shortened("abcö", 3), "abc…");
+        let mut line = String::new();
+        push_shortened_bytes(&mut line, b"a\xffb", 9);
+        assert_eq!(line, "a\u{fffd}b");
+    }
+}

@@ -1,0 +1,19 @@
+use futures_util::future::join_all;
+use hitrate_cache::Fill;
+
+use crate::world::{World, default};
+
+#[tokio::test]
+async fn random_ids_do_not_fill_redis() {
+    let world = World::new();
+    let (cache, recipe) = (world.cache().await, default());
+    let mut unkept = 0;
+    for hundred in 0..30 {
+        let ids: Vec<_> = (0..100).map(|n| format!("nobody-{hundred}-{n}")).collect();
+        for found in join_all(ids.iter().map(|id| world.fetch(&cache, id, &recipe))).await {
+            unkept += u32::from(found.unwrap().fill == Fill::Unkept);
+        }
+    }
+    assert_eq!(world.redis.run(&["DBSIZE"]), redis::Value::Int(1_000));
+    assert_eq!(unkept, 2_000, "answered all the same");
+}

@@ -1,0 +1,148 @@
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use hitrate_cache::{Recipe, Source, trace::Wire};
+use tokio::time::sleep;
+
+use crate::world::{Down, World, age, default, key, named};
+
+#[tokio::test]
+async fn several_processes_make_one_load_between_them() {
+    let world = World::new();
+    world.origin.put("1", 30);
+    world.origin.slow(100);
+    let caches = join_all((0..4).map(|_| world.cache())).await;
+    for recipe in [default(), named("lease")] {
+        world.redis.run(&["FLUSHALL"]);
+        let before = world.origin.loads();
+        let asked = caches.iter().flat_map(|cache| (0..50).map(move |_| cache));
+        let found = join_all(asked.map(|cache| world.fetch(cache, "1", &recipe))).await;
+        assert!(found.iter().all(|it| age(it.as_ref().unwrap()) == 30));
+        assert_eq!(world.origin.loads() - before, 1, "{}", recipe.name);
+    }
+}
+
+#[tokio::test]
+async fn a_lease_outlasts_a_load_that_takes_longer_than_it() {
+    let world = World::new();
+    world.origin.put("1", 30);
+    world.origin.slow(1_600);
+    let (one, other) = (world.cache().await, world.cache().await);
+    let recipe = default();
+    assert!(recipe.lease.unwrap() < Duration::from_millis(1_600));
+    let (a, b) = tokio::join!(world.fetch(&one, "1", &recipe), world.fetch(&other, "1", &recipe));
+    assert_eq!((age(&a.unwrap()), age(&b.unwrap()), world.origin.loads()), (30, 30, 1));
+}
+
+#[tokio::test]
+async fn a_holder_who_died_delays_the_others_by_the_lease_time_at_most() {
+    let world = World::new();
+    world.origin.put("1", 30);
+    let (cache, recipe) = (world.cache().await, default());
+    let lease = recipe.lease.unwrap();
+    let ms = lease.as_millis().to_string();
+    world.redis.run(&["SET", "test:lease:profile:1", "dead", "PX", &ms]);
+    let start = Instant::now();
+    let found = world.fetch(&cache, "1", &recipe).await.unwrap();
+    assert_eq!((age(&found), found.source), (30, Source::Database));
+    let waited = start.elapsed();
+    assert!(waited < lease + Duration::from_millis(300), "{waited:?}");
+    let left = world.redis.run(&["EXISTS", "test:lease:profile:1"]);
+    assert_eq!(left, redis::Value::Int(0), "it was given back");
+}
+
+#[tokio::test]
+async fn a_load_that_fails_gives_the_lease_back() {
+    let world = World::new();
+    world.origin.fails.store(true, std::sync::atomic::Ordering::SeqCst);
+    let cache = world.cache().await;
+    assert!(world.fetch(&cache, "1", &default()).await.is_err());
+    let left = world.redis.run(&["EXISTS", "test:lease:profile:1"]);
+    assert_eq!(left, redis::Value::Int(0));
+}
+
+/// Somebody set it by hand, without an end, or the holder loads for ever.
+#[tokio::test]
+async fn a_lease_that_never_ends_delays_a_load_and_does_not_prevent_it() {
+    let world = World::new();
+    world.origin.put("1", 30);
+    let (cache, hard) = (world.cache().await, Duration::from_millis(200));
+    world.redis.run(&["SET", "test:lease:profile:1", "for ever"]);
+    for recipe in [default(), named("lease")] {
+        world.redis.run(&["DEL", "test:profile:1"]);
+        let recipe = Recipe { hard_timeout: hard, ..recipe };
+        let start = Instant::now();
+        let found = world.fetch(&cache, "1", &recipe).await.unwrap();
+        assert_eq!((age(&found), found.source), (30, Source::Database), "{}", recipe.name);
+        assert!(found.fill.ttl().is_some(), "the next one finds it");
+        let (waited, most) = (start.elapsed(), hard + recipe.lease.unwrap());
+        assert!(waited < most + Duration::from_millis(300), "{waited:?}");
+    }
+    let left = world.redis.run(&["GET", "test:lease:profile:1"]);
+    assert_eq!(left, redis::Value::BulkString(b"for ever".to_vec()), "it is not ours to remove");
+}
+
+#[tokio::test]
+async fn what_is_no_lease_at_its_key_is_not_waited_for() {
+    let world = World::new();
+    world.origin.put("1", 30);
+    let cache = world.cache().await;
+    world.redis.run(&["RPUSH", "test:lease:profile:1", "x"]);
+    let start = Instant::now();
+    let found = world.fetch(&cache, "1", &default()).await.unwrap();
+    assert_eq!((age(&found), found.source), (30, Source::Database));
+    assert!(start.elapsed() < Duration::from_millis(300), "{:?}", start.elapsed());
+}
+
+/// The holder may load for longer than the one who waits has patience.
+#[tokio::test]
+async fn a_long_load_in_another_process_does_not_fail_a_caller_in_a_hurry() {
+    let world = World::new();
+    world.origin.put("1", 30);
+    world.origin.slow(2_500);
+    let (one, other) = (world.cache().await, world.cache().await);
+    let hurried = Recipe { hard_timeout: Duration::from_millis(200), ..default() };
+    let recipe = default();
+    let long = world.fetch(&one, "1", &recipe);
+    let short = async {
+        sleep(Duration::from_millis(100)).await;
+        world.origin.slow(0);
+        let start = Instant::now();
+        (world.fetch(&other, "1", &hurried).await.unwrap(), start.elapsed())
+    };
+    let (long, (short, waited)) = tokio::join!(long, short);
+    assert_eq!((age(&long.unwrap()), age(&short), world.origin.loads()), (30, 30, 2));
+    assert!(waited < Duration::from_millis(1_500), "{waited:?}");
+}
+
+/// A Redis that hangs just as the lease is renewed.
+#[tokio::test]
+async fn a_renewal_that_hangs_does_not_hold_up_the_load() {
+    let world = World::new();
+    let (cache, recipe) = (world.cache().await, default());
+    let (pauses, mut paused) = tokio::sync::mpsc::unbounded_channel();
+    let origin = move || {
+        let pauses = pauses.clone();
+        async move {
+            for _ in 0..80 {
+                let start = Instant::now();
+                sleep(Duration::from_millis(10)).await;
+                pauses.send(start.elapsed()).unwrap();
+            }
+            Ok::<_, Down>(None)
+        }
+    };
+    let hang = async {
+        sleep(recipe.lease.unwrap() / 4).await;
+        world.redis.signal("STOP");
+    };
+    let (key, wire) = (key("1"), Wire::off());
+    let (found, ()) = tokio::join!(cache.fetch(&key, &recipe, &wire, origin), hang);
+    world.redis.signal("CONT");
+    assert!(found.unwrap().value.is_none());
+    let mut longest = Duration::ZERO;
+    while let Ok(pause) = paused.try_recv() {
+        longest = longest.max(pause);
+    }
+    assert!(longest < Duration::from_millis(120), "{longest:?}");
+}

@@ -1,0 +1,273 @@
+//! A Redis, an origin in memory, and caches on them.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use hitrate_cache::{
+    Cache, Cached, Engine, Failure, Fault, Key, Lookup, Namespace, Newer, Observer, Order, Origin,
+    Recipe, Versioned, Writable, Written,
+    behind::{Applied, Pace, Pending, Sink},
+    redis::{Address, Health, Store},
+    trace::Wire,
+};
+use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
+
+use crate::redis_server::Redis;
+
+pub const PACE: Pace = Pace { size: 100, interval: Duration::from_millis(30) };
+pub const PREFIX: &str = "test:";
+
+/// What the caches here hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    pub user_id: String,
+    pub name: String,
+    pub email: String,
+    pub age: u32,
+}
+
+pub const PROFILE: Namespace = Namespace::new("profile");
+
+impl Cached for Profile {
+    fn key(&self) -> Key<Self> {
+        key(&self.user_id)
+    }
+}
+
+/// Counts the entries that were too large.
+#[derive(Default)]
+pub struct Rejected(AtomicU64);
+
+impl Rejected {
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Observer for Rejected {
+    fn entry_rejected(&self, namespace: &'static str) {
+        assert_eq!(namespace, "profile");
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// One Redis with one origin behind it.
+pub struct World {
+    pub redis: Redis,
+    pub origin: Arc<Rows>,
+}
+
+/// What a database would hold, and how it behaves at the moment.
+#[derive(Default)]
+pub struct Rows {
+    rows: Mutex<HashMap<String, (Versioned<Profile>, u64)>>,
+    pub loads: AtomicU64,
+    pub delay_ms: AtomicU64,
+    /// Waited after the row was read: what then arrives is old.
+    pub lag_ms: AtomicU64,
+    pub fails: AtomicBool,
+    pub panics: AtomicBool,
+    pub refuses: Mutex<Option<String>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the rows can't be read")]
+pub struct Down {
+    about_the_value: bool,
+}
+
+impl Fault for Down {
+    fn is_about_the_value(&self) -> bool {
+        self.about_the_value
+    }
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::on(Redis::start())
+    }
+
+    pub fn on(redis: Redis) -> Self {
+        Self { redis, origin: Arc::default() }
+    }
+
+    /// A cache with everything of its own, as another process would have.
+    pub async fn cache(&self) -> Cache {
+        let address = Address::parse(&self.redis.url()).unwrap();
+        let store = Store::open(&address, PREFIX, &Arc::new(Health::default()));
+        store.ready(Duration::from_secs(5)).await.unwrap();
+        Cache::new(store, Arc::new(Engine::new(PREFIX, &[PROFILE], Arc::new(()))))
+    }
+
+    /// The same with room for so large an entry, and the count of those refused.
+    pub async fn cache_for(&self, max_entry_bytes: usize) -> (Cache, Arc<Rejected>) {
+        let (cache, rejected) = (self.cache().await, Arc::new(Rejected::default()));
+        let engine = Engine::new(PREFIX, &[PROFILE], Arc::clone(&rejected) as _);
+        let engine = Arc::new(engine.with_max_entry_bytes(max_entry_bytes));
+        (Cache::new(cache.store().clone(), engine), rejected)
+    }
+
+    /// The same, and Redis tells it what changes.
+    pub async fn tracking(&self) -> Cache {
+        let cache = self.cache().await;
+        cache.engine().track(&Address::parse(&self.redis.url()).unwrap(), PREFIX);
+        within(Duration::from_secs(3), || cache.engine().near().1).await;
+        cache
+    }
+
+    pub fn row(&self, id: &str) -> Row {
+        Row { rows: Arc::clone(&self.origin), id: id.to_owned() }
+    }
+
+    pub async fn fetch(
+        &self,
+        cache: &Cache,
+        id: &str,
+        recipe: &Recipe,
+    ) -> Result<Lookup<Profile>, Failure> {
+        cache.fetch(&key(id), recipe, &Wire::off(), self.row(id)).await
+    }
+
+    pub async fn write(&self, cache: &Cache, id: &str, age: u32, recipe: &Recipe) -> Written {
+        cache.write(profile(id, age), recipe, &Wire::off(), self.row(id)).await.unwrap()
+    }
+}
+
+impl Rows {
+    /// Puts a row there, past every cache.
+    pub fn put(&self, id: &str, age: u32) {
+        let row = Versioned { value: profile(id, age), version: 1 };
+        self.rows.lock().unwrap().insert(id.to_owned(), (row, 0));
+    }
+
+    /// Gives the row a name of so many bytes.
+    pub fn grow(&self, id: &str, bytes: usize) {
+        self.rows.lock().unwrap().get_mut(id).unwrap().0.value.name = "n".repeat(bytes);
+    }
+
+    pub fn age(&self, id: &str) -> u32 {
+        self.rows.lock().unwrap()[id].0.value.age
+    }
+
+    pub fn loads(&self) -> u64 {
+        self.loads.load(Ordering::SeqCst)
+    }
+
+    pub fn slow(&self, ms: u64) {
+        self.delay_ms.store(ms, Ordering::SeqCst);
+    }
+}
+
+/// One row as an origin.
+#[derive(Clone)]
+pub struct Row {
+    rows: Arc<Rows>,
+    id: String,
+}
+
+impl Origin<Profile> for Row {
+    type Error = Down;
+
+    async fn load(&self) -> Result<Option<Versioned<Profile>>, Down> {
+        self.rows.loads.fetch_add(1, Ordering::SeqCst);
+        sleep(Duration::from_millis(self.rows.delay_ms.load(Ordering::SeqCst))).await;
+        assert!(!self.rows.panics.load(Ordering::SeqCst), "this origin panics on purpose");
+        if self.rows.fails.load(Ordering::SeqCst) {
+            return Err(Down { about_the_value: false });
+        }
+        let row = self.rows.rows.lock().unwrap().get(&self.id).map(|(row, _)| row.clone());
+        sleep(Duration::from_millis(self.rows.lag_ms.load(Ordering::SeqCst))).await;
+        Ok(row)
+    }
+}
+
+impl Writable<Profile> for Row {
+    async fn write(&self, value: &Profile, order: Order) -> Result<Option<Newer>, Down> {
+        if self.rows.fails.load(Ordering::SeqCst) {
+            return Err(Down { about_the_value: false });
+        }
+        let mut rows = self.rows.rows.lock().unwrap();
+        let Some((row, stamp)) = rows.get_mut(&self.id) else { return Ok(None) };
+        row.value = value.clone();
+        row.version = row.version.max(order.floor) + 1;
+        *stamp = order.stamp.max(*stamp + 1);
+        Ok(Some(Newer { version: row.version, stamp: *stamp }))
+    }
+}
+
+/// The rows as what write-behind flushes to.
+pub struct Behind(pub Arc<Rows>);
+
+impl Sink for Behind {
+    type Error = Down;
+
+    async fn apply(&self, writes: &[Pending]) -> Result<Vec<Applied>, Down> {
+        if self.0.fails.load(Ordering::SeqCst) {
+            return Err(Down { about_the_value: false });
+        }
+        let refused = self.0.refuses.lock().unwrap().clone();
+        let is_refused = |write: &Pending| {
+            refused.as_ref().is_some_and(|it| write.key == *it || write.value.contains(it))
+        };
+        if writes.iter().any(is_refused) {
+            return Err(Down { about_the_value: true });
+        }
+        let mut rows = self.0.rows.lock().unwrap();
+        Ok(writes.iter().map(|write| apply(&mut rows, write)).collect())
+    }
+}
+
+fn apply(rows: &mut HashMap<String, (Versioned<Profile>, u64)>, write: &Pending) -> Applied {
+    let value: Profile = serde_json::from_str(&write.value).unwrap();
+    let Some((row, stamp)) = rows.get_mut(&value.user_id) else {
+        return Applied::Refused("no such row");
+    };
+    if *stamp > write.stamp {
+        return Applied::Superseded(row.version);
+    }
+    if *stamp < write.stamp {
+        row.version = if row.version < write.version { write.version } else { row.version + 1 };
+        (row.value, *stamp) = (value, write.stamp);
+    }
+    Applied::As(row.version)
+}
+
+pub fn key(id: &str) -> Key<Profile> {
+    Key::of(PROFILE, id)
+}
+
+pub fn profile(id: &str, age: u32) -> Profile {
+    let (name, email) = ("Ann".to_owned(), "ann@example.com".to_owned());
+    Profile { user_id: id.to_owned(), name, email, age }
+}
+
+/// `default` with a TTL of a minute, on an origin that may take three seconds.
+pub fn default() -> Recipe {
+    Recipe { hard_timeout: Duration::from_secs(3), ..Recipe::DEFAULT.ttl(Duration::from_secs(60)) }
+}
+
+pub fn named(name: &str) -> Recipe {
+    let isolated = Recipe::ISOLATED.into_iter().find(|recipe| recipe.name == name);
+    let recipe = Recipe::named(name).or(isolated).unwrap();
+    Recipe { hard_timeout: Duration::from_secs(3), ..recipe.ttl(Duration::from_secs(60)) }
+}
+
+pub fn age(lookup: &Lookup<Profile>) -> u32 {
+    lookup.value.as_ref().unwrap().age
+}
+
+/// Waits until something holds.
+pub async fn within(limit: Duration, mut holds: impl FnMut() -> bool) {
+    let end = std::time::Instant::now() + limit;
+    while !holds() {
+        assert!(std::time::Instant::now() < end, "not within {limit:?}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -1,0 +1,39 @@
+//! Statements on the table `products`.
+
+use std::time::Duration;
+
+use hitrate_cache::{Versioned, trace::Wire};
+use sqlx::{Row, any::AnyRow};
+
+use super::{Db, Error, Statement, profiles::rows};
+use crate::demo::model::Product;
+
+impl Db {
+    /// One product, after the simulated latency.
+    pub async fn product(
+        &self,
+        id: u32,
+        delay: Duration,
+        wire: &Wire,
+    ) -> Result<Option<Versioned<Product>>, Error> {
+        let sql = "SELECT id, name, price_cents FROM products WHERE id = $1";
+        let values = format!("  -- $1 = {id}");
+        let query = async {
+            sqlx::query(sql).bind(i64::from(id)).try_map(product).fetch_optional(&self.pool).await
+        };
+        let statement = Statement { delay, ..Statement::read(sql, &values) };
+        self.run(statement, wire, query, |row| rows(row.iter().len())).await
+    }
+}
+
+/// Nobody edits products: there is one edition of each.
+fn product(row: AnyRow) -> Result<Versioned<Product>, sqlx::Error> {
+    let id: i64 = row.try_get("id")?;
+    let cents: i64 = row.try_get("price_cents")?;
+    let value = Product {
+        id: u32::try_from(id).unwrap_or_default(),
+        name: row.try_get("name")?,
+        price: cents as f64 / 100.0,
+    };
+    Ok(Versioned { value, version: 1 })
+}

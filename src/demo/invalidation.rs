@@ -1,0 +1,183 @@
+//! Dropping copies from the cache on purpose: by key, by tag, by pattern.
+
+use std::str::FromStr;
+
+use hitrate_cache::{
+    Cache, Forgot, Namespace, Pattern, Recipe, Sweep, redis::Trouble, trace::Wire,
+};
+
+use crate::demo::{
+    keys,
+    model::{PRODUCT_MAX, UserId},
+};
+
+/// What shall be dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// One copy.
+    Copy(Copied),
+    /// All of a namespace.
+    Tag(Namespace),
+    /// All whose keys match.
+    Matching(Pattern),
+}
+
+/// Whose copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Copied {
+    /// `profile:{id}`.
+    Profile(UserId),
+    /// `product:{id}`.
+    Product(u32),
+}
+
+/// Why a text says nothing that could be dropped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unclear {
+    /// No such key.
+    #[error("A key is profile: and an id, or product: and a number from 1 to {PRODUCT_MAX}.")]
+    NotAKey,
+    /// No such tag.
+    #[error("A tag is profile or product.")]
+    NotATag,
+    /// No such pattern.
+    #[error(
+        "A pattern begins with profile: or product: and has at most 100 letters, digits, - _ * or ?."
+    )]
+    NotAPattern,
+}
+
+/// What dropping did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Of one key.
+    Copy(Forgot),
+    /// Of a tag: nobody knows how many copies there were.
+    Tag,
+    /// Of a pattern.
+    Swept(Sweep),
+    /// Of a pattern, had it been meant.
+    Counted(Sweep),
+}
+
+impl FromStr for Copied {
+    type Err = Unclear;
+
+    fn from_str(text: &str) -> Result<Self, Unclear> {
+        match text.split_once(':') {
+            Some(("profile", id)) => id.parse().map(Self::Profile).map_err(|_| Unclear::NotAKey),
+            Some(("product", number)) => product(number).ok_or(Unclear::NotAKey),
+            _ => Err(Unclear::NotAKey),
+        }
+    }
+}
+
+fn product(text: &str) -> Option<Copied> {
+    let number: u32 = text.parse().ok()?;
+    let fits = (1..=PRODUCT_MAX).contains(&number) && number.to_string() == text;
+    fits.then_some(Copied::Product(number))
+}
+
+impl What {
+    /// The copy under a key such as `profile:123`.
+    pub fn key(text: &str) -> Result<Self, Unclear> {
+        text.parse().map(Self::Copy)
+    }
+
+    /// Everything with a tag such as `profile`.
+    pub fn tag(text: &str) -> Result<Self, Unclear> {
+        keys::cached(text).map(Self::Tag).ok_or(Unclear::NotATag)
+    }
+
+    /// Everything that matches a pattern such as `profile:user-*`.
+    pub fn pattern(text: &str) -> Result<Self, Unclear> {
+        let pattern = Pattern::parse(text, &keys::CACHED);
+        pattern.map(Self::Matching).ok_or(Unclear::NotAPattern)
+    }
+}
+
+/// Drops it, or, of a pattern in a dry run, only counts. `progress` hears of
+/// each batch of a pattern.
+pub async fn run(
+    cache: &Cache,
+    what: &What,
+    dry_run: bool,
+    recipe: &Recipe,
+    wire: &Wire,
+    progress: impl FnMut(Sweep),
+) -> Result<Outcome, Trouble> {
+    match what {
+        What::Copy(Copied::Profile(id)) => {
+            cache.forget(&keys::profile(id), recipe, wire).await.map(Outcome::Copy)
+        }
+        What::Copy(Copied::Product(number)) => {
+            cache.forget(&keys::product(*number), recipe, wire).await.map(Outcome::Copy)
+        }
+        What::Tag(family) => cache.forget_tag(*family, wire).await.map(|()| Outcome::Tag),
+        What::Matching(pattern) => {
+            let swept = cache.forget_matching(pattern, dry_run, recipe, wire, progress).await?;
+            Ok(if dry_run { Outcome::Counted(swept) } else { Outcome::Swept(swept) })
+        }
+    }
+}
+
+impl Outcome {
+    /// In a sentence.
+    pub fn message(&self) -> String {
+        let told = self.told();
+        match self {
+            Self::Swept(sweep) | Self::Counted(sweep) if !sweep.is_complete => {
+                format!("{told} Not all keys were looked at in time: do it again.")
+            }
+            _ => told,
+        }
+    }
+
+    fn told(&self) -> String {
+        match self {
+            Self::Copy(Forgot::Dropped) => "The copy was dropped.".to_owned(),
+            Self::Copy(Forgot::Nothing) => "There was no copy.".to_owned(),
+            Self::Copy(Forgot::Kept) => {
+                "The copy stays: the database does not have that value yet.".to_owned()
+            }
+            Self::Tag => "Every copy with this tag is of the past now.".to_owned(),
+            Self::Swept(sweep) if sweep.found > sweep.dropped => format!(
+                "{} of {} copies were dropped; the others wait for the database.",
+                sweep.dropped, sweep.found
+            ),
+            Self::Swept(sweep) => format!("{} dropped.", copies(sweep.dropped)),
+            Self::Counted(sweep) => format!("{} would be dropped.", copies(sweep.found)),
+        }
+    }
+
+    /// How many copies were found, and how many of them dropped, where that is known.
+    pub fn counts(&self) -> Option<(u64, u64)> {
+        match self {
+            Self::Copy(forgot) => {
+                let found = u64::from(*forgot != Forgot::Nothing);
+                Some((found, u64::from(*forgot == Forgot::Dropped)))
+            }
+            Self::Tag => None,
+            Self::Swept(sweep) | Self::Counted(sweep) => Some((sweep.found, sweep.dropped)),
+        }
+    }
+}
+
+fn copies(count: u64) -> String {
+    crate::format::counted(&count, "copy", "copies")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_copies_can_be_named() {
+        assert!(What::key("profile:123").is_ok() && What::key("product:1000").is_ok());
+        for bad in ["page_hits", "profile:", "profile:a:b", "product:0", "product:01", "tag:x", ""]
+        {
+            assert_eq!(What::key(bad), Err(Unclear::NotAKey), "{bad}");
+        }
+        assert_eq!(What::tag("session"), Err(Unclear::NotATag));
+    }
+}

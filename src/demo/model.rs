@@ -1,0 +1,178 @@
+//! The plain data hitrate is about. Nothing here does any IO.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+use utoipa::ToSchema;
+
+/// A person, as the database keeps them and the cache holds them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Profile {
+    /// The id it is found by: 1 to 64 letters, digits, `-` or `_`.
+    pub user_id: String,
+    /// 1 to 100 characters.
+    pub name: String,
+    /// 3 to 254 characters, with an `@` inside.
+    pub email: String,
+    /// Years, 0 to 150.
+    pub age: u32,
+}
+
+/// What an edit may change of a [`Profile`].
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+pub struct ProfileEdit {
+    /// 1 to 100 characters.
+    pub name: String,
+    /// 3 to 254 characters, with an `@` inside.
+    pub email: String,
+    /// Years, 0 to 150.
+    pub age: u32,
+}
+
+/// The longest name, in characters.
+pub const NAME_MAX: usize = 100;
+/// The longest e-mail address a mail server accepts (RFC 5321), in characters.
+pub const EMAIL_MAX: usize = 254;
+/// The highest age, in years.
+pub const AGE_MAX: u32 = 150;
+
+/// Whether a text can be a name: one line of 1 to [`NAME_MAX`] characters.
+pub fn is_name(text: &str) -> bool {
+    let length = text.chars().count();
+    !text.trim().is_empty() && length <= NAME_MAX && !text.chars().any(char::is_control)
+}
+
+/// Whether a text looks like an e-mail address; only sending to it would tell.
+pub fn is_email(text: &str) -> bool {
+    let named = text.split_once('@').is_some_and(|(who, at)| !who.is_empty() && !at.is_empty());
+    named && text.chars().count() <= EMAIL_MAX && !text.chars().any(|c| c.is_control() || c == ' ')
+}
+
+/// The documents' notation: `{'user_id': '123', 'name': …}`.
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted = |text: &str| match text.contains('\'') {
+            true => format!("\"{}\"", text.replace('"', "\\\"")),
+            false => format!("'{text}'"),
+        };
+        write!(
+            f,
+            "{{'user_id': {}, 'name': {}, 'email': {}, 'age': {}}}",
+            quoted(&self.user_id),
+            quoted(&self.name),
+            quoted(&self.email),
+            self.age
+        )
+    }
+}
+
+/// The name of a profile. Its grammar is narrow on purpose: an id becomes part
+/// of a Redis key, and two spellings must never meet in one key. Short ones need no
+/// memory of their own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[schema(value_type = String)]
+pub struct UserId(SmolStr);
+
+/// Why a text is no [`UserId`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("An id is 1 to 64 letters (a-z), digits, - or _.")]
+pub struct NotAnId;
+
+impl FromStr for UserId {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        match (1..=64).contains(&text.len()) && text.bytes().all(fits) {
+            true => Ok(Self(text.into())),
+            false => Err(NotAnId),
+        }
+    }
+}
+
+impl UserId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Something for sale.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Product {
+    /// 1 to 1000.
+    pub id: u32,
+    /// What it is called.
+    pub name: String,
+    /// Dollars.
+    pub price: f64,
+}
+
+/// A product under the name of an experiment, so that the experiment has a
+/// key of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// The experiment.
+    pub name: String,
+    /// What is looked up.
+    pub product: Product,
+}
+
+/// The highest product number.
+pub const PRODUCT_MAX: u32 = 1000;
+/// The documents' Laptop, which `/product` shows.
+pub const LAPTOP: u32 = 123;
+
+impl Product {
+    /// `$999`, or `$999.50` where there are cents.
+    pub fn price_tag(&self) -> String {
+        match self.price.fract() == 0.0 {
+            true => format!("${:.0}", self.price),
+            false => format!("${:.2}", self.price),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_a_narrow_grammar() {
+        for good in ["123", "user-1", "A_b", &"x".repeat(64)] {
+            assert!(good.parse::<UserId>().is_ok(), "{good}");
+        }
+        for bad in ["", " ", "a:b", "*", "{x}", "../x", "é", "1\n", "1\0", &"x".repeat(65)] {
+            assert!(bad.parse::<UserId>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_profile_prints_as_the_documents_print_it() {
+        let profile = Profile {
+            user_id: "123".into(),
+            name: "Shaunak Dhande".into(),
+            email: "shaunak.dhande@example.com".into(),
+            age: 22,
+        };
+        assert_eq!(
+            profile.to_string(),
+            "{'user_id': '123', 'name': 'Shaunak Dhande', \
+             'email': 'shaunak.dhande@example.com', 'age': 22}"
+        );
+    }
+
+    #[test]
+    fn a_price_shows_cents_only_where_there_are_any() {
+        let at = |price| Product { id: 1, name: String::new(), price }.price_tag();
+        assert_eq!(at(999.0), "$999");
+        assert_eq!(at(999.5), "$999.50");
+    }
+}

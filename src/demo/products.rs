@@ -1,0 +1,50 @@
+//! Looking up products, with the documents' log lines.
+
+use std::{sync::Arc, time::Duration};
+
+use hitrate_cache::{Cache, Failure, Lookup, Origin, Recipe, Versioned, trace::Wire};
+
+use crate::demo::{
+    db::{self, Db},
+    keys,
+    model::Product,
+};
+
+/// One row of the table, as the cache's origin.
+struct Row {
+    db: Arc<Db>,
+    id: u32,
+    delay: Duration,
+    bypass: bool,
+}
+
+impl Origin<Product> for Row {
+    type Error = db::Error;
+
+    async fn load(&self) -> Result<Option<Versioned<Product>>, db::Error> {
+        let id = self.id;
+        if !self.bypass {
+            log::info!("CACHE MISS: Product {id} not found in cache.");
+        }
+        log::info!("DATABASE HIT: Fetching product {id} from the database...");
+        self.db.product(id, self.delay, &Wire::off()).await
+    }
+}
+
+/// Finds a product as the recipe says, and logs how that went.
+pub async fn find(
+    cache: &Cache,
+    db: &Arc<Db>,
+    id: u32,
+    recipe: &Recipe,
+    delay: Duration,
+) -> Result<Lookup<Product>, Failure> {
+    let bypass = recipe.strategy == hitrate_cache::Strategy::None;
+    let row = Row { db: Arc::clone(db), id, delay, bypass };
+    let recipe = recipe.on_top_of(delay);
+    let lookup = cache.fetch(&keys::product(id), &recipe, &Wire::off(), row).await?;
+    if lookup.source.is_hit() {
+        log::info!("CACHE HIT: Fetching product {id} from cache.");
+    }
+    Ok(lookup)
+}

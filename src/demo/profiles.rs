@@ -1,0 +1,227 @@
+//! Looking up and changing profiles: the cache in front of the database.
+
+use std::{sync::Arc, time::Duration};
+
+use hitrate_cache::{
+    Cache, Effect, Failure, Fault, Fill, Forgot, Lookup, Newer, Order, Origin, Recipe, Source,
+    Versioned, Writable, Written,
+    behind::{Applied, Pending, Sink},
+    redis::Trouble,
+    trace::Wire,
+};
+
+use crate::demo::{
+    db::{self, CaughtUp, Db, Late},
+    keys,
+    model::{Profile, ProfileEdit, UserId},
+};
+
+/// How far back [`recall`] looks at least: the TTL may have been longer once.
+const RECALL_WITHIN: Duration = Duration::from_secs(86_400);
+/// The most copies taken back, the latest edits first.
+const RECALL_MAX: u32 = 5_000;
+
+/// One row of the table, as the cache's origin.
+#[derive(Clone)]
+pub struct Row {
+    db: Arc<Db>,
+    id: UserId,
+    delay: Duration,
+    wire: Wire,
+}
+
+impl Row {
+    fn of(db: &Arc<Db>, id: &UserId, delay: Duration, wire: &Wire) -> Self {
+        Self { db: Arc::clone(db), id: id.clone(), delay, wire: wire.clone() }
+    }
+}
+
+impl Fault for db::Error {
+    /// A lock is held for milliseconds.
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::Locked)
+    }
+
+    /// Whatever else is wrong ends some time, and the write waits for that.
+    fn is_about_the_value(&self) -> bool {
+        matches!(self, Self::Unfit)
+    }
+}
+
+impl Origin<Profile> for Row {
+    type Error = db::Error;
+
+    async fn load(&self) -> Result<Option<Versioned<Profile>>, db::Error> {
+        self.db.profile(&self.id, self.delay, &self.wire).await
+    }
+}
+
+impl Writable<Profile> for Row {
+    async fn write(&self, value: &Profile, order: Order) -> Result<Option<Newer>, db::Error> {
+        let written = self.db.edit_profile(value, order.floor, order.stamp, &self.wire).await?;
+        Ok(written.map(|(version, stamp)| Newer { version, stamp }))
+    }
+}
+
+/// Finds a profile as the recipe says. `delay` is simulated latency of the database.
+pub async fn find(
+    cache: &Cache,
+    db: &Arc<Db>,
+    id: &UserId,
+    recipe: &Recipe,
+    delay: Duration,
+    wire: &Wire,
+) -> Result<Lookup<Profile>, Failure> {
+    let recipe = recipe.on_top_of(delay);
+    cache.fetch(&keys::profile(id), &recipe, wire, Row::of(db, id, delay, wire)).await
+}
+
+/// Changes a profile, by the recipe's order of database and cache.
+pub async fn edit(
+    cache: &Cache,
+    db: &Arc<Db>,
+    id: &UserId,
+    edit: ProfileEdit,
+    recipe: &Recipe,
+    wire: &Wire,
+) -> Result<Written, Failure> {
+    let ProfileEdit { name, email, age } = edit;
+    let value = Profile { user_id: id.to_string(), name, email, age };
+    let delay = Duration::ZERO;
+    let row = Row::of(db, id, delay, wire);
+    cache.write(value, recipe, wire, row).await
+}
+
+/// Drops a profile from the cache; the next lookup asks the database.
+pub async fn forget(
+    cache: &Cache,
+    id: &UserId,
+    recipe: &Recipe,
+    wire: &Wire,
+) -> Result<Forgot, Trouble> {
+    cache.forget(&keys::profile(id), recipe, wire).await
+}
+
+/// Where profiles that were written behind go.
+pub struct Behind(pub Arc<Db>);
+
+impl Sink for Behind {
+    type Error = db::Error;
+
+    async fn apply(&self, writes: &[Pending]) -> Result<Vec<Applied>, db::Error> {
+        let late: Vec<_> = writes.iter().map(late).collect();
+        let readable: Vec<_> = late.iter().flatten().cloned().collect();
+        let mut caught_up = self.0.catch_up_profiles(&readable).await?.into_iter();
+        let outcome = |late: &Option<Late>| match late.as_ref().and_then(|_| caught_up.next()) {
+            Some(CaughtUp::As(version)) => Applied::As(version),
+            Some(CaughtUp::Superseded(version)) => Applied::Superseded(version),
+            Some(CaughtUp::NoRow) => Applied::Refused("there is no such profile"),
+            None => Applied::Refused("it is no profile"),
+        };
+        Ok(late.iter().map(outcome).collect())
+    }
+}
+
+fn late(write: &Pending) -> Option<Late> {
+    let profile: Profile = serde_json::from_str(&write.value).ok()?;
+    let belongs = write.key == keys::profile(&profile.user_id.parse().ok()?).as_str();
+    belongs.then_some(Late { profile, version: write.version, stamp: write.stamp })
+}
+
+/// Takes back, at the start, the copies of profiles that were edited lately:
+/// an edit may have been made while Redis could not be told, and then hitrate
+/// was stopped. Copies older than their TTL have ended by themselves.
+pub async fn recall(cache: &Cache, db: &Db, recipe: &Recipe) -> Result<(), db::Error> {
+    for (edited, stamp) in db.edited_within(recipe.ttl.max(RECALL_WITHIN), RECALL_MAX).await? {
+        let newer = Newer { version: edited.version, stamp };
+        cache.supersede_later(&keys::profile(&edited.value), newer, recipe);
+    }
+    Ok(())
+}
+
+/// What the documents' script prints after a lookup.
+pub fn message(id: &UserId, lookup: &Lookup<Profile>) -> String {
+    match lookup.source {
+        Source::Database => from_the_database(id, lookup),
+        source => from_a_copy(id, source, lookup),
+    }
+}
+
+fn from_a_copy(id: &UserId, source: Source, lookup: &Lookup<Profile>) -> String {
+    match (source, &lookup.fill) {
+        _ if lookup.value.is_none() => {
+            format!("User profile for {id} does not exist; Redis cache still knows that.")
+        }
+        (Source::Memory, _) => format!("User profile for {id} found in this process's near cache."),
+        (Source::Stale, Fill::Failed(trouble)) => format!(
+            "User profile for {id} found in a copy of this process. \
+             The database can't tell whether it changed, nor can Redis: {trouble}."
+        ),
+        (Source::Stale, _) => format!(
+            "User profile for {id} found in cache, past its time: \
+             it is served while nothing newer can be had."
+        ),
+        _ => ["User profile for ", id.as_str(), " found in Redis cache."].concat(),
+    }
+}
+
+fn from_the_database(id: &UserId, lookup: &Lookup<Profile>) -> String {
+    let absent_s = Recipe::DEFAULT.absent_ttl.as_secs();
+    let missing = lookup.value.is_none();
+    match &lookup.fill {
+        Fill::Bypassed => {
+            format!("User profile for {id} fetched from the database; the cache was left aside.")
+        }
+        Fill::Superseded => format!(
+            "User profile for {id} fetched from the database while it was edited; \
+             Redis keeps what is newer."
+        ),
+        Fill::Failed(trouble) => format!(
+            "User profile for {id} fetched from the database. It was not stored in Redis: {trouble}."
+        ),
+        Fill::TooLarge => format!(
+            "User profile for {id} fetched from the database. \
+             It was not stored in Redis: it is larger than an entry may be."
+        ),
+        Fill::Unkept => format!("User profile for {id} not found in cache, nor in the database."),
+        _ if missing => format!(
+            "User profile for {id} not found in cache, nor in the database. \
+             Redis keeps the absence for {absent_s} s."
+        ),
+        _ => format!(
+            "User profile for {id} not found in cache. \
+             Fetched from the database and stored in Redis."
+        ),
+    }
+}
+
+/// What a write did, in a sentence.
+pub fn edited(written: &Written) -> String {
+    let who = match written.effect {
+        Effect::Queued => "Redis has the change",
+        _ => "The database has the change",
+    };
+    format!("{who}; {}.", effect(&written.effect))
+}
+
+/// What a forgetting did, in a sentence.
+pub fn forgot(forgot: &Result<Forgot, Trouble>) -> String {
+    let then = match forgot {
+        Ok(Forgot::Dropped) => "the cache dropped its copy".to_owned(),
+        Ok(Forgot::Nothing) => "the cache had no copy".to_owned(),
+        Ok(Forgot::Kept) => "the copy stays: the database does not have it yet".to_owned(),
+        Err(trouble) => format!("the cache could not be told: {trouble}"),
+    };
+    format!("Asked to forget; {then}.")
+}
+
+/// What a write did to the cache, as the end of a sentence.
+fn effect(effect: &Effect) -> String {
+    match effect {
+        Effect::Forgot(true) => "the cache dropped its copy".to_owned(),
+        Effect::Forgot(false) => "the cache had no copy".to_owned(),
+        Effect::Stored => "the cache has the new copy".to_owned(),
+        Effect::Queued => "it waits there for the database".to_owned(),
+        Effect::Owed(trouble) => format!("the cache could not be told: {trouble}"),
+    }
+}

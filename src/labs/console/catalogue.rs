@@ -1,0 +1,236 @@
+//! What the connected server says of its own commands: how each is called, what
+//! it touches, what it costs.
+
+use std::{sync::Arc, time::Duration};
+
+use hitrate_cache::{
+    redis::{Call, Refusal, Store, Trouble, Value},
+    trace::Wire,
+};
+use moka::sync::Cache;
+
+use super::words::Word;
+
+/// The most commands remembered: twice what a server without modules has.
+const MOST: u64 = 1_024;
+/// How long each is: another server may be there afterwards.
+const KEPT: Duration = Duration::from_secs(600);
+/// What is deprecated before the server says so (redis.io/docs, each command's page).
+const DEPRECATED: [(&str, &str); 3] = [
+    ("setex", "SET with the EX argument"),
+    ("psetex", "SET with the PX argument"),
+    ("setnx", "SET with the NX argument"),
+];
+/// The longest name of a command.
+const NAME_MAX: usize = 32;
+
+/// One command, by `COMMAND INFO` and, from Redis 7 on, `COMMAND DOCS`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Manual {
+    /// Its name, lower case; `object|encoding` for one of a family.
+    pub name: String,
+    /// Words it takes, its own included; at least so many when negative.
+    pub arity: i64,
+    /// `write`, `denyoom`, `movablekeys` …
+    pub flags: Vec<String>,
+    /// The place of its first key; 0 is none.
+    pub first: i64,
+    /// The place of its last key; negative counts from the end.
+    pub last: i64,
+    /// From one key to the next.
+    pub step: i64,
+    /// `@string`, `@read` …
+    pub categories: Vec<String>,
+    /// Whether its second word says which command it is.
+    pub is_family: bool,
+    /// What it does.
+    pub summary: Option<String>,
+    /// What it costs.
+    pub complexity: Option<String>,
+    /// What to write today, where it is deprecated.
+    pub replaced_by: Option<String>,
+}
+
+impl Manual {
+    /// Whether it has this flag.
+    pub fn flag(&self, flag: &str) -> bool {
+        self.flags.iter().any(|it| it == flag)
+    }
+
+    /// Whether it is in this category, named without its `@`.
+    pub fn is_in(&self, category: &str) -> bool {
+        self.categories.iter().any(|it| it.strip_prefix('@') == Some(category))
+    }
+
+    /// Whether the command may have so many words.
+    pub fn takes(&self, words: usize) -> bool {
+        let words = i64::try_from(words).unwrap_or(i64::MAX);
+        if self.arity < 0 { words >= -self.arity } else { words == self.arity }
+    }
+
+    /// From one element of the reply to `COMMAND INFO`.
+    fn of_info(info: &Value) -> Option<Self> {
+        let parts = array(info)?;
+        let number = |n: usize| match parts.get(n) {
+            Some(Value::Int(number)) => Some(*number),
+            _ => None,
+        };
+        Some(Self {
+            name: text(parts.first()?)?.to_ascii_lowercase(),
+            arity: number(1)?,
+            flags: texts(parts.get(2)?),
+            first: number(3)?,
+            last: number(4)?,
+            step: number(5)?,
+            // Redis 6 has them, and without them nothing is allowed.
+            categories: parts.get(6).map(texts).unwrap_or_default(),
+            is_family: parts.get(9).and_then(array).is_some_and(|it| !it.is_empty()),
+            ..Self::default()
+        })
+    }
+
+    /// With what `COMMAND DOCS` says of it, where it says something.
+    fn and_docs(mut self, docs: &Value) -> Self {
+        let docs = array(docs).and_then(|it| it.get(1)).and_then(array).unwrap_or_default();
+        let says = |name: &str| {
+            let pairs = docs.as_chunks::<2>().0.iter();
+            let mut found = pairs.filter(|pair| text(&pair[0]).as_deref() == Some(name));
+            found.find_map(|pair| text(&pair[1]))
+        };
+        self.summary = says("summary");
+        self.complexity = says("complexity");
+        let known = DEPRECATED.iter().find(|(name, _)| *name == self.name);
+        let known = || known.map(|(_, instead)| (*instead).to_owned());
+        self.replaced_by = says("replaced_by").map(|it| it.replace('`', "")).or_else(known);
+        self
+    }
+}
+
+/// What was asked of the server so far.
+pub struct Catalogue(Cache<String, Option<Arc<Manual>>>);
+
+impl Default for Catalogue {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(MOST).time_to_live(KEPT).build())
+    }
+}
+
+impl Catalogue {
+    /// What these words call; none when the server has no such command.
+    pub async fn find(
+        &self,
+        words: &[Word],
+        store: &Store,
+        call: &mut Call,
+        wire: &Wire,
+    ) -> Result<Option<Arc<Manual>>, Trouble> {
+        let Some(name) = words.first().and_then(|word| name(word)) else { return Ok(None) };
+        let found = self.named(&name, store, call, wire).await?;
+        match (found, words.get(1)) {
+            (Some(family), Some(word)) if family.is_family => {
+                let Some(second) = self::name(word) else { return Ok(None) };
+                self.named(&format!("{name}|{second}"), store, call, wire).await
+            }
+            (found, _) => Ok(found),
+        }
+    }
+
+    /// The command of this name.
+    pub async fn named(
+        &self,
+        name: &str,
+        store: &Store,
+        call: &mut Call,
+        wire: &Wire,
+    ) -> Result<Option<Arc<Manual>>, Trouble> {
+        if let Some(known) = self.0.get(name) {
+            return Ok(known);
+        }
+        let ask = |what| store.words(&["COMMAND", what, name]);
+        let answers = call.ask(vec![ask("INFO"), ask("DOCS")], wire).await?;
+        let manual = read(&answers.replies)?.map(Arc::new);
+        self.0.insert(name.to_owned(), manual.clone());
+        Ok(manual)
+    }
+}
+
+/// Before Redis 7 there are no docs, and that is no trouble.
+fn read(replies: &[Result<Value, Refusal>]) -> Result<Option<Manual>, Trouble> {
+    let info = match &replies[0] {
+        Ok(info) => array(info).and_then(|it| it.first()),
+        Err(refusal) => return Err(refusal.trouble.clone()),
+    };
+    let manual = info.and_then(Manual::of_info);
+    Ok(manual.map(|manual| match &replies[1] {
+        Ok(docs) => manual.and_docs(docs),
+        Err(_) => manual,
+    }))
+}
+
+/// A word that can be a command's name. (`SET|GET` in one word is none.)
+fn name(word: &[u8]) -> Option<String> {
+    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
+    let text = std::str::from_utf8(word).ok()?;
+    let is_name = (1..=NAME_MAX).contains(&word.len()) && word.iter().all(fits);
+    is_name.then(|| text.to_ascii_lowercase())
+}
+
+fn array(value: &Value) -> Option<&[Value]> {
+    match value {
+        Value::Array(parts) | Value::Set(parts) => Some(parts),
+        _ => None,
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        Value::SimpleString(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    array(value).unwrap_or_default().iter().filter_map(text).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(text: &str) -> Value {
+        Value::SimpleString(text.to_owned())
+    }
+
+    #[test]
+    fn a_command_is_read_from_info_and_docs() {
+        let info = Value::Array(vec![
+            Value::BulkString(b"SetEx".to_vec()),
+            Value::Int(4),
+            Value::Set(vec![status("write"), status("denyoom")]),
+            Value::Int(1),
+            Value::Int(1),
+            Value::Int(1),
+            Value::Set(vec![status("@write"), status("@string")]),
+        ]);
+        let words = ["summary", "Sets it.", "replaced_by", "`SET` with `EX`"];
+        let docs = words.iter().map(|it| Value::BulkString(it.as_bytes().to_vec())).collect();
+        let docs = Value::Array(vec![status("setex"), Value::Array(docs)]);
+        let manual = read(&[Ok(Value::Array(vec![info])), Ok(docs)]).unwrap().unwrap();
+        assert_eq!((manual.name.as_str(), manual.arity, manual.first), ("setex", 4, 1));
+        assert!(manual.flag("denyoom") && manual.is_in("string") && !manual.is_in("@string"));
+        assert!(manual.takes(4) && !manual.takes(3) && !manual.is_family);
+        assert_eq!(manual.summary.as_deref(), Some("Sets it."));
+        assert_eq!(manual.replaced_by.as_deref(), Some("SET with EX"));
+    }
+
+    #[test]
+    fn an_unknown_command_is_nil_and_odd_names_are_not_even_asked() {
+        let nothing = Ok(Value::Array(vec![Value::Nil]));
+        assert_eq!(read(&[nothing, Ok(Value::Array(vec![]))]), Ok(None));
+        for odd in [&b""[..], b"get|x", b"a b", b"\x00", "gét".as_bytes(), &[b'x'; 33]] {
+            assert_eq!(name(odd), None, "{odd:?}");
+        }
+        assert_eq!(name(b"GeT").as_deref(), Some("get"));
+    }
+}

@@ -1,0 +1,161 @@
+//! A key that ends by itself: the documents' `username`, kept for ten seconds.
+
+use std::sync::Arc;
+
+use hitrate_cache::redis::{Trouble, typed};
+
+use super::{
+    Act, Pattern, Trap, args, command, key,
+    play::{Play, Upset},
+    race::Race,
+    state::Entry,
+    trial::{Counted, Trial, Way},
+};
+
+/// The pattern.
+pub const PATTERN: Pattern = Pattern {
+    slug: "expiring-key",
+    title: "Expiring key",
+    what_for: "Anything that is good for a while: a copy, a code, a flag.",
+    lead: "A value and the time it is good for are stored in one command. Nobody has to tidy up: when the time is over, the key is gone.",
+    keys: &[key("username", "a string", "after the TTL you choose; 10 s in the documents")],
+    commands: &[
+        command(
+            "SET username qiross EX 10",
+            "O(1)",
+            "stores value and TTL in one step (older texts: SETEX, deprecated)",
+        ),
+        command("GET username", "O(1)", "the value, or (nil) when the key has ended"),
+        command(
+            "PTTL username",
+            "O(1)",
+            "milliseconds left; −1 for a key without an end, −2 for no key",
+        ),
+    ],
+    try_this: "Store the username for ten seconds; it is read at once. Read it again after twelve.",
+    acts: &[
+        Act {
+            name: "set",
+            button: "Store it, and read it at once",
+            about: "SET with EX, then GET",
+            fields: &[
+                args::text("value", "Username", 64, "qiross"),
+                args::number("ttl", "TTL in seconds", (1, 60), "10"),
+            ],
+            run: |play| Box::pin(set(play)),
+        },
+        Act {
+            name: "read",
+            button: "Read it again",
+            about: "GET",
+            fields: &[],
+            run: |play| Box::pin(read(play)),
+        },
+    ],
+    trap: Trap {
+        wrong: "SET, and EXPIRE in a second command. Or: SET again later, without EX.",
+        why: "Whoever is cut off between the two commands leaves a key that never ends; and a plain SET takes the TTL off again. Such keys gather until the memory is full.",
+        right: "SET … EX in one command; for a new value that should end when the old one would have, SET … KEEPTTL.",
+    },
+    trial: Trial {
+        about: "Each actor stores a key that should end, then changes its value. Every fourth is cut off after its first command, as by a crash or a deployment.",
+        counts: "keys with an end",
+        lost: "keys stay for ever",
+        over: "too many",
+        fields: &[args::actors("50")],
+        ways: &[
+            Way {
+                name: "SET, then EXPIRE",
+                is_right: false,
+                code: "SET username:{n} v1\nEXPIRE username:{n} 60",
+                run: |race| Box::pin(apart(race)),
+            },
+            Way {
+                name: "SET … EX, then SET",
+                is_right: false,
+                code: "SET username:{n} v1 EX 60\nSET username:{n} v2",
+                run: |race| Box::pin(again(race, false)),
+            },
+            Way {
+                name: "SET … EX, then SET … KEEPTTL",
+                is_right: true,
+                code: "SET username:{n} v1 EX 60\nSET username:{n} v2 KEEPTTL",
+                run: |race| Box::pin(again(race, true)),
+            },
+        ],
+    },
+    figures: None,
+    now: Some(now),
+    is_live: false,
+};
+
+const EXPIRED: &str = "username does not exist or has expired.";
+/// Seconds a key of a trial is given.
+const TTL: u64 = 60;
+
+async fn set(play: &Play) -> Result<Vec<String>, Upset> {
+    let (value, ttl) = (play.args().text("value"), play.args().number("ttl"));
+    let (store, key) = (play.store(), play.key("username"));
+    let set = store.write("SET", &key).arg(value).arg("EX").arg(ttl);
+    play.one::<()>(set).await?;
+    let read = play.one::<Option<String>>(store.read("GET", &key)).await?;
+    let seconds = if ttl == 1 { "second" } else { "seconds" };
+    Ok(vec![format!("Cached username = {value} for {ttl} {seconds}."), told(read.as_deref())])
+}
+
+async fn read(play: &Play) -> Result<Vec<String>, Upset> {
+    let read: Option<String> = play.one(play.store().read("GET", &play.peek("username"))).await?;
+    Ok(vec![told(read.as_deref())])
+}
+
+fn now(entries: &[Entry]) -> String {
+    let entry = entries.iter().find(|entry| entry.name == "username");
+    told(entry.and_then(|entry| entry.text.as_deref()))
+}
+
+fn told(value: Option<&str>) -> String {
+    value.map_or_else(
+        || EXPIRED.to_owned(),
+        |value| format!("Retrieved username = {value} from cache."),
+    )
+}
+
+fn is_cut_off(actor: u64) -> bool {
+    actor % 4 == 3
+}
+
+async fn apart(race: &Arc<Race>) -> Result<Counted, Trouble> {
+    race.all(|race, n| async move {
+        let (store, key) = (race.store(n), race.key(&format!("username:{n}")));
+        race.run::<()>(n, store.write("SET", &key).arg("v1")).await?;
+        if is_cut_off(n) {
+            return Ok(());
+        }
+        race.run(n, store.remove("EXPIRE", &key).arg(TTL)).await
+    })
+    .await?;
+    ends(race).await
+}
+
+async fn again(race: &Arc<Race>, keeps: bool) -> Result<Counted, Trouble> {
+    race.all(|race, n| async move {
+        let (store, key) = (race.store(n), race.key(&format!("username:{n}")));
+        race.run::<()>(n, store.write("SET", &key).arg("v1").arg("EX").arg(TTL)).await?;
+        if is_cut_off(n) {
+            return Ok(());
+        }
+        let set = store.write("SET", &key).arg("v2");
+        race.run(n, if keeps { set.arg("KEEPTTL") } else { set }).await
+    })
+    .await?;
+    ends(race).await
+}
+
+/// How many of the keys have an end.
+async fn ends(race: &Arc<Race>) -> Result<Counted, Trouble> {
+    let ask = |n| race.store(0).read("PTTL", &race.key(&format!("username:{n}")));
+    let ttls = race.run_all(0, (0..race.actors()).map(ask).collect()).await?;
+    let ttls: Vec<i64> = ttls.into_iter().map(typed).collect::<Result<_, _>>()?;
+    let with_an_end = ttls.iter().filter(|ttl| **ttl > 0).count() as u64;
+    Ok(Counted::new(race.actors(), with_an_end))
+}

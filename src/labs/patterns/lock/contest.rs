@@ -1,0 +1,164 @@
+//! The lock under load: many who want it, leases that end too early, and a
+//! count of what comes of that.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
+};
+
+use hitrate_cache::redis::Trouble;
+use rand::RngExt as _;
+use tokio::time::sleep;
+
+use super::{
+    super::{race::Race, trial::Counted},
+    ACQUIRE, FENCED, KEPT, RELEASE, random,
+};
+
+/// The lease in the trial.
+const LEASE: Duration = Duration::from_millis(20);
+/// What the work takes, and what it takes who pauses.
+const WORK: Duration = Duration::from_millis(1);
+const PAUSE: Duration = Duration::from_millis(60);
+/// Who has no lock by then gives up.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How the lock is given back.
+#[derive(Clone, Copy)]
+pub(super) enum Release {
+    /// By DEL, whoever holds it.
+    Blindly,
+    /// By a script that compares the token.
+    OwnOnly,
+}
+
+/// What all actors of a way count together.
+#[derive(Default)]
+struct Tallies {
+    inside: AtomicU64,
+    overlaps: AtomicU64,
+    stolen: AtomicU64,
+    refused: AtomicU64,
+    gave_up: AtomicU64,
+}
+
+pub(super) async fn run(
+    race: &Arc<Race>,
+    release: Release,
+    fenced: bool,
+) -> Result<Counted, Trouble> {
+    let tallies = Arc::new(Tallies::default());
+    let written = race
+        .all(|race, n| {
+            let tallies = Arc::clone(&tallies);
+            async move { worker(&race, n, &tallies, release, fenced).await }
+        })
+        .await?;
+    let report = race.store(0).read("HGET", &race.key("report")).arg("value");
+    let value: Option<u64> = race.run(0, report).await?;
+    let written = written.into_iter().filter(|it| *it).count() as u64;
+    let of = |count: &AtomicU64| count.load(SeqCst);
+    let counted = Counted::new(written, value.unwrap_or_default())
+        .bad("stolen", "Locks deleted by one who did not hold them", of(&tallies.stolen))
+        .known("overlaps", "Times that one began while another still worked", of(&tallies.overlaps))
+        .known("refused", "Late writes refused by the resource", of(&tallies.refused));
+    Ok(match of(&tallies.gave_up) {
+        0 => counted,
+        gave_up => counted.known("gave_up", "Gave up waiting", gave_up),
+    })
+}
+
+/// Takes the lock, works, gives it back. Returns whether its write was acknowledged.
+async fn worker(
+    race: &Race,
+    n: u64,
+    tallies: &Tallies,
+    release: Release,
+    fenced: bool,
+) -> Result<bool, Trouble> {
+    let token = random();
+    let Some(fence) = lease(race, n, &token).await? else {
+        tallies.gave_up.fetch_add(1, SeqCst);
+        return Ok(false);
+    };
+    if tallies.inside.fetch_add(1, SeqCst) > 0 {
+        tallies.overlaps.fetch_add(1, SeqCst);
+    }
+    let pause = if n % 5 == 4 { PAUSE } else { WORK };
+    let written = match fenced {
+        true => guarded(race, n, fence, pause).await,
+        false => unguarded(race, n, pause).await,
+    };
+    tallies.inside.fetch_sub(1, SeqCst);
+    let written = written?;
+    tallies.refused.fetch_add(u64::from(!written), SeqCst);
+    let stolen = give_back(race, n, &token, release).await?;
+    tallies.stolen.fetch_add(u64::from(stolen), SeqCst);
+    Ok(written)
+}
+
+/// The fencing token, as soon as the lock can be had.
+async fn lease(race: &Race, n: u64, token: &str) -> Result<Option<u64>, Trouble> {
+    let (lock, fence) = (race.key("lock:report"), race.key("lock:report:fence"));
+    let since = Instant::now();
+    while since.elapsed() < PATIENCE {
+        let acquire = race.store(n).script_on_two(ACQUIRE, &lock, &fence);
+        let acquire = acquire.arg(token).arg(LEASE.as_millis() as u64).arg(KEPT);
+        match race.run::<u64>(n, acquire).await? {
+            0 => sleep(rest()).await,
+            fence => return Ok(Some(fence)),
+        }
+    }
+    Ok(None)
+}
+
+/// Between two attempts: drawn, so that not all ask at the same moment.
+fn rest() -> Duration {
+    Duration::from_millis(rand::rng().random_range(5..40))
+}
+
+/// Reads, works, writes; the resource takes whoever comes.
+async fn unguarded(race: &Race, n: u64, work: Duration) -> Result<bool, Trouble> {
+    let (store, report) = (race.store(n), race.key("report"));
+    let value: Option<u64> = race.run(n, store.read("HGET", &report).arg("value")).await?;
+    sleep(work).await;
+    let more = value.unwrap_or_default() + 1;
+    let set = store.write("HSET", &report).arg("value").arg(more);
+    let keep = store.remove("EXPIRE", &report).arg(KEPT);
+    race.run_all(n, vec![set, keep]).await?;
+    Ok(true)
+}
+
+/// The same; the resource refuses whoever comes with an older fencing token.
+async fn guarded(race: &Race, n: u64, fence: u64, work: Duration) -> Result<bool, Trouble> {
+    let ask = |text: String| {
+        race.store(n).script(FENCED, &race.key("report")).arg(fence).arg(text).arg(KEPT)
+    };
+    let (taken, value): (bool, String) = race.run(n, ask(String::new())).await?;
+    if !taken {
+        return Ok(false);
+    }
+    sleep(work).await;
+    let more = value.parse::<u64>().unwrap_or_default() + 1;
+    let (taken, _): (bool, String) = race.run(n, ask(more.to_string())).await?;
+    Ok(taken)
+}
+
+/// Returns whether it was someone else's lock that was deleted.
+async fn give_back(race: &Race, n: u64, token: &str, how: Release) -> Result<bool, Trouble> {
+    let (store, lock) = (race.store(n), race.key("lock:report"));
+    match how {
+        Release::OwnOnly => {
+            race.run::<bool>(n, store.removing_script(RELEASE, &lock).arg(token)).await?;
+            Ok(false)
+        }
+        // GETDEL is DEL that tells what it deleted.
+        Release::Blindly => {
+            let held: Option<String> = race.run(n, store.remove("GETDEL", &lock)).await?;
+            Ok(held.is_some_and(|held| held != token))
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! One act of a visitor on one pattern: their keys, the wire that shows what was
+//! said, and the list of what they have, by which it is shown and removed.
+
+use std::sync::Mutex;
+
+use hitrate_cache::{
+    Key,
+    redis::{Command, FromRedisValue, Refusal, Store, Trouble, Value, typed},
+    trace::Wire,
+};
+
+use super::args::Args;
+use crate::labs::support::visitor_keys::{Demo, KEPT};
+
+/// The most keys of one demo: older ones make room.
+pub const KEYS_MAX: usize = 24;
+/// The list of a demo's keys.
+const NAMES: &str = "names";
+
+/// `KEYS[1]` the list, then the keys; TTL in seconds, the most keys, then the
+/// keys' names. Replies the names of those that have to make room.
+const NOTE: &str = r#"-- hitrate’s own list of this demo’s keys; none is left without an end
+local time = redis.call('TIME')
+for i = 2, #KEYS do
+  if redis.call('TTL', KEYS[i]) == -1 then redis.call('EXPIRE', KEYS[i], ARGV[1]) end
+  redis.call('ZADD', KEYS[1], string.format('%.0f', time[1] * 1000000 + time[2]), ARGV[i + 1])
+end
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+local old = redis.call('ZRANGE', KEYS[1], 0, -1 - tonumber(ARGV[2]))
+for _, name in ipairs(old) do redis.call('ZREM', KEYS[1], name) end
+return old"#;
+
+/// Why an act did not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Upset {
+    /// Redis said nothing.
+    #[error(transparent)]
+    Redis(#[from] Trouble),
+    /// Redis refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// A visitor at one pattern.
+pub struct Play {
+    store: Store,
+    demo: Demo,
+    wire: Wire,
+    args: Args,
+    used: Mutex<Vec<String>>,
+}
+
+impl Play {
+    /// An act with these values, recorded on this wire.
+    pub fn new(store: &Store, demo: &Demo, args: Args, wire: &Wire) -> Self {
+        let (store, demo, wire) = (store.clone(), demo.clone(), wire.clone());
+        Self { store, demo, wire, args, used: Mutex::default() }
+    }
+
+    /// The values of the act's fields.
+    pub fn args(&self) -> &Args {
+        &self.args
+    }
+
+    /// The door to Redis, to make commands at.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The key of this name, which is the visitor's from now on.
+    pub fn key(&self, name: &str) -> Key<()> {
+        let mut used = self.used.lock().expect("nobody panics while noting a name");
+        if !used.iter().any(|it| it == name) {
+            used.push(name.to_owned());
+        }
+        self.demo.key(name)
+    }
+
+    /// The key of this name, only to look at.
+    pub fn peek(&self, name: &str) -> Key<()> {
+        self.demo.key(name)
+    }
+
+    /// Gives the key of this name another day.
+    pub fn keep(&self, name: &str) -> Command {
+        self.store.remove("EXPIRE", &self.key(name)).arg(KEPT.as_secs())
+    }
+
+    /// Sends these in one round trip; all have to succeed.
+    pub async fn ask(&self, commands: Vec<Command>) -> Result<Vec<Value>, Upset> {
+        let replies = self.try_all(commands).await?;
+        Ok(replies.into_iter().collect::<Result<_, _>>()?)
+    }
+
+    /// The same; each has a reply of its own.
+    pub async fn try_all(
+        &self,
+        commands: Vec<Command>,
+    ) -> Result<Vec<Result<Value, Refusal>>, Trouble> {
+        match commands.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.store.ask(commands, &self.wire).await,
+        }
+    }
+
+    /// Sends one command.
+    pub async fn one<T: FromRedisValue>(&self, command: Command) -> Result<T, Upset> {
+        let mut replies = self.ask(vec![command]).await?;
+        Ok(typed(replies.pop().unwrap_or(Value::Nil))?)
+    }
+
+    /// Notes the keys that were used, so that they are found again. On no wire:
+    /// it is no part of the pattern.
+    pub async fn note(&self) -> Result<(), Upset> {
+        let used = self.used.lock().expect("nobody panics while noting a name").clone();
+        if used.is_empty() {
+            return Ok(());
+        }
+        let list = self.name(NAMES);
+        let names: Vec<_> =
+            std::iter::once(list).chain(used.iter().map(|name| self.name(name))).collect();
+        let note = self.store.script_on_all(NOTE, &names);
+        let note = note.arg(KEPT.as_secs()).arg(KEYS_MAX).arg(&used);
+        let old: Vec<String> = self.store.run(note, &Wire::off()).await?;
+        Ok(self.unlink(&old).await?)
+    }
+
+    /// The names of the visitor's keys, those that have ended included.
+    pub async fn names(&self) -> Result<Vec<String>, Trouble> {
+        let names = self.store.read("ZRANGE", &self.demo.key(NAMES)).arg(0).arg(-1);
+        self.store.run(names, &Wire::off()).await
+    }
+
+    /// Removes all of the visitor's keys at this pattern. Returns how many there were.
+    pub async fn reset(&self) -> Result<u64, Upset> {
+        let names = self.names().await?;
+        let unlink = |name: &String| self.store.remove("UNLINK", &self.demo.key(name));
+        let removed = self.ask(names.iter().map(unlink).collect()).await?;
+        self.unlink(&[NAMES.to_owned()]).await?;
+        Ok(removed.into_iter().filter_map(|it| typed::<u64>(it).ok()).sum())
+    }
+
+    async fn unlink(&self, names: &[String]) -> Result<(), Trouble> {
+        let unlink = |name: &String| self.store.remove("UNLINK", &self.demo.key(name));
+        let commands: Vec<_> = names.iter().map(unlink).collect();
+        if !commands.is_empty() {
+            self.store.run_many(commands).await?;
+        }
+        Ok(())
+    }
+
+    fn name(&self, name: &str) -> String {
+        self.store.name(&self.demo.key(name))
+    }
+}

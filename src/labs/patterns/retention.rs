@@ -1,0 +1,225 @@
+//! Who came back: a bitmap for each day, one bit for each user.
+
+use std::sync::Arc;
+
+use hitrate_cache::redis::{Store, Trouble, Value, typed};
+
+use super::{
+    Act, Figure, Pattern, Trap, args, command, figure, key,
+    play::{Play, Upset},
+    race::Race,
+    trial::{Counted, Trial, Way},
+};
+use crate::{format, labs::support::visitor_keys::KEPT};
+
+/// The pattern.
+pub const PATTERN: Pattern = Pattern {
+    slug: "retention",
+    title: "Retention",
+    what_for: "How many who came on one day came again on the next.",
+    lead: "Each day is a bitmap: user 50 is bit 50. A login sets a bit, counting the ones gives the day’s actives, and the AND of two days has a one for everyone who came on both. Ten million users take 1.25 MB a day.",
+    keys: &[
+        key(
+            "logins:{day}",
+            "a string, used as a bitmap: one bit for each user",
+            "a day after the last login",
+        ),
+        key("logins:both", "the AND of two days", "a day after it was made"),
+    ],
+    commands: &[
+        command("SETBIT logins:monday 50 1", "O(1)", "user 50 was here; replies the bit before"),
+        command("BITCOUNT logins:monday", "O(n)", "the day’s actives"),
+        command(
+            "BITOP AND logins:both logins:monday logins:tuesday",
+            "O(n)",
+            "who was here on both days",
+        ),
+    ],
+    try_this: "Let users 0 to 999 come on Monday and 400 to 1199 on Tuesday, then ask who came back.",
+    acts: &[
+        Act {
+            name: "login",
+            button: "Log in",
+            about: "SETBIT",
+            fields: &[args::number("user", "User", (0, 9_999), "50"), DAY],
+            run: |play| Box::pin(login(play)),
+        },
+        Act {
+            name: "crowd",
+            button: "Let many log in",
+            about: "SETBIT for each of them, 1,000 in a script",
+            fields: &[
+                args::number("from", "From user", (0, 9_999), "0"),
+                args::number("count", "How many", (1, 5_000), "1000"),
+                DAY,
+            ],
+            run: |play| Box::pin(crowd(play)),
+        },
+        Act {
+            name: "retention",
+            button: "Who came back?",
+            about: "BITOP AND, then BITCOUNT",
+            fields: &[],
+            run: |play| Box::pin(retention(play)),
+        },
+    ],
+    trap: Trap {
+        wrong: "GET the bitmap, set the bit in the application, SET all of it.",
+        why: "Two logins at once read the same bitmap, and the second SET undoes the first one’s bit. It also moves the whole bitmap over the network twice for a single bit.",
+        right: "SETBIT changes the bit where it is. Mind the offsets: a bitmap is as long as its highest bit, so user ids that are large and sparse take a set or a HyperLogLog instead.",
+    },
+    trial: Trial {
+        about: "Each actor is a user who logs in on both days, all at once.",
+        counts: "users came back",
+        lost: "logins lost",
+        over: "too many",
+        fields: &[args::actors("50")],
+        ways: &[
+            Way {
+                name: "GET, set the bit, SET",
+                is_right: false,
+                code: "GET logins:{day}\n(set bit {user})\nSET logins:{day} …",
+                run: |race| Box::pin(run(race, false)),
+            },
+            Way {
+                name: "SETBIT",
+                is_right: true,
+                code: "SETBIT logins:{day} {user} 1",
+                run: |race| Box::pin(run(race, true)),
+            },
+        ],
+    },
+    figures: Some(|play| Box::pin(figures(play))),
+    now: None,
+    is_live: false,
+};
+
+const DAY: args::Field = args::choice("day", "Day", &["monday", "tuesday"], "monday");
+const MONDAY: &str = "logins:monday";
+const TUESDAY: &str = "logins:tuesday";
+const BOTH: &str = "logins:both";
+
+/// `KEYS[1]`; the first user, how many, how long it is kept in seconds. Replies
+/// how many of them were not here before. O(n).
+const CROWD: &str = r#"-- SETBIT for each user of a range
+local new = 0
+for user = ARGV[1], ARGV[1] + ARGV[2] - 1 do
+  new = new + 1 - redis.call('SETBIT', KEYS[1], string.format('%.0f', user), 1)
+end
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return new"#;
+
+fn day(play: &Play) -> String {
+    format!("logins:{}", play.args().text("day"))
+}
+
+async fn login(play: &Play) -> Result<Vec<String>, Upset> {
+    let (user, day) = (play.args().number("user"), day(play));
+    let set = play.store().write("SETBIT", &play.key(&day)).arg(user).arg(1);
+    let replies = play.ask(vec![set, play.keep(&day)]).await?;
+    let before: bool = replies.into_iter().next().map_or(Ok(false), typed)?;
+    let said = if before { "was here already that day" } else { "is counted for that day" };
+    Ok(vec![format!("User {user} {said}.")])
+}
+
+async fn crowd(play: &Play) -> Result<Vec<String>, Upset> {
+    let (from, count) = (play.args().number("from"), play.args().number("count"));
+    let (bitmap, mut new) = (play.key(&day(play)), 0);
+    for (from, some) in args::batches(from, count) {
+        let crowd = play.store().script(CROWD, &bitmap).arg(from).arg(some);
+        new += play.one::<u64>(crowd.arg(KEPT.as_secs())).await?;
+    }
+    let came = format::counted(&u64::from(count), "user", "users");
+    Ok(vec![format!(
+        "{came} logged in, {} of them for the first time that day.",
+        format::number(&new)
+    )])
+}
+
+async fn retention(play: &Play) -> Result<Vec<String>, Upset> {
+    let (store, both) = (play.store(), play.key(BOTH));
+    let [monday, tuesday] = [MONDAY, TUESDAY].map(|name| play.peek(name));
+    let and = store.command("BITOP").arg("AND").arg(store.name(&both));
+    let and = and.arg(store.name(&monday)).arg(store.name(&tuesday));
+    let count = |key| store.read("BITCOUNT", key);
+    let all = vec![and, play.keep(BOTH), count(&monday), count(&tuesday), count(&both)];
+    let replies = play.ask(all).await?;
+    let counts: Vec<u64> = replies.into_iter().skip(2).map(typed).collect::<Result<_, _>>()?;
+    let [first, second, again] = counts[..] else { return Ok(Vec::new()) };
+    let share = (first > 0).then(|| again as f64 / first as f64);
+    let number = |count: u64| format::number(&count);
+    Ok(vec![
+        format!(
+            "{} were here on Monday, {} on Tuesday, {} on both.",
+            number(first),
+            number(second),
+            number(again)
+        ),
+        match share {
+            Some(_) => {
+                format!("Retention: {} of Monday’s users came back.", format::percent(&share))
+            }
+            None => "Nobody was here on Monday, so nobody could come back.".to_owned(),
+        },
+    ])
+}
+
+async fn figures(play: &Play) -> Result<Vec<Figure>, Upset> {
+    let store = play.store();
+    let ask = |name: &&str| {
+        let key = play.peek(name);
+        [store.read("BITCOUNT", &key), store.read("STRLEN", &key)]
+    };
+    let all = [MONDAY, TUESDAY].iter().flat_map(ask).collect();
+    let [monday, of_monday, tuesday, of_tuesday]: [Value; 4] =
+        play.ask(all).await?.try_into().unwrap_or_default();
+    let told = |label, count: Value, bytes: Value| {
+        let bytes = format::bytes(&typed(bytes)?);
+        let count = format::number(&typed(count)?).to_string();
+        Ok::<_, Trouble>(figure(label, count, format!("bits set, in {bytes}")))
+    };
+    Ok(vec![
+        told("Monday’s actives", monday, of_monday)?,
+        told("Tuesday’s actives", tuesday, of_tuesday)?,
+    ])
+}
+
+async fn run(race: &Arc<Race>, in_place: bool) -> Result<Counted, Trouble> {
+    race.all(|race, n| async move {
+        for name in [MONDAY, TUESDAY] {
+            match in_place {
+                true => set(&race, n, name).await?,
+                false => rewrite(&race, n, name).await?,
+            }
+        }
+        Ok(())
+    })
+    .await?;
+    let (store, both) = (race.store(0), race.key(BOTH));
+    let and = store.command("BITOP").arg("AND").arg(store.name(&both));
+    let and = and.arg(store.name(&race.key(MONDAY))).arg(store.name(&race.key(TUESDAY)));
+    race.run_all(0, vec![and, expire(store, &both)]).await?;
+    let again = race.run(0, store.read("BITCOUNT", &both)).await?;
+    Ok(Counted::new(race.actors(), again))
+}
+
+async fn set(race: &Race, n: u64, name: &str) -> Result<(), Trouble> {
+    let (store, key) = (race.store(n), race.key(name));
+    let set = store.write("SETBIT", &key).arg(n).arg(1);
+    race.run_all(n, vec![set, expire(store, &key)]).await.map(drop)
+}
+
+async fn rewrite(race: &Race, n: u64, name: &str) -> Result<(), Trouble> {
+    let (store, key) = (race.store(n), race.key(name));
+    let held: Option<Vec<u8>> = race.run(n, store.read("GET", &key)).await?;
+    let mut bits = held.unwrap_or_default();
+    let byte = (n / 8) as usize;
+    bits.resize(bits.len().max(byte + 1), 0);
+    // Bit 0 is the highest of the first byte.
+    bits[byte] |= 0x80 >> (n % 8);
+    race.run(n, store.write("SET", &key).arg(bits).arg("EX").arg(KEPT.as_secs())).await
+}
+
+fn expire(store: &Store, key: &hitrate_cache::Key<()>) -> hitrate_cache::redis::Command {
+    store.remove("EXPIRE", key).arg(KEPT.as_secs())
+}

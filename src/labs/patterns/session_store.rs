@@ -1,0 +1,208 @@
+//! Sessions as JSON under `session:{user_id}`: each write renews, no read does.
+
+use std::sync::Arc;
+
+use hitrate_cache::redis::{Trouble, typed};
+use serde_json::{Map, Value as Json, json};
+
+use super::{
+    Act, Pattern, Trap, args, command, key,
+    play::{Play, Upset},
+    race::Race,
+    trial::{Counted, Trial, Way},
+};
+
+/// The pattern.
+pub const PATTERN: Pattern = Pattern {
+    slug: "session-store",
+    title: "Session store",
+    what_for: "Who is signed in, for every server alike.",
+    lead: "A session is JSON under the user’s key, with a TTL of an hour. Each write gives it the full hour again; a read does not. So it ends an hour after its last change, however often it is looked at.",
+    keys: &[key("session:{user_id}", "a string: JSON", "3,600 s after the last write")],
+    commands: &[
+        command("SET session:42 '{…}' EX 3600", "O(1)", "writes the session and renews it"),
+        command("GET session:42", "O(1)", "reads it, and does not renew it"),
+        command(
+            "GETEX session:42 EX 3600",
+            "O(1)",
+            "would read and renew, for a session that should slide",
+        ),
+        command("EXPIRE session:42 1800", "O(1)", "here: lets half an hour pass at once"),
+    ],
+    try_this: "Write a session, let half an hour pass, read it, then write it again: watch the TTL.",
+    acts: &[
+        Act {
+            name: "write",
+            button: "Write",
+            about: "SET … EX 3600: renews",
+            fields: &[args::user("42"), args::text("name", "Name in the session", 64, "Alice")],
+            run: |play| Box::pin(write(play)),
+        },
+        Act {
+            name: "read",
+            button: "Read",
+            about: "GET: does not renew",
+            fields: &[args::user("42")],
+            run: |play| Box::pin(read(play)),
+        },
+        Act {
+            name: "age",
+            button: "Let half an hour pass",
+            about: "EXPIRE … 1800, instead of waiting",
+            fields: &[args::user("42")],
+            run: |play| Box::pin(age(play)),
+        },
+        Act {
+            name: "end",
+            button: "Sign out",
+            about: "UNLINK",
+            fields: &[args::user("42")],
+            run: |play| Box::pin(end(play)),
+        },
+    ],
+    trap: Trap {
+        wrong: "GET the JSON, change a part of it, SET the whole of it.",
+        why: "Two requests of one user at the same time both read the old session; the later SET undoes what the earlier one changed. A basket entry, a flag or a fresh token is gone, and nothing says so.",
+        right: "Change the part where it is: a hash with HSET (and EXPIRE in the same round trip), or JSON that a script changes in one step.",
+    },
+    trial: Trial {
+        about: "All actors are requests of one user. Each notes one more page in the session that they share.",
+        counts: "pages noted",
+        lost: "changes lost",
+        over: "too many",
+        fields: &[args::actors("50")],
+        ways: &[
+            Way {
+                name: "GET, change, SET",
+                is_right: false,
+                code: "GET session:42\n(add a field to the JSON)\nSET session:42 '{…}' EX 3600",
+                run: |race| Box::pin(whole(race)),
+            },
+            Way {
+                name: "Hash: HSET, EXPIRE",
+                is_right: true,
+                code: "HSET session:42 page:{n} 1\nEXPIRE session:42 3600",
+                run: |race| Box::pin(fields(race)),
+            },
+            Way {
+                name: "JSON, changed by a script",
+                is_right: true,
+                code: CHANGE,
+                run: |race| Box::pin(script(race)),
+            },
+        ],
+    },
+    figures: None,
+    now: None,
+    is_live: false,
+};
+
+/// Seconds a session is kept after a write.
+const TTL: u64 = 3_600;
+
+/// `KEYS[1]`, the field, its value, TTL in seconds.
+const CHANGE: &str = r#"-- change one field of the JSON, and renew
+local held = redis.call('GET', KEYS[1])
+local session = held and cjson.decode(held) or {}
+session[ARGV[1]] = ARGV[2]
+redis.call('SET', KEYS[1], cjson.encode(session), 'EX', ARGV[3])
+return 1"#;
+
+fn name(play: &Play) -> String {
+    format!("session:{}", play.args().number("user_id"))
+}
+
+async fn write(play: &Play) -> Result<Vec<String>, Upset> {
+    let (store, key, user) = (play.store(), play.key(&name(play)), play.args().number("user_id"));
+    let json = json!({ "user_id": user, "name": play.args().text("name") }).to_string();
+    let set = store.write("SET", &key).arg(&json).arg("EX").arg(TTL);
+    let all = vec![store.read("TTL", &key), set, store.read("TTL", &key)];
+    let [before, _, after] = three(play.ask(all).await?);
+    Ok(vec![
+        format!("Stored {json}."),
+        format!("TTL before: {}; after: {}. A write renews.", left(before), left(after)),
+    ])
+}
+
+async fn read(play: &Play) -> Result<Vec<String>, Upset> {
+    let (store, key) = (play.store(), play.peek(&name(play)));
+    let all = vec![store.read("TTL", &key), store.read("GET", &key), store.read("TTL", &key)];
+    let [before, json, after] = three(play.ask(all).await?);
+    let Ok(Some(json)) = typed::<Option<String>>(json) else {
+        return Ok(vec!["No session: none was written, or it has ended.".to_owned()]);
+    };
+    Ok(vec![
+        format!("Read {json}."),
+        format!("TTL before: {}; after: {}. A read does not renew.", left(before), left(after)),
+    ])
+}
+
+async fn age(play: &Play) -> Result<Vec<String>, Upset> {
+    let (store, key) = (play.store(), play.peek(&name(play)));
+    let there: bool = play.one(store.remove("EXPIRE", &key).arg(TTL / 2)).await?;
+    Ok(vec![match there {
+        true => format!("It now has {} s left, as if half an hour had passed.", TTL / 2),
+        false => "There is no session to let age.".to_owned(),
+    }])
+}
+
+async fn end(play: &Play) -> Result<Vec<String>, Upset> {
+    let there: bool = play.one(play.store().remove("UNLINK", &play.peek(&name(play)))).await?;
+    Ok(vec![
+        if there { "Signed out: the key is gone." } else { "There was no session." }.to_owned(),
+    ])
+}
+
+fn three(replies: Vec<hitrate_cache::redis::Value>) -> [hitrate_cache::redis::Value; 3] {
+    replies.try_into().unwrap_or_default()
+}
+
+/// A TTL as Redis tells it.
+fn left(ttl: hitrate_cache::redis::Value) -> String {
+    match typed::<i64>(ttl) {
+        Ok(ttl @ 0..) => format!("{ttl} s"),
+        Ok(-1) => "none".to_owned(),
+        _ => "no key".to_owned(),
+    }
+}
+
+async fn whole(race: &Arc<Race>) -> Result<Counted, Trouble> {
+    race.all(|race, n| async move {
+        let (store, key) = (race.store(n), race.key("session:42"));
+        let held: Option<String> = race.run(n, store.read("GET", &key)).await?;
+        let mut session = parsed(held.as_deref());
+        session.insert(format!("page:{n}"), Json::from(1));
+        let json = Json::Object(session).to_string();
+        race.run::<()>(n, store.write("SET", &key).arg(json).arg("EX").arg(TTL)).await
+    })
+    .await?;
+    let held: Option<String> =
+        race.run(0, race.store(0).read("GET", &race.key("session:42"))).await?;
+    Ok(Counted::new(race.actors(), parsed(held.as_deref()).len() as u64))
+}
+
+async fn fields(race: &Arc<Race>) -> Result<Counted, Trouble> {
+    race.all(|race, n| async move {
+        let (store, key) = (race.store(n), race.key("session:42"));
+        let set = store.write("HSET", &key).arg(format!("page:{n}")).arg(1);
+        race.run_all(n, vec![set, store.remove("EXPIRE", &key).arg(TTL)]).await.map(drop)
+    })
+    .await?;
+    let noted = race.run(0, race.store(0).read("HLEN", &race.key("session:42"))).await?;
+    Ok(Counted::new(race.actors(), noted))
+}
+
+async fn script(race: &Arc<Race>) -> Result<Counted, Trouble> {
+    race.all(|race, n| async move {
+        let change = race.store(n).script(CHANGE, &race.key("session:42"));
+        race.run::<()>(n, change.arg(format!("page:{n}")).arg("1").arg(TTL)).await
+    })
+    .await?;
+    let held: Option<String> =
+        race.run(0, race.store(0).read("GET", &race.key("session:42"))).await?;
+    Ok(Counted::new(race.actors(), parsed(held.as_deref()).len() as u64))
+}
+
+fn parsed(json: Option<&str>) -> Map<String, Json> {
+    json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+}

@@ -1,0 +1,259 @@
+//! The documents' tables of performance, each line beside what was measured.
+
+use hitrate_cache::time::millis;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    Outcome,
+    clients::{Client, LOAD, POOL},
+    ways::{Row, Verb, Way},
+};
+use crate::format;
+
+/// A line of the documents' tables.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Claim {
+    /// What it is about.
+    pub topic: &'static str,
+    /// What the documents say.
+    pub says: &'static str,
+    /// What was measured, or why nothing was.
+    pub measured: String,
+    /// How many measurements; 0 when there is none.
+    pub n: u64,
+    /// How far they lie apart.
+    pub spread: Option<String>,
+    /// Whether it is so here.
+    pub verdict: Verdict,
+}
+
+/// Whether a claim is so here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// At least as good as it says.
+    Reached,
+    /// Less than it says.
+    Less,
+    /// Nobody looked.
+    NotMeasured,
+}
+
+impl Verdict {
+    /// In a word or two.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Reached => "holds here",
+            Self::Less => "not here",
+            Self::NotMeasured => "not measured",
+        }
+    }
+
+    /// How it looks.
+    pub const fn colour(self) -> &'static str {
+        match self {
+            Self::Reached => "true",
+            Self::Less => "false",
+            Self::NotMeasured => "unknown",
+        }
+    }
+
+    fn of(is_so: bool) -> Self {
+        if is_so { Self::Reached } else { Self::Less }
+    }
+}
+
+impl Claim {
+    /// All lines, held against this outcome.
+    pub fn held_against(outcome: &Outcome) -> Vec<Self> {
+        let pipelines = [
+            (
+                Verb::Set,
+                Way::ByHundred,
+                "SET",
+                "one about 0.5 ms, a pipeline of 100 about 2 ms: 25 times faster",
+                25.0,
+            ),
+            (
+                Verb::Get,
+                Way::ByHundred,
+                "GET",
+                "one about 0.3 ms, a pipeline of 100 about 1.5 ms: 20 times faster",
+                20.0,
+            ),
+            (Verb::Set, Way::OnePipeline, "Batch", "50 times faster", 50.0),
+        ];
+        let mut claims: Vec<_> = pipelines
+            .into_iter()
+            .filter_map(|(verb, way, topic, says, times)| {
+                faster(outcome.row(verb, way)?, outcome.row(verb, Way::Singly)?, topic, says, times)
+            })
+            .collect();
+        if let [blocking, not_blocking] = outcome.clients.as_slice() {
+            claims.extend(of_clients(blocking, not_blocking));
+        }
+        claims.extend(UNMEASURED.map(unmeasured));
+        claims
+    }
+}
+
+impl Outcome {
+    /// One verb by one way.
+    pub fn row(&self, verb: Verb, way: Way) -> Option<&Row> {
+        self.rows.iter().find(|row| row.verb == verb && row.way == way)
+    }
+}
+
+fn faster(
+    row: &Row,
+    singly: &Row,
+    topic: &'static str,
+    says: &'static str,
+    times: f64,
+) -> Option<Claim> {
+    let [least, most] = row.times_range;
+    (row.each.n > 0).then(|| Claim {
+        topic,
+        says,
+        measured: format!(
+            "{:.1} times faster: one {}, in a pipeline {} each",
+            row.times,
+            singly.each.median(),
+            row.each.median()
+        ),
+        n: row.each.n,
+        spread: Some(format!("{least:.1} to {most:.1} times")),
+        verdict: Verdict::of(row.times >= times),
+    })
+}
+
+/// The documents' miss waits two seconds; ours waits less, and says so.
+fn of_clients(blocking: &Client, other: &Client) -> [Claim; 4] {
+    let ranges = |of: fn(&Client) -> &super::Spread| {
+        Some(format!("{}; {}", of(blocking).range(), of(other).range()))
+    };
+    let saved = 1.0 - other.connect.median_ns as f64 / blocking.connect.median_ns.max(1) as f64;
+    let rate = |client: &Client| client.crowd as f64 * 1e6 / client.crowd_us.max(1) as f64;
+    let times = rate(other) / rate(blocking).max(f64::MIN_POSITIVE);
+    let load = millis(LOAD);
+    [
+        Claim {
+            topic: "Setup",
+            says: "5 to 10 s with the blocking client, 2 to 3 s with the async one: 60 to 70 % less",
+            measured: format!(
+                "connecting alone: {} and {}",
+                blocking.connect.median(),
+                other.connect.median()
+            ),
+            n: blocking.connect.n,
+            spread: ranges(|client| &client.connect),
+            verdict: Verdict::of(saved >= 0.6),
+        },
+        Claim {
+            topic: "A hit",
+            says: "about 1 ms with either",
+            measured: format!("{} and {}", blocking.hit.median(), other.hit.median()),
+            n: blocking.hit.n,
+            spread: ranges(|client| &client.hit),
+            verdict: Verdict::of(blocking.hit.median_ns.max(other.hit.median_ns) <= 1_000_000),
+        },
+        Claim {
+            topic: "A miss",
+            says: "about 2 s with either; the blocking client’s thread waits, the async one’s does not",
+            measured: format!(
+                "{} and {}, with {load} ms in place of the 2 s; meanwhile the thread answered {} and {} hits",
+                blocking.miss.median(),
+                other.miss.median(),
+                blocking.meanwhile,
+                format::number(&other.meanwhile),
+            ),
+            n: blocking.miss.n,
+            spread: ranges(|client| &client.miss),
+            verdict: Verdict::of(other.meanwhile > 0),
+        },
+        Claim {
+            topic: "1,000 misses at once",
+            says: "10 times and more with the async client",
+            measured: format!(
+                "{times:.1} times: {} in {} by {POOL} threads and connections, {} in {} by one of each",
+                format::number(&blocking.crowd),
+                format::time(&blocking.crowd_us),
+                format::number(&other.crowd),
+                format::time(&other.crowd_us),
+            ),
+            n: 1,
+            spread: None,
+            verdict: Verdict::of(times >= 10.0),
+        },
+    ]
+}
+
+/// Lines that are not measured, and why.
+const UNMEASURED: [(&str, &str, &str); 2] = [
+    (
+        "Memory",
+        "the async client takes 30 to 50 % less",
+        "both clients live in this one process, whose memory can’t be told apart",
+    ),
+    (
+        "Memory against disk",
+        "memory is 100 times faster",
+        "after its first read the database’s file is in memory, too, kept there by the operating system",
+    ),
+];
+
+fn unmeasured((topic, says, why): (&'static str, &'static str, &str)) -> Claim {
+    let (measured, verdict) = (why.to_owned(), Verdict::NotMeasured);
+    Claim { topic, says, measured, n: 0, spread: None, verdict }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::labs::round_trips::Spread;
+
+    fn row(way: Way, each_ns: u64, times: f64) -> Row {
+        let each = Spread { n: 3, median_ns: each_ns, least_ns: 1, most_ns: 2 };
+        let times_range = [times, times];
+        Row { verb: Verb::Set, way, commands: 9, each, rounds_ns: vec![], times, times_range }
+    }
+
+    fn client(name: &'static str, crowd_us: u64) -> Client {
+        let spread = Spread { n: 1, median_ns: 1_000, least_ns: 1, most_ns: 2 };
+        Client {
+            name,
+            connect: spread,
+            hit: spread,
+            miss: spread,
+            meanwhile: 0,
+            crowd: 1_000,
+            crowd_us,
+            threads: 1,
+            connections: 1,
+        }
+    }
+
+    #[test]
+    fn a_claim_is_so_if_it_is_reached() {
+        let outcome = Outcome {
+            count: 9,
+            simulated_us: 0,
+            ping: Spread::default(),
+            took_ms: 0,
+            rows: vec![row(Way::Singly, 500_000, 1.0), row(Way::ByHundred, 20_000, 25.0)],
+            clients: vec![client("blocking", 100_000), client("async", 20_000)],
+        };
+        let claims = Claim::held_against(&outcome);
+        let verdict = |topic: &str| claims.iter().find(|it| it.topic == topic).unwrap().verdict;
+        assert_eq!(verdict("SET"), Verdict::Reached);
+        assert_eq!(verdict("A hit"), Verdict::Reached);
+        assert_eq!(verdict("1,000 misses at once"), Verdict::Less, "five times");
+        assert_eq!(verdict("Setup"), Verdict::Less);
+        assert_eq!(verdict("Memory"), Verdict::NotMeasured);
+        assert!(
+            claims.iter().all(|claim| claim.topic != "GET"),
+            "what was not measured is not told"
+        );
+    }
+}

@@ -1,0 +1,227 @@
+//! A client that blocks its thread beside one that does not: connecting, a hit,
+//! a miss, and a thousand misses at once. Both straight to Redis, on the same
+//! machine, one after the other.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use hitrate_cache::{
+    redis::{Address, BlockingCall, Call, Command, Trouble},
+    time::micros,
+};
+use serde::Serialize;
+use tokio::{task::JoinSet, time::sleep};
+use utoipa::ToSchema;
+
+use super::{
+    Stage,
+    spread::{Spread, nanos},
+};
+
+/// Simulated time that a miss waits for its value.
+pub const LOAD: Duration = Duration::from_millis(20);
+/// Misses at once.
+const CROWD: usize = 1_000;
+/// Threads of the blocking client, each with a connection: the documents' pool.
+pub const POOL: usize = 20;
+/// No further miss is begun later.
+const LONGEST: Duration = Duration::from_secs(3);
+/// How often each thing is done.
+const CONNECTS: usize = 5;
+const HITS: usize = 200;
+const MISSES: usize = 5;
+/// How long the keys stay if they are not removed, in seconds.
+const KEPT: u64 = 60;
+
+/// What one client took.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Client {
+    /// `blocking` or `async`.
+    pub name: &'static str,
+    /// Connecting.
+    pub connect: Spread,
+    /// A value that is there.
+    pub hit: Spread,
+    /// A value that is not: asked for, waited for, stored.
+    pub miss: Spread,
+    /// Hits that the same thread answered while one miss waited.
+    pub meanwhile: u64,
+    /// Misses that were done of a thousand that came at once.
+    pub crowd: u64,
+    /// Microseconds for those.
+    pub crowd_us: u64,
+    /// Threads that took.
+    pub threads: u64,
+    /// Connections that took.
+    pub connections: u64,
+}
+
+/// The blocking client, then the async one.
+pub async fn measure(address: &Address, stage: &Stage) -> Result<Vec<Client>, Trouble> {
+    let blocking = blocking(address, stage)?;
+    let mut call = Call::open(address).await?.patient();
+    stage.clear(&mut call, "crowd").await?;
+    Ok(vec![blocking, not_blocking(address, stage).await?])
+}
+
+/// The commands of a miss of this number: look, and store.
+fn miss(stage: &Stage, n: usize) -> [Command; 2] {
+    let (store, key) = (&stage.store, stage.demo.key(&format!("crowd:{n}")));
+    [store.read("GET", &key), store.write("SET", &key).arg("loaded").arg("EX").arg(KEPT)]
+}
+
+/// A key that the first part of the measurement has written.
+fn hit(stage: &Stage) -> Command {
+    stage.store.read("GET", &stage.demo.key("set:0"))
+}
+
+fn blocking(address: &Address, stage: &Stage) -> Result<Client, Trouble> {
+    let connect = timed(CONNECTS, |_| BlockingCall::open(address).map(drop))?;
+    let mut call = BlockingCall::open(address)?;
+    let there = hit(stage);
+    let hit = timed(HITS, |_| call.run(&there).map(drop))?;
+    let missed = timed(MISSES, |n| blocking_miss(&mut call, stage, CROWD - 1 - n))?;
+    let start = Instant::now();
+    let crowd = blocking_crowd(address, stage, start)?;
+    Ok(Client {
+        name: "blocking",
+        connect,
+        hit,
+        miss: missed,
+        // Its thread waits, so there is nobody to answer.
+        meanwhile: 0,
+        crowd,
+        crowd_us: micros(start.elapsed()),
+        threads: POOL as u64,
+        connections: POOL as u64,
+    })
+}
+
+fn blocking_miss(call: &mut BlockingCall, stage: &Stage, n: usize) -> Result<(), Trouble> {
+    let [look, store] = miss(stage, n);
+    call.run(&look)?;
+    thread::sleep(LOAD);
+    call.run(&store).map(drop)
+}
+
+/// Threads take misses until none or no time is left; returns how many they did.
+fn blocking_crowd(address: &Address, stage: &Stage, start: Instant) -> Result<u64, Trouble> {
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<u64, Trouble> {
+        let mut call = BlockingCall::open(address)?;
+        let mut done = 0;
+        while start.elapsed() < LONGEST {
+            let n = next.fetch_add(1, Ordering::Relaxed);
+            if n >= CROWD {
+                break;
+            }
+            blocking_miss(&mut call, stage, n)?;
+            done += 1;
+        }
+        Ok(done)
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..POOL)
+            .map(|_| thread::Builder::new().spawn_scoped(scope, work).map_err(|_| Trouble::Away))
+            .collect();
+        let mut done = 0;
+        for worker in workers {
+            done += worker?.join().unwrap_or(Err(Trouble::Away))?;
+        }
+        Ok(done)
+    })
+}
+
+async fn not_blocking(address: &Address, stage: &Stage) -> Result<Client, Trouble> {
+    let mut connects = Vec::new();
+    for _ in 0..CONNECTS {
+        let start = Instant::now();
+        Call::open(address).await?;
+        connects.push(nanos(start.elapsed()));
+    }
+    let call = Call::open(address).await?.patient();
+    let hits = hits(&mut call.clone(), stage, HITS, Duration::MAX).await?;
+    let mut misses = Vec::new();
+    for n in 0..MISSES {
+        let start = Instant::now();
+        async_miss(call.clone(), miss(stage, CROWD - 1 - n)).await?;
+        misses.push(nanos(start.elapsed()));
+    }
+    let meanwhile = meanwhile(&call, stage).await?;
+    stage.clear(&mut call.clone(), "crowd").await?;
+    let start = Instant::now();
+    let crowd = async_crowd(&call, stage).await?;
+    Ok(Client {
+        name: "async",
+        connect: Spread::of(&connects),
+        hit: Spread::of(&hits),
+        miss: Spread::of(&misses),
+        meanwhile,
+        crowd,
+        crowd_us: micros(start.elapsed()),
+        threads: 1,
+        connections: 1,
+    })
+}
+
+async fn hits(
+    call: &mut Call,
+    stage: &Stage,
+    most: usize,
+    within: Duration,
+) -> Result<Vec<u64>, Trouble> {
+    let (there, start) = (hit(stage), Instant::now());
+    let mut took = Vec::new();
+    while took.len() < most && start.elapsed() < within {
+        let sent = Instant::now();
+        call.run(&there).await?;
+        took.push(nanos(sent.elapsed()));
+    }
+    Ok(took)
+}
+
+/// Hits that are answered while one miss waits, by the same thread.
+async fn meanwhile(call: &Call, stage: &Stage) -> Result<u64, Trouble> {
+    let waiting = async_miss(call.clone(), miss(stage, 0));
+    let mut other = call.clone();
+    let answered = hits(&mut other, stage, usize::MAX, LOAD);
+    let (missed, answered) = tokio::join!(waiting, answered);
+    missed?;
+    Ok(answered?.len() as u64)
+}
+
+async fn async_miss(mut call: Call, [look, store]: [Command; 2]) -> Result<(), Trouble> {
+    call.run(&look).await?;
+    sleep(LOAD).await;
+    call.run(&store).await.map(drop)
+}
+
+async fn async_crowd(call: &Call, stage: &Stage) -> Result<u64, Trouble> {
+    let mut crowd = JoinSet::new();
+    for n in 0..CROWD {
+        crowd.spawn(async_miss(call.clone(), miss(stage, n)));
+    }
+    let mut done = 0;
+    while let Some(ended) = crowd.join_next().await {
+        ended.map_err(|_| Trouble::Away)??;
+        done += 1;
+    }
+    Ok(done)
+}
+
+/// Does something several times, one after the other.
+fn timed(
+    times: usize,
+    mut act: impl FnMut(usize) -> Result<(), Trouble>,
+) -> Result<Spread, Trouble> {
+    let mut took = Vec::with_capacity(times);
+    for n in 0..times {
+        let start = Instant::now();
+        act(n)?;
+        took.push(nanos(start.elapsed()));
+    }
+    Ok(Spread::of(&took))
+}

@@ -1,0 +1,207 @@
+//! What round trips cost, measured: the same commands singly, in pipelines and
+//! all at once, over a network whose round trip is simulated; and a blocking
+//! client beside an async one.
+//!
+//! It has a thread and connections of its own, so nobody who looks at a page
+//! meanwhile waits behind it. One runs at a time: two would measure each other.
+
+mod claims;
+mod clients;
+mod spread;
+mod ways;
+
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use hitrate_cache::{
+    redis::{Address, Call, Store, Trouble},
+    time::{micros, millis},
+    trace::Wire,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+pub use self::{
+    claims::{Claim, Verdict},
+    clients::{Client, LOAD, POOL},
+    spread::Spread,
+    ways::{LONGEST, Row, Verb, Way},
+};
+use crate::labs::support::{
+    results::Kept,
+    run_lock::{NoTurn, Turns},
+    visitor_keys::Demo,
+};
+
+/// The most commands, and how many unless said otherwise: the documents' number.
+pub const COUNT_MAX: u32 = 1_000;
+/// Simulated round trips that can be chosen, by the word that is sent: none,
+/// within a data centre, within a region, between regions.
+pub const NETWORKS: [(&str, Duration); 4] = [
+    ("0", Duration::ZERO),
+    ("0.5", Duration::from_micros(500)),
+    ("2", Duration::from_millis(2)),
+    ("10", Duration::from_millis(10)),
+];
+/// The one that is chosen unless another is: the documents' numbers fit it.
+pub const USUAL: Duration = Duration::from_micros(500);
+/// Pings that tell what a round trip takes.
+const PINGS: usize = 50;
+/// Results that are kept: a few kilobytes each.
+pub const KEPT_MAX: u64 = 64;
+
+/// What to measure.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Commands in each turn, 1 to [`COUNT_MAX`].
+    pub count: usize,
+    /// One of [`NETWORKS`].
+    pub round_trip: Duration,
+}
+
+/// What was measured.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Outcome {
+    /// Commands in each turn.
+    pub count: u64,
+    /// The simulated round trip, in microseconds.
+    pub simulated_us: u64,
+    /// A round trip as it was: PING and PONG over the same connection.
+    pub ping: Spread,
+    /// Milliseconds for all of it.
+    pub took_ms: u64,
+    /// Each command by each way.
+    pub rows: Vec<Row>,
+    /// The blocking client and the async one, without a simulated network.
+    pub clients: Vec<Client>,
+}
+
+/// Why there is nothing to show.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NotRun {
+    /// It is another's turn.
+    #[error(transparent)]
+    Turn(#[from] NoTurn),
+    /// TLS has its ends inside the drivers, where no network can be put between.
+    #[error("through TLS no network can be simulated: choose a round trip of 0")]
+    Secured,
+    /// Redis did not answer.
+    #[error(transparent)]
+    Redis(#[from] Trouble),
+}
+
+/// Measures, one at a time, and keeps what was measured last.
+#[derive(Clone)]
+pub struct RoundTrips {
+    address: Address,
+    turns: Turns,
+    kept: Kept<Outcome>,
+}
+
+impl RoundTrips {
+    /// On this Redis.
+    pub fn new(address: &Address, turns: &Turns) -> Self {
+        Self { address: address.clone(), turns: turns.clone(), kept: Kept::at_most(KEPT_MAX) }
+    }
+
+    /// The result of this name, while it is kept.
+    pub fn kept(&self, name: &str) -> Option<Arc<Outcome>> {
+        self.kept.find(name)
+    }
+
+    /// Measures on keys of `demo`, to the end even when nobody waits for it any
+    /// more. Returns the name under which the result is kept.
+    pub async fn run(
+        &self,
+        store: Store,
+        demo: Demo,
+        plan: Plan,
+    ) -> Result<(String, Arc<Outcome>), NotRun> {
+        if store.is_away() {
+            return Err(NotRun::Redis(Trouble::Away));
+        }
+        let this = self.clone();
+        let work =
+            async move || Ok(this.kept.keep(this.measure(&Stage { store, demo, plan }).await?));
+        self.turns.run("round-trips", work).await?
+    }
+
+    async fn measure(&self, stage: &Stage) -> Result<Outcome, NotRun> {
+        let since = Instant::now();
+        let mut direct = Call::open(&self.address).await?.patient();
+        let mut call = self.call(&direct, stage.plan.round_trip).await?;
+        let measured = async {
+            let ping = pings(&mut call, stage).await?;
+            let rows = ways::measure(&call, stage).await?;
+            let clients = clients::measure(&self.address, stage).await?;
+            Ok::<_, Trouble>((ping, rows, clients))
+        };
+        let (ping, rows, clients) = match measured.await {
+            // A Redis that is silent would keep everyone waiting twice more,
+            // and the keys have an end of their own.
+            Err(trouble) if trouble.is_about_the_connection() => return Err(trouble.into()),
+            measured => {
+                for family in ["set", "crowd"] {
+                    let _ = stage.clear(&mut direct, family).await;
+                }
+                measured?
+            }
+        };
+        Ok(Outcome {
+            count: stage.plan.count as u64,
+            simulated_us: micros(stage.plan.round_trip),
+            ping,
+            took_ms: millis(since.elapsed()),
+            rows,
+            clients,
+        })
+    }
+
+    /// Through the simulated network, if there shall be one.
+    async fn call(&self, direct: &Call, round_trip: Duration) -> Result<Call, NotRun> {
+        if round_trip.is_zero() {
+            return Ok(direct.clone());
+        }
+        match Call::open_through(&self.address, round_trip).await {
+            Ok(call) => Ok(call.patient()),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Err(NotRun::Secured),
+            Err(_) => Err(NotRun::Redis(Trouble::Away)),
+        }
+    }
+}
+
+/// What a measurement works on.
+struct Stage {
+    /// It makes commands; they are sent over other connections.
+    store: Store,
+    demo: Demo,
+    plan: Plan,
+}
+
+impl Stage {
+    /// Removes the keys of this family; what is left if this fails ends by itself.
+    async fn clear(&self, call: &mut Call, family: &str) -> Result<(), Trouble> {
+        let names: Vec<_> = (0..COUNT_MAX).map(|n| format!("{family}:{n}")).collect();
+        for names in names.chunks(100) {
+            let unlink = |name: &String| self.store.remove("UNLINK", &self.demo.key(name));
+            call.ask(names.iter().map(unlink).collect(), &Wire::off()).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn pings(call: &mut Call, stage: &Stage) -> Result<Spread, Trouble> {
+    let ping = stage.store.command("PING");
+    // The first one warms up.
+    call.run(&ping).await?;
+    let mut took = Vec::with_capacity(PINGS);
+    for _ in 0..PINGS {
+        let sent = Instant::now();
+        call.run(&ping).await?;
+        took.push(spread::nanos(sent.elapsed()));
+    }
+    Ok(Spread::of(&took))
+}

@@ -1,0 +1,117 @@
+//! Several measurements of one thing, as one: the middle, and how far they lie apart.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::format;
+
+/// Median, least and most, in nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Spread {
+    /// How many measurements.
+    pub n: u64,
+    /// Half of them are at most this, in nanoseconds.
+    pub median_ns: u64,
+    /// The least, in nanoseconds.
+    pub least_ns: u64,
+    /// The most, in nanoseconds.
+    pub most_ns: u64,
+}
+
+impl Spread {
+    /// Of these, in any order.
+    pub fn of(values: &[u64]) -> Self {
+        let mut sorted = values.to_vec();
+        sorted.sort_unstable();
+        Self {
+            n: sorted.len() as u64,
+            median_ns: middle(&sorted).unwrap_or_default(),
+            least_ns: sorted.first().copied().unwrap_or_default(),
+            most_ns: sorted.last().copied().unwrap_or_default(),
+        }
+    }
+
+    /// `312 µs`.
+    pub fn median(&self) -> String {
+        time(self.median_ns)
+    }
+
+    /// The least of them.
+    pub fn least(&self) -> String {
+        time(self.least_ns)
+    }
+
+    /// The most.
+    pub fn most(&self) -> String {
+        time(self.most_ns)
+    }
+
+    /// `298 µs to 355 µs`.
+    pub fn range(&self) -> String {
+        format!("{} to {}", self.least(), self.most())
+    }
+}
+
+/// The middle one; of two the mean.
+fn middle(sorted: &[u64]) -> Option<u64> {
+    let half = sorted.len() / 2;
+    match sorted.len() % 2 {
+        _ if sorted.is_empty() => None,
+        1 => Some(sorted[half]),
+        _ => Some(sorted[half - 1].midpoint(sorted[half])),
+    }
+}
+
+/// The middle of several ratios, the least and the most.
+pub fn of_ratios(ratios: &[f64]) -> Option<(f64, f64, f64)> {
+    let mut sorted = ratios.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let (least, most) = (*sorted.first()?, *sorted.last()?);
+    let half = sorted.len() / 2;
+    let middle = match sorted.len() % 2 {
+        1 => sorted[half],
+        _ => sorted[half - 1].midpoint(sorted[half]),
+    };
+    Some((middle, least, most))
+}
+
+/// Whole nanoseconds.
+pub fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// `850 ns`, `4.2 µs`, `312 µs`, `1.25 ms`.
+fn time(ns: u64) -> String {
+    match ns {
+        ns @ ..1_000 => format!("{ns} ns"),
+        ns @ ..10_000 => format!("{:.2} µs", ns as f64 / 1e3),
+        ns @ ..100_000 => format!("{:.1} µs", ns as f64 / 1e3),
+        ns => format::time(&((ns + 500) / 1_000)).to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_is_in_the_middle() {
+        let spread = Spread::of(&[5, 1, 9]);
+        assert_eq!((spread.median_ns, spread.least_ns, spread.most_ns, spread.n), (5, 1, 9, 3));
+        assert_eq!(Spread::of(&[1, 4, 2, 3]).median_ns, 2, "between 2 and 3, rounded down");
+        assert_eq!(Spread::of(&[]), Spread::default());
+        assert_eq!(of_ratios(&[2.0, 8.0, 4.0]), Some((4.0, 2.0, 8.0)));
+        assert_eq!(of_ratios(&[]), None);
+    }
+
+    #[test]
+    fn short_times_keep_their_digits() {
+        assert_eq!(time(850), "850 ns");
+        assert_eq!(time(4_210), "4.21 µs");
+        assert_eq!(time(42_100), "42.1 µs");
+        assert_eq!(time(312_400), "312 µs");
+        assert_eq!(time(1_250_000), "1.25 ms");
+    }
+}

@@ -1,0 +1,187 @@
+//! A stampede, measured: many visitors ask for one key at the same moment, under
+//! one recipe after the other, and what that costs the database and them is
+//! counted.
+//!
+//! Visitors are tasks in this process, without HTTP. They have a thread, a
+//! connection to Redis, an [`Engine`](hitrate_cache::Engine) and counters of their own: nobody who
+//! looks at a page meanwhile waits behind them, is turned away for them, or
+//! finds them in the hit ratio. The database is the real one, as is every load.
+
+mod claims;
+mod crowd;
+mod origin;
+mod run;
+mod scenario;
+mod story;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use hitrate_cache::{
+    Failure, Recipe,
+    redis::{Address, Health, Store},
+    time::millis,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use self::scenario::Scenario;
+pub use self::{
+    claims::{Claim, Finding, Verdict},
+    crowd::FollowUp,
+    run::Run,
+    scenario::Start,
+};
+use crate::{
+    demo::db::Db,
+    labs::support::{
+        results::Kept,
+        run_lock::{NoTurn, Turns},
+    },
+};
+
+/// The most visitors at once: three times what may load and wait at the origin.
+pub const VISITORS_MAX: u32 = 1_000;
+/// Visitors, unless said otherwise.
+pub const VISITORS: u32 = 100;
+/// The longest simulated delay of the database, in milliseconds.
+pub const DELAY_MS_MAX: u32 = 5_000;
+/// That delay, unless said otherwise: longer than the soft timeout of grace, so
+/// that serving a stale value is seen to be quicker than waiting.
+pub const DELAY_MS: u32 = 200;
+/// The documents' way and one protection at a time: what runs unless said otherwise.
+pub const USUAL: [&str; 5] = ["plain", "single-flight", "lease", "early-refresh", "grace"];
+
+/// No recipe is begun later than this: whoever waits for the answer won't wait longer.
+const BEGUN_WITHIN: Duration = Duration::from_secs(60);
+/// How long the connection may take to be there, else it runs without Redis.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Results that are kept: some kilobytes each.
+pub const KEPT_MAX: u64 = 64;
+
+/// What to measure.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// One after the other, each at most once.
+    pub recipes: Vec<Recipe>,
+    /// 1 to [`VISITORS_MAX`].
+    pub visitors: u32,
+    /// How long the database shall take longer than it does.
+    pub delay: Duration,
+}
+
+/// What was measured.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Outcome {
+    /// Who came at once, for each recipe.
+    pub visitors: u64,
+    /// The simulated delay of the database, in milliseconds.
+    pub delay_ms: u64,
+    /// Milliseconds for all of it, preparations included.
+    pub took_ms: u64,
+    /// In the order they were asked for.
+    pub runs: Vec<Run>,
+    /// Recipes that were not begun, as there was no time left.
+    pub left_out: Vec<&'static str>,
+}
+
+/// Why there is nothing to show.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NotRun {
+    /// It is another's turn.
+    #[error(transparent)]
+    Turn(#[from] NoTurn),
+    /// No visitor got an answer.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// Runs stampedes, one at a time, and keeps what the last ones brought.
+#[derive(Clone)]
+pub struct Stampedes {
+    address: Address,
+    prefix: Arc<str>,
+    db: Arc<Db>,
+    turns: Turns,
+    kept: Kept<Outcome>,
+}
+
+impl Stampedes {
+    /// On this Redis, under this prefix, and on this database.
+    pub fn new(address: &Address, prefix: &str, db: &Arc<Db>, turns: &Turns) -> Self {
+        Self {
+            address: address.clone(),
+            prefix: prefix.into(),
+            db: Arc::clone(db),
+            turns: turns.clone(),
+            kept: Kept::at_most(KEPT_MAX),
+        }
+    }
+
+    /// Every recipe that can be measured.
+    pub fn recipes() -> impl Iterator<Item = Recipe> {
+        let [none, plain, rest @ ..] = Recipe::ALL;
+        [plain].into_iter().chain(Recipe::ISOLATED).chain([none]).chain(rest)
+    }
+
+    /// The result of this name, while it is kept.
+    pub fn kept(&self, name: &str) -> Option<Arc<Outcome>> {
+        self.kept.find(name)
+    }
+
+    /// Runs a stampede to its end, even when nobody waits for it any more.
+    /// Returns the name under which the result is kept.
+    pub async fn run(&self, plan: Plan) -> Result<(String, Arc<Outcome>), NotRun> {
+        let this = self.clone();
+        let work = async move || {
+            let key = format!("{:016x}", rand::random::<u64>());
+            Ok(this.kept.keep(this.measure(&plan, &key).await?))
+        };
+        self.turns.run("stampede", work).await?
+    }
+
+    async fn measure(&self, plan: &Plan, name: &str) -> Result<Outcome, Failure> {
+        let since = Instant::now();
+        let store = Store::open(&self.address, &self.prefix, &Arc::new(Health::default()));
+        // Without Redis it is worth measuring, too: each run tells what was wrong.
+        let _ = store.ready(PATIENCE).await;
+        let (mut runs, mut failure) = (Vec::new(), None);
+        for recipe in plan.recipes.iter().take_while(|_| since.elapsed() < BEGUN_WITHIN) {
+            let scenario = Scenario::set(self, &store, recipe, plan, name).await;
+            let (run, failed) = run::run(scenario, plan.visitors).await;
+            runs.push(run);
+            failure = failure.or(failed);
+        }
+        match failure {
+            Some(failure) if runs.iter().all(|run| run.answered() == 0) => Err(failure),
+            _ => Ok(Outcome::of(plan, runs, since)),
+        }
+    }
+}
+
+impl Outcome {
+    fn of(plan: &Plan, runs: Vec<Run>, since: Instant) -> Self {
+        Self {
+            visitors: u64::from(plan.visitors),
+            delay_ms: millis(plan.delay),
+            took_ms: millis(since.elapsed()),
+            left_out: plan.recipes[runs.len()..].iter().map(|recipe| recipe.name).collect(),
+            runs,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_can_be_measured_once_and_the_usual_ones_come_first() {
+        let names: Vec<_> = Stampedes::recipes().map(|recipe| recipe.name).collect();
+        assert_eq!(names.len(), Recipe::ALL.len() + Recipe::ISOLATED.len());
+        assert_eq!(names[..USUAL.len()], USUAL);
+        assert!(names.iter().all(|name| names.iter().filter(|it| *it == name).count() == 1));
+    }
+}

@@ -1,0 +1,315 @@
+//! Who holds what of one profile: the database, Redis and the near cache, side
+//! by side.
+
+use std::{cmp::Ordering, sync::Arc, time::Duration};
+
+use hitrate_cache::{Cache, Holding, Peek, Versioned, time::millis};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    demo::{
+        db::{self, Db},
+        keys,
+        model::{Profile, UserId},
+    },
+    format,
+};
+
+/// The three columns.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Columns {
+    /// The row.
+    pub database: Column,
+    /// What Redis holds under the profile's key.
+    pub redis: Column,
+    /// What this process holds itself.
+    pub near: Column,
+}
+
+/// One of them, as a page names it.
+pub struct Place<'a> {
+    /// What it is called.
+    pub title: &'static str,
+    /// The class of its colour.
+    pub class: &'static str,
+    /// What it means when nothing is there.
+    pub nothing: &'static str,
+    /// What is there.
+    pub column: &'a Column,
+    /// Whether it lacks what was acknowledged already.
+    pub is_behind: bool,
+}
+
+/// What one of them holds.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Column {
+    /// What kind of thing.
+    pub holds: Holds,
+    /// The version of the profile, or that of which a mark speaks.
+    pub version: Option<u64>,
+    /// The profile itself.
+    #[schema(value_type = Option<Profile>)]
+    pub profile: Option<Arc<Profile>>,
+    /// Milliseconds for which it will still be served.
+    pub ttl_ms: Option<u64>,
+    /// Milliseconds since it was loaded from the database.
+    pub age_ms: Option<u64>,
+    /// Beside the database's row; null where there is nothing to compare.
+    pub compared: Option<Compared>,
+    /// Why nobody can say what is there.
+    pub trouble: Option<String>,
+}
+
+/// A kind of thing that a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Holds {
+    /// The row, which is the truth unless a write waits.
+    Row,
+    /// A copy that is served.
+    Copy,
+    /// A write that the database does not have yet.
+    Waiting,
+    /// The mark that older copies were dropped.
+    Gone,
+    /// The mark that there is no such profile.
+    Absent,
+    /// A copy that is served no more.
+    Over,
+    /// Something that hitrate did not write.
+    Garbage,
+    /// Nothing.
+    Nothing,
+    /// Nothing can be kept: Redis does not tell this process of changes.
+    Off,
+    /// Nobody can say.
+    Unknown,
+}
+
+/// A copy beside the database's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compared {
+    /// The same version, the same values.
+    Same,
+    /// An older version.
+    Older,
+    /// A version that the database does not have yet.
+    Newer,
+    /// The same version, but other values: somebody changed the row past hitrate.
+    Different,
+}
+
+type Row = Result<Option<Versioned<Profile>>, db::Error>;
+
+impl Columns {
+    /// Looks at all three. No lookup is counted for it.
+    pub async fn look(cache: &Cache, db: &Db, id: &UserId) -> Self {
+        let key = keys::profile(id);
+        let (row, held) = tokio::join!(db.peek_profile(id), cache.peek(&key));
+        Self::of(&row, held)
+    }
+
+    fn of(row: &Row, held: Peek<Profile>) -> Self {
+        let redis = match held.redis {
+            Ok(holding) => Column::held(holding),
+            Err(trouble) => Column::unknown(trouble.to_string()),
+        };
+        let near = held.near.map_or_else(|| Column::only(Holds::Off), Column::held);
+        Self { redis: redis.beside(row), near: near.beside(row), database: Column::row(row) }
+    }
+
+    /// Whether there is no such profile, for all that can be known.
+    pub fn are_of_nobody(&self) -> bool {
+        self.database.holds == Holds::Nothing && self.redis.holds != Holds::Waiting
+    }
+
+    /// The three in the order of the page.
+    pub fn places(&self) -> [Place<'_>; 3] {
+        let is_behind = self.redis.compared == Some(Compared::Newer);
+        let place = |title, class, nothing, column| Place {
+            title,
+            class,
+            nothing,
+            column,
+            is_behind: false,
+        };
+        let database = place("Database", "database", "There is no such row.", &self.database);
+        let redis =
+            place("Redis", "redis", "No copy: the next read asks the database.", &self.redis);
+        let nothing =
+            "Nothing here. With the recipe near, a copy comes here when it is read from Redis.";
+        [Place { is_behind, ..database }, redis, place("Near cache", "near", nothing, &self.near)]
+    }
+
+    /// The profile as the next reader should get it.
+    pub fn latest(&self) -> Option<&Arc<Profile>> {
+        let waits = self.redis.holds == Holds::Waiting;
+        if waits { self.redis.profile.as_ref() } else { self.database.profile.as_ref() }
+    }
+}
+
+impl Place<'_> {
+    /// What it means that this is there.
+    pub fn meaning(&self) -> String {
+        self.column.meaning(self.nothing)
+    }
+}
+
+impl Column {
+    fn only(holds: Holds) -> Self {
+        let [ttl_ms, age_ms, version] = [None; 3];
+        Self { holds, version, profile: None, ttl_ms, age_ms, compared: None, trouble: None }
+    }
+
+    fn unknown(trouble: String) -> Self {
+        Self { trouble: Some(trouble), ..Self::only(Holds::Unknown) }
+    }
+
+    fn row(row: &Row) -> Self {
+        match row {
+            Ok(Some(Versioned { value, version })) => {
+                let (version, profile) = (Some(*version), Some(Arc::new(value.clone())));
+                Self { version, profile, ..Self::only(Holds::Row) }
+            }
+            Ok(None) => Self::only(Holds::Nothing),
+            Err(error) => Self::unknown(error.to_string()),
+        }
+    }
+
+    fn held(holding: Holding<Profile>) -> Self {
+        let profile = |holds, value, version| {
+            let (version, profile) = (Some(version), Some(value));
+            Self { version, profile, ..Self::only(holds) }
+        };
+        let ms = |time: Duration| Some(millis(time));
+        match holding {
+            Holding::Nothing => Self::only(Holds::Nothing),
+            Holding::Garbage => Self::only(Holds::Garbage),
+            Holding::Waiting { value, version } => profile(Holds::Waiting, value, version),
+            Holding::Absent(left) => Self { ttl_ms: ms(left), ..Self::only(Holds::Absent) },
+            Holding::Gone(version) => Self { version: Some(version), ..Self::only(Holds::Gone) },
+            Holding::Over(version) => Self { version: Some(version), ..Self::only(Holds::Over) },
+            Holding::Copy { value, version, age, left } => {
+                let copy = profile(Holds::Copy, value, version);
+                Self { ttl_ms: ms(left), age_ms: ms(age), ..copy }
+            }
+        }
+    }
+
+    /// What is there, in a word or two.
+    pub fn headline(&self) -> String {
+        match (self.holds, self.version) {
+            (Holds::Row | Holds::Copy | Holds::Waiting, Some(version)) => {
+                format!("version {version}")
+            }
+            (Holds::Gone, _) => "only a mark".to_owned(),
+            (Holds::Absent, _) => "known to be missing".to_owned(),
+            (Holds::Over, _) => "past its time".to_owned(),
+            (Holds::Garbage, _) => "something else".to_owned(),
+            (Holds::Off, _) => "off".to_owned(),
+            (Holds::Unknown, _) => "unknown".to_owned(),
+            _ => "nothing".to_owned(),
+        }
+    }
+
+    fn meaning(&self, nothing: &str) -> String {
+        let left = || format::span(&self.ttl_ms.unwrap_or_default().div_ceil(1000));
+        let version = self.version.unwrap_or_default();
+        match self.holds {
+            Holds::Row => "The row, as every query would read it.".to_owned(),
+            Holds::Copy => format!("A copy, served for another {}.", left()),
+            Holds::Waiting => "Written behind: it waits here for the database.".to_owned(),
+            Holds::Gone => format!(
+                "No copy. The mark keeps slow readers from storing what is older than                  version {version}."
+            ),
+            Holds::Absent => format!("No database query for it for another {}.", left()),
+            Holds::Over => format!("Version {version} is served no more."),
+            Holds::Garbage => "Not written by hitrate; the next read overwrites it.".to_owned(),
+            Holds::Nothing => nothing.to_owned(),
+            Holds::Off => {
+                "Redis does not tell this process of changes, so it keeps no copy.".to_owned()
+            }
+            Holds::Unknown => format!("{}.", self.trouble.as_deref().unwrap_or("Nobody can say")),
+        }
+    }
+
+    fn beside(self, row: &Row) -> Self {
+        let (Some(version), Some(profile), Ok(Some(row))) = (self.version, &self.profile, row)
+        else {
+            return self;
+        };
+        let compared = match version.cmp(&row.version) {
+            Ordering::Less => Compared::Older,
+            Ordering::Greater => Compared::Newer,
+            Ordering::Equal if **profile == row.value => Compared::Same,
+            Ordering::Equal => Compared::Different,
+        };
+        Self { compared: Some(compared), ..self }
+    }
+}
+
+impl Compared {
+    /// The word for it in JSON and in the style.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Older => "older",
+            Self::Newer => "newer",
+            Self::Different => "different",
+        }
+    }
+
+    /// The same for a reader.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Same => "same as the row",
+            Self::Older => "older than the row",
+            Self::Newer => "newer than the row",
+            Self::Different => "not what the row says",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn anna(age: u32) -> Profile {
+        let [user_id, name, email] = ["1", "Anna", "anna@example.com"].map(str::to_owned);
+        Profile { user_id, name, email, age }
+    }
+
+    fn copy(version: u64, age: u32) -> Holding<Profile> {
+        let [age_, left] = [Duration::from_secs(1); 2];
+        Holding::Copy { value: Arc::new(anna(age)), version, age: age_, left }
+    }
+
+    fn columns(redis: Holding<Profile>) -> Columns {
+        let row = Ok(Some(Versioned { value: anna(30), version: 5 }));
+        Columns::of(&row, Peek { redis: Ok(redis), near: None })
+    }
+
+    #[test]
+    fn a_copy_is_compared_with_the_row() {
+        for (holding, compared) in [
+            (copy(5, 30), Some(Compared::Same)),
+            (copy(5, 31), Some(Compared::Different)),
+            (copy(4, 30), Some(Compared::Older)),
+            (copy(6, 31), Some(Compared::Newer)),
+            (Holding::Gone(5), None),
+            (Holding::Nothing, None),
+        ] {
+            assert_eq!(columns(holding).redis.compared, compared);
+        }
+        assert_eq!(columns(Holding::Nothing).near.holds, Holds::Off);
+    }
+
+    #[test]
+    fn what_waits_is_the_latest() {
+        let waiting = Holding::Waiting { value: Arc::new(anna(31)), version: 6 };
+        assert_eq!(columns(waiting).latest().unwrap().age, 31);
+        assert_eq!(columns(copy(4, 29)).latest().unwrap().age, 30);
+    }
+}

@@ -1,0 +1,157 @@
+//! Much at once: many members that are made up here, or many users who do the
+//! same; and whether there is room for more.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use hitrate_cache::{
+    redis::{Trouble, Value},
+    trace::Wire,
+};
+use tokio::task::JoinSet;
+
+use super::{
+    act::{Move, Room},
+    desk::{Desk, Failure, Played, trip},
+    line::Line,
+    reply::{self, Reply},
+};
+use crate::format;
+
+/// Random members in one command, and commands of each kind in one round trip.
+const MEMBERS: usize = 1_000;
+const COMMANDS: usize = 5;
+
+impl Desk {
+    /// Whether there is room for what makes the value larger. What is under way
+    /// at the same time may pass the bound, by as much as it adds.
+    pub(super) async fn check(&self, act: &Move, wire: &Wire) -> Result<(), Failure> {
+        let Some(room) = &act.act.room else { return Ok(()) };
+        let replies = self.ask(vec![Line::of(room.count, &act.values)], wire).await?;
+        match replies.iter().all(|reply| reply::count(reply) < room.most) {
+            true => Ok(()),
+            false => Err(room.is_full()),
+        }
+    }
+
+    /// Random members in batches, until all are there or there is no room.
+    pub(super) async fn many(
+        &self,
+        act: &Move,
+        forms: &[&'static str],
+        wire: &Wire,
+    ) -> Result<Played, Failure> {
+        let wanted = act.number("count").unwrap_or_default() as usize;
+        let (mut added, start) = (0, Instant::now());
+        let mut sums = vec![0; forms.len()];
+        while added < wanted {
+            match self.check(act, &Wire::off()).await {
+                Err(Failure::NoRoom(_)) if added > 0 => break,
+                checked => checked?,
+            }
+            let batch = (wanted - added).min(MEMBERS * COMMANDS);
+            let more = self.batch(forms, batch).await?;
+            sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+            added += batch;
+        }
+        let told = summed(forms, added, &sums);
+        wire.record(trip(start), || told.iter().map(|(line, reply)| (line.shown(), reply.clone())));
+        let played = self.run(Vec::new(), self.renewals(), wire).await?;
+        let replies = told.iter().map(|(_, reply)| Ok(Value::SimpleString(reply.clone())));
+        let replies = replies.collect();
+        Ok(Played { lines: told.into_iter().map(|it| it.0).collect(), replies, ..played })
+    }
+
+    /// Everybody at the same time. The connection carries all their commands, and
+    /// Redis runs one after the other.
+    pub(super) async fn crowd(
+        &self,
+        act: &Move,
+        form: &'static str,
+        wire: &Wire,
+    ) -> Result<Played, Failure> {
+        let users = act.number("users").unwrap_or_default() as usize;
+        let (line, start) = (Line::of(form, &act.values), Instant::now());
+        let replies = match self.all_at_once(&line, users).await {
+            Ok(replies) => replies,
+            Err(trouble) => {
+                // What some of them made shall end all the same.
+                let _ = self.run(Vec::new(), self.renewals(), &Wire::off()).await;
+                return Err(trouble.into());
+            }
+        };
+        let line = line
+            .noting(&format!("({} at once)", format::counted(&(users as u64), "user", "users")));
+        let reply = all_of(replies);
+        wire.record(trip(start), || {
+            let told = reply.as_ref().map_or_else(ToString::to_string, reply::printed);
+            vec![(line.shown(), told)]
+        });
+        let played = self.run(Vec::new(), self.renewals(), wire).await?;
+        Ok(Played { lines: vec![line], replies: vec![reply], ..played })
+    }
+
+    /// A command by so many, each in a round trip of their own.
+    async fn all_at_once(&self, line: &Line, users: usize) -> Result<Vec<Reply>, Trouble> {
+        let user = |_| {
+            let (desk, line) = (self.clone(), line.clone());
+            async move { desk.ask(vec![line], &Wire::off()).await }
+        };
+        let crowd = (0..users).map(user).collect::<JoinSet<_>>().join_all().await;
+        Ok(crowd.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
+    /// One round trip of random members; the sum of each command's replies.
+    async fn batch(&self, forms: &[&'static str], members: usize) -> Result<Vec<i64>, Trouble> {
+        let member = |_| format!("u{:012x}", rand::random::<u64>() >> 16);
+        let members: Vec<String> = (0..members).map(member).collect();
+        let lines = members
+            .chunks(MEMBERS)
+            .flat_map(|some| forms.iter().map(|form| Line::plain(form).and(some.iter().cloned())));
+        let mut commands = self.commands(&lines.collect::<Vec<_>>());
+        let count = commands.len();
+        // With each batch, so that one after which nothing comes ends, too.
+        commands.extend(self.renewals());
+        let replies = self.store.run_each(commands).await?;
+        let mut sums = vec![0; forms.len()];
+        for (n, reply) in replies.into_iter().take(count).enumerate() {
+            if let Value::Int(number) = reply? {
+                sums[n % forms.len()] += number;
+            }
+        }
+        Ok(sums)
+    }
+}
+
+/// The replies of a crowd as one: the first refusal, or what the counts say.
+fn all_of(replies: Vec<Reply>) -> Reply {
+    let counts: BTreeSet<i64> = replies
+        .into_iter()
+        .map(|reply| reply.map(|value| if let Value::Int(count) = value { count } else { 0 }))
+        .collect::<Result<_, _>>()?;
+    let (first, last) = (counts.first().unwrap_or(&0), counts.last().unwrap_or(&0));
+    let different = format::counted(&(counts.len() as u64), "reply", "different replies");
+    Ok(Value::SimpleString(format!("{different}: (integer) {first} to (integer) {last}")))
+}
+
+/// Batches of random members, as one line and one reply for each command.
+fn summed(forms: &[&'static str], count: usize, sums: &[i64]) -> Vec<(Line, String)> {
+    let times = |one, many, size| format::counted(&(count.div_ceil(size) as u64), one, many);
+    let commands = times("command", "commands", MEMBERS);
+    let trips = times("round trip", "round trips", MEMBERS * COMMANDS);
+    let members = format::counted(&(count as u64), "random member", "random members");
+    let note = format!("({members} in {commands} and {trips})");
+    let told = forms.iter().zip(sums).map(|(form, sum)| {
+        (Line::plain(form).noting(&note), format!("(integer) {sum}, summed over {commands}"))
+    });
+    told.collect()
+}
+
+impl Room {
+    fn is_full(&self) -> Failure {
+        let most = format::number(&self.most);
+        Failure::NoRoom(format!(
+            "There is room for {most} {} here, and they are all taken. Start again to empty it.",
+            self.of
+        ))
+    }
+}

@@ -1,0 +1,166 @@
+//! Playing: what a visitor chose is done, and everything is read back, in as few
+//! round trips as that takes.
+
+use std::time::Instant;
+
+use hitrate_cache::{
+    redis::{Command, Refusal, Value},
+    time::micros,
+    trace::Wire,
+};
+
+use super::{
+    act::{How, Move},
+    desk::{Desk, Failure, Played},
+    line::Line,
+    look::Look,
+    outcome::{Done, Outcome, Said},
+    reply::{self, Reply},
+};
+use crate::labs::support::fields::Wrong;
+
+/// What a visitor chose.
+#[derive(Clone)]
+pub enum What {
+    /// One act.
+    Act(Move),
+    /// All steps of the example, on empty keys.
+    Example,
+    /// One step of it; the first empties the keys.
+    Step(usize),
+    /// Removing the keys of this demo.
+    Reset,
+    /// Growing past the threshold.
+    Grow,
+}
+
+impl Desk {
+    /// Does what the visitor chose, then reads everything.
+    pub async fn play(&self, what: What) -> Result<(Outcome, Look), Failure> {
+        let (wire, start) = (Wire::on(), Instant::now());
+        let (mut outcome, look) = match what {
+            What::Act(act) => self.act(act, &wire).await?,
+            What::Example => self.example(&wire).await?,
+            What::Step(number) => self.step(number, &wire).await?,
+            What::Reset => self.reset(&wire).await?,
+            What::Grow => self.grow(&wire).await?,
+        };
+        outcome.elapsed_us = micros(start.elapsed());
+        outcome.transcript = wire.steps();
+        Ok((outcome, look))
+    }
+
+    async fn act(&self, act: Move, wire: &Wire) -> Result<(Outcome, Look), Failure> {
+        let said = match act.act.how {
+            How::Commands(forms) | How::Refused(forms) => {
+                self.check(&act, wire).await?;
+                let lines = forms.iter().map(|form| Line::of(form, &act.values)).collect();
+                self.run(lines, self.after(&act), wire).await?
+            }
+            How::Many(forms) => self.many(&act, forms, wire).await?,
+            How::Crowd([form]) => self.crowd(&act, form, wire).await?,
+        };
+        Ok(self.told(act.act.label.to_owned(), said, Some(act), &[]))
+    }
+
+    async fn example(&self, wire: &Wire) -> Result<(Outcome, Look), Failure> {
+        let steps: Vec<_> = (1..).map_while(|number| self.structure.step(number)).collect();
+        let (mut lines, mut shows) = (
+            vec![self.removal()],
+            vec![Some(
+                "The keys of this demo go first, so that the example is the same each time.",
+            )],
+        );
+        for (step, text) in &steps {
+            let forms = step.act.forms();
+            shows.extend(forms.iter().enumerate().map(|(n, _)| (n == 0).then_some(*text)));
+            lines.extend(forms.iter().map(|form| Line::of(form, &step.values)));
+        }
+        let played = self.run(lines, self.renewals(), wire).await?;
+        let last = steps.into_iter().last().map(|(step, _)| step);
+        let (mut outcome, look) = self.told("The whole example".to_owned(), played, last, &shows);
+        outcome.next_step = Some(1);
+        Ok((outcome, look))
+    }
+
+    async fn step(&self, number: usize, wire: &Wire) -> Result<(Outcome, Look), Failure> {
+        let count = self.structure.example.steps.len();
+        let (step, shows) = self.structure.step(number).ok_or_else(|| {
+            Wrong::OutOfRange(format!("The field step must be a whole number from 1 to {count}."))
+        })?;
+        let first = (number == 1).then(|| self.removal());
+        let mut texts = vec![None; usize::from(first.is_some())];
+        texts.push(Some(shows));
+        let acts = step.act.forms().into_iter().map(|form| Line::of(form, &step.values));
+        let played =
+            self.run(first.into_iter().chain(acts).collect(), self.after(&step), wire).await?;
+        let title = format!("Step {number} of {count}");
+        let (mut outcome, look) = self.told(title, played, Some(step), &texts);
+        outcome.next_step = Some(if number == count { 1 } else { number + 1 });
+        Ok((outcome, look))
+    }
+
+    async fn reset(&self, wire: &Wire) -> Result<(Outcome, Look), Failure> {
+        let played = self.run(vec![self.removal()], Vec::new(), wire).await?;
+        let (mut outcome, look) = self.told("Start again".to_owned(), played, None, &[]);
+        outcome.next_step = Some(1);
+        Ok((outcome, look))
+    }
+
+    /// UNLINK of this demo's keys, and of no others.
+    fn removal(&self) -> Line {
+        let keys = self.structure.keys.iter().map(|key| format!(" @{}", key.name));
+        Line::plain(&format!("UNLINK{}", keys.collect::<String>()))
+    }
+
+    /// What follows an act: what it outdates goes, everything else is renewed.
+    fn after(&self, act: &Move) -> Vec<Command> {
+        let outdated = act.act.outdates.iter().map(|key| Line::plain(&format!("UNLINK @{key}")));
+        let mut commands = self.commands(&outdated.collect::<Vec<_>>());
+        commands.extend(self.renewals());
+        commands
+    }
+
+    /// What was said, and what there is to see after it.
+    pub(super) fn told(
+        &self,
+        title: String,
+        played: Played,
+        act: Option<Move>,
+        shows: &[Option<&'static str>],
+    ) -> (Outcome, Look) {
+        let refusal = played.replies.iter().find_map(|reply| reply.as_ref().err()).cloned();
+        let shows = shows.iter().copied().chain(std::iter::repeat(None));
+        let said = played.lines.iter().zip(&played.replies).zip(shows);
+        let said = said.map(|((line, reply), shows)| Said::of(line, reply, shows)).collect();
+        let done = act.map(|act| Done::of(act, &played.replies));
+        let look = self.seen(&played.look, done.as_ref());
+        let nothing = (Vec::new(), 0, None);
+        let (transcript, elapsed_us, next_step) = nothing;
+        (
+            Outcome { title, said, refusal, grown: None, done, transcript, elapsed_us, next_step },
+            look,
+        )
+    }
+}
+
+impl Said {
+    fn of(line: &Line, reply: &Reply, shows: Option<&'static str>) -> Self {
+        let (reply, refused) = match reply {
+            Ok(value) => (reply::printed(value), false),
+            Err(Refusal { words, .. }) => (format!("(error) {words}"), true),
+        };
+        Self { command: line.shown(), reply, refused, shows }
+    }
+}
+
+impl Done {
+    /// What was found is in the last reply.
+    fn of(act: Move, replies: &[Reply]) -> Self {
+        let last = replies.last().and_then(|reply| reply.as_ref().ok());
+        let parts = last.and_then(reply::parts).unwrap_or_default();
+        let first = |part: &Value| reply::text(reply::parts(part)?.first()?);
+        let found = parts.iter().filter_map(first).collect();
+        Self { act: act.act.slug, values: act.values, found }
+    }
+}

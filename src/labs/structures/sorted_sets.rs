@@ -1,0 +1,168 @@
+//! Sorted sets: members with a score, always in its order.
+
+use super::{
+    ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
+    act::{Act, How, Room},
+    growth::{Growth, as_told, elements, filled},
+    kept,
+    look::Seen,
+    picture::{Picture, Ranked, Ranking},
+    reply::{count, pairs},
+    step,
+};
+use crate::labs::support::fields::{decimal, several, text, whole};
+
+const KEY: &str = "leaderboard";
+const SCORE: (f64, f64) = (-1e12, 1e12);
+const RANK: (i64, i64) = (-1_000, 1_000);
+const ROOM: Option<Room> =
+    Some(Room { count: "ZCARD @leaderboard", most: ELEMENTS_MAX, of: "members" });
+
+/// Sorted sets.
+pub const SORTED_SETS: Structure = Structure {
+    slug: "sorted-sets",
+    title: "Sorted sets",
+    about: "Members with a score, each once, always in the order of their scores. Who is first, who is around me and what rank I have are answered without sorting anything.",
+    good_for: "Leaderboards, trending topics, priority queues, schedules (the score is a time) and sliding-window rate limits.",
+    not_for: "Not where nobody asks for the order: each change costs O(log N) and much more memory than in a set.",
+    bounds: "At most 1,000 members of up to 64 characters, with scores from -1,000,000,000,000 to 1,000,000,000,000.",
+    keys: &[kept(KEY)],
+    acts: &[
+        Act {
+            slug: "zadd",
+            label: "Add or update",
+            how: How::Commands(&["ZADD @leaderboard {score} {member}"]),
+            fields: &[
+                decimal("score", "Score", SCORE, "500"),
+                text("member", "Member", MEMBER_MAX, "Alice"),
+            ],
+            cost: "O(log N)",
+            about: "1 is new; 0 has a new score, and its new place at once.",
+            instead_of: None,
+            room: ROOM,
+            outdates: &[],
+        },
+        Act {
+            slug: "zincrby",
+            label: "Add to a score",
+            how: How::Commands(&["ZINCRBY @leaderboard {score} {member}"]),
+            fields: &[
+                decimal("score", "Points", SCORE, "50"),
+                text("member", "Member", MEMBER_MAX, "Alice"),
+            ],
+            cost: "O(log N)",
+            about: "Atomic, as INCR is. Who is not there begins at 0.",
+            instead_of: None,
+            room: ROOM,
+            outdates: &[],
+        },
+        Act {
+            slug: "zrange-rev",
+            label: "The best first",
+            how: How::Commands(&["ZRANGE @leaderboard {start} {stop} REV WITHSCORES"]),
+            fields: &[whole("start", "From rank", RANK, "0"), whole("stop", "To rank", RANK, "2")],
+            cost: "O(log N + M), M in the range",
+            about: "Ranks begin at 0, and both ends belong to the range.",
+            instead_of: Some("ZREVRANGE leaderboard start stop WITHSCORES"),
+            room: None,
+            outdates: &[],
+        },
+        Act {
+            slug: "zrange",
+            label: "The lowest first",
+            how: How::Commands(&["ZRANGE @leaderboard {start} {stop} WITHSCORES"]),
+            fields: &[whole("start", "From rank", RANK, "0"), whole("stop", "To rank", RANK, "-1")],
+            cost: "O(log N + M), M in the range",
+            about: "The order that it is kept in. Members of the same score stand in the order of their names.",
+            instead_of: None,
+            room: None,
+            outdates: &[],
+        },
+        Act {
+            slug: "zrevrank",
+            label: "Which rank?",
+            how: How::Commands(&["ZREVRANK @leaderboard {member}", "ZSCORE @leaderboard {member}"]),
+            fields: &[text("member", "Member", MEMBER_MAX, "Alice")],
+            cost: "O(log N), and O(1) for the score",
+            about: "From the best on, 0 is first; then the score.",
+            instead_of: None,
+            room: None,
+            outdates: &[],
+        },
+        Act {
+            slug: "zrem",
+            label: "Remove",
+            how: How::Commands(&["ZREM @leaderboard {members}"]),
+            fields: &[several("members", "Members", MEMBER_MAX, "Bob")],
+            cost: "O(M·log N), M to remove",
+            about: "Answers how many were there.",
+            instead_of: None,
+            room: None,
+            outdates: &[],
+        },
+    ],
+    example: Example {
+        about: "a leaderboard of Alice and Bob",
+        steps: &[
+            step("zadd", &[("score", "500"), ("member", "Alice")], "Alice has 500 points."),
+            step(
+                "zadd",
+                &[("score", "1000"), ("member", "Bob")],
+                "Bob has 1,000, and is first at once.",
+            ),
+            step(
+                "zrange",
+                &[("start", "0"), ("stop", "-1")],
+                "The order it is kept in: the lowest first.",
+            ),
+            step("zadd", &[("score", "750"), ("member", "Carol")], "Carol comes between them."),
+            step(
+                "zincrby",
+                &[("score", "600"), ("member", "Alice")],
+                "Alice wins 600 more and passes both.",
+            ),
+            step("zrange-rev", &[("start", "0"), ("stop", "2")], "The top three."),
+            step("zrevrank", &[("member", "Bob")], "Bob's rank, from 0 on, and his score."),
+        ],
+    },
+    growth: Growth {
+        label: "Grow it past the threshold",
+        about: "A small sorted set is one compact piece of memory (listpack, before Redis 7 ziplist). With more members than the setting, or one longer than 64 bytes, it becomes a skiplist with a hashtable beside it, for good.",
+        settings: &["zset-max-listpack-entries", "zset-max-ziplist-entries"],
+        usual: 128,
+        count: "ZCARD @leaderboard",
+        of: "members",
+        key: KEY,
+        encoding: ("OBJECT ENCODING @leaderboard", as_told),
+        up_to: |have, threshold| {
+            filled("ZADD @leaderboard", have..elements(threshold), 100, player)
+        },
+        beyond: |threshold| {
+            filled("ZADD @leaderboard", elements(threshold)..elements(threshold) + 1, 100, player)
+        },
+    },
+    reads: &["ZCARD @leaderboard", "ZRANGE @leaderboard 0 19 REV WITHSCORES"],
+    draw,
+    is_live: false,
+};
+
+fn player(n: u64) -> Vec<String> {
+    vec![n.to_string(), format!("player:{n}")]
+}
+
+fn draw(seen: &Seen<'_>) -> Picture {
+    let [size, best] = seen.replies else { return Picture::Ranking(Ranking::default()) };
+    let scores = pairs(best).into_iter().map(|(member, score)| {
+        let score: f64 = score.parse().unwrap_or_default();
+        (member, score)
+    });
+    let scores: Vec<_> = scores.collect();
+    let largest = scores.iter().map(|it| it.1.abs()).fold(f64::MIN_POSITIVE, f64::max);
+    let rows = scores.into_iter().enumerate().map(|(rank, (member, score))| Ranked {
+        rank,
+        member,
+        score,
+        share: score.abs() / largest,
+    });
+    Picture::Ranking(Ranking { key: KEY, count: count(size), rows: rows.collect() })
+}

@@ -1,0 +1,192 @@
+//! Strings: one value under one key, with which Redis can also count.
+
+use super::{
+    Example, Structure,
+    act::{Act, How, Room},
+    ending,
+    growth::{Growth, as_told},
+    kept,
+    line::Line,
+    look::Seen,
+    picture::{Picture, Text, Texts},
+    reply::text as text_of,
+    step,
+};
+use crate::labs::support::fields::{choice, text, whole};
+
+const KEYS: [&str; 4] = ["token:abc123", "session:user:123", "views:homepage", "greeting"];
+/// Those whose TTL is not part of the demo.
+const KEPT: &[&str] = &["token:abc123", "views:homepage", "greeting"];
+const VALUE_MAX: usize = 512;
+const LARGEST: u64 = 4_096;
+const TTL: (i64, i64) = (1, 3_600);
+const USERS: (i64, i64) = (1, 1_000);
+const STEP: (i64, i64) = (-1_000_000_000, 1_000_000_000);
+
+/// Strings.
+pub const STRINGS: Structure = Structure {
+    slug: "strings",
+    title: "Strings",
+    about: "One value under one key: a text, a number to count with, a JSON document, a picture. The simplest structure, and what most caches are made of.",
+    good_for: "Cached pages and JSON, session tokens, flags, and counters: INCR is atomic, so a thousand users at once are a thousand counts.",
+    not_for: "Not for objects of which you change one field at a time: every change writes the whole value, and two at once lose one of them. Take a hash then.",
+    bounds: "Values have at most 512 characters, and APPEND stops at 4,096 bytes. Redis itself would take 512 MB.",
+    keys: &[kept(KEYS[0]), ending(KEYS[1]), kept(KEYS[2]), kept(KEYS[3])],
+    acts: &[
+        Act {
+            slug: "set",
+            label: "Set",
+            how: How::Commands(&["SET @{key} {value}"]),
+            fields: &[
+                choice("key", "Key", KEPT, KEPT[0]),
+                text("value", "Value", VALUE_MAX, "user_id:42"),
+            ],
+            cost: "O(1)",
+            about: "Stores the value, whatever was there before, and takes away a TTL that the key had.",
+            instead_of: None,
+            room: None,
+            outdates: &[],
+        },
+        Act {
+            slug: "set-ex",
+            label: "Set with a TTL",
+            how: How::Commands(&["SET @session:user:123 {value} EX {seconds}"]),
+            fields: &[
+                text("value", "Value", VALUE_MAX, "active"),
+                whole("seconds", "Seconds", TTL, "10"),
+            ],
+            cost: "O(1)",
+            about: "Value and TTL in one step, so that nothing can be left behind without an end. Look again when the time is over: the key is gone.",
+            instead_of: Some("SETEX session:user:123 seconds value"),
+            room: None,
+            outdates: &[],
+        },
+        Act {
+            slug: "get",
+            label: "Get",
+            how: How::Commands(&["GET @{key}", "TTL @{key}"]),
+            fields: &[choice("key", "Key", &KEYS, KEYS[1])],
+            cost: "O(1)",
+            about: "The value and the seconds it has left: (nil) and -2 where the key is not there, or not any more.",
+            instead_of: None,
+            room: None,
+            outdates: &[],
+        },
+        Act {
+            slug: "incr",
+            label: "Count up",
+            how: How::Commands(&["INCR @{key}"]),
+            fields: &[choice("key", "Key", KEPT, KEPT[1])],
+            cost: "O(1)",
+            about: "One more, in one step on the server. Try it on a text: Redis refuses, and nothing changes.",
+            instead_of: None,
+            room: None,
+            outdates: &[],
+        },
+        Act {
+            slug: "incrby",
+            label: "Count by",
+            how: How::Commands(&["INCRBY @{key} {step}"]),
+            fields: &[choice("key", "Key", KEPT, KEPT[1]), whole("step", "Step", STEP, "10")],
+            cost: "O(1)",
+            about: "The same with a step of your own; a negative one counts down.",
+            instead_of: None,
+            room: None,
+            outdates: &[],
+        },
+        Act {
+            slug: "crowd",
+            label: "Count up all at once",
+            how: How::Crowd(&["INCR @{key}"]),
+            fields: &[choice("key", "Key", KEPT, KEPT[1]), whole("users", "Users", USERS, "1000")],
+            cost: "O(1) for each user",
+            about: "So many users who count up at the same moment, each by a command of their own. Redis runs one after the other, so every reply is another number and none is lost.",
+            instead_of: None,
+            room: None,
+            outdates: &[],
+        },
+        Act {
+            slug: "append",
+            label: "Append",
+            how: How::Commands(&["APPEND @{key} {value}"]),
+            fields: &[
+                choice("key", "Key", KEPT, KEPT[2]),
+                text("value", "Value", VALUE_MAX, "Hello from Redis. "),
+            ],
+            cost: "O(1), amortized",
+            about: "Adds to the end and answers the new length in bytes.",
+            instead_of: None,
+            room: Some(Room { count: "STRLEN @{key}", most: LARGEST, of: "bytes" }),
+            outdates: &[],
+        },
+        Act {
+            slug: "wrong-type",
+            label: "A list's command",
+            how: How::Refused(&["LLEN @{key}"]),
+            fields: &[choice("key", "Key", KEPT, KEPT[0])],
+            cost: "O(1)",
+            about: "Wrong on purpose: each key has one type, and a command of another type is refused. A key that is not there counts as an empty list.",
+            instead_of: None,
+            room: None,
+            outdates: &[],
+        },
+    ],
+    example: Example {
+        about: "a token, a counter, and a session that ends",
+        steps: &[
+            step(
+                "set",
+                &[("key", "token:abc123"), ("value", "user_id:42")],
+                "A token and whose it is.",
+            ),
+            step(
+                "get",
+                &[("key", "token:abc123")],
+                "Read back. A TTL of -1 is none: this page gives it a day afterwards, a real token needs one of its own.",
+            ),
+            step(
+                "incr",
+                &[("key", "views:homepage")],
+                "A counter need not be created first: what is not there counts from 0.",
+            ),
+            step(
+                "incr",
+                &[("key", "views:homepage")],
+                "One more. Nobody else's count can be lost in between.",
+            ),
+            step("set-ex", &[("value", "active"), ("seconds", "10")], "A session for ten seconds."),
+            step(
+                "get",
+                &[("key", "session:user:123")],
+                "It is there. Get it again after eleven seconds: (nil).",
+            ),
+        ],
+    },
+    growth: Growth {
+        label: "Grow it past 44 bytes",
+        about: "Up to 44 bytes a text stands in one piece of memory with its header (embstr); from 45 on it is kept apart (raw). The bound is fixed in Redis's source (Valkey's may differ). A text that is a whole number is kept as one (int).",
+        settings: &[],
+        usual: 44,
+        count: "STRLEN @greeting",
+        of: "bytes",
+        key: "greeting",
+        encoding: ("OBJECT ENCODING @greeting", as_told),
+        up_to: |_, threshold| vec![set("x", threshold)],
+        beyond: |threshold| vec![set("x", threshold + 1)],
+    },
+    reads: &["GET @token:abc123", "GET @session:user:123", "GET @views:homepage", "GET @greeting"],
+    draw,
+    is_live: false,
+};
+
+fn set(letter: &str, length: i64) -> Line {
+    Line::plain("SET @greeting").and([letter.repeat(usize::try_from(length).unwrap_or_default())])
+}
+
+fn draw(seen: &Seen<'_>) -> Picture {
+    let values = KEYS.into_iter().zip(seen.replies).filter_map(|(key, reply)| {
+        let text = reply.as_ref().ok().and_then(text_of)?;
+        Some(Text { key, number: text.parse().ok(), bytes: text.len() as u64, text })
+    });
+    Picture::Texts(Texts { values: values.collect() })
+}

@@ -1,0 +1,275 @@
+//! What can go wrong while answering a request, and the page that says so.
+//!
+//! A handler returns [`Error`] by `?`; a refusal before any handler makes one
+//! itself. Either way it is rendered in one place, `guard`, which knows
+//! whether the client wants HTML or JSON.
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{
+        StatusCode,
+        header::{self, HeaderMap},
+    },
+};
+use askama::Template;
+use hitrate_cache::{
+    Failure, NotARecipe,
+    redis::{Refusal, Trouble},
+};
+use serde::Serialize;
+
+use crate::{
+    demo::{
+        db,
+        invalidation::Unclear,
+        model::{NotAnId, PRODUCT_MAX},
+    },
+    labs::{
+        console,
+        key_names::TooMuch,
+        patterns::{self, Upset},
+        round_trips,
+        stampede::NotRun,
+        support::run_lock::NoTurn,
+    },
+    web::{
+        form::BadInput,
+        nav::{self, Link},
+        page::Page,
+    },
+};
+
+/// What a handler returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What a visitor is told. The texts show no internals.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// 404.
+    #[error("There is no page at this address.")]
+    NoPage,
+    /// 404.
+    #[error("No profile has the id {0}.")]
+    NoProfile(String),
+    /// 404.
+    #[error("No product has this number: they are 1 to {PRODUCT_MAX}.")]
+    NoProduct,
+    /// 405, with the methods that are allowed.
+    #[error("This address answers {0} only.")]
+    NoMethod(&'static str),
+    /// 400.
+    #[error(transparent)]
+    NotAnId(#[from] NotAnId),
+    /// 400, 408, 413, 415 or 422.
+    #[error(transparent)]
+    Input(#[from] BadInput),
+    /// 403.
+    #[error("This request came from a page of another site, so nothing was changed.")]
+    OtherSite,
+    /// 421.
+    #[error(
+        "hitrate answers on this machine's own names only, such as localhost, and the request named another host."
+    )]
+    OtherHost,
+    /// 503.
+    #[error("{}. Try again in a moment.", capitalized(.0))]
+    Database(#[from] db::Error),
+    /// 503: the database can't answer, and there is no copy to serve.
+    #[error("{}. Try again in a moment.", capitalized(.0))]
+    Origin(#[from] Failure),
+    /// 422: nothing that could be dropped was named, or several things.
+    #[error("{0}")]
+    Unclear(&'static str),
+    /// 422.
+    #[error(transparent)]
+    Unnamed(#[from] Unclear),
+    /// 422.
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
+    /// 422.
+    #[error(transparent)]
+    NotARecipe(#[from] NotARecipe),
+    /// 503: for what can't be done without Redis.
+    #[error("{}. Try again in a moment.", capitalized(.0))]
+    Redis(#[from] Trouble),
+    /// 422: Redis's own words about what a visitor asked of it.
+    #[error("Redis refused: {}.", .0.words)]
+    Refusal(Refusal),
+    /// 503.
+    #[error("Too many visitors watch live already. Reload the page instead.")]
+    TooManyViewers,
+    /// 409.
+    #[error(
+        "Something else is being measured, and two would measure each other. Start yours when it is over, in some seconds."
+    )]
+    Measuring,
+    /// 503.
+    #[error("It broke off. Try again in a moment.")]
+    BrokeOff,
+    /// 422.
+    #[error("Through TLS no network can be simulated. Choose a round trip of 0.")]
+    Secured,
+    /// 403.
+    #[error(
+        "The console is off here: who runs this hitrate can turn it on with HITRATE_CONSOLE=on."
+    )]
+    ConsoleOff,
+    /// 503.
+    #[error("Too many commands run at the moment. Try again in a moment.")]
+    ConsoleBusy,
+    /// 503.
+    #[error("The trial did not end in time: this machine has too much to do. Try fewer actors.")]
+    TrialTooLong,
+    /// Whatever the server underneath refused.
+    #[error("The request was refused.")]
+    Refused(StatusCode),
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::NoPage | Self::NoProfile(_) | Self::NoProduct => StatusCode::NOT_FOUND,
+            Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAnId(_) => StatusCode::BAD_REQUEST,
+            Self::NotARecipe(_)
+            | Self::Unclear(_)
+            | Self::Unnamed(_)
+            | Self::TooMuch(_)
+            | Self::Refusal(_)
+            | Self::Secured => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Input(input) => input.status_code(),
+            Self::OtherSite | Self::ConsoleOff => StatusCode::FORBIDDEN,
+            Self::OtherHost => StatusCode::MISDIRECTED_REQUEST,
+            Self::Measuring => StatusCode::CONFLICT,
+            Self::Database(_)
+            | Self::Origin(_)
+            | Self::Redis(_)
+            | Self::TooManyViewers
+            | Self::ConsoleBusy
+            | Self::BrokeOff
+            | Self::TrialTooLong => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Refused(status) => *status,
+        }
+    }
+}
+
+/// The page about an error, and its JSON.
+#[derive(Template, Serialize)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    error: String,
+    #[serde(skip)]
+    status: StatusCode,
+}
+
+impl ErrorPage {
+    const LINK: Link = nav::link("", "Sorry", "");
+
+    /// Whether the visitor can mend what they sent.
+    fn can_be_mended(&self) -> bool {
+        matches!(self.status.as_u16(), 400 | 413 | 415 | 422)
+    }
+
+    /// Two or three words for the heading.
+    fn heading(&self) -> &'static str {
+        match self.status.as_u16() {
+            404 => "Not found",
+            405 => "Not that way",
+            403 | 421 => "Refused",
+            408 => "Too slow",
+            413 => "Too large",
+            422 => "Out of range",
+            409 | 500.. => "Not now",
+            _ => "Not understood",
+        }
+    }
+}
+
+impl From<NoTurn> for Error {
+    fn from(why: NoTurn) -> Self {
+        match why {
+            NoTurn::Busy => Self::Measuring,
+            NoTurn::BrokeOff => Self::BrokeOff,
+        }
+    }
+}
+
+impl From<NotRun> for Error {
+    fn from(why: NotRun) -> Self {
+        match why {
+            NotRun::Turn(why) => why.into(),
+            NotRun::Failed(failure) => Self::Origin(failure),
+        }
+    }
+}
+
+impl From<patterns::NotRun> for Error {
+    fn from(why: patterns::NotRun) -> Self {
+        match why {
+            patterns::NotRun::Turn(why) => why.into(),
+            patterns::NotRun::Failed(trouble) => Self::Redis(trouble),
+            patterns::NotRun::TooLong => Self::TrialTooLong,
+        }
+    }
+}
+
+impl From<Upset> for Error {
+    fn from(why: Upset) -> Self {
+        match why {
+            Upset::Redis(trouble) => Self::Redis(trouble),
+            Upset::Refused(Refusal { trouble, .. }) if trouble.is_refusal() => Self::Redis(trouble),
+            Upset::Refused(refusal) => Self::Refusal(refusal),
+        }
+    }
+}
+
+impl From<round_trips::NotRun> for Error {
+    fn from(why: round_trips::NotRun) -> Self {
+        match why {
+            round_trips::NotRun::Turn(why) => why.into(),
+            round_trips::NotRun::Secured => Self::Secured,
+            round_trips::NotRun::Redis(trouble) => Self::Redis(trouble),
+        }
+    }
+}
+
+impl From<console::NotRun> for Error {
+    fn from(why: console::NotRun) -> Self {
+        match why {
+            console::NotRun::Busy => Self::ConsoleBusy,
+            console::NotRun::Redis(trouble) => Self::Redis(trouble),
+        }
+    }
+}
+
+impl Error {
+    /// In how many seconds it may be worth trying again.
+    pub fn retry_after(&self) -> Option<&'static str> {
+        match self.status_code() {
+            StatusCode::SERVICE_UNAVAILABLE => Some("1"),
+            // As long as the usual recipes take.
+            StatusCode::CONFLICT => Some("3"),
+            _ => None,
+        }
+    }
+
+    /// The whole answer, as the request's headers want it.
+    pub fn answer(&self, asked: &HeaderMap) -> HttpResponse {
+        let status = self.status_code();
+        let mut page = Page::new(ErrorPage { error: self.to_string(), status }).status(status);
+        if let Self::NoMethod(allowed) = self {
+            page = page.header(header::ALLOW, *allowed);
+        }
+        if let Some(seconds) = self.retry_after() {
+            page = page.header(header::RETRY_AFTER, seconds);
+        }
+        page.respond(asked)
+    }
+}
+
+/// A cause as the start of a sentence.
+fn capitalized(cause: &impl std::fmt::Display) -> String {
+    let text = cause.to_string();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

@@ -1,0 +1,19 @@
+//! HTTP: routes, what holds for every request, and a module for each page.
+
+pub mod assets;
+pub mod memo;
+pub mod nav;
+
+pub mod state;
+
+pub mod form;
+pub mod page;
+
+pub mod error;
+
+pub mod pages;
+
+pub mod middleware;
+pub mod routes;
+
+pub mod server;

@@ -1,0 +1,62 @@
+//! `/healthz`, `/readyz` and `/metrics` — for those who operate hitrate. Always plain.
+
+use actix_web::{HttpResponse, http::StatusCode, web::Data};
+use hitrate_cache::redis::Condition;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{ops::stats, web::state::App};
+
+/// Whether this process can do its work.
+#[derive(Serialize, ToSchema)]
+pub struct Readiness {
+    /// `up` or `down`. Down, hitrate goes on from the database.
+    #[schema(example = "up")]
+    redis: &'static str,
+    /// `up` or `down`. Down, hitrate is not ready.
+    #[schema(example = "up")]
+    database: &'static str,
+}
+
+/// Alive: this process answers. Asks nobody.
+#[utoipa::path(
+    get, path = "/healthz", operation_id = "alive",
+    responses((status = 200, description = "Alive"))
+)]
+pub async fn alive() -> HttpResponse {
+    plain(StatusCode::OK).json(serde_json::json!({ "status": "alive" }))
+}
+
+/// Ready: the database answers. Redis away is no reason to send visitors elsewhere.
+#[utoipa::path(
+    get, path = "/readyz", operation_id = "ready",
+    responses(
+        (status = 200, description = "Ready", body = Readiness),
+        (status = 503, description = "The database is down", body = Readiness),
+    )
+)]
+pub async fn ready(app: Data<App>) -> HttpResponse {
+    let database = app.shared.db.ping().await.is_ok();
+    let redis = !matches!(app.store.condition(), Condition::Down(..));
+    let word = |up: bool| if up { "up" } else { "down" };
+    let status = if database { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    plain(status).json(Readiness { redis: word(redis), database: word(database) })
+}
+
+/// Counters in the OpenMetrics text format, for Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", operation_id = "metrics",
+    responses((status = 200, description = "Counters", content_type = "application/openmetrics-text"))
+)]
+pub async fn metrics(app: Data<App>) -> HttpResponse {
+    stats::set_gauges(&app.cache, &app.shared.metrics).await;
+    plain(StatusCode::OK)
+        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        .body(app.shared.metrics.text())
+}
+
+fn plain(status: StatusCode) -> actix_web::HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    response.insert_header(("cache-control", "no-store"));
+    response
+}

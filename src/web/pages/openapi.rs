@@ -1,0 +1,64 @@
+//! `/openapi.json` — every address as OpenAPI 3.1, generated from the handlers.
+
+use std::sync::LazyLock;
+
+use actix_web::HttpResponse;
+use utoipa::OpenApi;
+
+use super::{
+    console, counter, health, invalidation, key_names, patterns, product, profiles, round_trips,
+    sessions, stampede, stats, strategies, structures,
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        description = "Pages answer HTML, or with `Accept: application/json` the JSON described here. Times are integers: `*_us` microseconds, `*_ms` milliseconds."
+    ),
+    paths(
+        counter::show,
+        profiles::show,
+        profiles::edits::edit,
+        profiles::edits::forget,
+        strategies::show,
+        strategies::act,
+        invalidation::show,
+        invalidation::drop_copies,
+        stampede::show,
+        stampede::run,
+        console::show,
+        console::run,
+        console::clear,
+        key_names::show,
+        round_trips::show,
+        round_trips::run,
+        sessions::show,
+        sessions::start,
+        sessions::end,
+        patterns::index,
+        patterns::show,
+        patterns::act,
+        patterns::pubsub_live::live,
+        structures::index,
+        structures::show,
+        structures::act,
+        structures::live,
+        product::laptop,
+        product::show,
+        stats::show,
+        stats::live,
+        health::alive,
+        health::ready,
+        health::metrics,
+    )
+)]
+struct Document;
+
+static JSON: LazyLock<String> = LazyLock::new(|| {
+    Document::openapi().to_json().expect("a description made of constants is JSON")
+});
+
+/// The document.
+pub async fn show() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(JSON.as_str())
+}

@@ -1,0 +1,354 @@
+//! `/patterns` — what applications build of Redis's commands, each played by a
+//! visitor on keys of their own, and wrong and right ways counted side by side.
+
+mod action_request;
+pub mod pubsub_live;
+mod trial_chart;
+
+use std::sync::Arc;
+
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError as _,
+    http::header,
+    web::{Data, Path},
+};
+use askama::Template;
+use hitrate_cache::trace::{Step, Wire};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use self::{action_request::Asked, trial_chart::Lane};
+use super::{visitor, waterfall::Waterfall};
+use crate::{
+    labs::{
+        patterns::{self, Act, Args, Entry, Figure, Pattern, Play, Played, Ran, Upset},
+        support::{fields::Field, visitor_keys::Demo},
+    },
+    schemas,
+    web::{
+        error::{Error, Result},
+        form::{Body, Fields},
+        nav::{self, Link},
+        page::{self, Page, see, whole},
+        state::App,
+    },
+};
+
+/// Pages beside the patterns, of their own shape: the index lists them last.
+const RELATED: &[Link] = &[nav::KEY_NAMES, nav::ROUND_TRIPS];
+
+/// Commands that a page's wire shows; JSON has all.
+const WIRE: usize = 15;
+
+/// Every pattern, in a line each.
+#[derive(Template, Serialize, ToSchema)]
+#[template(path = "patterns.html")]
+pub struct PatternsPage {
+    /// In the order of the page.
+    patterns: Vec<Row>,
+}
+
+/// A pattern, for someone who looks for one.
+#[derive(Serialize, ToSchema)]
+pub struct Row {
+    /// Where it is.
+    path: String,
+    /// What it is called.
+    title: &'static str,
+    /// What it is for.
+    what_for: &'static str,
+    /// What usually goes wrong; null where that is not what the page is about.
+    wrong: Option<&'static str>,
+}
+
+/// One pattern: what the visitor has there, what they did last, what was counted.
+#[derive(Template, Serialize, ToSchema)]
+#[template(path = "pattern.html")]
+pub struct PatternPage {
+    /// Its name in the address.
+    slug: &'static str,
+    /// What it is called.
+    title: &'static str,
+    /// What is wrong, when something is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// The name by which `?play=` shows the act again for half an hour; null when there is none.
+    play: Option<String>,
+    /// The act.
+    act: Option<&'static str>,
+    /// What came of it, line by line.
+    lines: Vec<String>,
+    /// How it is now, in a line; null where a pattern has none.
+    now: Option<String>,
+    /// The visitor's keys and what they hold; null while Redis can't be asked.
+    state: Option<Vec<Entry>>,
+    /// What the keys mean together.
+    figures: Vec<Figure>,
+    /// What was said to Redis: by the act, or for this look where there was none.
+    #[schema(value_type = Vec<schemas::Step>)]
+    said: Vec<Step>,
+    /// What a trial counted; null when the act was none.
+    trial: Option<Ran>,
+    #[serde(skip)]
+    pattern: &'static Pattern,
+    #[serde(skip)]
+    args: Args,
+    /// Whether an act was asked for that is not kept any more.
+    #[serde(skip)]
+    is_gone: bool,
+}
+
+/// The index.
+#[utoipa::path(
+    get, path = "/patterns", operation_id = "patterns",
+    responses((status = 200, description = "Every pattern", body = PatternsPage))
+)]
+pub async fn index() -> Page<PatternsPage> {
+    let of = |it: &&'static Pattern| Row {
+        path: address(it),
+        title: it.title,
+        what_for: it.what_for,
+        wrong: Some(it.trap.wrong),
+    };
+    let beside = |it: &Link| Row {
+        path: it.path.to_owned(),
+        title: it.title,
+        what_for: it.about,
+        wrong: None,
+    };
+    let patterns = patterns::ALL.iter().map(of).chain(RELATED.iter().map(beside));
+    Page::new(PatternsPage { patterns: patterns.collect() })
+}
+
+/// One pattern, and the visitor's keys as they are.
+#[utoipa::path(
+    get, path = "/patterns/{slug}", operation_id = "pattern",
+    params(
+        ("slug" = String, Path, description = "The pattern, as the index names it"),
+        ("play" = Option<String>, Query, description = "An act, as a POST named it"),
+    ),
+    responses(
+        (status = 200, description = "The pattern; without Redis, too", body = PatternPage),
+        (status = 404, description = "No such pattern"),
+    )
+)]
+pub async fn show(
+    app: Data<App>,
+    request: HttpRequest,
+    slug: Path<String>,
+) -> Result<Page<PatternPage>> {
+    let pattern = patterns::named(&slug).ok_or(Error::NoPage)?;
+    let fields = Fields::of_query(&request, &["play"])?;
+    let (visitor, cookie) = visitor::of(&request);
+    let name = fields.optional("play");
+    let found = name.and_then(|name| app.shared.plays.find(name, pattern.slug));
+    let is_gone = name.is_some() && found.is_none();
+    let kept = found.and_then(|played| Some((name?.to_owned(), played)));
+    let page = PatternPage::of(&app, pattern, &visitor.demo(pattern.slug), kept).await;
+    let page = Page::new(PatternPage { is_gone, ..page });
+    Ok(match cookie {
+        Some(cookie) => page.cookie(cookie),
+        None => page,
+    })
+}
+
+/// What a POST sends.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "described for the OpenAPI document, read field by field")]
+pub struct PlayPattern {
+    /// One of the pattern's acts, `trial` or `reset`. The other fields are the act's.
+    act: String,
+    /// Of a trial: how many act at once, 1 to 200.
+    actors: Option<u32>,
+}
+
+/// Does something with the visitor's keys, or lets a trial run.
+#[utoipa::path(
+    post, path = "/patterns/{slug}", operation_id = "play_pattern",
+    params(("slug" = String, Path, description = "The pattern, as the index names it")),
+    request_body(content(
+        (PlayPattern = "application/json"),
+        (PlayPattern = "application/x-www-form-urlencoded"),
+    )),
+    responses(
+        (status = 200, description = "Done; with Accept: application/json", body = PatternPage),
+        (status = 303, description = "Done; to the page that tells it"),
+        (status = 404, description = "No such pattern"),
+        (status = 409, description = "Something else is being measured"),
+        (status = 422, description = "A value is out of range, or Redis refused the command"),
+        (status = 503, description = "Redis can't be asked"),
+    )
+)]
+pub async fn act(
+    app: Data<App>,
+    request: HttpRequest,
+    slug: Path<String>,
+    body: Body,
+) -> Result<HttpResponse> {
+    let pattern = patterns::named(&slug).ok_or(Error::NoPage)?;
+    let (visitor, cookie) = visitor::of(&request);
+    let demo = visitor.demo(pattern.slug);
+    let played = match Asked::parse(pattern, &body) {
+        Ok(asked) => whole(play(app.clone(), pattern, demo.clone(), asked)).await,
+        Err(why) => Err(why.into()),
+    };
+    let played = match played {
+        Ok(played) => played,
+        Err(error) => {
+            let page =
+                failed(&app, pattern, &demo, error, action_request::sent(pattern, &body)).await;
+            return Ok(page.respond(request.headers()));
+        }
+    };
+    let (name, played) = app.shared.plays.keep(played);
+    if page::wants_json(request.headers()) {
+        let kept = Some((name, played));
+        let page = Page::new(PatternPage::of(&app, pattern, &demo, kept).await);
+        let page = cookie.into_iter().fold(page, Page::cookie);
+        return Ok(page.respond(request.headers()));
+    }
+    let part = if played.trial.is_some() { "trial" } else { "outcome" };
+    let mut response = see(&format!("{}?play={name}#{part}", address(pattern)));
+    if let Some(cookie) = cookie {
+        response.cookie(cookie);
+    }
+    Ok(response.finish())
+}
+
+/// The same page, with what is wrong and what was typed.
+async fn failed(
+    app: &App,
+    pattern: &'static Pattern,
+    demo: &Demo,
+    error: Error,
+    typed: Args,
+) -> Page<PatternPage> {
+    let page = PatternPage::of(app, pattern, demo, None).await;
+    let told = Some(error.to_string());
+    let page = Page::new(PatternPage { error: told, args: typed, ..page });
+    let page = page.status(error.status_code());
+    match error.retry_after() {
+        Some(seconds) => page.header(header::RETRY_AFTER, seconds),
+        None => page,
+    }
+}
+
+fn address(pattern: &Pattern) -> String {
+    format!("{}/{}", nav::PATTERNS.path, pattern.slug)
+}
+
+async fn play(
+    app: Data<App>,
+    pattern: &'static Pattern,
+    demo: Demo,
+    asked: Asked,
+) -> Result<Played> {
+    let wire = Wire::on();
+    let (act, args, lines, trial) = match asked {
+        Asked::Act(act, args) => {
+            let play = Play::new(&app.store, &demo, args.clone(), &wire);
+            let lines = (act.run)(&play).await;
+            // What it wrote before it was refused is the visitor's, too.
+            play.note().await?;
+            (act.name, args, lines?, None)
+        }
+        Asked::Trial(args) => {
+            let ran = app.shared.trials.run(&app.store, pattern, &demo, &args).await?;
+            ("trial", args, Vec::new(), Some(ran))
+        }
+        Asked::Reset => {
+            let removed = Play::new(&app.store, &demo, Args::default(), &wire).reset().await?;
+            let what = crate::format::counted(&removed, "key was", "keys were");
+            ("reset", Args::default(), vec![format!("{what} removed.")], None)
+        }
+    };
+    Ok(Played { slug: pattern.slug, act, args, lines, said: wire.steps(), trial })
+}
+
+/// What the keys hold, and what that means.
+type Look = (Vec<Entry>, Vec<Figure>);
+
+async fn look(play: &Play, pattern: &Pattern) -> Result<Look, Upset> {
+    let entries = patterns::state(play).await?;
+    let figures = match pattern.figures {
+        Some(figures) if !entries.is_empty() => figures(play).await?,
+        _ => Vec::new(),
+    };
+    Ok((entries, figures))
+}
+
+impl PatternPage {
+    const LINK: Link = nav::PATTERNS;
+
+    async fn of(
+        app: &App,
+        pattern: &'static Pattern,
+        demo: &Demo,
+        kept: Option<(String, Arc<Played>)>,
+    ) -> Self {
+        let wire = Wire::on();
+        let (name, played) = kept.unzip();
+        let args = played.as_ref().map_or_else(Args::default, |played| played.args.clone());
+        let filled = pattern.filled(&args);
+        let looked = look(&Play::new(&app.store, demo, filled, &wire), pattern).await;
+        let (look, error) = match looked {
+            Ok(look) => (Some(look), None),
+            Err(upset) => (None, Some(format!("Your keys can't be read: {upset}."))),
+        };
+        let now = look.as_ref().and_then(|(entries, _)| Some((pattern.now?)(entries)));
+        let (state, figures) = look.unzip();
+        Self {
+            slug: pattern.slug,
+            title: pattern.title,
+            error,
+            play: name,
+            act: played.as_ref().map(|it| it.act),
+            lines: played.as_ref().map_or_else(Vec::new, |it| it.lines.clone()),
+            now,
+            state,
+            figures: figures.unwrap_or_default(),
+            said: played.as_ref().map_or_else(|| wire.steps(), |it| it.said.clone()),
+            trial: played.and_then(|it| it.trial.clone()),
+            pattern,
+            args,
+            is_gone: false,
+        }
+    }
+}
+
+// What the templates ask for.
+impl PatternsPage {
+    const LINK: Link = nav::PATTERNS;
+}
+
+impl PatternPage {
+    fn waterfall(&self) -> Waterfall<'_> {
+        Waterfall::of(&self.said[..self.said.len().min(WIRE)])
+    }
+
+    /// Commands that the wire has no room for.
+    fn unsaid(&self) -> u64 {
+        self.said.len().saturating_sub(WIRE) as u64
+    }
+
+    /// The acts by form: those in a row that ask for the same share one.
+    fn forms(&self) -> impl Iterator<Item = &'static [Act]> {
+        self.pattern.acts.chunk_by(Act::asks_the_same)
+    }
+
+    /// What a form shows in a field: as it was sent last, where it was.
+    fn shown(&self, field: &Field) -> String {
+        self.args.shown(field)
+    }
+
+    /// Milliseconds until it is worth reading again: two seconds after the first
+    /// key ends.
+    fn again_ms(&self) -> Option<u64> {
+        let entries = self.state.as_ref().filter(|_| self.now.is_some())?;
+        entries.iter().filter_map(|entry| entry.ttl_ms).min().map(|ms| ms + 2_000)
+    }
+
+    fn lanes<'a>(&self, ran: &'a Ran) -> Vec<Lane<'a>> {
+        Lane::all(ran)
+    }
+}

@@ -1,0 +1,111 @@
+//! `/product` and `/product/{id}` — the documents' endpoints: always JSON.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{CACHE_CONTROL, HeaderValue},
+    web::Data,
+};
+use hitrate_cache::{Lookup, Source};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::recipes;
+use crate::{
+    demo::{
+        model::{LAPTOP, PRODUCT_MAX, Product},
+        products,
+    },
+    web::{
+        error::{Error, Result},
+        form::Fields,
+        page::{self, CACHE_STATUS},
+        state::App,
+    },
+};
+
+/// The Laptop, and who answered.
+#[derive(Serialize, ToSchema)]
+pub struct Laptop {
+    /// `cache` or `db`; with a near cache or grace also `memory` or `stale`.
+    #[schema(example = "cache")]
+    source: &'static str,
+    /// What is shown of it.
+    data: Offer,
+}
+
+/// What the documents show of a product.
+#[derive(Serialize, ToSchema)]
+pub struct Offer {
+    /// What it is called.
+    #[schema(example = "Laptop")]
+    name: String,
+    /// With its currency.
+    #[schema(example = "$999")]
+    price: String,
+}
+
+/// The documents' Laptop, and whether it came from the cache.
+#[utoipa::path(
+    get, path = "/product", operation_id = "laptop",
+    params(
+        ("cache" = Option<String>, Query, description = "`off` leaves the cache aside"),
+        ("recipe" = Option<String>, Query, description = "How it is cached"),
+    ),
+    responses((status = 200, description = "The Laptop", body = Laptop))
+)]
+pub async fn laptop(app: Data<App>, request: HttpRequest) -> Result<HttpResponse> {
+    let lookup = find(&app, &request, LAPTOP).await?;
+    let source = match lookup.source {
+        Source::Database => "db",
+        source => source.name(),
+    };
+    answer(&lookup, |product| Laptop {
+        source,
+        data: Offer { price: product.price_tag(), name: product.name.clone() },
+    })
+}
+
+/// One product.
+#[utoipa::path(
+    get, path = "/product/{id}", operation_id = "product",
+    params(
+        ("id" = u32, Path, description = "1 to 1000"),
+        ("cache" = Option<String>, Query, description = "`off` leaves the cache aside"),
+        ("recipe" = Option<String>, Query, description = "How it is cached"),
+    ),
+    responses(
+        (status = 200, description = "The product", body = Product),
+        (status = 404, description = "No such product"),
+    )
+)]
+pub async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse> {
+    let id = request.match_info().unprocessed().trim_start_matches('/');
+    answer(&find(&app, &request, number(id)?).await?, |product| product)
+}
+
+/// In one spelling only: `01` is no product, nor a second key for the first.
+fn number(text: &str) -> Result<u32> {
+    let number: u32 = text.parse().map_err(|_| Error::NoProduct)?;
+    let fits = (1..=PRODUCT_MAX).contains(&number) && !text.starts_with(['0', '+']);
+    fits.then_some(number).ok_or(Error::NoProduct)
+}
+
+async fn find(app: &App, request: &HttpRequest, id: u32) -> Result<Lookup<Product>> {
+    let fields = Fields::of_query(request, &["cache", "recipe"])?;
+    let (config, db) = (&app.shared.config, &app.shared.db);
+    let recipe = recipes::chosen(app, &fields)?.ttl(config.product_ttl);
+    // In a box of its own: malloc is slow with all of this in one.
+    Ok(Box::pin(products::find(&app.cache, db, id, &recipe, config.database_delay)).await?)
+}
+
+fn answer<'a, T: Serialize>(
+    lookup: &'a Lookup<Product>,
+    show: impl FnOnce(&'a Product) -> T,
+) -> Result<HttpResponse> {
+    let value = lookup.value.as_deref().ok_or(Error::NoProduct)?;
+    let mut answer = page::json(&show(value));
+    let status = HeaderValue::try_from(lookup.cache_status()).expect("it is made of plain words");
+    answer.headers_mut().append(CACHE_STATUS, status);
+    answer.headers_mut().append(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(answer)
+}

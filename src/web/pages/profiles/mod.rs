@@ -1,0 +1,390 @@
+//! `/profiles` — one profile, whether it came from the cache, and what that took.
+
+mod as_json;
+pub mod edits;
+mod flash;
+mod lookup_form;
+mod profile_card;
+mod recent;
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use actix_web::{
+    HttpRequest,
+    http::{StatusCode, header::SET_COOKIE},
+    web::Data,
+};
+use askama::Template;
+use hitrate_cache::{
+    Fill, Lookup, Recipe, Source,
+    redis::Trouble,
+    time::millis,
+    trace::{Step, Wire},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use self::{flash::Done, lookup_form::Chosen, profile_card::Card, recent::Recent};
+use super::{
+    recipes,
+    waterfall::{self, Waterfall},
+};
+use crate::{
+    demo::{
+        model::{Profile, UserId},
+        profiles,
+    },
+    format, schemas,
+    web::{
+        error::{Error, Result},
+        form::Fields,
+        nav::{self, Link},
+        page::{self, CACHE_STATUS, Page},
+        state::App,
+    },
+};
+
+/// The most simulated latency a visitor may ask for, in milliseconds.
+const DELAY_MAX: u32 = 5_000;
+
+/// The lookup form, and the answer to it.
+#[derive(Template, Serialize, ToSchema)]
+#[template(path = "profiles.html")]
+pub struct ProfilesPage {
+    /// What is wrong, when something is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(flatten)]
+    #[schema(value_type = Answer)]
+    answer: Option<Answer>,
+    /// Ids to try.
+    #[schema(value_type = Vec<UserId>)]
+    known_ids: Arc<Vec<UserId>>,
+    /// The visitor's last lookups before this one, newest first.
+    recent: Vec<Recent>,
+    #[serde(skip)]
+    form: Form,
+}
+
+/// The same as JSON. It is asked for so often that serde takes too long. What
+/// is escaped as HTML there is a number or an id, or else a mistake that shows.
+#[derive(Template)]
+#[template(path = "profiles.json", escape = "html", whitespace = "suppress")]
+struct AsJson<'a> {
+    page: &'a ProfilesPage,
+}
+
+impl AsJson<'_> {
+    fn write(page: &ProfilesPage, blank: Vec<u8>) -> askama::Result<Vec<u8>> {
+        page::rendered(&AsJson { page }, blank)
+    }
+}
+
+/// What a lookup brought.
+#[derive(Serialize, ToSchema)]
+pub struct Answer {
+    /// The id that was asked for.
+    id: UserId,
+    /// Null when there is no such profile.
+    #[schema(value_type = Option<Profile>)]
+    profile: Option<Arc<Profile>>,
+    /// Its edition: counted up by each edit; null when there is no such profile.
+    version: Option<u64>,
+    /// Who answered.
+    #[schema(value_type = schemas::Source)]
+    source: Source,
+    /// Microseconds from question to answer, simulated time included.
+    elapsed_us: u64,
+    /// How much of it was simulated, in microseconds.
+    simulated_us: u64,
+    /// Milliseconds that the cache will keep the value; null when it does not.
+    ttl_ms: Option<u64>,
+    /// Milliseconds since the value was loaded from the database.
+    age_ms: u64,
+    /// How it is cached.
+    recipe: &'static str,
+    /// The key in Redis.
+    key: String,
+    /// The documents' sentence.
+    message: String,
+    /// What was said to Redis and to the database, in order.
+    #[schema(value_type = Vec<schemas::Step>)]
+    transcript: Vec<Step>,
+    #[serde(skip)]
+    fill: Fill,
+}
+
+/// What the form shows.
+struct Form {
+    id: Option<UserId>,
+    chosen: Chosen,
+    done: Option<Done>,
+}
+
+/// What a GET asks for.
+struct Query {
+    id: Option<UserId>,
+    delay_ms: Option<u32>,
+    /// The name it was asked for by; `None` is the configured one.
+    named: Option<&'static str>,
+    recipe: Recipe,
+}
+
+impl Query {
+    fn parse(app: &App, request: &HttpRequest) -> Result<Self> {
+        let fields = Fields::of_query(request, &["id", "delay_ms", "cache", "recipe"])?;
+        Ok(Self {
+            id: if fields.sent("id") { Some(id(&fields)?) } else { None },
+            delay_ms: delay_ms(&fields)?,
+            named: recipes::named(&fields)?.map(|recipe| recipe.name),
+            recipe: recipes::chosen(app, &fields)?.ttl(app.shared.config.profile_ttl),
+        })
+    }
+
+    fn delay(&self, app: &App) -> Duration {
+        let asked = self.delay_ms.map(|ms| Duration::from_millis(u64::from(ms)));
+        asked.unwrap_or(app.shared.config.database_delay)
+    }
+}
+
+fn id(fields: &Fields<'_>) -> Result<UserId> {
+    Ok(fields.optional("id").unwrap_or_default().trim().parse()?)
+}
+
+/// The simulated latency that was asked for, in milliseconds.
+pub(super) fn delay_ms(fields: &Fields<'_>) -> Result<Option<u32>> {
+    Ok(fields.number("delay_ms", 0..=DELAY_MAX)?)
+}
+
+/// Looks a profile up, in the cache first; without an id, shows the form.
+#[utoipa::path(
+    get, path = "/profiles", operation_id = "look_up",
+    params(
+        ("id" = Option<String>, Query, description = "Whose profile: 1 to 64 letters, digits, - or _"),
+        ("delay_ms" = Option<u32>, Query, description = "Simulated database latency, 0 to 5000"),
+        ("cache" = Option<String>, Query, description = "`off` leaves the cache aside"),
+        ("recipe" = Option<String>, Query, description = "How it is cached: none, plain, default, near, write-through, write-around, write-behind or refresh-ahead"),
+    ),
+    responses(
+        (status = 200, description = "The profile", body = ProfilesPage),
+        (status = 404, description = "No such profile", body = ProfilesPage),
+    )
+)]
+pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<ProfilesPage>> {
+    let query = Query::parse(&app, &request)?;
+    let mut page = ProfilesPage::blank(&app, &request, &query);
+    let Some(id) = &query.id else { return Ok(Page::new(page).as_json(AsJson::write)) };
+    let wire = Wire::on();
+    let (db, delay) = (&app.shared.db, query.delay(&app));
+    // In a box of its own: malloc is slow with all of this in one.
+    let looking = Box::pin(profiles::find(&app.cache, db, id, &query.recipe, delay, &wire));
+    let lookup = looking.await?;
+    let cookie = recent::remember(
+        &Recent { id: id.clone(), source: lookup.source, elapsed_us: lookup.elapsed_us },
+        &page.recent,
+    );
+    let (status, cache_status) = (status(&lookup), lookup.cache_status());
+    if lookup.value.is_none() {
+        page.error = Some(Error::NoProfile(id.to_string()).to_string());
+    }
+    page.answer = Some(Answer::of(id, lookup, wire));
+    let was_told = page.form.done.is_some();
+    let page =
+        Page::new(page).as_json(AsJson::write).status(status).header(CACHE_STATUS, cache_status);
+    let page = page.header(SET_COOKIE, cookie);
+    Ok(if was_told { page.cookie(Done::told()) } else { page })
+}
+
+fn status(lookup: &Lookup<Profile>) -> StatusCode {
+    match lookup.value {
+        Some(_) => StatusCode::OK,
+        None => StatusCode::NOT_FOUND,
+    }
+}
+
+impl Answer {
+    fn of(id: &UserId, lookup: Lookup<Profile>, wire: Wire) -> Self {
+        let transcript = wire.into_steps();
+        Self {
+            id: id.clone(),
+            message: profiles::message(id, &lookup),
+            version: lookup.version,
+            source: lookup.source,
+            elapsed_us: lookup.elapsed_us,
+            simulated_us: waterfall::simulated_us(&transcript),
+            ttl_ms: lookup.ttl.map(millis),
+            age_ms: millis(lookup.age),
+            recipe: lookup.recipe,
+            key: lookup.key,
+            profile: lookup.value,
+            transcript,
+            fill: lookup.fill,
+        }
+    }
+}
+
+impl ProfilesPage {
+    const LINK: Link = nav::PROFILES;
+
+    fn blank(app: &App, request: &HttpRequest, query: &Query) -> Self {
+        Self {
+            error: None,
+            answer: None,
+            known_ids: Arc::clone(&app.shared.known_ids),
+            recent: recent::of(request),
+            form: Form {
+                id: query.id.clone(),
+                chosen: Chosen {
+                    delay_ms: query.delay_ms,
+                    default_ms: millis(app.shared.config.database_delay),
+                    recipe: query.named,
+                    configured: app.shared.recipe.name,
+                },
+                done: Done::of(request),
+            },
+        }
+    }
+}
+
+// What the template asks for.
+impl ProfilesPage {
+    /// What to choose from, beside the id.
+    fn choices(&self) -> askama::Result<Rc<str>> {
+        lookup_form::of(&self.known_ids, &self.form.chosen)
+    }
+
+    /// What is the same at each hit of this value.
+    fn card(&self, answer: &Answer) -> askama::Result<Rc<Card>> {
+        profile_card::of(&answer.id, answer.profile.as_ref(), &self.form.chosen)
+    }
+
+    /// What the visitor's last act led to, where this lookup shows it.
+    fn notice(&self) -> Option<&'static str> {
+        let answer = self.answer.as_ref().filter(|answer| answer.profile.is_some())?;
+        match (self.form.done?, &answer.fill) {
+            (Done::Edit, Fill::Stored(_)) => Some(
+                "Saved. The cache dropped its copy, so this lookup read the new row from the database.",
+            ),
+            (Done::Edit, Fill::Failed(_)) => Some(
+                "Saved in the database. The cache could not be told yet, so its copy is not used.",
+            ),
+            (Done::Edit, _) => Some("Saved. What you see is the new row."),
+            (Done::Forget, Fill::Stored(_)) => {
+                Some("Forgotten. The cache had to ask the database again.")
+            }
+            (Done::Forget, _) => None,
+        }
+    }
+
+    /// How this hit compares with the visitor's last answer from the database.
+    fn faster(&self) -> Option<String> {
+        let answer = self.answer.as_ref().filter(|answer| answer.source.is_hit())?;
+        let before = self.recent.iter().find(|recent| recent.source == Source::Database)?;
+        let times = before.elapsed_us / answer.elapsed_us.max(1);
+        (times > 1)
+            .then(|| format!("{}× faster than your last database answer", format::number(&times)))
+    }
+}
+
+// What the template asks for.
+impl Answer {
+    fn waterfall(&self) -> Waterfall<'_> {
+        Waterfall::of(&self.transcript)
+    }
+
+    fn trouble(&self) -> Option<&Trouble> {
+        match &self.fill {
+            Fill::Failed(trouble) => Some(trouble),
+            _ => None,
+        }
+    }
+
+    fn was_bypass(&self) -> bool {
+        self.fill == Fill::Bypassed
+    }
+
+    fn is_hit(&self) -> bool {
+        self.source == Source::Cache
+    }
+
+    fn is_memory(&self) -> bool {
+        self.source == Source::Memory
+    }
+
+    fn is_stale(&self) -> bool {
+        self.source == Source::Stale
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use hitrate_cache::{
+        Forward,
+        trace::{Target, Trip},
+    };
+
+    use super::*;
+
+    fn page(error: Option<&str>, answer: Option<Answer>, recent: Vec<Recent>) -> ProfilesPage {
+        let ids = ["123", "user-1"].map(|id| id.parse().unwrap());
+        let chosen = Chosen { delay_ms: None, default_ms: 0, recipe: None, configured: "default" };
+        ProfilesPage {
+            error: error.map(str::to_owned),
+            answer,
+            known_ids: Arc::new(ids.to_vec()),
+            recent,
+            form: Form { id: None, chosen, done: None },
+        }
+    }
+
+    fn answer(source: Source, name: Option<&str>, number: Option<u64>, steps: &[&str]) -> Answer {
+        let wire = Wire::on();
+        for target in [Target::Redis, Target::Database, Target::Memory, Target::Hitrate] {
+            let (sent, time) = (Instant::now(), Duration::from_micros(7));
+            let trip = Trip { target, sent, took: time, simulated: time };
+            wire.record(trip, || steps.iter().map(|it| ((*it).to_owned(), (*it).to_owned())));
+        }
+        let profile = |name: &str| Profile {
+            user_id: "1".to_owned(),
+            name: name.to_owned(),
+            email: "anna@example.com".to_owned(),
+            age: 30,
+        };
+        let lookup = Lookup {
+            value: name.map(|name| Arc::new(profile(name))),
+            version: number,
+            source,
+            key: steps.concat(),
+            ttl: number.map(Duration::from_millis),
+            past: Duration::ZERO,
+            age: Duration::from_secs(1),
+            fill: Fill::Unneeded,
+            forward: Forward::No,
+            collapsed: false,
+            recipe: "default",
+            elapsed_us: 3,
+        };
+        Answer::of(&"1".parse().unwrap(), lookup, wire)
+    }
+
+    #[test]
+    fn the_template_says_what_the_view_model_is() {
+        let recent =
+            |n| Recent { id: "a-b".parse().unwrap(), source: Source::Cache, elapsed_us: n };
+        let odd = ["", "(nil)", "'{\"a\\b\": 1}'", "<&>\u{1}é…", &"x\"".repeat(400)];
+        let each = Source::ALL.map(|source| {
+            let answer = answer(source, Some("<Anna \"O\">"), Some(7), &odd);
+            page(None, Some(answer), vec![recent(1), recent(2)])
+        });
+        for page in each.into_iter().chain([
+            page(None, None, Vec::new()),
+            page(Some("It \"failed\"."), None, vec![recent(1)]),
+            page(Some("No profile."), Some(answer(Source::Database, None, None, &[])), Vec::new()),
+        ]) {
+            let json = AsJson::write(&page, Vec::new()).unwrap();
+            assert_eq!(String::from_utf8(json).unwrap(), serde_json::to_string(&page).unwrap());
+        }
+    }
+}

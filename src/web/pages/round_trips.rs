@@ -1,0 +1,195 @@
+//! `/patterns/round-trips` — the same commands singly, in pipelines and all at
+//! once, and what the documents say of that.
+
+use std::{sync::Arc, time::Duration};
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use askama::Template;
+use hitrate_cache::time::micros;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::visitor;
+use crate::{
+    format::{self, Figure},
+    labs::round_trips::{COUNT_MAX, Claim, Client, NETWORKS, Outcome, Plan, Row, USUAL, Verb},
+    web::{
+        error::Result,
+        form::{BadInput, Body, Fields},
+        nav::{self, Link},
+        page::{self, Page, see},
+        state::App,
+    },
+};
+
+/// No bar is narrower, in per cent: one that can't be seen would look like none.
+const NARROWEST: f64 = 0.4;
+
+/// The form, and what was measured.
+#[derive(Template, Serialize, ToSchema)]
+#[template(path = "round_trips.html")]
+pub struct RoundTripsPage {
+    /// The name by which `GET ?run=` shows it again for half an hour; null when
+    /// nothing ran.
+    run: Option<String>,
+    /// What was measured; nothing of it before.
+    #[serde(flatten)]
+    #[schema(value_type = Outcome)]
+    outcome: Option<Arc<Outcome>>,
+    /// The documents' tables, each line beside what was measured.
+    claims: Vec<Claim>,
+    /// Whether a run was asked for that is not kept any more.
+    #[serde(skip)]
+    is_gone: bool,
+}
+
+/// What a POST sends.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "described for the OpenAPI document, read field by field")]
+pub struct RoundTripsOrder {
+    /// Commands in each turn, 1 to 1000; 1000 when left out.
+    count: Option<u32>,
+    /// The simulated round trip in milliseconds: 0, 0.5, 2 or 10; 0.5 when left out.
+    round_trip: Option<f32>,
+}
+
+/// The form, and the result of an earlier run while it is kept.
+#[utoipa::path(
+    get, path = "/patterns/round-trips", operation_id = "round_trips",
+    params(("run" = Option<String>, Query, description = "A run, as a POST named it")),
+    responses(
+        (status = 200, description = "The form, and the result if one was asked for", body = RoundTripsPage),
+        (status = 404, description = "That result is not kept any more", body = RoundTripsPage),
+    )
+)]
+pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<RoundTripsPage>> {
+    let fields = Fields::of_query(&request, &["run"])?;
+    let Some(name) = fields.optional("run") else {
+        return Ok(Page::new(RoundTripsPage::of(None, None)));
+    };
+    Ok(match app.shared.round_trips.kept(name) {
+        Some(outcome) => Page::new(RoundTripsPage::of(Some(name.to_owned()), Some(outcome))),
+        None => {
+            let page = RoundTripsPage { is_gone: true, ..RoundTripsPage::of(None, None) };
+            Page::new(page).status(StatusCode::NOT_FOUND)
+        }
+    })
+}
+
+/// Measures, which takes some seconds.
+#[utoipa::path(
+    post, path = "/patterns/round-trips", operation_id = "measure_round_trips",
+    request_body(content(
+        (RoundTripsOrder = "application/json"),
+        (RoundTripsOrder = "application/x-www-form-urlencoded"),
+    )),
+    responses(
+        (status = 200, description = "Done; with Accept: application/json", body = RoundTripsPage),
+        (status = 303, description = "Done; to the result"),
+        (status = 409, description = "Something else is being measured"),
+        (status = 422, description = "A value is out of range"),
+        (status = 503, description = "Redis does not answer"),
+    )
+)]
+pub async fn run(app: Data<App>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
+    let plan = plan(&body.fields(&["count", "round_trip"])?)?;
+    let (visitor, cookie) = visitor::of(&request);
+    let demo = visitor.demo("round-trips");
+    let (name, outcome) = app.shared.round_trips.run(app.store.clone(), demo, plan).await?;
+    let mut answer = match page::wants_json(request.headers()) {
+        true => Page::new(RoundTripsPage::of(Some(name), Some(outcome))).respond(request.headers()),
+        false => see(&format!("{}?run={name}", nav::ROUND_TRIPS.path)).finish(),
+    };
+    if let Some(cookie) = cookie {
+        // It fits a header: a name and a token.
+        let _ = answer.add_cookie(&cookie);
+    }
+    Ok(answer)
+}
+
+fn plan(fields: &Fields<'_>) -> Result<Plan, BadInput> {
+    let count = fields.number("count", 1..=COUNT_MAX)?.unwrap_or(COUNT_MAX);
+    let round_trip = fields.choice("round_trip", &NETWORKS)?.unwrap_or(USUAL);
+    Ok(Plan { count: count as usize, round_trip })
+}
+
+impl RoundTripsPage {
+    const LINK: Link = nav::ROUND_TRIPS;
+
+    fn of(run: Option<String>, outcome: Option<Arc<Outcome>>) -> Self {
+        let claims = outcome.as_deref().map(Claim::held_against).unwrap_or_default();
+        Self { run, outcome, claims, is_gone: false }
+    }
+}
+
+/// A choice of the form.
+struct Network {
+    value: &'static str,
+    label: String,
+    is_chosen: bool,
+}
+
+/// All ways of one verb, on one scale that begins at nothing.
+struct Chart<'a> {
+    verb: &'static str,
+    bars: Vec<Bar<'a>>,
+    /// What can be seen, for who can't.
+    told: String,
+}
+
+/// One way, in per cent of the slowest.
+struct Bar<'a> {
+    row: &'a Row,
+    width: f64,
+    least: f64,
+    most: f64,
+}
+
+// What the template asks for.
+impl RoundTripsPage {
+    fn count(&self) -> u64 {
+        self.outcome.as_ref().map_or(u64::from(COUNT_MAX), |it| it.count)
+    }
+
+    fn networks(&self) -> Vec<Network> {
+        let chosen = self.outcome.as_ref().map_or(micros(USUAL), |it| it.simulated_us);
+        let network = |(value, time): (&'static str, Duration)| Network {
+            value,
+            label: if time.is_zero() { "none".to_owned() } else { format!("{value} ms") },
+            is_chosen: micros(time) == chosen,
+        };
+        NETWORKS.map(network).into()
+    }
+
+    fn charts(&self) -> Vec<Chart<'_>> {
+        let rows = self.outcome.as_deref().map(|it| it.rows.as_slice()).unwrap_or_default();
+        Verb::ALL.map(|verb| Chart::of(verb, rows)).into()
+    }
+}
+
+impl<'a> Chart<'a> {
+    fn of(verb: Verb, rows: &'a [Row]) -> Self {
+        let rows: Vec<_> = rows.iter().filter(|row| row.verb == verb).collect();
+        let whole = rows.iter().map(|row| row.each.most_ns).max().unwrap_or_default().max(1);
+        let share = |ns: u64| (ns as f64 * 10_000.0 / whole as f64).round() / 100.0;
+        let bar = |row: &'a Row| Bar {
+            row,
+            width: share(row.each.median_ns).max(NARROWEST),
+            least: share(row.each.least_ns),
+            most: share(row.each.most_ns),
+        };
+        let told = rows.iter().map(|row| format!("{}: {}", row.way.title(), row.each.median()));
+        Self {
+            verb: verb.name(),
+            told: format!("{} each, {}", verb.name(), told.collect::<Vec<_>>().join(", ")),
+            bars: rows.into_iter().map(bar).collect(),
+        }
+    }
+}
+
+impl Client {
+    /// Microseconds for all that came at once, as a person reads them.
+    fn crowd_time(&self) -> Figure {
+        format::time(&self.crowd_us)
+    }
+}

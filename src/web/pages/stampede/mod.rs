@@ -1,0 +1,233 @@
+//! `/stampede` — many visitors who ask for one key at once, recipe by recipe.
+
+mod stampede_chart;
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use askama::Template;
+use hitrate_cache::Recipe;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use self::stampede_chart::Chart;
+use crate::{
+    labs::stampede::{
+        Claim, DELAY_MS, DELAY_MS_MAX, Outcome, Plan, Run, Stampedes, USUAL, VISITORS, VISITORS_MAX,
+    },
+    web::{
+        error::Result,
+        form::{BadInput, Body, Fields},
+        nav::{self, Link},
+        page::{self, Page, see},
+        state::App,
+    },
+};
+
+/// The form, and what a stampede brought.
+#[derive(Template, Serialize, ToSchema)]
+#[template(path = "stampede.html")]
+pub struct StampedePage {
+    /// The name by which `GET /stampede?run=` shows it again for half an hour;
+    /// null when nothing ran.
+    run: Option<String>,
+    /// Who came at once; before a run, what the form offers.
+    visitors: u64,
+    /// Simulated delay of the database; before a run, what the form offers.
+    delay_ms: u64,
+    /// Milliseconds for all runs, preparations included; null when nothing ran.
+    took_ms: Option<u64>,
+    /// One for each recipe, in the order they ran.
+    runs: Vec<Run>,
+    /// Recipes for which no time was left.
+    left_out: Vec<&'static str>,
+    /// What the documents say, and how that fared.
+    claims: Vec<Claim>,
+    /// Whether a run was asked for that is not kept any more.
+    #[serde(skip)]
+    is_gone: bool,
+}
+
+/// What a POST sends.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "it only describes what `Fields` takes")]
+pub struct StampedeOrder {
+    /// Recipes, each at most once: the presets, `single-flight`, `lease`,
+    /// `early-refresh` and `grace`. None: the usual five.
+    recipe: Option<Vec<String>>,
+    /// 1 to 1000, 100 by default.
+    visitors: Option<u32>,
+    /// 0 to 5000, 200 by default.
+    delay_ms: Option<u32>,
+}
+
+/// The form, and the result of an earlier run while it is kept.
+#[utoipa::path(
+    get, path = "/stampede", operation_id = "stampede",
+    params(("run" = Option<String>, Query, description = "A run, as a POST named it")),
+    responses(
+        (status = 200, description = "The form, and the result if one was asked for", body = StampedePage),
+        (status = 404, description = "That result is not kept any more", body = StampedePage),
+    )
+)]
+pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<StampedePage>> {
+    let fields = Fields::of_query(&request, &["run"])?;
+    let Some(name) = fields.optional("run") else { return Ok(Page::new(StampedePage::blank())) };
+    match app.shared.stampedes.kept(name) {
+        Some(outcome) => Ok(Page::new(StampedePage::of(name.to_owned(), &outcome))),
+        None => {
+            let page = StampedePage { is_gone: true, ..StampedePage::blank() };
+            Ok(Page::new(page).status(StatusCode::NOT_FOUND))
+        }
+    }
+}
+
+/// Lets the visitors come, and waits until all have left.
+#[utoipa::path(
+    post, path = "/stampede", operation_id = "run_stampede",
+    request_body(content(
+        (StampedeOrder = "application/json"),
+        (StampedeOrder = "application/x-www-form-urlencoded"),
+    )),
+    responses(
+        (status = 200, description = "Done; with Accept: application/json", body = StampedePage),
+        (status = 303, description = "Done; to the result"),
+        (status = 409, description = "Something else is being measured"),
+        (status = 422, description = "A value is out of range, or no such recipe"),
+        (status = 503, description = "No visitor got an answer"),
+    )
+)]
+pub async fn run(app: Data<App>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
+    let plan = plan(&body.fields_and_lists(&["visitors", "delay_ms"], &["recipe"])?)?;
+    let (name, outcome) = app.shared.stampedes.run(plan).await?;
+    Ok(match page::wants_json(request.headers()) {
+        true => Page::new(StampedePage::of(name, &outcome)).respond(request.headers()),
+        false => see(&format!("{}?run={name}", nav::STAMPEDE.path)).finish(),
+    })
+}
+
+fn plan(fields: &Fields<'_>) -> Result<Plan, BadInput> {
+    let delay_ms = fields.number("delay_ms", 0..=DELAY_MS_MAX)?.unwrap_or(DELAY_MS);
+    Ok(Plan {
+        recipes: recipes(fields)?,
+        visitors: fields.number("visitors", 1..=VISITORS_MAX)?.unwrap_or(VISITORS),
+        delay: Duration::from_millis(u64::from(delay_ms)),
+    })
+}
+
+fn recipes(fields: &Fields<'_>) -> Result<Vec<Recipe>, BadInput> {
+    let mut chosen = Vec::<Recipe>::new();
+    for name in fields.list("recipe") {
+        let recipe = named(name).ok_or_else(no_such)?;
+        if chosen.contains(&recipe) {
+            let what = format!("The recipe {} was sent twice.", recipe.name);
+            return Err(BadInput::Malformed(what));
+        }
+        chosen.push(recipe);
+    }
+    let usual = || USUAL.into_iter().filter_map(named).collect();
+    Ok(if chosen.is_empty() { usual() } else { chosen })
+}
+
+fn named(name: &str) -> Option<Recipe> {
+    Stampedes::recipes().find(|recipe| recipe.name == name)
+}
+
+fn no_such() -> BadInput {
+    let names: Vec<_> = Stampedes::recipes().map(|recipe| recipe.name).collect();
+    BadInput::OutOfRange(format!("There is no recipe of this name, only {}.", names.join(", ")))
+}
+
+impl StampedePage {
+    const LINK: Link = nav::STAMPEDE;
+
+    fn blank() -> Self {
+        Self {
+            run: None,
+            visitors: u64::from(VISITORS),
+            delay_ms: u64::from(DELAY_MS),
+            took_ms: None,
+            runs: Vec::new(),
+            left_out: Vec::new(),
+            claims: Vec::new(),
+            is_gone: false,
+        }
+    }
+
+    fn of(name: String, outcome: &Outcome) -> Self {
+        let Outcome { visitors, delay_ms, took_ms, runs, left_out } = outcome.clone();
+        let claims = Claim::held_against(&runs);
+        Self {
+            run: Some(name),
+            visitors,
+            delay_ms,
+            took_ms: Some(took_ms),
+            runs,
+            left_out,
+            claims,
+            is_gone: false,
+        }
+    }
+}
+
+/// A checkbox.
+struct Offer {
+    recipe: Recipe,
+    is_chosen: bool,
+}
+
+// What the template asks for.
+impl StampedePage {
+    /// The usual recipes.
+    fn usual(&self) -> Vec<Offer> {
+        self.offers(true)
+    }
+
+    /// The others.
+    fn others(&self) -> Vec<Offer> {
+        self.offers(false)
+    }
+
+    fn offers(&self, usual: bool) -> Vec<Offer> {
+        let recipes = Stampedes::recipes().filter(|it| USUAL.contains(&it.name) == usual);
+        recipes.map(|recipe| Offer { is_chosen: self.is_chosen(&recipe), recipe }).collect()
+    }
+
+    fn is_chosen(&self, recipe: &Recipe) -> bool {
+        let ran = self.runs.iter().map(|run| run.recipe).chain(self.left_out.iter().copied());
+        match self.runs.is_empty() {
+            true => USUAL.contains(&recipe.name),
+            false => ran.into_iter().any(|name| name == recipe.name),
+        }
+    }
+
+    /// Whether one of the others was chosen, so that they should be seen.
+    fn shows_others(&self) -> bool {
+        self.others().iter().any(|offer| offer.is_chosen)
+    }
+
+    /// What was wrong with Redis, each once, and the recipes that met it.
+    fn troubles(&self) -> Vec<(&str, Vec<&'static str>)> {
+        let mut all = Vec::<(&str, Vec<_>)>::new();
+        for run in &self.runs {
+            let Some(trouble) = run.trouble.as_deref() else { continue };
+            match all.iter_mut().find(|(known, _)| *known == trouble) {
+                Some((_, recipes)) => recipes.push(run.recipe),
+                None => all.push((trouble, vec![run.recipe])),
+            }
+        }
+        all
+    }
+
+    fn left_out_next(&self) -> bool {
+        self.runs.iter().any(|run| run.next.left_out)
+    }
+
+    fn took_us(&self) -> Option<u64> {
+        self.took_ms.map(|ms| ms * 1_000)
+    }
+
+    fn chart(&self) -> Chart<'_> {
+        Chart::of(&self.runs, self.delay_ms)
+    }
+}

@@ -1,0 +1,398 @@
+//! `/strategies` — a recipe tried on one profile, step by step: what database,
+//! Redis and near cache hold after each, and the story of how it went.
+
+mod sequence;
+
+use std::{sync::Arc, time::Duration};
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use askama::Template;
+use hitrate_cache::{Recipe, Strategy};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use self::sequence::Sequence;
+use super::{
+    profiles::delay_ms,
+    recipes::{self, Choice},
+};
+use crate::{
+    demo::model::UserId,
+    labs::{
+        strategies::{Acted, Columns, Holds, Move, Run, Stage, Token, Visit},
+        support::timeline::Story,
+    },
+    web::{
+        error::{Error, Result},
+        form::{BadInput, Body, Fields},
+        nav::{self, Link},
+        page::{self, CACHE_STATUS, Page, see, whole},
+        state::App,
+    },
+};
+
+/// The documents' profile.
+const ID: &str = "123";
+/// Long enough to be seen in a diagram, short enough to try many things, in milliseconds.
+const DELAY: u32 = 200;
+/// What the form offers, in milliseconds.
+const DELAYS: [u32; 5] = [0, 50, 200, 500, 2_000];
+
+/// What can be done, by the word that is sent.
+const ACTS: [(&str, Act); 4] = [
+    ("read", Act::One(Move::Read)),
+    ("write", Act::One(Move::Write)),
+    ("forget", Act::One(Move::Forget)),
+    ("run", Act::Run),
+];
+
+/// What a visitor asks for.
+#[derive(Clone, Copy)]
+enum Act {
+    One(Move),
+    Run,
+}
+
+/// A recipe tried on one profile.
+#[derive(Template, Serialize, ToSchema)]
+#[template(path = "strategies.html")]
+pub struct StrategiesPage {
+    /// What is wrong, when something is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// How the profile is cached.
+    recipe: &'static str,
+    /// Whose profile.
+    id: UserId,
+    /// Simulated latency of each read of the database, in milliseconds.
+    delay_ms: u32,
+    /// The name of this visit, to go on with; null before the first act.
+    visit: Option<String>,
+    /// The last acts of this visit, the latest last, and what was held where after each.
+    acts: Vec<Acted>,
+    /// How the last of them went, or the one that was asked for.
+    story: Option<Story>,
+    /// What is held where at the moment.
+    now: Columns,
+    /// Every strategy.
+    strategies: Vec<Row>,
+    /// What the connected Redis means for writes that wait.
+    persistence: Persistence,
+    #[serde(skip)]
+    about: &'static str,
+    /// What the acts show, when they are a run.
+    #[serde(skip)]
+    shows: Option<&'static str>,
+    /// The act whose story is shown.
+    #[serde(skip)]
+    told: Option<usize>,
+    #[serde(skip)]
+    known_ids: Arc<Vec<UserId>>,
+}
+
+/// A strategy, for someone who has to choose.
+#[derive(Serialize, ToSchema)]
+pub struct Row {
+    /// What it is called.
+    name: &'static str,
+    /// The recipe that shows it.
+    recipe: &'static str,
+    /// What one can rely on.
+    guarantees: &'static str,
+    /// What one has to live with.
+    risks: &'static str,
+}
+
+/// What becomes of waiting writes when the connected Redis ends.
+#[derive(Serialize, ToSchema)]
+pub struct Persistence {
+    /// Whether it writes an append-only file; null while it is away.
+    append_only: Option<bool>,
+    /// What that means, in a sentence or two.
+    message: String,
+}
+
+/// What a request asks about.
+struct Asked {
+    id: UserId,
+    recipe: Recipe,
+    delay_ms: u32,
+    token: Option<Token>,
+}
+
+impl Asked {
+    fn parse(app: &App, fields: &Fields<'_>) -> Result<Self> {
+        Ok(Self {
+            id: id(app, fields)?,
+            recipe: recipes::named(fields)?
+                .unwrap_or(app.shared.recipe)
+                .ttl(app.shared.config.profile_ttl),
+            delay_ms: delay_ms(fields)?.unwrap_or(DELAY),
+            token: fields.optional("visit").and_then(|text| text.parse().ok()),
+        })
+    }
+
+    /// The visit so far, as far as it is about this profile.
+    fn visit(&self, app: &App) -> Option<Arc<Visit>> {
+        self.token.and_then(|token| app.shared.visits.find(token)).filter(|it| it.id == self.id)
+    }
+
+    fn stage(&self, app: &App) -> Stage {
+        Stage {
+            cache: app.cache.clone(),
+            db: Arc::clone(&app.shared.db),
+            id: self.id.clone(),
+            recipe: self.recipe,
+            delay: Duration::from_millis(u64::from(self.delay_ms)),
+        }
+    }
+
+    fn address(&self) -> String {
+        let Self { id, recipe, delay_ms, .. } = self;
+        let token = self.token.map_or_else(String::new, |token| format!("&visit={token}"));
+        let path = nav::STRATEGIES.path;
+        format!("{path}?recipe={}&id={id}&delay_ms={delay_ms}{token}", recipe.name)
+    }
+}
+
+/// The profile that was asked for, or the documents', or any that is there.
+fn id(app: &App, fields: &Fields<'_>) -> Result<UserId> {
+    if fields.sent("id") {
+        return Ok(fields.optional("id").unwrap_or_default().trim().parse()?);
+    }
+    let known = &app.shared.known_ids;
+    let usual = known.iter().find(|id| id.as_str() == ID).or_else(|| known.first());
+    Ok(usual.cloned().map_or_else(|| ID.parse(), Ok)?)
+}
+
+/// Shows what is held where, the visit so far, and every strategy.
+#[utoipa::path(
+    get, path = "/strategies", operation_id = "strategies",
+    params(
+        ("recipe" = Option<String>, Query, description = "How it is cached: none, plain, default, near, write-through, write-around, write-behind or refresh-ahead"),
+        ("id" = Option<String>, Query, description = "Whose profile; 123 when left out"),
+        ("delay_ms" = Option<u32>, Query, description = "Simulated database latency, 0 to 5000; 200 when left out"),
+        ("visit" = Option<String>, Query, description = "The visit to go on with, as an act told it"),
+        ("step" = Option<u32>, Query, description = "The number of the act whose story is told; the last when left out"),
+    ),
+    responses(
+        (status = 200, description = "What is held where", body = StrategiesPage),
+        (status = 404, description = "No such profile", body = StrategiesPage),
+    )
+)]
+pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<StrategiesPage>> {
+    let known = ["recipe", "id", "delay_ms", "visit", "step"];
+    let fields = Fields::of_query(&request, &known)?;
+    let asked = Asked::parse(&app, &fields)?;
+    let step = fields.number("step", 1..=u32::MAX)?;
+    let now = asked.stage(&app).look().await;
+    let is_nobody = now.are_of_nobody();
+    let visit = asked.visit(&app);
+    let mut page = StrategiesPage::new(&app, asked, visit.as_deref(), step, now);
+    if !is_nobody {
+        return Ok(Page::new(page));
+    }
+    page.error = Some(Error::NoProfile(page.id.to_string()).to_string());
+    Ok(Page::new(page).status(StatusCode::NOT_FOUND))
+}
+
+/// Does something to the profile, and notes what is held where after it.
+#[utoipa::path(
+    post, path = "/strategies", operation_id = "try_strategy",
+    request_body(content(
+        (TryStrategy = "application/json"),
+        (TryStrategy = "application/x-www-form-urlencoded"),
+    )),
+    responses(
+        (status = 200, description = "Done; with Accept: application/json", body = StrategiesPage),
+        (status = 303, description = "Done; to the page that tells it"),
+        (status = 400, description = "The id is none"),
+        (status = 404, description = "No such profile"),
+        (status = 422, description = "A value is out of range"),
+        (status = 503, description = "The database does not answer, and there is no copy to serve"),
+    )
+)]
+pub async fn act(app: Data<App>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
+    let fields = body.fields(&["act", "recipe", "id", "delay_ms", "visit"])?;
+    let act = fields.choice("act", &ACTS)?.ok_or_else(needed)?;
+    let mut asked = Asked::parse(&app, &fields)?;
+    let stage = asked.stage(&app);
+    if stage.look().await.are_of_nobody() {
+        return Err(Error::NoProfile(asked.id.to_string()));
+    }
+    let acts = whole(perform(stage, act)).await?;
+    let last = acts.last().cloned();
+    let (token, visit) = note(&app, &asked, act, acts);
+    asked.token = Some(token);
+    if !page::wants_json(request.headers()) {
+        return Ok(see(&asked.address()).finish());
+    }
+    let now = last.as_ref().expect("an act is at least one move").columns.clone();
+    let page = Page::new(StrategiesPage::new(&app, asked, Some(&visit), None, now));
+    Ok(match last.and_then(|act| act.cache_status) {
+        Some(status) => page.header(CACHE_STATUS, status).respond(request.headers()),
+        None => page.respond(request.headers()),
+    })
+}
+
+/// What tries a strategy.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "described for the OpenAPI document, read field by field")]
+pub struct TryStrategy {
+    /// `read`, `write`, `forget` or `run`.
+    act: String,
+    /// How the profile is cached; as configured when left out.
+    recipe: Option<String>,
+    /// Whose profile; 123 when left out.
+    id: Option<String>,
+    /// Simulated database latency, 0 to 5000 ms; 200 when left out.
+    delay_ms: Option<u32>,
+    /// The visit to go on with.
+    visit: Option<String>,
+}
+
+fn needed() -> BadInput {
+    let words = ACTS.map(|(word, _)| word).join(" or ");
+    BadInput::OutOfRange(format!("The field act is needed: {words}."))
+}
+
+async fn perform(stage: Stage, act: Act) -> Result<Vec<Acted>> {
+    Ok(match act {
+        Act::One(one) => vec![stage.act(one).await?],
+        Act::Run => stage.run().await?,
+    })
+}
+
+/// A run is a visit of its own; a single act goes on with the one before.
+fn note(app: &App, asked: &Asked, act: Act, acts: Vec<Acted>) -> (Token, Arc<Visit>) {
+    let (visits, id) = (&app.shared.visits, asked.id.clone());
+    if let Act::Run = act {
+        return visits.keep(None, Visit::of_run(id, Run::of(&asked.recipe), acts));
+    }
+    let before = asked.visit(app);
+    let token = before.as_ref().and(asked.token);
+    let visit = before.map_or_else(|| Visit::new(id), |it| Visit::clone(&it));
+    visits.keep(token, acts.into_iter().fold(visit, Visit::and))
+}
+
+impl StrategiesPage {
+    const LINK: Link = nav::STRATEGIES;
+
+    fn new(
+        app: &App,
+        asked: Asked,
+        visit: Option<&Visit>,
+        step: Option<u32>,
+        now: Columns,
+    ) -> Self {
+        let acts = visit.map_or_else(Vec::new, |visit| visit.acts.clone());
+        let run = visit.and_then(|visit| visit.run);
+        let wanted = step.map(|step| step as usize).or(run.map(|run| run.tells));
+        let wanted = acts.iter().find(|act| Some(act.number) == wanted);
+        let told = wanted.or(acts.last());
+        Self {
+            error: None,
+            recipe: asked.recipe.name,
+            delay_ms: asked.delay_ms,
+            visit: visit.and(asked.token).map(|token| token.to_string()),
+            story: told.map(|act| act.story.clone()),
+            told: told.map(|act| act.number),
+            acts,
+            now,
+            strategies: Strategy::ALL.map(Row::of).into(),
+            persistence: Persistence::of(app),
+            about: asked.recipe.about,
+            shows: run.map(|run| run.shows),
+            known_ids: Arc::clone(&app.shared.known_ids),
+            id: asked.id,
+        }
+    }
+}
+
+impl Row {
+    fn of(strategy: Strategy) -> Self {
+        let (guarantees, risks) = (strategy.guarantees(), strategy.risks());
+        Self { name: strategy.name(), recipe: strategy.recipe(), guarantees, risks }
+    }
+}
+
+impl Persistence {
+    fn of(app: &App) -> Self {
+        let sample = app.latest.get();
+        let Some(server) = &sample.redis.server else { return Self::away() };
+        let who = format!("The connected {} {}", server.name, server.version);
+        let message = match server.append_only {
+            true => format!(
+                "{who} writes an append-only file: when it is killed, what it acknowledged is \
+                 there again after its start. With appendfsync always not even a power cut takes \
+                 anything; with everysec it takes about the last second."
+            ),
+            false => format!(
+                "{who} writes no append-only file: when it is killed, every write that was \
+                 acknowledged and not flushed yet is lost."
+            ),
+        };
+        Self { append_only: Some(server.append_only), message }
+    }
+
+    fn away() -> Self {
+        let message = "Redis can't be reached at the moment, so no write waits there: each goes \
+                       to the database at once.";
+        Self { append_only: None, message: message.to_owned() }
+    }
+}
+
+// What the template asks for.
+impl StrategiesPage {
+    fn recipes(&self) -> Vec<Choice> {
+        let choice = |recipe: Recipe| Choice {
+            value: recipe.name.to_owned(),
+            label: recipe.name.to_owned(),
+            chosen: recipe.name == self.recipe,
+        };
+        Recipe::ALL.map(choice).into()
+    }
+
+    fn delays(&self) -> Vec<Choice> {
+        let odd = (!DELAYS.contains(&self.delay_ms)).then_some(self.delay_ms);
+        let choice = |ms: u32| Choice {
+            value: ms.to_string(),
+            label: if ms == 0 { "none".to_owned() } else { format!("{ms} ms") },
+            chosen: ms == self.delay_ms,
+        };
+        DELAYS.into_iter().chain(odd).map(choice).collect()
+    }
+
+    fn sequence(&self) -> Option<Sequence<'_>> {
+        self.story.as_ref().map(Sequence::of)
+    }
+
+    /// Where the story of one act is told.
+    fn address_of(&self, number: &usize) -> String {
+        let Self { recipe, id, delay_ms, .. } = self;
+        let visit = self.visit.as_deref().unwrap_or_default();
+        let path = nav::STRATEGIES.path;
+        format!(
+            "{path}?recipe={recipe}&id={id}&delay_ms={delay_ms}&visit={visit}&step={number}#story"
+        )
+    }
+
+    /// Whether Redis failed under one of the acts.
+    fn is_blind(&self) -> bool {
+        self.acts.iter().any(|act| act.columns.redis.holds == Holds::Unknown)
+    }
+
+    /// Whose profile a run takes: one that is there.
+    fn run_id(&self) -> &UserId {
+        let known = self.known_ids.first().filter(|_| self.error.is_some());
+        known.unwrap_or(&self.id)
+    }
+
+    fn is_chosen(&self, row: &Row) -> bool {
+        row.recipe == self.recipe
+    }
+
+    fn is_told(&self, number: &usize) -> bool {
+        self.told == Some(*number)
+    }
+}

@@ -1,0 +1,286 @@
+//! A story as a sequence diagram: five lifelines, and an arrow for each thing
+//! that was said, in the order of time.
+
+use hitrate_cache::trace::{Step, Target};
+
+use crate::labs::support::timeline::Story;
+
+/// The diagram, one row below the other.
+pub struct Sequence<'a> {
+    /// What it tells.
+    pub story: &'a Story,
+    /// The arrows between the visitor's question and answer.
+    pub rows: Vec<Row<'a>>,
+}
+
+/// One arrow.
+pub struct Row<'a> {
+    /// The one beside hitrate.
+    pub with: Target,
+    /// Whether it goes there, comes back, or stays with hitrate.
+    pub way: Way,
+    /// What is said; commands of one pipeline share an arrow.
+    pub lines: Vec<&'a str>,
+    /// Of a reply: how long it took.
+    pub took: Option<Took>,
+    /// Who is at work beside this row.
+    pub at_work: Vec<AtWork>,
+}
+
+/// Where an arrow points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// From hitrate to another.
+    There,
+    /// Back to hitrate.
+    Back,
+    /// hitrate by itself.
+    Own,
+}
+
+/// How long a reply took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Took {
+    /// In microseconds.
+    pub all_us: u64,
+    /// How much of it was simulated.
+    pub simulated_us: u64,
+}
+
+/// A lifeline that is at work beside a row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AtWork {
+    /// Whose.
+    pub who: Target,
+    /// Which part of its work.
+    pub part: Part,
+    /// How much of the row's height is simulated waiting, in per cent from above.
+    pub simulated: f64,
+}
+
+/// A part of somebody's work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// It begins at this row's arrow.
+    Begin,
+    /// It goes on all along.
+    Middle,
+    /// It ends at this row's arrow.
+    End,
+}
+
+/// All steps of one round trip.
+struct Trip<'a>(&'a [Step]);
+
+/// A question or a reply: of which trip, and when.
+struct Moment {
+    trip: usize,
+    is_reply: bool,
+    at_us: u64,
+}
+
+impl<'a> Sequence<'a> {
+    /// Draws this story.
+    pub fn of(story: &'a Story) -> Self {
+        let trips: Vec<_> =
+            story.steps.chunk_by(|one, next| one.trip == next.trip).map(Trip).collect();
+        let moments = moments(&trips);
+        let mut rows: Vec<_> = moments.iter().map(|moment| row(&trips, moment)).collect();
+        for (number, trip) in trips.iter().enumerate().filter(|(_, trip)| !trip.is_own()) {
+            let of_trip = |moment: &Moment| moment.trip == number;
+            let begin = moments.iter().position(of_trip).unwrap_or_default();
+            let end = moments.iter().rposition(of_trip).unwrap_or_default();
+            for (i, row) in rows.iter_mut().enumerate().take(end + 1).skip(begin) {
+                row.works(trip, part(i, begin, end));
+            }
+        }
+        Self { story, rows }
+    }
+
+    /// Whether any of it was simulated.
+    pub fn is_simulated(&self) -> bool {
+        self.story.simulated_us > 0
+    }
+}
+
+/// Questions and replies in the order of time. At the same time a reply comes
+/// before the question that it leads to.
+fn moments(trips: &[Trip<'_>]) -> Vec<Moment> {
+    let mut moments = Vec::with_capacity(trips.len() * 2);
+    for (number, trip) in trips.iter().enumerate() {
+        let first = trip.first();
+        let end_us = first.start_us + first.elapsed_us;
+        if !trip.is_own() {
+            moments.push(Moment { trip: number, is_reply: false, at_us: first.start_us });
+        }
+        moments.push(Moment { trip: number, is_reply: true, at_us: end_us });
+    }
+    moments.sort_by_key(|moment| (moment.at_us, moment.trip, moment.is_reply));
+    moments
+}
+
+fn row<'a>(trips: &[Trip<'a>], moment: &Moment) -> Row<'a> {
+    let Trip(steps) = trips[moment.trip];
+    let first = &steps[0];
+    let (way, lines): (_, Vec<_>) = match (first.target, moment.is_reply) {
+        (Target::Hitrate, _) => {
+            (Way::Own, steps.iter().flat_map(|it| [it.command.as_str(), &it.reply]).collect())
+        }
+        (_, true) => (Way::Back, steps.iter().map(|step| step.reply.as_str()).collect()),
+        (_, false) => (Way::There, steps.iter().map(|step| step.command.as_str()).collect()),
+    };
+    let took = Took { all_us: first.elapsed_us, simulated_us: first.simulated_us };
+    let took = moment.is_reply.then_some(took);
+    Row { with: first.target, way, lines, took, at_work: Vec::new() }
+}
+
+fn part(row: usize, begin: usize, end: usize) -> Part {
+    match row {
+        _ if row == begin => Part::Begin,
+        _ if row == end => Part::End,
+        _ => Part::Middle,
+    }
+}
+
+impl Trip<'_> {
+    fn first(&self) -> &Step {
+        &self.0[0]
+    }
+
+    fn is_own(&self) -> bool {
+        self.first().target == Target::Hitrate
+    }
+
+    /// Simulated waiting comes first, and is drawn so.
+    fn simulated(&self, part: Part) -> f64 {
+        let Step { simulated_us, elapsed_us, .. } = *self.first();
+        match part {
+            Part::End => 100.0 * simulated_us as f64 / elapsed_us.max(1) as f64,
+            _ if simulated_us > 0 => 100.0,
+            _ => 0.0,
+        }
+    }
+}
+
+impl Row<'_> {
+    /// One bar for each lifeline: of several who wait at the same place the
+    /// longest part is drawn.
+    fn works(&mut self, trip: &Trip<'_>, part: Part) {
+        let who = trip.first().target;
+        let work = AtWork { who, part, simulated: trip.simulated(part) };
+        match self.at_work.iter_mut().find(|it| it.who == who) {
+            Some(known) if part == Part::Middle || known.part != part => {
+                *known = AtWork { part: Part::Middle, ..work };
+            }
+            Some(_) => (),
+            None => self.at_work.push(work),
+        }
+    }
+
+    /// From whom to whom, in words.
+    pub fn between(&self) -> String {
+        let with = name(self.with);
+        match self.way {
+            Way::There => format!("hitrate to {with}"),
+            Way::Back => format!("{with} to hitrate"),
+            Way::Own => "hitrate by itself".to_owned(),
+        }
+    }
+
+    /// The class of its lane: between which lifelines it lies.
+    pub fn lane(&self) -> &'static str {
+        match self.with {
+            Target::Memory => "near",
+            Target::Redis => "redis",
+            Target::Database => "database",
+            Target::Hitrate => "own",
+        }
+    }
+
+    /// The class of its direction.
+    pub fn direction(&self) -> &'static str {
+        match self.way {
+            Way::There => "there",
+            Way::Back => "back",
+            Way::Own => "self",
+        }
+    }
+}
+
+impl AtWork {
+    /// Its classes: whose, and which part.
+    pub fn class(&self) -> &'static str {
+        match (self.who, self.part) {
+            (Target::Memory, Part::Begin) => "near begin",
+            (Target::Memory, Part::Middle) => "near middle",
+            (Target::Memory, Part::End) => "near end",
+            (Target::Database, Part::Begin) => "database begin",
+            (Target::Database, Part::Middle) => "database middle",
+            (Target::Database, Part::End) => "database end",
+            (_, Part::Begin) => "redis begin",
+            (_, Part::Middle) => "redis middle",
+            (_, Part::End) => "redis end",
+        }
+    }
+
+    /// What is left of the height.
+    pub fn measured(&self) -> f64 {
+        100.0 - self.simulated
+    }
+}
+
+fn name(target: Target) -> &'static str {
+    match target {
+        Target::Memory => "near cache",
+        Target::Redis => "Redis",
+        Target::Database => "database",
+        Target::Hitrate => "hitrate",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(target: Target, start_us: u64, elapsed_us: u64, trip: usize) -> Step {
+        let (command, reply) = (format!("ask {trip}"), format!("reply {trip}"));
+        let simulated_us = if target == Target::Database { elapsed_us / 2 } else { 0 };
+        Step { target, command, reply, start_us, elapsed_us, simulated_us, trip }
+    }
+
+    fn story(steps: Vec<Step>) -> Story {
+        let (asked, answered) = ("read".to_owned(), "version 1".to_owned());
+        Story { asked, steps, answered, elapsed_us: 1000, simulated_us: 0 }
+    }
+
+    fn lines(sequence: &Sequence<'_>) -> Vec<String> {
+        sequence.rows.iter().map(|row| row.lines.join(" & ")).collect()
+    }
+
+    #[test]
+    fn each_reply_follows_its_question_and_a_pipeline_shares_an_arrow() {
+        let story = story(vec![
+            step(Target::Redis, 0, 10, 1),
+            step(Target::Redis, 0, 10, 1),
+            step(Target::Hitrate, 10, 0, 2),
+            step(Target::Database, 10, 100, 3),
+        ]);
+        let drawn = Sequence::of(&story);
+        let expected =
+            ["ask 1 & ask 1", "reply 1 & reply 1", "ask 2 & reply 2", "ask 3", "reply 3"];
+        assert_eq!(lines(&drawn), expected);
+        assert_eq!(drawn.rows[4].took, Some(Took { all_us: 100, simulated_us: 50 }));
+        let end = AtWork { who: Target::Database, part: Part::End, simulated: 50.0 };
+        assert_eq!(drawn.rows[4].at_work, [end]);
+    }
+
+    #[test]
+    fn what_overlaps_in_time_overlaps_in_the_diagram() {
+        let story =
+            story(vec![step(Target::Database, 0, 100, 1), step(Target::Database, 20, 100, 2)]);
+        let drawn = Sequence::of(&story);
+        assert_eq!(lines(&drawn), ["ask 1", "ask 2", "reply 1", "reply 2"]);
+        let parts: Vec<_> = drawn.rows.iter().map(|row| row.at_work[0].part).collect();
+        assert_eq!(parts, [Part::Begin, Part::Middle, Part::Middle, Part::End]);
+    }
+}

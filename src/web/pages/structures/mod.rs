@@ -1,0 +1,277 @@
+//! `/structures` — Redis's data types, each played by hand on the live server.
+
+mod pictures;
+mod stream_live;
+mod structure;
+
+use std::collections::BTreeSet;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    cookie::Cookie,
+    http::{StatusCode, header},
+    web::{Data, Path},
+};
+use askama::Template;
+use hitrate_cache::{
+    redis::{Refusal, Trouble},
+    trace::Wire,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use self::{
+    stream_live::Listener,
+    structure::{StructurePage, Typed},
+};
+use super::visitor;
+use crate::{
+    labs::{
+        structures::{self, Act, Desk, Failure, How, Structure, Tail, What},
+        support::fields::Wrong,
+    },
+    web::{
+        error::{Error, Result},
+        form::{Body, Fields},
+        nav::{self, Link},
+        page::{Page, see, wants_json, whole},
+        state::App,
+    },
+};
+
+/// All structures.
+#[derive(Template, Serialize, ToSchema)]
+#[template(path = "structures.html")]
+pub struct StructuresPage {
+    structures: Vec<Summary>,
+}
+
+/// A structure in the index.
+#[derive(Serialize, ToSchema)]
+pub struct Summary {
+    /// Its address is `/structures/{slug}`.
+    slug: &'static str,
+    /// What it is called.
+    title: &'static str,
+    /// What it is.
+    about: &'static str,
+    /// When to take it.
+    good_for: &'static str,
+    /// The commands that can be tried.
+    commands: Vec<&'static str>,
+}
+
+/// Who asks, and for which structure.
+struct Asked {
+    structure: &'static Structure,
+    desk: Desk,
+    cookie: Option<Cookie<'static>>,
+}
+
+impl Asked {
+    fn of(app: &App, request: &HttpRequest, slug: &str) -> Result<Self> {
+        let structure = structures::named(slug).ok_or(Error::NoPage)?;
+        let (visitor, cookie) = visitor::of(request);
+        let desk = Desk::of(app.store.clone(), &visitor, structure);
+        Ok(Self { structure, desk, cookie })
+    }
+
+    /// An empty page.
+    fn page(&self) -> StructurePage {
+        StructurePage::new(self.structure, self.cookie.is_none())
+    }
+
+    fn send(self, page: StructurePage, status: StatusCode) -> Page<StructurePage> {
+        let page = Page::new(page).status(status);
+        let page = match status {
+            StatusCode::SERVICE_UNAVAILABLE => page.header(header::RETRY_AFTER, "1"),
+            _ => page,
+        };
+        match self.cookie {
+            Some(cookie) => page.cookie(cookie),
+            None => page,
+        }
+    }
+}
+
+/// The nine of them.
+#[utoipa::path(
+    get, path = "/structures", operation_id = "structures",
+    responses((status = 200, description = "Redis's data types", body = StructuresPage))
+)]
+pub async fn index() -> Page<StructuresPage> {
+    let structures = structures::ALL.iter().map(|it| Summary::of(it)).collect();
+    Page::new(StructuresPage { structures })
+}
+
+/// One of them: the value as it is, and what the last act led to.
+#[utoipa::path(
+    get, path = "/structures/{slug}", operation_id = "structure",
+    params(("slug" = String, Path, description = "strings, hashes, lists, sets, sorted-sets, bitmaps, hyperloglog, geospatial or streams")),
+    responses(
+        (status = 200, description = "The visitor's copy; without Redis, how to play", body = StructurePage),
+        (status = 404, description = "No such structure"),
+    )
+)]
+pub async fn show(
+    app: Data<App>,
+    request: HttpRequest,
+    slug: Path<String>,
+) -> Result<Page<StructurePage>> {
+    let asked = Asked::of(&app, &request, &slug)?;
+    Fields::of_query(&request, &[])?;
+    let outcome = app.shared.outcomes.last(asked.desk.demo());
+    let wire = Wire::on();
+    let look = asked.desk.look(outcome.as_ref().and_then(|it| it.done.as_ref()), &wire).await;
+    let page = asked.page().looking(look, wire);
+    Ok(Page::new(match outcome {
+        Some(outcome) => page.after(&outcome),
+        None => page,
+    }))
+}
+
+/// Does something to the visitor's copy.
+#[utoipa::path(
+    post, path = "/structures/{slug}", operation_id = "play_structure",
+    params(("slug" = String, Path, description = "Which structure")),
+    request_body(content(
+        (serde_json::Value = "application/json"),
+        (serde_json::Value = "application/x-www-form-urlencoded"),
+    ), description = "`act` is one of the page's acts, with its fields; or `example` (all of it), `step` with `step` = 1 and on, `grow`, or `reset`"),
+    responses(
+        (status = 200, description = "Done; with Accept: application/json", body = StructurePage),
+        (status = 303, description = "Done; to the page that tells it"),
+        (status = 400, description = "Not understood", body = StructurePage),
+        (status = 404, description = "No such structure"),
+        (status = 422, description = "Out of range, or refused by Redis, in its own words", body = StructurePage),
+        (status = 503, description = "Redis can't be reached, or takes no writes", body = StructurePage),
+    )
+)]
+pub async fn act(
+    app: Data<App>,
+    request: HttpRequest,
+    slug: Path<String>,
+    body: Body,
+) -> Result<HttpResponse> {
+    let asked = Asked::of(&app, &request, &slug)?;
+    let known: Vec<_> = asked.structure.fields().chain(["act", "step"]).collect();
+    let fields = body.fields(&known)?;
+    let (desk, what) = (asked.desk.clone(), wanted(asked.structure, &fields));
+    let played = match what {
+        Ok(what) => whole(async move { desk.play(what).await }).await,
+        Err(wrong) => Err(Failure::from(wrong)),
+    };
+    let (outcome, look) = match played {
+        Ok(played) => played,
+        Err(failure) => {
+            return Ok(failed(asked, &fields, failure).await.respond(request.headers()));
+        }
+    };
+    let outcome = app.shared.outcomes.keep(asked.desk.demo().clone(), outcome);
+    let status = outcome.refusal.as_ref().map_or(StatusCode::OK, status_of);
+    if status == StatusCode::OK && !wants_json(request.headers()) {
+        let mut response = see(&format!("{}/{}", nav::STRUCTURES.path, asked.structure.slug));
+        asked.cookie.into_iter().for_each(|cookie| {
+            response.cookie(cookie);
+        });
+        return Ok(response.finish());
+    }
+    let page = asked.page().looking(Ok(look), Wire::off()).after(&outcome);
+    Ok(asked.send(page, status).respond(request.headers()))
+}
+
+/// The visitor's streams as server-sent events: the picture, whenever something
+/// came or went.
+#[utoipa::path(
+    get, path = "/structures/streams/live", operation_id = "live_streams",
+    responses(
+        (status = 200, description = "A stream of HTML fragments", content_type = "text/event-stream"),
+        (status = 204, description = "Who asks has no streams"),
+        (status = 503, description = "Too many watch already"),
+    )
+)]
+pub async fn live(app: Data<App>, request: HttpRequest) -> Result<HttpResponse> {
+    let asked = Asked::of(&app, &request, "streams")?;
+    if asked.cookie.is_some() {
+        // Nobody's streams: a browser does not ask again after this.
+        return Ok(HttpResponse::NoContent().finish());
+    }
+    let viewer = app.shared.viewers.enter().ok_or(Error::TooManyViewers)?;
+    Ok(Listener::of(Tail::of(asked.desk), viewer).events())
+}
+
+/// What the fields ask for.
+fn wanted(structure: &'static Structure, fields: &Fields<'_>) -> Result<What, Wrong> {
+    Ok(match fields.optional("act").unwrap_or_default() {
+        "example" => What::Example,
+        "step" => What::Step(step(fields)?),
+        "reset" => What::Reset,
+        "grow" => What::Grow,
+        slug => {
+            let act = structure.act(slug).ok_or_else(|| no_act(structure))?;
+            What::Act(act.with(|name| fields.sent(name).then(|| sent(fields, name)))?)
+        }
+    })
+}
+
+fn step(fields: &Fields<'_>) -> Result<usize, Wrong> {
+    let number =
+        fields.number("step", 1..=100).map_err(|why| Wrong::OutOfRange(why.to_string()))?;
+    Ok(number.unwrap_or(1) as usize)
+}
+
+fn sent(fields: &Fields<'_>, name: &str) -> String {
+    fields.optional(name).unwrap_or_default().to_owned()
+}
+
+fn no_act(structure: &Structure) -> Wrong {
+    let acts = structure.acts.iter().map(|act| act.slug);
+    let all: Vec<_> = acts.chain(["example", "step", "grow", "reset"]).collect();
+    Wrong::OutOfRange(format!("The field act is needed: {}.", all.join(" or ")))
+}
+
+/// The same page, with what is wrong and what was typed.
+async fn failed(asked: Asked, fields: &Fields<'_>, failure: Failure) -> Page<StructurePage> {
+    let status = match &failure {
+        Failure::Wrong(Wrong::Malformed(_)) => StatusCode::BAD_REQUEST,
+        Failure::Wrong(Wrong::OutOfRange(_)) | Failure::NoRoom(_) => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        Failure::Redis(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let wire = Wire::on();
+    let look = match &failure {
+        Failure::Redis(trouble) => Err(trouble.clone()),
+        _ => asked.desk.look(None, &wire).await,
+    };
+    let mut page = asked.page().looking(look, wire);
+    if !matches!(failure, Failure::Redis(_)) {
+        page.error = Some(failure.to_string());
+    }
+    page.typed = Typed::sent(asked.structure, fields);
+    asked.send(page, status)
+}
+
+/// 422 for what is wrong with the command, 503 for what is wrong with the server.
+fn status_of(refusal: &Refusal) -> StatusCode {
+    match refusal.trouble.is_refusal() || refusal.trouble == Trouble::NotReady {
+        true => StatusCode::SERVICE_UNAVAILABLE,
+        false => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
+
+impl Summary {
+    fn of(structure: &Structure) -> Self {
+        let own = structure.acts.iter().filter(|act| !matches!(act.how, How::Refused(_)));
+        let mut commands: Vec<_> = own.flat_map(Act::forms).collect();
+        commands.iter_mut().for_each(|form| *form = form.split(' ').next().unwrap_or_default());
+        let mut seen = BTreeSet::new();
+        commands.retain(|verb| seen.insert(*verb));
+        let Structure { slug, title, about, good_for, .. } = *structure;
+        Self { slug, title, about, good_for, commands }
+    }
+}
+
+impl StructuresPage {
+    const LINK: Link = nav::STRUCTURES;
+}

@@ -1,0 +1,144 @@
+//! The wire as bars: when each command was sent and how long its reply took.
+
+use std::fmt;
+
+use askama::{FastWritable, Values, filters::HtmlSafe};
+use hitrate_cache::trace::Step;
+
+/// No bar is narrower: one that can't be seen would look like none.
+const NARROWEST: Percent = Percent(50);
+
+/// The steps of one request, with their bars.
+pub struct Waterfall<'a> {
+    /// In the order they were sent.
+    pub rows: Vec<Bar<'a>>,
+    /// The whole width, in microseconds.
+    pub total_us: u64,
+}
+
+/// One step and where its bar lies, in per cent of the whole width.
+pub struct Bar<'a> {
+    /// What was said.
+    pub step: &'a Step,
+    /// Left end.
+    pub x: Percent,
+    /// Width of the simulated part, on the left.
+    pub simulated: Percent,
+    /// Width of the measured part, right of it.
+    pub measured: Percent,
+    /// Whether it went out together with the row above.
+    pub same_trip: bool,
+}
+
+/// A share in hundredths of a per cent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Percent(u64);
+
+impl Percent {
+    const NONE: Self = Self(0);
+
+    /// `part` of `whole`, rounded.
+    fn of(part: u64, whole: u64) -> Self {
+        Self((part.saturating_mul(10_000) + whole / 2) / whole)
+    }
+
+    /// Whether there is anything of it.
+    pub fn is_some(self) -> bool {
+        self > Self::NONE
+    }
+}
+
+/// `12.05%`, as SVG takes it.
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
+    }
+}
+
+impl FastWritable for Percent {
+    fn write_into(&self, page: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
+        Ok(self.write(page)?)
+    }
+}
+
+impl Percent {
+    fn write(self, page: &mut dyn fmt::Write) -> fmt::Result {
+        let mut text = [b'0', b'0', b'0', b'.', b'0', b'0', b'%'];
+        let mut rest = self.0.min(99_999);
+        for place in [5, 4, 2, 1, 0] {
+            text[place] += (rest % 10) as u8;
+            rest /= 10;
+        }
+        let zeros = text[..2].iter().take_while(|digit| **digit == b'0').count();
+        page.write_str(str::from_utf8(&text[zeros..]).expect("these are digits"))
+    }
+}
+
+impl HtmlSafe for Percent {}
+
+impl Bar<'_> {
+    /// Left end of the measured part.
+    pub fn measured_x(&self) -> Percent {
+        Percent(self.x.0 + self.simulated.0)
+    }
+}
+
+impl<'a> Waterfall<'a> {
+    /// Draws these steps to scale: the last reply is the right end.
+    pub fn of(steps: &'a [Step]) -> Self {
+        let total_us = steps.iter().map(|step| step.start_us + step.elapsed_us).max();
+        let total_us = total_us.unwrap_or_default().max(1);
+        let mut last_trip = 0;
+        let rows = steps.iter().map(|step| {
+            let same_trip = step.trip == last_trip;
+            last_trip = step.trip;
+            bar(step, total_us, same_trip)
+        });
+        Self { rows: rows.collect(), total_us }
+    }
+
+    /// How much of the whole was simulated, in microseconds.
+    pub fn simulated_us(&self) -> u64 {
+        simulated_us(self.rows.iter().map(|row| row.step))
+    }
+}
+
+/// How much of these steps was simulated, in microseconds.
+pub fn simulated_us<'a>(steps: impl IntoIterator<Item = &'a Step>) -> u64 {
+    steps.into_iter().map(|step| step.simulated_us).sum()
+}
+
+fn bar(step: &Step, total_us: u64, same_trip: bool) -> Bar<'_> {
+    let scaled = |us: u64| Percent::of(us, total_us);
+    let simulated = scaled(step.simulated_us);
+    let measured = scaled(step.elapsed_us.saturating_sub(step.simulated_us)).max(NARROWEST);
+    let x =
+        Percent(scaled(step.start_us).0.min(10_000_u64.saturating_sub(measured.0 + simulated.0)));
+    Bar { step, x, simulated, measured, same_trip }
+}
+
+#[cfg(test)]
+mod tests {
+    use hitrate_cache::trace::Target;
+
+    use super::*;
+
+    fn step(start_us: u64, elapsed_us: u64, simulated_us: u64, trip: usize) -> Step {
+        let (command, reply) = (String::new(), String::new());
+        Step { target: Target::Redis, command, reply, start_us, elapsed_us, simulated_us, trip }
+    }
+
+    #[test]
+    fn bars_are_to_scale_and_inside() {
+        let steps =
+            [step(0, 100, 0, 1), step(0, 100, 0, 1), step(200, 800, 600, 2), step(1000, 0, 0, 3)];
+        let drawn = Waterfall::of(&steps);
+        let bars: Vec<_> =
+            drawn.rows.iter().map(|b| (b.x.0, b.simulated.0, b.measured.0)).collect();
+        assert_eq!(bars, [(0, 0, 1000), (0, 0, 1000), (2000, 6000, 2000), (9950, 0, 50)]);
+        let texts = [50, 1205, 10_000].map(|it| Percent(it).to_string());
+        assert_eq!(texts, ["0.50%", "12.05%", "100.00%"]);
+        assert_eq!(drawn.rows.iter().filter(|bar| bar.same_trip).count(), 1);
+        assert_eq!(drawn.simulated_us(), 600);
+    }
+}

@@ -1,0 +1,237 @@
+//! The running server: how it starts, serves and ends.
+
+use std::{io, sync::Arc, time::Duration};
+
+use actix_web::{App as ActixApp, HttpServer, web::Data};
+use hitrate_cache::{
+    Cache, Engine, NotARecipe, Recipe,
+    behind::{Flusher, Pace},
+    redis::{Address, BadAddress, Health, Store},
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::sleep,
+};
+
+use crate::{
+    config::Config,
+    demo::{
+        db::{self, Db, import},
+        keys,
+        profiles::{self, Behind},
+    },
+    failpoints,
+    labs::{
+        console::Console,
+        patterns::{Plays, Trials},
+        round_trips::RoundTrips,
+        stampede::Stampedes,
+        strategies::Visits,
+        structures::Outcomes,
+        support::run_lock::Turns,
+    },
+    ops::{
+        managed_redis::{OwnError, OwnServer},
+        metrics::Metrics,
+        stats::Sampler,
+    },
+    web::{
+        middleware::Guard,
+        routes::routes,
+        state::{App, LISTENERS_MAX, Shared, VIEWERS_MAX, Viewers},
+    },
+};
+
+/// How many ids are suggested to a visitor.
+const SUGGESTIONS: u32 = 24;
+/// How long request heads may take: real ones come in one piece.
+const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+/// How long requests in flight may take to finish when the server stops,
+/// beyond the longest simulated latency.
+const STOP: Duration = Duration::from_secs(3);
+/// The longest simulated latency a visitor can ask for.
+const DELAY_MAX: Duration = Duration::from_secs(5);
+/// How long an own Redis may take to load its data before the start goes on without it.
+const OWN_PATIENCE: Duration = Duration::from_secs(5);
+/// The documents' retries: three attempts, one and then three seconds apart.
+const RETRIES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
+/// How long one of those attempts may take.
+const ATTEMPT: Duration = Duration::from_millis(500);
+
+/// Why hitrate does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address of Redis can't be understood.
+    #[error(transparent)]
+    Address(#[from] BadAddress),
+    /// No recipe has this name.
+    #[error("HITRATE_RECIPE: {0}")]
+    Recipe(#[from] NotARecipe),
+    /// The own Redis can't be had.
+    #[error(transparent)]
+    Own(#[from] OwnError),
+    /// The database can't be opened.
+    #[error(transparent)]
+    Database(#[from] db::Error),
+    /// The profiles can't be imported.
+    #[error(transparent)]
+    Import(#[from] import::ImportError),
+    /// The address to listen on is taken, or not ours.
+    #[error("HITRATE_BIND {0} can't be used: {1}")]
+    Bind(std::net::SocketAddr, io::Error),
+    /// The server broke.
+    #[error(transparent)]
+    Server(#[from] io::Error),
+}
+
+/// Serves until Ctrl-C or SIGTERM; then requests in flight finish, and the own
+/// Redis ends last.
+pub async fn serve(config: Config) -> Result<(), StartError> {
+    if let Some(name) = &config.broken {
+        failpoints::enable(name);
+    }
+    let recipe: Recipe = config.recipe.parse()?;
+    let own = match config.redis() {
+        Some(_) => None,
+        None => Some(OwnServer::start(&config.data_dir).await?),
+    };
+    let outcome = serve_on(&config, recipe, own.as_ref()).await;
+    if let Some(own) = own {
+        own.stop().await;
+    }
+    outcome
+}
+
+async fn serve_on(
+    config: &Config,
+    recipe: Recipe,
+    own: Option<&OwnServer>,
+) -> Result<(), StartError> {
+    let address = match (own, config.redis()) {
+        (None, Some(url)) => Address::parse(&url)?,
+        (Some(own), _) => own.address(),
+        (None, None) => unreachable!("without a configured Redis there is an own one"),
+    };
+    let metrics = Arc::new(Metrics::default());
+    // The start has no visitor waiting, and bulk work may take its time.
+    let patient = Db::open_patiently(&config.database(), metrics.database_queries.clone()).await?;
+    let imported = import::import(&patient, config.profiles.as_deref()).await?;
+    let known_ids = Arc::new(patient.some_ids(SUGGESTIONS).await?);
+    let db = Db::open(&config.database(), metrics.database_queries.clone()).await?;
+    let health = Arc::new(Health::default());
+    let store = Store::open(&address, &config.key_prefix, &health);
+    let engine = Engine::new(&config.key_prefix, &keys::CACHED, metrics.clone());
+    let engine = Arc::new(engine.with_max_entry_bytes(config.max_entry_bytes));
+    let cache = Cache::new(store.clone(), Arc::clone(&engine));
+    profiles::recall(&cache, &patient, &recipe.ttl(config.profile_ttl)).await?;
+    let connected = async {
+        match own {
+            Some(_) => await_own(&store).await,
+            None => await_configured(&store).await,
+        }
+    };
+    // Process 1 of a container has no default action for SIGTERM.
+    tokio::select! {
+        () = connected => (),
+        () = asked_to_stop()? => return Ok(()),
+    }
+    let db = Arc::new(db);
+    engine.track(&address, &config.key_prefix);
+    let pace = Pace { size: config.flush_size as usize, interval: config.flush_interval };
+    let flusher = Flusher::start(&cache, Behind(Arc::clone(&db)), pace);
+    let sampler = Arc::new(Sampler::start(&cache, Arc::clone(&metrics)).await);
+    let turns = Turns::default();
+    let stampedes = Stampedes::new(&address, &config.key_prefix, &db, &turns);
+    let console = config.has_console().then(|| Arc::new(Console::new(&address, own.is_some())));
+    let shared = Shared {
+        config: Arc::new(config.clone()),
+        db,
+        metrics,
+        engine,
+        recipe,
+        sampler,
+        address: address.clone(),
+        health,
+        known_ids,
+        viewers: Viewers::new(VIEWERS_MAX),
+        listeners: Viewers::new(LISTENERS_MAX),
+        stampedes,
+        trials: Trials::new(&address, &config.key_prefix, &turns),
+        plays: Plays::default(),
+        console,
+        round_trips: RoundTrips::new(&address, &turns),
+        visits: Visits::default(),
+        outcomes: Outcomes::default(),
+    };
+    log::info!("database: {} ({imported} profiles imported)", config.database());
+    log::info!("Redis: {address}; reach it with: {}", address.redis_cli());
+    let outcome = run(shared).await;
+    flusher.stop().await;
+    outcome
+}
+
+async fn run(shared: Shared) -> Result<(), StartError> {
+    let (bind, shared_delay) = (shared.config.bind, shared.config.database_delay);
+    let sampler = Arc::clone(&shared.sampler);
+    let server = HttpServer::new(move || {
+        ActixApp::new()
+            .app_data(Data::new(App::on_this_worker(shared.clone())))
+            .wrap(Guard)
+            .configure(routes)
+    })
+    // Without it a small answer on a kept connection waits 40 ms for the last one's ACK.
+    .tcp_nodelay(true)
+    .client_request_timeout(HEAD_DEADLINE)
+    .shutdown_timeout((shared_delay.max(DELAY_MAX) + STOP).as_secs())
+    .disable_signals()
+    .bind(bind)
+    .map_err(|error| StartError::Bind(bind, error))?;
+    let asked_to_stop = asked_to_stop()?;
+    for address in server.addrs() {
+        log::info!("hitrate is at http://{address}");
+    }
+    let server = server.run();
+    let handle = server.handle();
+    tokio::spawn(async move {
+        asked_to_stop.await;
+        log::info!("stopping: requests in flight finish first");
+        // Live panels follow the samples; without them they would never end.
+        sampler.stop();
+        handle.stop(true).await;
+    });
+    Ok(server.await?)
+}
+
+/// Completes at Ctrl-C or SIGTERM, which are caught from this call on.
+fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => (),
+            _ = terminate.recv() => (),
+        }
+    })
+}
+
+async fn await_own(store: &Store) {
+    match store.ready(OWN_PATIENCE).await {
+        Ok(()) => log::info!("Redis connected successfully"),
+        Err(trouble) => log::warn!("starting without Redis: {trouble}"),
+    }
+}
+
+/// Three attempts; after them hitrate serves without and goes on trying.
+async fn await_configured(store: &Store) {
+    let mut pauses = RETRIES.iter();
+    loop {
+        let Err(trouble) = store.ready(ATTEMPT).await else {
+            return log::info!("Redis connected successfully");
+        };
+        let Some(pause) = pauses.next() else {
+            return log::warn!("serving without Redis until it is there: {trouble}");
+        };
+        log::warn!("{trouble}; trying again in {} s", pause.as_secs());
+        sleep(*pause).await;
+    }
+}

@@ -13,7 +13,7 @@ use super::{
 /// Long enough for clients to meet.
 const SHORT: Duration = Duration::from_millis(900);
 /// How many runs may go by without the bug showing itself.
-const TRIES: u64 = 8;
+const TRIES: u64 = 16;
 
 /// Runs both with one seed after the other until the bug has shown itself.
 fn assert_finds(breach: Breach, broken: Run, honest: Run) {

@@ -2,7 +2,7 @@
 
 use smol_str::SmolStr;
 
-use super::namespace::{Key, Namespace};
+use crate::namespace::{Key, Namespace};
 
 const LEASE: Namespace = Namespace::new("lease");
 pub(super) const TAG: Namespace = Namespace::new("tag");

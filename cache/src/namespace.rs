@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 /// A kind of values: the first word of their keys, and the name under which
 /// their statistics are gathered. Those whose values are cached are registered
-/// with the [`Engine`](super::Engine).
+/// with the [`Engine`](crate::Engine).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Namespace(&'static str);
 

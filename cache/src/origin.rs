@@ -1,7 +1,6 @@
 //! What is behind the cache: the slow, true source of a value.
 
-use super::failure::Fault;
-use crate::Versioned;
+use crate::{Versioned, error::Fault};
 
 /// Where a value is loaded from. A closure that makes the future is one:
 /// `move || { let db = Arc::clone(&db); async move { db.find(7).await } }`.

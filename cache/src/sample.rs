@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::namespace::{Cached, Key, Namespace};
+use crate::namespace::{Cached, Key, Namespace};
 
 pub const PROFILE: Namespace = Namespace::new("profile");
 pub const PRODUCT: Namespace = Namespace::new("product");

@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use hitrate_cache::{
     Cache, Effect, Failure, Fault, Fill, Forgot, Lookup, Newer, Order, Origin, Recipe, Source,
     Versioned, Writable, Written,
-    behind::{Applied, Pending, Sink},
     redis::Trouble,
     trace::Wire,
+    write_behind::{Applied, Pending, Sink},
 };
 
 use crate::demo::{

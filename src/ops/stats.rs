@@ -5,9 +5,9 @@ use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use hitrate_cache::{
     Cache, Source,
-    behind::Backlog,
     redis::{BreakerState, Condition, KeyCount, ServerInfo, Store},
     time::millis,
+    write_behind::Backlog,
 };
 use serde::Serialize;
 use tokio::{sync::watch, task::JoinHandle, time};

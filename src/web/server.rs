@@ -5,8 +5,8 @@ use std::{io, sync::Arc, time::Duration};
 use actix_web::{App as ActixApp, HttpServer, web::Data};
 use hitrate_cache::{
     Cache, Engine, NotARecipe, Recipe,
-    behind::{Flusher, Pace},
     redis::{Address, BadAddress, Health, Store},
+    write_behind::{Flusher, Pace},
 };
 use tokio::{
     signal::unix::{SignalKind, signal},

@@ -17,10 +17,10 @@ use tokio::{
     time::timeout_at,
 };
 
-use super::{
+use crate::redis::{
     address::Address,
+    error::Trouble,
     multiplexed::{Answered, Multiplexed},
-    trouble::Trouble,
 };
 
 /// Many share it, and their commands are on their way at the same time. Clones

@@ -16,7 +16,7 @@ use std::{
 
 use redis::ConnectionAddr;
 
-use super::{Address, link};
+use crate::redis::{Address, supervisor};
 
 /// Bytes read at once, and such pieces on their way at once.
 const PIECE: usize = 64 * 1024;
@@ -58,7 +58,7 @@ pub fn through(address: &Address, one_way: Duration) -> io::Result<UnixStream> {
 fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     let mut failure = io::ErrorKind::NotFound.into();
     for address in (host, port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, link::CONNECT) {
+        match TcpStream::connect_timeout(&address, supervisor::CONNECT) {
             Ok(stream) => return Ok(stream),
             Err(error) => failure = error,
         }

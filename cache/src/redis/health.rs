@@ -11,8 +11,10 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{breaker::BreakerState, debts::Debts, server_clock::ServerClock, trouble::Trouble};
-use crate::condition::Mood;
+use crate::{
+    condition::Mood,
+    redis::{breaker::BreakerState, clock::ServerClock, deferred::Debts, error::Trouble},
+};
 
 /// Shared by all connections to one Redis, so that the log hears of a change
 /// once and not once per connection or request.

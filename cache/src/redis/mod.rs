@@ -1,27 +1,27 @@
 //! The one door to Redis: commands go out here, replies and troubles come back.
 //!
 //! Each worker thread has one multiplexed connection: no lock and no pool stands
-//! between requests, and the driver runs on the thread that waits for it. [`link`]
+//! between requests, and the driver runs on the thread that waits for it. [`supervisor`]
 //! keeps it connected; redis-rs's `ConnectionManager` would make a request wait for
 //! the reconnect, and does not reconnect after a timeout. [`connection`] chooses the
 //! driver: our own for plain sockets, redis-rs for TLS, pushes and subscriptions.
 
 mod address;
 mod breaker;
-mod call;
+mod clock;
 mod connection;
-mod debts;
+mod dedicated;
+mod deferred;
 mod delay_proxy;
+mod error;
 mod health;
 mod info;
-mod link;
 mod multiplexed;
 mod resp;
-mod server_clock;
 mod subscription;
+mod supervisor;
 mod text;
 mod tracking;
-mod trouble;
 
 use std::{
     borrow::Cow,
@@ -37,17 +37,17 @@ use tokio::time::sleep;
 pub use self::{
     address::{Address, BadAddress},
     breaker::BreakerState,
-    call::{Answers, BlockingCall, Call},
+    dedicated::{Answers, BlockingCall, Call},
+    error::Trouble,
     health::{Condition, Health},
     info::{KeyCount, ServerInfo},
     subscription::Subscription,
     tracking::{Invalidations, track},
-    trouble::Trouble,
 };
 use self::{
     connection::{Reply, parts},
-    debts::Debt,
-    link::Link,
+    deferred::Debt,
+    supervisor::Link,
 };
 use crate::{
     Key,
@@ -234,7 +234,7 @@ impl Store {
         wire: &Wire,
     ) -> impl Future<Output = Result<T, Trouble>> + Send {
         async move {
-            let Reply { value, sent, took } = link::send(&self.link, &command.cmd).await;
+            let Reply { value, sent, took } = supervisor::send(&self.link, &command.cmd).await;
             self.note(command.kind, &command.verb, &value);
             wire.record(Trip::to_redis(sent, took), || {
                 [(text::command(&command.cmd), text::reply(&value))]
@@ -253,7 +253,8 @@ impl Store {
         let (kinds, told) = (commands.each_ref().map(|it| it.kind), told(&commands, wire));
         let verbs = commands.each_ref().map(Command::verb);
         let sent = Instant::now();
-        let replies = link::send_all(&self.link, &piped(commands), link::DEADLINE).await;
+        let replies =
+            supervisor::send_all(&self.link, &piped(commands), supervisor::DEADLINE).await;
         let (outcome, mut replies) = match replies {
             Ok(replies) => (Ok(()), replies.into_iter()),
             Err(trouble) => (Err(trouble.clone()), vec![Err(trouble); N].into_iter()),
@@ -282,7 +283,7 @@ impl Store {
         &self,
         commands: Vec<Command>,
     ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
-        self.send_each(commands, link::BULK_DEADLINE).await
+        self.send_each(commands, supervisor::BULK_DEADLINE).await
     }
 
     /// A few commands for a visitor who waits, in one round trip; each has a reply
@@ -291,7 +292,7 @@ impl Store {
         &self,
         commands: Vec<Command>,
     ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
-        self.send_each(commands, link::DEADLINE).await
+        self.send_each(commands, supervisor::DEADLINE).await
     }
 
     async fn send_each(
@@ -299,7 +300,7 @@ impl Store {
         commands: Vec<Command>,
         deadline: Duration,
     ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
-        link::send_all(&self.link, &piped(commands), deadline).await
+        supervisor::send_all(&self.link, &piped(commands), deadline).await
     }
 
     /// Sends commands that a visitor chose, in one round trip. What Redis says
@@ -311,7 +312,8 @@ impl Store {
     ) -> Result<Vec<Result<Value, Refusal>>, Trouble> {
         let (told, sent) = (told(&commands, wire), Instant::now());
         let verbs: Vec<_> = commands.iter().map(|it| (it.kind, it.verb())).collect();
-        let replies = link::send_raw(&self.link, &piped(commands), link::DEADLINE).await;
+        let replies =
+            supervisor::send_raw(&self.link, &piped(commands), supervisor::DEADLINE).await;
         let replies = replies.map(|it| it.into_iter().map(answered).collect::<Vec<_>>());
         for (n, (kind, verb)) in verbs.into_iter().enumerate() {
             self.note(kind, &verb, &said(&replies, n));

@@ -8,7 +8,7 @@ use std::{
 use futures_util::{Stream, StreamExt as _};
 use redis::Msg;
 
-use super::{Address, Trouble, connection::in_time};
+use crate::redis::{Address, Trouble, connection::in_time};
 
 /// How long connecting and subscribing may take.
 const DEADLINE: Duration = Duration::from_secs(1);

@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 
 use redis::{Arg, Cmd, Value};
 
-use super::trouble::Trouble;
-use crate::trace::{push_shortened, push_shortened_bytes};
+use crate::{
+    redis::error::Trouble,
+    trace::{push_shortened, push_shortened_bytes},
+};
 
 /// One argument or reply shows at most this many characters.
 const WORD: usize = 96;

@@ -16,10 +16,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{
+use crate::redis::{
     address::Address,
     connection::{in_time, unwrapped},
-    trouble::Trouble,
+    error::Trouble,
 };
 
 /// How long connecting and each question may take.

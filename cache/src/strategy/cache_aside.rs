@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::super::{Ask, Cache, Failure, origin::Writable, reading::Reads, writing::Written};
-use crate::Cached;
+use crate::{
+    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::paths::Written,
+};
 
 pub const GUARANTEES: &str = "Only what somebody asked for is cached, and when Redis is away the application still works: it asks the database.";
 pub const RISKS: &str = "When many miss at once, each asks the database. And a reader who was slow may store an old value after somebody's write, where all find it until its TTL ends.";

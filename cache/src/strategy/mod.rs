@@ -12,8 +12,9 @@ mod write_through;
 
 use std::sync::Arc;
 
-use super::{Ask, Cache, Failure, origin::Writable, reading::Reads, writing::Written};
-use crate::Cached;
+use crate::{
+    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::paths::Written,
+};
 
 /// A strategy by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

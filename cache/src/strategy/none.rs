@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::super::{Ask, Cache, Failure, origin::Writable, reading::Reads, writing::Written};
-use crate::Cached;
+use crate::{
+    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::paths::Written,
+};
 
 pub const GUARANTEES: &str =
     "Every read is what the database holds at that moment: nothing can be out of date.";

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::super::{Ask, Cache, Failure, origin::Writable, reading::Reads, writing::Written};
-use crate::Cached;
+use crate::{
+    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::paths::Written,
+};
 
 pub const GUARANTEES: &str = "However many miss at once, in however many processes, the database is asked once. Nobody reads an older value than the last that was acknowledged. When the database fails or is slow, a copy past its TTL is served, and marked so.";
 pub const RISKS: &str = "The first read after a write waits for the database.";

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use super::super::{Ask, Cache, Failure, origin::Writable, reading::Reads, writing::Written};
-use crate::Cached;
+use crate::{
+    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::paths::Written,
+};
 
 pub const GUARANTEES: &str = "A key that is read in the last fifth of its TTL is reloaded in the background, by one loader: its readers go on hitting, and none waits.";
 pub const RISKS: &str = "The database is asked for values that nobody may read again. A key that is read seldom still runs out, and its next reader waits.";

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::super::{Ask, Cache, Failure, origin::Writable, reading::Reads, writing::Written};
-use crate::Cached;
+use crate::{
+    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::paths::Written,
+};
 
 pub const GUARANTEES: &str = "Only what is read takes memory in Redis. A write drops the copy that is there, so nobody reads the older value.";
 pub const RISKS: &str = "The first read after each write is a miss, and waits for the database.";

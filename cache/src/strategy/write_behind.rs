@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::super::{Ask, Cache, Failure, origin::Writable, reading::Reads, writing::Written};
-use crate::Cached;
+use crate::{
+    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::paths::Written,
+};
 
 pub const GUARANTEES: &str = "A write waits for Redis only, and several writes of one key may reach the database as one. A hitrate that is killed loses none that it acknowledged: they wait in a stream, and another process takes over.";
 pub const RISKS: &str = "Until a write is flushed the database is behind, and whoever asks it past the cache gets the old row. If Redis loses its memory first, the write is lost, unless an append-only file has it.";

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::super::{Ask, Cache, Failure, origin::Writable, reading::Reads, writing::Written};
-use crate::Cached;
+use crate::{
+    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::paths::Written,
+};
 
 pub const GUARANTEES: &str = "A read right after a write is a hit, and brings what was just written. The database is written first, so Redis never holds what it does not have.";
 pub const RISKS: &str =

@@ -8,9 +8,9 @@ use std::{
 
 use hitrate_cache::{
     Cache, Engine, Newer, Order, Origin, Source, Versioned, Writable,
-    behind::Flusher,
     redis::{Address, Health, Store},
     trace::Wire,
+    write_behind::Flusher,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, copy},

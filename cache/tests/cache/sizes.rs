@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use hitrate_cache::{
-    Cache, Effect, Fill, MAX_ENTRY_BYTES, Recipe, Source, Written, behind::Flusher, trace::Wire,
+    Cache, Effect, Fill, MAX_ENTRY_BYTES, Recipe, Source, Written, trace::Wire,
+    write_behind::Flusher,
 };
 
 use crate::world::{Behind, PACE, World, age, default, named, profile, within};

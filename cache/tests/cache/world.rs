@@ -12,9 +12,9 @@ use std::{
 use hitrate_cache::{
     Cache, Cached, Engine, Failure, Fault, Key, Lookup, Namespace, Newer, Observer, Order, Origin,
     Recipe, Versioned, Writable, Written,
-    behind::{Applied, Pace, Pending, Sink},
     redis::{Address, Health, Store},
     trace::Wire,
+    write_behind::{Applied, Pace, Pending, Sink},
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;

@@ -6,7 +6,7 @@ use std::{collections::VecDeque, mem, task::Waker, time::Instant};
 use redis::Value;
 use slab::Slab;
 
-use crate::redis::{resp::Garbage, trouble::Trouble};
+use crate::redis::{error::Trouble, resp::Garbage};
 
 /// Commands and pipelines under way at once; one more is refused.
 pub const CALLS_MAX: usize = 65_536;

@@ -13,8 +13,10 @@ use tokio::{
     time::{Sleep, sleep_until},
 };
 
-use super::{Shared, calls::Calls};
-use crate::redis::resp::{Garbage, Reader};
+use crate::redis::{
+    multiplexed::{Shared, calls::Calls},
+    resp::{Garbage, Reader},
+};
 
 /// Room for what is read at once.
 const PIECE: usize = 16 * 1024;

@@ -3,7 +3,7 @@
 //! Commands of one turn of the event loop leave in one write, and their replies
 //! come in few reads. A command costs no allocation of its own, no channel and
 //! no timer: replies come in the order of the commands, so a queue says whose
-//! each is, and one alarm, at most every [`DEADLINE`](super::link::DEADLINE) in
+//! each is, and one alarm, at most every [`DEADLINE`](crate::redis::supervisor::DEADLINE) in
 //! the long run, looks for those that wait too long.
 
 mod calls;
@@ -109,7 +109,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::redis::trouble::Trouble;
+    use crate::redis::error::Trouble;
 
     /// Far beyond what any of these takes.
     const LONG: Duration = Duration::from_secs(20);

@@ -7,17 +7,19 @@ use std::{
 
 use futures_util::future::BoxFuture;
 
-use super::{
-    Ask, Cache, Recipe,
-    cached_copy::CachedCopy,
-    early,
-    failure::Failure,
-    loaded::Loaded,
-    look::{Look, Miss, Past, Seen},
-    lookup::{Fill, Forward, Lookup},
+use crate::{
+    Ask, Cache, Cached, Recipe, Source,
+    error::Failure,
+    fetch::{
+        loaded::Loaded,
+        lookup::{Fill, Forward, Lookup},
+        probe::{Look, Miss, Past, Seen},
+        xfetch,
+    },
+    local::cached_copy::CachedCopy,
     origin::Origin,
+    trace::Target,
 };
-use crate::{Cached, Source, trace::Target};
 
 /// The last part of a TTL, as a share of it: refresh-ahead reloads what is read then.
 const AHEAD: f64 = 0.2;
@@ -50,8 +52,8 @@ impl Reads {
             Self::Origin | Self::Aside => false,
             Self::Ahead => left < recipe.ttl.mul_f64(AHEAD),
             Self::Through => recipe.early.is_some_and(|beta| {
-                early::may_be_due(left, held.delta, beta)
-                    && early::is_due(left, held.delta, beta, rand::random())
+                xfetch::may_be_due(left, held.delta, beta)
+                    && xfetch::is_due(left, held.delta, beta, rand::random())
             }),
         }
     }
@@ -60,7 +62,7 @@ impl Reads {
 impl Cache {
     /// A copy, or what a load brings.
     #[expect(clippy::manual_async_fn, reason = "it holds the origin once, an async fn twice")]
-    pub(super) fn read<T: Cached, O: Origin<T>>(
+    pub(crate) fn read<T: Cached, O: Origin<T>>(
         &self,
         ask: Ask<'_, T>,
         origin: O,

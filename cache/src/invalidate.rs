@@ -2,14 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::{
-    Cache, Recipe, scripts,
-    writing::{MARK_TTL, edited_ttl},
-};
 use crate::{
-    Key, Namespace, keys,
+    Cache, Key, Namespace, Recipe, keys,
     redis::{Command, Trouble, Value, typed},
+    scripts,
     trace::{Target, Trip, Wire},
+    write::paths::{MARK_TTL, edited_ttl},
 };
 
 /// Keys that one SCAN looks at: about a tenth of a millisecond of Redis's time.
@@ -18,7 +16,7 @@ const BATCH: usize = 500;
 const LONGEST: Duration = Duration::from_secs(20);
 
 /// Who forgets key after key, of values that were never there, shall not fill
-/// Redis with marks: so many are made within this time, see [`super::absences`].
+/// Redis with marks: so many are made within this time, see [`crate::local::negative`].
 const MARKS: Duration = Duration::from_secs(60);
 
 /// What forgetting one key did.

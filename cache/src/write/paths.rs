@@ -6,24 +6,22 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::task::JoinHandle;
 
-use super::{
-    Ask, Cache, Failpoint, Recipe,
-    entry::{self, Made},
-    failure::{Failure, Fault},
-    look::{Look, Seen},
-    origin::{Newer, Order, Origin, Writable},
-    scripts,
-};
 use crate::{
-    Cached, Key, Namespace, keys,
+    Ask, Cache, Cached, Failpoint, Key, Namespace, Recipe,
+    entry::{self, Made},
+    error::{Failure, Fault},
+    fetch::probe::{Look, Seen},
+    keys,
+    origin::{Newer, Order, Origin, Writable},
     redis::{Command, Trouble, Unsettled, Value, typed},
+    scripts,
     time::{micros, millis},
     trace::Wire,
 };
 
 /// How long the mark of a forgotten version stays: longer than any reader may
 /// take from its SELECT to its fill, a Redis that was frozen in between included.
-pub(super) const MARK_TTL: Duration = Duration::from_secs(60);
+pub(crate) const MARK_TTL: Duration = Duration::from_secs(60);
 /// The most writes that may wait for the database: some 5 MiB in Redis.
 const QUEUE_MAX: usize = 10_000;
 /// What [`scripts::ENQUEUE`] puts before the tail of an entry has at most so many
@@ -89,7 +87,7 @@ impl<T, O: Writable<T>> Writable<T> for Arc<O> {
 
 impl Cache {
     /// The origin first; then the cache drops what is older.
-    pub(super) async fn write_and_forget<T: Cached, O: Writable<T>>(
+    pub(crate) async fn write_and_forget<T: Cached, O: Writable<T>>(
         &self,
         ask: Ask<'_, T>,
         value: &Arc<T>,
@@ -108,7 +106,7 @@ impl Cache {
 
     /// The origin first, so that the cache is never newer; then the cache: it
     /// drops what is older and stores what was written, in one round trip.
-    pub(super) async fn write_and_store<T: Cached, O: Writable<T>>(
+    pub(crate) async fn write_and_store<T: Cached, O: Writable<T>>(
         &self,
         ask: Ask<'_, T>,
         value: &Arc<T>,
@@ -148,7 +146,7 @@ impl Cache {
     }
 
     /// Redis now, the origin later. When Redis can't take it, the origin now.
-    pub(super) async fn write_later<T: Cached, O: Writable<T>>(
+    pub(crate) async fn write_later<T: Cached, O: Writable<T>>(
         &self,
         ask: Ask<'_, T>,
         value: &Arc<T>,
@@ -367,7 +365,7 @@ impl Cache {
         self.engine.invalidate_namespace(namespace);
     }
 
-    pub(super) fn forgetting<T>(
+    pub(crate) fn forgetting<T>(
         &self,
         key: &Key<T>,
         newer: Option<Newer>,
@@ -385,7 +383,7 @@ impl Cache {
 }
 
 /// In milliseconds: as long as any process may hold a copy, its grace included.
-pub(super) fn edited_ttl(recipe: &Recipe) -> u64 {
+pub(crate) fn edited_ttl(recipe: &Recipe) -> u64 {
     millis(MARK_TTL.max(recipe.ttl + recipe.grace))
 }
 

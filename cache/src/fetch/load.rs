@@ -8,21 +8,20 @@ use std::{
 
 use tokio::time::{error::Elapsed, timeout};
 
-use super::{
-    Ask, Cache, Recipe,
-    backoff::Backoff,
-    cached_copy::CachedCopy,
-    entry::{self, Made},
-    failure::Failure,
-    flights::{Seat, Ticket},
-    lease::Lease,
-    loaded::Loaded,
-    look::{self, Look, Miss, Seen},
-    lookup::Fill,
-    origin::Origin,
-};
 use crate::{
-    Cached, Key, Source, Versioned,
+    Ask, Cache, Cached, Key, Recipe, Source, Versioned,
+    entry::{self, Made},
+    error::Failure,
+    fetch::{
+        lease::Lease,
+        loaded::Loaded,
+        lookup::Fill,
+        probe::{self, Look, Miss, Seen},
+        retry::Backoff,
+        single_flight::{Seat, Ticket},
+    },
+    local::cached_copy::CachedCopy,
+    origin::Origin,
     redis::{Command, Trouble, Value},
     trace::{Target, Wire},
 };
@@ -37,7 +36,7 @@ const AGAIN: Backoff =
 
 /// A load that was decided on: everything it takes, owned, so that it can go
 /// on without the one who asked.
-pub(super) struct Load<T, O> {
+pub(crate) struct Load<T, O> {
     cache: Cache,
     key: Key<T>,
     recipe: Recipe,
@@ -57,7 +56,7 @@ type Waited<T> = Result<Result<Loaded<T>, Failure>, Elapsed>;
 
 impl Cache {
     /// Loads in the caller's own task: it ends when the caller leaves.
-    pub(super) async fn load_here<T: Cached, O: Origin<T>>(
+    pub(crate) async fn load_here<T: Cached, O: Origin<T>>(
         &self,
         ask: Ask<'_, T>,
         seen: &Seen<T>,
@@ -74,7 +73,7 @@ impl Cache {
     /// without the lease that the slow one may hold; should that be slow as
     /// well, each loads in its own turn. So who waits is not one more load
     /// when the origin is merely as slow as the recipe allows.
-    pub(super) async fn load_shared<T: Cached, O: Origin<T>>(
+    pub(crate) async fn load_shared<T: Cached, O: Origin<T>>(
         &self,
         ask: Ask<'_, T>,
         seen: &Seen<T>,
@@ -106,7 +105,7 @@ impl Cache {
     }
 
     /// Begins to load in the background, unless somebody does already.
-    pub(super) fn refresh<T: Cached, O: Origin<T>>(
+    pub(crate) fn refresh<T: Cached, O: Origin<T>>(
         &self,
         ask: Ask<'_, T>,
         seen: &Seen<T>,
@@ -210,7 +209,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     async fn take(&self, lease: &Lease) -> Result<(bool, Option<Loaded<T>>), Trouble> {
         let look = self.cache.getting(&self.key);
         let [taken, copied] = self.cache.store.run_all([lease.taking(), look], &self.wire).await?;
-        let seen = self.cache.answered(&self.key, copied.and_then(look::copied));
+        let seen = self.cache.answered(&self.key, copied.and_then(probe::copied));
         Ok((taken? != Value::Nil, stored_by_another(seen, self.after)))
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use moka::sync::Cache as Moka;
 
-use super::cached_copy::CachedCopy;
+use crate::local::cached_copy::CachedCopy;
 
 /// Bytes of all copies together, as they lie in Redis. In memory they take
 /// some two to three times as much.

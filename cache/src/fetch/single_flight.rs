@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{failure::Failure, loaded::Loaded};
+use crate::{error::Failure, fetch::loaded::Loaded};
 
 /// What a load brought; nothing while it is under way.
 type Outcome<T> = Option<Result<Loaded<T>, Failure>>;

@@ -16,8 +16,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{cached_copy::CachedCopy, copies::Copies};
-use crate::{Source, redis::Invalidations, slots::slot, time::micros};
+use crate::{
+    Source,
+    local::{cached_copy::CachedCopy, slots::slot, stale::Copies},
+    redis::Invalidations,
+    time::micros,
+};
 
 /// Locks and counts: so many that two busy keys seldom share one.
 const STRIPES: usize = 256;

@@ -6,12 +6,14 @@ use std::{io, time::Duration};
 use redis::Value;
 use tokio::net::UnixStream;
 
-use super::{
-    Address, Command, Refusal, Trouble, answered,
-    connection::{Connection, Reply, unwrapped},
-    delay_proxy, link, parts, piped, shown, told,
+use crate::{
+    redis::{
+        Address, Command, Refusal, Trouble, answered,
+        connection::{Connection, Reply, unwrapped},
+        delay_proxy, parts, piped, shown, supervisor, told,
+    },
+    trace::{Trip, Wire},
 };
-use crate::trace::{Trip, Wire};
 
 /// An open connection. Clones share it, and it closes with the last of them.
 #[derive(Clone)]
@@ -34,22 +36,22 @@ pub struct BlockingCall(redis::Connection);
 impl Call {
     /// Connects, within the deadline.
     pub async fn open(address: &Address) -> Result<Self, Trouble> {
-        let connection = Connection::open(address, link::CONNECT).await?;
-        Ok(Self { connection, deadline: link::DEADLINE })
+        let connection = Connection::open(address, supervisor::CONNECT).await?;
+        Ok(Self { connection, deadline: supervisor::DEADLINE })
     }
 
     /// Connects through a simulated network with this round trip. `Unsupported`
     /// where the connection is secured by TLS.
     pub async fn open_through(address: &Address, round_trip: Duration) -> io::Result<Self> {
         let stream = UnixStream::from_std(delay_proxy::through(address, round_trip / 2)?)?;
-        let connected = Connection::over(stream, address, link::CONNECT).await;
+        let connected = Connection::over(stream, address, supervisor::CONNECT).await;
         let connection = connected.map_err(io::Error::other)?;
-        Ok(Self { connection, deadline: link::DEADLINE })
+        Ok(Self { connection, deadline: supervisor::DEADLINE })
     }
 
     /// The same, for bulk work with no visitor waiting.
     pub fn patient(self) -> Self {
-        Self { deadline: link::BULK_DEADLINE, ..self }
+        Self { deadline: supervisor::BULK_DEADLINE, ..self }
     }
 
     /// Sends commands in one round trip. Each has a reply of its own; the outer
@@ -77,9 +79,9 @@ impl BlockingCall {
     /// Connects, within the deadline.
     pub fn open(address: &Address) -> Result<Self, Trouble> {
         let client = address.client();
-        let connected = client.get_connection_with_timeout(link::CONNECT);
+        let connected = client.get_connection_with_timeout(supervisor::CONNECT);
         let connection = connected.map_err(|error| Trouble::from(&error).before_any())?;
-        let limit = Some(link::CONNECT);
+        let limit = Some(supervisor::CONNECT);
         let limited = connection.set_read_timeout(limit);
         limited.and(connection.set_write_timeout(limit)).map_err(|error| Trouble::from(&error))?;
         Ok(Self(connection))

@@ -3,13 +3,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{
-    Cache,
-    cached_copy::CachedCopy,
+use crate::{
+    Cache, Cached, Key,
     entry::{self, Content},
-    look::{Copied, Look},
+    fetch::probe::{Copied, Look},
+    local::cached_copy::CachedCopy,
+    redis::Trouble,
+    trace::Wire,
 };
-use crate::{Cached, Key, redis::Trouble, trace::Wire};
 
 /// What the caches hold of one key.
 #[derive(Debug, Clone)]

@@ -6,8 +6,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::entry::{self, Content};
-use crate::{Cached, Key, slots::slot};
+use crate::{
+    Cached, Key,
+    entry::{self, Content},
+    local::slots::slot,
+};
 
 /// Places for entries; each key has one, which it may share.
 const PLACES: usize = 512;

@@ -8,10 +8,12 @@ use std::{convert::Infallible, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{backoff::Backoff, scripts};
 use crate::{
-    Key, keys,
+    Key,
+    fetch::retry::Backoff,
+    keys,
     redis::{Command, Store, Trouble},
+    scripts,
     time::millis,
     trace::Wire,
 };

@@ -2,8 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::lookup::Fill;
-use crate::Source;
+use crate::{Source, fetch::lookup::Fill};
 
 /// What a load brought.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::failure::Failure;
+use crate::error::Failure;
 
 /// The way to the origin.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use super::strategy::Strategy;
+use crate::strategy::Strategy;
 
 /// One design. Plain data: take a preset by name and change what you like.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,7 +24,7 @@ pub struct Recipe {
     /// How long past its TTL a value may still be served when the origin fails
     /// or is slow.
     pub grace: Duration,
-    /// The parameter β of XFetch; see [`super::early`]. More than 1 refreshes
+    /// The parameter β of XFetch; see [`crate::fetch::xfetch`]. More than 1 refreshes
     /// earlier, less than 1 later.
     pub early: Option<f64>,
     /// Whether concurrent misses of one key in this process share one load.
@@ -51,7 +51,7 @@ const ABSENT_TTL: Duration = Duration::from_secs(10);
 /// A database may be gone as long as a restart or a failover takes.
 const GRACE: Duration = Duration::from_secs(600);
 /// How long the others wait for a process that died while loading. A living
-/// one renews its lease three times as often; see [`super::lease`].
+/// one renews its lease three times as often; see [`crate::fetch::lease`].
 const LEASE: Duration = Duration::from_secs(1);
 /// Backstop for an invalidation that never came.
 const NEAR: Duration = Duration::from_secs(30);

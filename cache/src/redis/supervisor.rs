@@ -20,12 +20,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{
+use crate::redis::{
     address::Address,
     breaker::{Breaker, SLOW},
     connection::{Connection, Reply, parts, unwrapped},
+    error::Trouble,
     health::Health,
-    trouble::Trouble,
 };
 
 /// How long a command may take. A visitor waits for a frozen Redis at most

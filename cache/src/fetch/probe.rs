@@ -5,15 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    Ask, Cache,
-    backoff::Backoff,
-    cached_copy::CachedCopy,
-    entry::{Content, Made},
-    near::Before,
-};
 use crate::{
-    Cached, Key, Source, Versioned, keys,
+    Ask, Cache, Cached, Key, Source, Versioned,
+    entry::{Content, Made},
+    fetch::retry::Backoff,
+    keys,
+    local::{cached_copy::CachedCopy, near::Before},
     redis::{Command, Trouble, Value, typed},
     time::millis,
     trace::Target,
@@ -89,7 +86,7 @@ pub fn copied(reply: Value) -> Result<Copied, Trouble> {
 
 impl Cache {
     /// Looks where the recipe allows.
-    pub(super) async fn look<T: Cached>(&self, ask: Ask<'_, T>) -> Seen<T> {
+    pub(crate) async fn look<T: Cached>(&self, ask: Ask<'_, T>) -> Seen<T> {
         let Some(near_ttl) = ask.recipe.near else { return self.look_in_redis(ask).await };
         let (name, near, since) = (ask.key.as_str(), &self.engine.near, Instant::now());
         if let Some(held) = near.get(name, self.store.is_away()) {
@@ -111,7 +108,7 @@ impl Cache {
     /// A copy of this process past its TTL that may still be served: nothing
     /// is known of a newer version or of an invalidation. Redis is asked for
     /// that only when there is such a copy. O(1).
-    pub(super) async fn look_for_past<T: Cached>(
+    pub(crate) async fn look_for_past<T: Cached>(
         &self,
         ask: Ask<'_, T>,
         seen: &Seen<T>,
@@ -135,7 +132,7 @@ impl Cache {
     }
 
     /// Remembers a copy for its grace, unless it was outdated since `before`.
-    pub(super) fn remember<T: Cached>(
+    pub(crate) fn remember<T: Cached>(
         &self,
         ask: Ask<'_, T>,
         held: &CachedCopy<T>,
@@ -199,12 +196,12 @@ impl Cache {
     }
 
     /// The command that asks for copy and tag.
-    pub(super) fn getting<T>(&self, key: &Key<T>) -> Command {
+    pub(crate) fn getting<T>(&self, key: &Key<T>) -> Command {
         self.store.read("MGET", key).arg(self.tag_name(key.namespace()))
     }
 
     /// What its reply means.
-    pub(super) fn answered<T: Cached>(
+    pub(crate) fn answered<T: Cached>(
         &self,
         key: &Key<T>,
         reply: Result<Copied, Trouble>,
@@ -247,7 +244,7 @@ impl Cache {
     }
 
     /// Fresh or not, by Redis's clock.
-    pub(super) fn dated<T>(
+    pub(crate) fn dated<T>(
         &self,
         value: Option<&Versioned<Arc<T>>>,
         made: Made,

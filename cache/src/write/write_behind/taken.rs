@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::Pending;
-use crate::redis::{Value, typed};
+use crate::{
+    redis::{Value, typed},
+    write::write_behind::Pending,
+};
 
 /// An entry of the stream.
 pub struct Taken {

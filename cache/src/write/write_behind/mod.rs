@@ -21,15 +21,17 @@ use tokio::{sync::Notify, task::JoinHandle, time::timeout};
 
 pub use self::queue::{Backlog, Queue};
 use self::taken::{Taken, latest, taken};
-use super::{
-    Cache, Engine, Failpoint, backoff::Backoff, failure::Fault, scripts, writing::MARK_TTL,
-};
 use crate::{
+    Cache, Engine, Failpoint,
     condition::Mood,
+    error::Fault,
+    fetch::retry::Backoff,
     keys,
     redis::{Command, Store, Trouble, Value},
+    scripts,
     time::millis,
     trace::Wire,
+    write::paths::MARK_TTL,
 };
 
 /// The consumer group: one for all processes. [`scripts::ENQUEUE`] makes it.

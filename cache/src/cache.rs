@@ -1,0 +1,205 @@
+//! The cache: its verbs, and the commands that they share.
+
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Cached, Engine, Failure, Forward, Key, Lookup, Namespace, Origin, Recipe, Versioned, Writable,
+    Written,
+    entry::{self, Made},
+    keys,
+    local::decoded::Memo,
+    redis::{Command, Store, Trouble, typed},
+    scripts,
+    time::{micros, millis},
+    trace::Wire,
+    write_behind::Backlog,
+};
+
+/// The cache of one worker.
+#[derive(Clone)]
+pub struct Cache {
+    pub(crate) store: Store,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) memo: Arc<Memo>,
+    /// Names of the tags, made once.
+    pub(crate) tags: Arc<[(Namespace, String)]>,
+}
+
+/// What is asked for, and how.
+pub(crate) struct Ask<'a, T> {
+    pub(crate) key: &'a Key<T>,
+    pub(crate) recipe: &'a Recipe,
+    pub(crate) wire: &'a Wire,
+}
+
+impl<T> Clone for Ask<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Ask<'_, T> {}
+
+impl Cache {
+    /// A cache on this connection.
+    pub fn new(store: Store, engine: Arc<Engine>) -> Self {
+        let named = |namespace: &Namespace| (*namespace, store.name(&keys::tag(*namespace)));
+        let tags = engine.namespaces.iter().map(named).collect();
+        Self { store, engine, memo: Arc::default(), tags }
+    }
+
+    /// The acknowledged writes that the origin does not have, asked of Redis
+    /// now; without it, as of the last look. O(1).
+    pub async fn count_backlog(&self) -> Backlog {
+        let length = |key| self.store.read("XLEN", &key);
+        let lengths = [length(keys::write_behind()), length(keys::write_behind_aside())];
+        if let Ok([pending, aside]) = self.store.run_all(lengths, &Wire::off()).await
+            && let (Ok(pending), Ok(aside)) = (pending.and_then(typed), aside.and_then(typed))
+        {
+            self.engine.pending.looked(Backlog { pending, aside });
+        }
+        self.engine.backlog()
+    }
+
+    /// The connection it is on.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What it shares with the caches of other threads.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// Returns the value under `key`, asking `origin` when the recipe says so.
+    ///
+    /// # Errors
+    /// Only what goes wrong at the origin, and only where no copy may be
+    /// served in its place.
+    #[expect(clippy::manual_async_fn, reason = "it holds the origin once, an async fn twice")]
+    pub fn fetch<T: Cached, O: Origin<T>>(
+        &self,
+        key: &Key<T>,
+        recipe: &Recipe,
+        wire: &Wire,
+        origin: O,
+    ) -> impl Future<Output = Result<Lookup<T>, Failure>> + Send {
+        async move {
+            let start = Instant::now();
+            let mut lookup = self.read(Ask { key, recipe, wire }, origin).await?;
+            let took = start.elapsed();
+            lookup.elapsed_us = micros(took);
+            let bypassed = lookup.forward == Forward::Bypass;
+            self.engine.observer.looked_up(key.namespace().name(), lookup.source, bypassed, took);
+            Ok(lookup)
+        }
+    }
+
+    /// Replaces the value under its key, at the origin and in the cache, in the
+    /// recipe's order. Not to be dropped half done: run it in a task of its own.
+    ///
+    /// # Errors
+    /// What goes wrong at the origin. The write may have happened all the same
+    /// when it timed out; the cache then holds neither value.
+    pub async fn write<T: Cached, O: Writable<T>>(
+        &self,
+        value: T,
+        recipe: &Recipe,
+        wire: &Wire,
+        origin: O,
+    ) -> Result<Written, Failure> {
+        let key = value.key();
+        let ask = Ask { key: &key, recipe, wire };
+        recipe.strategy.write(self, ask, &Arc::new(value), origin).await
+    }
+
+    /// Fills the cache with these values in one round trip, each TTL varied by
+    /// the recipe's jitter, so that what is filled together does not end together.
+    /// Returns how many were sent: all but those that are too large.
+    pub async fn put_all<T: Cached>(
+        &self,
+        values: &[Versioned<T>],
+        recipe: &Recipe,
+    ) -> Result<usize, Trouble> {
+        let Some(first) = values.first() else { return Ok(0) };
+        let tag = self.store.read("GET", &keys::tag(first.value.key().namespace()));
+        let tag: Option<u64> = self.store.run(tag, &Wire::off()).await?;
+        let (born, delta) = (self.store.now() / 1000, Duration::ZERO);
+        let set = |it: &Versioned<T>| {
+            let ttl = jittered(recipe.ttl, recipe.jitter, rand::random());
+            let made = Made { born, ttl, delta, tag: tag.unwrap_or_default() };
+            let entry = entry::encode(it.version, Some(&it.value), made);
+            self.set(&it.value.key(), it.version, entry, ttl, born * 1000, recipe)
+        };
+        let sets: Vec<_> = values.iter().filter_map(set).collect();
+        let count = sets.len();
+        self.store.run_many(sets).await.map(|_| count)
+    }
+
+    /// The command that stores an entry, loaded since this moment: microseconds
+    /// by Redis's clock. `None` when it is too large, which is counted.
+    pub(crate) fn set<T>(
+        &self,
+        key: &Key<T>,
+        version: u64,
+        entry: Vec<u8>,
+        ttl: Duration,
+        since: u64,
+        recipe: &Recipe,
+    ) -> Option<Command> {
+        let ttl = millis(ttl).max(1);
+        let admitted = self.engine.admit_entry(key.namespace(), entry.len());
+        admitted.then(|| match recipe.versioned {
+            true => {
+                let fill = self.store.script(scripts::FILL, key);
+                fill.arg(version).arg(entry).arg(ttl).arg(since)
+            }
+            false => self.store.write("SET", key).arg(entry).arg("PX").arg(ttl),
+        })
+    }
+
+    /// A moment that Redis's clock has surely passed, in microseconds.
+    pub(crate) fn surely_past(&self) -> u64 {
+        self.store.now().saturating_sub(micros(self.store.clock_error()))
+    }
+
+    /// The tag's whole name, made once for the namespaces that are registered.
+    pub(crate) fn tag_name(&self, namespace: Namespace) -> Cow<'_, str> {
+        match self.tags.iter().find(|(it, _)| *it == namespace) {
+            Some((_, name)) => Cow::Borrowed(name),
+            None => Cow::Owned(self.store.name(&keys::tag(namespace))),
+        }
+    }
+}
+
+/// A TTL, varied by at most `jitter` of it, up or down; `u` is drawn from 0 to 1.
+fn jittered(ttl: Duration, jitter: f64, u: f64) -> Duration {
+    ttl.mul_f64((1.0 + jitter * (2.0 * u - 1.0)).max(0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn a_jittered_ttl_stays_within_its_share(
+            ttl_ms in 1..30 * 86_400_000_u64,
+            jitter in 0.0..1.0_f64,
+            u in 0.0..1.0_f64,
+        ) {
+            let ttl = Duration::from_millis(ttl_ms);
+            let (least, most) = (ttl.mul_f64(1.0 - jitter), ttl.mul_f64(1.0 + jitter));
+            let varied = jittered(ttl, jitter, u);
+            let hair = Duration::from_micros(1);
+            prop_assert!(varied + hair >= least && varied <= most + hair);
+        }
+    }
+}

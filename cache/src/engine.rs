@@ -1,0 +1,132 @@
+//! What all caches of one process share, whatever thread they are on.
+
+use std::{
+    sync::{Arc, Once},
+    time::Duration,
+};
+
+use crate::{
+    Key, Namespace, Observer,
+    fetch::{bulkhead::Gate, single_flight::Flights},
+    keys,
+    local::{near::Near, negative::Absences, stale::Copies},
+    redis::{self, Address},
+    write_behind::{Backlog, Queue},
+};
+
+/// Loads that run at the origin at once: more than it works on at a time, so
+/// that simulated waiting does not keep others out.
+const RUNNING: usize = 64;
+/// Loads that wait for their turn.
+const WAITING: usize = 256;
+/// The largest entry, unless the user of the cache says otherwise: Redis serves
+/// everybody else while it does not copy a larger one.
+pub const MAX_ENTRY_BYTES: usize = 1024 * 1024;
+
+/// What all caches of one process share, whatever thread they are on.
+pub struct Engine {
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) namespaces: Vec<Namespace>,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) gate: Gate,
+    pub(crate) near: Arc<Near>,
+    /// What may still be served past its TTL.
+    pub(crate) grace: Copies,
+    pub(crate) absences: Absences,
+    pub(crate) marks: Absences,
+    pub(crate) pending: Queue,
+    pub(crate) max_entry_bytes: usize,
+    pub(crate) oversize: Once,
+}
+
+impl Engine {
+    /// Nothing cached, nothing under way. `prefix` is what the store puts before
+    /// every key; `namespaces` are those whose values are cached.
+    pub fn new(prefix: &str, namespaces: &[Namespace], observer: Arc<dyn Observer>) -> Self {
+        Self {
+            observer,
+            namespaces: namespaces.to_vec(),
+            flights: Arc::default(),
+            gate: Gate::new(RUNNING, WAITING),
+            near: Arc::new(Near::new(prefix)),
+            grace: Copies::default(),
+            absences: Absences::default(),
+            marks: Absences::default(),
+            pending: Queue::default(),
+            max_entry_bytes: MAX_ENTRY_BYTES,
+            oversize: Once::new(),
+        }
+    }
+
+    /// The same with another bound on entries, in bytes, header included. A
+    /// larger one is neither stored nor read, but counted.
+    pub fn with_max_entry_bytes(self, max_entry_bytes: usize) -> Self {
+        Self { max_entry_bytes, ..self }
+    }
+
+    /// Whether an entry may be stored. Counts one that may not; the log has
+    /// only the first, as the same value is loaded again and again.
+    pub(crate) fn admit_entry(&self, namespace: Namespace, bytes: usize) -> bool {
+        let fits = bytes <= self.max_entry_bytes;
+        if !fits {
+            let (namespace, max) = (namespace.name(), self.max_entry_bytes);
+            self.observer.entry_rejected(namespace);
+            self.oversize.call_once(|| {
+                log::warn!(
+                    "a {namespace} of {bytes} bytes is not cached: an entry may have {max}. \
+                     Later ones are only counted"
+                );
+            });
+        }
+        fits
+    }
+
+    /// Lets Redis tell the near cache what changes, from now on. Without it the
+    /// near cache keeps nothing. Runs on the calling runtime.
+    pub fn track(&self, address: &Address, prefix: &str) {
+        let tracked = self.namespaces.iter().chain([&keys::TAG]);
+        let prefixes = tracked.map(|namespace| format!("{prefix}{}:", namespace.name()));
+        redis::track(address, prefixes.collect(), &self.near);
+    }
+
+    /// How many loads wait for their turn, and the most that ever did.
+    pub fn queued(&self) -> (usize, usize) {
+        (self.gate.waiting(), self.gate.most_waiting())
+    }
+
+    /// The acknowledged writes that the origin does not have, as of the last look.
+    pub fn backlog(&self) -> Backlog {
+        self.pending.backlog()
+    }
+
+    /// Why acknowledged writes don't get to the origin, and for how long they
+    /// haven't; `None` while they do. That Redis can't be reached is no part of
+    /// it: its own health says so.
+    pub fn write_behind_trouble(&self) -> Option<(String, Duration)> {
+        self.pending.trouble()
+    }
+
+    /// How many copies this process holds, and whether Redis tells it of changes.
+    pub fn near(&self) -> (u64, bool) {
+        (self.near.len(), self.near.is_tracking())
+    }
+
+    /// From now on nobody here uses what was known of `key`.
+    pub(crate) fn outdate<T>(&self, key: &Key<T>) {
+        self.outdate_name(key.as_str());
+    }
+
+    /// The same of a whole namespace.
+    pub(crate) fn invalidate_namespace(&self, namespace: Namespace) {
+        self.flights.close_all(namespace.name());
+        self.near.drop_all();
+        self.grace.forget_all();
+    }
+
+    pub(crate) fn outdate_name(&self, name: &str) {
+        self.flights.close(name);
+        self.near.drop_copy(name);
+        // After the count went up: nobody can remember what was loaded before.
+        self.grace.forget(name);
+    }
+}

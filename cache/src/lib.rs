@@ -127,7 +127,7 @@ pub use self::{
     strategy::Strategy,
     value::{Source, Versioned},
     write::{
-        paths::{Effect, Written},
         write_behind,
+        written::{Effect, Written},
     },
 };

@@ -89,7 +89,9 @@ fn edges(
     sources: &BTreeMap<PathBuf, String>,
 ) -> BTreeSet<PathBuf> {
     let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-    let named = imports(code).into_iter().filter_map(|name| {
+    // A link in a comment needs no import.
+    let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let named = imports(&code.collect::<Vec<_>>().join("\n")).into_iter().filter_map(|name| {
         let file = resolve(tree, path, &name, sources)?;
         (file != path && !is_root(&file) && !is_root(path)).then_some(file)
     });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::paths::Written,
+    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::written::Written,
 };
 
 pub const GUARANTEES: &str = "Only what somebody asked for is cached, and when Redis is away the application still works: it asks the database.";

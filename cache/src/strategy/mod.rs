@@ -13,7 +13,7 @@ mod write_through;
 use std::sync::Arc;
 
 use crate::{
-    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::paths::Written,
+    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::written::Written,
 };
 
 /// A strategy by name.

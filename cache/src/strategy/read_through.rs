@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::paths::Written,
+    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::written::Written,
 };
 
 pub const GUARANTEES: &str = "However many miss at once, in however many processes, the database is asked once. Nobody reads an older value than the last that was acknowledged. When the database fails or is slow, a copy past its TTL is served, and marked so.";

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::paths::Written,
+    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::written::Written,
 };
 
 pub const GUARANTEES: &str = "A key that is read in the last fifth of its TTL is reloaded in the background, by one loader: its readers go on hitting, and none waits.";

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::paths::Written,
+    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::written::Written,
 };
 
 pub const GUARANTEES: &str = "Only what is read takes memory in Redis. A write drops the copy that is there, so nobody reads the older value.";

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::paths::Written,
+    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::written::Written,
 };
 
 pub const GUARANTEES: &str = "A read right after a write is a hit, and brings what was just written. The database is written first, so Redis never holds what it does not have.";

@@ -17,6 +17,7 @@ use crate::{
     scripts,
     time::{micros, millis},
     trace::Wire,
+    write::written::{Effect, Written},
 };
 
 /// How long the mark of a forgotten version stays: longer than any reader may
@@ -29,28 +30,6 @@ const QUEUE_MAX: usize = 10_000;
 const HEAD_MAX: usize = 64;
 /// After this long a write that Redis did not run yet goes another way.
 const ENQUEUE_MAX: Duration = Duration::from_millis(250);
-
-/// What a write did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
-    /// The new version; `None` when there was no value to replace.
-    pub version: Option<u64>,
-    /// What became of the copy in Redis.
-    pub effect: Effect,
-}
-
-/// What a write did to the copy in Redis.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// Dropped it, or there was none.
-    Forgot(bool),
-    /// Replaced it.
-    Stored,
-    /// Replaced it, and the origin gets it later.
-    Queued,
-    /// Redis could not be told yet. Nobody here uses the copy meanwhile.
-    Owed(Trouble),
-}
 
 /// What the cache knew before a write.
 struct Known {
@@ -385,12 +364,6 @@ impl Cache {
 /// In milliseconds: as long as any process may hold a copy, its grace included.
 pub(crate) fn edited_ttl(recipe: &Recipe) -> u64 {
     millis(MARK_TTL.max(recipe.ttl + recipe.grace))
-}
-
-impl Written {
-    fn nothing() -> Self {
-        Self { version: None, effect: Effect::Forgot(false) }
-    }
 }
 
 impl std::fmt::Debug for Unqueued {

@@ -1,37 +1,31 @@
-//! An open connection to Redis, whoever drives it: hitrate itself, or the
-//! library where more than a plain socket leads there.
+//! An open connection to Redis: redis-rs's multiplexed one, over TCP, TLS or a
+//! unix socket, with a deadline for each round trip.
 
 use std::{
-    io,
+    future::poll_fn,
+    pin::pin,
+    task::Poll,
     time::{Duration, Instant},
 };
 
-use futures_util::future::select_ok;
 use redis::{
-    AsyncConnectionConfig, Cmd, ConnectionAddr, Pipeline, RedisConnectionInfo, RedisError, Value,
+    AsyncConnectionConfig, Cmd, Pipeline, RedisError, Value,
     aio::{ConnectionLike as _, MultiplexedConnection},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, UnixStream, lookup_host},
     time::timeout_at,
 };
 
-use crate::redis::{
-    address::Address,
-    error::Trouble,
-    multiplexed::{Answered, Multiplexed},
-};
+use crate::redis::{address::Address, error::Trouble};
+
+/// Commands that may wait for the driver: beyond that, senders wait their turn.
+const BUFFER: usize = 1_024;
 
 /// Many share it, and their commands are on their way at the same time. Clones
 /// are the same connection, which closes with the last of them.
 #[derive(Clone)]
-pub enum Connection {
-    /// A TCP or unix socket.
-    Plain(Multiplexed),
-    /// TCP with TLS.
-    Secured(Box<MultiplexedConnection>),
-}
+pub struct Connection(MultiplexedConnection);
 
 /// What came of a command.
 pub struct Reply {
@@ -45,10 +39,12 @@ impl Connection {
     /// Connects and says who we are, in `patience` at most. Driven on the runtime
     /// that calls this.
     pub async fn open(address: &Address, patience: Duration) -> Result<Self, Trouble> {
-        let due = Instant::now() + patience;
-        let opened = timeout_at(due.into(), connect(address, due)).await;
-        let opened = opened.unwrap_or(Err(Trouble::Slow)).map_err(Trouble::before_any);
-        opened.inspect_err(|trouble| log::debug!("connect: {trouble}"))
+        let (due, client, config) = (Instant::now() + patience, address.client(), config());
+        let connecting = client.get_multiplexed_async_connection_with_config(&config);
+        let opened = in_time(due, connecting).await.map_err(Trouble::before_any);
+        let connection = Self(opened.inspect_err(|trouble| log::debug!("connect: {trouble}"))?);
+        connection.tell_name(due).await;
+        Ok(connection)
     }
 
     /// The same, on a way to this server that is open already.
@@ -56,37 +52,65 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let due = Instant::now() + patience;
-        greet(stream, address.info().redis_settings(), due).await.map_err(Trouble::before_any)
+        let (due, settings) = (Instant::now() + patience, address.info().redis_settings());
+        let greeting = MultiplexedConnection::new_with_config(settings, stream, config());
+        let (connection, driver) = in_time(due, greeting).await.map_err(Trouble::before_any)?;
+        tokio::spawn(driver);
+        Ok(Self(connection))
+    }
+
+    /// Says whose connection it is, for CLIENT LIST. Who may not, stays nameless.
+    async fn tell_name(&self, due: Instant) {
+        let mut name = redis::cmd("CLIENT");
+        name.arg("SETNAME").arg("hitrate");
+        let _ = self.ask(due, async |connection| connection.send_packed_command(&name).await).await;
     }
 
     /// Asks one command, which has so much time.
     pub async fn one(&self, command: &Cmd, deadline: Duration) -> Reply {
-        let (sent, due) = from_now(deadline);
-        let answered = match self {
-            Self::Plain(connection) => connection.one(command, due).await,
-            // In a box, so that nobody else carries room for it.
-            Self::Secured(connection) => Box::pin(secured_one(connection, command, due)).await,
+        let sent = Instant::now();
+        let ask = async |connection: &mut MultiplexedConnection| {
+            connection.send_packed_command(command).await
         };
-        Reply::to(sent, answered)
+        let value = self.ask(sent + deadline, ask).await;
+        Reply { value, sent, took: sent.elapsed() }
     }
 
     /// Asks several in one round trip, which has so much time. The value is an
     /// array of all replies.
     pub async fn many(&self, pipeline: &Pipeline, deadline: Duration) -> Reply {
-        let (sent, due) = from_now(deadline);
-        let answered = match self {
-            Self::Plain(connection) => connection.many(pipeline, due).await,
-            Self::Secured(connection) => Box::pin(secured_many(connection, pipeline, due)).await,
+        let sent = Instant::now();
+        if pipeline.is_empty() {
+            return Reply { value: Ok(Value::Array(Vec::new())), sent, took: Duration::ZERO };
+        }
+        let ask = async |connection: &mut MultiplexedConnection| {
+            connection.req_packed_commands(pipeline, 0, pipeline.len()).await
         };
-        Reply::to(sent, answered)
+        let value = self.ask(sent + deadline, ask).await.map(Value::Array);
+        Reply { value, sent, took: sent.elapsed() }
+    }
+
+    async fn ask<T>(
+        &self,
+        due: Instant,
+        ask: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, RedisError>,
+    ) -> Result<T, Trouble> {
+        let mut connection = self.0.clone();
+        let mut asked = pin!(ask(&mut connection));
+        // An error without any waiting means that the driver has ended, so the
+        // command was not sent; one that comes later leaves that open.
+        match poll_fn(|context| Poll::Ready(asked.as_mut().poll(context))).await {
+            Poll::Ready(reply) => reply.map_err(|error| Trouble::from(&error).before_any()),
+            Poll::Pending => in_time(due, asked).await,
+        }
     }
 }
 
-impl Reply {
-    fn to(sent: Instant, (value, replied): Answered) -> Self {
-        Self { value, sent, took: replied.saturating_duration_since(sent) }
-    }
+fn config() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(None)
+        .set_response_timeout(None)
+        .set_pipeline_buffer_size(BUFFER)
 }
 
 /// An error reply as what it means for hitrate.
@@ -105,30 +129,6 @@ pub fn parts(value: Value) -> Result<Vec<Value>, Trouble> {
     }
 }
 
-fn from_now(deadline: Duration) -> (Instant, Instant) {
-    let now = Instant::now();
-    (now, now + deadline)
-}
-
-async fn secured_one(connection: &MultiplexedConnection, command: &Cmd, due: Instant) -> Answered {
-    let value = in_time(due, connection.clone().req_packed_command(command)).await;
-    (value, Instant::now())
-}
-
-async fn secured_many(
-    connection: &MultiplexedConnection,
-    pipeline: &Pipeline,
-    due: Instant,
-) -> Answered {
-    if pipeline.is_empty() {
-        return (Ok(Value::Array(Vec::new())), Instant::now());
-    }
-    let mut connection = connection.clone();
-    let asked = connection.req_packed_commands(pipeline, 0, pipeline.len());
-    let value = in_time(due, asked).await.map(Value::Array);
-    (value, Instant::now())
-}
-
 /// What the library brings, but not past `due`.
 pub async fn in_time<T>(
     due: Instant,
@@ -138,62 +138,4 @@ pub async fn in_time<T>(
         Ok(reply) => reply.map_err(|error| Trouble::from(&error)),
         Err(_) => Err(Trouble::Slow),
     }
-}
-
-async fn connect(address: &Address, due: Instant) -> Result<Connection, Trouble> {
-    let (info, settings) = (address.info(), address.info().redis_settings());
-    match info.addr() {
-        ConnectionAddr::Unix(path) => greet(UnixStream::connect(path).await?, settings, due).await,
-        ConnectionAddr::Tcp(host, port) => {
-            let stream = reach(host, *port).await?;
-            stream.set_nodelay(info.tcp_settings().nodelay())?;
-            #[cfg(target_os = "linux")]
-            redis::io::tcp::socket2::SockRef::from(&stream)
-                .set_tcp_user_timeout(info.tcp_settings().user_timeout())?;
-            greet(stream, settings, due).await
-        }
-        _ => secured(address).await,
-    }
-}
-
-/// A host may have several addresses, and one of them may lead nowhere: the
-/// first that answers is taken.
-async fn reach(host: &str, port: u16) -> io::Result<TcpStream> {
-    let connecting: Vec<_> =
-        lookup_host((host, port)).await?.map(|it| Box::pin(TcpStream::connect(it))).collect();
-    if connecting.is_empty() {
-        return Err(io::ErrorKind::NotFound.into());
-    }
-    Ok(select_ok(connecting).await?.0)
-}
-
-/// Logs in and chooses the database (redis.io/commands: AUTH, SELECT).
-async fn greet<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    stream: S,
-    settings: &RedisConnectionInfo,
-    due: Instant,
-) -> Result<Connection, Trouble> {
-    let (connection, driver) = Multiplexed::over(stream);
-    tokio::spawn(driver);
-    if let Some(password) = settings.password() {
-        let mut auth = redis::cmd("AUTH");
-        let (said, _) = connection.one(auth.arg(settings.username()).arg(password), due).await;
-        unwrapped(said?).map_err(|_| Trouble::Denied)?;
-    }
-    if settings.db() != 0 {
-        let (said, _) = connection.one(redis::cmd("SELECT").arg(settings.db()), due).await;
-        unwrapped(said?)?;
-    }
-    Ok(Connection::Plain(connection))
-}
-
-/// TLS is the library's affair.
-async fn secured(address: &Address) -> Result<Connection, Trouble> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(None)
-        .set_response_timeout(None)
-        .set_pipeline_buffer_size(1_024);
-    let client = address.client();
-    let connected = client.get_multiplexed_async_connection_with_config(&config).await;
-    connected.map(|it| Connection::Secured(Box::new(it))).map_err(|error| Trouble::from(&error))
 }

@@ -3,8 +3,9 @@
 //! Each worker thread has one multiplexed connection: no lock and no pool stands
 //! between requests, and the driver runs on the thread that waits for it. [`supervisor`]
 //! keeps it connected; redis-rs's `ConnectionManager` would make a request wait for
-//! the reconnect, and does not reconnect after a timeout. [`connection`] chooses the
-//! driver: our own for plain sockets, redis-rs for TLS, pushes and subscriptions.
+//! the reconnect, and does not reconnect after a timeout. redis-rs carries every
+//! command; what is ours is what it does not offer: a supervisor, deadlines, a
+//! breaker, deferred invalidations, and Redis's clock.
 
 mod address;
 mod breaker;
@@ -16,8 +17,6 @@ mod delay_proxy;
 mod error;
 mod health;
 mod info;
-mod multiplexed;
-mod resp;
 mod subscription;
 mod supervisor;
 mod text;

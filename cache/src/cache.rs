@@ -55,7 +55,7 @@ impl Cache {
     /// The acknowledged writes that the origin does not have, asked of Redis
     /// now; without it, as of the last look. O(1).
     pub async fn count_backlog(&self) -> Backlog {
-        let length = |key| self.store.read("XLEN", &key);
+        let length = |key| self.store.on("XLEN", &key);
         let lengths = [length(keys::write_behind()), length(keys::write_behind_aside())];
         if let Ok([pending, aside]) = self.store.run_all(lengths, &Wire::off()).await
             && let (Ok(pending), Ok(aside)) = (pending.and_then(typed), aside.and_then(typed))
@@ -126,7 +126,7 @@ impl Cache {
         recipe: &Recipe,
     ) -> Result<usize, Trouble> {
         let Some(first) = values.first() else { return Ok(0) };
-        let tag = self.store.read("GET", &keys::tag(first.value.key().namespace()));
+        let tag = self.store.on("GET", &keys::tag(first.value.key().namespace()));
         let tag: Option<u64> = self.store.run(tag, &Wire::off()).await?;
         let (born, delta) = (self.store.now() / 1000, Duration::ZERO);
         let set = |it: &Versioned<T>| {
@@ -155,10 +155,10 @@ impl Cache {
         let admitted = self.engine.admit_entry(key.namespace(), entry.len());
         admitted.then(|| match recipe.versioned {
             true => {
-                let fill = self.store.script(scripts::FILL, key);
+                let fill = self.store.script(&scripts::FILL, key);
                 fill.arg(version).arg(entry).arg(ttl).arg(since)
             }
-            false => self.store.write("SET", key).arg(entry).arg("PX").arg(ttl),
+            false => self.store.on("SET", key).arg(entry).arg("PX").arg(ttl),
         })
     }
 

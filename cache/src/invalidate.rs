@@ -74,7 +74,7 @@ impl Cache {
     ) -> Result<Forgot, Trouble> {
         let forgetting = match self.engine.marks.admit(MARKS) {
             true => self.forgetting(key, None, recipe),
-            false => self.store.removing_script(scripts::FORGET, key).arg(-1).arg(0).arg(0).arg(0),
+            false => self.store.script(&scripts::FORGET, key).arg(-1).arg(0).arg(0).arg(0),
         };
         // What this process holds goes even when Redis can't be told.
         let reply: Result<i64, Trouble> = self.store.run(forgetting, wire).await;
@@ -90,7 +90,7 @@ impl Cache {
     /// Drops all copies of a namespace by one write, however many there are: they
     /// carry the generation of their tag, and that moves on. O(1).
     pub async fn forget_tag(&self, namespace: Namespace, wire: &Wire) -> Result<(), Trouble> {
-        let next = self.store.script(scripts::NEXT_GENERATION, &keys::tag(namespace));
+        let next = self.store.script(&scripts::NEXT_GENERATION, &keys::tag(namespace));
         let moved = self.store.run::<Value>(next, wire).await;
         self.engine.invalidate_namespace(namespace);
         moved.map(|_| ())
@@ -148,7 +148,7 @@ impl Cache {
             return Ok(Vec::new());
         }
         let forget = |name: &String| match dry_run {
-            true => self.store.removing_script_on(scripts::WOULD_FORGET, name),
+            true => self.store.script_on(&scripts::WOULD_FORGET, std::slice::from_ref(name)),
             false => self.forgetting_name(name, edited),
         };
         let sent = Instant::now();
@@ -164,7 +164,7 @@ impl Cache {
         wire.record(trip, || {
             let copies = told.iter().filter(|it| **it > 0).count() as u64;
             let told = format!("{copies} {}", if copies == 1 { "copy" } else { "copies" });
-            vec![(format!("EVAL '-- {act} …' × {}", names.len()), told)]
+            vec![(format!("EVALSHA '-- {act} …' × {}", names.len()), told)]
         });
         Ok(told)
     }
@@ -172,7 +172,7 @@ impl Cache {
     fn forgetting_name(&self, name: &str, edited: u64) -> Command {
         let prefix = self.store.prefix();
         let known = format!("{prefix}edited:{}", name.strip_prefix(prefix).unwrap_or(name));
-        let forget = self.store.removing_script_on_all(scripts::FORGET, &[name.to_owned(), known]);
+        let forget = self.store.script_on(&scripts::FORGET, &[name.to_owned(), known]);
         forget.arg(-1).arg(crate::time::millis(MARK_TTL)).arg(0).arg(edited)
     }
 

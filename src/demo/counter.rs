@@ -18,7 +18,7 @@ static KEY: Mood<Trouble> = Mood::good("The counter's key (visits are not counte
 /// visits get the same, however many come at once.
 pub async fn visit(store: &Store, wire: &Wire) -> Result<u64, Trouble> {
     let reply: Result<i64, Trouble> = match failpoints::is_active(Failpoint::CountByGetSet) {
-        false => store.run(store.write("INCR", &keys::page_hits()), wire).await,
+        false => store.run(store.on("INCR", &keys::page_hits()), wire).await,
         true => by_get_and_set(store).await,
     };
     match reply.map(u64::try_from) {
@@ -35,9 +35,9 @@ pub async fn visit(store: &Store, wire: &Wire) -> Result<u64, Trouble> {
 /// Deliberately wrong: two visits may get the same number.
 async fn by_get_and_set(store: &Store) -> Result<i64, Trouble> {
     let (key, wire) = (keys::page_hits(), Wire::off());
-    let hits: Option<i64> = store.run(store.read("GET", &key), &wire).await?;
+    let hits: Option<i64> = store.run(store.on("GET", &key), &wire).await?;
     let hits = hits.unwrap_or_default() + 1;
-    store.run::<()>(store.write("SET", &key).arg(hits), &wire).await?;
+    store.run::<()>(store.on("SET", &key).arg(hits), &wire).await?;
     Ok(hits)
 }
 
@@ -48,6 +48,6 @@ fn noted(trouble: Trouble) -> Trouble {
 
 /// Writes without changing anything, to see whether Redis takes writes again.
 pub async fn touch(store: &Store) -> Result<(), Trouble> {
-    let touch = store.write("INCRBY", &keys::page_hits()).arg(0);
+    let touch = store.on("INCRBY", &keys::page_hits()).arg(0);
     store.run::<i64>(touch, &Wire::off()).await.map(|_| ())
 }

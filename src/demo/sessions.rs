@@ -67,7 +67,7 @@ pub async fn start(
     let key = key_of(&token);
     let session = Session { username, expiry, ttl, started_ms: now_ms() };
     let json = serde_json::to_vec(&session).expect("plain data with text keys is JSON");
-    store.run::<()>(store.write("SET", &key).arg(json).arg("EX").arg(ttl), wire).await?;
+    store.run::<()>(store.on("SET", &key).arg(json).arg("EX").arg(ttl), wire).await?;
     if let Some(old) = old {
         let _ = end(store, old, wire).await;
     }
@@ -78,8 +78,7 @@ pub async fn start(
 /// The session of this token, if it is alive. Using a sliding one renews it.
 pub async fn find(store: &Store, token: &Token, wire: &Wire) -> Result<Option<Live>, Trouble> {
     let key = key_of(token);
-    let [json, left] =
-        store.run_all([store.read("GET", &key), store.read("PTTL", &key)], wire).await?;
+    let [json, left] = store.run_all([store.on("GET", &key), store.on("PTTL", &key)], wire).await?;
     let json: Option<Vec<u8>> = match json.and_then(typed) {
         Err(Trouble::WrongType) => None,
         found => found?,
@@ -102,7 +101,7 @@ pub async fn find(store: &Store, token: &Token, wire: &Wire) -> Result<Option<Li
 
 /// Milliseconds left after the renewal; 0 when the session ended in between.
 async fn renew(store: &Store, key: &Key<Session>, ttl: u32, wire: &Wire) -> Result<u64, Trouble> {
-    let renewal = [store.remove("EXPIRE", key).arg(ttl), store.read("PTTL", key)];
+    let renewal = [store.on("EXPIRE", key).arg(ttl), store.on("PTTL", key)];
     let [renewed, left] = store.run_all(renewal, wire).await?;
     renewed?;
     Ok(u64::try_from(typed::<i64>(left?)?).unwrap_or_default())
@@ -110,7 +109,7 @@ async fn renew(store: &Store, key: &Key<Session>, ttl: u32, wire: &Wire) -> Resu
 
 /// Ends a session now.
 pub async fn end(store: &Store, token: &Token, wire: &Wire) -> Result<bool, Trouble> {
-    let removed: u64 = store.run(store.remove("UNLINK", &key_of(token)), wire).await?;
+    let removed: u64 = store.run(store.on("UNLINK", &key_of(token)), wire).await?;
     Ok(removed > 0)
 }
 

@@ -40,14 +40,14 @@ impl Lease {
 
     /// The command that takes it. Replies nil when somebody else has it. O(1).
     pub fn taking(&self) -> Command {
-        let set = self.store.write("SET", &self.key).arg(self.token);
+        let set = self.store.on("SET", &self.key).arg(self.token);
         set.arg("NX").arg("PX").arg(millis(self.ttl))
     }
 
     /// Whether something is there that is no lease, so that it never ends as one
     /// does. Costs a round trip: asked once by who did not get it. O(1).
     pub async fn is_spoilt(&self) -> bool {
-        let length = self.store.read("STRLEN", &self.key);
+        let length = self.store.on("STRLEN", &self.key);
         self.store.run::<u64>(length, &Wire::off()).await == Err(Trouble::WrongType)
     }
 
@@ -73,7 +73,7 @@ impl Lease {
     }
 
     async fn renew(&self) {
-        let renew = self.store.script(scripts::RENEW, &self.key).arg(self.token);
+        let renew = self.store.script(&scripts::RENEW, &self.key).arg(self.token);
         // A lease that can't be renewed ends: the worst of it is a second load.
         let _ = self.store.run::<i64>(renew.arg(millis(self.ttl)), &Wire::off()).await;
     }
@@ -85,6 +85,6 @@ impl Lease {
 
     /// The command that gives it back.
     pub fn giving_back(&self) -> Command {
-        self.store.removing_script(scripts::GIVE_BACK, &self.key).arg(self.token)
+        self.store.script(&scripts::GIVE_BACK, &self.key).arg(self.token)
     }
 }

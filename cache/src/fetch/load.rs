@@ -373,7 +373,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         lease: Option<&Lease>,
     ) -> Result<bool, Trouble> {
         let store = &self.cache.store;
-        store.run::<Value>(store.remove("UNLINK", &self.key), &self.wire).await?;
+        store.run::<Value>(store.on("UNLINK", &self.key), &self.wire).await?;
         let stored = self.store(set, lease).await?;
         self.tell_overwritten(what);
         Ok(stored)

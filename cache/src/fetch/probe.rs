@@ -124,7 +124,7 @@ impl Cache {
             _ if seen.gone || held.version < seen.floor || held.tag != seen.tag => return None,
             _ => (),
         }
-        let edited = self.store.read("GET", &keys::edited(ask.key));
+        let edited = self.store.on("GET", &keys::edited(ask.key));
         match self.store.run::<Option<u64>>(edited, ask.wire).await {
             Ok(floor) if held.version < floor.unwrap_or_default() => None,
             outcome => Some(Past { held, trouble: outcome.err() }),
@@ -197,7 +197,7 @@ impl Cache {
 
     /// The command that asks for copy and tag.
     pub(crate) fn getting<T>(&self, key: &Key<T>) -> Command {
-        self.store.read("MGET", key).arg(self.tag_name(key.namespace()))
+        self.store.on("MGET", key).arg(self.tag_name(key.namespace()))
     }
 
     /// What its reply means.

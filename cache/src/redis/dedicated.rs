@@ -3,14 +3,15 @@
 
 use std::{io, time::Duration};
 
-use redis::Value;
+use redis::{Pipeline, Value};
 use tokio::net::UnixStream;
 
 use crate::{
     redis::{
-        Address, Command, Refusal, Trouble, answered,
+        Address, Command, Refusal, Trouble,
+        connection::parts,
         connection::{Connection, Reply, unwrapped},
-        delay_proxy, parts, piped, shown, supervisor, told,
+        delay_proxy, reply, supervisor,
     },
     trace::{Trip, Wire},
 };
@@ -57,14 +58,17 @@ impl Call {
     /// Sends commands in one round trip. Each has a reply of its own; the outer
     /// error means that none came in time.
     pub async fn ask(&mut self, commands: Vec<Command>, wire: &Wire) -> Result<Answers, Trouble> {
-        let told = told(&commands, wire);
-        let Reply { value, sent, took } =
-            self.connection.many(&piped(commands), self.deadline).await;
+        let told: Vec<_> = commands.iter().map(Command::shown).collect();
+        let mut pipeline = Pipeline::with_capacity(commands.len());
+        for command in commands {
+            pipeline.add_command(command.by_text().unwrap_or(command.cmd));
+        }
+        let Reply { value, sent, took } = self.connection.many(&pipeline, self.deadline).await;
         let replies = value.and_then(parts);
-        let replies = replies.map(|it| it.into_iter().map(answered).collect::<Vec<_>>());
+        let replies = replies.map(|it| it.into_iter().map(reply::answered).collect::<Vec<_>>());
         wire.record(Trip::to_redis(sent, took), || {
             let told = told.into_iter().enumerate();
-            told.map(|(n, command)| (command, shown(&replies, n)))
+            told.map(|(n, command)| (command, reply::shown(&replies, n))).collect::<Vec<_>>()
         });
         replies.map(|replies| Answers { replies, took })
     }

@@ -11,6 +11,8 @@ use std::{
 
 use redis::Cmd;
 
+use crate::redis::{command::Command, script::Script};
+
 /// The most keys remembered: some 200 bytes each.
 const KEYS_MAX: usize = 10_000;
 
@@ -25,18 +27,26 @@ pub struct Debts {
 #[derive(Debug, Clone)]
 pub struct Debt {
     command: Arc<Cmd>,
+    script: Option<&'static Script>,
     /// Of those with a rank the highest says it all, in whatever order they
     /// come; the latest does of those without. Neither stands for the other.
     rank: Option<u64>,
 }
 
 impl Debt {
-    pub fn new(command: Cmd, rank: Option<u64>) -> Self {
-        Self { command: Arc::new(command), rank }
+    /// To run this command later. A script is remembered by its digest.
+    pub fn of(command: &Command, rank: Option<u64>) -> Self {
+        Self { command: Arc::new(command.cmd.clone()), script: command.script, rank }
     }
 
-    pub fn command(&self) -> &Cmd {
-        &self.command
+    /// What is to be sent.
+    pub fn call(&self) -> Cmd {
+        Cmd::clone(&self.command)
+    }
+
+    /// The same where Redis does not know the script by its digest.
+    pub fn by_text(&self) -> Option<Cmd> {
+        self.script.map(|script| script.by_text(&self.command))
     }
 }
 
@@ -103,11 +113,11 @@ mod tests {
     use super::*;
 
     fn debt(name: &str, rank: Option<u64>) -> Debt {
-        Debt::new(redis::cmd(name), rank)
+        Debt::of(&Command::of(&[name]), rank)
     }
 
     fn verbs(debts: &Debts) -> Vec<String> {
-        let packed = |debt: &Debt| String::from_utf8(debt.command().get_packed_command()).unwrap();
+        let packed = |debt: &Debt| String::from_utf8(debt.call().get_packed_command()).unwrap();
         let verb = |debt: &Debt| packed(debt).lines().nth(2).unwrap().to_owned();
         debts.all().iter().map(|(_, debt)| verb(debt)).collect()
     }

@@ -30,6 +30,8 @@ pub struct Health {
     denied: Mutex<BTreeSet<String>>,
     /// What Redis has to be told before some keys are used again.
     pub(super) debts: Debts,
+    /// One connection at a time replays them.
+    pub(super) replay: tokio::sync::Mutex<()>,
     breakers: Mutex<Breakers>,
     /// Whether all of them are closed, for those who may not wait for a lock.
     closed: AtomicBool,
@@ -84,6 +86,7 @@ impl Default for Health {
             rights: Mood::good("Redis rights (some of what hitrate does is denied)"),
             denied: Mutex::default(),
             debts: Debts::default(),
+            replay: tokio::sync::Mutex::default(),
             breakers: Mutex::new(Breakers { half_open: 0, open: 0, changed: Instant::now() }),
             closed: AtomicBool::new(true),
             clock: ServerClock::default(),

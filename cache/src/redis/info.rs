@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::redis::{Store, Trouble, supervisor, typed};
+use crate::redis::{Store, Trouble, connection::unwrapped, supervisor, typed};
 
 /// The part of INFO that the panels show (redis.io/docs/latest/commands/info).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -95,7 +95,9 @@ impl Store {
     /// Asks the server about itself.
     pub async fn info(&self) -> Result<ServerInfo, Trouble> {
         let sent = Instant::now();
-        let text: String = typed(supervisor::send(&self.link, &redis::cmd("INFO")).await.value?)?;
+        let text: String = typed(
+            supervisor::send(&self.link, &redis::cmd("INFO")).await.value.and_then(unwrapped)?,
+        )?;
         let info = ServerInfo::parse(&text);
         if let Some(time) = info.time_us {
             self.health.clock.set(time, sent);
@@ -111,7 +113,7 @@ impl Store {
             let mut scan = redis::cmd("SCAN");
             scan.arg(count.cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(BATCH);
             let (cursor, keys): (u64, Vec<redis::Value>) =
-                typed(supervisor::send(&self.link, &scan).await.value?)?;
+                typed(supervisor::send(&self.link, &scan).await.value.and_then(unwrapped)?)?;
             count.cursor = cursor;
             count.so_far += keys.len() as u64;
             if cursor == 0 {

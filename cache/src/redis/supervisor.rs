@@ -24,8 +24,10 @@ use crate::redis::{
     address::Address,
     breaker::{Breaker, SLOW},
     connection::{Connection, Reply, parts, unwrapped},
+    deferred::Debt,
     error::Trouble,
     health::Health,
+    script::is_unknown,
 };
 
 /// How long a command may take. A visitor waits for a frozen Redis at most
@@ -35,6 +37,8 @@ pub const DEADLINE: Duration = Duration::from_millis(250);
 pub const BULK_DEADLINE: Duration = Duration::from_secs(5);
 /// How long connecting may take: in the background, so a distant server with TLS fits.
 pub const CONNECT: Duration = Duration::from_secs(1);
+/// Deferred invalidations that go out together.
+const BATCH: usize = 1_000;
 /// How often an idle connection is tried, so that a silent death is noticed.
 const TICK: Duration = Duration::from_secs(1);
 /// How often Redis is asked for its time: in between clocks drift by microseconds.
@@ -153,12 +157,12 @@ impl Link {
         }
     }
 
-    /// Connects, checks that the server answers, and pays what is owed.
+    /// Connects, checks that the server answers, and replays what was deferred.
     async fn connect(&self) -> Result<Connection, Trouble> {
         let connection = Connection::open(&self.address, CONNECT).await?;
         ping(&connection).await?;
         self.ask_time(&connection).await?;
-        self.pay(&connection).await?;
+        self.replay(&connection).await?;
         Ok(connection)
     }
 
@@ -173,18 +177,44 @@ impl Link {
         Ok(())
     }
 
-    /// Runs what is owed, before anyone can read what it is about.
-    async fn pay(&self, connection: &Connection) -> Result<(), Trouble> {
-        for (key, debt) in self.health.debts.all() {
-            let reply = connection.one(debt.command(), CONNECT).await;
-            match reply.value.and_then(unwrapped) {
-                Ok(_) => self.health.debts.paid(&key, &debt),
-                Err(trouble) if trouble.is_about_the_connection() => return Err(trouble),
-                // It stays owed, and its key unused, until Redis takes it.
-                Err(_) => break,
-            }
+    /// Runs the deferred invalidations before anyone can read what they are about:
+    /// on one connection at a time, pipelined, and past those that Redis refuses.
+    /// What is refused stays deferred, and its key unused.
+    async fn replay(&self, connection: &Connection) -> Result<(), Trouble> {
+        if !self.health.debts.any() {
+            return Ok(());
+        }
+        let _alone = self.health.replay.lock().await;
+        for deferred in self.health.debts.all().chunks(BATCH) {
+            let unknown = self.replay_batch(connection, deferred, |debt| Some(debt.call())).await?;
+            // Redis restarted, or forgot its scripts.
+            self.replay_batch(connection, &unknown, Debt::by_text).await?;
         }
         Ok(())
+    }
+
+    /// One round trip. Returns those whose script Redis does not know.
+    async fn replay_batch(
+        &self,
+        connection: &Connection,
+        deferred: &[(String, Debt)],
+        call: impl Fn(&Debt) -> Option<Cmd>,
+    ) -> Result<Vec<(String, Debt)>, Trouble> {
+        let calls: Vec<_> = deferred.iter().filter_map(|it| Some((it, call(&it.1)?))).collect();
+        let mut pipeline = Pipeline::with_capacity(calls.len());
+        for (_, call) in &calls {
+            pipeline.add_command(call.clone());
+        }
+        let replies = parts(connection.many(&pipeline, BULK_DEADLINE).await.value?)?;
+        let mut unknown = Vec::new();
+        for (((key, debt), _), reply) in calls.into_iter().zip(replies) {
+            if is_unknown(&reply) {
+                unknown.push((key.clone(), debt.clone()));
+            } else if unwrapped(reply).is_ok() {
+                self.health.debts.paid(key, debt);
+            }
+        }
+        Ok(unknown)
     }
 
     fn set(&self, state: State) {
@@ -261,7 +291,7 @@ async fn hold(link: &Weak<Link>, connection: Connection) -> Trouble {
             Ok(took) => took,
             Err(trouble) => return trouble,
         };
-        if let Err(trouble) = held.pay(&connection).await {
+        if let Err(trouble) = held.replay(&connection).await {
             return trouble;
         }
         if asked_time.elapsed() >= TIME_TICK {
@@ -304,7 +334,7 @@ async fn ping(connection: &Connection) -> Result<Duration, Trouble> {
     }
 }
 
-/// One command, held to the deadline.
+/// One command, held to the deadline. A refusal is a reply like any other.
 pub async fn send(link: &Link, command: &Cmd) -> Reply {
     let connection = match link.connection().await {
         Ok(connection) => connection,
@@ -312,23 +342,13 @@ pub async fn send(link: &Link, command: &Cmd) -> Reply {
             return Reply { value: Err(trouble), sent: Instant::now(), took: Duration::ZERO };
         }
     };
-    let Reply { value, sent, took } = connection.one(command, DEADLINE).await;
-    link.called(took, value.as_ref().err());
-    Reply { value: value.and_then(unwrapped), sent, took }
+    let reply = connection.one(command, DEADLINE).await;
+    link.called(reply.took, reply.value.as_ref().err());
+    reply
 }
 
-/// Several commands in one round trip; each has its own reply.
+/// Several commands in one round trip. A refusal is a reply like any other.
 pub async fn send_all(
-    link: &Link,
-    pipeline: &Pipeline,
-    deadline: Duration,
-) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
-    let replies = send_raw(link, pipeline, deadline).await?;
-    Ok(replies.into_iter().map(unwrapped).collect())
-}
-
-/// The same; a refusal is a reply like any other.
-pub async fn send_raw(
     link: &Link,
     pipeline: &Pipeline,
     deadline: Duration,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use redis::{Arg, Cmd, Value};
 
 use crate::{
-    redis::error::Trouble,
+    redis::{error::Trouble, script::Script},
     trace::{push_shortened, push_shortened_bytes},
 };
 
@@ -18,16 +18,17 @@ const PARTS: usize = 8;
 /// Room for most lines, so that they don't grow.
 const LINE: usize = 192;
 
-/// `SET hitrate:profile:123 "{…}" PX 300000`
-pub fn command(cmd: &Cmd) -> String {
+/// `SET hitrate:profile:123 "{…}" PX 300000`; a script by its first line, which
+/// says what it does.
+pub fn command(cmd: &Cmd, script: Option<&Script>) -> String {
     let mut line = String::with_capacity(LINE);
-    for arg in cmd.args_iter().take(WORDS) {
-        if !line.is_empty() {
+    for (n, arg) in cmd.args_iter().take(WORDS).enumerate() {
+        if n > 0 {
             line.push(' ');
         }
-        match arg {
-            Arg::Simple(bytes) if bytes.starts_with(b"--") => script(&mut line, bytes),
-            Arg::Simple(bytes) => word(&mut line, bytes),
+        match (arg, script) {
+            (Arg::Simple(_), Some(script)) if n == 1 => summary(&mut line, script),
+            (Arg::Simple(bytes), _) => word(&mut line, bytes),
             _ => line.push('0'),
         }
     }
@@ -38,11 +39,9 @@ pub fn command(cmd: &Cmd) -> String {
     line
 }
 
-/// A script by its first line, which says what it does.
-fn script(line: &mut String, bytes: &[u8]) {
-    let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+fn summary(line: &mut String, script: &Script) {
     line.push('\'');
-    push(line, first);
+    push(line, script.summary().as_bytes());
     line.push_str(" …'");
 }
 
@@ -126,14 +125,25 @@ mod tests {
     fn a_command_reads_as_typed() {
         let mut set = redis::cmd("SET");
         set.arg("k").arg(r#"{"a":1}"#).arg("PX").arg(300);
-        assert_eq!(command(&set), r#"SET k '{"a":1}' PX 300"#);
+        assert_eq!(command(&set, None), r#"SET k '{"a":1}' PX 300"#);
+    }
+
+    #[test]
+    fn a_script_reads_as_what_it_does() {
+        static SCRIPT: Script = Script::new("-- adds one\nreturn redis.call('INCR', KEYS[1])");
+        let call = SCRIPT.by_digest(&["k".to_owned()]);
+        assert_eq!(command(&call, Some(&SCRIPT)), "EVALSHA '-- adds one …' 1 k");
     }
 
     #[test]
     fn a_long_command_is_cut() {
         let mut add = redis::cmd("SADD");
         add.arg("k").arg((0..1_000).collect::<Vec<_>>());
-        assert!(command(&add).ends_with(" 37 … and 962 words more"), "{}", command(&add));
+        assert!(
+            command(&add, None).ends_with(" 37 … and 962 words more"),
+            "{}",
+            command(&add, None)
+        );
     }
 
     #[test]

@@ -226,7 +226,7 @@ impl Cache {
             self.store.name(&keys::write_clock()),
             self.store.name(&keys::edited(ask.key)),
         ];
-        let enqueue = self.store.script_on_all(scripts::ENQUEUE, &names);
+        let enqueue = self.store.script_on(&scripts::ENQUEUE, &names);
         let enqueue = enqueue.arg(base.version).arg(latest).arg(QUEUE_MAX).arg(ask.key.as_str());
         Some(enqueue.arg(tail).arg(value).arg(edited_ttl(ask.recipe)))
     }
@@ -245,8 +245,8 @@ impl Cache {
     /// fall behind, and the time. Without Redis, nothing and our idea of it.
     async fn known<T: Cached>(&self, ask: Ask<'_, T>) -> Known {
         let names = [self.store.name(ask.key), self.store.name(&keys::write_clock())];
-        let held = self.store.removing_script_on_all(scripts::HELD, &names);
-        let tag = self.store.read("GET", &keys::tag(ask.key.namespace()));
+        let held = self.store.script_on(&scripts::HELD, &names);
+        let tag = self.store.on("GET", &keys::tag(ask.key.namespace()));
         let Ok([held, tag]) = self.store.run_all([held, tag], ask.wire).await else {
             return self.unknown();
         };
@@ -340,7 +340,7 @@ impl Cache {
     /// namespace is used, and then all are of the past.
     fn outdate_namespace_later(&self, namespace: Namespace) {
         let tag = keys::tag(namespace);
-        self.store.owe_surely(&tag, self.store.script(scripts::NEXT_GENERATION, &tag));
+        self.store.owe_surely(&tag, self.store.script(&scripts::NEXT_GENERATION, &tag));
         self.engine.invalidate_namespace(namespace);
     }
 
@@ -356,7 +356,7 @@ impl Cache {
             self.store.name(&keys::edited(key)),
             self.store.name(&keys::write_clock()),
         ];
-        let forget = self.store.removing_script_on_all(scripts::FORGET, &names);
+        let forget = self.store.script_on(&scripts::FORGET, &names);
         forget.arg(good).arg(millis(MARK_TTL)).arg(stamp).arg(edited_ttl(recipe))
     }
 }

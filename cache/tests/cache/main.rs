@@ -9,6 +9,7 @@ mod world;
 
 mod absences;
 mod behind;
+mod deferred;
 mod flights;
 mod grace;
 mod invalidation;

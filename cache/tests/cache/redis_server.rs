@@ -40,25 +40,38 @@ pub struct Redis {
 
 impl Redis {
     pub fn start() -> Self {
-        Self::on(free_port(), &[])
+        Self::with(&[])
     }
 
+    /// A port that is free now may be taken a moment later, so there are several tries.
     pub fn with(args: &[&str]) -> Self {
-        Self::on(free_port(), args)
+        let tries = (0..5).find_map(|_| Self::try_on(free_port(), args));
+        tries.expect("redis-server should start on a free port")
     }
 
     pub fn on(port: u16, args: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let child = spawn(port, dir.path(), args);
-        let redis = Self { child, port, dir };
-        redis.await_ready();
-        redis
+        Self::try_on(port, args).expect("redis-server should start on this port")
     }
 
-    fn await_ready(&self) {
-        eventually(Duration::from_secs(10), "redis-server listens", || {
-            TcpStream::connect(("127.0.0.1", self.port)).is_ok()
-        });
+    /// None when the server ends at once.
+    fn try_on(port: u16, args: &[&str]) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let child = spawn(port, dir.path(), args);
+        let mut redis = Self { child, port, dir };
+        redis.listens().then_some(redis)
+    }
+
+    /// Waits until it does; false when it has ended.
+    fn listens(&mut self) -> bool {
+        let end = Instant::now() + Duration::from_secs(10);
+        while self.child.try_wait().unwrap().is_none() {
+            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+                return true;
+            }
+            assert!(Instant::now() < end, "redis-server does not listen");
+            sleep(Duration::from_millis(20));
+        }
+        false
     }
 
     pub fn url(&self) -> String {
@@ -86,7 +99,7 @@ impl Redis {
     pub fn restart(&mut self, args: &[&str]) {
         self.kill();
         self.child = spawn(self.port, self.dir.path(), args);
-        self.await_ready();
+        assert!(self.listens(), "redis-server ended");
     }
 }
 

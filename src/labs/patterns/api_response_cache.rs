@@ -101,12 +101,12 @@ async fn call(play: &Play) -> Result<Vec<String>, Upset> {
     let (endpoint, params) = (play.args().text("endpoint"), play.args().text("params"));
     let canonical = canonical(params);
     let (store, key) = (play.store(), play.key(&format!("api:{endpoint}:{}", digest(&canonical))));
-    let held: Option<String> = play.one(store.read("GET", &key)).await?;
+    let held: Option<String> = play.one(store.on("GET", &key)).await?;
     let found = match held {
         Some(_) => "Hit: the copy answers.",
         None => {
             let response = json!({ "endpoint": endpoint, "params": canonical }).to_string();
-            let set = store.write("SET", &key).arg(response).arg("EX").arg(TTL);
+            let set = store.on("SET", &key).arg(response).arg("EX").arg(TTL);
             play.one::<()>(set).await?;
             "Miss: the response was made, and stored for 300 s."
         }
@@ -142,7 +142,7 @@ async fn run(race: &Arc<Race>, naming: Naming) -> Result<Counted, Trouble> {
     let hits: u64 = workers.iter().map(|it| it.hits).sum();
     let names: BTreeSet<_> = workers.into_iter().flat_map(|it| it.names).collect();
     let asked = QUESTIONS.min(race.number("requests"));
-    let stored = names.iter().map(|name| race.store(0).read("EXISTS", &race.key(name))).collect();
+    let stored = names.iter().map(|name| race.store(0).on("EXISTS", &race.key(name))).collect();
     let stored = race.run_all(0, stored).await?;
     let stored =
         stored.into_iter().map(hitrate_cache::redis::typed::<u64>).sum::<Result<u64, _>>()?;
@@ -168,10 +168,10 @@ async fn worker(race: &Race, n: u64, naming: Naming) -> Result<Worked, Trouble> 
             Naming::Canonical => format!("api:products:{}", digest(&canonical(&params))),
         };
         let key = race.key(&name);
-        let held: Option<String> = race.run(n, store.read("GET", &key)).await?;
+        let held: Option<String> = race.run(n, store.on("GET", &key)).await?;
         worked.hits += u64::from(held.is_some());
         if held.is_none() {
-            let set = store.write("SET", &key).arg(format!("page {page}"));
+            let set = store.on("SET", &key).arg(format!("page {page}"));
             race.run::<()>(n, set.arg("EX").arg(TTL)).await?;
         }
         worked.names.insert(name);

@@ -96,15 +96,15 @@ const TTL: u64 = 60;
 async fn set(play: &Play) -> Result<Vec<String>, Upset> {
     let (value, ttl) = (play.args().text("value"), play.args().number("ttl"));
     let (store, key) = (play.store(), play.key("username"));
-    let set = store.write("SET", &key).arg(value).arg("EX").arg(ttl);
+    let set = store.on("SET", &key).arg(value).arg("EX").arg(ttl);
     play.one::<()>(set).await?;
-    let read = play.one::<Option<String>>(store.read("GET", &key)).await?;
+    let read = play.one::<Option<String>>(store.on("GET", &key)).await?;
     let seconds = if ttl == 1 { "second" } else { "seconds" };
     Ok(vec![format!("Cached username = {value} for {ttl} {seconds}."), told(read.as_deref())])
 }
 
 async fn read(play: &Play) -> Result<Vec<String>, Upset> {
-    let read: Option<String> = play.one(play.store().read("GET", &play.peek("username"))).await?;
+    let read: Option<String> = play.one(play.store().on("GET", &play.peek("username"))).await?;
     Ok(vec![told(read.as_deref())])
 }
 
@@ -127,11 +127,11 @@ fn is_cut_off(actor: u64) -> bool {
 async fn apart(race: &Arc<Race>) -> Result<Counted, Trouble> {
     race.all(|race, n| async move {
         let (store, key) = (race.store(n), race.key(&format!("username:{n}")));
-        race.run::<()>(n, store.write("SET", &key).arg("v1")).await?;
+        race.run::<()>(n, store.on("SET", &key).arg("v1")).await?;
         if is_cut_off(n) {
             return Ok(());
         }
-        race.run(n, store.remove("EXPIRE", &key).arg(TTL)).await
+        race.run(n, store.on("EXPIRE", &key).arg(TTL)).await
     })
     .await?;
     ends(race).await
@@ -140,11 +140,11 @@ async fn apart(race: &Arc<Race>) -> Result<Counted, Trouble> {
 async fn again(race: &Arc<Race>, keeps: bool) -> Result<Counted, Trouble> {
     race.all(|race, n| async move {
         let (store, key) = (race.store(n), race.key(&format!("username:{n}")));
-        race.run::<()>(n, store.write("SET", &key).arg("v1").arg("EX").arg(TTL)).await?;
+        race.run::<()>(n, store.on("SET", &key).arg("v1").arg("EX").arg(TTL)).await?;
         if is_cut_off(n) {
             return Ok(());
         }
-        let set = store.write("SET", &key).arg("v2");
+        let set = store.on("SET", &key).arg("v2");
         race.run(n, if keeps { set.arg("KEEPTTL") } else { set }).await
     })
     .await?;
@@ -153,7 +153,7 @@ async fn again(race: &Arc<Race>, keeps: bool) -> Result<Counted, Trouble> {
 
 /// How many of the keys have an end.
 async fn ends(race: &Arc<Race>) -> Result<Counted, Trouble> {
-    let ask = |n| race.store(0).read("PTTL", &race.key(&format!("username:{n}")));
+    let ask = |n| race.store(0).on("PTTL", &race.key(&format!("username:{n}")));
     let ttls = race.run_all(0, (0..race.actors()).map(ask).collect()).await?;
     let ttls: Vec<i64> = ttls.into_iter().map(typed).collect::<Result<_, _>>()?;
     let with_an_end = ttls.iter().filter(|ttl| **ttl > 0).count() as u64;

@@ -130,17 +130,17 @@ fn version(play: &Play) -> String {
 async fn read(play: &Play) -> Result<Vec<String>, Upset> {
     let (store, user) = (play.store(), play.args().number("user_id"));
     let page = play.args().number("page");
-    let version: Option<u64> = play.one(store.read("GET", &play.peek(&version(play)))).await?;
+    let version: Option<u64> = play.one(store.on("GET", &play.peek(&version(play)))).await?;
     let name = format!("feed:{user}:v{}:{page}", version.unwrap_or_default());
     let key = play.key(&name);
-    if let Some(held) = play.one::<Option<String>>(store.read("GET", &key)).await? {
+    if let Some(held) = play.one::<Option<String>>(store.on("GET", &key)).await? {
         return Ok(vec![format!("Hit: {name} has {}.", many(&held))]);
     }
     let first = LIMIT * (i64::from(page) - 1);
-    let load = store.read("LRANGE", &play.peek(&posts(play))).arg(first).arg(first + LIMIT - 1);
+    let load = store.on("LRANGE", &play.peek(&posts(play))).arg(first).arg(first + LIMIT - 1);
     let loaded: Vec<String> = play.one(load).await?;
     let json = serde_json::to_string(&loaded).unwrap_or_default();
-    play.one::<()>(store.write("SET", &key).arg(&json).arg("EX").arg(TTL)).await?;
+    play.one::<()>(store.on("SET", &key).arg(&json).arg("EX").arg(TTL)).await?;
     Ok(vec![format!("Miss: {name} was loaded, and has {}.", many(&json))])
 }
 
@@ -163,10 +163,10 @@ async fn fill(play: &Play) -> Result<Vec<String>, Upset> {
 /// The database first: whoever reads the new version finds the post.
 async fn add(play: &Play, texts: Vec<String>) -> Result<Vec<String>, Upset> {
     let (store, list) = (play.store(), play.key(&posts(play)));
-    let push = store.write("LPUSH", &list).arg(&texts);
-    let trim = store.remove("LTRIM", &list).arg(0).arg(POSTS - 1);
+    let push = store.on("LPUSH", &list).arg(&texts);
+    let trim = store.on("LTRIM", &list).arg(0).arg(POSTS - 1);
     play.ask(vec![push, trim, play.keep(&posts(play))]).await?;
-    let next = store.write("INCR", &play.key(&version(play)));
+    let next = store.on("INCR", &play.key(&version(play)));
     let replies = play.ask(vec![next, play.keep(&version(play))]).await?;
     let version: u64 = replies.into_iter().next().map_or(Ok(0), hitrate_cache::redis::typed)?;
     let count = crate::format::counted(&(texts.len() as u64), "post", "posts");
@@ -229,14 +229,14 @@ async fn writer(race: &Race, n: u64, posts: &Posts, forgets: Forgets) -> Result<
         sleep(up_to(6)).await;
         let post = posts.there.fetch_add(1, SeqCst) + 1;
         let store = race.store(n);
-        let forget = |page: &u64| store.remove("UNLINK", &page_key(race, None, *page));
+        let forget = |page: &u64| store.on("UNLINK", &page_key(race, None, *page));
         let commands = match forgets {
             Forgets::First => vec![forget(&1)],
             Forgets::All => PAGES.iter().map(forget).collect(),
             Forgets::Version => {
                 let key = race.key("feed:42:version");
-                let keep = store.remove("EXPIRE", &key).arg(KEPT.as_secs());
-                vec![store.write("INCR", &key), keep]
+                let keep = store.on("EXPIRE", &key).arg(KEPT.as_secs());
+                vec![store.on("INCR", &key), keep]
             }
         };
         race.run_all(n, commands).await?;
@@ -253,18 +253,18 @@ async fn reader(race: &Race, n: u64, posts: &Posts, forgets: Forgets) -> Result<
         let known = posts.acknowledged.load(SeqCst);
         let version = match forgets {
             Forgets::Version => {
-                let asked = store.read("GET", &race.key("feed:42:version"));
+                let asked = store.on("GET", &race.key("feed:42:version"));
                 Some(race.run::<Option<u64>>(n, asked).await?.unwrap_or_default())
             }
             _ => None,
         };
         let key = page_key(race, version, PAGES[((n + read) % 3) as usize]);
-        let seen = match race.run::<Option<u64>>(n, store.read("GET", &key)).await? {
+        let seen = match race.run::<Option<u64>>(n, store.on("GET", &key)).await? {
             Some(held) => held,
             None => {
                 let loaded = posts.there.load(SeqCst);
                 sleep(LOAD).await;
-                let set = store.write("SET", &key).arg(loaded).arg("EX").arg(TTL);
+                let set = store.on("SET", &key).arg(loaded).arg("EX").arg(TTL);
                 race.run::<()>(n, set).await?;
                 loaded
             }

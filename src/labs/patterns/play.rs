@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use hitrate_cache::{
     Key,
-    redis::{Command, FromRedisValue, Refusal, Store, Trouble, Value, typed},
+    redis::{Command, FromRedisValue, Refusal, Script, Store, Trouble, Value, typed},
     trace::Wire,
 };
 
@@ -19,16 +19,7 @@ const NAMES: &str = "names";
 
 /// `KEYS[1]` the list, then the keys; TTL in seconds, the most keys, then the
 /// keys' names. Replies the names of those that have to make room.
-const NOTE: &str = r#"-- hitrate’s own list of this demo’s keys; none is left without an end
-local time = redis.call('TIME')
-for i = 2, #KEYS do
-  if redis.call('TTL', KEYS[i]) == -1 then redis.call('EXPIRE', KEYS[i], ARGV[1]) end
-  redis.call('ZADD', KEYS[1], string.format('%.0f', time[1] * 1000000 + time[2]), ARGV[i + 1])
-end
-redis.call('EXPIRE', KEYS[1], ARGV[1])
-local old = redis.call('ZRANGE', KEYS[1], 0, -1 - tonumber(ARGV[2]))
-for _, name in ipairs(old) do redis.call('ZREM', KEYS[1], name) end
-return old"#;
+static NOTE: Script = Script::new(include_str!("scripts/play_note.lua"));
 
 /// Why an act did not come to its end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,7 +74,7 @@ impl Play {
 
     /// Gives the key of this name another day.
     pub fn keep(&self, name: &str) -> Command {
-        self.store.remove("EXPIRE", &self.key(name)).arg(KEPT.as_secs())
+        self.store.on("EXPIRE", &self.key(name)).arg(KEPT.as_secs())
     }
 
     /// Sends these in one round trip; all have to succeed.
@@ -119,7 +110,7 @@ impl Play {
         let list = self.name(NAMES);
         let names: Vec<_> =
             std::iter::once(list).chain(used.iter().map(|name| self.name(name))).collect();
-        let note = self.store.script_on_all(NOTE, &names);
+        let note = self.store.script_on(&NOTE, &names);
         let note = note.arg(KEPT.as_secs()).arg(KEYS_MAX).arg(&used);
         let old: Vec<String> = self.store.run(note, &Wire::off()).await?;
         Ok(self.unlink(&old).await?)
@@ -127,21 +118,21 @@ impl Play {
 
     /// The names of the visitor's keys, those that have ended included.
     pub async fn names(&self) -> Result<Vec<String>, Trouble> {
-        let names = self.store.read("ZRANGE", &self.demo.key(NAMES)).arg(0).arg(-1);
+        let names = self.store.on("ZRANGE", &self.demo.key(NAMES)).arg(0).arg(-1);
         self.store.run(names, &Wire::off()).await
     }
 
     /// Removes all of the visitor's keys at this pattern. Returns how many there were.
     pub async fn reset(&self) -> Result<u64, Upset> {
         let names = self.names().await?;
-        let unlink = |name: &String| self.store.remove("UNLINK", &self.demo.key(name));
+        let unlink = |name: &String| self.store.on("UNLINK", &self.demo.key(name));
         let removed = self.ask(names.iter().map(unlink).collect()).await?;
         self.unlink(&[NAMES.to_owned()]).await?;
         Ok(removed.into_iter().filter_map(|it| typed::<u64>(it).ok()).sum())
     }
 
     async fn unlink(&self, names: &[String]) -> Result<(), Trouble> {
-        let unlink = |name: &String| self.store.remove("UNLINK", &self.demo.key(name));
+        let unlink = |name: &String| self.store.on("UNLINK", &self.demo.key(name));
         let commands: Vec<_> = names.iter().map(unlink).collect();
         if !commands.is_empty() {
             self.store.run_many(commands).await?;

@@ -96,14 +96,14 @@ fn drawn() -> u64 {
 async fn view(play: &Play) -> Result<Vec<String>, Upset> {
     let (store, id) = (play.store(), play.args().number("product"));
     let key = play.key(&format!("product:{id}"));
-    if let Some(product) = play.one::<Option<String>>(store.read("GET", &key)).await? {
+    if let Some(product) = play.one::<Option<String>>(store.on("GET", &key)).await? {
         return Ok(vec![format!("CACHE HIT: Fetching product {id} from cache."), product]);
     }
-    let price = store.read("HGET", &play.peek("catalogue")).arg(id);
+    let price = store.on("HGET", &play.peek("catalogue")).arg(id);
     let price = play.one::<Option<u32>>(price).await?.unwrap_or(PRICE);
     let product = json!({ "id": id, "name": format!("Product {id}"), "price": price }).to_string();
     let ttl = drawn();
-    play.one::<()>(store.write("SET", &key).arg(&product).arg("EX").arg(ttl)).await?;
+    play.one::<()>(store.on("SET", &key).arg(&product).arg("EX").arg(ttl)).await?;
     Ok(vec![
         format!("CACHE MISS: Product {id} not found in cache."),
         format!("{product} is stored for {ttl} s."),
@@ -113,9 +113,9 @@ async fn view(play: &Play) -> Result<Vec<String>, Upset> {
 async fn reprice(play: &Play) -> Result<Vec<String>, Upset> {
     let (store, id) = (play.store(), play.args().number("product"));
     let price = play.args().number("price");
-    let set = store.write("HSET", &play.key("catalogue")).arg(id).arg(price);
+    let set = store.on("HSET", &play.key("catalogue")).arg(id).arg(price);
     play.ask(vec![set, play.keep("catalogue")]).await?;
-    let unlink = store.remove("UNLINK", &play.peek(&format!("product:{id}")));
+    let unlink = store.on("UNLINK", &play.peek(&format!("product:{id}")));
     let dropped: bool = play.one(unlink).await?;
     let copy = if dropped { "its copy is dropped" } else { "it had no copy" };
     Ok(vec![format!("Product {id} costs {price} now, and {copy}.")])
@@ -125,11 +125,11 @@ async fn run(race: &Arc<Race>, draws: bool) -> Result<Counted, Trouble> {
     race.all(|race, n| async move {
         let key = race.key(&format!("product:{n}"));
         let ttl = if draws { drawn() } else { TTL };
-        let set = race.store(n).write("SET", &key).arg(n).arg("EX").arg(ttl);
+        let set = race.store(n).on("SET", &key).arg(n).arg("EX").arg(ttl);
         race.run::<()>(n, set).await
     })
     .await?;
-    let ask = |n| race.store(0).read("PTTL", &race.key(&format!("product:{n}")));
+    let ask = |n| race.store(0).on("PTTL", &race.key(&format!("product:{n}")));
     let ttls = race.run_all(0, (0..race.actors()).map(ask).collect()).await?;
     let ttls: Vec<u64> = ttls.into_iter().map(typed).collect::<Result<_, _>>()?;
     let (busiest, seconds) = busiest(&ttls);

@@ -103,8 +103,8 @@ pub fn channel(demo: &Demo) -> Key<()> {
 
 async fn publish(play: &Play) -> Result<Vec<String>, Upset> {
     let (store, text) = (play.store(), play.args().text("text"));
-    let tell = store.write("PUBLISH", &play.peek(CHANNEL)).arg(text);
-    let add = store.write("XADD", &play.key(LOG)).arg("MAXLEN").arg(KEPT).arg("*");
+    let tell = store.on("PUBLISH", &play.peek(CHANNEL)).arg(text);
+    let add = store.on("XADD", &play.key(LOG)).arg("MAXLEN").arg(KEPT).arg("*");
     let all = vec![tell, add.arg("text").arg(text), play.keep(LOG)];
     let mut replies = play.ask(all).await?.into_iter();
     let heard: u64 = replies.next().map_or(Ok(0), typed)?;
@@ -135,7 +135,7 @@ async fn channel_run(race: &Arc<Race>) -> Result<Counted, Trouble> {
 
 async fn round(race: &Arc<Race>) -> Result<(), Trouble> {
     race.all(|race, n| async move {
-        let tell = race.store(n).write("PUBLISH", &race.key(CHANNEL)).arg(n);
+        let tell = race.store(n).on("PUBLISH", &race.key(CHANNEL)).arg(n);
         race.run::<u64>(n, tell).await
     })
     .await
@@ -165,9 +165,9 @@ async fn stream_run(race: &Arc<Race>) -> Result<Counted, Trouble> {
 async fn append(race: &Arc<Race>) -> Result<(), Trouble> {
     race.all(|race, n| async move {
         let (store, key) = (race.store(n), race.key(LOG));
-        let add = store.write("XADD", &key).arg("MAXLEN").arg(KEPT_IN_TRIAL).arg("*");
+        let add = store.on("XADD", &key).arg("MAXLEN").arg(KEPT_IN_TRIAL).arg("*");
         let expire =
-            store.remove("EXPIRE", &key).arg(crate::labs::support::visitor_keys::KEPT.as_secs());
+            store.on("EXPIRE", &key).arg(crate::labs::support::visitor_keys::KEPT.as_secs());
         race.run_all(n, vec![add.arg("text").arg(n), expire]).await
     })
     .await

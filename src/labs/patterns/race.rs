@@ -132,11 +132,11 @@ impl Race {
         let keys = std::mem::take(&mut *self.keys.lock().expect("nobody panics meanwhile"));
         let keys: Vec<_> = keys.into_values().collect();
         for some in keys.chunks(AT_ONCE) {
-            let unlink = |key: &Key<()>| self.store(0).remove("UNLINK", key);
+            let unlink = |key: &Key<()>| self.store(0).on("UNLINK", key);
             let removed = self.store(0).run_many(some.iter().map(unlink).collect()).await;
             if was_cut_off || removed.is_err() {
                 for key in some {
-                    later.owe_later(key, later.remove("UNLINK", key), 0);
+                    later.owe_later(key, later.on("UNLINK", key), 0);
                 }
             }
         }

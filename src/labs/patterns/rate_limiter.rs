@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use hitrate_cache::{
     Key,
-    redis::{Command, Store, Trouble, typed},
+    redis::{Command, Script, Store, Trouble, typed},
 };
 use tokio::time::sleep;
 
@@ -92,13 +92,13 @@ pub const PATTERN: Pattern = Pattern {
             Way {
                 name: "One script, fixed window",
                 is_right: true,
-                code: FIXED,
+                code: FIXED_TEXT,
                 run: |race| Box::pin(script(race, Window::Fixed)),
             },
             Way {
                 name: "One script, sliding window",
                 is_right: true,
-                code: SLIDING,
+                code: SLIDING_TEXT,
                 run: |race| Box::pin(script(race, Window::Sliding)),
             },
         ],
@@ -117,29 +117,14 @@ const SHORT: Duration = Duration::from_millis(500);
 
 /// `KEYS[1]`, limit, window in milliseconds. Replies whether it may pass, how
 /// many more may, milliseconds until the window ends, and the time in microseconds.
-const FIXED: &str = r#"-- fixed window: count it, and let it pass within the limit
-local used = redis.call('INCR', KEYS[1])
-if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-local time = redis.call('TIME')
-local passes = used <= tonumber(ARGV[1])
-return {passes and 1 or 0, math.max(0, ARGV[1] - used), redis.call('PTTL', KEYS[1]),
-  time[1] * 1000000 + time[2]}"#;
+const FIXED_TEXT: &str = include_str!("scripts/limiter_fixed.lua");
+static FIXED: Script = Script::new(FIXED_TEXT);
 
 /// The same with a log of what passed, and an id of the request after the
 /// window. After Peter Hayes, "Better Rate Limiting With Redis Sorted Sets"
 /// (2015), where refused requests are logged, too.
-const SLIDING: &str = r#"-- sliding window: look back from now, remember what passes
-local time = redis.call('TIME')
-local now, window = time[1] * 1000000 + time[2], ARGV[2] * 1000
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - window))
-local used, passes = redis.call('ZCARD', KEYS[1]), 0
-if used < tonumber(ARGV[1]) then
-  redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[3])
-  redis.call('PEXPIRE', KEYS[1], ARGV[2])
-  used, passes = used + 1, 1
-end
-local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
-return {passes, ARGV[1] - used, math.ceil((oldest + window - now) / 1000), now}"#;
+const SLIDING_TEXT: &str = include_str!("scripts/limiter_sliding.lua");
+static SLIDING: Script = Script::new(SLIDING_TEXT);
 
 #[derive(Clone, Copy)]
 enum Window {
@@ -153,10 +138,10 @@ type Told = (u64, u64, u64, u64);
 fn asked(store: &Store, key: &Key<()>, window: Window, width: Duration) -> Command {
     let (limit, width) = (LIMIT, width.as_millis() as u64);
     match window {
-        Window::Fixed => store.script(FIXED, key).arg(limit).arg(width),
+        Window::Fixed => store.script(&FIXED, key).arg(limit).arg(width),
         Window::Sliding => {
             let id = format!("{:016x}", rand::random::<u64>());
-            store.script(SLIDING, key).arg(limit).arg(width).arg(id)
+            store.script(&SLIDING, key).arg(limit).arg(width).arg(id)
         }
     }
 }
@@ -195,9 +180,9 @@ async fn figures(play: &Play) -> Result<Vec<Figure>, Upset> {
     let since = now.saturating_sub(WINDOW.as_micros() as u64);
     let replies = play
         .ask(vec![
-            store.read("GET", &fixed),
-            store.read("PTTL", &fixed),
-            store.read("ZCOUNT", &log).arg(format!("({since}")).arg("+inf"),
+            store.on("GET", &fixed),
+            store.on("PTTL", &fixed),
+            store.on("ZCOUNT", &log).arg(format!("({since}")).arg("+inf"),
         ])
         .await?;
     let mut replies = replies.into_iter();
@@ -230,16 +215,16 @@ async fn set_then_expire(race: &Arc<Race>) -> Result<Counted, Trouble> {
     let passed = race
         .all(|race, n| async move {
             let (store, key) = (race.store(n), race.key("limit:42"));
-            let created: bool = race.run(n, store.write("SETNX", &key).arg(LIMIT)).await?;
+            let created: bool = race.run(n, store.on("SETNX", &key).arg(LIMIT)).await?;
             if created {
                 // Cut off: EXPIRE is never sent.
                 return Ok(0);
             }
-            let left: i64 = race.run(n, store.write("DECR", &key)).await?;
+            let left: i64 = race.run(n, store.on("DECR", &key)).await?;
             Ok(u64::from(left >= 0))
         })
         .await?;
-    let ttl: i64 = race.run(0, race.store(0).read("PTTL", &race.key("limit:42"))).await?;
+    let ttl: i64 = race.run(0, race.store(0).on("PTTL", &race.key("limit:42"))).await?;
     // The one who was cut off got no answer.
     let expected = LIMIT.min(race.actors() - 1);
     let for_ever = u64::from(ttl == -1);
@@ -254,13 +239,13 @@ async fn get_then_decrement(race: &Arc<Race>) -> Result<Counted, Trouble> {
     let passed = race
         .all(|race, n| async move {
             let (store, key) = (race.store(n), race.key("limit:42"));
-            let set = store.write("SET", &key).arg(LIMIT).arg("NX").arg("PX");
+            let set = store.on("SET", &key).arg(LIMIT).arg("NX").arg("PX");
             race.run::<Option<String>>(n, set.arg(WINDOW.as_millis() as u64)).await?;
-            let left: Option<i64> = race.run(n, store.read("GET", &key)).await?;
+            let left: Option<i64> = race.run(n, store.on("GET", &key)).await?;
             if left.unwrap_or_default() <= 0 {
                 return Ok(0);
             }
-            race.run::<i64>(n, store.write("DECRBY", &key).arg(1)).await?;
+            race.run::<i64>(n, store.on("DECRBY", &key).arg(1)).await?;
             Ok(1)
         })
         .await?;

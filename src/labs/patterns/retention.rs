@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hitrate_cache::redis::{Store, Trouble, Value, typed};
+use hitrate_cache::redis::{Script, Store, Trouble, Value, typed};
 
 use super::{
     Act, Figure, Pattern, Trap, args, command, figure, key,
@@ -101,13 +101,7 @@ const BOTH: &str = "logins:both";
 
 /// `KEYS[1]`; the first user, how many, how long it is kept in seconds. Replies
 /// how many of them were not here before. O(n).
-const CROWD: &str = r#"-- SETBIT for each user of a range
-local new = 0
-for user = ARGV[1], ARGV[1] + ARGV[2] - 1 do
-  new = new + 1 - redis.call('SETBIT', KEYS[1], string.format('%.0f', user), 1)
-end
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-return new"#;
+static CROWD: Script = Script::new(include_str!("scripts/retention_crowd.lua"));
 
 fn day(play: &Play) -> String {
     format!("logins:{}", play.args().text("day"))
@@ -115,7 +109,7 @@ fn day(play: &Play) -> String {
 
 async fn login(play: &Play) -> Result<Vec<String>, Upset> {
     let (user, day) = (play.args().number("user"), day(play));
-    let set = play.store().write("SETBIT", &play.key(&day)).arg(user).arg(1);
+    let set = play.store().on("SETBIT", &play.key(&day)).arg(user).arg(1);
     let replies = play.ask(vec![set, play.keep(&day)]).await?;
     let before: bool = replies.into_iter().next().map_or(Ok(false), typed)?;
     let said = if before { "was here already that day" } else { "is counted for that day" };
@@ -126,7 +120,7 @@ async fn crowd(play: &Play) -> Result<Vec<String>, Upset> {
     let (from, count) = (play.args().number("from"), play.args().number("count"));
     let (bitmap, mut new) = (play.key(&day(play)), 0);
     for (from, some) in args::batches(from, count) {
-        let crowd = play.store().script(CROWD, &bitmap).arg(from).arg(some);
+        let crowd = play.store().script(&CROWD, &bitmap).arg(from).arg(some);
         new += play.one::<u64>(crowd.arg(KEPT.as_secs())).await?;
     }
     let came = format::counted(&u64::from(count), "user", "users");
@@ -141,7 +135,7 @@ async fn retention(play: &Play) -> Result<Vec<String>, Upset> {
     let [monday, tuesday] = [MONDAY, TUESDAY].map(|name| play.peek(name));
     let and = store.command("BITOP").arg("AND").arg(store.name(&both));
     let and = and.arg(store.name(&monday)).arg(store.name(&tuesday));
-    let count = |key| store.read("BITCOUNT", key);
+    let count = |key| store.on("BITCOUNT", key);
     let all = vec![and, play.keep(BOTH), count(&monday), count(&tuesday), count(&both)];
     let replies = play.ask(all).await?;
     let counts: Vec<u64> = replies.into_iter().skip(2).map(typed).collect::<Result<_, _>>()?;
@@ -168,7 +162,7 @@ async fn figures(play: &Play) -> Result<Vec<Figure>, Upset> {
     let store = play.store();
     let ask = |name: &&str| {
         let key = play.peek(name);
-        [store.read("BITCOUNT", &key), store.read("STRLEN", &key)]
+        [store.on("BITCOUNT", &key), store.on("STRLEN", &key)]
     };
     let all = [MONDAY, TUESDAY].iter().flat_map(ask).collect();
     let [monday, of_monday, tuesday, of_tuesday]: [Value; 4] =
@@ -199,27 +193,27 @@ async fn run(race: &Arc<Race>, in_place: bool) -> Result<Counted, Trouble> {
     let and = store.command("BITOP").arg("AND").arg(store.name(&both));
     let and = and.arg(store.name(&race.key(MONDAY))).arg(store.name(&race.key(TUESDAY)));
     race.run_all(0, vec![and, expire(store, &both)]).await?;
-    let again = race.run(0, store.read("BITCOUNT", &both)).await?;
+    let again = race.run(0, store.on("BITCOUNT", &both)).await?;
     Ok(Counted::new(race.actors(), again))
 }
 
 async fn set(race: &Race, n: u64, name: &str) -> Result<(), Trouble> {
     let (store, key) = (race.store(n), race.key(name));
-    let set = store.write("SETBIT", &key).arg(n).arg(1);
+    let set = store.on("SETBIT", &key).arg(n).arg(1);
     race.run_all(n, vec![set, expire(store, &key)]).await.map(drop)
 }
 
 async fn rewrite(race: &Race, n: u64, name: &str) -> Result<(), Trouble> {
     let (store, key) = (race.store(n), race.key(name));
-    let held: Option<Vec<u8>> = race.run(n, store.read("GET", &key)).await?;
+    let held: Option<Vec<u8>> = race.run(n, store.on("GET", &key)).await?;
     let mut bits = held.unwrap_or_default();
     let byte = (n / 8) as usize;
     bits.resize(bits.len().max(byte + 1), 0);
     // Bit 0 is the highest of the first byte.
     bits[byte] |= 0x80 >> (n % 8);
-    race.run(n, store.write("SET", &key).arg(bits).arg("EX").arg(KEPT.as_secs())).await
+    race.run(n, store.on("SET", &key).arg(bits).arg("EX").arg(KEPT.as_secs())).await
 }
 
 fn expire(store: &Store, key: &hitrate_cache::Key<()>) -> hitrate_cache::redis::Command {
-    store.remove("EXPIRE", key).arg(KEPT.as_secs())
+    store.on("EXPIRE", key).arg(KEPT.as_secs())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hitrate_cache::redis::{Trouble, typed};
+use hitrate_cache::redis::{Script, Trouble, typed};
 use serde_json::{Map, Value as Json, json};
 
 use super::{
@@ -87,7 +87,7 @@ pub const PATTERN: Pattern = Pattern {
             Way {
                 name: "JSON, changed by a script",
                 is_right: true,
-                code: CHANGE,
+                code: CHANGE_TEXT,
                 run: |race| Box::pin(script(race)),
             },
         ],
@@ -101,12 +101,8 @@ pub const PATTERN: Pattern = Pattern {
 const TTL: u64 = 3_600;
 
 /// `KEYS[1]`, the field, its value, TTL in seconds.
-const CHANGE: &str = r#"-- change one field of the JSON, and renew
-local held = redis.call('GET', KEYS[1])
-local session = held and cjson.decode(held) or {}
-session[ARGV[1]] = ARGV[2]
-redis.call('SET', KEYS[1], cjson.encode(session), 'EX', ARGV[3])
-return 1"#;
+const CHANGE_TEXT: &str = include_str!("scripts/session_change.lua");
+static CHANGE: Script = Script::new(CHANGE_TEXT);
 
 fn name(play: &Play) -> String {
     format!("session:{}", play.args().number("user_id"))
@@ -115,8 +111,8 @@ fn name(play: &Play) -> String {
 async fn write(play: &Play) -> Result<Vec<String>, Upset> {
     let (store, key, user) = (play.store(), play.key(&name(play)), play.args().number("user_id"));
     let json = json!({ "user_id": user, "name": play.args().text("name") }).to_string();
-    let set = store.write("SET", &key).arg(&json).arg("EX").arg(TTL);
-    let all = vec![store.read("TTL", &key), set, store.read("TTL", &key)];
+    let set = store.on("SET", &key).arg(&json).arg("EX").arg(TTL);
+    let all = vec![store.on("TTL", &key), set, store.on("TTL", &key)];
     let [before, _, after] = three(play.ask(all).await?);
     Ok(vec![
         format!("Stored {json}."),
@@ -126,7 +122,7 @@ async fn write(play: &Play) -> Result<Vec<String>, Upset> {
 
 async fn read(play: &Play) -> Result<Vec<String>, Upset> {
     let (store, key) = (play.store(), play.peek(&name(play)));
-    let all = vec![store.read("TTL", &key), store.read("GET", &key), store.read("TTL", &key)];
+    let all = vec![store.on("TTL", &key), store.on("GET", &key), store.on("TTL", &key)];
     let [before, json, after] = three(play.ask(all).await?);
     let Ok(Some(json)) = typed::<Option<String>>(json) else {
         return Ok(vec!["No session: none was written, or it has ended.".to_owned()]);
@@ -139,7 +135,7 @@ async fn read(play: &Play) -> Result<Vec<String>, Upset> {
 
 async fn age(play: &Play) -> Result<Vec<String>, Upset> {
     let (store, key) = (play.store(), play.peek(&name(play)));
-    let there: bool = play.one(store.remove("EXPIRE", &key).arg(TTL / 2)).await?;
+    let there: bool = play.one(store.on("EXPIRE", &key).arg(TTL / 2)).await?;
     Ok(vec![match there {
         true => format!("It now has {} s left, as if half an hour had passed.", TTL / 2),
         false => "There is no session to let age.".to_owned(),
@@ -147,7 +143,7 @@ async fn age(play: &Play) -> Result<Vec<String>, Upset> {
 }
 
 async fn end(play: &Play) -> Result<Vec<String>, Upset> {
-    let there: bool = play.one(play.store().remove("UNLINK", &play.peek(&name(play)))).await?;
+    let there: bool = play.one(play.store().on("UNLINK", &play.peek(&name(play)))).await?;
     Ok(vec![
         if there { "Signed out: the key is gone." } else { "There was no session." }.to_owned(),
     ])
@@ -169,37 +165,37 @@ fn left(ttl: hitrate_cache::redis::Value) -> String {
 async fn whole(race: &Arc<Race>) -> Result<Counted, Trouble> {
     race.all(|race, n| async move {
         let (store, key) = (race.store(n), race.key("session:42"));
-        let held: Option<String> = race.run(n, store.read("GET", &key)).await?;
+        let held: Option<String> = race.run(n, store.on("GET", &key)).await?;
         let mut session = parsed(held.as_deref());
         session.insert(format!("page:{n}"), Json::from(1));
         let json = Json::Object(session).to_string();
-        race.run::<()>(n, store.write("SET", &key).arg(json).arg("EX").arg(TTL)).await
+        race.run::<()>(n, store.on("SET", &key).arg(json).arg("EX").arg(TTL)).await
     })
     .await?;
     let held: Option<String> =
-        race.run(0, race.store(0).read("GET", &race.key("session:42"))).await?;
+        race.run(0, race.store(0).on("GET", &race.key("session:42"))).await?;
     Ok(Counted::new(race.actors(), parsed(held.as_deref()).len() as u64))
 }
 
 async fn fields(race: &Arc<Race>) -> Result<Counted, Trouble> {
     race.all(|race, n| async move {
         let (store, key) = (race.store(n), race.key("session:42"));
-        let set = store.write("HSET", &key).arg(format!("page:{n}")).arg(1);
-        race.run_all(n, vec![set, store.remove("EXPIRE", &key).arg(TTL)]).await.map(drop)
+        let set = store.on("HSET", &key).arg(format!("page:{n}")).arg(1);
+        race.run_all(n, vec![set, store.on("EXPIRE", &key).arg(TTL)]).await.map(drop)
     })
     .await?;
-    let noted = race.run(0, race.store(0).read("HLEN", &race.key("session:42"))).await?;
+    let noted = race.run(0, race.store(0).on("HLEN", &race.key("session:42"))).await?;
     Ok(Counted::new(race.actors(), noted))
 }
 
 async fn script(race: &Arc<Race>) -> Result<Counted, Trouble> {
     race.all(|race, n| async move {
-        let change = race.store(n).script(CHANGE, &race.key("session:42"));
+        let change = race.store(n).script(&CHANGE, &race.key("session:42"));
         race.run::<()>(n, change.arg(format!("page:{n}")).arg("1").arg(TTL)).await
     })
     .await?;
     let held: Option<String> =
-        race.run(0, race.store(0).read("GET", &race.key("session:42"))).await?;
+        race.run(0, race.store(0).on("GET", &race.key("session:42"))).await?;
     Ok(Counted::new(race.actors(), parsed(held.as_deref()).len() as u64))
 }
 

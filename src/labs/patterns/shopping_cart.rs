@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use hitrate_cache::redis::{Trouble, typed};
+use hitrate_cache::redis::{Script, Trouble, typed};
 
 use super::{
     Act, Pattern, Trap, args, command, key,
@@ -98,13 +98,7 @@ const TTL: u64 = 86_400;
 const PRODUCTS: u64 = 5;
 
 /// `KEYS[1]` the cart; product, quantity, TTL in seconds. Replies what is left.
-const TAKE: &str = r#"-- take out of the cart, and the product with its last piece
-local held = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or 0)
-local left = math.max(0, held - ARGV[2])
-if held == 0 then return -1 end
-if left > 0 then redis.call('HSET', KEYS[1], ARGV[1], left) else redis.call('HDEL', KEYS[1], ARGV[1]) end
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-return left"#;
+static TAKE: Script = Script::new(include_str!("scripts/cart_take.lua"));
 
 fn name(play: &Play) -> String {
     format!("cart:{}", play.args().number("user_id"))
@@ -113,15 +107,15 @@ fn name(play: &Play) -> String {
 async fn add(play: &Play) -> Result<Vec<String>, Upset> {
     let (store, key) = (play.store(), play.key(&name(play)));
     let (product, quantity) = (play.args().number("product"), play.args().number("quantity"));
-    let add = store.write("HINCRBY", &key).arg(product).arg(quantity);
-    let replies = play.ask(vec![add, store.remove("EXPIRE", &key).arg(TTL)]).await?;
+    let add = store.on("HINCRBY", &key).arg(product).arg(quantity);
+    let replies = play.ask(vec![add, store.on("EXPIRE", &key).arg(TTL)]).await?;
     let held: i64 = replies.into_iter().next().map_or(Ok(0), typed)?;
     Ok(vec![format!("Put in {quantity} of product {product}: {held} in the cart.")])
 }
 
 async fn take(play: &Play) -> Result<Vec<String>, Upset> {
     let (product, quantity) = (play.args().number("product"), play.args().number("quantity"));
-    let take = play.store().script(TAKE, &play.key(&name(play)));
+    let take = play.store().script(&TAKE, &play.key(&name(play)));
     let left: i64 = play.one(take.arg(product).arg(quantity).arg(TTL)).await?;
     Ok(vec![match left {
         ..0 => format!("There is no product {product} in the cart."),
@@ -131,7 +125,7 @@ async fn take(play: &Play) -> Result<Vec<String>, Upset> {
 }
 
 async fn empty(play: &Play) -> Result<Vec<String>, Upset> {
-    let there: bool = play.one(play.store().remove("UNLINK", &play.peek(&name(play)))).await?;
+    let there: bool = play.one(play.store().on("UNLINK", &play.peek(&name(play)))).await?;
     let said = if there { "The cart is empty." } else { "The cart was empty already." };
     Ok(vec![said.to_owned()])
 }
@@ -140,17 +134,16 @@ async fn modify(race: &Arc<Race>) -> Result<Counted, Trouble> {
     race.all(|race, n| async move {
         let (store, key) = (race.store(n), race.key("cart:1001"));
         for add in 0..race.number("adds") {
-            let held: Option<String> = race.run(n, store.read("GET", &key)).await?;
+            let held: Option<String> = race.run(n, store.on("GET", &key)).await?;
             let mut cart = parsed(held.as_deref());
             *cart.entry(product(n + add)).or_default() += 1;
             let json = serde_json::to_string(&cart).unwrap_or_default();
-            race.run::<()>(n, store.write("SET", &key).arg(json).arg("EX").arg(TTL)).await?;
+            race.run::<()>(n, store.on("SET", &key).arg(json).arg("EX").arg(TTL)).await?;
         }
         Ok(())
     })
     .await?;
-    let held: Option<String> =
-        race.run(0, race.store(0).read("GET", &race.key("cart:1001"))).await?;
+    let held: Option<String> = race.run(0, race.store(0).on("GET", &race.key("cart:1001"))).await?;
     Ok(counted(race, parsed(held.as_deref()).into_values()))
 }
 
@@ -158,14 +151,14 @@ async fn count(race: &Arc<Race>) -> Result<Counted, Trouble> {
     race.all(|race, n| async move {
         let (store, key) = (race.store(n), race.key("cart:1001"));
         for add in 0..race.number("adds") {
-            let one = store.write("HINCRBY", &key).arg(product(n + add)).arg(1);
-            race.run_all(n, vec![one, store.remove("EXPIRE", &key).arg(TTL)]).await?;
+            let one = store.on("HINCRBY", &key).arg(product(n + add)).arg(1);
+            race.run_all(n, vec![one, store.on("EXPIRE", &key).arg(TTL)]).await?;
         }
         Ok(())
     })
     .await?;
     let quantities: Vec<u64> =
-        race.run(0, race.store(0).read("HVALS", &race.key("cart:1001"))).await?;
+        race.run(0, race.store(0).on("HVALS", &race.key("cart:1001"))).await?;
     Ok(counted(race, quantities.into_iter()))
 }
 

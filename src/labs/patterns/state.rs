@@ -107,7 +107,7 @@ async fn heads(play: &Play, names: Vec<String>) -> Result<Vec<Head>, Trouble> {
     let ask = |name: &String| {
         let (store, key) = (play.store(), play.peek(name));
         let memory = store.command("MEMORY").arg("USAGE").arg(store.name(&key));
-        [store.read("TYPE", &key), store.read("PTTL", &key), memory]
+        [store.on("TYPE", &key), store.on("PTTL", &key), memory]
     };
     let replies = play.try_all(names.iter().flat_map(ask).collect()).await?;
     let heads = replies.chunks(3).zip(names).map(|(replies, name)| Head {
@@ -122,7 +122,7 @@ async fn heads(play: &Play, names: Vec<String>) -> Result<Vec<Head>, Trouble> {
 /// How much there is, and the first of it.
 fn questions(play: &Play, head: &Head) -> [Command; 2] {
     let (store, key) = (play.store(), play.peek(&head.name));
-    let read = |verb| store.read(verb, &key);
+    let read = |verb| store.on(verb, &key);
     match head.kind.as_str() {
         "hash" => [read("HLEN"), read("HSCAN").arg(0).arg("COUNT").arg(100)],
         "list" => [read("LLEN"), read("LRANGE").arg(0).arg(PARTS - 1)],

@@ -111,12 +111,12 @@ const TOPICS: [&str; 12] = [
 ];
 
 fn increase(play: &Play, topic: &str, times: u64) -> Command {
-    play.store().write("ZINCRBY", &play.key(NAME)).arg(times).arg(topic)
+    play.store().on("ZINCRBY", &play.key(NAME)).arg(times).arg(topic)
 }
 
 /// Keeps the best, and those for another day.
 fn bounded(play: &Play) -> [Command; 2] {
-    let trim = play.store().remove("ZREMRANGEBYRANK", &play.key(NAME)).arg(0).arg(-BEST - 1);
+    let trim = play.store().on("ZREMRANGEBYRANK", &play.key(NAME)).arg(0).arg(-BEST - 1);
     [trim, play.keep(NAME)]
 }
 
@@ -138,8 +138,8 @@ async fn example(play: &Play) -> Result<Vec<String>, Upset> {
 
 async fn decay(play: &Play) -> Result<Vec<String>, Upset> {
     let (store, key) = (play.store(), play.key(NAME));
-    let halve = store.write("ZUNIONSTORE", &key).arg(1).arg(store.name(&key));
-    let drop = store.remove("ZREMRANGEBYSCORE", &key).arg("-inf").arg(FLOOR);
+    let halve = store.on("ZUNIONSTORE", &key).arg(1).arg(store.name(&key));
+    let drop = store.on("ZREMRANGEBYSCORE", &key).arg("-inf").arg(FLOOR);
     let all = vec![halve.arg("WEIGHTS").arg("0.5"), drop, play.keep(NAME)];
     let mut replies = play.ask(all).await?.into_iter();
     let mut next = || replies.next().map_or(Ok(0), typed::<u64>);
@@ -157,7 +157,7 @@ async fn run(race: &Arc<Race>, at_once: bool) -> Result<Counted, Trouble> {
         Ok(())
     })
     .await?;
-    let all = race.store(0).read("ZRANGE", &race.key(NAME)).arg(0).arg(-1).arg("WITHSCORES");
+    let all = race.store(0).on("ZRANGE", &race.key(NAME)).arg(0).arg(-1).arg("WITHSCORES");
     let scores: Vec<(String, f64)> = race.run(0, all).await?;
     let counted = scores.iter().map(|(_, score)| *score).sum::<f64>() as u64;
     Ok(Counted::new(race.actors() * race.number("mentions"), counted))
@@ -166,11 +166,11 @@ async fn run(race: &Arc<Race>, at_once: bool) -> Result<Counted, Trouble> {
 async fn one(race: &Race, n: u64, topic: &str, at_once: bool) -> Result<(), Trouble> {
     let (store, key) = (race.store(n), race.key(NAME));
     if at_once {
-        let more: f64 = race.run(n, store.write("ZINCRBY", &key).arg(1).arg(topic)).await?;
+        let more: f64 = race.run(n, store.on("ZINCRBY", &key).arg(1).arg(topic)).await?;
         debug_assert!(more >= 1.0);
         return Ok(());
     }
-    let score: Option<f64> = race.run(n, store.read("ZSCORE", &key).arg(topic)).await?;
+    let score: Option<f64> = race.run(n, store.on("ZSCORE", &key).arg(topic)).await?;
     let more = score.unwrap_or_default() + 1.0;
-    race.run::<u64>(n, store.write("ZADD", &key).arg(more).arg(topic)).await.map(drop)
+    race.run::<u64>(n, store.on("ZADD", &key).arg(more).arg(topic)).await.map(drop)
 }

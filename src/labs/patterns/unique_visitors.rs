@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hitrate_cache::{
     Key,
-    redis::{Command, Store, Trouble, Value, typed},
+    redis::{Command, Script, Store, Trouble, Value, typed},
 };
 
 use super::{
@@ -90,21 +90,12 @@ pub const PATTERN: Pattern = Pattern {
 
 /// `KEYS[1]` the set, `KEYS[2]` the `HyperLogLog`; the first visitor, how many,
 /// how long both are kept in seconds. Replies how many of them are new. O(n).
-const CROWD: &str = r#"-- SADD and PFADD each visitor of a range
-local new = 0
-for visitor = ARGV[1], ARGV[1] + ARGV[2] - 1 do
-  local name = string.format('user:%.0f', visitor)
-  new = new + redis.call('SADD', KEYS[1], name)
-  redis.call('PFADD', KEYS[2], name)
-end
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-redis.call('EXPIRE', KEYS[2], ARGV[3])
-return new"#;
+static CROWD: Script = Script::new(include_str!("scripts/visitors_crowd.lua"));
 
 async fn visit(play: &Play) -> Result<Vec<String>, Upset> {
     let (store, visitor) = (play.store(), format!("user:{}", play.args().number("visitor")));
-    let add = store.write("SADD", &play.key("visitors")).arg(&visitor);
-    let estimate = store.write("PFADD", &play.key("visits")).arg(&visitor);
+    let add = store.on("SADD", &play.key("visitors")).arg(&visitor);
+    let estimate = store.on("PFADD", &play.key("visits")).arg(&visitor);
     let replies = play.ask(vec![add, estimate, play.keep("visitors"), play.keep("visits")]).await?;
     let is_new: bool = replies.into_iter().next().map_or(Ok(false), typed)?;
     let counted = if is_new { "is new, and counted" } else { "was here before" };
@@ -115,7 +106,8 @@ async fn crowd(play: &Play) -> Result<Vec<String>, Upset> {
     let (from, count) = (play.args().number("from"), play.args().number("count"));
     let (set, log, mut new) = (play.key("visitors"), play.key("visits"), 0);
     for (from, some) in args::batches(from, count) {
-        let crowd = play.store().script_on_two(CROWD, &set, &log);
+        let store = play.store();
+        let crowd = store.script_on(&CROWD, &[store.name(&set), store.name(&log)]);
         new += play.one::<u64>(crowd.arg(from).arg(some).arg(KEPT.as_secs())).await?;
     }
     let came = format::counted(&u64::from(count), "visitor", "visitors");
@@ -125,8 +117,8 @@ async fn crowd(play: &Play) -> Result<Vec<String>, Upset> {
 async fn figures(play: &Play) -> Result<Vec<Figure>, Upset> {
     let (store, set, log) = (play.store(), play.peek("visitors"), play.peek("visits"));
     let all = vec![
-        store.read("SCARD", &set),
-        store.read("PFCOUNT", &log),
+        store.on("SCARD", &set),
+        store.on("PFCOUNT", &log),
         memory(store, &set),
         memory(store, &log),
     ];
@@ -161,18 +153,18 @@ async fn look_first(race: &Arc<Race>) -> Result<Counted, Trouble> {
         let (store, set, count) = (race.store(n), race.key("visitors"), race.key("count"));
         for visit in 0..race.number("visits") {
             let visitor = visitor(n, visit);
-            if race.run::<bool>(n, store.read("SISMEMBER", &set).arg(&visitor)).await? {
+            if race.run::<bool>(n, store.on("SISMEMBER", &set).arg(&visitor)).await? {
                 continue;
             }
-            let add = store.write("SADD", &set).arg(&visitor);
+            let add = store.on("SADD", &set).arg(&visitor);
             let all =
-                vec![add, store.write("INCR", &count), expire(store, &set), expire(store, &count)];
+                vec![add, store.on("INCR", &count), expire(store, &set), expire(store, &count)];
             race.run_all(n, all).await?;
         }
         Ok(())
     })
     .await?;
-    let counted: u64 = race.run(0, race.store(0).read("GET", &race.key("count"))).await?;
+    let counted: u64 = race.run(0, race.store(0).on("GET", &race.key("count"))).await?;
     sized(race, "visitors", counted).await
 }
 
@@ -180,18 +172,18 @@ async fn run(race: &Arc<Race>, add: &'static str, count: &'static str) -> Result
     race.all(|race, n| async move {
         let (store, key) = (race.store(n), race.key("visitors"));
         for visit in 0..race.number("visits") {
-            let add = store.write(add, &key).arg(visitor(n, visit));
+            let add = store.on(add, &key).arg(visitor(n, visit));
             race.run_all(n, vec![add, expire(store, &key)]).await?;
         }
         Ok(())
     })
     .await?;
-    let counted: u64 = race.run(0, race.store(0).read(count, &race.key("visitors"))).await?;
+    let counted: u64 = race.run(0, race.store(0).on(count, &race.key("visitors"))).await?;
     sized(race, "visitors", counted).await
 }
 
 fn expire<T>(store: &Store, key: &Key<T>) -> Command {
-    store.remove("EXPIRE", key).arg(KEPT.as_secs())
+    store.on("EXPIRE", key).arg(KEPT.as_secs())
 }
 
 /// With what the key takes.

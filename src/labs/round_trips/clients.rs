@@ -70,12 +70,12 @@ pub async fn measure(address: &Address, stage: &Stage) -> Result<Vec<Client>, Tr
 /// The commands of a miss of this number: look, and store.
 fn miss(stage: &Stage, n: usize) -> [Command; 2] {
     let (store, key) = (&stage.store, stage.demo.key(&format!("crowd:{n}")));
-    [store.read("GET", &key), store.write("SET", &key).arg("loaded").arg("EX").arg(KEPT)]
+    [store.on("GET", &key), store.on("SET", &key).arg("loaded").arg("EX").arg(KEPT)]
 }
 
 /// A key that the first part of the measurement has written.
 fn hit(stage: &Stage) -> Command {
-    stage.store.read("GET", &stage.demo.key("set:0"))
+    stage.store.on("GET", &stage.demo.key("set:0"))
 }
 
 fn blocking(address: &Address, stage: &Stage) -> Result<Client, Trouble> {

@@ -186,7 +186,7 @@ impl Stage {
     async fn clear(&self, call: &mut Call, family: &str) -> Result<(), Trouble> {
         let names: Vec<_> = (0..COUNT_MAX).map(|n| format!("{family}:{n}")).collect();
         for names in names.chunks(100) {
-            let unlink = |name: &String| self.store.remove("UNLINK", &self.demo.key(name));
+            let unlink = |name: &String| self.store.on("UNLINK", &self.demo.key(name));
             call.ask(names.iter().map(unlink).collect(), &Wire::off()).await?;
         }
         Ok(())

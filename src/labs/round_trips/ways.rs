@@ -190,8 +190,8 @@ async fn turn(call: &Call, stage: &Stage, verb: Verb, way: Way) -> Result<Turn, 
 fn command(stage: &Stage, verb: Verb, n: usize) -> Command {
     let key = stage.demo.key(&format!("set:{n}"));
     match verb {
-        Verb::Set => stage.store.write("SET", &key).arg(VALUE).arg("EX").arg(KEPT),
-        Verb::Get => stage.store.read("GET", &key),
+        Verb::Set => stage.store.on("SET", &key).arg(VALUE).arg("EX").arg(KEPT),
+        Verb::Get => stage.store.on("GET", &key),
     }
 }
 

@@ -132,7 +132,7 @@ impl Scenario {
     pub(super) async fn clear(&self) {
         let store = self.cache.store();
         if self.recipe.strategy != Strategy::None {
-            let _ = store.run::<i64>(store.remove("UNLINK", &self.key), &Wire::off()).await;
+            let _ = store.run::<i64>(store.on("UNLINK", &self.key), &Wire::off()).await;
         }
     }
 }

@@ -50,7 +50,7 @@ impl Demo {
         store: &Store,
         names: impl IntoIterator<Item = &'a str>,
     ) -> Vec<Command> {
-        let expire = |name| store.remove("EXPIRE", &self.key(name)).arg(KEPT.as_secs());
+        let expire = |name| store.on("EXPIRE", &self.key(name)).arg(KEPT.as_secs());
         names.into_iter().map(expire).collect()
     }
 }

@@ -265,7 +265,7 @@ impl<S: Sink> Round<S> {
 
     /// How many wait by now.
     async fn count(&self) -> Result<u64, Stuck> {
-        let length = self.store.read("XLEN", &keys::write_behind());
+        let length = self.store.on("XLEN", &keys::write_behind());
         let waiting = self.store.run(length, &Wire::off()).await.map_err(Step::Count.stuck())?;
         self.engine.pending.counted(waiting);
         Ok(waiting)
@@ -296,7 +296,7 @@ impl<S: Sink> Round<S> {
     /// could not flush.
     async fn take_over(&mut self) -> Result<(), Stuck> {
         loop {
-            let claim = self.store.removing_script(scripts::TAKE_OVER, &keys::write_behind());
+            let claim = self.store.script(&scripts::TAKE_OVER, &keys::write_behind());
             let claim = claim.arg(GROUP).arg(&self.consumer).arg(millis(ABANDONED));
             let claim = claim.arg(self.pace.size).arg(LOOKED_AT * self.pace.size);
             let entries = self.store.run(claim, &Wire::off()).await;
@@ -306,7 +306,7 @@ impl<S: Sink> Round<S> {
             }
             self.flush(writes).await?;
         }
-        let sweep = self.store.removing_script(scripts::SWEEP, &keys::write_behind());
+        let sweep = self.store.script(&scripts::SWEEP, &keys::write_behind());
         let sweep = sweep.arg(GROUP).arg(millis(GONE));
         let swept = self.store.run::<i64>(sweep, &Wire::off()).await;
         swept.map(|_| ()).map_err(Step::TakeOver.stuck())
@@ -449,15 +449,15 @@ impl<S: Sink> Round<S> {
     /// What the copy in Redis becomes.
     fn settling(&self, write: &Pending, applied: &Applied) -> Command {
         let (key, mark) = (self.store.prefix().to_owned() + &write.key, millis(MARK_TTL));
-        let on = |script| self.store.removing_script_on(script, &key);
-        let discard = |version: u64| on(scripts::DISCARD).arg(write.stamp).arg(mark).arg(version);
+        let on = |script| self.store.script_on(script, std::slice::from_ref(&key));
+        let discard = |version: u64| on(&scripts::DISCARD).arg(write.stamp).arg(mark).arg(version);
         match applied {
             // An ordinary copy ends some time; the next lookup loads it then.
             Applied::As(version) if *version == write.version => {
-                on(scripts::SETTLE).arg(write.stamp)
+                on(&scripts::SETTLE).arg(write.stamp)
             }
             Applied::As(version) => {
-                let forget = on(scripts::FORGET).arg(version.cast_signed()).arg(mark);
+                let forget = on(&scripts::FORGET).arg(version.cast_signed()).arg(mark);
                 forget.arg(write.stamp + 1).arg(0)
             }
             Applied::Superseded(version) => discard(*version),
@@ -472,8 +472,8 @@ impl<S: Sink> Round<S> {
         }
         let stream = keys::write_behind();
         let done = [
-            self.store.remove("XACK", &stream).arg(GROUP).arg(&ids),
-            self.store.remove("XDEL", &stream).arg(&ids),
+            self.store.on("XACK", &stream).arg(GROUP).arg(&ids),
+            self.store.on("XDEL", &stream).arg(&ids),
         ];
         let done = self.store.run_many(done.into()).await;
         done.map(|_| ()).map_err(Step::Acknowledge.stuck())
@@ -482,7 +482,11 @@ impl<S: Sink> Round<S> {
     /// False when there is no place for it: then it stays where it is.
     async fn set_aside(&self, id: &str, why: &str) -> Result<bool, Stuck> {
         let (from, to) = (keys::write_behind(), keys::write_behind_aside());
-        let set = self.store.script_on_two(scripts::SET_ASIDE, &from, &to).arg(id).arg(why);
+        let set = self
+            .store
+            .script_on(&scripts::SET_ASIDE, &[self.store.name(&from), self.store.name(&to)])
+            .arg(id)
+            .arg(why);
         let set = self.store.run::<i64>(set, &Wire::off()).await;
         let is_set = set.map_err(Step::SetAside.stuck())? >= 0;
         let done = if is_set { "is set aside" } else { "can't be set aside and stays" };

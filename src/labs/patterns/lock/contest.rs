@@ -57,7 +57,7 @@ pub(super) async fn run(
             async move { worker(&race, n, &tallies, release, fenced).await }
         })
         .await?;
-    let report = race.store(0).read("HGET", &race.key("report")).arg("value");
+    let report = race.store(0).on("HGET", &race.key("report")).arg("value");
     let value: Option<u64> = race.run(0, report).await?;
     let written = written.into_iter().filter(|it| *it).count() as u64;
     let of = |count: &AtomicU64| count.load(SeqCst);
@@ -105,7 +105,8 @@ async fn lease(race: &Race, n: u64, token: &str) -> Result<Option<u64>, Trouble>
     let (lock, fence) = (race.key("lock:report"), race.key("lock:report:fence"));
     let since = Instant::now();
     while since.elapsed() < PATIENCE {
-        let acquire = race.store(n).script_on_two(ACQUIRE, &lock, &fence);
+        let store = race.store(n);
+        let acquire = store.script_on(&ACQUIRE, &[store.name(&lock), store.name(&fence)]);
         let acquire = acquire.arg(token).arg(LEASE.as_millis() as u64).arg(KEPT);
         match race.run::<u64>(n, acquire).await? {
             0 => sleep(rest()).await,
@@ -123,11 +124,11 @@ fn rest() -> Duration {
 /// Reads, works, writes; the resource takes whoever comes.
 async fn unguarded(race: &Race, n: u64, work: Duration) -> Result<bool, Trouble> {
     let (store, report) = (race.store(n), race.key("report"));
-    let value: Option<u64> = race.run(n, store.read("HGET", &report).arg("value")).await?;
+    let value: Option<u64> = race.run(n, store.on("HGET", &report).arg("value")).await?;
     sleep(work).await;
     let more = value.unwrap_or_default() + 1;
-    let set = store.write("HSET", &report).arg("value").arg(more);
-    let keep = store.remove("EXPIRE", &report).arg(KEPT);
+    let set = store.on("HSET", &report).arg("value").arg(more);
+    let keep = store.on("EXPIRE", &report).arg(KEPT);
     race.run_all(n, vec![set, keep]).await?;
     Ok(true)
 }
@@ -135,7 +136,7 @@ async fn unguarded(race: &Race, n: u64, work: Duration) -> Result<bool, Trouble>
 /// The same; the resource refuses whoever comes with an older fencing token.
 async fn guarded(race: &Race, n: u64, fence: u64, work: Duration) -> Result<bool, Trouble> {
     let ask = |text: String| {
-        race.store(n).script(FENCED, &race.key("report")).arg(fence).arg(text).arg(KEPT)
+        race.store(n).script(&FENCED, &race.key("report")).arg(fence).arg(text).arg(KEPT)
     };
     let (taken, value): (bool, String) = race.run(n, ask(String::new())).await?;
     if !taken {
@@ -152,12 +153,12 @@ async fn give_back(race: &Race, n: u64, token: &str, how: Release) -> Result<boo
     let (store, lock) = (race.store(n), race.key("lock:report"));
     match how {
         Release::OwnOnly => {
-            race.run::<bool>(n, store.removing_script(RELEASE, &lock).arg(token)).await?;
+            race.run::<bool>(n, store.script(&RELEASE, &lock).arg(token)).await?;
             Ok(false)
         }
         // GETDEL is DEL that tells what it deleted.
         Release::Blindly => {
-            let held: Option<String> = race.run(n, store.remove("GETDEL", &lock)).await?;
+            let held: Option<String> = race.run(n, store.on("GETDEL", &lock)).await?;
             Ok(held.is_some_and(|held| held != token))
         }
     }

@@ -3,7 +3,7 @@
 
 mod contest;
 
-use hitrate_cache::redis::{Value, typed};
+use hitrate_cache::redis::{Script, Value, typed};
 
 use self::contest::{Release, run};
 use super::{
@@ -99,7 +99,7 @@ pub const PATTERN: Pattern = Pattern {
             Way {
                 name: "Token and fencing token",
                 is_right: true,
-                code: FENCED,
+                code: FENCED_TEXT,
                 run: |race| Box::pin(run(race, Release::OwnOnly, true)),
             },
         ],
@@ -117,33 +117,21 @@ const KEPT: u64 = 86_400;
 ///
 /// In one step: who took the lock and paused before INCR would come back with a
 /// higher fencing token than the one who holds the lock by then.
-const ACQUIRE: &str = r#"-- take the lease if nobody has it, and count it
-if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 0 end
-local fence = redis.call('INCR', KEYS[2])
-redis.call('EXPIRE', KEYS[2], ARGV[3])
-return fence"#;
+static ACQUIRE: Script = Script::new(include_str!("../scripts/lock_acquire.lua"));
 
 /// `KEYS[1]` the lock, token. Replies 1 if it was one's own.
-const RELEASE: &str = r#"-- give it back, if it is still mine
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])"#;
+static RELEASE: Script = Script::new(include_str!("../scripts/lock_release.lua"));
 
 /// `KEYS[1]` the resource; fencing token, text or none, seconds it is kept.
 /// Replies whether it was taken, and what was there before. A read brings the
 /// token, too: from then on whoever held the lock before is refused.
-const FENCED: &str = r#"-- the resource: whoever held the lock before is refused
-local seen = tonumber(redis.call('HGET', KEYS[1], 'fence') or 0)
-if tonumber(ARGV[1]) < seen then return {0, tostring(seen)} end
-local held = redis.call('HGET', KEYS[1], 'value') or ''
-redis.call('HSET', KEYS[1], 'fence', ARGV[1])
-if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], 'value', ARGV[2]) end
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-return {1, held}"#;
+const FENCED_TEXT: &str = include_str!("../scripts/lock_fenced.lua");
+static FENCED: Script = Script::new(FENCED_TEXT);
 
 /// What a client remembers of its lease: token and fencing token.
 async fn remembered(play: &Play) -> Result<(Option<String>, Option<u64>), Upset> {
     let client = play.peek(&client(play));
-    let read = play.store().read("HMGET", &client).arg("token").arg("fence");
+    let read = play.store().on("HMGET", &client).arg("token").arg("fence");
     play.one(read).await
 }
 
@@ -155,13 +143,13 @@ async fn acquire(play: &Play) -> Result<Vec<String>, Upset> {
     let (store, who) = (play.store(), play.args().text("client"));
     let (lease, token) = (play.args().number("lease"), random());
     let keys = (play.key("lock:report"), play.key("lock:report:fence"));
-    let acquire = store.script_on_two(ACQUIRE, &keys.0, &keys.1);
+    let acquire = store.script_on(&ACQUIRE, &[store.name(&keys.0), store.name(&keys.1)]);
     let fence: u64 = play.one(acquire.arg(&token).arg(lease * 1_000).arg(KEPT)).await?;
     if fence == 0 {
         return Ok(vec![format!("{who} does not get the lock: someone holds it.")]);
     }
     let memory = play.key(&client(play));
-    let remember = store.write("HSET", &memory).arg("token").arg(&token).arg("fence").arg(fence);
+    let remember = store.on("HSET", &memory).arg("token").arg(&token).arg("fence").arg(fence);
     play.ask(vec![remember, play.keep(&client(play))]).await?;
     Ok(vec![format!(
         "{who} holds the lock for {lease} s, with token {token} and fencing token {fence}."
@@ -175,7 +163,7 @@ async fn write(play: &Play) -> Result<Vec<String>, Upset> {
             "{who} never held the lock, so it has no fencing token to write with."
         )]);
     };
-    let write = play.store().script(FENCED, &play.key("report"));
+    let write = play.store().script(&FENCED, &play.key("report"));
     let (taken, seen): (bool, String) =
         play.one(write.arg(fence).arg(format!("{text} ({who})")).arg(KEPT)).await?;
     Ok(vec![match taken {
@@ -191,7 +179,7 @@ async fn release(play: &Play) -> Result<Vec<String>, Upset> {
     let (Some(token), _) = remembered(play).await? else {
         return Ok(vec![format!("{who} never held the lock.")]);
     };
-    let release = play.store().removing_script(RELEASE, &play.peek("lock:report"));
+    let release = play.store().script(&RELEASE, &play.peek("lock:report"));
     let own: bool = play.one(release.arg(token)).await?;
     Ok(vec![match own {
         true => format!("{who} gave the lock back."),
@@ -203,7 +191,7 @@ async fn delete(play: &Play) -> Result<Vec<String>, Upset> {
     let who = play.args().text("client");
     let (own, _) = remembered(play).await?;
     let held: Option<String> =
-        play.one(play.store().remove("GETDEL", &play.peek("lock:report"))).await?;
+        play.one(play.store().on("GETDEL", &play.peek("lock:report"))).await?;
     Ok(vec![match held {
         None => "Nobody held the lock.".to_owned(),
         held if held == own => format!("{who} deleted its own lock. This time it was."),
@@ -215,10 +203,10 @@ async fn figures(play: &Play) -> Result<Vec<Figure>, Upset> {
     let store = play.store();
     let replies = play
         .ask(vec![
-            store.read("GET", &play.peek("lock:report")),
-            store.read("PTTL", &play.peek("lock:report")),
-            store.read("HGET", &play.peek("client:A")).arg("token"),
-            store.read("HGET", &play.peek("client:B")).arg("token"),
+            store.on("GET", &play.peek("lock:report")),
+            store.on("PTTL", &play.peek("lock:report")),
+            store.on("HGET", &play.peek("client:A")).arg("token"),
+            store.on("HGET", &play.peek("client:B")).arg("token"),
         ])
         .await?;
     let [held, ttl, a, b]: [Value; 4] = replies.try_into().unwrap_or_default();

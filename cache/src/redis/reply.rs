@@ -1,0 +1,57 @@
+//! What Redis answers: values, and refusals in its own words.
+
+use redis::{FromRedisValue, Value};
+
+use crate::redis::{error::Trouble, text};
+
+/// What Redis says when it refuses a command.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{words}")]
+pub struct Refusal {
+    /// Its own words, for someone who typed the command: they may name keys.
+    pub words: String,
+    /// The same, as anything else sees it.
+    pub trouble: Trouble,
+}
+
+/// The replies to several commands; the outer error means that there are none.
+pub(super) type Replies = Result<Vec<Result<Value, Refusal>>, Trouble>;
+
+/// An error reply as a refusal.
+pub(super) fn answered(value: Value) -> Result<Value, Refusal> {
+    match value {
+        Value::ServerError(error) => {
+            let words = [error.code(), error.details().unwrap_or_default()].join(" ");
+            let trouble = Trouble::from_code(Some(error.code()));
+            Err(Refusal { words: words.trim_end().to_owned(), trouble })
+        }
+        value => Ok(value),
+    }
+}
+
+/// The reply of one of several commands, as health is told of it.
+pub(super) fn said(replies: &Replies, n: usize) -> Result<Value, Trouble> {
+    match replies {
+        Ok(replies) => match &replies[n] {
+            Ok(_) => Ok(Value::Nil),
+            Err(refusal) => Err(refusal.trouble.clone()),
+        },
+        Err(trouble) => Err(trouble.clone()),
+    }
+}
+
+/// The same, as the trace shows it.
+pub(super) fn shown(replies: &Replies, n: usize) -> String {
+    match replies {
+        Ok(replies) => match &replies[n] {
+            Ok(value) => text::shown(value),
+            Err(refusal) => format!("(error) {refusal}"),
+        },
+        Err(trouble) => format!("(error) {trouble}"),
+    }
+}
+
+/// A reply as the type that the caller expects.
+pub fn typed<T: FromRedisValue>(value: Value) -> Result<T, Trouble> {
+    redis::from_redis_value(value).map_err(|_| Trouble::Other("another type of reply".to_owned()))
+}

@@ -1,0 +1,76 @@
+//! Lua scripts: sent by their digest, and by their text where Redis does not know
+//! them (redis.io/commands/evalsha).
+
+use std::sync::OnceLock;
+
+use redis::{Arg, Cmd, Value};
+
+/// A script, and the digest by which Redis knows it.
+#[derive(Debug)]
+pub struct Script {
+    text: &'static str,
+    digest: OnceLock<String>,
+}
+
+impl Script {
+    /// A script of this text. Its first line is a comment that says what it does.
+    pub const fn new(text: &'static str) -> Self {
+        Self { text, digest: OnceLock::new() }
+    }
+
+    /// The first line, as the trace shows the script.
+    pub fn summary(&self) -> &'static str {
+        self.text.lines().next().unwrap_or_default()
+    }
+
+    fn digest(&self) -> &str {
+        self.digest.get_or_init(|| redis::Script::new(self.text).get_hash().to_owned())
+    }
+
+    /// `EVALSHA digest numkeys key …`
+    pub(super) fn by_digest(&self, names: &[String]) -> Cmd {
+        let mut cmd = redis::cmd("EVALSHA");
+        cmd.arg(self.digest()).arg(names.len()).arg(names);
+        cmd
+    }
+
+    /// The same call with the whole text, which Redis then remembers.
+    pub(super) fn by_text(&self, call: &Cmd) -> Cmd {
+        let mut cmd = redis::cmd("EVAL");
+        cmd.arg(self.text);
+        for arg in call.args_iter().skip(2) {
+            if let Arg::Simple(bytes) = arg {
+                cmd.arg(bytes);
+            }
+        }
+        cmd
+    }
+}
+
+/// Whether Redis does not know the script: it did nothing.
+pub fn is_unknown(reply: &Value) -> bool {
+    matches!(reply, Value::ServerError(error) if error.code() == "NOSCRIPT")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_takes_the_place_of_the_digest() {
+        let script = Script::new("-- says hello\nreturn 'hello'");
+        let mut call = script.by_digest(&["a".to_owned()]);
+        call.arg("x");
+        let words = |cmd: &Cmd| {
+            let text = |arg| match arg {
+                Arg::Simple(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                _ => String::new(),
+            };
+            cmd.args_iter().map(text).collect::<Vec<_>>()
+        };
+        assert_eq!(words(&call)[..1], ["EVALSHA"]);
+        assert_eq!(words(&call)[2..], ["1", "a", "x"]);
+        assert_eq!(words(&script.by_text(&call)), ["EVAL", script.text, "1", "a", "x"]);
+        assert_eq!(script.summary(), "-- says hello");
+    }
+}

@@ -1,0 +1,63 @@
+use std::time::Duration;
+
+use hitrate_cache::{Newer, redis::Value};
+
+use crate::world::{World, default, key, within};
+
+/// As many as are remembered.
+const KEYS: usize = 10_000;
+
+#[tokio::test]
+async fn ten_thousand_deferred_invalidations_are_replayed_at_once() {
+    let mut world = World::new();
+    let (cache, recipe) = (world.cache().await, default());
+    world.redis.kill();
+    for n in 0..KEYS {
+        let newer = Newer { version: 2, stamp: 1 };
+        cache.supersede_later(&key(&n.to_string()), newer, &recipe);
+    }
+    assert!(cache.store().owes_any());
+    world.redis.restart(&[]);
+    within(Duration::from_secs(4), || !cache.store().owes_any()).await;
+    let gone = world.redis.run(&["GET", "test:profile:9999"]);
+    assert_eq!(gone, Value::BulkString(br#"{"version":2,"gone":true}"#.to_vec()));
+    // A mark and what is known of the edit for each, and the clock.
+    assert_eq!(world.redis.run(&["DBSIZE"]), Value::Int(2 * KEYS as i64 + 1));
+}
+
+/// One that Redis refuses stays deferred, and keeps none of the others waiting.
+#[tokio::test]
+async fn a_refused_invalidation_holds_up_no_other() {
+    let mut world = World::new();
+    let (cache, recipe) = (world.cache().await, default());
+    world.redis.kill();
+    for id in ["1", "2", "3"] {
+        let newer = Newer { version: 2, stamp: 1 };
+        cache.supersede_later(&key(id), newer, &recipe);
+    }
+    // From now on nobody may touch profile:1.
+    let keys = ["~test:profile:2", "~test:profile:3", "~test:edited:*", "~test:write-clock"];
+    let rules = ["--user", "default", "on", "nopass", "+@all", "&*"].into_iter().chain(keys);
+    let rules: Vec<_> = rules.collect();
+    world.redis.restart(&rules);
+    within(Duration::from_secs(4), || {
+        !cache.store().owes(&key("2")) && !cache.store().owes(&key("3"))
+    })
+    .await;
+    assert!(cache.store().owes(&key("1")), "it was refused");
+}
+
+#[tokio::test]
+async fn a_redis_that_forgot_its_scripts_is_told_them_again() {
+    let world = World::new();
+    let (cache, recipe) = (world.cache().await, default());
+    for n in 0..3 {
+        world.origin.put(&n.to_string(), 30);
+        world.fetch(&cache, &n.to_string(), &recipe).await.unwrap();
+        world.redis.run(&["SCRIPT", "FLUSH"]);
+        world.write(&cache, &n.to_string(), 31, &recipe).await;
+        let seen = world.fetch(&cache, &n.to_string(), &recipe).await.unwrap();
+        assert_eq!(seen.value.unwrap().age, 31);
+    }
+    assert_eq!(world.origin.loads(), 6, "each was stored twice, and read once more");
+}

@@ -1,79 +1,16 @@
 //! Numbers as a person reads them.
 
-use std::{fmt, ops::Deref};
-
-/// More than the longest of them takes, in bytes: `18,446,744,073,709,551 ms`.
-const ROOM: usize = 40;
-
-/// A short text that needs no memory of its own, written from its end on.
-#[derive(Clone, Copy)]
-pub struct Figure {
-    text: [u8; ROOM],
-    start: usize,
-}
-
-impl Figure {
-    /// Nothing but its unit.
-    fn of(unit: &str) -> Self {
-        Self { text: [b' '; ROOM], start: ROOM }.after(unit)
-    }
-
-    /// The same after these words.
-    fn after(mut self, words: &str) -> Self {
-        let end = self.start;
-        self.start -= words.len();
-        self.text[self.start..end].copy_from_slice(words.as_bytes());
-        self
-    }
-
-    /// The same after a number.
-    fn after_number(self, number: u64) -> Self {
-        self.after_digits(number, 1)
-    }
-
-    /// The same after a number with so many digits at least.
-    fn after_digits(mut self, mut number: u64, least: usize) -> Self {
-        let end = self.start;
-        while number > 0 || end - self.start < least {
-            self.start -= 1;
-            self.text[self.start] = b'0' + (number % 10) as u8;
-            number /= 10;
-        }
-        self
-    }
-}
-
-impl Deref for Figure {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        str::from_utf8(&self.text[self.start..]).expect("words and digits are text")
-    }
-}
-
-impl fmt::Display for Figure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self)
-    }
-}
-
-/// `1234567`
-pub fn digits(value: u64) -> Figure {
-    Figure::of("").after_number(value)
-}
-
 /// `1,234,567`
-pub fn number(value: &u64) -> Figure {
-    grouped(Figure::of(""), *value)
-}
-
-/// With a comma before each three digits.
-fn grouped(mut figure: Figure, mut number: u64) -> Figure {
-    while number >= 1_000 {
-        figure = figure.after_digits(number % 1_000, 3).after(",");
-        number /= 1_000;
+pub fn number(value: &u64) -> String {
+    let digits = value.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
     }
-    figure.after_number(number)
+    grouped
 }
 
 /// `1 hit`, `2 hits`
@@ -82,39 +19,34 @@ pub fn counted(count: &u64, one: &str, many: &str) -> String {
 }
 
 /// `412 µs`, `1.25 ms`, `2,003 ms`
-pub fn time(us: &u64) -> Figure {
+pub fn time(us: &u64) -> String {
     match *us {
-        us @ ..1_000 => Figure::of(" µs").after_number(us),
+        us @ ..1_000 => format!("{us} µs"),
         us @ ..9_995 => ms((us + 5) / 10, 2),
         us @ ..99_950 => ms((us + 50) / 100, 1),
-        us => grouped(Figure::of(" ms"), us.saturating_add(500) / 1_000),
+        us => format!("{} ms", number(&(us.saturating_add(500) / 1_000))),
     }
 }
 
 /// Milliseconds, from their last decimals.
-fn ms(parts: u64, decimals: u32) -> Figure {
-    let whole = 10_u64.pow(decimals);
-    let decimals = Figure::of(" ms").after_digits(parts % whole, decimals as usize);
-    decimals.after(".").after_number(parts / whole)
+fn ms(parts: u64, decimals: usize) -> String {
+    let whole = 10_u64.pow(decimals as u32);
+    format!("{}.{:0decimals$} ms", parts / whole, parts % whole)
 }
 
 /// The same, or a dash where there is none.
-pub fn time_if(us: &Option<u64>) -> Figure {
-    us.as_ref().map_or_else(|| Figure::of("–"), time)
+pub fn time_if(us: &Option<u64>) -> String {
+    us.as_ref().map_or_else(|| "–".to_owned(), time)
 }
 
 /// `58 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`
-pub fn span(seconds: &u64) -> Figure {
+pub fn span(seconds: &u64) -> String {
     match *seconds {
-        s @ ..60 => Figure::of(" s").after_number(s),
-        s @ ..3_600 => both(s / 60, " min ", s % 60, " s"),
-        s @ ..86_400 => both(s / 3_600, " h ", s % 3_600 / 60, " min"),
-        s => both(s / 86_400, " d ", s % 86_400 / 3_600, " h"),
+        s @ ..60 => format!("{s} s"),
+        s @ ..3_600 => format!("{} min {} s", s / 60, s % 60),
+        s @ ..86_400 => format!("{} h {} min", s / 3_600, s % 3_600 / 60),
+        s => format!("{} d {} h", s / 86_400, s % 86_400 / 3_600),
     }
-}
-
-fn both(more: u64, unit: &str, less: u64, smaller: &str) -> Figure {
-    Figure::of(smaller).after_number(less).after(unit).after_number(more)
 }
 
 /// `1.4 MiB`

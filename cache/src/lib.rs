@@ -110,8 +110,6 @@ mod value;
 mod write;
 
 pub(crate) use self::cache::Ask;
-#[doc(hidden)]
-pub use self::local::slots;
 pub use self::{
     cache::Cache,
     engine::{Engine, MAX_ENTRY_BYTES},

@@ -7,10 +7,7 @@
 use hitrate_cache::{Cached, Key, Namespace};
 use smol_str::SmolStr;
 
-use crate::{
-    demo::model::{Product, Profile, Trial, UserId},
-    format::digits,
-};
+use crate::demo::model::{Product, Profile, Trial, UserId};
 
 /// `profile:{id}`.
 pub const PROFILE: Namespace = Namespace::new("profile");
@@ -42,7 +39,7 @@ pub fn profile(id: &UserId) -> Key<Profile> {
 
 /// `product:{id}` — one product as JSON.
 pub fn product(id: u32) -> Key<Product> {
-    Key::of(PRODUCT, &digits(id.into()))
+    Key::of(PRODUCT, &id.to_string())
 }
 
 /// `session:{digest}` — one session as JSON. The digest stands in for the id

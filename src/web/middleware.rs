@@ -4,7 +4,7 @@
 //! a malformed head) has an empty body and none of these headers; and a head or
 //! body that is dripped on a kept connection is not timed by actix.
 
-use std::{cell::RefCell, net::IpAddr, rc::Rc};
+use std::{net::IpAddr, rc::Rc};
 
 use actix_web::{
     Error as ActixError,
@@ -54,8 +54,6 @@ pub struct Guarded<S: Pages> {
     pages: Rc<S>,
     /// The same pages. Compressing has a price even where nothing is compressed.
     compressing: Compressing<S>,
-    /// The last `Host` that was a name of this machine: mostly the next one, too.
-    known_host: RefCell<HeaderValue>,
 }
 
 impl<S: Pages> Transform<S, ServiceRequest> for Guard {
@@ -69,8 +67,7 @@ impl<S: Pages> Transform<S, ServiceRequest> for Guard {
         let pages = Rc::new(pages);
         Box::pin(async move {
             let compressing = Compress::default().new_transform(Rc::clone(&pages)).await?;
-            let known_host = RefCell::new(HeaderValue::from_static("localhost"));
-            Ok(Guarded { pages, compressing, known_host })
+            Ok(Guarded { pages, compressing })
         })
     }
 }
@@ -102,7 +99,7 @@ impl<S: Pages> Service<ServiceRequest> for Guarded<S> {
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let finish: Finish = if request.method().is_safe() { shown } else { changed };
-        if let Some(error) = refused(&request, &self.known_host) {
+        if let Some(error) = refused(&request) {
             let answer = error.answer(request.headers());
             let answer = finish(request.into_response(answer));
             return Either::Right(Box::pin(ready(Ok(answer))));
@@ -134,11 +131,10 @@ fn changed(response: ServiceResponse) -> ServiceResponse {
     response
 }
 
-fn refused(request: &ServiceRequest, known_host: &RefCell<HeaderValue>) -> Option<Error> {
+fn refused(request: &ServiceRequest) -> Option<Error> {
     let app = request.app_data::<Data<App>>().expect("every server is given an app");
     let headers = request.headers();
-    let is_ours =
-        request.uri().host().is_none_or(is_loopback) && names_loopback(headers, known_host);
+    let is_ours = request.uri().host().is_none_or(is_loopback) && names_loopback(headers);
     if app.shared.config.bind.ip().is_loopback() && !is_ours {
         return Some(Error::OtherHost);
     }
@@ -153,18 +149,10 @@ fn refused(request: &ServiceRequest, known_host: &RefCell<HeaderValue>) -> Optio
 
 /// Whether `Host` is a name of this machine that no foreign DNS can point
 /// here (DNS rebinding).
-fn names_loopback(headers: &HeaderMap, known: &RefCell<HeaderValue>) -> bool {
+fn names_loopback(headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(header::HOST);
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
-    if *host == *known.borrow() {
-        return true;
-    }
-    let is_loopback = host.to_str().is_ok_and(is_loopback_host);
-    // A copy: a clone would hold on to all that was read with it.
-    if is_loopback && let Ok(copy) = HeaderValue::from_bytes(host.as_bytes()) {
-        known.replace(copy);
-    }
-    is_loopback
+    host.to_str().is_ok_and(is_loopback_host)
 }
 
 fn is_loopback_host(host: &str) -> bool {
@@ -237,7 +225,6 @@ mod tests {
 
     #[test]
     fn only_names_of_this_machine_are_answered() {
-        let known = RefCell::new(HeaderValue::from_static("localhost"));
         for good in [
             "localhost",
             "localhost:5000",
@@ -247,9 +234,7 @@ mod tests {
             "[::1]:5000",
             "[::1]",
         ] {
-            for _ in 0..2 {
-                assert!(names_loopback(&headers(&[("host", good)]), &known), "{good}");
-            }
+            assert!(names_loopback(&headers(&[("host", good)])), "{good}");
         }
         for bad in [
             "evil.example",
@@ -261,13 +246,11 @@ mod tests {
             "10.0.0.1",
             "",
         ] {
-            for _ in 0..2 {
-                assert!(!names_loopback(&headers(&[("host", bad)]), &known), "{bad}");
-            }
+            assert!(!names_loopback(&headers(&[("host", bad)])), "{bad}");
         }
-        assert!(!names_loopback(&headers(&[]), &known));
+        assert!(!names_loopback(&headers(&[])));
         let twice = [("host", "localhost"), ("host", "localhost")];
-        assert!(!names_loopback(&headers(&twice), &known));
+        assert!(!names_loopback(&headers(&twice)));
     }
 
     #[test]

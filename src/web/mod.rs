@@ -1,7 +1,6 @@
 //! HTTP: routes, what holds for every request, and a module for each page.
 
 pub mod assets;
-pub mod memo;
 pub mod nav;
 
 pub mod state;

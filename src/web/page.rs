@@ -1,10 +1,6 @@
 //! Turns a view model into a response: its template, or JSON of the same.
 
-use std::{
-    cell::{Cell, RefCell},
-    fmt::{self, Display},
-    sync::LazyLock,
-};
+use std::{fmt, sync::LazyLock};
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder, Responder,
@@ -19,14 +15,7 @@ use actix_web::{
 use askama::{FastWritable, Template, Values, filters::HtmlSafe};
 use serde::Serialize;
 
-use crate::{
-    demo::model::UserId,
-    format::Figure,
-    web::{
-        memo::{self, Lately},
-        nav,
-    },
-};
+use crate::{demo::model::UserId, web::nav};
 
 /// `Cache-Status` (RFC 9211).
 pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -44,11 +33,7 @@ pub struct Page<T> {
     /// In a box, as a page passes through many hands.
     view: Box<T>,
     head: HttpResponse<()>,
-    as_json: AsJson<T>,
 }
-
-/// Writes a view model as JSON into an empty page.
-type AsJson<T> = fn(&T, Vec<u8>) -> askama::Result<Vec<u8>>;
 
 impl<T: Serialize> Page<T> {
     /// A page that answers 200.
@@ -56,16 +41,11 @@ impl<T: Serialize> Page<T> {
         let mut head = HttpResponse::with_body(StatusCode::OK, ());
         head.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));
         head.headers_mut().append(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        Self { view: Box::new(view), head, as_json: serialized }
+        Self { view: Box::new(view), head }
     }
 }
 
 impl<T> Page<T> {
-    /// With another way to write the same JSON.
-    pub fn as_json(self, as_json: AsJson<T>) -> Self {
-        Self { as_json, ..self }
-    }
-
     /// With another status.
     pub fn status(mut self, status: StatusCode) -> Self {
         *self.head.status_mut() = status;
@@ -86,17 +66,17 @@ impl<T> Page<T> {
     }
 }
 
-impl<T: Template> Page<T> {
+impl<T: Template + Serialize> Page<T> {
     /// The response, in the form the request's headers ask for.
     pub fn respond(self, asked: &HeaderMap) -> HttpResponse {
         match wants_json(asked) {
-            true => answer(self.head, JSON, (self.as_json)(&*self.view, blank()).map(kept)),
-            false => answer(self.head, HTML, rendered(&*self.view, blank()).map(kept)),
+            true => answer(self.head, JSON, serialized(&*self.view, ROOM)),
+            false => answer(self.head, HTML, rendered(&*self.view)),
         }
     }
 }
 
-impl<T: Template> Responder for Page<T> {
+impl<T: Template + Serialize> Responder for Page<T> {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
@@ -107,7 +87,7 @@ impl<T: Template> Responder for Page<T> {
 /// A 200 that is always JSON, and short.
 pub fn json(view: &impl Serialize) -> HttpResponse {
     let head = HttpResponse::with_body(StatusCode::OK, ());
-    answer(head, JSON, serialized(view, Vec::with_capacity(SHORT)).map(Bytes::from))
+    answer(head, JSON, serialized(view, SHORT))
 }
 
 fn answer(
@@ -134,44 +114,16 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const SHORT: usize = 256;
 /// Room for most pages. What is longer grows while it is written.
 const ROOM: usize = 16 * 1024;
-/// No worker keeps more than this for its next page.
-const ROOM_MAX: usize = 64 * 1024;
-
-thread_local! {
-    /// The last page of this worker. Once it was sent, the next is written over it.
-    static LAST: Cell<Bytes> = const { Cell::new(Bytes::new()) };
-}
-
-/// What a template makes of a view model, in an empty page.
-///
-/// # Errors
-/// Those of the template.
-pub fn rendered(view: &impl Template, blank: Vec<u8>) -> askama::Result<Vec<u8>> {
-    let mut page = String::from_utf8(blank).expect("nothing is a text");
+fn rendered(view: &impl Template) -> askama::Result<Bytes> {
+    let mut page = String::with_capacity(ROOM);
     view.render_into(&mut page)?;
-    Ok(page.into_bytes())
+    Ok(page.into())
 }
 
-fn serialized(view: &impl Serialize, mut blank: Vec<u8>) -> askama::Result<Vec<u8>> {
-    serde_json::to_writer(&mut blank, view).map_err(askama::Error::custom)?;
-    Ok(blank)
-}
-
-/// An empty page with room, most likely.
-fn blank() -> Vec<u8> {
-    let last = LAST.take();
-    let mut page = if last.is_unique() { Vec::from(last) } else { Vec::with_capacity(ROOM) };
-    page.clear();
-    page
-}
-
-fn kept(page: Vec<u8>) -> Bytes {
-    let may_be_kept = page.capacity() <= ROOM_MAX;
-    let page = Bytes::from(page);
-    if may_be_kept {
-        LAST.set(page.clone());
-    }
-    page
+fn serialized(view: &impl Serialize, room: usize) -> askama::Result<Bytes> {
+    let mut page = Vec::with_capacity(room);
+    serde_json::to_writer(&mut page, view).map_err(askama::Error::custom)?;
+    Ok(page.into())
 }
 
 /// What stands above every page: the same at each visit, so it is rendered once.
@@ -196,80 +148,6 @@ pub fn top(here: &str) -> &'static str {
     let above = || TOPS.iter().find(|(path, _)| is_below(path));
     of_page.or_else(above).or(TOPS.last()).map_or("", |(_, top)| top)
 }
-
-/// A text as HTML shows it. Quicker than what askama does for `{{ text }}`, for
-/// what is shown by most requests.
-pub struct Escaped<'a>(&'a str);
-
-/// This text as HTML shows it.
-pub fn escaped(text: &str) -> Escaped<'_> {
-    Escaped(text)
-}
-
-thread_local! {
-    /// Texts of this worker that had something to escape, and what became of them:
-    /// a reply that many requests show is mostly the same.
-    static ESCAPED: RefCell<Lately<String>> = RefCell::default();
-}
-
-impl Escaped<'_> {
-    fn write(&self, page: &mut (impl fmt::Write + ?Sized)) -> fmt::Result {
-        let special = |byte: &u8| entity(*byte).is_some();
-        match self.0.as_bytes().iter().fold(false, |any, byte| any | special(byte)) {
-            true if memo::keeps(self.0) => ESCAPED.with_borrow_mut(|lately| {
-                page.write_str(lately.made(self.0, |_| self.with_entities()))
-            }),
-            true => page.write_str(&self.with_entities()),
-            false => page.write_str(self.0),
-        }
-    }
-
-    fn with_entities(&self) -> String {
-        let mut safe = Vec::with_capacity(self.0.len() * 2);
-        for byte in self.0.bytes() {
-            match entity(byte) {
-                Some(entity) => safe.extend_from_slice(entity),
-                None => safe.push(byte),
-            }
-        }
-        String::from_utf8(safe).expect("only whole characters were replaced")
-    }
-}
-
-/// What stands for a character that HTML reads as its own.
-const fn entity(byte: u8) -> Option<&'static [u8; 5]> {
-    match byte {
-        b'"' => Some(b"&#34;"),
-        b'&' => Some(b"&#38;"),
-        b'\'' => Some(b"&#39;"),
-        b'<' => Some(b"&#60;"),
-        b'>' => Some(b"&#62;"),
-        _ => None,
-    }
-}
-
-impl Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(f)
-    }
-}
-
-impl FastWritable for Escaped<'_> {
-    fn write_into(&self, page: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
-        Ok(self.write(page)?)
-    }
-}
-
-impl HtmlSafe for Escaped<'_> {}
-
-impl FastWritable for Figure {
-    fn write_into(&self, page: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
-        Ok(page.write_str(self)?)
-    }
-}
-
-/// Digits and units have nothing to escape.
-impl HtmlSafe for Figure {}
 
 impl FastWritable for UserId {
     fn write_into(&self, page: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
@@ -342,18 +220,6 @@ mod tests {
     fn a_cookie_is_written_in_one_way() {
         let line = cookie("name", "a.b-c_d~1".to_owned(), "/path").to_string();
         assert_eq!(["name=a.b-c_d~1", COOKIE_ENDS, "/path"].concat(), line);
-    }
-
-    #[test]
-    fn what_is_escaped_here_is_escaped_as_askama_does_it() {
-        #[derive(Template)]
-        #[template(source = "{{ text }}", ext = "html")]
-        struct Shown<'a> {
-            text: &'a str,
-        }
-        for text in ["", "plain", "{\"a\": 'b'}", "a<b>c&d;", "é\"ü→", "&", "&#34;"] {
-            assert_eq!(escaped(text).to_string(), Shown { text }.render().unwrap());
-        }
     }
 
     fn asks(accept: &'static str) -> bool {

@@ -4,8 +4,7 @@
 //! template and test bear the name of its path.
 
 use actix_web::{
-    FromRequest, Handler, Resource, Responder, Route, Scope,
-    dev::RequestHead,
+    FromRequest, Handler, Resource, Responder, Route,
     guard::fn_guard,
     http::Method,
     web::{self, ServiceConfig, post},
@@ -26,7 +25,7 @@ const BOTH: &str = "GET, HEAD, POST";
 pub fn routes(app: &mut ServiceConfig) {
     app.service(at("/",                     SHOWS).route(get(counter::show)))
        .service(at("/profiles",             SHOWS).route(get(profiles::show)))
-       .service(one_below("/product",       product::show))
+       .service(at("/product/{id}",         SHOWS).route(get(product::show)))
        .service(at("/product/{id}",         SHOWS))
        .service(at("/profiles/{id}",        ACTS ).route(post().to(profiles::edits::edit)))
        .service(at("/profiles/{id}/forget", ACTS ).route(post().to(profiles::edits::forget)))
@@ -61,21 +60,6 @@ pub fn routes(app: &mut ServiceConfig) {
 fn at(path: &str, allowed: &'static str) -> Resource {
     let refuse = move || async move { Err::<String, _>(Error::NoMethod(allowed)) };
     web::resource(path).default_service(web::to(refuse))
-}
-
-/// GET of the addresses one step below `path`, found without the regular expression
-/// of a `{}`. What is left of the path names the step. Others are left to an [`at`].
-fn one_below<F, Args>(path: &'static str, handler: F) -> Scope
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    let steps = |path: &str| path.bytes().filter(|byte| *byte == b'/').count();
-    let one_more = steps(path) + 1;
-    let is_one = move |asked: &str| steps(asked) == one_more && !asked.ends_with('/');
-    let guard = move |head: &RequestHead| is_get(&head.method) && is_one(head.uri.path());
-    web::scope(path).guard(fn_guard(move |it| guard(it.head()))).default_service(web::to(handler))
 }
 
 /// GET, and HEAD with the same headers and no body.

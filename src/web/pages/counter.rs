@@ -13,7 +13,6 @@ use utoipa::ToSchema;
 
 use crate::{
     demo::counter,
-    format::digits,
     ops::stats::Sample,
     schemas,
     web::{
@@ -77,7 +76,7 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Page<CounterPage> {
 /// The documents' sentence, with its grammar mended for the first visit.
 fn sentence(hits: u64) -> String {
     let times = if hits == 1 { " time." } else { " times." };
-    ["This page has been visited ", &digits(hits), times].concat()
+    ["This page has been visited ", &hits.to_string(), times].concat()
 }
 
 fn not_counted(trouble: &Trouble) -> String {

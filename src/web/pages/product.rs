@@ -79,7 +79,7 @@ pub async fn laptop(app: Data<App>, request: HttpRequest) -> Result<HttpResponse
     )
 )]
 pub async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse> {
-    let id = request.match_info().unprocessed().trim_start_matches('/');
+    let id = request.match_info().get("id").unwrap_or_default();
     answer(&find(&app, &request, number(id)?).await?, |product| product)
 }
 

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::visitor;
 use crate::{
-    format::{self, Figure},
+    format,
     labs::round_trips::{COUNT_MAX, Claim, Client, NETWORKS, Outcome, Plan, Row, USUAL, Verb},
     web::{
         error::Result,
@@ -189,7 +189,7 @@ impl<'a> Chart<'a> {
 
 impl Client {
     /// Microseconds for all that came at once, as a person reads them.
-    fn crowd_time(&self) -> Figure {
+    fn crowd_time(&self) -> String {
         format::time(&self.crowd_us)
     }
 }

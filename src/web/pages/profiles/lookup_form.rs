@@ -1,9 +1,4 @@
-//! What a lookup can be asked with beside the id: choices and known ids. They
-//! are the same for nearly every request, so each worker renders them once.
-
-use std::{cell::RefCell, rc::Rc};
-
-use askama::Template;
+//! What a lookup can be asked with beside the id.
 
 use crate::{
     demo::model::UserId,
@@ -15,8 +10,6 @@ use crate::{
 
 /// What is offered, in milliseconds, beside the default.
 const DELAYS: [(u32, &str); 4] = [(0, "none"), (50, "50 ms"), (500, "500 ms"), (2_000, "2 s")];
-/// The most forms kept: a visitor can ask with any delay.
-const KEPT: usize = 32;
 
 /// What was chosen, and what it is without a choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,40 +45,15 @@ pub(super) fn address(id: &UserId, delay_ms: Option<u32>, recipe: Option<&str>) 
     address
 }
 
-#[derive(Template)]
-#[template(path = "lookup_form.html")]
-struct Choices<'a> {
-    known_ids: &'a [UserId],
-    chosen: &'a Chosen,
-}
-
-thread_local! {
-    static RENDERED: RefCell<Vec<(Chosen, Rc<str>)>> = const { RefCell::new(Vec::new()) };
-}
-
-/// The choices, with these made.
-pub fn of(known_ids: &[UserId], chosen: &Chosen) -> askama::Result<Rc<str>> {
-    RENDERED.with_borrow_mut(|rendered| {
-        if let Some((_, form)) = rendered.iter().find(|(it, _)| it == chosen) {
-            return Ok(Rc::clone(form));
-        }
-        let form: Rc<str> = Choices { known_ids, chosen }.render()?.into();
-        if rendered.len() >= KEPT {
-            rendered.clear();
-        }
-        rendered.push((*chosen, Rc::clone(&form)));
-        Ok(form)
-    })
-}
-
 // What the template asks for.
-impl Choices<'_> {
-    fn delays(&self) -> Vec<Choice> {
-        let default = match self.chosen.default_ms {
+impl Chosen {
+    /// The delays to choose from.
+    pub fn delays(&self) -> Vec<Choice> {
+        let default = match self.default_ms {
             ms if ms % 1_000 == 0 => format!("{} s", ms / 1_000),
             ms => format!("{ms} ms"),
         };
-        let chosen = self.chosen.delay_ms;
+        let chosen = self.delay_ms;
         let first = Choice {
             value: String::new(),
             label: format!("as set ({default})"),
@@ -102,7 +70,8 @@ impl Choices<'_> {
         std::iter::once(first).chain(others).collect()
     }
 
-    fn recipes(&self) -> Vec<Choice> {
-        recipes::choices(self.chosen.recipe, self.chosen.configured)
+    /// The recipes to choose from.
+    pub fn recipes(&self) -> Vec<Choice> {
+        recipes::choices(self.recipe, self.configured)
     }
 }

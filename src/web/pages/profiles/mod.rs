@@ -1,13 +1,11 @@
 //! `/profiles` — one profile, whether it came from the cache, and what that took.
 
-mod as_json;
 pub mod edits;
 mod flash;
 mod lookup_form;
-mod profile_card;
 mod recent;
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest,
@@ -24,7 +22,7 @@ use hitrate_cache::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use self::{flash::Done, lookup_form::Chosen, profile_card::Card, recent::Recent};
+use self::{flash::Done, lookup_form::Chosen, recent::Recent};
 use super::{
     recipes,
     waterfall::{self, Waterfall},
@@ -39,7 +37,7 @@ use crate::{
         error::{Error, Result},
         form::Fields,
         nav::{self, Link},
-        page::{self, CACHE_STATUS, Page},
+        page::{CACHE_STATUS, Page},
         state::App,
     },
 };
@@ -64,20 +62,6 @@ pub struct ProfilesPage {
     recent: Vec<Recent>,
     #[serde(skip)]
     form: Form,
-}
-
-/// The same as JSON. It is asked for so often that serde takes too long. What
-/// is escaped as HTML there is a number or an id, or else a mistake that shows.
-#[derive(Template)]
-#[template(path = "profiles.json", escape = "html", whitespace = "suppress")]
-struct AsJson<'a> {
-    page: &'a ProfilesPage,
-}
-
-impl AsJson<'_> {
-    fn write(page: &ProfilesPage, blank: Vec<u8>) -> askama::Result<Vec<u8>> {
-        page::rendered(&AsJson { page }, blank)
-    }
 }
 
 /// What a lookup brought.
@@ -173,7 +157,7 @@ pub(super) fn delay_ms(fields: &Fields<'_>) -> Result<Option<u32>> {
 pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<ProfilesPage>> {
     let query = Query::parse(&app, &request)?;
     let mut page = ProfilesPage::blank(&app, &request, &query);
-    let Some(id) = &query.id else { return Ok(Page::new(page).as_json(AsJson::write)) };
+    let Some(id) = &query.id else { return Ok(Page::new(page)) };
     let wire = Wire::on();
     let (db, delay) = (&app.shared.db, query.delay(&app));
     // In a box of its own: malloc is slow with all of this in one.
@@ -189,8 +173,7 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<ProfilesP
     }
     page.answer = Some(Answer::of(id, lookup, wire));
     let was_told = page.form.done.is_some();
-    let page =
-        Page::new(page).as_json(AsJson::write).status(status).header(CACHE_STATUS, cache_status);
+    let page = Page::new(page).status(status).header(CACHE_STATUS, cache_status);
     let page = page.header(SET_COOKIE, cookie);
     Ok(if was_told { page.cookie(Done::told()) } else { page })
 }
@@ -248,16 +231,6 @@ impl ProfilesPage {
 
 // What the template asks for.
 impl ProfilesPage {
-    /// What to choose from, beside the id.
-    fn choices(&self) -> askama::Result<Rc<str>> {
-        lookup_form::of(&self.known_ids, &self.form.chosen)
-    }
-
-    /// What is the same at each hit of this value.
-    fn card(&self, answer: &Answer) -> askama::Result<Rc<Card>> {
-        profile_card::of(&answer.id, answer.profile.as_ref(), &self.form.chosen)
-    }
-
     /// What the visitor's last act led to, where this lookup shows it.
     fn notice(&self) -> Option<&'static str> {
         let answer = self.answer.as_ref().filter(|answer| answer.profile.is_some())?;
@@ -313,78 +286,5 @@ impl Answer {
 
     fn is_stale(&self) -> bool {
         self.source == Source::Stale
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use hitrate_cache::{
-        Forward,
-        trace::{Target, Trip},
-    };
-
-    use super::*;
-
-    fn page(error: Option<&str>, answer: Option<Answer>, recent: Vec<Recent>) -> ProfilesPage {
-        let ids = ["123", "user-1"].map(|id| id.parse().unwrap());
-        let chosen = Chosen { delay_ms: None, default_ms: 0, recipe: None, configured: "default" };
-        ProfilesPage {
-            error: error.map(str::to_owned),
-            answer,
-            known_ids: Arc::new(ids.to_vec()),
-            recent,
-            form: Form { id: None, chosen, done: None },
-        }
-    }
-
-    fn answer(source: Source, name: Option<&str>, number: Option<u64>, steps: &[&str]) -> Answer {
-        let wire = Wire::on();
-        for target in [Target::Redis, Target::Database, Target::Memory, Target::Hitrate] {
-            let (sent, time) = (Instant::now(), Duration::from_micros(7));
-            let trip = Trip { target, sent, took: time, simulated: time };
-            wire.record(trip, || steps.iter().map(|it| ((*it).to_owned(), (*it).to_owned())));
-        }
-        let profile = |name: &str| Profile {
-            user_id: "1".to_owned(),
-            name: name.to_owned(),
-            email: "anna@example.com".to_owned(),
-            age: 30,
-        };
-        let lookup = Lookup {
-            value: name.map(|name| Arc::new(profile(name))),
-            version: number,
-            source,
-            key: steps.concat(),
-            ttl: number.map(Duration::from_millis),
-            past: Duration::ZERO,
-            age: Duration::from_secs(1),
-            fill: Fill::Unneeded,
-            forward: Forward::No,
-            collapsed: false,
-            recipe: "default",
-            elapsed_us: 3,
-        };
-        Answer::of(&"1".parse().unwrap(), lookup, wire)
-    }
-
-    #[test]
-    fn the_template_says_what_the_view_model_is() {
-        let recent =
-            |n| Recent { id: "a-b".parse().unwrap(), source: Source::Cache, elapsed_us: n };
-        let odd = ["", "(nil)", "'{\"a\\b\": 1}'", "<&>\u{1}é…", &"x\"".repeat(400)];
-        let each = Source::ALL.map(|source| {
-            let answer = answer(source, Some("<Anna \"O\">"), Some(7), &odd);
-            page(None, Some(answer), vec![recent(1), recent(2)])
-        });
-        for page in each.into_iter().chain([
-            page(None, None, Vec::new()),
-            page(Some("It \"failed\"."), None, vec![recent(1)]),
-            page(Some("No profile."), Some(answer(Source::Database, None, None, &[])), Vec::new()),
-        ]) {
-            let json = AsJson::write(&page, Vec::new()).unwrap();
-            assert_eq!(String::from_utf8(json).unwrap(), serde_json::to_string(&page).unwrap());
-        }
     }
 }

@@ -6,7 +6,7 @@ use hitrate_cache::Source;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{demo::model::UserId, format::digits, schemas, web::page};
+use crate::{demo::model::UserId, schemas, web::page};
 
 const COOKIE: &str = "hitrate_recent";
 const PATH: &str = "/profiles";
@@ -42,7 +42,7 @@ pub fn remember(latest: &Recent, before: &[Recent]) -> String {
     line.extend([COOKIE, "="]);
     for (n, recent) in std::iter::once(latest).chain(before).take(MOST).enumerate() {
         let between = if n > 0 { "~" } else { "" };
-        let elapsed = digits(recent.elapsed_us);
+        let elapsed = recent.elapsed_us.to_string();
         line.extend([between, recent.id.as_str(), ".", recent.source.name(), ".", &elapsed]);
     }
     line.extend([page::COOKIE_ENDS, PATH]);

@@ -19,7 +19,6 @@ RUN mkdir src cache/src \
 COPY cache/src cache/src
 COPY src src
 COPY templates templates
-COPY static static
 COPY data data
 # Newer than what was built above, whatever the time stamps of the checkout say.
 RUN touch src/main.rs src/lib.rs cache/src/lib.rs && cargo build --profile dist --locked
@@ -33,6 +32,7 @@ RUN apt-get update \
 WORKDIR /app
 COPY --from=build /app/target/dist/hitrate /usr/local/bin/hitrate
 COPY data data
+COPY static static
 RUN mkdir var && chown hitrate: var
 USER hitrate
 

@@ -1,6 +1,11 @@
 //! Settings: read once at start, from flags or the environment.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use clap::Args;
 
@@ -162,6 +167,11 @@ pub struct Config {
     )]
     pub max_entry_bytes: usize,
 
+    /// Folder of the stylesheet, the script and the icon [default: static, where hitrate
+    /// is started or where it was built]
+    #[arg(long, env = "HITRATE_STATIC_DIR", value_name = "HITRATE_STATIC_DIR", global = true)]
+    pub static_dir: Option<PathBuf>,
+
     /// How long a product stays in the cache
     #[arg(
         long,
@@ -199,6 +209,11 @@ impl Config {
             Switch::Auto => self.bind.ip().is_loopback(),
             switch => switch == Switch::On,
         }
+    }
+
+    /// The configured folder of the static files.
+    pub fn static_dir(&self) -> Option<&Path> {
+        self.static_dir.as_deref().filter(|dir| !dir.as_os_str().is_empty())
     }
 
     /// The database's URL: the configured one, or the SQLite file in the data directory.

@@ -1,46 +1,79 @@
-//! The static files, inside the binary, each at an address that changes with its content.
+//! The static files: where they are, and the addresses at which pages link to
+//! them, which change with their content.
 
-use std::sync::LazyLock;
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 use sha2::{Digest, Sha256};
 
+/// The stylesheet, what pages can do beyond forms and links, and the tab's icon.
+const NAMES: [&str; 3] = ["app.css", "app.js", ICON];
+/// Also served where browsers look for an icon by themselves.
+pub const ICON: &str = "favicon.svg";
+
+static ASSETS: OnceLock<Vec<Asset>> = OnceLock::new();
+
 /// One static file.
 pub struct Asset {
-    /// Its name under `/static/`.
-    pub name: &'static str,
-    /// Its media type.
-    pub media_type: &'static str,
-    /// Its content.
-    pub body: &'static [u8],
-    /// Changes with the content: part of the address, and the ETag.
-    pub hash: String,
-    /// Where a page links to it; may be cached for ever.
-    pub url: String,
+    name: &'static str,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Changes with the content: part of the address.
+    hash: String,
 }
 
-impl Asset {
-    fn new(name: &'static str, media_type: &'static str, body: &'static [u8]) -> Self {
-        let digest = Sha256::digest(body);
-        let hash: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-        let url = format!("/static/{name}?v={hash}");
-        Self { name, media_type, body, hash, url }
-    }
-}
+/// A static file can't be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the static file {0} can't be read: {1}; HITRATE_STATIC_DIR says where its folder is")]
+pub struct AssetError(PathBuf, io::Error);
 
-/// The stylesheet.
-pub static STYLE: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new("app.css", "text/css; charset=utf-8", include_bytes!("../../static/app.css"))
-});
-/// What pages can do beyond forms and links.
-pub static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new("app.js", "text/javascript; charset=utf-8", include_bytes!("../../static/app.js"))
-});
-/// The icon in the browser's tab.
-pub static ICON: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new("favicon.svg", "image/svg+xml", include_bytes!("../../static/favicon.svg"))
-});
+/// Reads the files, once, at the start: without one in this folder, in `static`
+/// where hitrate was started, or else where it was built.
+///
+/// # Errors
+/// When one of them can't be read.
+pub fn open(dir: Option<&Path>) -> Result<(), AssetError> {
+    let assets = read(dir)?;
+    ASSETS.get_or_init(|| assets);
+    Ok(())
+}
 
 /// The file of this name.
 pub fn named(name: &str) -> Option<&'static Asset> {
-    [&*STYLE, &*SCRIPT, &*ICON].into_iter().find(|asset| asset.name == name)
+    all().iter().find(|asset| asset.name == name)
+}
+
+/// Where a page links to a file; may be cached for ever.
+pub fn url(name: &str) -> String {
+    named(name).map_or_else(String::new, |asset| format!("/static/{name}?v={}", asset.hash))
+}
+
+impl Asset {
+    /// Whether this query is the one of [`url`]: then the content never changes.
+    pub fn is_hashed(&self, query: &str) -> bool {
+        query.strip_prefix("v=") == Some(self.hash.as_str())
+    }
+}
+
+fn all() -> &'static [Asset] {
+    ASSETS.get_or_init(|| read(None).expect("a start reads them first"))
+}
+
+fn read(dir: Option<&Path>) -> Result<Vec<Asset>, AssetError> {
+    let here = Path::new("static");
+    let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join(here);
+    let found = || if here.join(NAMES[0]).is_file() { here.to_owned() } else { built() };
+    let dir = dir.map_or_else(found, Path::to_owned);
+    NAMES.into_iter().map(|name| asset(&dir, name)).collect()
+}
+
+fn asset(dir: &Path, name: &'static str) -> Result<Asset, AssetError> {
+    let path = dir.join(name);
+    let content = fs::read(&path).map_err(|error| AssetError(path.clone(), error))?;
+    let digest = Sha256::digest(content);
+    let hash = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    Ok(Asset { name, path, hash })
 }

@@ -26,7 +26,6 @@ pub fn routes(app: &mut ServiceConfig) {
     app.service(at("/",                     SHOWS).route(get(counter::show)))
        .service(at("/profiles",             SHOWS).route(get(profiles::show)))
        .service(at("/product/{id}",         SHOWS).route(get(product::show)))
-       .service(at("/product/{id}",         SHOWS))
        .service(at("/profiles/{id}",        ACTS ).route(post().to(profiles::edits::edit)))
        .service(at("/profiles/{id}/forget", ACTS ).route(post().to(profiles::edits::forget)))
        .service(at("/strategies",           BOTH ).route(get(strategies::show)).route(post().to(strategies::act)))

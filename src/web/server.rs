@@ -36,6 +36,7 @@ use crate::{
         stats::Sampler,
     },
     web::{
+        assets::{self, AssetError},
         middleware::Guard,
         routes::routes,
         state::{App, LISTENERS_MAX, Shared, VIEWERS_MAX, Viewers},
@@ -64,6 +65,9 @@ pub enum StartError {
     /// The address of Redis can't be understood.
     #[error(transparent)]
     Address(#[from] BadAddress),
+    /// The static files can't be read.
+    #[error(transparent)]
+    Assets(#[from] AssetError),
     /// No recipe has this name.
     #[error("HITRATE_RECIPE: {0}")]
     Recipe(#[from] NotARecipe),
@@ -91,6 +95,7 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
         failpoints::enable(name);
     }
     let recipe: Recipe = config.recipe.parse()?;
+    assets::open(config.static_dir())?;
     let own = match config.redis() {
         Some(_) => None,
         None => Some(OwnServer::start(&config.data_dir).await?),

@@ -1,4 +1,4 @@
-use crate::harness::Hitrate;
+use crate::harness::{Hitrate, run, text};
 
 #[test]
 fn a_linked_file_may_be_cached_for_ever() {
@@ -16,6 +16,30 @@ fn a_linked_file_may_be_cached_for_ever() {
         let bare = link.split('?').next().unwrap();
         assert_eq!(hitrate.get(bare).header("cache-control"), "no-cache");
     }
+}
+
+#[test]
+fn a_part_of_a_file_may_be_asked_for() {
+    let hitrate = Hitrate::start();
+    let whole = hitrate.get("/static/app.css");
+    assert_eq!(whole.header("content-type"), "text/css; charset=utf-8");
+    let part = hitrate.get_with("/static/app.css", &[("range", "bytes=10-19")]);
+    assert_eq!((part.status, part.body.as_str()), (206, &whole.body[10..20]));
+    let beyond = hitrate.get_with("/static/app.css", &[("range", "bytes=9999999-")]);
+    assert_eq!(beyond.status, 416);
+    let since = whole.header("last-modified").to_owned();
+    let known = hitrate.get_with("/static/app.css", &[("if-modified-since", &since)]);
+    assert_eq!((known.status, known.body.as_str()), (304, ""));
+}
+
+#[test]
+fn a_folder_without_the_files_stops_the_start_and_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [("HITRATE_STATIC_DIR", dir.path().display().to_string())];
+    let output = run(dir.path(), &settings, &["serve"]);
+    assert!(!output.status.success());
+    let said = text(&output.stderr);
+    assert!(said.contains("app.css") && said.contains("HITRATE_STATIC_DIR"), "{said}");
 }
 
 #[test]

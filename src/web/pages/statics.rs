@@ -1,8 +1,10 @@
-//! `/static/{name}` — stylesheet, script and icon.
+//! `/static/{name}` — stylesheet, script and icon. actix-files does the rest:
+//! ETag, Last-Modified, conditional requests and ranges.
 
+use actix_files::NamedFile;
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{self, ETag, EntityTag, Header as _, IfNoneMatch},
+    http::header::{self, HeaderValue},
     web::Path,
 };
 
@@ -13,33 +15,25 @@ use crate::web::{
 
 /// The file of this name.
 pub async fn show(request: HttpRequest, name: Path<String>) -> Result<HttpResponse> {
-    let asset = assets::named(&name).ok_or(Error::NoPage)?;
-    Ok(file(asset, &request))
+    file(assets::named(&name), &request)
 }
 
 /// Where browsers look for an icon by themselves.
-pub async fn favicon(request: HttpRequest) -> HttpResponse {
-    file(&assets::ICON, &request)
+pub async fn favicon(request: HttpRequest) -> Result<HttpResponse> {
+    file(assets::named(assets::ICON), &request)
 }
 
-fn file(asset: &'static Asset, request: &HttpRequest) -> HttpResponse {
-    let tag = EntityTag::new_weak(asset.hash.clone());
-    let known = match IfNoneMatch::parse(request) {
-        Ok(IfNoneMatch::Any) => true,
-        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
-        Err(_) => false,
-    };
-    let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    response.insert_header((header::CACHE_CONTROL, freshness(asset, request)));
-    response.insert_header(ETag(tag));
-    match known {
-        true => response.finish(),
-        false => response.content_type(asset.media_type).body(asset.body),
-    }
+fn file(asset: Option<&Asset>, request: &HttpRequest) -> Result<HttpResponse> {
+    let asset = asset.ok_or(Error::NoPage)?;
+    let file = NamedFile::open(&asset.path).map_err(|_| Error::NoPage)?;
+    let mut response = file.disable_content_disposition().into_response(request);
+    response.headers_mut().insert(header::CACHE_CONTROL, freshness(asset, request));
+    Ok(response)
 }
 
-/// An address with the content's hash never changes its content.
-fn freshness(asset: &Asset, request: &HttpRequest) -> &'static str {
-    let hashed = request.query_string().strip_prefix("v=") == Some(asset.hash.as_str());
-    if hashed { "public, max-age=31536000, immutable" } else { "no-cache" }
+fn freshness(asset: &Asset, request: &HttpRequest) -> HeaderValue {
+    HeaderValue::from_static(match asset.is_hashed(request.query_string()) {
+        true => "public, max-age=31536000, immutable",
+        false => "no-cache",
+    })
 }

@@ -99,8 +99,8 @@ impl Engine {
         self.pending.backlog()
     }
 
-    /// Why acknowledged writes don't get to the origin, and for how long they
-    /// haven't; `None` while they do. That Redis can't be reached is no part of
+    /// Why acknowledged writes don't get to the origin, and since when; `None`
+    /// while they do. That Redis can't be reached is no part of
     /// it: its own health says so.
     pub fn write_behind_trouble(&self) -> Option<(String, Duration)> {
         self.pending.trouble()

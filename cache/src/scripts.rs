@@ -1,5 +1,5 @@
 //! The scripts that keep an older value from replacing a newer. Each runs as
-//! one step in Redis and costs O(1). The trace shows the first line, a comment.
+//! one step in Redis; those on one entry cost O(1). The trace shows the first line, a comment.
 //!
 //! A reader that was slow may bring an old row after an edit was made. So a
 //! fill stores only where nothing newer is held, and forgetting leaves a mark
@@ -12,7 +12,7 @@ use crate::redis::Script;
 /// microseconds since 1970 by the server's clock. Replies 1 when it stored, 2
 /// when another type of value was there. What is no entry is overwritten; a
 /// value that was loaded before somebody dropped the copy is not stored.
-pub static FILL: Script = Script::new(include_str!("scripts/fill.lua"));
+pub static FILL: Script = Script::storing(include_str!("scripts/fill.lua"));
 
 /// `KEYS[1]` the entry, `KEYS[2]` what is known of its edits, `KEYS[3]` the
 /// clock of writes; version that is good, TTL of the mark, when that version
@@ -41,7 +41,7 @@ pub static HELD: Script = Script::new(include_str!("scripts/held.lua"));
 ///
 /// A command that a frozen Redis runs after its sender gave up would overwrite
 /// what was written meanwhile: hence the latest time.
-pub static ENQUEUE: Script = Script::new(include_str!("scripts/enqueue.lua"));
+pub static ENQUEUE: Script = Script::storing(include_str!("scripts/enqueue.lua"));
 
 /// `KEYS[1]`, stamp of the write that the origin has now. The pending copy of
 /// that write becomes an ordinary one, good for the TTL it was made with; a
@@ -66,7 +66,7 @@ pub static TAKE_OVER: Script = Script::new(include_str!("scripts/take_over.lua")
 
 /// `KEYS[1]` a tag. The time is a generation that was never there before, even
 /// if the tag itself was lost. Replies it.
-pub static NEXT_GENERATION: Script = Script::new(include_str!("scripts/next_generation.lua"));
+pub static NEXT_GENERATION: Script = Script::storing(include_str!("scripts/next_generation.lua"));
 
 /// `KEYS[1]` a lease, token, milliseconds. Lends it for longer to its holder.
 pub static RENEW: Script = Script::new(include_str!("scripts/renew.lua"));

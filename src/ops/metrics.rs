@@ -41,6 +41,7 @@ pub struct Metrics {
     write_behind_pending: Gauge,
     write_behind_aside: Gauge,
     write_behind_failing: Gauge,
+    deferred_invalidations: Gauge,
     breaker_state: Gauge,
     settling: Mutex<()>,
 }
@@ -107,6 +108,21 @@ struct Prefix {
     prefix: &'static str,
 }
 
+/// What goes up and down, at one moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Gauges {
+    /// Acknowledged writes that the database does not have yet.
+    pub pending: u64,
+    /// Acknowledged writes that the database refused for good.
+    pub aside: u64,
+    /// Whether something keeps waiting writes from the database.
+    pub is_stuck: bool,
+    /// Keys that wait for a deferred invalidation.
+    pub deferred: u64,
+    /// The breaker: 0 closed, 1 half-open, 2 open.
+    pub breaker: i64,
+}
+
 /// Lookups of one kind of key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
@@ -145,6 +161,7 @@ impl Default for Metrics {
             write_behind_pending: Gauge::default(),
             write_behind_aside: Gauge::default(),
             write_behind_failing: Gauge::default(),
+            deferred_invalidations: Gauge::default(),
             breaker_state: Gauge::default(),
             settling: Mutex::default(),
             registry: Registry::default(),
@@ -171,6 +188,9 @@ impl Default for Metrics {
         let failing = metrics.write_behind_failing.clone();
         let about = "Whether acknowledged writes fail to get to the database: 1, else 0";
         registry.register("write_behind_failing", about, failing);
+        let deferred = metrics.deferred_invalidations.clone();
+        let about = "Keys that Redis could not be told to invalidate yet; they are not cached";
+        registry.register("deferred_invalidations", about, deferred);
         let breaker = metrics.breaker_state.clone();
         let about = "Circuit breaker of Redis: 0 closed, 1 half-open, 2 open";
         registry.register("redis_breaker_state", about, breaker);
@@ -206,13 +226,13 @@ impl Metrics {
         self.rejected_entries.get_or_create(&Prefix { prefix }).get()
     }
 
-    /// How things stand: acknowledged writes that wait, those that were set
-    /// aside, whether something keeps them from the database, and the breaker.
-    pub fn stands(&self, pending: u64, aside: u64, is_stuck: bool, breaker: i64) {
-        self.write_behind_pending.set(pending.cast_signed());
-        self.write_behind_aside.set(aside.cast_signed());
-        self.write_behind_failing.set(is_stuck.into());
-        self.breaker_state.set(breaker);
+    /// Sets what goes up and down.
+    pub fn set_gauges(&self, gauges: &Gauges) {
+        self.write_behind_pending.set(gauges.pending.cast_signed());
+        self.write_behind_aside.set(gauges.aside.cast_signed());
+        self.write_behind_failing.set(gauges.is_stuck.into());
+        self.deferred_invalidations.set(gauges.deferred.cast_signed());
+        self.breaker_state.set(gauges.breaker);
     }
 
     /// Hits and misses of one kind of key.

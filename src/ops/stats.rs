@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use crate::{
     demo::{counter, keys},
-    ops::metrics::{Metrics, Tally},
+    ops::metrics::{Gauges, Metrics, Tally},
     schemas,
 };
 
@@ -45,6 +45,8 @@ pub struct RedisPanel {
     pub breaker: BreakerState,
     /// Milliseconds since that last changed.
     pub breaker_ms: u64,
+    /// Keys that Redis could not be told to invalidate yet; they are not cached.
+    pub deferred_invalidations: u64,
     /// Null while Redis is away.
     pub server: Option<ServerPanel>,
     /// Keys under hitrate's own prefix, by SCAN; null until counted.
@@ -247,12 +249,17 @@ async fn sample(cache: &Cache, metrics: &Metrics, keys: &mut KeyCount) -> Sample
 }
 
 /// Sets the gauges of `/metrics`: the write-behind queue, as Redis counts it
-/// now, and the breaker. One round trip.
+/// now, deferred invalidations and the breaker. One round trip.
 pub async fn set_gauges(cache: &Cache, metrics: &Metrics) {
     let Backlog { pending, aside } = cache.count_backlog().await;
-    let is_stuck = cache.engine().write_behind_trouble().is_some();
-    let breaker = cache.store().health().breaker().0 as i64;
-    metrics.stands(pending, aside, is_stuck, breaker);
+    let health = cache.store().health();
+    metrics.set_gauges(&Gauges {
+        pending,
+        aside,
+        is_stuck: cache.engine().write_behind_trouble().is_some(),
+        deferred: health.deferred() as u64,
+        breaker: health.breaker().0 as i64,
+    });
 }
 
 fn redis_panel(store: &Store, info: Option<ServerInfo>, keys: &KeyCount) -> RedisPanel {
@@ -269,6 +276,7 @@ fn redis_panel(store: &Store, info: Option<ServerInfo>, keys: &KeyCount) -> Redi
         trouble_ms: trouble.map(|(_, since)| millis(since)),
         breaker,
         breaker_ms: millis(since),
+        deferred_invalidations: store.health().deferred() as u64,
         server: info.map(ServerPanel::from),
         keys: counted.map(|(count, _)| count),
         keys_age_ms: counted.map(|(_, age)| millis(age)),

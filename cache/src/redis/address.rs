@@ -86,7 +86,7 @@ fn tuned(info: ConnectionInfo) -> ConnectionInfo {
     #[cfg(target_os = "linux")]
     let settings = settings.set_user_timeout(Duration::from_secs(1));
     let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
-    // Nobody says what library it is: that would be a round trip of its own.
+    // Connections have a name, which says more than the library's.
     let redis = redis.set_skip_set_lib_name();
     info.set_tcp_settings(settings).set_redis_settings(redis)
 }

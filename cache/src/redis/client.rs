@@ -115,14 +115,14 @@ impl Store {
     ) -> impl Future<Output = Result<T, Trouble>> + Send {
         async move {
             let mut reply = supervisor::send(&self.link, &command.cmd).await;
-            if let (Ok(value), Some(call)) = (&reply.value, command.by_text())
-                && is_unknown(value)
+            if reply.value.as_ref().is_ok_and(is_unknown)
+                && let Some(call) = command.by_text()
             {
                 reply = Box::pin(supervisor::send(&self.link, &call)).await;
             }
             let Reply { value, sent, took } = reply;
             let value = value.and_then(unwrapped);
-            self.note(&command.verb(), &value);
+            self.note(&command.verb(), command.script, &value);
             wire.record(Trip::to_redis(sent, took), || [(command.shown(), text::reply(&value))]);
             value.and_then(typed)
         }
@@ -139,11 +139,11 @@ impl Store {
         let sent = Instant::now();
         let replies = self.send(&asked, supervisor::DEADLINE).await;
         let (outcome, mut replies) = match replies {
-            Ok(replies) => (Ok(()), replies.into_iter().map(unwrapped).collect::<Vec<_>>()),
+            Ok(replies) => (Ok(()), each(replies)),
             Err(trouble) => (Err(trouble.clone()), vec![Err(trouble); N]),
         };
-        for (verb, reply) in asked.verbs.iter().zip(&replies) {
-            self.note(verb, reply);
+        for ((verb, script), reply) in asked.verbs.iter().zip(&asked.scripts).zip(&replies) {
+            self.note(verb, *script, reply);
         }
         wire.record(trip(sent), || {
             let told = asked.told.into_iter().zip(&replies);
@@ -164,8 +164,7 @@ impl Store {
         &self,
         commands: Vec<Command>,
     ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
-        let replies = self.send(&Asked::of(commands, false), supervisor::BULK_DEADLINE).await?;
-        Ok(replies.into_iter().map(unwrapped).collect())
+        self.send(&Asked::of(commands, false), supervisor::BULK_DEADLINE).await.map(each)
     }
 
     /// A few commands for a visitor who waits, in one round trip; each has a reply
@@ -174,8 +173,7 @@ impl Store {
         &self,
         commands: Vec<Command>,
     ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
-        let replies = self.send(&Asked::of(commands, false), supervisor::DEADLINE).await?;
-        Ok(replies.into_iter().map(unwrapped).collect())
+        self.send(&Asked::of(commands, false), supervisor::DEADLINE).await.map(each)
     }
 
     /// Sends commands that a visitor chose, in one round trip. What Redis says
@@ -187,9 +185,9 @@ impl Store {
     ) -> Result<Vec<Result<Value, Refusal>>, Trouble> {
         let (asked, sent) = (Asked::of(commands, wire.is_on()), Instant::now());
         let replies = self.send(&asked, supervisor::DEADLINE).await;
-        let replies = replies.map(|it| it.into_iter().map(reply::answered).collect::<Vec<_>>());
+        let replies = replies.map(|it| it.into_iter().map(reply::of).collect::<Vec<_>>());
         for (n, verb) in asked.verbs.iter().enumerate() {
-            self.note(verb, &reply::said(&replies, n));
+            self.note(verb, asked.scripts[n], &reply::said(&replies, n));
         }
         wire.record(trip(sent), || {
             let told = asked.told.into_iter().enumerate();
@@ -199,17 +197,23 @@ impl Store {
     }
 
     /// One round trip, and a second for scripts that Redis does not know: those
-    /// did nothing in the first.
-    async fn send(&self, asked: &Asked, deadline: Duration) -> Result<Vec<Value>, Trouble> {
-        let mut replies = supervisor::send_all(&self.link, &asked.pipeline, deadline).await?;
-        let unknown: Vec<_> = (0..replies.len()).filter(|n| is_unknown(&replies[*n])).collect();
+    /// did nothing in the first. Only they have the trouble of the second.
+    async fn send(&self, asked: &Asked, deadline: Duration) -> Result<Replies, Trouble> {
+        let replies = supervisor::send_all(&self.link, &asked.pipeline, deadline).await?;
+        let mut replies: Replies = replies.into_iter().map(Ok).collect();
+        let is_unknown = |n: &usize| replies[*n].as_ref().is_ok_and(is_unknown);
+        let scripts = (0..replies.len()).filter(|n| asked.scripts[*n].is_some());
+        let unknown: Vec<_> = scripts.filter(is_unknown).collect();
         if unknown.is_empty() {
             return Ok(replies);
         }
         let again = asked.by_text(&unknown);
-        let texts = Box::pin(supervisor::send_all(&self.link, &again, deadline)).await?;
-        for (n, reply) in unknown.into_iter().zip(texts) {
-            replies[n] = reply;
+        let texts = Box::pin(supervisor::send_all(&self.link, &again, deadline)).await;
+        for (n, call) in unknown.into_iter().enumerate() {
+            replies[call] = match &texts {
+                Ok(texts) => Ok(texts[n].clone()),
+                Err(trouble) => Err(trouble.clone()),
+            };
         }
         Ok(replies)
     }
@@ -279,10 +283,11 @@ impl Store {
         }
     }
 
-    fn note(&self, verb: &str, reply: &Result<Value, Trouble>) {
+    fn note(&self, verb: &str, script: Option<&'static Script>, reply: &Result<Value, Trouble>) {
+        let proves = |value| script.map_or(proves_writing(verb), |it| it.has_stored(value));
         match reply {
             Err(trouble) => self.health.failed(verb, trouble),
-            Ok(_) if proves_writing(verb) => self.health.wrote(),
+            Ok(value) if proves(value) => self.health.wrote(),
             Ok(_) => (),
         }
         if reply.is_ok() && self.health.is_denied() {
@@ -325,6 +330,14 @@ impl Asked {
         }
         again
     }
+}
+
+/// What Redis answered to each; a trouble where it answered nothing.
+type Replies = Vec<Result<Value, Trouble>>;
+
+/// Refusals as troubles, too.
+fn each(replies: Replies) -> Replies {
+    replies.into_iter().map(|reply| reply.and_then(unwrapped)).collect()
 }
 
 fn trip(sent: Instant) -> Trip {

@@ -70,7 +70,7 @@ impl Command {
 }
 
 /// Whether the success of a command says that Redis has memory left and takes
-/// writes. A script's does not: it may have found nothing to do.
+/// writes. Of a script its reply says so: see [`Script::has_stored`].
 pub fn proves_writing(verb: &str) -> bool {
     let verb = verb.as_bytes();
     DENY_OOM.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(verb))

@@ -47,7 +47,7 @@ impl Connection {
         Ok(connection)
     }
 
-    /// The same, on a way to this server that is open already.
+    /// Greets this server over a stream that is open already; not named.
     pub async fn over<S>(stream: S, address: &Address, patience: Duration) -> Result<Self, Trouble>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -59,7 +59,7 @@ impl Connection {
         Ok(Self(connection))
     }
 
-    /// Says whose connection it is, for CLIENT LIST. Who may not, stays nameless.
+    /// Names the connection, for CLIENT LIST. A user without that right stays unnamed.
     async fn tell_name(&self, due: Instant) {
         let mut name = redis::cmd("CLIENT");
         name.arg("SETNAME").arg("hitrate");
@@ -113,7 +113,7 @@ fn config() -> AsyncConnectionConfig {
         .set_pipeline_buffer_size(BUFFER)
 }
 
-/// An error reply as what it means for hitrate.
+/// Maps an error reply to a [`Trouble`].
 pub fn unwrapped(value: Value) -> Result<Value, Trouble> {
     match value {
         Value::ServerError(error) => Err(Trouble::from_code(Some(error.code()))),
@@ -121,7 +121,7 @@ pub fn unwrapped(value: Value) -> Result<Value, Trouble> {
     }
 }
 
-/// Of a pipeline, one by one.
+/// The replies of a pipeline.
 pub fn parts(value: Value) -> Result<Vec<Value>, Trouble> {
     match value {
         Value::Array(replies) => Ok(replies),
@@ -129,7 +129,7 @@ pub fn parts(value: Value) -> Result<Vec<Value>, Trouble> {
     }
 }
 
-/// What the library brings, but not past `due`.
+/// Awaits the library's reply until `due`.
 pub async fn in_time<T>(
     due: Instant,
     reply: impl Future<Output = Result<T, RedisError>>,

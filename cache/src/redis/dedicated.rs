@@ -58,7 +58,8 @@ impl Call {
     /// Sends commands in one round trip. Each has a reply of its own; the outer
     /// error means that none came in time.
     pub async fn ask(&mut self, commands: Vec<Command>, wire: &Wire) -> Result<Answers, Trouble> {
-        let told: Vec<_> = commands.iter().map(Command::shown).collect();
+        let told = commands.iter().take_while(|_| wire.is_on()).map(Command::shown);
+        let told: Vec<_> = told.collect();
         let mut pipeline = Pipeline::with_capacity(commands.len());
         for command in commands {
             pipeline.add_command(command.by_text().unwrap_or(command.cmd));

@@ -13,7 +13,7 @@ use redis::Cmd;
 
 use crate::redis::{command::Command, script::Script};
 
-/// The most keys remembered: some 200 bytes each.
+/// The most keys remembered: some 600 bytes each.
 const KEYS_MAX: usize = 10_000;
 
 /// The commands still to be run, at most two a key.
@@ -74,6 +74,11 @@ impl Debts {
             None => debts.push(debt),
         }
         self.any.store(true, Ordering::Release);
+    }
+
+    /// How many keys have one.
+    pub fn len(&self) -> usize {
+        self.by_key.lock().expect("counting keys does not panic").len()
     }
 
     /// Whether any command is still to be run.

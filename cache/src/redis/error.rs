@@ -99,9 +99,15 @@ impl From<&RedisError> for Trouble {
             ErrorKind::Server(kind) => Self::from_kind(kind, error.code()),
             // What can't be read as a reply has no end that could be found.
             ErrorKind::Parse => Self::Lost,
+            // The library's own words for a database that it may not choose.
+            _ if error.detail().is_some_and(is_denial) => Self::Denied,
             _ => Self::from_code(error.code()),
         }
     }
+}
+
+fn is_denial(detail: &str) -> bool {
+    detail.contains("Authentication required") || detail.contains("no permissions")
 }
 
 impl From<io::Error> for Trouble {

@@ -30,8 +30,9 @@ pub struct Health {
     denied: Mutex<BTreeSet<String>>,
     /// What Redis has to be told before some keys are used again.
     pub(super) debts: Debts,
-    /// One connection at a time replays them.
-    pub(super) replay: tokio::sync::Mutex<()>,
+    /// One connection at a time replays them, after a refusal not before this.
+    pub(super) replay: tokio::sync::Mutex<Option<Instant>>,
+    deferral: Mood<Trouble>,
     breakers: Mutex<Breakers>,
     /// Whether all of them are closed, for those who may not wait for a lock.
     closed: AtomicBool,
@@ -87,6 +88,7 @@ impl Default for Health {
             denied: Mutex::default(),
             debts: Debts::default(),
             replay: tokio::sync::Mutex::default(),
+            deferral: Mood::good("Deferred invalidations (their keys are not cached)"),
             breakers: Mutex::new(Breakers { half_open: 0, open: 0, changed: Instant::now() }),
             closed: AtomicBool::new(true),
             clock: ServerClock::default(),
@@ -95,6 +97,20 @@ impl Default for Health {
 }
 
 impl Health {
+    /// How many keys wait for a deferred invalidation. Nobody in this process uses
+    /// what Redis holds under them.
+    pub fn deferred(&self) -> usize {
+        self.debts.len()
+    }
+
+    /// Deferred invalidations were replayed; Redis refused one of them so.
+    pub(super) fn replayed(&self, refusal: Option<&Trouble>) {
+        match refusal {
+            Some(trouble) => self.deferral.bad(trouble),
+            None => self.deferral.well(),
+        }
+    }
+
     /// What works at the moment.
     pub fn condition(&self) -> Condition {
         if let Some((trouble, since)) = self.connection.trouble() {

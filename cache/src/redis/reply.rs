@@ -17,6 +17,12 @@ pub struct Refusal {
 /// The replies to several commands; the outer error means that there are none.
 pub(super) type Replies = Result<Vec<Result<Value, Refusal>>, Trouble>;
 
+/// A reply with its refusal in Redis's own words; a trouble in ours.
+pub(super) fn of(reply: Result<Value, Trouble>) -> Result<Value, Refusal> {
+    let refusal = |trouble: Trouble| Refusal { words: trouble.to_string(), trouble };
+    reply.map_err(refusal).and_then(answered)
+}
+
 /// An error reply as a refusal.
 pub(super) fn answered(value: Value) -> Result<Value, Refusal> {
     match value {

@@ -9,13 +9,28 @@ use redis::{Arg, Cmd, Value};
 #[derive(Debug)]
 pub struct Script {
     text: &'static str,
+    stores: bool,
     digest: OnceLock<String>,
 }
 
 impl Script {
     /// A script of this text. Its first line is a comment that says what it does.
     pub const fn new(text: &'static str) -> Self {
-        Self { text, digest: OnceLock::new() }
+        Self { text, stores: false, digest: OnceLock::new() }
+    }
+
+    /// The same of one that stores something, and replies 0 when it did not.
+    pub const fn storing(text: &'static str) -> Self {
+        Self { text, stores: true, digest: OnceLock::new() }
+    }
+
+    /// Whether this reply says that it stored something.
+    pub(super) fn has_stored(&self, reply: &Value) -> bool {
+        let first = match reply {
+            Value::Array(parts) => parts.first().unwrap_or(&Value::Nil),
+            reply => reply,
+        };
+        self.stores && *first != Value::Int(0)
     }
 
     /// The first line, as the trace shows the script.

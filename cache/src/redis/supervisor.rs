@@ -177,44 +177,61 @@ impl Link {
         Ok(())
     }
 
-    /// Runs the deferred invalidations before anyone can read what they are about:
-    /// on one connection at a time, pipelined, and past those that Redis refuses.
-    /// What is refused stays deferred, and its key unused.
+    /// Runs the deferred invalidations, pipelined, on one connection at a time; the
+    /// others go on meanwhile, as nobody uses the keys. Those that Redis refuses
+    /// stay deferred and hold up no others, unless it refuses all writes.
     async fn replay(&self, connection: &Connection) -> Result<(), Trouble> {
         if !self.health.debts.any() {
             return Ok(());
         }
-        let _alone = self.health.replay.lock().await;
-        for deferred in self.health.debts.all().chunks(BATCH) {
-            let unknown = self.replay_batch(connection, deferred, |debt| Some(debt.call())).await?;
-            // Redis restarted, or forgot its scripts.
-            self.replay_batch(connection, &unknown, Debt::by_text).await?;
+        let Ok(mut not_before) = self.health.replay.try_lock() else { return Ok(()) };
+        if not_before.is_some_and(|it| Instant::now() < it) {
+            return Ok(());
         }
+        let mut refusal = None;
+        for deferred in self.health.debts.all().chunks(BATCH) {
+            let by_digest = |debt: &Debt| Some(debt.call());
+            let (unknown, refused) = self.replay_batch(connection, deferred, by_digest).await?;
+            // Redis restarted, or forgot its scripts.
+            let (_, others) = self.replay_batch(connection, &unknown, Debt::by_text).await?;
+            refusal = refusal.or(refused).or(others);
+            if refusal.as_ref().is_some_and(Trouble::is_refused_write) {
+                break;
+            }
+        }
+        *not_before = refusal.is_some().then(|| Instant::now() + TICK);
+        self.health.replayed(refusal.as_ref());
         Ok(())
     }
 
-    /// One round trip. Returns those whose script Redis does not know.
+    /// One round trip. Returns those whose script Redis does not know, and the
+    /// first refusal.
     async fn replay_batch(
         &self,
         connection: &Connection,
         deferred: &[(String, Debt)],
         call: impl Fn(&Debt) -> Option<Cmd>,
-    ) -> Result<Vec<(String, Debt)>, Trouble> {
-        let calls: Vec<_> = deferred.iter().filter_map(|it| Some((it, call(&it.1)?))).collect();
-        let mut pipeline = Pipeline::with_capacity(calls.len());
-        for (_, call) in &calls {
-            pipeline.add_command(call.clone());
-        }
-        let replies = parts(connection.many(&pipeline, BULK_DEADLINE).await.value?)?;
-        let mut unknown = Vec::new();
-        for (((key, debt), _), reply) in calls.into_iter().zip(replies) {
-            if is_unknown(&reply) {
-                unknown.push((key.clone(), debt.clone()));
-            } else if unwrapped(reply).is_ok() {
-                self.health.debts.paid(key, debt);
+    ) -> Result<(Vec<(String, Debt)>, Option<Trouble>), Trouble> {
+        let (mut pipeline, mut sent) = (Pipeline::with_capacity(deferred.len()), Vec::new());
+        for (key, debt) in deferred {
+            if let Some(call) = call(debt) {
+                pipeline.add_command(call);
+                sent.push((key, debt));
             }
         }
-        Ok(unknown)
+        let replies = parts(connection.many(&pipeline, BULK_DEADLINE).await.value?)?;
+        let (mut unknown, mut refusal) = (Vec::new(), None);
+        for ((key, debt), reply) in sent.into_iter().zip(replies) {
+            if is_unknown(&reply) {
+                unknown.push((key.clone(), debt.clone()));
+                continue;
+            }
+            match unwrapped(reply) {
+                Ok(_) => self.health.debts.paid(key, debt),
+                Err(trouble) => refusal = refusal.or(Some(trouble)),
+            }
+        }
+        Ok((unknown, refusal))
     }
 
     fn set(&self, state: State) {

@@ -44,8 +44,6 @@ const BUSY: Duration = Duration::from_millis(250);
 /// How long a writer waits for the one connection that writes: with [`BUSY`]
 /// together as long as a read may take.
 const TURN: Duration = Duration::from_millis(150);
-/// How long a write may take that has its turn, should the disk be stuck.
-const WRITTEN: Duration = Duration::from_secs(10);
 /// Bulk work and the start have no visitor waiting.
 const PATIENT: Duration = Duration::from_secs(5);
 /// Connections. SQLite reads in parallel; a few serve many short statements.
@@ -181,12 +179,13 @@ impl Db {
         if statement.counts {
             self.queries.inc();
         }
-        // A write that is given up may still be made: SQLite goes on with it.
-        let patience = if statement.writes { self.patience.max(WRITTEN) } else { self.patience };
-        let answer = match timeout(patience, query).await {
-            Ok(answer) => answer.map_err(|error| Error::from(&error)),
-            Err(_) => Err(Error::Slow),
+        // A write that is given up may still be made, as SQLite goes on with it: so
+        // it is waited for, by callers who have a deadline of their own.
+        let answer = match statement.writes {
+            true => query.await,
+            false => timeout(self.patience, query).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)),
         };
+        let answer = answer.map_err(|error| Error::from(&error));
         let moods = &self.moods;
         noted(if statement.writes { &moods.writes } else { &moods.reads }, &answer);
         let simulated = if statement.delay.is_zero() { Duration::ZERO } else { simulated };

@@ -140,6 +140,7 @@ enum Step {
     Count,
     Read,
     TakeOver,
+    Sweep,
     Settle,
     Acknowledge,
     SetAside,
@@ -151,7 +152,8 @@ impl Step {
             Self::Count => "XLEN",
             Self::Read => "XREADGROUP",
             Self::TakeOver => "XPENDING or XCLAIM",
-            Self::Settle => "EVAL",
+            Self::Sweep => "XINFO or XGROUP",
+            Self::Settle => "EVALSHA",
             Self::Acknowledge => "XACK or XDEL",
             Self::SetAside => "XADD",
         }
@@ -219,9 +221,14 @@ impl<S: Sink> Round<S> {
                 () = stop.notified() => true,
                 () = self.due(pause, failures > 0) => false,
             };
-            let flushed = self.flush_all().await;
-            failures = if flushed.is_ok() { 0 } else { failures + 1 };
-            note(&self.engine.pending.flushing, &flushed);
+            match self.flush_all().await {
+                // Nothing was asked: no news.
+                Ok(false) => (),
+                flushed => {
+                    failures = if flushed.is_ok() { 0 } else { failures + 1 };
+                    note(&self.engine.pending.flushing, &flushed.map(|_| ()));
+                }
+            }
             if stopped {
                 return;
             }
@@ -239,28 +246,56 @@ impl<S: Sink> Round<S> {
         let _ = timeout(pause, full).await;
     }
 
-    async fn flush_all(&mut self) -> Result<(), Stuck> {
+    /// False when there was no reason to look.
+    async fn flush_all(&mut self) -> Result<bool, Stuck> {
         if !self.is_worth_a_look() {
-            return Ok(());
+            return Ok(false);
         }
         self.engine.pending.forget_added();
         if self.count().await? == 0 {
-            return Ok(());
+            self.has_failed = false;
+            self.engine.pending.taking_over.well();
+            return Ok(true);
         }
-        if std::mem::take(&mut self.has_failed) {
-            let taken = self.take("0").await?;
+        let own = self.flush_own().await;
+        if !matches!(own, Err(Stuck::At(_))) {
+            self.flush_new().await?;
+        }
+        self.count().await?;
+        own.map(|()| true)
+    }
+
+    /// Once more what this process took and could not flush.
+    async fn flush_own(&mut self) -> Result<(), Stuck> {
+        let mut from = "0".to_owned();
+        while self.has_failed {
+            let taken = self.take(&from).await?;
+            let Some(last) = taken.last() else {
+                self.has_failed = false;
+                break;
+            };
+            from.clone_from(&last.id);
             self.flush(taken).await?;
+            // There may be more than one flush takes.
+            self.has_failed = true;
         }
+        Ok(())
+    }
+
+    async fn flush_new(&mut self) -> Result<(), Stuck> {
         loop {
+            // What is lost on its way counts as taken, too.
+            let had_failed = std::mem::replace(&mut self.has_failed, true);
             let writes = self.take(">").await?;
+            self.has_failed = had_failed;
             let count = writes.len();
             self.flush(writes).await?;
+            self.has_failed |= had_failed;
             self.take_over_when_due().await;
             if count < self.pace.size {
-                break;
+                return Ok(());
             }
         }
-        self.count().await.map(|_| ())
     }
 
     /// How many wait by now.
@@ -309,7 +344,7 @@ impl<S: Sink> Round<S> {
         let sweep = self.store.script(&scripts::SWEEP, &keys::write_behind());
         let sweep = sweep.arg(GROUP).arg(millis(GONE));
         let swept = self.store.run::<i64>(sweep, &Wire::off()).await;
-        swept.map(|_| ()).map_err(Step::TakeOver.stuck())
+        swept.map(|_| ()).map_err(Step::Sweep.stuck())
     }
 
     async fn take(&self, from: &str) -> Result<Vec<Taken>, Stuck> {

@@ -113,7 +113,7 @@ pub async fn run(
         What::Copy(Copied::Product(number)) => {
             cache.forget(&keys::product(*number), recipe, wire).await.map(Outcome::Copy)
         }
-        What::Tag(family) => cache.forget_tag(*family, wire).await.map(|()| Outcome::Tag),
+        What::Tag(namespace) => cache.forget_tag(*namespace, wire).await.map(|()| Outcome::Tag),
         What::Matching(pattern) => {
             let swept = cache.forget_matching(pattern, dry_run, recipe, wire, progress).await?;
             Ok(if dry_run { Outcome::Counted(swept) } else { Outcome::Swept(swept) })

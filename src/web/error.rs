@@ -1,7 +1,7 @@
 //! What can go wrong while answering a request, and the page that says so.
 //!
 //! A handler returns [`Error`] by `?`; a refusal before any handler makes one
-//! itself. Either way it is rendered in one place, `guard`, which knows
+//! itself. Either way it is rendered in one place, `middleware`, which knows
 //! whether the client wants HTML or JSON.
 
 use actix_web::{

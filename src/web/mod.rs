@@ -7,6 +7,7 @@ pub mod state;
 
 pub mod form;
 pub mod page;
+pub mod rendered;
 
 pub mod error;
 

@@ -74,7 +74,7 @@ fn carry(
     end: impl FnOnce() -> io::Result<()> + Send + 'static,
 ) -> io::Result<()> {
     let (sender, parcels) = sync_channel(PIECES);
-    let thread = || thread::Builder::new().name("relay".to_owned());
+    let thread = || thread::Builder::new().name("delay-proxy".to_owned());
     thread().spawn(move || take(from, &sender, one_way))?;
     thread().spawn(move || {
         let _ = deliver(to, &parcels);

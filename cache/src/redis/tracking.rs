@@ -83,6 +83,9 @@ async fn connect(
         });
     let connecting = client.get_multiplexed_async_connection_with_config(&config);
     let mut connection = in_time(Instant::now() + DEADLINE * 2, connecting).await?;
+    let mut name = redis::cmd("CLIENT");
+    name.arg("SETNAME").arg("hitrate-tracking");
+    let _ = in_time(Instant::now() + DEADLINE, connection.req_packed_command(&name)).await;
     let mut ask = redis::cmd("CLIENT");
     ask.arg("TRACKING").arg("ON").arg("BCAST");
     for prefix in prefixes {

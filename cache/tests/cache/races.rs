@@ -226,7 +226,7 @@ async fn a_write_that_failed_does_not_hide_the_one_before_it() {
     assert_eq!(age(&world.fetch(&cache, "1", &recipe).await.unwrap()), 32);
 }
 
-/// More keys than can be remembered one by one: then no copy of the family is
+/// More keys than can be remembered one by one: then no copy of the namespace is
 /// used until Redis can be told, and none of before after that.
 #[tokio::test]
 async fn however_many_edits_redis_missed_none_is_hidden() {

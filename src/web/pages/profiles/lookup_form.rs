@@ -1,10 +1,15 @@
-//! What a lookup can be asked with beside the id.
+//! What a lookup can be asked with beside the id: choices and known ids.
+
+use std::{cell::RefCell, rc::Rc};
+
+use askama::Template;
 
 use crate::{
     demo::model::UserId,
     web::{
         nav,
         pages::recipes::{self, Choice},
+        rendered::Rendered,
     },
 };
 
@@ -43,6 +48,24 @@ pub(super) fn address(id: &UserId, delay_ms: Option<u32>, recipe: Option<&str>) 
         address += recipe;
     }
     address
+}
+
+#[derive(Template)]
+#[template(path = "lookup_form.html")]
+struct Choices<'a> {
+    known_ids: &'a [UserId],
+    chosen: &'a Chosen,
+}
+
+thread_local! {
+    static FORMS: RefCell<Rendered<Chosen>> = const { RefCell::new(Rendered::new()) };
+}
+
+/// The choices, with these made. The known ids never change.
+pub fn of(known_ids: &[UserId], chosen: Chosen) -> askama::Result<Rc<str>> {
+    FORMS.with_borrow_mut(|forms| {
+        forms.part(chosen, |chosen| Choices { known_ids, chosen }.render())
+    })
 }
 
 // What the template asks for.

@@ -5,7 +5,7 @@ mod flash;
 mod lookup_form;
 mod recent;
 
-use std::{sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest,
@@ -231,6 +231,11 @@ impl ProfilesPage {
 
 // What the template asks for.
 impl ProfilesPage {
+    /// What to choose from, beside the id.
+    fn choices(&self) -> askama::Result<Rc<str>> {
+        lookup_form::of(&self.known_ids, self.form.chosen)
+    }
+
     /// What the visitor's last act led to, where this lookup shows it.
     fn notice(&self) -> Option<&'static str> {
         let answer = self.answer.as_ref().filter(|answer| answer.profile.is_some())?;

@@ -1,0 +1,59 @@
+//! Parts of a page that are the same for nearly every request, rendered once by
+//! each worker.
+
+use std::rc::Rc;
+
+/// The most that are kept: what visitors choose may be part of the key.
+const KEPT: usize = 32;
+
+/// Rendered parts by what they show.
+pub struct Rendered<K>(Vec<(K, Rc<str>)>);
+
+impl<K: PartialEq> Rendered<K> {
+    /// Nothing rendered yet.
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The part that shows `key`.
+    ///
+    /// # Errors
+    /// Those of the template.
+    pub fn part(
+        &mut self,
+        key: K,
+        render: impl FnOnce(&K) -> askama::Result<String>,
+    ) -> askama::Result<Rc<str>> {
+        if let Some((_, part)) = self.0.iter().find(|(known, _)| *known == key) {
+            return Ok(Rc::clone(part));
+        }
+        let part: Rc<str> = render(&key)?.into();
+        if self.0.len() >= KEPT {
+            self.0.clear();
+        }
+        self.0.push((key, Rc::clone(&part)));
+        Ok(part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_rendered_once_and_only_so_many_are_kept() {
+        let (mut rendered, mut times) = (Rendered::new(), 0);
+        for key in [1, 1, 2, 1] {
+            let part = rendered.part(key, |key| {
+                times += 1;
+                Ok(key.to_string())
+            });
+            assert_eq!(*part.unwrap(), *key.to_string());
+        }
+        assert_eq!(times, 2);
+        for key in 0..1_000 {
+            rendered.part(key, |key| Ok(key.to_string())).unwrap();
+        }
+        assert!(rendered.0.len() <= KEPT);
+    }
+}

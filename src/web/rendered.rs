@@ -9,12 +9,13 @@ const KEPT: usize = 32;
 /// Rendered parts by what they show.
 pub struct Rendered<K>(Vec<(K, Rc<str>)>);
 
-impl<K: PartialEq> Rendered<K> {
-    /// Nothing rendered yet.
-    pub const fn new() -> Self {
+impl<K> Default for Rendered<K> {
+    fn default() -> Self {
         Self(Vec::new())
     }
+}
 
+impl<K: PartialEq> Rendered<K> {
     /// The part that shows `key`.
     ///
     /// # Errors
@@ -42,7 +43,7 @@ mod tests {
 
     #[test]
     fn a_part_is_rendered_once_and_only_so_many_are_kept() {
-        let (mut rendered, mut times) = (Rendered::new(), 0);
+        let (mut rendered, mut times) = (Rendered::default(), 0);
         for key in [1, 1, 2, 1] {
             let part = rendered.part(key, |key| {
                 times += 1;

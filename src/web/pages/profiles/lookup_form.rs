@@ -58,7 +58,7 @@ struct Choices<'a> {
 }
 
 thread_local! {
-    static FORMS: RefCell<Rendered<Chosen>> = const { RefCell::new(Rendered::new()) };
+    static FORMS: RefCell<Rendered<Chosen>> = RefCell::default();
 }
 
 /// The choices, with these made. The known ids never change.

@@ -16,7 +16,7 @@ use crate::{
     scripts,
     time::{micros, millis},
     trace::Wire,
-    write_behind::Backlog,
+    write::write_behind::Backlog,
 };
 
 /// The cache of one worker.

@@ -11,7 +11,7 @@ use crate::{
     keys,
     local::{near::Near, negative::Absences, stale::Copies},
     redis::{self, Address},
-    write_behind::{Backlog, Queue},
+    write::write_behind::{Backlog, Queue},
 };
 
 /// Loads that run at the origin at once: more than it works on at a time, so

@@ -3,6 +3,7 @@
 //! `RISKS`, `READS`, `write`.
 
 mod cache_aside;
+mod kind;
 mod none;
 mod read_through;
 mod refresh_ahead;
@@ -12,28 +13,10 @@ mod write_through;
 
 use std::sync::Arc;
 
+pub use self::kind::Strategy;
 use crate::{
     Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::written::Written,
 };
-
-/// A strategy by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strategy {
-    /// No cache.
-    None,
-    /// The caller loads and fills.
-    CacheAside,
-    /// The cache loads and fills.
-    ReadThrough,
-    /// A write goes to the origin and to the cache.
-    WriteThrough,
-    /// A write goes to the origin only.
-    WriteAround,
-    /// A write goes to the cache, and to the origin later.
-    WriteBehind,
-    /// What is read near its end is reloaded in the background.
-    RefreshAhead,
-}
 
 /// Calls a member of the strategy's file.
 macro_rules! dispatch {
@@ -51,30 +34,6 @@ macro_rules! dispatch {
 }
 
 impl Strategy {
-    /// Every strategy, from the plainest on.
-    pub const ALL: [Self; 7] = [
-        Self::None,
-        Self::CacheAside,
-        Self::ReadThrough,
-        Self::WriteThrough,
-        Self::WriteAround,
-        Self::WriteBehind,
-        Self::RefreshAhead,
-    ];
-
-    /// The field's word for it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::CacheAside => "cache-aside",
-            Self::ReadThrough => "read-through",
-            Self::WriteThrough => "write-through",
-            Self::WriteAround => "write-around",
-            Self::WriteBehind => "write-behind",
-            Self::RefreshAhead => "refresh-ahead",
-        }
-    }
-
     /// What one can rely on, in a sentence.
     pub const fn guarantees(self) -> &'static str {
         dispatch!(self, GUARANTEES)
@@ -83,15 +42,6 @@ impl Strategy {
     /// What one has to live with, in a sentence.
     pub const fn risks(self) -> &'static str {
         dispatch!(self, RISKS)
-    }
-
-    /// The recipe of `/strategies` that shows it.
-    pub const fn recipe(self) -> &'static str {
-        match self {
-            Self::CacheAside => "plain",
-            Self::ReadThrough => "default",
-            other => other.name(),
-        }
     }
 
     pub(super) const fn reads(self) -> Reads {

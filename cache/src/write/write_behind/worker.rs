@@ -1,0 +1,397 @@
+//! One round after the other: reads the stream, gives the writes to the sink,
+//! settles the copies, acknowledges.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::Notify, time::timeout};
+
+use super::{
+    flush_error::{FlushError, Step, note},
+    pending::{Applied, Pace, Pending, Sink},
+    taken::{Taken, latest, taken},
+};
+use crate::{
+    Cache, Engine, Failpoint,
+    error::Fault,
+    fetch::retry::Backoff,
+    keys,
+    redis::{Command, Store, Trouble, Value},
+    scripts,
+    time::millis,
+    trace::Wire,
+    write::paths::MARK_TTL,
+};
+
+/// The consumer group: one for all processes. [`scripts::ENQUEUE`] makes it.
+const GROUP: &str = "flushers";
+/// What was taken this long ago and not acknowledged is taken over.
+const ABANDONED: Duration = Duration::from_secs(3);
+/// How many times the size of a flush may be looked at for abandoned writes in
+/// one step: those of consumers who are at work come first and don't count.
+const LOOKED_AT: usize = 10;
+/// Time between two looks for abandoned writes and for consumers who are gone.
+const ROUNDS: Duration = Duration::from_secs(1);
+/// While nobody writes behind, Redis is only asked now and then whether some
+/// other process left something.
+const IDLE: Duration = Duration::from_secs(2);
+/// A consumer that was not heard of for so long, and holds nothing, is removed.
+const GONE: Duration = Duration::from_secs(600);
+/// A write that the sink refuses so many times is set aside.
+const ATTEMPTS: u32 = 5;
+/// Between two attempts.
+const AGAIN: Backoff = Backoff { base: Duration::from_millis(50), most: Duration::from_secs(1) };
+
+/// The flusher's task.
+pub struct FlushWorker<S> {
+    store: Store,
+    engine: Arc<Engine>,
+    sink: Arc<S>,
+    pace: Pace,
+    consumer: String,
+    refused: HashMap<String, u32>,
+    looked: Option<Instant>,
+    asked: Option<Instant>,
+    /// Whether something was taken that is not acknowledged yet.
+    has_failed: bool,
+}
+
+impl<S: Sink> FlushWorker<S> {
+    /// One that has not begun.
+    pub fn new(cache: &Cache, sink: S, pace: Pace) -> Self {
+        Self {
+            store: cache.store.clone(),
+            engine: Arc::clone(&cache.engine),
+            sink: Arc::new(sink),
+            pace,
+            consumer: format!("{:016x}", rand::random::<u64>()),
+            refused: HashMap::new(),
+            looked: None,
+            asked: None,
+            has_failed: false,
+        }
+    }
+
+    /// Flushes until it is told to stop, and once more then.
+    pub async fn run(mut self, stop: Arc<Notify>) {
+        let mut failures = 0;
+        loop {
+            let pause = match failures {
+                0 => self.pace.interval,
+                _ => self.pace.interval + AGAIN.draw(failures),
+            };
+            let stopped = tokio::select! {
+                () = stop.notified() => true,
+                () = self.due(pause, failures > 0) => false,
+            };
+            match self.flush_all().await {
+                // Nothing was asked: no news.
+                Ok(false) => (),
+                flushed => {
+                    failures = if flushed.is_ok() { 0 } else { failures + 1 };
+                    note(&self.engine.pending.flushing, &flushed.map(|_| ()));
+                }
+            }
+            if stopped {
+                return;
+            }
+        }
+    }
+
+    /// The interval is over, or enough writes wait.
+    async fn due(&self, pause: Duration, failing: bool) {
+        let queue = &self.engine.pending;
+        let full = async {
+            while failing || queue.count_added() < self.pace.size as u64 {
+                queue.one_was_added().await;
+            }
+        };
+        let _ = timeout(pause, full).await;
+    }
+
+    /// False when there was no reason to look.
+    async fn flush_all(&mut self) -> Result<bool, FlushError> {
+        if !self.is_worth_a_look() {
+            return Ok(false);
+        }
+        self.engine.pending.forget_added();
+        if self.count().await? == 0 {
+            self.has_failed = false;
+            self.engine.pending.taking_over.well();
+            return Ok(true);
+        }
+        let own = self.flush_own().await;
+        if !matches!(own, Err(FlushError::At(_))) {
+            self.flush_new().await?;
+        }
+        self.count().await?;
+        own.map(|()| true)
+    }
+
+    /// Once more what this process took and could not flush.
+    async fn flush_own(&mut self) -> Result<(), FlushError> {
+        let mut from = "0".to_owned();
+        while self.has_failed {
+            let taken = self.take(&from).await?;
+            let Some(last) = taken.last() else {
+                self.has_failed = false;
+                break;
+            };
+            from.clone_from(&last.id);
+            self.flush(taken).await?;
+            // There may be more than one flush takes.
+            self.has_failed = true;
+        }
+        Ok(())
+    }
+
+    async fn flush_new(&mut self) -> Result<(), FlushError> {
+        loop {
+            // What is lost on its way counts as taken, too.
+            let had_failed = std::mem::replace(&mut self.has_failed, true);
+            let writes = self.take(">").await?;
+            self.has_failed = had_failed;
+            let count = writes.len();
+            self.flush(writes).await?;
+            self.has_failed |= had_failed;
+            self.take_over_when_due().await;
+            if count < self.pace.size {
+                return Ok(());
+            }
+        }
+    }
+
+    /// How many wait by now.
+    async fn count(&self) -> Result<u64, FlushError> {
+        let length = self.store.on("XLEN", &keys::write_behind());
+        let waiting = self.store.run(length, &Wire::off()).await.map_err(Step::Count.stuck())?;
+        self.engine.pending.counted(waiting);
+        Ok(waiting)
+    }
+
+    fn is_worth_a_look(&mut self) -> bool {
+        let queue = &self.engine.pending;
+        let is_busy = queue.count_added() > 0 || queue.waiting() > 0 || self.has_failed;
+        let is_time = self.asked.is_none_or(|at| at.elapsed() >= IDLE);
+        if is_time {
+            self.asked = Some(Instant::now());
+        }
+        is_busy || is_time
+    }
+
+    /// Once in a while; a failure is told and holds up nothing else: most often
+    /// there is nothing to take over, and new writes need none of it.
+    async fn take_over_when_due(&mut self) {
+        if self.looked.is_some_and(|at| at.elapsed() < ROUNDS) {
+            return;
+        }
+        self.looked = Some(Instant::now());
+        let taken_over = self.take_over().await;
+        note(&self.engine.pending.taking_over, &taken_over);
+    }
+
+    /// What others took and never acknowledged, and what we took before and
+    /// could not flush.
+    async fn take_over(&mut self) -> Result<(), FlushError> {
+        loop {
+            let claim = self.store.script(&scripts::TAKE_OVER, &keys::write_behind());
+            let claim = claim.arg(GROUP).arg(&self.consumer).arg(millis(ABANDONED));
+            let claim = claim.arg(self.pace.size).arg(LOOKED_AT * self.pace.size);
+            let entries = self.store.run(claim, &Wire::off()).await;
+            let writes = taken(entries.map_err(Step::TakeOver.stuck())?);
+            if writes.is_empty() {
+                break;
+            }
+            self.flush(writes).await?;
+        }
+        let sweep = self.store.script(&scripts::SWEEP, &keys::write_behind());
+        let sweep = sweep.arg(GROUP).arg(millis(GONE));
+        let swept = self.store.run::<i64>(sweep, &Wire::off()).await;
+        swept.map(|_| ()).map_err(Step::Sweep.stuck())
+    }
+
+    async fn take(&self, from: &str) -> Result<Vec<Taken>, FlushError> {
+        let taken = match self.read_group(from).await {
+            // Somebody removed it, or made the stream without it.
+            Err(Trouble::Other(code)) if code == "NOGROUP" => match self.make_group().await {
+                Ok(()) => self.read_group(from).await,
+                Err(trouble) => Err(trouble),
+            },
+            taken => taken,
+        };
+        taken.map_err(Step::Read.stuck())
+    }
+
+    async fn read_group(&self, from: &str) -> Result<Vec<Taken>, Trouble> {
+        let read = self.store.command("XREADGROUP").arg("GROUP").arg(GROUP).arg(&self.consumer);
+        let read = read.arg("COUNT").arg(self.pace.size).arg("STREAMS");
+        let read = read.arg(self.store.name(&keys::write_behind())).arg(from);
+        let streams: Option<Vec<(Value, Value)>> = self.store.run(read, &Wire::off()).await?;
+        let first = streams.and_then(|streams| streams.into_iter().next());
+        Ok(first.map(|(_, entries)| taken(entries)).unwrap_or_default())
+    }
+
+    async fn make_group(&self) -> Result<(), Trouble> {
+        let name = self.store.name(&keys::write_behind());
+        let make = self.store.command("XGROUP").arg("CREATE").arg(name).arg(GROUP).arg(0);
+        match self.store.run::<Value>(make.arg("MKSTREAM"), &Wire::off()).await {
+            Err(Trouble::Other(code)) if code == "BUSYGROUP" => Ok(()),
+            made => made.map(|_| ()),
+        }
+    }
+
+    /// To the origin, then to the copies, then off the stream. Of several
+    /// writes of one key only the latest is written: nobody could see the
+    /// others in between. What could not be settled is not acknowledged.
+    async fn flush(&mut self, taken: Vec<Taken>) -> Result<(), FlushError> {
+        if taken.is_empty() {
+            return Ok(());
+        }
+        self.has_failed = true;
+        let mut ids: Vec<_> = taken.iter().map(|it| (it.id.clone(), it.key().to_owned())).collect();
+        if self.engine.observer.failpoint(Failpoint::FlushForgets) {
+            self.acknowledge(&ids).await?;
+        }
+        let mut kept = Vec::new();
+        for it in taken.iter().filter(|it| it.write.is_none() && !it.is_deleted) {
+            if !self.set_aside(&it.id, "it can't be read").await? {
+                kept.push(it.id.clone());
+            }
+        }
+        ids.retain(|(id, _)| !kept.contains(id));
+        let all: Vec<_> = taken.into_iter().filter_map(|it| it.write).collect();
+        let (written, applied) = self.apply_latest(all).await?;
+        let unsettled = self.settle(&written, &applied).await?;
+        let trouble = unsettled.first().map(|(_, trouble)| trouble.clone());
+        ids.retain(|(_, key)| unsettled.iter().all(|(it, _)| it != key));
+        self.acknowledge(&ids).await?;
+        self.has_failed = trouble.is_some();
+        trouble.map_or(Ok(()), |trouble| Err(Step::Settle.stuck()(trouble)))
+    }
+
+    /// The latest write of each key. When one of them can't be kept, each write
+    /// gets a turn of its own: the one before it was acknowledged, too.
+    async fn apply_latest(
+        &mut self,
+        all: Vec<Pending>,
+    ) -> Result<(Arc<[Pending]>, Vec<Applied>), FlushError> {
+        let latest: Arc<[Pending]> = latest(all.iter().cloned()).into();
+        let is_refused = |it: &Applied| matches!(it, Applied::Refused(_));
+        match self.apply(&latest).await? {
+            Ok(applied) if !applied.iter().any(is_refused) => return Ok((latest, applied)),
+            Err(fault) if !fault.is_about_the_value() => {
+                return Err(FlushError::At(fault.to_string()));
+            }
+            _ => (),
+        }
+        let applied = self.one_by_one(&all).await?;
+        Ok((all.into(), applied))
+    }
+
+    /// In a task of its own: a sink that panics has failed, and no more.
+    async fn apply(
+        &self,
+        writes: &Arc<[Pending]>,
+    ) -> Result<Result<Vec<Applied>, S::Error>, FlushError> {
+        let (sink, writes) = (Arc::clone(&self.sink), Arc::clone(writes));
+        let applying = tokio::spawn(async move { sink.apply(&writes).await });
+        applying.await.map_err(|_| FlushError::At("it broke off".to_owned()))
+    }
+
+    /// Finds the one that the sink refuses.
+    async fn one_by_one(&mut self, writes: &[Pending]) -> Result<Vec<Applied>, FlushError> {
+        let mut applied = Vec::new();
+        for write in writes {
+            match self.apply(&[write.clone()].into()).await? {
+                Ok(one) => applied.extend(one),
+                Err(fault) => {
+                    let attempts = self.refused.entry(write.id.clone()).or_default();
+                    *attempts += 1;
+                    if *attempts < ATTEMPTS || !fault.is_about_the_value() {
+                        return Err(FlushError::At(fault.to_string()));
+                    }
+                    applied.push(Applied::Refused("the database refused it again and again"));
+                }
+            }
+        }
+        self.refused.clear();
+        Ok(applied)
+    }
+
+    /// Makes of the copies what became of the writes. Returns the keys whose
+    /// copies Redis did not change, and why.
+    async fn settle(
+        &self,
+        writes: &[Pending],
+        applied: &[Applied],
+    ) -> Result<Vec<(String, Trouble)>, FlushError> {
+        let each = writes.iter().zip(applied).map(|(write, applied)| self.settling(write, applied));
+        let replies = self.store.run_each(each.collect()).await.map_err(Step::Settle.stuck())?;
+        let mut unsettled = Vec::new();
+        for (write, reply) in writes.iter().zip(replies) {
+            unsettled.extend(reply.err().map(|trouble| (write.key.clone(), trouble)));
+        }
+        // Only now, as it takes the write off the stream: a copy that waits for
+        // a write that is gone would never end.
+        for (write, applied) in writes.iter().zip(applied) {
+            if let Applied::Refused(why) = applied
+                && unsettled.iter().all(|(key, _)| *key != write.key)
+                && !self.set_aside(&write.id, why).await?
+            {
+                unsettled.push((write.key.clone(), Trouble::WrongType));
+            }
+        }
+        Ok(unsettled)
+    }
+
+    /// What the copy in Redis becomes.
+    fn settling(&self, write: &Pending, applied: &Applied) -> Command {
+        let (key, mark) = (self.store.prefix().to_owned() + &write.key, millis(MARK_TTL));
+        let on = |script| self.store.script_on(script, std::slice::from_ref(&key));
+        let discard = |version: u64| on(&scripts::DISCARD).arg(write.stamp).arg(mark).arg(version);
+        match applied {
+            // An ordinary copy ends some time; the next lookup loads it then.
+            Applied::As(version) if *version == write.version => {
+                on(&scripts::SETTLE).arg(write.stamp)
+            }
+            Applied::As(version) => {
+                let forget = on(&scripts::FORGET).arg(version.cast_signed()).arg(mark);
+                forget.arg(write.stamp + 1).arg(0)
+            }
+            Applied::Superseded(version) => discard(*version),
+            Applied::Refused(_) => discard(0),
+        }
+    }
+
+    async fn acknowledge(&self, ids: &[(String, String)]) -> Result<(), FlushError> {
+        let ids: Vec<_> = ids.iter().map(|(id, _)| id).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let stream = keys::write_behind();
+        let done = [
+            self.store.on("XACK", &stream).arg(GROUP).arg(&ids),
+            self.store.on("XDEL", &stream).arg(&ids),
+        ];
+        let done = self.store.run_many(done.into()).await;
+        done.map(|_| ()).map_err(Step::Acknowledge.stuck())
+    }
+
+    /// False when there is no place for it: then it stays where it is.
+    async fn set_aside(&self, id: &str, why: &str) -> Result<bool, FlushError> {
+        let (from, to) = (keys::write_behind(), keys::write_behind_aside());
+        let set = self
+            .store
+            .script_on(&scripts::SET_ASIDE, &[self.store.name(&from), self.store.name(&to)])
+            .arg(id)
+            .arg(why);
+        let set = self.store.run::<i64>(set, &Wire::off()).await;
+        let is_set = set.map_err(Step::SetAside.stuck())? >= 0;
+        let done = if is_set { "is set aside" } else { "can't be set aside and stays" };
+        log::error!("write-behind: a write {done}, {why}: {id}");
+        Ok(is_set)
+    }
+}

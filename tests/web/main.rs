@@ -13,6 +13,7 @@
 
 mod fields;
 mod harness;
+#[path = "../../cache/tests/cache/proxy.rs"]
 mod proxy;
 #[path = "../../cache/tests/cache/redis_server.rs"]
 mod redis_server;

@@ -62,7 +62,7 @@ impl Store {
     }
 
     /// The same on several keys, by their whole names.
-    pub fn script_on(&self, script: &'static Script, names: &[String]) -> Command {
+    pub fn script_on(&self, script: &'static Script, names: &[impl ToRedisArgs]) -> Command {
         Command::calling(script, names)
     }
 

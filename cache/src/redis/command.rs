@@ -26,7 +26,7 @@ impl Command {
     }
 
     /// A call of a script on these keys, by their whole names.
-    pub(super) fn calling(script: &'static Script, names: &[String]) -> Self {
+    pub(super) fn calling(script: &'static Script, names: &[impl ToRedisArgs]) -> Self {
         let cmd = script.by_digest(names);
         Self { cmd, script: Some(script), verb: "EVALSHA".into() }
     }

@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use redis::{Arg, Cmd, Value};
+use redis::{Arg, Cmd, ToRedisArgs, Value};
 
 /// A script, and the digest by which Redis knows it.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Script {
     }
 
     /// `EVALSHA digest numkeys key …`
-    pub(super) fn by_digest(&self, names: &[String]) -> Cmd {
+    pub(super) fn by_digest(&self, names: &[impl ToRedisArgs]) -> Cmd {
         let mut cmd = redis::cmd("EVALSHA");
         cmd.arg(self.digest()).arg(names.len()).arg(names);
         cmd

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, and its helpers with it")]
 
 #[allow(dead_code, reason = "shared with the tests of the whole program")]
+mod proxy;
+#[allow(dead_code, reason = "shared with the tests of the whole program")]
 mod redis_server;
 mod world;
 

@@ -100,7 +100,12 @@ impl World {
 
     /// A cache with everything of its own, as another process would have.
     pub async fn cache(&self) -> Cache {
-        let address = Address::parse(&self.redis.url()).unwrap();
+        self.cache_at(&self.redis.url()).await
+    }
+
+    /// The same, which reaches Redis by this address.
+    pub async fn cache_at(&self, url: &str) -> Cache {
+        let address = Address::parse(url).unwrap();
         let store = Store::open(&address, PREFIX, &Arc::new(Health::default()));
         store.ready(Duration::from_secs(5)).await.unwrap();
         Cache::new(store, Arc::new(Engine::new(PREFIX, &[PROFILE], Arc::new(()))))

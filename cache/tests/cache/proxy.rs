@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::harness::Redis;
+use crate::redis_server::Redis;
 
 /// How much of what a client said is kept, to tell connections apart: a
 /// connection says what it is for in its first few commands.

@@ -95,7 +95,7 @@ fn writes_that_do_not_get_to_the_database_are_on_the_panel() {
     eventually(Duration::from_secs(5), "the metric says so", || failing("1"));
     eventually(Duration::from_secs(5), "the panel says so", || {
         let page = hitrate.get("/stats").body;
-        page.contains("do not get to the database") && page.contains("XREADGROUP")
+        page.contains("Write-behind is failing") && page.contains("XREADGROUP")
     });
     let cache = hitrate.json("/stats")["cache"].clone();
     assert!(cache["write_behind_trouble"].is_string() && cache["write_behind_pending"] == 1);

@@ -62,10 +62,10 @@ pub const BARE_PROFILE: &str = "bare:profile:123";
 /// Another build of hitrate; the one to be measured comes after it.
 pub const BEFORE: &str = "hitrate before";
 
-/// What is needed of hitrate's JSON.
+/// The part of hitrate's JSON that the baselines need.
 #[derive(Deserialize)]
 pub struct ProfileAnswer {
-    /// What Redis holds.
+    /// The value that Redis holds.
     pub profile: Profile,
 }
 

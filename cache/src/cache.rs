@@ -29,7 +29,7 @@ pub struct Cache {
     pub(crate) tags: Arc<[(Namespace, String)]>,
 }
 
-/// What is asked for, and how.
+/// One request to the cache: its key, its recipe and its trace.
 pub(crate) struct Ask<'a, T> {
     pub(crate) key: &'a Key<T>,
     pub(crate) recipe: &'a Recipe,
@@ -70,7 +70,7 @@ impl Cache {
         &self.store
     }
 
-    /// What it shares with the caches of other threads.
+    /// The engine, shared with the caches of other threads.
     pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }

@@ -1,4 +1,4 @@
-//! What all caches of one process share, whatever thread they are on.
+//! State shared by all caches of one process, on every thread.
 
 use std::{
     sync::{Arc, Once},
@@ -23,14 +23,14 @@ const WAITING: usize = 256;
 /// everybody else while it does not copy a larger one.
 pub const MAX_ENTRY_BYTES: usize = 1024 * 1024;
 
-/// What all caches of one process share, whatever thread they are on.
+/// State shared by all caches of one process, on every thread.
 pub struct Engine {
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) namespaces: Vec<Namespace>,
     pub(crate) flights: Arc<Flights>,
     pub(crate) gate: Gate,
     pub(crate) near: Arc<Near>,
-    /// What may still be served past its TTL.
+    /// Copies that may be served past their TTL.
     pub(crate) grace: Copies,
     pub(crate) absences: Absences,
     pub(crate) marks: Absences,
@@ -58,8 +58,8 @@ impl Engine {
         }
     }
 
-    /// The same with another bound on entries, in bytes, header included. A
-    /// larger one is neither stored nor read, but counted.
+    /// Sets the largest entry, in bytes, header included. A larger one is neither
+    /// stored nor read, but counted.
     pub fn with_max_entry_bytes(self, max_entry_bytes: usize) -> Self {
         Self { max_entry_bytes, ..self }
     }
@@ -116,7 +116,7 @@ impl Engine {
         self.outdate_name(key.as_str());
     }
 
-    /// The same of a whole namespace.
+    /// Invalidates everything that this process knows of a namespace.
     pub(crate) fn invalidate_namespace(&self, namespace: Namespace) {
         self.flights.close_all(namespace.name());
         self.near.drop_all();

@@ -108,7 +108,7 @@ struct Prefix {
     prefix: &'static str,
 }
 
-/// What goes up and down, at one moment.
+/// Values of the gauges at one moment.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Gauges {
     /// Acknowledged writes that the database does not have yet.
@@ -226,7 +226,7 @@ impl Metrics {
         self.rejected_entries.get_or_create(&Prefix { prefix }).get()
     }
 
-    /// Sets what goes up and down.
+    /// Sets the gauges.
     pub fn set_gauges(&self, gauges: &Gauges) {
         self.write_behind_pending.set(gauges.pending.cast_signed());
         self.write_behind_aside.set(gauges.aside.cast_signed());

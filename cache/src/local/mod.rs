@@ -1,4 +1,4 @@
-//! What this process holds: the near cache, copies past their TTL for when the
+//! State in this process: the near cache, copies past their TTL for when the
 //! origin fails, entries that were decoded before, and how many marks of absence
 //! it may make.
 

@@ -61,7 +61,7 @@ impl Store {
         Command::calling(script, &[self.name(key)])
     }
 
-    /// The same on several keys, by their whole names.
+    /// Starts a call of a script on several keys, by their whole names.
     pub fn script_on(&self, script: &'static Script, names: &[impl ToRedisArgs]) -> Command {
         Command::calling(script, names)
     }

@@ -44,7 +44,7 @@ impl Debt {
         Cmd::clone(&self.command)
     }
 
-    /// The same where Redis does not know the script by its digest.
+    /// The call to send where Redis does not know the script by its digest.
     pub fn by_text(&self) -> Option<Cmd> {
         self.script.map(|script| script.by_text(&self.command))
     }

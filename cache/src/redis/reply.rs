@@ -1,4 +1,4 @@
-//! What Redis answers: values, and refusals in its own words.
+//! Replies of Redis: values, and refusals in its own words.
 
 use redis::{FromRedisValue, Value};
 

@@ -19,7 +19,7 @@ impl Script {
         Self { text, stores: false, digest: OnceLock::new() }
     }
 
-    /// The same of one that stores something, and replies 0 when it did not.
+    /// A script that stores something, and replies 0 when it did not.
     pub const fn storing(text: &'static str) -> Self {
         Self { text, stores: true, digest: OnceLock::new() }
     }

@@ -1,4 +1,4 @@
-//! What a write did, as plain data.
+//! The result of a write, as plain data.
 
 use crate::redis::Trouble;
 

@@ -1,4 +1,4 @@
-//! What waits for the origin, and where it goes.
+//! Queued writes, and the sink that takes them to the origin.
 
 use std::time::Duration;
 

@@ -18,9 +18,9 @@ use hitrate::{
     ops::metrics::Metrics,
 };
 use hitrate_cache::{
-    Cache, Engine, Fault, Key, Recipe, Versioned,
+    Cache, Engine, OriginError, Key, Recipe, Versioned,
     redis::{Address, Health, Store},
-    trace::Wire,
+    trace::Trace,
 };
 use redis::aio::MultiplexedConnection;
 use rustix::time::{ClockId, clock_gettime};
@@ -39,7 +39,7 @@ const PREFIX: &str = "bench:";
 #[error("nothing fails here")]
 struct Never;
 
-impl Fault for Never {}
+impl OriginError for Never {}
 
 /// What a program without a cache layer would read.
 #[derive(serde::Deserialize)]
@@ -99,7 +99,7 @@ impl Stage {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         for _ in 0..10 {
-            stage.hit(&Wire::off()).await;
+            stage.hit(&Trace::disabled()).await;
             stage.near_hit().await;
         }
         Ok(stage)
@@ -120,13 +120,13 @@ impl Stage {
         entry.value.name.len()
     }
 
-    async fn hit(&self, wire: &Wire) -> usize {
+    async fn hit(&self, trace: &Trace) -> usize {
         let recipe = Recipe { early: None, ..Recipe::DEFAULT };
-        fetch(&self.cache, &self.key, &recipe, wire).await
+        fetch(&self.cache, &self.key, &recipe, trace).await
     }
 
     async fn near_hit(&self) -> usize {
-        fetch(&self.near, &self.key, &Recipe::named("near").expect("a preset"), &Wire::off()).await
+        fetch(&self.near, &self.key, &Recipe::named("near").expect("a preset"), &Trace::disabled()).await
     }
 }
 
@@ -139,9 +139,9 @@ async fn cache(socket: &Path) -> Result<Cache> {
     ))
 }
 
-async fn fetch(cache: &Cache, key: &Key<Profile>, recipe: &Recipe, wire: &Wire) -> usize {
+async fn fetch(cache: &Cache, key: &Key<Profile>, recipe: &Recipe, trace: &Trace) -> usize {
     let load = || async { Ok::<_, Never>(Some(Versioned { value: profile("123"), version: 1 })) };
-    let found = cache.fetch(key, recipe, wire, load).await.expect("a hit");
+    let found = cache.fetch(key, recipe, trace, load).await.expect("a hit");
     found.value.map_or(0, |profile| profile.name.len())
 }
 
@@ -251,10 +251,10 @@ async fn hits_at_once(stage: &Stage, question: &'static str, count: usize, at_on
         all.add("raw GET", turn(|| many(count, at_once, || stage.get())).await);
         let decoded = || stage.get_and_decode();
         all.add("raw GET, its JSON read", turn(|| many(count, at_once, decoded)).await);
-        let silent = || async { stage.hit(&Wire::off()).await };
+        let silent = || async { stage.hit(&Trace::disabled()).await };
         all.add("fetch, every protection on", turn(|| many(count, at_once, silent)).await);
-        let recorded = || async { stage.hit(&Wire::on()).await };
-        all.add("fetch, and the wire recorded", turn(|| many(count, at_once, recorded)).await);
+        let recorded = || async { stage.hit(&Trace::new()).await };
+        all.add("fetch, and the trace recorded", turn(|| many(count, at_once, recorded)).await);
         let near = || stage.near_hit();
         all.add("fetch from the near cache", turn(|| many(count, at_once, near)).await);
     }
@@ -324,7 +324,7 @@ async fn misses(stage: &Stage) {
             let isolated = Recipe::ISOLATED.into_iter().find(|it| it.name == name);
             let recipe = Recipe::named(name).or(isolated).expect("a preset");
             let id = format!("one-{name}-{round}");
-            // The gate takes 320 loads at once: plain has no more visitors than that.
+            // The bulkhead takes 320 loads at once: plain has no more visitors than that.
             let visitors = if name == "plain" { 320 } else { 1_000 };
             let visit = || join_all((0..visitors).map(|_| miss(&stage.cache, &id, &recipe)));
             let took = turn(visit).await;
@@ -342,7 +342,7 @@ async fn miss(cache: &Cache, id: &str, recipe: &Recipe) {
         let value = profile(&id);
         async { Ok::<_, Never>(Some(Versioned { value, version: 1 })) }
     };
-    cache.fetch(&key, recipe, &Wire::off(), load).await.expect("a value");
+    cache.fetch(&key, recipe, &Trace::disabled(), load).await.expect("a value");
 }
 
 fn main() -> Result<()> {

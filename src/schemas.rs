@@ -32,7 +32,7 @@ pub enum BreakerState {
 
 /// One command and its reply.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Step {
+pub struct Span {
     /// Who was asked.
     pub target: Target,
     /// The command or statement, arguments shortened.
@@ -46,10 +46,10 @@ pub struct Step {
     /// How much of `elapsed_us` was simulated, in microseconds.
     pub simulated_us: u64,
     /// Which round trip this was: commands of one pipeline share a number.
-    pub trip: usize,
+    pub round_trip: usize,
 }
 
-/// Who a [`Step`] spoke to.
+/// Who a [`Span`] spoke to.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Target {
@@ -113,24 +113,24 @@ mod tests {
         use trace::Target::{Database, Hitrate, Memory, Redis};
         for of in [Redis, Database, Memory, Hitrate] {
             let (command, reply) = ("GET a".to_owned(), "1".to_owned());
-            let (start_us, elapsed_us, simulated_us, trip) = (1, 2, 3, 4);
-            let described = Step {
+            let (start_us, elapsed_us, simulated_us, round_trip) = (1, 2, 3, 4);
+            let described = Span {
                 target: target(of),
                 command: command.clone(),
                 reply: reply.clone(),
                 start_us,
                 elapsed_us,
                 simulated_us,
-                trip,
+                round_trip,
             };
-            let step = trace::Step {
+            let step = trace::Span {
                 target: of,
                 command,
                 reply,
                 start_us,
                 elapsed_us,
                 simulated_us,
-                trip,
+                round_trip,
             };
             assert_eq!(written(step), written(described));
         }

@@ -14,7 +14,7 @@ use std::{
 use crate::Result;
 
 /// How long a server may take to start.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A running server, killed with this.
 pub struct Server {
@@ -105,7 +105,7 @@ impl Server {
     }
 
     fn wait(&self, is_there: impl Fn() -> bool) -> Result<()> {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIMEOUT;
         while !is_there() {
             if Instant::now() > end {
                 return Err("a server did not start".into());

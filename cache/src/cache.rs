@@ -7,15 +7,15 @@ use std::{
 };
 
 use crate::{
-    Cached, Engine, Failure, Forward, Key, Lookup, Namespace, Origin, Recipe, Versioned, Writable,
+    Cached, Engine, FetchError, Forward, Key, Lookup, Namespace, Origin, Recipe, Versioned, Writable,
     Written,
-    entry::{self, Made},
+    entry::{self, EntryMeta},
     keys,
-    local::decoded::Memo,
-    redis::{Command, Store, Trouble, typed},
+    local::decoded::DecodedEntries,
+    redis::{Command, Store, RedisError, typed},
     scripts,
     time::{micros, millis},
-    trace::Wire,
+    trace::Trace,
     write::write_behind::Backlog,
 };
 
@@ -24,7 +24,7 @@ use crate::{
 pub struct Cache {
     pub(crate) store: Store,
     pub(crate) engine: Arc<Engine>,
-    pub(crate) memo: Arc<Memo>,
+    pub(crate) decoded: Arc<DecodedEntries>,
     /// Names of the tags, made once.
     pub(crate) tags: Arc<[(Namespace, String)]>,
 }
@@ -33,7 +33,7 @@ pub struct Cache {
 pub(crate) struct Ask<'a, T> {
     pub(crate) key: &'a Key<T>,
     pub(crate) recipe: &'a Recipe,
-    pub(crate) wire: &'a Wire,
+    pub(crate) trace: &'a Trace,
 }
 
 impl<T> Clone for Ask<'_, T> {
@@ -49,15 +49,15 @@ impl Cache {
     pub fn new(store: Store, engine: Arc<Engine>) -> Self {
         let named = |namespace: &Namespace| (*namespace, store.name(&keys::tag(*namespace)));
         let tags = engine.namespaces.iter().map(named).collect();
-        Self { store, engine, memo: Arc::default(), tags }
+        Self { store, engine, decoded: Arc::default(), tags }
     }
 
     /// The acknowledged writes that the origin does not have, asked of Redis
     /// now; without it, as of the last look. O(1).
     pub async fn count_backlog(&self) -> Backlog {
         let length = |key| self.store.on("XLEN", &key);
-        let lengths = [length(keys::write_behind()), length(keys::write_behind_aside())];
-        if let Ok([pending, aside]) = self.store.run_all(lengths, &Wire::off()).await
+        let lengths = [length(keys::write_behind()), length(keys::write_behind_dead_letters())];
+        if let Ok([pending, aside]) = self.store.run_all(lengths, &Trace::disabled()).await
             && let (Ok(pending), Ok(aside)) = (pending.and_then(typed), aside.and_then(typed))
         {
             self.engine.pending.looked(Backlog { pending, aside });
@@ -85,12 +85,12 @@ impl Cache {
         &self,
         key: &Key<T>,
         recipe: &Recipe,
-        wire: &Wire,
+        trace: &Trace,
         origin: O,
-    ) -> impl Future<Output = Result<Lookup<T>, Failure>> + Send {
+    ) -> impl Future<Output = Result<Lookup<T>, FetchError>> + Send {
         async move {
             let start = Instant::now();
-            let mut lookup = self.read(Ask { key, recipe, wire }, origin).await?;
+            let mut lookup = self.read(Ask { key, recipe, trace }, origin).await?;
             let took = start.elapsed();
             lookup.elapsed_us = micros(took);
             let bypassed = lookup.forward == Forward::Bypass;
@@ -109,11 +109,11 @@ impl Cache {
         &self,
         value: T,
         recipe: &Recipe,
-        wire: &Wire,
+        trace: &Trace,
         origin: O,
-    ) -> Result<Written, Failure> {
+    ) -> Result<Written, FetchError> {
         let key = value.key();
-        let ask = Ask { key: &key, recipe, wire };
+        let ask = Ask { key: &key, recipe, trace };
         recipe.strategy.write(self, ask, &Arc::new(value), origin).await
     }
 
@@ -124,16 +124,16 @@ impl Cache {
         &self,
         values: &[Versioned<T>],
         recipe: &Recipe,
-    ) -> Result<usize, Trouble> {
+    ) -> Result<usize, RedisError> {
         let Some(first) = values.first() else { return Ok(0) };
         let tag = self.store.on("GET", &keys::tag(first.value.key().namespace()));
-        let tag: Option<u64> = self.store.run(tag, &Wire::off()).await?;
-        let (born, delta) = (self.store.now() / 1000, Duration::ZERO);
+        let tag: Option<u64> = self.store.run(tag, &Trace::disabled()).await?;
+        let (created_at, load_duration) = (self.store.now() / 1000, Duration::ZERO);
         let set = |it: &Versioned<T>| {
             let ttl = jittered(recipe.ttl, recipe.jitter, rand::random());
-            let made = Made { born, ttl, delta, tag: tag.unwrap_or_default() };
+            let made = EntryMeta { created_at, ttl, load_duration, tag: tag.unwrap_or_default() };
             let entry = entry::encode(it.version, Some(&it.value), made);
-            self.set(&it.value.key(), it.version, entry, ttl, born * 1000, recipe)
+            self.set(&it.value.key(), it.version, entry, ttl, created_at * 1000, recipe)
         };
         let sets: Vec<_> = values.iter().filter_map(set).collect();
         let count = sets.len();
@@ -163,7 +163,7 @@ impl Cache {
     }
 
     /// A moment that Redis's clock has surely passed, in microseconds.
-    pub(crate) fn surely_past(&self) -> u64 {
+    pub(crate) fn time_lower_bound(&self) -> u64 {
         self.store.now().saturating_sub(micros(self.store.clock_error()))
     }
 

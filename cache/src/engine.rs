@@ -7,9 +7,9 @@ use std::{
 
 use crate::{
     Key, Namespace, Observer,
-    fetch::{bulkhead::Gate, single_flight::Flights},
+    fetch::{bulkhead::Bulkhead, single_flight::SingleFlight},
     keys,
-    local::{near::Near, negative::Absences, stale::Copies},
+    local::{near::Near, negative::NegativeLimit, stale::LocalEntries},
     redis::{self, Address},
     write::write_behind::{Backlog, Queue},
 };
@@ -27,13 +27,13 @@ pub const MAX_ENTRY_BYTES: usize = 1024 * 1024;
 pub struct Engine {
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) namespaces: Vec<Namespace>,
-    pub(crate) flights: Arc<Flights>,
-    pub(crate) gate: Gate,
+    pub(crate) single_flight: Arc<SingleFlight>,
+    pub(crate) bulkhead: Bulkhead,
     pub(crate) near: Arc<Near>,
-    /// Copies that may be served past their TTL.
-    pub(crate) grace: Copies,
-    pub(crate) absences: Absences,
-    pub(crate) marks: Absences,
+    /// LocalEntries that may be served past their TTL.
+    pub(crate) grace: LocalEntries,
+    pub(crate) negative: NegativeLimit,
+    pub(crate) marks: NegativeLimit,
     pub(crate) pending: Queue,
     pub(crate) max_entry_bytes: usize,
     pub(crate) oversize: Once,
@@ -46,12 +46,12 @@ impl Engine {
         Self {
             observer,
             namespaces: namespaces.to_vec(),
-            flights: Arc::default(),
-            gate: Gate::new(RUNNING, WAITING),
+            single_flight: Arc::default(),
+            bulkhead: Bulkhead::new(RUNNING, WAITING),
             near: Arc::new(Near::new(prefix)),
-            grace: Copies::default(),
-            absences: Absences::default(),
-            marks: Absences::default(),
+            grace: LocalEntries::default(),
+            negative: NegativeLimit::default(),
+            marks: NegativeLimit::default(),
             pending: Queue::default(),
             max_entry_bytes: MAX_ENTRY_BYTES,
             oversize: Once::new(),
@@ -91,7 +91,7 @@ impl Engine {
 
     /// How many loads wait for their turn, and the most that ever did.
     pub fn queued(&self) -> (usize, usize) {
-        (self.gate.waiting(), self.gate.most_waiting())
+        (self.bulkhead.waiting(), self.bulkhead.most_waiting())
     }
 
     /// The acknowledged writes that the origin does not have, as of the last look.
@@ -102,8 +102,8 @@ impl Engine {
     /// Why acknowledged writes don't get to the origin, and since when; `None`
     /// while they do. That Redis can't be reached is no part of
     /// it: its own health says so.
-    pub fn write_behind_trouble(&self) -> Option<(String, Duration)> {
-        self.pending.trouble()
+    pub fn write_behind_failure(&self) -> Option<(String, Duration)> {
+        self.pending.failure()
     }
 
     /// How many copies this process holds, and whether Redis tells it of changes.
@@ -112,21 +112,21 @@ impl Engine {
     }
 
     /// From now on nobody here uses what was known of `key`.
-    pub(crate) fn outdate<T>(&self, key: &Key<T>) {
-        self.outdate_name(key.as_str());
+    pub(crate) fn invalidate_local<T>(&self, key: &Key<T>) {
+        self.invalidate_local_name(key.as_str());
     }
 
     /// Invalidates everything that this process knows of a namespace.
     pub(crate) fn invalidate_namespace(&self, namespace: Namespace) {
-        self.flights.close_all(namespace.name());
+        self.single_flight.close_all(namespace.name());
         self.near.drop_all();
-        self.grace.forget_all();
+        self.grace.clear();
     }
 
-    pub(crate) fn outdate_name(&self, name: &str) {
-        self.flights.close(name);
+    pub(crate) fn invalidate_local_name(&self, name: &str) {
+        self.single_flight.close(name);
         self.near.drop_copy(name);
         // After the count went up: nobody can remember what was loaded before.
-        self.grace.forget(name);
+        self.grace.remove(name);
     }
 }

@@ -15,13 +15,13 @@ const VERSION_MAX: u64 = 1 << 53;
 
 /// When a copy was made and how long it is good; all times by Redis's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Made {
+pub struct EntryMeta {
     /// Milliseconds since 1970 when it was loaded.
-    pub born: u64,
+    pub created_at: u64,
     /// How long it is fresh.
     pub ttl: Duration,
     /// How long the load took: what XFetch reckons with.
-    pub delta: Duration,
+    pub load_duration: Duration,
     /// The generation of its tag.
     pub tag: u64,
 }
@@ -29,9 +29,9 @@ pub struct Made {
 #[derive(Serialize)]
 struct Written<'a, T> {
     version: u64,
-    born: u64,
+    created_at: u64,
     ttl: u64,
-    delta: u64,
+    load_duration: u64,
     tag: u64,
     value: Option<&'a T>,
 }
@@ -47,11 +47,11 @@ struct Read<T> {
     #[serde(default)]
     pending: Option<u64>,
     #[serde(default)]
-    born: u64,
+    created_at: u64,
     #[serde(default)]
     ttl: u64,
     #[serde(default)]
-    delta: u64,
+    load_duration: u64,
     #[serde(default)]
     tag: u64,
 }
@@ -60,25 +60,25 @@ struct Read<T> {
 #[derive(Debug, PartialEq)]
 pub enum Content<T> {
     /// A value.
-    Value(Versioned<Arc<T>>, Made),
+    Value(Versioned<Arc<T>>, EntryMeta),
     /// A value that the origin does not have yet: it is written behind.
     Pending(Versioned<Arc<T>>),
     /// The origin has none.
-    Absent(Made),
+    Absent(EntryMeta),
     /// There was one up to this version, and it was forgotten; when that was
     /// asked for, at this microsecond of Redis's clock, else 0.
-    Gone(u64, u64),
+    Tombstone(u64, u64),
 }
 
 /// What to put under the key of this value; `None` says that there is none.
-pub fn encode<T: Cached>(version: u64, value: Option<&T>, made: Made) -> Vec<u8> {
-    let Made { born, ttl, delta, tag } = made;
-    let written = Written { version, born, ttl: millis(ttl), delta: micros(delta), tag, value };
+pub fn encode<T: Cached>(version: u64, value: Option<&T>, made: EntryMeta) -> Vec<u8> {
+    let EntryMeta { created_at, ttl, load_duration, tag } = made;
+    let written = Written { version, created_at, ttl: millis(ttl), load_duration: micros(load_duration), tag, value };
     serde_json::to_vec(&written).expect("plain data with text keys is JSON")
 }
 
 /// The same without its first field, the version: a script puts it in.
-pub fn encode_tail<T: Cached>(value: &T, made: Made) -> Vec<u8> {
+pub fn encode_tail<T: Cached>(value: &T, made: EntryMeta) -> Vec<u8> {
     let whole = encode(0, Some(value), made);
     whole[r#"{"version":0,"#.len()..].to_vec()
 }
@@ -88,15 +88,15 @@ pub fn decode<T: Cached>(bytes: &[u8], key: &Key<T>) -> Result<Content<T>, &'sta
     let read: Read<T> =
         serde_json::from_slice(bytes).map_err(|_| "a value that can't be decoded")?;
     let (version, pending) = (read.version, read.pending.is_some());
-    let made = Made {
-        born: read.born,
+    let made = EntryMeta {
+        created_at: read.created_at,
         ttl: Duration::from_millis(read.ttl),
-        delta: Duration::from_micros(read.delta),
+        load_duration: Duration::from_micros(read.load_duration),
         tag: read.tag,
     };
     match read.value {
         _ if version >= VERSION_MAX => Err("a version beyond all counting"),
-        _ if read.gone => Ok(Content::Gone(version, read.at)),
+        _ if read.gone => Ok(Content::Tombstone(version, read.at)),
         None if version == 0 => Ok(Content::Absent(made)),
         None => Err("a version without a value"),
         Some(value) if !value.belongs_under(key) => Err("the value of another key"),
@@ -118,7 +118,7 @@ pub fn decode_entry<T: Cached>(
 ) -> Result<Option<Versioned<Arc<T>>>, &'static str> {
     decode(bytes, key).map(|content| match content {
         Content::Value(value, _) | Content::Pending(value) => Some(value),
-        Content::Absent(_) | Content::Gone(..) => None,
+        Content::Absent(_) | Content::Tombstone(..) => None,
     })
 }
 
@@ -143,13 +143,13 @@ mod tests {
         Versioned { value: Arc::new(it.value), version: it.version }
     }
 
-    fn encoded(it: &Versioned<Profile>, made: Made) -> Vec<u8> {
+    fn encoded(it: &Versioned<Profile>, made: EntryMeta) -> Vec<u8> {
         encode(it.version, Some(&it.value), made)
     }
 
-    fn made() -> Made {
-        let (ttl, delta) = (Duration::from_secs(300), Duration::from_micros(1234));
-        Made { born: 1_700_000_000_000, ttl, delta, tag: 5 }
+    fn made() -> EntryMeta {
+        let (ttl, load_duration) = (Duration::from_secs(300), Duration::from_micros(1234));
+        EntryMeta { created_at: 1_700_000_000_000, ttl, load_duration, tag: 5 }
     }
 
     #[test]
@@ -158,14 +158,14 @@ mod tests {
         let bytes = encoded(&anna(), made());
         assert_eq!(decode(&bytes, &key), Ok(Content::Value(shared(anna()), made())));
         assert_eq!(decode(&encode::<Profile>(0, None, made()), &key), Ok(Content::Absent(made())));
-        assert_eq!(decode(br#"{"version":7,"gone":true}"#, &key), Ok(Content::Gone(7, 0)));
+        assert_eq!(decode(br#"{"version":7,"gone":true}"#, &key), Ok(Content::Tombstone(7, 0)));
         let asked = br#"{"version":7,"at":9,"gone":true}"#;
-        assert_eq!(decode(asked, &key), Ok(Content::Gone(7, 9)));
+        assert_eq!(decode(asked, &key), Ok(Content::Tombstone(7, 9)));
     }
 
     #[test]
     fn the_version_comes_first_where_the_scripts_look_for_it() {
-        assert!(encoded(&anna(), made()).starts_with(br#"{"version":7,"born":"#));
+        assert!(encoded(&anna(), made()).starts_with(br#"{"version":7,"created_at":"#));
     }
 
     #[test]
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn what_an_older_hitrate_wrote_is_past_its_ttl() {
         let old = br#"{"version":0,"value":null}"#;
-        assert_eq!(decode(old, &anna().value.key()), Ok(Content::Absent(Made::default())));
+        assert_eq!(decode(old, &anna().value.key()), Ok(Content::Absent(EntryMeta::default())));
     }
 
     #[test]
@@ -220,9 +220,9 @@ mod tests {
         }
 
         #[test]
-        fn any_age_comes_back_as_it_went(born: u64, ttl_ms in 0..u64::from(u32::MAX), delta_us in 0..u64::from(u32::MAX), tag: u64, version in 1..VERSION_MAX) {
-            let (ttl, delta) = (Duration::from_millis(ttl_ms), Duration::from_micros(delta_us));
-            let (made, value) = (Made { born, ttl, delta, tag }, Versioned { version, ..anna() });
+        fn any_age_comes_back_as_it_went(created_at: u64, ttl_ms in 0..u64::from(u32::MAX), delta_us in 0..u64::from(u32::MAX), tag: u64, version in 1..VERSION_MAX) {
+            let (ttl, load_duration) = (Duration::from_millis(ttl_ms), Duration::from_micros(delta_us));
+            let (made, value) = (EntryMeta { created_at, ttl, load_duration, tag }, Versioned { version, ..anna() });
             let bytes = encoded(&value, made);
             prop_assert_eq!(decode(&bytes, &value.value.key()), Ok(Content::Value(shared(value.clone()), made)));
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 /// An origin's own error.
-pub trait Fault: std::error::Error + Send + Sync + 'static {
+pub trait OriginError: std::error::Error + Send + Sync + 'static {
     /// Whether the same call may well work a moment later, so that trying
     /// again within the deadline is worth it.
     fn is_transient(&self) -> bool {
@@ -18,10 +18,10 @@ pub trait Fault: std::error::Error + Send + Sync + 'static {
 
 /// Why there is no answer. Shared by all who waited for the same load.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum Failure {
+pub enum FetchError {
     /// The origin failed.
     #[error("{0}")]
-    Origin(Arc<dyn Fault>),
+    Origin(Arc<dyn OriginError>),
     /// The load took longer than the hard timeout.
     #[error("the database did not answer in time")]
     TimedOut,
@@ -33,9 +33,9 @@ pub enum Failure {
     BrokeOff,
 }
 
-impl Failure {
+impl FetchError {
     /// The origin's error, for all who wait.
-    pub fn of(fault: impl Fault) -> Self {
+    pub fn of(fault: impl OriginError) -> Self {
         Self::Origin(Arc::new(fault))
     }
 

@@ -1,30 +1,30 @@
 //! Peeking: what the caches hold of one key, seen without using it. Nothing is
-//! counted, filled or dropped, and nothing is told on an act's wire.
+//! counted, filled or dropped, and nothing is told on an act's trace.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{
     Cache, Cached, Key,
     entry::{self, Content},
-    fetch::probe::{Copied, Look},
+    fetch::probe::{Copied, Probe},
     local::cached_copy::CachedCopy,
-    redis::Trouble,
-    trace::Wire,
+    redis::RedisError,
+    trace::Trace,
 };
 
 /// What the caches hold of one key.
 #[derive(Debug, Clone)]
-pub struct Peek<T> {
+pub struct Inspection<T> {
     /// In Redis, if it could say.
-    pub redis: Result<Holding<T>, Trouble>,
+    pub redis: Result<CacheState<T>, RedisError>,
     /// In this process; `None` while Redis does not tell it of changes, for
     /// then it keeps nothing.
-    pub near: Option<Holding<T>>,
+    pub near: Option<CacheState<T>>,
 }
 
 /// What is under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Holding<T> {
+pub enum CacheState<T> {
     /// Nothing.
     Nothing,
     /// A copy that is served.
@@ -39,7 +39,7 @@ pub enum Holding<T> {
         left: Duration,
     },
     /// A value that waits for the origin: it is written behind.
-    Waiting {
+    Pending {
         /// The value.
         value: Arc<T>,
         /// Its version.
@@ -48,15 +48,15 @@ pub enum Holding<T> {
     /// The knowledge that the origin has none, for so long.
     Absent(Duration),
     /// A mark that copies below this version were dropped.
-    Gone(u64),
+    Tombstone(u64),
     /// A copy of this version that is served no more: its TTL ended, or its
     /// tag moved on.
-    Over(u64),
+    Expired(u64),
     /// What was not written by hitrate.
-    Garbage,
+    Corrupt,
 }
 
-impl<T> Holding<T> {
+impl<T> CacheState<T> {
     fn held(held: CachedCopy<T>, left: Duration) -> Self {
         let CachedCopy { version, age, .. } = held;
         match held.value {
@@ -69,45 +69,45 @@ impl<T> Holding<T> {
 impl Cache {
     /// What the caches hold of `key` at the moment. One read of Redis, which
     /// counts it as it counts any client's.
-    pub async fn peek<T: Cached>(&self, key: &Key<T>) -> Peek<T> {
-        Peek { redis: self.peek_in_redis(key).await, near: self.peek_nearby(key) }
+    pub async fn inspect<T: Cached>(&self, key: &Key<T>) -> Inspection<T> {
+        Inspection { redis: self.inspect_redis(key).await, near: self.inspect_local(key) }
     }
 
-    async fn peek_in_redis<T: Cached>(&self, key: &Key<T>) -> Result<Holding<T>, Trouble> {
-        let (bytes, tag): Copied = self.store.run(self.getting(key), &Wire::off()).await?;
-        if self.store.owes(key) {
-            return Err(Trouble::Outdated);
+    async fn inspect_redis<T: Cached>(&self, key: &Key<T>) -> Result<CacheState<T>, RedisError> {
+        let (bytes, tag): Copied = self.store.run(self.getting(key), &Trace::disabled()).await?;
+        if self.store.is_deferred(key) {
+            return Err(RedisError::Outdated);
         }
         Ok(match bytes {
             Some(bytes) => self.holding(key, &bytes, tag.unwrap_or_default()),
-            None => Holding::Nothing,
+            None => CacheState::Nothing,
         })
     }
 
-    fn holding<T: Cached>(&self, key: &Key<T>, bytes: &[u8], tag: u64) -> Holding<T> {
+    fn holding<T: Cached>(&self, key: &Key<T>, bytes: &[u8], tag: u64) -> CacheState<T> {
         let (value, made) = match entry::decode(bytes, key) {
             Ok(Content::Value(value, made)) => (Some(value), made),
             Ok(Content::Absent(made)) => (None, made),
             Ok(Content::Pending(it)) => {
-                return Holding::Waiting { value: it.value, version: it.version };
+                return CacheState::Pending { value: it.value, version: it.version };
             }
-            Ok(Content::Gone(version, _)) => return Holding::Gone(version),
-            Err(_) => return Holding::Garbage,
+            Ok(Content::Tombstone(version, _)) => return CacheState::Tombstone(version),
+            Err(_) => return CacheState::Corrupt,
         };
         let version = value.as_ref().map_or(0, |it| it.version);
-        match self.dated(value.as_ref(), made, bytes.len()) {
-            Look::Fresh(held) if made.tag == tag => {
+        match self.entry_meta(value.as_ref(), made, bytes.len()) {
+            Probe::Fresh(held) if made.tag == tag => {
                 let left = held.left.unwrap_or_default();
-                Holding::held(held, left)
+                CacheState::held(held, left)
             }
-            _ => Holding::Over(version),
+            _ => CacheState::Expired(version),
         }
     }
 
-    fn peek_nearby<T: Cached>(&self, key: &Key<T>) -> Option<Holding<T>> {
+    fn inspect_local<T: Cached>(&self, key: &Key<T>) -> Option<CacheState<T>> {
         let (near, name) = (&self.engine.near, key.as_str());
-        let nothing = near.is_tracking().then_some(Holding::Nothing);
+        let nothing = near.is_tracking().then_some(CacheState::Nothing);
         let Some(held) = near.get(name, self.store.is_away()) else { return nothing };
-        Some(Holding::held(held, near.left(name)))
+        Some(CacheState::held(held, near.left(name)))
     }
 }

@@ -4,24 +4,24 @@ use std::time::{Duration, Instant};
 
 use crate::{
     Cache, Key, Namespace, Recipe, keys,
-    redis::{Command, Trouble, Value, typed},
+    redis::{Command, RedisError, Value, typed},
     scripts,
-    trace::{Target, Trip, Wire},
+    trace::{Target, RoundTrip, Trace},
     write::paths::{MARK_TTL, edited_ttl},
 };
 
 /// Keys that one SCAN looks at: about a tenth of a millisecond of Redis's time.
 const BATCH: usize = 500;
 /// No sweep takes longer; one that was not done by then says so.
-const LONGEST: Duration = Duration::from_secs(20);
+const MAX_DURATION: Duration = Duration::from_secs(20);
 
 /// Who forgets key after key, of values that were never there, shall not fill
 /// Redis with marks: so many are made within this time, see [`crate::local::negative`].
 const MARKS: Duration = Duration::from_secs(60);
 
-/// What forgetting one key did.
+/// What invalidate_command one key did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Forgot {
+pub enum Invalidated {
     /// There was no copy.
     Nothing,
     /// It is gone.
@@ -53,8 +53,8 @@ impl Pattern {
 
 /// How far an invalidation by pattern has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Sweep {
-    /// Copies that the pattern names; marks and other keys don't count.
+pub struct ScanProgress {
+    /// LocalEntries that the pattern names; marks and other keys don't count.
     pub found: u64,
     /// Those that were dropped; none in a dry run.
     pub dropped: u64,
@@ -66,32 +66,32 @@ pub struct Sweep {
 
 impl Cache {
     /// Drops the copy of one key; the next lookup asks the origin.
-    pub async fn forget<T>(
+    pub async fn invalidate<T>(
         &self,
         key: &Key<T>,
         recipe: &Recipe,
-        wire: &Wire,
-    ) -> Result<Forgot, Trouble> {
-        let forgetting = match self.engine.marks.admit(MARKS) {
-            true => self.forgetting(key, None, recipe),
-            false => self.store.script(&scripts::FORGET, key).arg(-1).arg(0).arg(0).arg(0),
+        trace: &Trace,
+    ) -> Result<Invalidated, RedisError> {
+        let invalidate_command = match self.engine.marks.admit(MARKS) {
+            true => self.invalidate_command(key, None, recipe),
+            false => self.store.script(&scripts::INVALIDATE, key).arg(-1).arg(0).arg(0).arg(0),
         };
         // What this process holds goes even when Redis can't be told.
-        let reply: Result<i64, Trouble> = self.store.run(forgetting, wire).await;
-        self.engine.outdate(key);
+        let reply: Result<i64, RedisError> = self.store.run(invalidate_command, trace).await;
+        self.engine.invalidate_local(key);
         let reply = reply?;
         Ok(match reply {
-            0 => Forgot::Nothing,
-            2 => Forgot::Kept,
-            _ => Forgot::Dropped,
+            0 => Invalidated::Nothing,
+            2 => Invalidated::Kept,
+            _ => Invalidated::Dropped,
         })
     }
 
     /// Drops all copies of a namespace by one write, however many there are: they
     /// carry the generation of their tag, and that moves on. O(1).
-    pub async fn forget_tag(&self, namespace: Namespace, wire: &Wire) -> Result<(), Trouble> {
+    pub async fn invalidate_tag(&self, namespace: Namespace, trace: &Trace) -> Result<(), RedisError> {
         let next = self.store.script(&scripts::NEXT_GENERATION, &keys::tag(namespace));
-        let moved = self.store.run::<Value>(next, wire).await;
+        let moved = self.store.run::<Value>(next, trace).await;
         self.engine.invalidate_namespace(namespace);
         moved.map(|_| ())
     }
@@ -99,24 +99,24 @@ impl Cache {
     /// Drops the copies whose names match, a batch at a time (SCAN, never
     /// KEYS), or only counts them in a dry run. `progress` hears of each batch.
     /// SCAN may name a key twice, and misses none that was there all along.
-    pub async fn forget_matching(
+    pub async fn invalidate_matching(
         &self,
         pattern: &Pattern,
         dry_run: bool,
         recipe: &Recipe,
-        wire: &Wire,
-        mut progress: impl FnMut(Sweep),
-    ) -> Result<Sweep, Trouble> {
-        let (start, mut sweep, mut cursor) = (Instant::now(), Sweep::default(), 0_u64);
+        trace: &Trace,
+        mut progress: impl FnMut(ScanProgress),
+    ) -> Result<ScanProgress, RedisError> {
+        let (start, mut sweep, mut cursor) = (Instant::now(), ScanProgress::default(), 0_u64);
         loop {
-            let names = self.scan(pattern, &mut cursor, wire).await?;
+            let names = self.scan(pattern, &mut cursor, trace).await?;
             sweep.scans += 1;
-            let told = self.forget_all(&names, dry_run, edited_ttl(recipe), wire).await?;
+            let told = self.invalidate_names(&names, dry_run, edited_ttl(recipe), trace).await?;
             sweep.found += told.iter().filter(|it| **it > 0).count() as u64;
             sweep.dropped += told.iter().filter(|it| **it == 1 && !dry_run).count() as u64;
             sweep.is_complete = cursor == 0;
             progress(sweep);
-            if sweep.is_complete || start.elapsed() >= LONGEST {
+            if sweep.is_complete || start.elapsed() >= MAX_DURATION {
                 return Ok(sweep);
             }
         }
@@ -126,42 +126,42 @@ impl Cache {
         &self,
         pattern: &Pattern,
         cursor: &mut u64,
-        wire: &Wire,
-    ) -> Result<Vec<String>, Trouble> {
+        trace: &Trace,
+    ) -> Result<Vec<String>, RedisError> {
         let matching = format!("{}{}", self.store.prefix(), pattern.0);
         let scan = self.store.command("SCAN").arg(*cursor).arg("MATCH").arg(matching);
         let (next, names): (u64, Vec<String>) =
-            self.store.run(scan.arg("COUNT").arg(BATCH), wire).await?;
+            self.store.run(scan.arg("COUNT").arg(BATCH), trace).await?;
         *cursor = next;
         Ok(names)
     }
 
     /// What each of them was, and is no more unless in a dry run. One round trip.
-    async fn forget_all(
+    async fn invalidate_names(
         &self,
         names: &[String],
         dry_run: bool,
         edited: u64,
-        wire: &Wire,
-    ) -> Result<Vec<i64>, Trouble> {
+        trace: &Trace,
+    ) -> Result<Vec<i64>, RedisError> {
         if names.is_empty() {
             return Ok(Vec::new());
         }
         let forget = |name: &String| match dry_run {
-            true => self.store.script_on(&scripts::WOULD_FORGET, std::slice::from_ref(name)),
-            false => self.forgetting_name(name, edited),
+            true => self.store.script_on(&scripts::WOULD_INVALIDATE, std::slice::from_ref(name)),
+            false => self.invalidate_command_for(name, edited),
         };
         let sent = Instant::now();
         let replies = self.store.run_many(names.iter().map(forget).collect()).await?;
         let told: Vec<_> =
             replies.into_iter().map(|it| typed::<i64>(it).unwrap_or_default()).collect();
         if !dry_run {
-            self.outdate_all(names);
+            self.invalidate_local_names(names);
         }
         let act = if dry_run { "is it a copy" } else { "drop, leave a mark" };
         let took = sent.elapsed();
-        let trip = Trip { target: Target::Redis, sent, took, simulated: Duration::ZERO };
-        wire.record(trip, || {
+        let trip = RoundTrip { target: Target::Redis, sent, took, simulated: Duration::ZERO };
+        trace.record(trip, || {
             let copies = told.iter().filter(|it| **it > 0).count() as u64;
             let told = format!("{copies} {}", if copies == 1 { "copy" } else { "copies" });
             vec![(format!("EVALSHA '-- {act} …' × {}", names.len()), told)]
@@ -169,16 +169,16 @@ impl Cache {
         Ok(told)
     }
 
-    fn forgetting_name(&self, name: &str, edited: u64) -> Command {
+    fn invalidate_command_for(&self, name: &str, edited: u64) -> Command {
         let prefix = self.store.prefix();
         let known = format!("{prefix}edited:{}", name.strip_prefix(prefix).unwrap_or(name));
-        let forget = self.store.script_on(&scripts::FORGET, &[name.to_owned(), known]);
+        let forget = self.store.script_on(&scripts::INVALIDATE, &[name.to_owned(), known]);
         forget.arg(-1).arg(crate::time::millis(MARK_TTL)).arg(0).arg(edited)
     }
 
-    fn outdate_all(&self, names: &[String]) {
+    fn invalidate_local_names(&self, names: &[String]) {
         for name in names.iter().filter_map(|name| name.strip_prefix(self.store.prefix())) {
-            self.engine.outdate_name(name);
+            self.engine.invalidate_local_name(name);
         }
     }
 }

@@ -38,6 +38,6 @@ pub fn write_behind() -> Key<()> {
 }
 
 /// `write-behind:aside` — the stream of writes that the database refused for good.
-pub fn write_behind_aside() -> Key<()> {
+pub fn write_behind_dead_letters() -> Key<()> {
     Key::new(WRITE_BEHIND, SmolStr::new_static("write-behind:aside"))
 }

@@ -11,7 +11,7 @@
 //! use hitrate_cache::{
 //!     Cache, Cached, Engine, Key, Namespace, Recipe, Versioned,
 //!     redis::{Address, Health, Store},
-//!     trace::Wire,
+//!     trace::Trace,
 //! };
 //! use serde::{Deserialize, Serialize};
 //!
@@ -29,7 +29,7 @@
 //!     }
 //! }
 //! # #[derive(Debug, thiserror::Error)] #[error("the origin failed")] struct Down;
-//! # impl hitrate_cache::Fault for Down {}
+//! # impl hitrate_cache::OriginError for Down {}
 //! # async fn load_user(id: &str) -> Result<Option<Versioned<User>>, Down> { Err(Down) }
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //!
@@ -38,7 +38,7 @@
 //! let cache = Cache::new(store, Arc::new(Engine::new("app:", &[USER], Arc::new(()))));
 //!
 //! let key = Key::of(USER, "123");
-//! let found = cache.fetch(&key, &Recipe::DEFAULT, &Wire::off(), || load_user("123")).await?;
+//! let found = cache.fetch(&key, &Recipe::DEFAULT, &Trace::disabled(), || load_user("123")).await?;
 //! println!("{:?} from {:?}, {} µs", found.value.is_some(), found.source, found.elapsed_us);
 //! # Ok(()) }
 //! ```
@@ -46,7 +46,7 @@
 //! What always holds, whatever the recipe (`plain` excepted, which is there to
 //! see what happens without):
 //!
-//! - A cache that fails is a miss. The only error is the origin's ([`Failure`]).
+//! - A cache that fails is a miss. The only error is the origin's ([`FetchError`]).
 //! - An older value never replaces a newer one: entries carry versions, and a
 //!   fill compares them inside a script ([`scripts`]).
 //! - After a write was acknowledged, nobody in this process reads the older
@@ -67,7 +67,7 @@
 //! | recipe `write-behind` | readers of the database itself, or without Redis | until it is flushed: the interval plus what hinders it |
 //! | Redis away and the origin failing | other processes | the grace, marked `stale` |
 //!
-//! Known limits:
+//! WriteContext limits:
 //!
 //! - An acknowledged write-behind is lost if Redis then loses its memory: at most
 //!   the last second with `appendfsync everysec`, nothing with `always`, everything
@@ -75,7 +75,7 @@
 //! - Stamps take Redis's clock from its last answer, right to half a round trip.
 //! - An invalidation by pattern sees only what is there: a load of a cold key that
 //!   is under way in another process stores its value all the same.
-//! - Copies past their TTL are kept in the process, not in Redis, where a key ends
+//! - LocalEntries past their TTL are kept in the process, not in Redis, where a key ends
 //!   with its TTL. What is known of an edit is kept under `edited:{key}` for as
 //!   long as any process may hold such a copy.
 //!
@@ -114,13 +114,13 @@ pub use self::{
     cache::Cache,
     engine::{Engine, MAX_ENTRY_BYTES},
     entry::decode_entry,
-    error::{Failure, Fault},
+    error::{FetchError, OriginError},
     fetch::lookup::{Fill, Forward, Lookup},
-    inspect::{Holding, Peek},
-    invalidate::{Forgot, Pattern, Sweep},
+    inspect::{CacheState, Inspection},
+    invalidate::{Invalidated, Pattern, ScanProgress},
     namespace::{Cached, Key, Namespace},
     observer::{Failpoint, Observer},
-    origin::{Newer, Order, Origin, Writable},
+    origin::{Committed, WriteOrder, Origin, Writable},
     policy::{NotARecipe, Recipe},
     strategy::Strategy,
     value::{Source, Versioned},

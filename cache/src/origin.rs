@@ -1,6 +1,6 @@
 //! What is behind the cache: the slow, true source of a value.
 
-use crate::{Versioned, error::Fault};
+use crate::{Versioned, error::OriginError};
 
 /// Where a value is loaded from. A closure that makes the future is one:
 /// `move || { let db = Arc::clone(&db); async move { db.find(7).await } }`.
@@ -8,7 +8,7 @@ use crate::{Versioned, error::Fault};
 /// It owns what it needs: a load may go on after the caller has left.
 pub trait Origin<T>: Send + Sync + 'static {
     /// What goes wrong there.
-    type Error: Fault;
+    type Error: OriginError;
 
     /// The value as of now; `None` when there is none. It is called again
     /// after a transient error.
@@ -17,7 +17,7 @@ pub trait Origin<T>: Send + Sync + 'static {
 
 impl<T, E, L, F> Origin<T> for L
 where
-    E: Fault,
+    E: OriginError,
     L: Fn() -> F + Send + Sync + 'static,
     F: Future<Output = Result<Option<Versioned<T>>, E>> + Send,
 {
@@ -37,13 +37,13 @@ pub trait Writable<T>: Origin<T> {
     fn write(
         &self,
         value: &T,
-        order: Order,
-    ) -> impl Future<Output = Result<Option<Newer>, Self::Error>> + Send;
+        order: WriteOrder,
+    ) -> impl Future<Output = Result<Option<Committed>, Self::Error>> + Send;
 }
 
 /// Where a write belongs among the others of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Order {
+pub struct WriteOrder {
     /// The highest version that the cache knows of. With write-behind it may
     /// be ahead of the origin.
     pub floor: u64,
@@ -54,7 +54,7 @@ pub struct Order {
 
 /// A version that the origin has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Newer {
+pub struct Committed {
     /// Its number.
     pub version: u64,
     /// When it was written, in microseconds since 1970 by Redis's clock.

@@ -2,7 +2,7 @@
 //! one step in Redis; those on one entry cost O(1). The trace shows the first line, a comment.
 //!
 //! A reader that was slow may bring an old row after an edit was made. So a
-//! fill stores only where nothing newer is held, and forgetting leaves a mark
+//! fill stores only where nothing newer is held, and invalidate_command leaves a mark
 //! of the version behind, for as long as such a reader may still come. A copy
 //! with a `pending` stamp is newer than the origin and must not be lost.
 
@@ -23,10 +23,10 @@ pub static FILL: Script = Script::storing(include_str!("scripts/fill.lua"));
 /// not have yet: such a copy gives way only to a later write. Without a version
 /// (-1) any other copy is dropped, and the mark says when; a TTL of 0 leaves no
 /// mark.
-pub static FORGET: Script = Script::new(include_str!("scripts/forget.lua"));
+pub static INVALIDATE: Script = Script::new(include_str!("scripts/invalidate.lua"));
 
-/// `KEYS[1]`. Replies what [`FORGET`] without a version would.
-pub static WOULD_FORGET: Script = Script::new(include_str!("scripts/would_forget.lua"));
+/// `KEYS[1]`. Replies what [`INVALIDATE`] without a version would.
+pub static WOULD_INVALIDATE: Script = Script::new(include_str!("scripts/would_invalidate.lua"));
 
 /// `KEYS[1]` the entry, `KEYS[2]` the clock of writes. Replies the version that
 /// is held, 0 for none, and the stamp of a write that begins now: the server's
@@ -55,7 +55,7 @@ pub static DISCARD: Script = Script::new(include_str!("scripts/discard.lua"));
 
 /// `KEYS[1]` the stream, `KEYS[2]` that of what was set aside; id, why. Replies
 /// -1 when the second can't take it.
-pub static SET_ASIDE: Script = Script::new(include_str!("scripts/set_aside.lua"));
+pub static DEAD_LETTER: Script = Script::new(include_str!("scripts/dead_letter.lua"));
 
 /// `KEYS[1]` the stream; group, consumer, idle time in milliseconds, the most
 /// entries to take, the most to look at. Hands entries that were delivered so
@@ -72,7 +72,7 @@ pub static NEXT_GENERATION: Script = Script::storing(include_str!("scripts/next_
 pub static RENEW: Script = Script::new(include_str!("scripts/renew.lua"));
 
 /// `KEYS[1]` a lease, token. Gives it back.
-pub static GIVE_BACK: Script = Script::new(include_str!("scripts/give_back.lua"));
+pub static RELEASE: Script = Script::new(include_str!("scripts/release.lua"));
 
 /// `KEYS[1]` a stream, group, idle time in milliseconds. Removes consumers who
 /// hold nothing and were not heard of for so long. Replies how many.

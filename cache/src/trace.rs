@@ -1,4 +1,4 @@
-//! The wire: what one request said to Redis and to the database, in order.
+//! The trace: what one request said to Redis and to the database, in order.
 
 use std::{
     mem,
@@ -12,7 +12,7 @@ use crate::time::micros;
 
 /// One command and its reply.
 #[derive(Debug, Clone, Serialize)]
-pub struct Step {
+pub struct Span {
     /// Who was asked.
     pub target: Target,
     /// The command or statement, arguments shortened.
@@ -26,10 +26,10 @@ pub struct Step {
     /// How much of `elapsed_us` was simulated, in microseconds.
     pub simulated_us: u64,
     /// Which round trip this was: commands of one pipeline share a number.
-    pub trip: usize,
+    pub round_trip: usize,
 }
 
-/// Who a [`Step`] spoke to.
+/// Who a [`Span`] spoke to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Target {
@@ -75,18 +75,18 @@ impl Target {
     }
 }
 
-/// Collects the [`Step`]s of one request. Recording costs formatting, so a
-/// caller that shows nothing uses [`Wire::off`]. Clones write to the same record.
+/// Collects the [`Span`]s of one request. Recording costs formatting, so a
+/// caller that shows nothing uses [`Trace::disabled`]. Clones write to the same record.
 #[derive(Clone)]
-pub struct Wire(Option<Arc<Record>>);
+pub struct Trace(Option<Arc<Record>>);
 
 struct Record {
     start: Instant,
-    steps: Mutex<Vec<Step>>,
+    spans: Mutex<Vec<Span>>,
 }
 
 /// One round trip, as the two doors report it.
-pub struct Trip {
+pub struct RoundTrip {
     /// Who was asked.
     pub target: Target,
     /// When it was sent.
@@ -97,26 +97,26 @@ pub struct Trip {
     pub simulated: Duration,
 }
 
-impl Trip {
+impl RoundTrip {
     /// Nothing of it simulated.
     pub fn to_redis(sent: Instant, took: Duration) -> Self {
         Self { target: Target::Redis, sent, took, simulated: Duration::ZERO }
     }
 }
 
-impl Wire {
+impl Trace {
     /// Records from now on.
-    pub fn on() -> Self {
-        Self(Some(Arc::new(Record { start: Instant::now(), steps: Mutex::default() })))
+    pub fn new() -> Self {
+        Self(Some(Arc::new(Record { start: Instant::now(), spans: Mutex::default() })))
     }
 
     /// Records nothing, at no cost.
-    pub const fn off() -> Self {
+    pub const fn disabled() -> Self {
         Self(None)
     }
 
     /// Whether anyone is recording.
-    pub fn is_on(&self) -> bool {
+    pub fn is_enabled(&self) -> bool {
         self.0.is_some()
     }
 
@@ -124,52 +124,52 @@ impl Wire {
     /// is only called when someone is recording.
     pub fn record<Lines: IntoIterator<Item = (String, String)>>(
         &self,
-        trip: Trip,
+        trip: RoundTrip,
         lines: impl FnOnce() -> Lines,
     ) {
         let Some(record) = &self.0 else { return };
         let lines = lines();
         let start_us = micros(trip.sent.saturating_duration_since(record.start));
         let (elapsed_us, simulated_us) = (micros(trip.took), micros(trip.simulated));
-        let mut steps = record.steps();
-        let number = steps.last().map_or(1, |step| step.trip + 1);
-        steps.extend(lines.into_iter().map(|(command, reply)| Step {
+        let mut spans = record.spans();
+        let number = spans.last().map_or(1, |span| span.round_trip + 1);
+        spans.extend(lines.into_iter().map(|(command, reply)| Span {
             target: trip.target,
             command,
             reply,
             start_us,
             elapsed_us,
             simulated_us,
-            trip: number,
+            round_trip: number,
         }));
     }
 
     /// Adds what hitrate itself or its near cache did, from `since` until now.
-    pub fn tell(
+    pub fn event(
         &self,
         target: Target,
         since: Instant,
         act: &str,
         outcome: impl FnOnce() -> String,
     ) {
-        let trip = Trip { target, sent: since, took: since.elapsed(), simulated: Duration::ZERO };
+        let trip = RoundTrip { target, sent: since, took: since.elapsed(), simulated: Duration::ZERO };
         self.record(trip, || [(act.to_owned(), outcome())]);
     }
 
     /// What was recorded so far.
-    pub fn steps(&self) -> Vec<Step> {
-        self.0.as_ref().map_or_else(Vec::new, |record| record.steps().clone())
+    pub fn spans(&self) -> Vec<Span> {
+        self.0.as_ref().map_or_else(Vec::new, |record| record.spans().clone())
     }
 
     /// What was recorded, taken out. What goes on in the background is not in it.
-    pub fn into_steps(self) -> Vec<Step> {
-        self.0.map_or_else(Vec::new, |record| mem::take(&mut record.steps()))
+    pub fn into_spans(self) -> Vec<Span> {
+        self.0.map_or_else(Vec::new, |record| mem::take(&mut record.spans()))
     }
 }
 
 impl Record {
-    fn steps(&self) -> MutexGuard<'_, Vec<Step>> {
-        self.steps.lock().expect("nobody panics while adding a step")
+    fn spans(&self) -> MutexGuard<'_, Vec<Span>> {
+        self.spans.lock().expect("nobody panics while adding a span")
     }
 }
 
@@ -219,25 +219,25 @@ fn push_plain(line: &mut String, bytes: &[u8], most: usize) -> bool {
 mod tests {
     use super::*;
 
-    fn trip() -> Trip {
+    fn trip() -> RoundTrip {
         let took = Duration::from_micros(5);
-        Trip { target: Target::Redis, sent: Instant::now(), took, simulated: Duration::ZERO }
+        RoundTrip { target: Target::Redis, sent: Instant::now(), took, simulated: Duration::ZERO }
     }
 
     #[test]
     fn commands_of_one_pipeline_share_a_trip() {
-        let wire = Wire::on();
-        wire.record(trip(), || vec![("GET a".into(), "1".into()), ("PTTL a".into(), "9".into())]);
-        wire.record(trip(), || vec![("SET a".into(), "OK".into())]);
-        let trips: Vec<_> = wire.steps().iter().map(|step| step.trip).collect();
+        let trace = Trace::new();
+        trace.record(trip(), || vec![("GET a".into(), "1".into()), ("PTTL a".into(), "9".into())]);
+        trace.record(trip(), || vec![("SET a".into(), "OK".into())]);
+        let trips: Vec<_> = trace.spans().iter().map(|span| span.round_trip).collect();
         assert_eq!(trips, [1, 1, 2]);
     }
 
     #[test]
     fn a_wire_that_is_off_formats_nothing() {
-        let wire = Wire::off();
-        wire.record(trip(), || -> Vec<_> { unreachable!("nobody is recording") });
-        assert!(wire.steps().is_empty());
+        let trace = Trace::disabled();
+        trace.record(trip(), || -> Vec<_> { unreachable!("nobody is recording") });
+        assert!(trace.spans().is_empty());
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// A dependency that takes longer is not healthy.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest answer that is read from the running hitrate, in bytes.
 const ANSWER_MAX: u64 = 16 * 1024;
 
@@ -63,7 +63,7 @@ async fn redis(config: &Config) -> Result<String, ToolError> {
         }
     };
     let store = Store::open(&address, &config.key_prefix, &Arc::new(Health::default()));
-    store.ready(PATIENCE).await?;
+    store.ready(TIMEOUT).await?;
     let info = store.info().await?;
     Ok(format!("{} {} at {address}", info.server, info.version))
 }
@@ -83,7 +83,7 @@ struct Readiness {
 /// Asks the running hitrate, the way a load balancer does.
 pub async fn ready(config: &Config) -> ExitCode {
     let address = reachable(config.bind);
-    let answer = timeout(PATIENCE, ask(address)).await;
+    let answer = timeout(TIMEOUT, ask(address)).await;
     let readiness = answer.ok().and_then(Result::ok).and_then(|answer| read(&answer));
     let Some((serves, Readiness { redis, database })) = readiness else {
         println!("❌ hitrate does not answer at http://{address}");

@@ -1,7 +1,7 @@
 //! `hitrate forget` — copies dropped by key, tag or pattern.
 
 use clap::Args;
-use hitrate_cache::{Sweep, trace::Wire};
+use hitrate_cache::{ScanProgress, trace::Trace};
 
 use super::tools::{ToolError, Tools};
 use crate::{
@@ -51,12 +51,12 @@ async fn forget(
 ) -> Result<String, ToolError> {
     tools.redis().await?;
     let recipe = tools.recipe.ttl(config.profile_ttl);
-    let progress = |sweep: Sweep| {
+    let progress = |sweep: ScanProgress| {
         if sweep.scans.is_multiple_of(100) {
             println!("Progress: {} copies found in {} batches", sweep.found, sweep.scans);
         }
     };
-    let wire = Wire::off();
-    let outcome = invalidation::run(&tools.cache, what, dry_run, &recipe, &wire, progress).await?;
+    let trace = Trace::disabled();
+    let outcome = invalidation::run(&tools.cache, what, dry_run, &recipe, &trace, progress).await?;
     Ok(outcome.message())
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use hitrate_cache::trace::Wire;
+use hitrate_cache::trace::Trace;
 use tokio::task::spawn_blocking;
 
 use super::tools::{ToolError, Tools};
@@ -39,8 +39,8 @@ fn prompt() -> io::Result<String> {
 
 async fn show(config: &Config, tools: &Tools, id: &UserId) -> Result<(), ToolError> {
     let recipe = tools.recipe.ttl(config.profile_ttl);
-    let (cache, db, wire) = (&tools.cache, &tools.db, Wire::off());
-    let lookup = profiles::find(cache, db, id, &recipe, config.database_delay, &wire).await?;
+    let (cache, db, trace) = (&tools.cache, &tools.db, Trace::disabled());
+    let lookup = profiles::find(cache, db, id, &recipe, config.database_delay, &trace).await?;
     println!("{}", profiles::message(id, &lookup));
     match lookup.value {
         Some(profile) => {

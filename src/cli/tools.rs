@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use hitrate_cache::{
-    Cache, Engine, Failure, NotARecipe, Recipe,
-    redis::{Address, BadAddress, Health, Store, Trouble},
+    Cache, Engine, FetchError, NotARecipe, Recipe,
+    redis::{Address, BadAddress, Health, Store, RedisError},
 };
 
 use crate::{
@@ -14,13 +14,13 @@ use crate::{
         keys,
     },
     ops::{
-        managed_redis::{self, OwnError, OwnServer},
+        managed_redis::{self, ManagedRedisError, ManagedRedis},
         metrics::Metrics,
     },
 };
 
 /// How long a command waits for Redis.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a command can't do its work.
 #[derive(Debug, thiserror::Error)]
@@ -30,15 +30,15 @@ pub enum ToolError {
     #[error("HITRATE_RECIPE: {0}")]
     Recipe(#[from] NotARecipe),
     #[error("{0}")]
-    Lookup(#[from] Failure),
+    Lookup(#[from] FetchError),
     #[error(transparent)]
-    Own(#[from] OwnError),
+    Own(#[from] ManagedRedisError),
     #[error("{0}")]
     Database(#[from] db::Error),
     #[error(transparent)]
     Import(#[from] import::ImportError),
     #[error("{0}")]
-    Redis(#[from] Trouble),
+    Redis(#[from] RedisError),
     #[error("{0}")]
     Told(String),
 }
@@ -49,7 +49,7 @@ pub struct Tools {
     pub cache: Cache,
     /// As configured.
     pub recipe: Recipe,
-    own: Option<OwnServer>,
+    own: Option<ManagedRedis>,
 }
 
 impl Tools {
@@ -66,7 +66,7 @@ impl Tools {
                 (Address::unix(&managed_redis::socket(&config.data_dir)?), None)
             }
             None => {
-                let own = OwnServer::start(&config.data_dir).await?;
+                let own = ManagedRedis::start(&config.data_dir).await?;
                 (own.address(), Some(own))
             }
         };
@@ -78,8 +78,8 @@ impl Tools {
     }
 
     /// Waits until Redis answers.
-    pub async fn redis(&self) -> Result<(), Trouble> {
-        self.store.ready(PATIENCE).await
+    pub async fn redis(&self) -> Result<(), RedisError> {
+        self.store.ready(TIMEOUT).await
     }
 
     pub async fn close(self) {

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use hitrate_cache::{
-    Cache, Forgot, Namespace, Pattern, Recipe, Sweep, redis::Trouble, trace::Wire,
+    Cache, Invalidated, Namespace, Pattern, Recipe, ScanProgress, redis::RedisError, trace::Trace,
 };
 
 use crate::demo::{
@@ -51,13 +51,13 @@ pub enum Unclear {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Of one key.
-    Copy(Forgot),
+    Copy(Invalidated),
     /// Of a tag: nobody knows how many copies there were.
     Tag,
     /// Of a pattern.
-    Swept(Sweep),
+    Swept(ScanProgress),
     /// Of a pattern, had it been meant.
-    Counted(Sweep),
+    Counted(ScanProgress),
 }
 
 impl FromStr for Copied {
@@ -103,19 +103,19 @@ pub async fn run(
     what: &What,
     dry_run: bool,
     recipe: &Recipe,
-    wire: &Wire,
-    progress: impl FnMut(Sweep),
-) -> Result<Outcome, Trouble> {
+    trace: &Trace,
+    progress: impl FnMut(ScanProgress),
+) -> Result<Outcome, RedisError> {
     match what {
         What::Copy(Copied::Profile(id)) => {
-            cache.forget(&keys::profile(id), recipe, wire).await.map(Outcome::Copy)
+            cache.invalidate(&keys::profile(id), recipe, trace).await.map(Outcome::Copy)
         }
         What::Copy(Copied::Product(number)) => {
-            cache.forget(&keys::product(*number), recipe, wire).await.map(Outcome::Copy)
+            cache.invalidate(&keys::product(*number), recipe, trace).await.map(Outcome::Copy)
         }
-        What::Tag(namespace) => cache.forget_tag(*namespace, wire).await.map(|()| Outcome::Tag),
+        What::Tag(namespace) => cache.invalidate_tag(*namespace, trace).await.map(|()| Outcome::Tag),
         What::Matching(pattern) => {
-            let swept = cache.forget_matching(pattern, dry_run, recipe, wire, progress).await?;
+            let swept = cache.invalidate_matching(pattern, dry_run, recipe, trace, progress).await?;
             Ok(if dry_run { Outcome::Counted(swept) } else { Outcome::Swept(swept) })
         }
     }
@@ -135,9 +135,9 @@ impl Outcome {
 
     fn told(&self) -> String {
         match self {
-            Self::Copy(Forgot::Dropped) => "The copy was dropped.".to_owned(),
-            Self::Copy(Forgot::Nothing) => "There was no copy.".to_owned(),
-            Self::Copy(Forgot::Kept) => {
+            Self::Copy(Invalidated::Dropped) => "The copy was dropped.".to_owned(),
+            Self::Copy(Invalidated::Nothing) => "There was no copy.".to_owned(),
+            Self::Copy(Invalidated::Kept) => {
                 "The copy stays: the database does not have that value yet.".to_owned()
             }
             Self::Tag => "Every copy with this tag is of the past now.".to_owned(),
@@ -154,8 +154,8 @@ impl Outcome {
     pub fn counts(&self) -> Option<(u64, u64)> {
         match self {
             Self::Copy(forgot) => {
-                let found = u64::from(*forgot != Forgot::Nothing);
-                Some((found, u64::from(*forgot == Forgot::Dropped)))
+                let found = u64::from(*forgot != Invalidated::Nothing);
+                Some((found, u64::from(*forgot == Invalidated::Dropped)))
             }
             Self::Tag => None,
             Self::Swept(sweep) | Self::Counted(sweep) => Some((sweep.found, sweep.dropped)),

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hitrate_cache::{Cache, Failure, Lookup, Origin, Recipe, Versioned, trace::Wire};
+use hitrate_cache::{Cache, FetchError, Lookup, Origin, Recipe, Versioned, trace::Trace};
 
 use crate::demo::{
     db::{self, Db},
@@ -27,7 +27,7 @@ impl Origin<Product> for Row {
             log::info!("CACHE MISS: Product {id} not found in cache.");
         }
         log::info!("DATABASE HIT: Fetching product {id} from the database...");
-        self.db.product(id, self.delay, &Wire::off()).await
+        self.db.product(id, self.delay, &Trace::disabled()).await
     }
 }
 
@@ -38,11 +38,11 @@ pub async fn find(
     id: u32,
     recipe: &Recipe,
     delay: Duration,
-) -> Result<Lookup<Product>, Failure> {
+) -> Result<Lookup<Product>, FetchError> {
     let bypass = recipe.strategy == hitrate_cache::Strategy::None;
     let row = Row { db: Arc::clone(db), id, delay, bypass };
     let recipe = recipe.on_top_of(delay);
-    let lookup = cache.fetch(&keys::product(id), &recipe, &Wire::off(), row).await?;
+    let lookup = cache.fetch(&keys::product(id), &recipe, &Trace::disabled(), row).await?;
     if lookup.source.is_hit() {
         log::info!("CACHE HIT: Fetching product {id} from cache.");
     }

@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use hitrate_cache::{
-    Cache, Effect, Failure, Fault, Fill, Forgot, Lookup, Newer, Order, Origin, Recipe, Source,
+    Cache, Effect, FetchError, OriginError, Fill, Invalidated, Lookup, Committed, WriteOrder, Origin, Recipe, Source,
     Versioned, Writable, Written,
-    redis::Trouble,
-    trace::Wire,
-    write_behind::{Applied, Pending, Sink},
+    redis::RedisError,
+    trace::Trace,
+    write_behind::{ApplyResult, QueuedWrite, Sink},
 };
 
 use crate::demo::{
@@ -27,16 +27,16 @@ pub struct Row {
     db: Arc<Db>,
     id: UserId,
     delay: Duration,
-    wire: Wire,
+    trace: Trace,
 }
 
 impl Row {
-    fn of(db: &Arc<Db>, id: &UserId, delay: Duration, wire: &Wire) -> Self {
-        Self { db: Arc::clone(db), id: id.clone(), delay, wire: wire.clone() }
+    fn of(db: &Arc<Db>, id: &UserId, delay: Duration, trace: &Trace) -> Self {
+        Self { db: Arc::clone(db), id: id.clone(), delay, trace: trace.clone() }
     }
 }
 
-impl Fault for db::Error {
+impl OriginError for db::Error {
     /// A lock is held for milliseconds.
     fn is_transient(&self) -> bool {
         matches!(self, Self::Locked)
@@ -52,14 +52,14 @@ impl Origin<Profile> for Row {
     type Error = db::Error;
 
     async fn load(&self) -> Result<Option<Versioned<Profile>>, db::Error> {
-        self.db.profile(&self.id, self.delay, &self.wire).await
+        self.db.profile(&self.id, self.delay, &self.trace).await
     }
 }
 
 impl Writable<Profile> for Row {
-    async fn write(&self, value: &Profile, order: Order) -> Result<Option<Newer>, db::Error> {
-        let written = self.db.edit_profile(value, order.floor, order.stamp, &self.wire).await?;
-        Ok(written.map(|(version, stamp)| Newer { version, stamp }))
+    async fn write(&self, value: &Profile, order: WriteOrder) -> Result<Option<Committed>, db::Error> {
+        let written = self.db.edit_profile(value, order.floor, order.stamp, &self.trace).await?;
+        Ok(written.map(|(version, stamp)| Committed { version, stamp }))
     }
 }
 
@@ -70,10 +70,10 @@ pub async fn find(
     id: &UserId,
     recipe: &Recipe,
     delay: Duration,
-    wire: &Wire,
-) -> Result<Lookup<Profile>, Failure> {
+    trace: &Trace,
+) -> Result<Lookup<Profile>, FetchError> {
     let recipe = recipe.on_top_of(delay);
-    cache.fetch(&keys::profile(id), &recipe, wire, Row::of(db, id, delay, wire)).await
+    cache.fetch(&keys::profile(id), &recipe, trace, Row::of(db, id, delay, trace)).await
 }
 
 /// Changes a profile, by the recipe's order of database and cache.
@@ -83,13 +83,13 @@ pub async fn edit(
     id: &UserId,
     edit: ProfileEdit,
     recipe: &Recipe,
-    wire: &Wire,
-) -> Result<Written, Failure> {
+    trace: &Trace,
+) -> Result<Written, FetchError> {
     let ProfileEdit { name, email, age } = edit;
     let value = Profile { user_id: id.to_string(), name, email, age };
     let delay = Duration::ZERO;
-    let row = Row::of(db, id, delay, wire);
-    cache.write(value, recipe, wire, row).await
+    let row = Row::of(db, id, delay, trace);
+    cache.write(value, recipe, trace, row).await
 }
 
 /// Drops a profile from the cache; the next lookup asks the database.
@@ -97,9 +97,9 @@ pub async fn forget(
     cache: &Cache,
     id: &UserId,
     recipe: &Recipe,
-    wire: &Wire,
-) -> Result<Forgot, Trouble> {
-    cache.forget(&keys::profile(id), recipe, wire).await
+    trace: &Trace,
+) -> Result<Invalidated, RedisError> {
+    cache.invalidate(&keys::profile(id), recipe, trace).await
 }
 
 /// Where profiles that were written behind go.
@@ -108,21 +108,21 @@ pub struct Behind(pub Arc<Db>);
 impl Sink for Behind {
     type Error = db::Error;
 
-    async fn apply(&self, writes: &[Pending]) -> Result<Vec<Applied>, db::Error> {
+    async fn apply(&self, writes: &[QueuedWrite]) -> Result<Vec<ApplyResult>, db::Error> {
         let late: Vec<_> = writes.iter().map(late).collect();
         let readable: Vec<_> = late.iter().flatten().cloned().collect();
         let mut caught_up = self.0.catch_up_profiles(&readable).await?.into_iter();
         let outcome = |late: &Option<Late>| match late.as_ref().and_then(|_| caught_up.next()) {
-            Some(CaughtUp::As(version)) => Applied::As(version),
-            Some(CaughtUp::Superseded(version)) => Applied::Superseded(version),
-            Some(CaughtUp::NoRow) => Applied::Refused("there is no such profile"),
-            None => Applied::Refused("it is no profile"),
+            Some(CaughtUp::As(version)) => ApplyResult::As(version),
+            Some(CaughtUp::Superseded(version)) => ApplyResult::Superseded(version),
+            Some(CaughtUp::NoRow) => ApplyResult::Refused("there is no such profile"),
+            None => ApplyResult::Refused("it is no profile"),
         };
         Ok(late.iter().map(outcome).collect())
     }
 }
 
-fn late(write: &Pending) -> Option<Late> {
+fn late(write: &QueuedWrite) -> Option<Late> {
     let profile: Profile = serde_json::from_str(&write.value).ok()?;
     let belongs = write.key == keys::profile(&profile.user_id.parse().ok()?).as_str();
     belongs.then_some(Late { profile, version: write.version, stamp: write.stamp })
@@ -133,7 +133,7 @@ fn late(write: &Pending) -> Option<Late> {
 /// was stopped. Copies older than their TTL have ended by themselves.
 pub async fn recall(cache: &Cache, db: &Db, recipe: &Recipe) -> Result<(), db::Error> {
     for (edited, stamp) in db.edited_within(recipe.ttl.max(RECALL_WITHIN), RECALL_MAX).await? {
-        let newer = Newer { version: edited.version, stamp };
+        let newer = Committed { version: edited.version, stamp };
         cache.supersede_later(&keys::profile(&edited.value), newer, recipe);
     }
     Ok(())
@@ -153,9 +153,9 @@ fn from_a_copy(id: &UserId, source: Source, lookup: &Lookup<Profile>) -> String 
             format!("User profile for {id} does not exist; Redis cache still knows that.")
         }
         (Source::Memory, _) => format!("User profile for {id} found in this process's near cache."),
-        (Source::Stale, Fill::Failed(trouble)) => format!(
+        (Source::Stale, Fill::Failed(error)) => format!(
             "User profile for {id} found in a copy of this process. \
-             The database can't tell whether it changed, nor can Redis: {trouble}."
+             The database can't tell whether it changed, nor can Redis: {error}."
         ),
         (Source::Stale, _) => format!(
             "User profile for {id} found in cache, past its time: \
@@ -176,8 +176,8 @@ fn from_the_database(id: &UserId, lookup: &Lookup<Profile>) -> String {
             "User profile for {id} fetched from the database while it was edited; \
              Redis keeps what is newer."
         ),
-        Fill::Failed(trouble) => format!(
-            "User profile for {id} fetched from the database. It was not stored in Redis: {trouble}."
+        Fill::Failed(error) => format!(
+            "User profile for {id} fetched from the database. It was not stored in Redis: {error}."
         ),
         Fill::TooLarge => format!(
             "User profile for {id} fetched from the database. \
@@ -204,13 +204,13 @@ pub fn edited(written: &Written) -> String {
     format!("{who}; {}.", effect(&written.effect))
 }
 
-/// What a forgetting did, in a sentence.
-pub fn forgot(forgot: &Result<Forgot, Trouble>) -> String {
+/// What a invalidate_command did, in a sentence.
+pub fn forgot(forgot: &Result<Invalidated, RedisError>) -> String {
     let then = match forgot {
-        Ok(Forgot::Dropped) => "the cache dropped its copy".to_owned(),
-        Ok(Forgot::Nothing) => "the cache had no copy".to_owned(),
-        Ok(Forgot::Kept) => "the copy stays: the database does not have it yet".to_owned(),
-        Err(trouble) => format!("the cache could not be told: {trouble}"),
+        Ok(Invalidated::Dropped) => "the cache dropped its copy".to_owned(),
+        Ok(Invalidated::Nothing) => "the cache had no copy".to_owned(),
+        Ok(Invalidated::Kept) => "the copy stays: the database does not have it yet".to_owned(),
+        Err(error) => format!("the cache could not be told: {error}"),
     };
     format!("Asked to forget; {then}.")
 }
@@ -218,10 +218,10 @@ pub fn forgot(forgot: &Result<Forgot, Trouble>) -> String {
 /// What a write did to the cache, as the end of a sentence.
 fn effect(effect: &Effect) -> String {
     match effect {
-        Effect::Forgot(true) => "the cache dropped its copy".to_owned(),
-        Effect::Forgot(false) => "the cache had no copy".to_owned(),
+        Effect::Invalidated(true) => "the cache dropped its copy".to_owned(),
+        Effect::Invalidated(false) => "the cache had no copy".to_owned(),
         Effect::Stored => "the cache has the new copy".to_owned(),
         Effect::Queued => "it waits there for the database".to_owned(),
-        Effect::Owed(trouble) => format!("the cache could not be told: {trouble}"),
+        Effect::Deferred(error) => format!("the cache could not be told: {error}"),
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use hitrate_cache::{
     Key,
-    redis::{Store, Trouble, typed},
+    redis::{Store, RedisError, typed},
     time::now_ms,
-    trace::Wire,
+    trace::Trace,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -61,26 +61,26 @@ pub async fn start(
     username: String,
     ttl: u32,
     expiry: Expiry,
-    wire: &Wire,
-) -> Result<(Token, Live), Trouble> {
+    trace: &Trace,
+) -> Result<(Token, Live), RedisError> {
     let token = Token::random();
     let key = key_of(&token);
     let session = Session { username, expiry, ttl, started_ms: now_ms() };
     let json = serde_json::to_vec(&session).expect("plain data with text keys is JSON");
-    store.run::<()>(store.on("SET", &key).arg(json).arg("EX").arg(ttl), wire).await?;
+    store.run::<()>(store.on("SET", &key).arg(json).arg("EX").arg(ttl), trace).await?;
     if let Some(old) = old {
-        let _ = end(store, old, wire).await;
+        let _ = end(store, old, trace).await;
     }
     let left = Duration::from_secs(u64::from(ttl));
     Ok((token, Live { session, left, key: store.name(&key) }))
 }
 
 /// The session of this token, if it is alive. Using a sliding one renews it.
-pub async fn find(store: &Store, token: &Token, wire: &Wire) -> Result<Option<Live>, Trouble> {
+pub async fn find(store: &Store, token: &Token, trace: &Trace) -> Result<Option<Live>, RedisError> {
     let key = key_of(token);
-    let [json, left] = store.run_all([store.on("GET", &key), store.on("PTTL", &key)], wire).await?;
+    let [json, left] = store.run_all([store.on("GET", &key), store.on("PTTL", &key)], trace).await?;
     let json: Option<Vec<u8>> = match json.and_then(typed) {
-        Err(Trouble::WrongType) => None,
+        Err(RedisError::WrongType) => None,
         found => found?,
     };
     let Some(session) = json.and_then(|json| serde_json::from_slice::<Session>(&json).ok()) else {
@@ -89,9 +89,9 @@ pub async fn find(store: &Store, token: &Token, wire: &Wire) -> Result<Option<Li
     let left = u64::try_from(left.and_then(typed::<i64>)?).unwrap_or_default();
     let left = match session.expiry {
         Expiry::Absolute => left,
-        Expiry::Sliding => match renew(store, &key, session.ttl, wire).await {
+        Expiry::Sliding => match renew(store, &key, session.ttl, trace).await {
             // Not renewed, but alive: a Redis that takes no writes still tells.
-            Err(trouble) if trouble.is_refusal() => left,
+            Err(error) if error.is_refusal() => left,
             renewed => renewed?,
         },
     };
@@ -100,16 +100,16 @@ pub async fn find(store: &Store, token: &Token, wire: &Wire) -> Result<Option<Li
 }
 
 /// Milliseconds left after the renewal; 0 when the session ended in between.
-async fn renew(store: &Store, key: &Key<Session>, ttl: u32, wire: &Wire) -> Result<u64, Trouble> {
+async fn renew(store: &Store, key: &Key<Session>, ttl: u32, trace: &Trace) -> Result<u64, RedisError> {
     let renewal = [store.on("EXPIRE", key).arg(ttl), store.on("PTTL", key)];
-    let [renewed, left] = store.run_all(renewal, wire).await?;
+    let [renewed, left] = store.run_all(renewal, trace).await?;
     renewed?;
     Ok(u64::try_from(typed::<i64>(left?)?).unwrap_or_default())
 }
 
 /// Ends a session now.
-pub async fn end(store: &Store, token: &Token, wire: &Wire) -> Result<bool, Trouble> {
-    let removed: u64 = store.run(store.on("UNLINK", &key_of(token)), wire).await?;
+pub async fn end(store: &Store, token: &Token, trace: &Trace) -> Result<bool, RedisError> {
+    let removed: u64 = store.run(store.on("UNLINK", &key_of(token)), trace).await?;
     Ok(removed > 0)
 }
 

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hitrate_cache::{condition::Mood, redis::Address};
+use hitrate_cache::{condition::Condition, redis::Address};
 use tokio::{
     process::{Child, ChildStdin, Command},
     sync::oneshot,
@@ -42,7 +42,7 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Why there is no own Redis.
 #[derive(Debug, thiserror::Error)]
-pub enum OwnError {
+pub enum ManagedRedisError {
     /// Another hitrate works here.
     #[error(
         "another hitrate{0} is using the data directory {1}: stop it, or give this one a HITRATE_DATA_DIR of its own"
@@ -64,19 +64,19 @@ pub const INSTALL: &str = "no redis-server or valkey-server is on PATH. Install 
     Alpine: sudo apk add redis; macOS: brew install redis) or set REDIS_URL. \
     Until then every page is answered from the database alone";
 
-/// The running server. It ends by [`OwnServer::stop`], or with the process.
-pub struct OwnServer {
+/// The running server. It ends by [`ManagedRedis::stop`], or with the process.
+pub struct ManagedRedis {
     socket: PathBuf,
     stop: oneshot::Sender<()>,
     keeper: JoinHandle<()>,
     _lock: File,
 }
 
-impl OwnServer {
+impl ManagedRedis {
     /// Takes the data directory, starts a server in it and waits until it
     /// listens, within bounds: without, hitrate starts all the same.
-    pub async fn start(data_dir: &Path) -> Result<Self, OwnError> {
-        let unusable = |error| OwnError::Directory(data_dir.to_owned(), error);
+    pub async fn start(data_dir: &Path) -> Result<Self, ManagedRedisError> {
+        let unusable = |error| ManagedRedisError::Directory(data_dir.to_owned(), error);
         let socket = socket(data_dir)?;
         let home = data_dir.join("redis");
         DirBuilder::new().recursive(true).mode(0o700).create(&home).map_err(unusable)?;
@@ -106,13 +106,13 @@ impl OwnServer {
 }
 
 /// Where the own Redis of a data directory listens.
-pub fn socket(data_dir: &Path) -> Result<PathBuf, OwnError> {
+pub fn socket(data_dir: &Path) -> Result<PathBuf, ManagedRedisError> {
     let socket = data_dir.join("redis.sock");
     match socket.as_os_str().len() <= SOCKET_PATH_MAX
         && absolute(&socket).as_os_str().len() <= SOCKET_PATH_MAX
     {
         true => Ok(socket),
-        false => Err(OwnError::PathTooLong(socket)),
+        false => Err(ManagedRedisError::PathTooLong(socket)),
     }
 }
 
@@ -127,10 +127,10 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 /// A command that only looks holds the lock for a moment, too.
-async fn lock_patiently(data_dir: &Path) -> Result<File, OwnError> {
+async fn lock_patiently(data_dir: &Path) -> Result<File, ManagedRedisError> {
     for _ in 0..10 {
         match lock(data_dir) {
-            Err(OwnError::Locked(..)) => sleep(Duration::from_millis(30)).await,
+            Err(ManagedRedisError::Locked(..)) => sleep(Duration::from_millis(30)).await,
             outcome => return outcome,
         }
     }
@@ -138,8 +138,8 @@ async fn lock_patiently(data_dir: &Path) -> Result<File, OwnError> {
 }
 
 /// The lock is the kernel's: it goes when the process goes, `kill -9` included.
-fn lock(data_dir: &Path) -> Result<File, OwnError> {
-    let unusable = |error| OwnError::Directory(data_dir.to_owned(), error);
+fn lock(data_dir: &Path) -> Result<File, ManagedRedisError> {
+    let unusable = |error| ManagedRedisError::Directory(data_dir.to_owned(), error);
     let path = data_dir.join("hitrate.lock");
     let mut options = File::options();
     let mut file =
@@ -156,7 +156,7 @@ fn lock(data_dir: &Path) -> Result<File, OwnError> {
             let _ = file.read_to_string(&mut process);
             let process =
                 if process.is_empty() { process } else { format!(" (process {process})") };
-            Err(OwnError::Locked(process, data_dir.to_owned()))
+            Err(ManagedRedisError::Locked(process, data_dir.to_owned()))
         }
         Err(TryLockError::Error(error)) => Err(unusable(error)),
     }
@@ -172,7 +172,7 @@ const PAUSES: [Duration; 4] = [
 
 /// Starts the server, and again when it ends, until `stopped`.
 async fn keep(home: PathBuf, socket: PathBuf, mut stopped: oneshot::Receiver<()>) {
-    let missing = Mood::good("own Redis");
+    let missing = Condition::healthy("own Redis");
     let mut failures = 0;
     loop {
         tokio::select! { () = until_free(&socket) => (), _ = &mut stopped => return }
@@ -189,7 +189,7 @@ async fn keep(home: PathBuf, socket: PathBuf, mut stopped: oneshot::Receiver<()>
                 },
                 _ = &mut stopped => return end(child, pipe).await,
             },
-            None => missing.bad(&INSTALL),
+            None => missing.failing(&INSTALL),
         }
         let pause = PAUSES[failures.min(PAUSES.len() - 1)];
         failures += 1;
@@ -200,11 +200,11 @@ async fn keep(home: PathBuf, socket: PathBuf, mut stopped: oneshot::Receiver<()>
 /// After a `kill -9` of hitrate the earlier server is still writing its file,
 /// and two of them must never write the same.
 async fn until_free(socket: &Path) {
-    let waiting = Mood::good("own Redis");
+    let waiting = Condition::healthy("own Redis");
     let start = Instant::now();
     while UnixStream::connect(socket).is_ok() {
         if start.elapsed() > GRACE {
-            waiting.bad(&"an earlier one still runs on this data directory; waiting for its end");
+            waiting.failing(&"an earlier one still runs on this data directory; waiting for its end");
         }
         sleep(Duration::from_millis(20)).await;
     }

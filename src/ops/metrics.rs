@@ -39,7 +39,7 @@ pub struct Metrics {
     shed: Counter,
     rejected_entries: Family<Prefix, Counter>,
     write_behind_pending: Gauge,
-    write_behind_aside: Gauge,
+    write_behind_dead_letters: Gauge,
     write_behind_failing: Gauge,
     deferred_invalidations: Gauge,
     breaker_state: Gauge,
@@ -125,7 +125,7 @@ pub struct Gauges {
 
 /// Lookups of one kind of key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
+pub struct HitMiss {
     /// Answered from the cache.
     pub hits: u64,
     /// Asked of the cache, answered by the database.
@@ -159,7 +159,7 @@ impl Default for Metrics {
             shed: Counter::default(),
             rejected_entries: Family::default(),
             write_behind_pending: Gauge::default(),
-            write_behind_aside: Gauge::default(),
+            write_behind_dead_letters: Gauge::default(),
             write_behind_failing: Gauge::default(),
             deferred_invalidations: Gauge::default(),
             breaker_state: Gauge::default(),
@@ -182,9 +182,9 @@ impl Default for Metrics {
         let pending = metrics.write_behind_pending.clone();
         let about = "Acknowledged writes that the database does not have yet";
         registry.register("write_behind_pending", about, pending);
-        let aside = metrics.write_behind_aside.clone();
+        let aside = metrics.write_behind_dead_letters.clone();
         let about = "Acknowledged writes that the database refused for good";
-        registry.register("write_behind_aside", about, aside);
+        registry.register("write_behind_dead_letters", about, aside);
         let failing = metrics.write_behind_failing.clone();
         let about = "Whether acknowledged writes fail to get to the database: 1, else 0";
         registry.register("write_behind_failing", about, failing);
@@ -229,21 +229,21 @@ impl Metrics {
     /// Sets the gauges.
     pub fn set_gauges(&self, gauges: &Gauges) {
         self.write_behind_pending.set(gauges.pending.cast_signed());
-        self.write_behind_aside.set(gauges.aside.cast_signed());
+        self.write_behind_dead_letters.set(gauges.aside.cast_signed());
         self.write_behind_failing.set(gauges.is_stuck.into());
         self.deferred_invalidations.set(gauges.deferred.cast_signed());
         self.breaker_state.set(gauges.breaker);
     }
 
     /// Hits and misses of one kind of key.
-    pub fn tally(&self, prefix: &'static str) -> Tally {
+    pub fn hit_miss(&self, prefix: &'static str) -> HitMiss {
         let from = |source: Source| {
             // What is asked for is in the text, too, be it zero.
             drop(self.lookups.get_or_create(&Lookups { prefix, source: source.name() }));
             self.sum(|counts| counts.lookups(prefix, source))
         };
         let bypasses = self.bypasses.get_or_create(&Prefix { prefix }).get();
-        Tally {
+        HitMiss {
             hits: Source::ALL.into_iter().filter(|it| it.is_hit()).map(from).sum(),
             misses: from(Source::Database).saturating_sub(bypasses),
             bypasses,
@@ -271,14 +271,14 @@ impl Metrics {
 
     /// All of them in the OpenMetrics text format.
     pub fn text(&self) -> String {
-        self.settle();
+        self.sync_counters();
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a String takes any text");
         text
     }
 
     /// Brings the sums up to date. They only grow.
-    fn settle(&self) {
+    fn sync_counters(&self) {
         let _alone = self.settling.lock().expect("adding up does not panic");
         let grown = |sum: &Counter, to: u64| sum.inc_by(to - sum.get());
         grown(&self.visits, self.visits());
@@ -342,7 +342,7 @@ mod tests {
         metrics.looked_up("profile", Source::Cache, false, took);
         metrics.looked_up("profile", Source::Database, false, took);
         metrics.looked_up("profile", Source::Database, true, took);
-        assert_eq!(metrics.tally("profile"), Tally { hits: 1, misses: 1, bypasses: 1 });
+        assert_eq!(metrics.hit_miss("profile"), HitMiss { hits: 1, misses: 1, bypasses: 1 });
         assert_eq!(metrics.times_of(Source::Database).lookups, 2);
     }
 
@@ -361,7 +361,7 @@ mod tests {
             }
         });
         let all = 2_000 * SHARDS as u64;
-        assert_eq!((metrics.visits(), metrics.tally("profile").hits), (all, all));
+        assert_eq!((metrics.visits(), metrics.hit_miss("profile").hits), (all, all));
         let times = metrics.times_of(Source::Cache);
         assert!(times.lookups == all && (495..510).contains(&times.p50_us), "{times:?}");
         for _ in 0..2 {

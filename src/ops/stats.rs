@@ -5,7 +5,7 @@ use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use hitrate_cache::{
     Cache, Source,
-    redis::{BreakerState, Condition, KeyCount, ServerInfo, Store},
+    redis::{BreakerState, HealthStatus, KeyCount, ServerInfo, Store},
     time::millis,
     write_behind::Backlog,
 };
@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use crate::{
     demo::{counter, keys},
-    ops::metrics::{Gauges, Metrics, Tally},
+    ops::metrics::{Gauges, Metrics, HitMiss},
     schemas,
 };
 
@@ -37,8 +37,8 @@ pub struct RedisPanel {
     /// Whether it works.
     pub state: RedisState,
     /// What is wrong, in words; null when nothing is.
-    pub trouble: Option<String>,
-    /// Milliseconds since the trouble began; null when there is none.
+    pub error: Option<String>,
+    /// Milliseconds since the error began; null when there is none.
     pub trouble_ms: Option<u64>,
     /// Whether commands go out to Redis.
     #[schema(value_type = schemas::BreakerState)]
@@ -122,11 +122,11 @@ pub struct CachePanel {
     /// Acknowledged writes that the database does not have yet.
     pub write_behind_pending: u64,
     /// Acknowledged writes that the database refused for good.
-    pub write_behind_aside: u64,
+    pub write_behind_dead_letters: u64,
     /// Why waiting writes don't get to the database; null while they do.
-    pub write_behind_trouble: Option<String>,
+    pub write_behind_failure: Option<String>,
     /// Milliseconds since the first that did not; null while they do.
-    pub write_behind_trouble_ms: Option<u64>,
+    pub write_behind_failure_ms: Option<u64>,
     /// Copies in this process.
     pub near_copies: u64,
     /// Whether Redis tells this process what changes, so that it may keep copies.
@@ -231,7 +231,7 @@ impl Latest {
 async fn sample(cache: &Cache, metrics: &Metrics, keys: &mut KeyCount) -> Sample {
     let store = cache.store();
     let info = store.info().await;
-    if matches!(store.condition(), Condition::Refusing(..)) {
+    if matches!(store.status(), HealthStatus::Refusing(..)) {
         // Nobody may come and write for a while: see for ourselves.
         let _ = counter::touch(store).await;
     }
@@ -256,24 +256,24 @@ pub async fn set_gauges(cache: &Cache, metrics: &Metrics) {
     metrics.set_gauges(&Gauges {
         pending,
         aside,
-        is_stuck: cache.engine().write_behind_trouble().is_some(),
+        is_stuck: cache.engine().write_behind_failure().is_some(),
         deferred: health.deferred() as u64,
         breaker: health.breaker().0 as i64,
     });
 }
 
 fn redis_panel(store: &Store, info: Option<ServerInfo>, keys: &KeyCount) -> RedisPanel {
-    let (state, trouble) = match store.condition() {
-        Condition::Up => (RedisState::Up, None),
-        Condition::Refusing(trouble, since) => (RedisState::RefusingWrites, Some((trouble, since))),
-        Condition::Down(trouble, since) => (RedisState::Down, Some((trouble, since))),
+    let (state, error) = match store.status() {
+        HealthStatus::Up => (RedisState::Up, None),
+        HealthStatus::Refusing(error, since) => (RedisState::RefusingWrites, Some((error, since))),
+        HealthStatus::Down(error, since) => (RedisState::Down, Some((error, since))),
     };
     let (breaker, since) = store.health().breaker();
     let counted = info.as_ref().and_then(|_| keys.last());
     RedisPanel {
         state,
-        trouble: trouble.as_ref().map(|(trouble, _)| trouble.to_string()),
-        trouble_ms: trouble.map(|(_, since)| millis(since)),
+        error: error.as_ref().map(|(error, _)| error.to_string()),
+        trouble_ms: error.map(|(_, since)| millis(since)),
         breaker,
         breaker_ms: millis(since),
         deferred_invalidations: store.health().deferred() as u64,
@@ -308,33 +308,33 @@ fn cache_panel(cache: &Cache, metrics: &Metrics) -> CachePanel {
     let engine = cache.engine();
     let (near_copies, near_tracking) = engine.near();
     let Backlog { pending, aside } = engine.backlog();
-    let trouble = engine.write_behind_trouble();
-    let tallies = keys::CACHED.map(|it| (it.name(), metrics.tally(it.name())));
-    let sum = |part: fn(&Tally) -> u64| tallies.iter().map(|(_, tally)| part(tally)).sum();
-    let (hits, misses) = (sum(|tally| tally.hits), sum(|tally| tally.misses));
+    let error = engine.write_behind_failure();
+    let tallies = keys::CACHED.map(|it| (it.name(), metrics.hit_miss(it.name())));
+    let sum = |part: fn(&HitMiss) -> u64| tallies.iter().map(|(_, counts)| part(counts)).sum();
+    let (hits, misses) = (sum(|counts| counts.hits), sum(|counts| counts.misses));
     CachePanel {
         hits,
         misses,
-        bypasses: sum(|tally| tally.bypasses),
+        bypasses: sum(|counts| counts.bypasses),
         hit_ratio: ratio(hits, misses),
         database_queries: metrics.database_queries.get(),
         queries_avoided: hits,
         visits: metrics.visits(),
         origin_queue: engine.queued().0 as u64,
         write_behind_pending: pending,
-        write_behind_aside: aside,
-        write_behind_trouble: trouble.as_ref().map(|(trouble, _)| trouble.clone()),
-        write_behind_trouble_ms: trouble.map(|(_, since)| millis(since)),
+        write_behind_dead_letters: aside,
+        write_behind_failure: error.as_ref().map(|(error, _)| error.clone()),
+        write_behind_failure_ms: error.map(|(_, since)| millis(since)),
         near_copies,
         near_tracking,
         uptime_s: metrics.uptime().as_secs(),
-        prefixes: tallies.iter().map(|(prefix, tally)| prefix_panel(prefix, tally)).collect(),
+        prefixes: tallies.iter().map(|(prefix, counts)| prefix_panel(prefix, counts)).collect(),
         sources: Source::ALL.iter().map(|source| source_panel(metrics, *source)).collect(),
     }
 }
 
-fn prefix_panel(prefix: &'static str, tally: &Tally) -> PrefixPanel {
-    let Tally { hits, misses, .. } = *tally;
+fn prefix_panel(prefix: &'static str, counts: &HitMiss) -> PrefixPanel {
+    let HitMiss { hits, misses, .. } = *counts;
     PrefixPanel { prefix, hits, misses, hit_ratio: ratio(hits, misses) }
 }
 

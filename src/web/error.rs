@@ -13,8 +13,8 @@ use actix_web::{
 };
 use askama::Template;
 use hitrate_cache::{
-    Failure, NotARecipe,
-    redis::{Refusal, Trouble},
+    FetchError, NotARecipe,
+    redis::{Refusal, RedisError},
 };
 use serde::Serialize;
 
@@ -76,7 +76,7 @@ pub enum Error {
     Database(#[from] db::Error),
     /// 503: the database can't answer, and there is no copy to serve.
     #[error("{}. Try again in a moment.", capitalized(.0))]
-    Origin(#[from] Failure),
+    Origin(#[from] FetchError),
     /// 422: nothing that could be dropped was named, or several things.
     #[error("{0}")]
     Unclear(&'static str),
@@ -91,7 +91,7 @@ pub enum Error {
     NotARecipe(#[from] NotARecipe),
     /// 503: for what can't be done without Redis.
     #[error("{}. Try again in a moment.", capitalized(.0))]
-    Redis(#[from] Trouble),
+    Redis(#[from] RedisError),
     /// 422: Redis's own words about what a visitor asked of it.
     #[error("Redis refused: {}.", .0.words)]
     Refusal(Refusal),
@@ -207,7 +207,7 @@ impl From<patterns::NotRun> for Error {
     fn from(why: patterns::NotRun) -> Self {
         match why {
             patterns::NotRun::Turn(why) => why.into(),
-            patterns::NotRun::Failed(trouble) => Self::Redis(trouble),
+            patterns::NotRun::Failed(error) => Self::Redis(error),
             patterns::NotRun::TooLong => Self::TrialTooLong,
         }
     }
@@ -216,8 +216,8 @@ impl From<patterns::NotRun> for Error {
 impl From<Upset> for Error {
     fn from(why: Upset) -> Self {
         match why {
-            Upset::Redis(trouble) => Self::Redis(trouble),
-            Upset::Refused(Refusal { trouble, .. }) if trouble.is_refusal() => Self::Redis(trouble),
+            Upset::Redis(error) => Self::Redis(error),
+            Upset::Refused(Refusal { error, .. }) if error.is_refusal() => Self::Redis(error),
             Upset::Refused(refusal) => Self::Refusal(refusal),
         }
     }
@@ -228,7 +228,7 @@ impl From<round_trips::NotRun> for Error {
         match why {
             round_trips::NotRun::Turn(why) => why.into(),
             round_trips::NotRun::Secured => Self::Secured,
-            round_trips::NotRun::Redis(trouble) => Self::Redis(trouble),
+            round_trips::NotRun::Redis(error) => Self::Redis(error),
         }
     }
 }
@@ -237,7 +237,7 @@ impl From<console::NotRun> for Error {
     fn from(why: console::NotRun) -> Self {
         match why {
             console::NotRun::Busy => Self::ConsoleBusy,
-            console::NotRun::Redis(trouble) => Self::Redis(trouble),
+            console::NotRun::Redis(error) => Self::Redis(error),
         }
     }
 }

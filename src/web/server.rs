@@ -6,7 +6,7 @@ use actix_web::{App as ActixApp, HttpServer, web::Data};
 use hitrate_cache::{
     Cache, Engine, NotARecipe, Recipe,
     redis::{Address, BadAddress, Health, Store},
-    write_behind::{Flusher, Pace},
+    write_behind::{Flusher, FlushPolicy},
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -31,7 +31,7 @@ use crate::{
         support::run_lock::Turns,
     },
     ops::{
-        managed_redis::{OwnError, OwnServer},
+        managed_redis::{ManagedRedisError, ManagedRedis},
         metrics::Metrics,
         stats::Sampler,
     },
@@ -53,7 +53,7 @@ const STOP: Duration = Duration::from_secs(3);
 /// The longest simulated latency a visitor can ask for.
 const DELAY_MAX: Duration = Duration::from_secs(5);
 /// How long an own Redis may take to load its data before the start goes on without it.
-const OWN_PATIENCE: Duration = Duration::from_secs(5);
+const MANAGED_TIMEOUT: Duration = Duration::from_secs(5);
 /// The documents' retries: three attempts, one and then three seconds apart.
 const RETRIES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 /// How long one of those attempts may take.
@@ -73,7 +73,7 @@ pub enum StartError {
     Recipe(#[from] NotARecipe),
     /// The own Redis can't be had.
     #[error(transparent)]
-    Own(#[from] OwnError),
+    Own(#[from] ManagedRedisError),
     /// The database can't be opened.
     #[error(transparent)]
     Database(#[from] db::Error),
@@ -98,7 +98,7 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     assets::open(config.static_dir())?;
     let own = match config.redis() {
         Some(_) => None,
-        None => Some(OwnServer::start(&config.data_dir).await?),
+        None => Some(ManagedRedis::start(&config.data_dir).await?),
     };
     let outcome = serve_on(&config, recipe, own.as_ref()).await;
     if let Some(own) = own {
@@ -110,7 +110,7 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
 async fn serve_on(
     config: &Config,
     recipe: Recipe,
-    own: Option<&OwnServer>,
+    own: Option<&ManagedRedis>,
 ) -> Result<(), StartError> {
     let address = match (own, config.redis()) {
         (None, Some(url)) => Address::parse(&url)?,
@@ -131,7 +131,7 @@ async fn serve_on(
     profiles::recall(&cache, &patient, &recipe.ttl(config.profile_ttl)).await?;
     let connected = async {
         match own {
-            Some(_) => await_own(&store).await,
+            Some(_) => await_managed(&store).await,
             None => await_configured(&store).await,
         }
     };
@@ -142,8 +142,8 @@ async fn serve_on(
     }
     let db = Arc::new(db);
     engine.track(&address, &config.key_prefix);
-    let pace = Pace { size: config.flush_size as usize, interval: config.flush_interval };
-    let flusher = Flusher::start(&cache, Behind(Arc::clone(&db)), pace);
+    let policy = FlushPolicy { size: config.flush_size as usize, interval: config.flush_interval };
+    let flusher = Flusher::start(&cache, Behind(Arc::clone(&db)), policy);
     let sampler = Arc::new(Sampler::start(&cache, Arc::clone(&metrics)).await);
     let turns = Turns::default();
     let stampedes = Stampedes::new(&address, &config.key_prefix, &db, &turns);
@@ -219,10 +219,10 @@ fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-async fn await_own(store: &Store) {
-    match store.ready(OWN_PATIENCE).await {
+async fn await_managed(store: &Store) {
+    match store.ready(MANAGED_TIMEOUT).await {
         Ok(()) => log::info!("Redis connected successfully"),
-        Err(trouble) => log::warn!("starting without Redis: {trouble}"),
+        Err(error) => log::warn!("starting without Redis: {error}"),
     }
 }
 
@@ -230,13 +230,13 @@ async fn await_own(store: &Store) {
 async fn await_configured(store: &Store) {
     let mut pauses = RETRIES.iter();
     loop {
-        let Err(trouble) = store.ready(ATTEMPT).await else {
+        let Err(error) = store.ready(ATTEMPT).await else {
             return log::info!("Redis connected successfully");
         };
         let Some(pause) = pauses.next() else {
-            return log::warn!("serving without Redis until it is there: {trouble}");
+            return log::warn!("serving without Redis until it is there: {error}");
         };
-        log::warn!("{trouble}; trying again in {} s", pause.as_secs());
+        log::warn!("{error}; trying again in {} s", pause.as_secs());
         sleep(*pause).await;
     }
 }

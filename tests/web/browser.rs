@@ -17,7 +17,7 @@ use url::{ParseError, Url};
 use crate::harness::{Hitrate, eventually, free_port, node_modules, setup};
 
 /// What a page may take to appear on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A browser window, driven by a chromedriver of its own.
 struct Browser {
@@ -54,7 +54,7 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn()
             .expect("chromedriver should be installed");
-        eventually(PATIENCE, "chromedriver listens", || {
+        eventually(TIMEOUT, "chromedriver listens", || {
             TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
         let driver = Driver(driver);
@@ -90,7 +90,7 @@ impl Browser {
     }
 
     async fn await_text(&self, css: &str, wanted: &str) {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIMEOUT;
         let mut seen = String::new();
         while Instant::now() < end {
             if let Ok(element) = self.client.find(Locator::Css(css)).await {
@@ -453,7 +453,7 @@ async fn no_page_scrolls_sideways_nor_breaks_a_rule_of_axe() {
             browser.visit(&hitrate, &path).await;
             browser.click("button[value=example]").await;
             browser.await_text(".outcome", "The whole example").await;
-            browser.click(".whole-wire summary").await;
+            browser.click(".whole-trace summary").await;
             browser.keeps_the_rules(look, &path, axe.as_deref()).await;
         }
         browser.close().await;

@@ -10,8 +10,8 @@ fn each_visit_is_one_more() {
     let third = hitrate.json("/");
     assert_eq!(third["hits"], 3);
     assert_eq!(third["message"], "This page has been visited 3 times.");
-    assert_eq!(third["transcript"][0]["command"], "INCR hitrate:page_hits");
-    assert_eq!(third["transcript"].as_array().unwrap().len(), 1, "one command a visit");
+    assert_eq!(third["trace"][0]["command"], "INCR hitrate:page_hits");
+    assert_eq!(third["trace"].as_array().unwrap().len(), 1, "one command a visit");
 }
 
 #[test]

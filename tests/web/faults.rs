@@ -306,7 +306,7 @@ fn a_copy_that_could_not_be_taken_back_stays_unused() {
     hitrate.get("/profiles?id=123");
     redis.run(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
     assert_eq!(hitrate.post("/profiles/123", "name=Ann&email=a%40example.com&age=31").status, 303);
-    // Longer than the second after which what is owed is tried again.
+    // Longer than the second after which what is deferred is tried again.
     for _ in 0..8 {
         let seen = hitrate.json("/profiles?id=123");
         assert_eq!(

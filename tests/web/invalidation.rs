@@ -27,7 +27,7 @@ fn by_key_by_tag_and_by_pattern() {
         assert_eq!(source(&hitrate, "123"), "cache");
         let told = post(&hitrate, form);
         assert_eq!(told["dropped"].as_u64(), dropped, "{told}");
-        assert!(!told["transcript"].as_array().unwrap().is_empty(), "what runs is shown");
+        assert!(!told["trace"].as_array().unwrap().is_empty(), "what runs is shown");
         assert_eq!(source(&hitrate, "123"), "database", "{form}");
         let other = if form.starts_with("tag") { "database" } else { "cache" };
         assert_eq!(source(&hitrate, "456"), other, "{form}");

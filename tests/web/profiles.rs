@@ -35,7 +35,7 @@ fn the_page_shows_answer_wire_and_why() {
     for part in [
         "Alice Johnson",
         "badge database",
-        "The wire",
+        "The trace",
         "unless something newer is held …&#39; 1 hitrate:profile:456 1",
         "Why it went",
     ] {
@@ -50,7 +50,7 @@ fn the_page_shows_answer_wire_and_why() {
 fn the_transcript_tells_every_command_in_order() {
     let hitrate = Hitrate::start();
     let told = hitrate.json("/profiles?id=123&delay_ms=50");
-    let steps = told["transcript"].as_array().unwrap();
+    let steps = told["trace"].as_array().unwrap();
     let said: Vec<_> = steps.iter().map(|step| step["command"].as_str().unwrap()).collect();
     for (said, begins) in said.iter().zip([
         "MGET hitrate:profile:123 hitrate:tag:profile",
@@ -62,7 +62,7 @@ fn the_transcript_tells_every_command_in_order() {
     ]) {
         assert!(said.starts_with(begins), "{said} is not {begins}");
     }
-    let trips: Vec<_> = steps.iter().map(|step| step["trip"].as_u64().unwrap()).collect();
+    let trips: Vec<_> = steps.iter().map(|step| step["round_trip"].as_u64().unwrap()).collect();
     assert_eq!(trips, [1, 2, 2, 3, 4, 4], "the lease shares each of its round trips");
     let (all, simulated) =
         (told["elapsed_us"].as_u64().unwrap(), told["simulated_us"].as_u64().unwrap());
@@ -106,7 +106,7 @@ fn an_unknown_id_is_404_and_its_absence_is_remembered() {
         (told["error"].as_str(), told["source"].as_str()),
         (Some("No profile has the id nobody."), Some("cache"))
     );
-    let steps = told["transcript"].as_array().unwrap();
+    let steps = told["trace"].as_array().unwrap();
     assert!(steps.iter().all(|step| step["target"] == "redis"), "the database was left alone");
     assert!(told["ttl_ms"].as_u64().unwrap() <= 10_000);
 }

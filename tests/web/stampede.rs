@@ -277,7 +277,7 @@ fn without_redis_it_ends_in_time_and_says_so() {
     let hitrate = setup().set("REDIS_URL", "redis://127.0.0.1:1").start();
     let told = post(&hitrate, "visitors=10&delay_ms=50").json();
     for run in told["runs"].as_array().unwrap() {
-        assert_eq!(run["trouble"], "Redis can't be reached", "{run}");
+        assert_eq!(run["error"], "Redis can't be reached", "{run}");
         assert_eq!(run["next"]["left_out"], true, "{run}");
         assert_eq!((number(run, "failed"), number(run, "from_database")), (0, 10), "{run}");
         assert_eq!(run["start"], "cold", "nothing can be prepared");
@@ -302,7 +302,7 @@ fn redis_dies_in_the_middle() {
     let told = answer.json();
     let runs = told["runs"].as_array().unwrap();
     assert_eq!(runs.len(), 5);
-    assert!(runs.iter().any(|run| run["trouble"].is_string()), "{told}");
+    assert!(runs.iter().any(|run| run["error"].is_string()), "{told}");
     let page = hitrate.get(&format!("/stampede?run={}", told["run"].as_str().unwrap())).body;
     assert!(page.contains("Redis can&#39;t be reached"), "{page}");
     assert_no_panic(&hitrate);

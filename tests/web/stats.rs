@@ -72,7 +72,7 @@ fn writes_that_the_database_refused_are_on_the_panel() {
     let mut aside = redis::cmd("XADD");
     aside.arg("hitrate:write-behind:aside").arg("*").arg("key").arg("profile:123");
     aside.exec(&mut hitrate.own_redis()).unwrap();
-    assert!(hitrate.get("/metrics").body.contains("hitrate_write_behind_aside 1"));
+    assert!(hitrate.get("/metrics").body.contains("hitrate_write_behind_dead_letters 1"));
     eventually(Duration::from_secs(3), "the next sample tells", || {
         hitrate.get("/stats").body.contains("1, in the stream <code>write-behind:aside</code>")
     });
@@ -98,7 +98,7 @@ fn writes_that_do_not_get_to_the_database_are_on_the_panel() {
         page.contains("Write-behind is failing") && page.contains("XREADGROUP")
     });
     let cache = hitrate.json("/stats")["cache"].clone();
-    assert!(cache["write_behind_trouble"].is_string() && cache["write_behind_pending"] == 1);
+    assert!(cache["write_behind_failure"].is_string() && cache["write_behind_pending"] == 1);
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(hitrate.logged("Write-behind"), 1, "{}", hitrate.log());
 
@@ -108,7 +108,7 @@ fn writes_that_do_not_get_to_the_database_are_on_the_panel() {
     });
     eventually(Duration::from_secs(5), "the metric is well again", || failing("0"));
     eventually(Duration::from_secs(5), "and so is the panel", || {
-        hitrate.json("/stats")["cache"]["write_behind_trouble"].is_null()
+        hitrate.json("/stats")["cache"]["write_behind_failure"].is_null()
     });
 }
 

@@ -151,9 +151,9 @@ fn the_page_tells_the_steps_and_the_story() {
     let token = address.split("visit=").nth(1).unwrap();
     let again = format!("act=write&recipe=default&id=123&delay_ms=50&visit={token}");
     let page = hitrate.get(hitrate.post("/strategies", &again).header("location")).body;
-    assert!(page.contains("story of step 1") && page.contains("write age 23 to profile 123"));
+    assert!(page.contains("timeline of step 1") && page.contains("write age 23 to profile 123"));
     let first = hitrate.get(&format!("{address}&step=1")).body;
-    assert!(first.contains("How it went: read profile 123") && first.contains("story of step 2"));
+    assert!(first.contains("How it went: read profile 123") && first.contains("timeline of step 2"));
 }
 
 #[test]
@@ -163,10 +163,10 @@ fn a_story_is_told_in_json_at_once() {
     assert_eq!(answer.header("cache-status"), "hitrate; fwd=uri-miss; stored");
     let told = answer.json();
     assert_eq!((&told["recipe"], &told["id"]), (&json!("default"), &json!("123")));
-    let story = &told["story"];
-    assert_eq!(story["asked"], "read profile 123");
-    assert!(story["simulated_us"].as_u64().unwrap() >= 50_000, "{story}");
-    let mut targets = each(&story["steps"], "target");
+    let timeline = &told["timeline"];
+    assert_eq!(timeline["request"], "read profile 123");
+    assert!(timeline["simulated_us"].as_u64().unwrap() >= 50_000, "{timeline}");
+    let mut targets = each(&timeline["steps"], "target");
     // A lease may be renewed on a busy machine.
     targets.dedup();
     assert_eq!(json!(targets), json!(["redis", "database", "redis"]));
@@ -195,7 +195,7 @@ fn a_visit_is_bounded_and_an_unknown_one_is_empty() {
         let page = hitrate.get_with(&format!("/strategies?visit={unknown}"), &[JSON]);
         let told = page.json();
         assert_eq!(
-            (page.status, &told["visit"], &told["story"]),
+            (page.status, &told["visit"], &told["timeline"]),
             (200, &Value::Null, &Value::Null)
         );
         assert_eq!(told["acts"], json!([]));
@@ -259,9 +259,9 @@ fn without_redis_it_goes_on_and_says_so() {
     redis.kill();
     let read = last(&hitrate, "act=read&recipe=default");
     assert_eq!(read["redis"]["holds"], "unknown");
-    assert!(read["redis"]["trouble"].as_str().unwrap().contains("Redis"), "{read}");
+    assert!(read["redis"]["error"].as_str().unwrap().contains("Redis"), "{read}");
     let written = last(&hitrate, "act=write&recipe=write-behind");
-    assert_eq!((&written["effect"], &written["version"]), (&json!("owed"), &json!(2)));
+    assert_eq!((&written["effect"], &written["version"]), (&json!("deferred"), &json!(2)));
     let page = hitrate.get("/strategies");
     assert_eq!(page.status, 200);
     assert!(page.body.contains("Redis can&#39;t be reached"), "{}", page.body);

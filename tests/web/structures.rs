@@ -126,7 +126,7 @@ fn every_example_plays_through_at_once_and_step_by_step() {
         let whole = player.play(slug, "act=example");
         assert_eq!((&whole["error"], &whole["next_step"]), (&Value::Null, &json!(1)), "{slug}");
         assert!(whole["elapsed_us"].as_u64().unwrap() > 0);
-        assert_eq!(whole["transcript"].as_array().unwrap().last().unwrap()["trip"], 1, "{slug}");
+        assert_eq!(whole["trace"].as_array().unwrap().last().unwrap()["round_trip"], 1, "{slug}");
         let again = player.play(slug, "act=example");
         assert_eq!(lasting(again["picture"].clone()), lasting(whole["picture"].clone()), "{slug}");
         let count = structure.example.steps.len();
@@ -140,7 +140,7 @@ fn every_example_plays_through_at_once_and_step_by_step() {
         assert_eq!(lasting(steps), lasting(whole["picture"].clone()), "{slug}");
         assert_eq!(player.send(slug, &format!("act=step&step={}", count + 1)).status, 422);
         let page = player.page(slug);
-        assert!(!page.contains("Nothing yet.") && page.contains("Last act: Step"), "{slug}");
+        assert!(!page.contains("Nothing yet.") && page.contains("Last act: Span"), "{slug}");
     }
 }
 
@@ -354,7 +354,7 @@ fn redis_is_quoted_when_it_refuses() {
         assert_eq!(page.status, 422);
         assert!(page.body.contains("Redis says:") && page.body.contains(words), "{form}");
     }
-    assert_eq!(hitrate.get("/readyz").json()["redis"], "up", "a refusal is no trouble of Redis");
+    assert_eq!(hitrate.get("/readyz").json()["redis"], "up", "a refusal is no error of Redis");
 }
 
 #[test]

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::error::Failure;
+use crate::error::FetchError;
 
 /// The way to the origin.
 #[derive(Debug)]
-pub struct Gate {
+pub struct Bulkhead {
     running: Semaphore,
     waiting: AtomicUsize,
     queue: usize,
@@ -20,7 +20,7 @@ pub struct Gate {
 /// One that waits, until dropped, whether it got its turn or gave up.
 struct Waiting<'a>(&'a AtomicUsize);
 
-impl Gate {
+impl Bulkhead {
     /// Lets `running` loads run and `queue` more wait.
     pub fn new(running: usize, queue: usize) -> Self {
         Self {
@@ -31,14 +31,14 @@ impl Gate {
         }
     }
 
-    /// A place at the origin, after those who came before; [`Failure::Shed`]
+    /// A place at the origin, after those who came before; [`FetchError::Shed`]
     /// when too many wait already.
-    pub async fn enter(&self) -> Result<SemaphorePermit<'_>, Failure> {
+    pub async fn enter(&self) -> Result<SemaphorePermit<'_>, FetchError> {
         if let Ok(permit) = self.running.try_acquire() {
             return Ok(permit);
         }
-        let _waiting = self.queue_up().ok_or(Failure::Shed)?;
-        Ok(self.running.acquire().await.expect("the gate is never closed"))
+        let _waiting = self.queue_up().ok_or(FetchError::Shed)?;
+        Ok(self.running.acquire().await.expect("the bulkhead is never closed"))
     }
 
     fn queue_up(&self) -> Option<Waiting<'_>> {
@@ -73,24 +73,24 @@ mod tests {
 
     #[tokio::test]
     async fn who_comes_when_the_queue_is_full_is_turned_away_at_once() {
-        let gate = Gate::new(1, 1);
-        let first = gate.enter().await.unwrap();
-        let mut second = Box::pin(gate.enter());
+        let bulkhead = Bulkhead::new(1, 1);
+        let first = bulkhead.enter().await.unwrap();
+        let mut second = Box::pin(bulkhead.enter());
         assert!(second.as_mut().now_or_never().is_none());
-        assert!(matches!(gate.enter().await, Err(Failure::Shed)));
+        assert!(matches!(bulkhead.enter().await, Err(FetchError::Shed)));
         drop(first);
         assert!(second.as_mut().now_or_never().is_some());
         drop(second);
-        assert_eq!((gate.waiting(), gate.most_waiting()), (0, 1));
+        assert_eq!((bulkhead.waiting(), bulkhead.most_waiting()), (0, 1));
     }
 
     #[tokio::test]
     async fn who_gives_up_leaves_the_queue() {
-        let gate = Gate::new(1, 1);
-        let _first = gate.enter().await.unwrap();
-        let mut second = Box::pin(gate.enter());
+        let bulkhead = Bulkhead::new(1, 1);
+        let _first = bulkhead.enter().await.unwrap();
+        let mut second = Box::pin(bulkhead.enter());
         assert!(second.as_mut().now_or_never().is_none());
         drop(second);
-        assert_eq!(gate.waiting(), 0);
+        assert_eq!(bulkhead.waiting(), 0);
     }
 }

@@ -12,10 +12,10 @@ use crate::{
     Key,
     fetch::retry::Backoff,
     keys,
-    redis::{Command, Store, Trouble},
+    redis::{Command, Store, RedisError},
     scripts,
     time::millis,
-    trace::Wire,
+    trace::Trace,
 };
 
 /// Between two looks for what the holder stores.
@@ -39,16 +39,16 @@ impl Lease {
     }
 
     /// The command that takes it. Replies nil when somebody else has it. O(1).
-    pub fn taking(&self) -> Command {
+    pub fn acquire_command(&self) -> Command {
         let set = self.store.on("SET", &self.key).arg(self.token);
         set.arg("NX").arg("PX").arg(millis(self.ttl))
     }
 
     /// Whether something is there that is no lease, so that it never ends as one
     /// does. Costs a round trip: asked once by who did not get it. O(1).
-    pub async fn is_spoilt(&self) -> bool {
+    pub async fn is_wrong_type(&self) -> bool {
         let length = self.store.on("STRLEN", &self.key);
-        self.store.run::<u64>(length, &Wire::off()).await == Err(Trouble::WrongType)
+        self.store.run::<u64>(length, &Trace::disabled()).await == Err(RedisError::WrongType)
     }
 
     /// How long to wait before looking again, the `attempt`th time.
@@ -58,7 +58,7 @@ impl Lease {
 
     /// Does `work`, and renews the lease meanwhile. The work goes on while
     /// Redis is slow to answer a renewal.
-    pub async fn while_it_lasts<R>(&self, work: impl Future<Output = R>) -> R {
+    pub async fn hold_during<R>(&self, work: impl Future<Output = R>) -> R {
         tokio::select! {
             done = work => done,
             never = self.keep() => match never {},
@@ -75,16 +75,16 @@ impl Lease {
     async fn renew(&self) {
         let renew = self.store.script(&scripts::RENEW, &self.key).arg(self.token);
         // A lease that can't be renewed ends: the worst of it is a second load.
-        let _ = self.store.run::<i64>(renew.arg(millis(self.ttl)), &Wire::off()).await;
+        let _ = self.store.run::<i64>(renew.arg(millis(self.ttl)), &Trace::disabled()).await;
     }
 
     /// Gives it back, so that the next one need not wait for its end.
-    pub async fn give_back(&self) {
-        let _ = self.store.run::<i64>(self.giving_back(), &Wire::off()).await;
+    pub async fn release(&self) {
+        let _ = self.store.run::<i64>(self.release_command(), &Trace::disabled()).await;
     }
 
     /// The command that gives it back.
-    pub fn giving_back(&self) -> Command {
-        self.store.script(&scripts::GIVE_BACK, &self.key).arg(self.token)
+    pub fn release_command(&self) -> Command {
+        self.store.script(&scripts::RELEASE, &self.key).arg(self.token)
     }
 }

@@ -10,20 +10,20 @@ use tokio::time::{error::Elapsed, timeout};
 
 use crate::{
     Ask, Cache, Cached, Key, Recipe, Source, Versioned,
-    entry::{self, Made},
-    error::Failure,
+    entry::{self, EntryMeta},
+    error::FetchError,
     fetch::{
         lease::Lease,
         loaded::Loaded,
         lookup::Fill,
-        probe::{self, Look, Miss, Seen},
+        probe::{self, Probe, Miss, ProbeResult},
         retry::Backoff,
-        single_flight::{Seat, Ticket},
+        single_flight::{Waiter, Leader},
     },
     local::cached_copy::CachedCopy,
     origin::Origin,
-    redis::{Command, Trouble, Value},
-    trace::{Target, Wire},
+    redis::{Command, RedisError, Value},
+    trace::{Target, Trace},
 };
 
 /// Loads that failed by a passing fault are tried so many times in all.
@@ -40,10 +40,10 @@ pub(crate) struct Load<T, O> {
     cache: Cache,
     key: Key<T>,
     recipe: Recipe,
-    wire: Wire,
+    trace: Trace,
     origin: O,
     tag: u64,
-    /// The load began after this was seen: see [`Seen::dropped`].
+    /// The load began after this was seen: see [`ProbeResult::dropped`].
     dropped: u64,
     miss: Miss,
     /// What another process stores must be loaded after this, in milliseconds
@@ -52,16 +52,16 @@ pub(crate) struct Load<T, O> {
 }
 
 /// The answer of a load, if it came in time.
-type Waited<T> = Result<Result<Loaded<T>, Failure>, Elapsed>;
+type Waited<T> = Result<Result<Loaded<T>, FetchError>, Elapsed>;
 
 impl Cache {
     /// Loads in the caller's own task: it ends when the caller leaves.
     pub(crate) async fn load_here<T: Cached, O: Origin<T>>(
         &self,
         ask: Ask<'_, T>,
-        seen: &Seen<T>,
+        seen: &ProbeResult<T>,
         origin: O,
-    ) -> Result<Loaded<T>, Failure> {
+    ) -> Result<Loaded<T>, FetchError> {
         self.load(ask, seen, origin).run().await
     }
 
@@ -76,19 +76,19 @@ impl Cache {
     pub(crate) async fn load_shared<T: Cached, O: Origin<T>>(
         &self,
         ask: Ask<'_, T>,
-        seen: &Seen<T>,
+        seen: &ProbeResult<T>,
         origin: O,
-    ) -> Result<(Loaded<T>, bool), Failure> {
-        let (origin, mut recipe, patience) = (Arc::new(origin), *ask.recipe, patience(ask.recipe));
+    ) -> Result<(Loaded<T>, bool), FetchError> {
+        let (origin, mut recipe, limit) = (Arc::new(origin), *ask.recipe, wait_limit(ask.recipe));
         for is_first in [true, false] {
             let ask = Ask { recipe: &recipe, ..ask };
             let since = Instant::now();
-            let (mut seat, ticket) = self.board(ask);
-            if let Some(ticket) = ticket {
-                self.begin(ask, seen, Arc::clone(&origin), ticket);
-                return Ok((seat.answer().await?, false));
+            let (mut waiter, leader) = self.join(ask);
+            if let Some(leader) = leader {
+                self.begin(ask, seen, Arc::clone(&origin), leader);
+                return Ok((waiter.answer().await?, false));
             }
-            let answer = timeout(patience, seat.answer()).await;
+            let answer = timeout(limit, waiter.answer()).await;
             tell_wait(ask, since, &answer);
             match answer {
                 // It may have begun before a write that this caller must see:
@@ -96,7 +96,7 @@ impl Cache {
                 Ok(Ok(loaded)) if is_first && loaded.version < seen.floor => (),
                 Ok(answer) => return Ok((answer?, true)),
                 Err(_) => {
-                    self.engine.flights.leave(ask.key.as_str(), &seat);
+                    self.engine.single_flight.leave(ask.key.as_str(), &waiter);
                     recipe.lease = None;
                 }
             }
@@ -108,46 +108,46 @@ impl Cache {
     pub(crate) fn refresh<T: Cached, O: Origin<T>>(
         &self,
         ask: Ask<'_, T>,
-        seen: &Seen<T>,
+        seen: &ProbeResult<T>,
         held: &CachedCopy<T>,
         origin: O,
     ) {
-        if let (_, Some(ticket)) = self.engine.flights.board::<T>(ask.key.as_str()) {
+        if let (_, Some(leader)) = self.engine.single_flight.join::<T>(ask.key.as_str()) {
             let done = || "begun".to_owned();
-            ask.wire.tell(Target::Hitrate, Instant::now(), "reload in the background", done);
-            let load = Load { after: held.born, ..self.load(ask, seen, origin) };
-            tokio::spawn(async move { ticket.land(load.run().await) });
+            ask.trace.event(Target::Hitrate, Instant::now(), "reload in the background", done);
+            let load = Load { after: held.created_at, ..self.load(ask, seen, origin) };
+            tokio::spawn(async move { leader.complete(load.run().await) });
         }
     }
 
-    fn board<T: Cached>(&self, ask: Ask<'_, T>) -> (Seat<T>, Option<Ticket<T>>) {
+    fn join<T: Cached>(&self, ask: Ask<'_, T>) -> (Waiter<T>, Option<Leader<T>>) {
         match ask.recipe.single_flight {
-            true => self.engine.flights.board(ask.key.as_str()),
-            false => self.engine.flights.alone(),
+            true => self.engine.single_flight.join(ask.key.as_str()),
+            false => self.engine.single_flight.detached(),
         }
     }
 
     fn begin<T: Cached, O: Origin<T>>(
         &self,
         ask: Ask<'_, T>,
-        seen: &Seen<T>,
+        seen: &ProbeResult<T>,
         origin: Arc<O>,
-        ticket: Ticket<T>,
+        leader: Leader<T>,
     ) {
         let load = self.load(ask, seen, origin);
-        tokio::spawn(async move { ticket.land(load.run().await) });
+        tokio::spawn(async move { leader.complete(load.run().await) });
     }
 
-    fn load<T: Cached, O>(&self, ask: Ask<'_, T>, seen: &Seen<T>, origin: O) -> Load<T, O> {
-        let miss = match &seen.look {
-            Look::Miss(miss) => miss.clone(),
+    fn load<T: Cached, O>(&self, ask: Ask<'_, T>, seen: &ProbeResult<T>, origin: O) -> Load<T, O> {
+        let miss = match &seen.probe {
+            Probe::Miss(miss) => miss.clone(),
             _ => Miss::Empty,
         };
         Load {
             cache: self.clone(),
             key: ask.key.clone(),
             recipe: *ask.recipe,
-            wire: ask.wire.clone(),
+            trace: ask.trace.clone(),
             origin,
             tag: seen.tag,
             dropped: seen.dropped,
@@ -168,9 +168,9 @@ impl<T, O: Origin<T>> Origin<T> for Arc<O> {
 
 impl<T: Cached, O: Origin<T>> Load<T, O> {
     /// The whole load: under the lease if there is one.
-    async fn run(self) -> Result<Loaded<T>, Failure> {
+    async fn run(self) -> Result<Loaded<T>, FetchError> {
         match self.recipe.lease {
-            Some(lease) if matches!(self.miss, Miss::Empty | Miss::Garbage(_)) => {
+            Some(lease) if matches!(self.miss, Miss::Empty | Miss::Corrupt(_)) => {
                 self.load_leased(lease).await
             }
             _ => self.load_and_fill(None).await,
@@ -181,7 +181,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     /// not longer than a load of this recipe may take, and than it takes to
     /// find the holder dead. Then it loads all the same: a lease saves loads,
     /// and must not cost an answer.
-    async fn load_leased(&self, ttl: Duration) -> Result<Loaded<T>, Failure> {
+    async fn load_leased(&self, ttl: Duration) -> Result<Loaded<T>, FetchError> {
         let end = Instant::now() + self.recipe.hard_timeout + ttl;
         let mut waits = 0;
         while Instant::now() < end {
@@ -190,13 +190,13 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
                 // Without Redis there is no lease, and nobody to share with.
                 Err(_) => return self.load_and_fill(None).await,
                 Ok((taken, Some(loaded))) => {
-                    self.give_back(taken.then_some(&lease)).await;
+                    self.release(taken.then_some(&lease)).await;
                     return Ok(loaded);
                 }
                 Ok((true, None)) => {
-                    return lease.while_it_lasts(self.load_and_fill(Some(&lease))).await;
+                    return lease.hold_during(self.load_and_fill(Some(&lease))).await;
                 }
-                Ok((false, None)) if waits == 0 && lease.is_spoilt().await => break,
+                Ok((false, None)) if waits == 0 && lease.is_wrong_type().await => break,
                 Ok((false, None)) => tokio::time::sleep(Lease::pause(waits)).await,
             }
             waits += 1;
@@ -206,45 +206,45 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
 
     /// Whether the lease was taken, and what is stored by now: in one round
     /// trip, as the one who had the lease may just have stored it.
-    async fn take(&self, lease: &Lease) -> Result<(bool, Option<Loaded<T>>), Trouble> {
+    async fn take(&self, lease: &Lease) -> Result<(bool, Option<Loaded<T>>), RedisError> {
         let look = self.cache.getting(&self.key);
-        let [taken, copied] = self.cache.store.run_all([lease.taking(), look], &self.wire).await?;
+        let [taken, copied] = self.cache.store.run_all([lease.acquire_command(), look], &self.trace).await?;
         let seen = self.cache.answered(&self.key, copied.and_then(probe::copied));
         Ok((taken? != Value::Nil, stored_by_another(seen, self.after)))
     }
 
-    async fn load_and_fill(&self, lease: Option<&Lease>) -> Result<Loaded<T>, Failure> {
-        let (start, since) = (Instant::now(), self.cache.surely_past().max(self.dropped));
-        let before = self.cache.engine.near.before(self.key.as_str());
+    async fn load_and_fill(&self, lease: Option<&Lease>) -> Result<Loaded<T>, FetchError> {
+        let (start, since) = (Instant::now(), self.cache.time_lower_bound().max(self.dropped));
+        let before = self.cache.engine.near.epoch(self.key.as_str());
         let loaded = self.ask_origin().await;
         if loaded.is_err() {
-            self.give_back(lease).await;
+            self.release(lease).await;
         }
         let value = loaded?;
-        let delta = start.elapsed();
-        let made = self.made(value.is_some(), delta);
+        let load_duration = start.elapsed();
+        let made = self.made(value.is_some(), load_duration);
         let version = value.as_ref().map_or(0, |it| it.version);
         let entry = entry::encode(version, value.as_ref().map(|it| &it.value), made);
         let bytes = entry.len();
         let value = value.map(|it| Arc::new(it.value));
-        let (tag, left, born) = (self.tag, Some(made.ttl), made.born);
+        let (tag, left, created_at) = (self.tag, Some(made.ttl), made.created_at);
         let held = CachedCopy {
             value: value.clone(),
             version,
-            born,
+            created_at,
             left,
-            delta,
+            load_duration,
             tag,
             bytes,
             ..CachedCopy::default()
         };
-        // Before the fill: Redis tells this process of that as of any change.
-        if !matches!(self.miss, Miss::Unasked) {
+        // Epoch the fill: Redis tells this process of that as of any change.
+        if !matches!(self.miss, Miss::Bypassed) {
             self.cache.remember(self.ask(), &held, before);
         }
         let fill = self.fill(version, value.is_some(), entry, made.ttl, since, lease).await;
         if fill == Fill::Superseded {
-            self.cache.engine.grace.forget(self.key.as_str());
+            self.cache.engine.grace.remove(self.key.as_str());
         }
         Ok(Loaded {
             version,
@@ -257,12 +257,12 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     }
 
     fn ask(&self) -> Ask<'_, T> {
-        Ask { key: &self.key, recipe: &self.recipe, wire: &self.wire }
+        Ask { key: &self.key, recipe: &self.recipe, trace: &self.trace }
     }
 
-    fn made(&self, is_there: bool, delta: Duration) -> Made {
+    fn made(&self, is_there: bool, load_duration: Duration) -> EntryMeta {
         let ttl = if is_there { self.recipe.ttl } else { self.recipe.absent_ttl };
-        Made { born: self.cache.store.now() / 1000, ttl, delta, tag: self.tag }
+        EntryMeta { created_at: self.cache.store.now() / 1000, ttl, load_duration, tag: self.tag }
     }
 
     /// One load, in its turn. The wait for the turn and the load may take the
@@ -270,22 +270,22 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     /// may need, so none is begun that can't end in time. Who has waited that
     /// long leaves the queue, and so does a caller who loads in its own task
     /// and goes: neither uses a place.
-    async fn ask_origin(&self) -> Result<Option<Versioned<T>>, Failure> {
+    async fn ask_origin(&self) -> Result<Option<Versioned<T>>, FetchError> {
         let (engine, hard) = (&self.cache.engine, self.recipe.hard_timeout);
-        let turn = timeout(hard, engine.gate.enter()).await.map_err(|_| Failure::TimedOut)?;
+        let turn = timeout(hard, engine.bulkhead.enter()).await.map_err(|_| FetchError::TimedOut)?;
         let _turn = turn.inspect_err(|_| engine.observer.load_rejected())?;
-        timeout(hard, self.try_origin()).await.unwrap_or(Err(Failure::TimedOut))
+        timeout(hard, self.try_origin()).await.unwrap_or(Err(FetchError::TimedOut))
     }
 
     /// A load, and again after a passing fault.
-    async fn try_origin(&self) -> Result<Option<Versioned<T>>, Failure> {
+    async fn try_origin(&self) -> Result<Option<Versioned<T>>, FetchError> {
         let engine = &self.cache.engine;
         let (start, mut attempt) = (Instant::now(), 0);
         loop {
             engine.observer.loaded(self.key.namespace().name());
             let failure = match self.origin.load().await {
                 Ok(value) => return Ok(value),
-                Err(fault) => Failure::of(fault),
+                Err(fault) => FetchError::of(fault),
             };
             attempt += 1;
             let is_worth_it = failure.is_transient() && start.elapsed() < WITHIN;
@@ -306,50 +306,50 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         since: u64,
         lease: Option<&Lease>,
     ) -> Fill {
-        if matches!(self.miss, Miss::Unasked) {
+        if matches!(self.miss, Miss::Bypassed) {
             return Fill::Bypassed;
         }
         let Some(set) = self.cache.set(&self.key, version, entry, ttl, since, &self.recipe) else {
-            self.give_back(lease).await;
+            self.release(lease).await;
             return Fill::TooLarge;
         };
         let filled = match &self.miss {
             // Redis failed a moment ago: the visitor shall not wait for it twice.
-            Miss::Trouble(trouble) if !trouble.is_refused_write() => Err(trouble.to_the_next()),
+            Miss::RedisError(error) if !error.is_refused_write() => Err(error.for_unsent()),
             _ if !is_there && !self.may_keep_absence(ttl) => {
-                self.give_back(lease).await;
+                self.release(lease).await;
                 return Fill::Unkept;
             }
-            Miss::Garbage(what) => self.replace(set, what, lease).await,
+            Miss::Corrupt(what) => self.replace(set, what, lease).await,
             _ => self.store(set, lease).await,
         };
         match filled {
             Ok(true) => Fill::Stored(ttl),
             Ok(false) => Fill::Superseded,
-            Err(trouble) => {
-                self.give_back(lease).await;
-                Fill::Failed(trouble)
+            Err(error) => {
+                self.release(lease).await;
+                Fill::Failed(error)
             }
         }
     }
 
-    async fn give_back(&self, lease: Option<&Lease>) {
+    async fn release(&self, lease: Option<&Lease>) {
         if let Some(lease) = lease {
-            lease.give_back().await;
+            lease.release().await;
         }
     }
 
     fn may_keep_absence(&self, ttl: Duration) -> bool {
-        !ttl.is_zero() && self.cache.engine.absences.admit(ttl)
+        !ttl.is_zero() && self.cache.engine.negative.admit(ttl)
     }
 
     /// Stores, and gives the lease back in the same round trip.
-    async fn store(&self, set: Command, lease: Option<&Lease>) -> Result<bool, Trouble> {
+    async fn store(&self, set: Command, lease: Option<&Lease>) -> Result<bool, RedisError> {
         let store = &self.cache.store;
         let reply = match lease {
-            None => store.run::<Value>(set, &self.wire).await?,
+            None => store.run::<Value>(set, &self.trace).await?,
             Some(lease) => {
-                let [stored, _] = store.run_all([set, lease.giving_back()], &self.wire).await?;
+                let [stored, _] = store.run_all([set, lease.release_command()], &self.trace).await?;
                 stored?
             }
         };
@@ -371,9 +371,9 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         set: Command,
         what: &'static str,
         lease: Option<&Lease>,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, RedisError> {
         let store = &self.cache.store;
-        store.run::<Value>(store.on("UNLINK", &self.key), &self.wire).await?;
+        store.run::<Value>(store.on("UNLINK", &self.key), &self.trace).await?;
         let stored = self.store(set, lease).await?;
         self.tell_overwritten(what);
         Ok(stored)
@@ -382,7 +382,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
 
 /// The longest that a load of this recipe may well take: the wait for its
 /// turn, the load, and the end of a lease that somebody left behind.
-fn patience(recipe: &Recipe) -> Duration {
+fn wait_limit(recipe: &Recipe) -> Duration {
     recipe.hard_timeout.saturating_mul(2).saturating_add(recipe.lease.unwrap_or_default())
 }
 
@@ -392,13 +392,13 @@ fn tell_wait<T>(ask: Ask<'_, T>, since: Instant, answer: &Waited<T>) {
         Ok(Err(failure)) => failure.to_string(),
         Err(_) => "it takes too long".to_owned(),
     };
-    ask.wire.tell(Target::Hitrate, since, "wait for the load under way", outcome);
+    ask.trace.event(Target::Hitrate, since, "wait for the load under way", outcome);
 }
 
-fn stored_by_another<T>(seen: Seen<T>, after: u64) -> Option<Loaded<T>> {
-    let Look::Fresh(held) = seen.look else { return None };
+fn stored_by_another<T>(seen: ProbeResult<T>, after: u64) -> Option<Loaded<T>> {
+    let Probe::Fresh(held) = seen.probe else { return None };
     // A value that the origin does not have yet is newer than any.
-    if held.born <= after && held.left.is_some() {
+    if held.created_at <= after && held.left.is_some() {
         return None;
     }
     Some(Loaded {

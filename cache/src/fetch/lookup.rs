@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{Source, redis::Trouble};
+use crate::{Source, redis::RedisError};
 
 /// The answer to one lookup, as plain data.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ pub enum Fill {
     /// Something newer is there already, and stays.
     Superseded,
     /// It could not be put there.
-    Failed(Trouble),
+    Failed(RedisError),
     /// It was not put there: its entry is larger than the cache allows.
     TooLarge,
     /// Not kept: it is missing, and Redis keeps enough of such marks already.

@@ -9,11 +9,11 @@ use futures_util::future::BoxFuture;
 
 use crate::{
     Ask, Cache, Cached, Recipe, Source,
-    error::Failure,
+    error::FetchError,
     fetch::{
         loaded::Loaded,
         lookup::{Fill, Forward, Lookup},
-        probe::{Look, Miss, Past, Seen},
+        probe::{Probe, Miss, StaleCopy, ProbeResult},
         xfetch,
     },
     local::cached_copy::CachedCopy,
@@ -40,7 +40,7 @@ pub enum Reads {
 /// What a look leads to. A load is in a box, so that a hit does not carry its weight.
 enum Next<'a, T> {
     Hit(Lookup<T>),
-    Load(BoxFuture<'a, Result<Lookup<T>, Failure>>),
+    Load(BoxFuture<'a, Result<Lookup<T>, FetchError>>),
 }
 
 impl Reads {
@@ -52,8 +52,8 @@ impl Reads {
             Self::Origin | Self::Aside => false,
             Self::Ahead => left < recipe.ttl.mul_f64(AHEAD),
             Self::Through => recipe.early.is_some_and(|beta| {
-                xfetch::may_be_due(left, held.delta, beta)
-                    && xfetch::is_due(left, held.delta, beta, rand::random())
+                xfetch::may_be_due(left, held.load_duration, beta)
+                    && xfetch::is_due(left, held.load_duration, beta, rand::random())
             }),
         }
     }
@@ -66,11 +66,11 @@ impl Cache {
         &self,
         ask: Ask<'_, T>,
         origin: O,
-    ) -> impl Future<Output = Result<Lookup<T>, Failure>> + Send {
+    ) -> impl Future<Output = Result<Lookup<T>, FetchError>> + Send {
         async move {
             let seen = match ask.recipe.strategy.reads() {
-                Reads::Origin => Seen::miss(Miss::Unasked),
-                _ => self.look(ask).await,
+                Reads::Origin => ProbeResult::miss(Miss::Bypassed),
+                _ => self.probe(ask).await,
             };
             match self.hit(ask, seen, origin) {
                 Next::Hit(lookup) => Ok(lookup),
@@ -82,19 +82,19 @@ impl Cache {
     fn hit<'a, T: Cached, O: Origin<T>>(
         &'a self,
         ask: Ask<'a, T>,
-        mut seen: Seen<T>,
+        mut seen: ProbeResult<T>,
         origin: O,
     ) -> Next<'a, T> {
         let reads = ask.recipe.strategy.reads();
-        match mem::replace(&mut seen.look, Look::Miss(Miss::Empty)) {
-            Look::Fresh(held) => {
+        match mem::replace(&mut seen.probe, Probe::Miss(Miss::Empty)) {
+            Probe::Fresh(held) => {
                 if reads.is_due(ask.recipe, &held) {
                     self.refresh(ask, &seen, &held, origin);
                 }
                 Next::Hit(self.held(ask, held))
             }
             miss => {
-                seen.look = miss;
+                seen.probe = miss;
                 Next::Load(Box::pin(self.read_on(reads, ask, seen, origin)))
             }
         }
@@ -105,9 +105,9 @@ impl Cache {
         &self,
         reads: Reads,
         ask: Ask<'_, T>,
-        seen: Seen<T>,
+        seen: ProbeResult<T>,
         origin: O,
-    ) -> Result<Lookup<T>, Failure> {
+    ) -> Result<Lookup<T>, FetchError> {
         let forward = match reads {
             Reads::Origin => Forward::Bypass,
             Reads::Aside => Forward::Miss,
@@ -121,10 +121,10 @@ impl Cache {
     async fn read_together<T: Cached, O: Origin<T>>(
         &self,
         ask: Ask<'_, T>,
-        seen: Seen<T>,
+        seen: ProbeResult<T>,
         origin: O,
-    ) -> Result<Lookup<T>, Failure> {
-        if let Some(past) = self.look_for_past(ask, &seen).await {
+    ) -> Result<Lookup<T>, FetchError> {
+        if let Some(past) = self.probe_stale(ask, &seen).await {
             return self.read_with_grace(ask, &seen, past, origin).await;
         }
         let (loaded, collapsed) = self.load_shared(ask, &seen, origin).await?;
@@ -137,24 +137,24 @@ impl Cache {
     async fn read_with_grace<T: Cached, O: Origin<T>>(
         &self,
         ask: Ask<'_, T>,
-        seen: &Seen<T>,
-        past: Past<T>,
+        seen: &ProbeResult<T>,
+        past: StaleCopy<T>,
         origin: O,
-    ) -> Result<Lookup<T>, Failure> {
-        let soft = ask.recipe.soft_timeout.filter(|_| past.trouble.is_none());
-        let (since, patience) = (Instant::now(), soft.unwrap_or(Duration::MAX));
+    ) -> Result<Lookup<T>, FetchError> {
+        let soft = ask.recipe.soft_timeout.filter(|_| past.error.is_none());
+        let (since, timeout) = (Instant::now(), soft.unwrap_or(Duration::MAX));
         let loading = self.load_shared(ask, seen, origin);
-        let why = match tokio::time::timeout(patience, loading).await {
+        let why = match tokio::time::timeout(timeout, loading).await {
             Ok(Ok((loaded, collapsed))) => {
-                let is_sure = past.trouble.is_none();
+                let is_sure = past.error.is_none();
                 let forward = if is_sure { Forward::Stale } else { Forward::Miss };
                 return Ok(self.loaded(ask, loaded, forward, collapsed));
             }
             Ok(Err(failure)) => failure.to_string(),
             Err(_) => "the load goes on in the background".to_owned(),
         };
-        ask.wire.tell(Target::Hitrate, since, "serve what is past its TTL", || why);
-        let fill = past.trouble.map_or(Fill::Unneeded, Fill::Failed);
+        ask.trace.event(Target::Hitrate, since, "serve what is past its TTL", || why);
+        let fill = past.error.map_or(Fill::Unneeded, Fill::Failed);
         Ok(Lookup { fill, ..self.held(ask, CachedCopy { source: Source::Stale, ..past.held }) })
     }
 

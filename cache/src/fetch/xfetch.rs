@@ -18,13 +18,13 @@ use std::time::Duration;
 
 /// Whether a read may refresh the value now, whatever is drawn: of the numbers
 /// that are, the one nearest to 1 has a logarithm of −36.7.
-pub fn may_be_due(left: Duration, delta: Duration, beta: f64) -> bool {
-    delta.as_secs_f64() * beta * 37.0 >= left.as_secs_f64()
+pub fn may_be_due(left: Duration, load_duration: Duration, beta: f64) -> bool {
+    load_duration.as_secs_f64() * beta * 37.0 >= left.as_secs_f64()
 }
 
 /// Whether a read shall refresh the value now. `u` is drawn from 0 to 1.
-pub fn is_due(left: Duration, delta: Duration, beta: f64, u: f64) -> bool {
-    let ahead = -(delta.as_secs_f64() * beta) * (1.0 - u).ln();
+pub fn is_due(left: Duration, load_duration: Duration, beta: f64, u: f64) -> bool {
+    let ahead = -(load_duration.as_secs_f64() * beta) * (1.0 - u).ln();
     ahead >= left.as_secs_f64()
 }
 
@@ -39,13 +39,13 @@ mod tests {
     #[test]
     fn the_share_of_early_refreshes_follows_the_formula() {
         let mut random = StdRng::seed_from_u64(2015);
-        let delta = Duration::from_millis(200);
+        let load_duration = Duration::from_millis(200);
         for (left_ms, beta) in
             [(0, 1.0), (100, 1.0), (200, 1.0), (600, 1.0), (200, 2.0), (200, 0.5)]
         {
             let left = Duration::from_millis(left_ms);
             let draws = 100_000;
-            let due = (0..draws).filter(|_| is_due(left, delta, beta, random.random())).count();
+            let due = (0..draws).filter(|_| is_due(left, load_duration, beta, random.random())).count();
             let share = due as f64 / f64::from(draws);
             let expected = (-(left_ms as f64) / (200.0 * beta)).exp();
             assert!((share - expected).abs() < 0.008, "{left_ms} ms left: {share}, not {expected}");
@@ -54,12 +54,12 @@ mod tests {
 
     #[test]
     fn what_no_draw_makes_due_needs_none() {
-        let (delta, highest) = (Duration::from_millis(10), 1.0 - f64::EPSILON / 2.0);
+        let (load_duration, highest) = (Duration::from_millis(10), 1.0 - f64::EPSILON / 2.0);
         for left_ms in 0..1_000 {
             let left = Duration::from_millis(left_ms);
-            assert!(may_be_due(left, delta, 1.0) || !is_due(left, delta, 1.0, highest));
+            assert!(may_be_due(left, load_duration, 1.0) || !is_due(left, load_duration, 1.0, highest));
         }
-        assert!(!may_be_due(Duration::from_secs(1), delta, 1.0));
+        assert!(!may_be_due(Duration::from_secs(1), load_duration, 1.0));
     }
 
     #[test]

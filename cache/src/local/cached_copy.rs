@@ -13,7 +13,7 @@ pub struct CachedCopy<T> {
     /// 0 where there is no value.
     pub version: u64,
     /// When it was loaded, in milliseconds since 1970 by Redis's clock.
-    pub born: u64,
+    pub created_at: u64,
     /// Since then.
     pub age: Duration,
     /// How long it stays fresh; `None` when that has no end, as for a value
@@ -22,7 +22,7 @@ pub struct CachedCopy<T> {
     /// How long ago its TTL ended.
     pub past: Duration,
     /// How long the load took.
-    pub delta: Duration,
+    pub load_duration: Duration,
     /// The generation of its tag.
     pub tag: u64,
     /// Its size in Redis.
@@ -39,9 +39,9 @@ impl<T> Clone for CachedCopy<T> {
 
 impl<T> Default for CachedCopy<T> {
     fn default() -> Self {
-        let [age, past, delta] = [Duration::ZERO; 3];
-        let (version, born, tag, bytes, source) = (0, 0, 0, 0, Source::Cache);
-        Self { value: None, version, born, age, left: None, past, delta, tag, bytes, source }
+        let [age, past, load_duration] = [Duration::ZERO; 3];
+        let (version, created_at, tag, bytes, source) = (0, 0, 0, 0, Source::Cache);
+        Self { value: None, version, created_at, age, left: None, past, load_duration, tag, bytes, source }
     }
 }
 

@@ -18,7 +18,7 @@ const PLACES: usize = 512;
 const LARGEST: usize = 2048;
 
 /// What was decoded last, by key.
-pub struct Memo(Mutex<Vec<Option<Decoded>>>);
+pub struct DecodedEntries(Mutex<Vec<Option<Decoded>>>);
 
 struct Decoded {
     name: String,
@@ -26,13 +26,13 @@ struct Decoded {
     content: Arc<dyn Any + Send + Sync>,
 }
 
-impl Default for Memo {
+impl Default for DecodedEntries {
     fn default() -> Self {
         Self(Mutex::new((0..PLACES).map(|_| None).collect()))
     }
 }
 
-impl Memo {
+impl DecodedEntries {
     /// What [`entry::decode`] says of these bytes under this key, and whether
     /// they were not known yet.
     pub fn decode<T: Cached>(
@@ -72,7 +72,7 @@ impl Memo {
 mod tests {
     use super::*;
     use crate::{
-        entry::Made,
+        entry::EntryMeta,
         sample::{self, Product, Profile},
     };
 
@@ -83,8 +83,8 @@ mod tests {
 
     #[test]
     fn the_same_bytes_are_decoded_once_and_others_anew() {
-        let (memo, key) = (Memo::default(), anna().key());
-        let bytes = |version| entry::encode(version, Some(&anna()), Made::default());
+        let (memo, key) = (DecodedEntries::default(), anna().key());
+        let bytes = |version| entry::encode(version, Some(&anna()), EntryMeta::default());
         let (first, is_new) = memo.decode(bytes(1), &key).unwrap();
         let (again, is_new_again) = memo.decode(bytes(1), &key).unwrap();
         assert!(Arc::ptr_eq(&first, &again) && is_new && !is_new_again);
@@ -94,8 +94,8 @@ mod tests {
 
     #[test]
     fn known_bytes_under_another_key_are_still_refused() {
-        let memo = Memo::default();
-        let bytes = entry::encode(1, Some(&anna()), Made::default());
+        let memo = DecodedEntries::default();
+        let bytes = entry::encode(1, Some(&anna()), EntryMeta::default());
         memo.decode(bytes.clone(), &anna().key()).unwrap();
         for n in 0..2_000 {
             let other = sample::profile(&format!("other-{n}"));

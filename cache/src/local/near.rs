@@ -5,7 +5,7 @@
 //! before the change and arrives after the push. So each stripe of keys counts
 //! its invalidations, and a copy is kept only if the count is still what it
 //! was before the value was asked for. Count and map change under one lock, so
-//! there is no moment in between. Before asking, the count is read without it:
+//! there is no moment in between. Epoch asking, the count is read without it:
 //! an old one refuses the copy, and a new one was read before the question left.
 
 use std::{
@@ -18,7 +18,7 @@ use std::{
 
 use crate::{
     Source,
-    local::{cached_copy::CachedCopy, slots::slot, stale::Copies},
+    local::{cached_copy::CachedCopy, slots::slot, stale::LocalEntries},
     redis::Invalidations,
     time::micros,
 };
@@ -35,7 +35,7 @@ const ON: u64 = 1;
 
 /// The copies of this process.
 pub struct Near {
-    copies: Copies,
+    local_entries: LocalEntries,
     stripes: Vec<Stripe>,
     started: Instant,
     /// Whether Redis tells us of changes: [`OFF`], [`ON`], or since when it
@@ -56,14 +56,14 @@ struct Stripe {
 
 /// The count of a key's stripe before its value was asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Before(u64);
+pub struct Epoch(u64);
 
 impl Near {
     /// Empty, and not used before [`Invalidations::began`]. `prefix` is what
     /// Redis puts before our names.
     pub fn new(prefix: &str) -> Self {
         Self {
-            copies: Copies::default(),
+            local_entries: LocalEntries::default(),
             stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
             started: Instant::now(),
             tracking: AtomicU64::new(OFF),
@@ -79,7 +79,7 @@ impl Near {
         redis_away: bool,
     ) -> Option<CachedCopy<T>> {
         let source = self.usable(redis_away)?;
-        self.copies.get(name).map(|held| CachedCopy { source, ..held })
+        self.local_entries.get(name).map(|held| CachedCopy { source, ..held })
     }
 
     fn usable(&self, redis_away: bool) -> Option<Source> {
@@ -95,7 +95,7 @@ impl Near {
 
     /// How long the copy of `name` is still kept.
     pub fn left(&self, name: &str) -> Duration {
-        self.copies.left(name)
+        self.local_entries.left(name)
     }
 
     /// Whether Redis tells us of changes, so that copies are kept.
@@ -104,33 +104,33 @@ impl Near {
     }
 
     /// Take this before asking for a value that [`Self::keep`] shall keep.
-    pub fn before(&self, name: &str) -> Before {
-        Before(self.stripe(name).count())
+    pub fn epoch(&self, name: &str) -> Epoch {
+        Epoch(self.stripe(name).count())
     }
 
     /// Keeps a value for at most `ttl`, unless something about
-    /// it changed since `before`.
+    /// it changed since `epoch`.
     pub fn keep<T: Send + Sync + 'static>(
         &self,
         name: &str,
         held: CachedCopy<T>,
         ttl: Duration,
-        before: Before,
+        epoch: Epoch,
     ) {
         let stripe = self.stripe(name);
         let _held = stripe.hold();
-        if stripe.count() != before.0 || !self.is_tracking() {
+        if stripe.count() != epoch.0 || !self.is_tracking() {
             return;
         }
         let time = held.left.map_or(ttl, |left| left.min(ttl));
-        self.copies.keep(name, held, time);
+        self.local_entries.keep(name, held, time);
     }
 
-    /// Does something with a value unless something about it changed since `before`.
-    pub fn unless_changed(&self, name: &str, before: Before, act: impl FnOnce()) {
+    /// Does something with a value unless something about it changed since `epoch`.
+    pub fn if_unchanged(&self, name: &str, epoch: Epoch, act: impl FnOnce()) {
         let stripe = self.stripe(name);
         let _held = stripe.hold();
-        if stripe.count() == before.0 {
+        if stripe.count() == epoch.0 {
             act();
         }
     }
@@ -140,7 +140,7 @@ impl Near {
         let stripe = self.stripe(name);
         let _held = stripe.hold();
         stripe.count_up();
-        self.copies.forget(name);
+        self.local_entries.remove(name);
     }
 
     /// The same for all.
@@ -149,12 +149,12 @@ impl Near {
             let _held = stripe.hold();
             stripe.count_up();
         }
-        self.copies.forget_all();
+        self.local_entries.clear();
     }
 
     /// About how many copies there are.
     pub fn len(&self) -> u64 {
-        self.copies.len()
+        self.local_entries.len()
     }
 
     fn stripe(&self, name: &str) -> &Stripe {
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn a_copy_is_dropped_when_its_key_changes() {
         let near = tracking();
-        near.keep("a", held(1), TTL, near.before("a"));
+        near.keep("a", held(1), TTL, near.epoch("a"));
         assert_eq!(get(&near, "a"), Some(1));
         near.changed("p:a");
         assert_eq!(get(&near, "a"), None);
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn a_fill_that_raced_an_invalidation_is_not_kept() {
         let near = tracking();
-        let before = near.before("a");
+        let before = near.epoch("a");
         near.changed("p:a");
         near.keep("a", held(1), TTL, before);
         assert_eq!(get(&near, "a"), None);
@@ -245,10 +245,10 @@ mod tests {
     #[test]
     fn without_tracking_nothing_is_kept_or_served() {
         let near = Near::new("p:");
-        near.keep("a", held(1), TTL, near.before("a"));
+        near.keep("a", held(1), TTL, near.epoch("a"));
         assert_eq!(get(&near, "a"), None);
         near.began();
-        near.keep("a", held(1), TTL, near.before("a"));
+        near.keep("a", held(1), TTL, near.epoch("a"));
         near.lost();
         assert_eq!(get(&near, "a"), None, "Redis is there and may know better");
         let away = near.get::<String>("a", true).map(|held| held.source);
@@ -261,7 +261,7 @@ mod tests {
     fn a_copy_ends_with_the_ttl_in_redis() {
         let near = tracking();
         let short = CachedCopy { left: Some(Duration::ZERO), ..held(1) };
-        near.keep("a", short, TTL, near.before("a"));
+        near.keep("a", short, TTL, near.epoch("a"));
         assert_eq!(get(&near, "a"), None);
     }
 
@@ -280,7 +280,7 @@ mod tests {
                         if let Some(found) = get(&near, "a") {
                             assert!(found >= least, "{found} after {least} was announced");
                         }
-                        let before = near.before("a");
+                        let before = near.epoch("a");
                         let value = truth.load(Ordering::Acquire);
                         near.keep("a", held(value), TTL, before);
                     }

@@ -11,15 +11,15 @@ const MOST: u32 = 1_000;
 
 /// Counts the marks of the current stretch of time.
 #[derive(Debug)]
-pub struct Absences(Mutex<(Instant, u32)>);
+pub struct NegativeLimit(Mutex<(Instant, u32)>);
 
-impl Default for Absences {
+impl Default for NegativeLimit {
     fn default() -> Self {
         Self(Mutex::new((Instant::now(), 0)))
     }
 }
 
-impl Absences {
+impl NegativeLimit {
     /// Whether one more mark, which will live for `ttl`, may be made.
     pub fn admit(&self, ttl: Duration) -> bool {
         let mut stretch = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -37,10 +37,10 @@ mod tests {
 
     #[test]
     fn no_more_marks_are_made_than_are_allowed_to_live_at_once() {
-        let absences = Absences::default();
+        let negative = NegativeLimit::default();
         let ttl = Duration::from_secs(60);
-        let made = (0..MOST * 3).filter(|_| absences.admit(ttl)).count();
+        let made = (0..MOST * 3).filter(|_| negative.admit(ttl)).count();
         assert_eq!(made, MOST as usize);
-        assert!(absences.admit(Duration::ZERO), "the next stretch begins");
+        assert!(negative.admit(Duration::ZERO), "the next stretch begins");
     }
 }

@@ -1,4 +1,4 @@
-//! Copies of values in this process, whatever their types: a bounded map.
+//! LocalEntries of values in this process, whatever their types: a bounded map.
 
 use std::{
     any::Any,
@@ -17,25 +17,25 @@ const BYTES: u64 = 16 * 1024 * 1024;
 const OVERHEAD: usize = 128;
 
 /// The copies, the most used of them when there is no room for all.
-pub struct Copies(Moka<String, Kept>);
+pub struct LocalEntries(Moka<String, StaleEntry>);
 
 /// One copy; the type of its value is known by its name.
 #[derive(Clone)]
-struct Kept {
+struct StaleEntry {
     held: Arc<dyn Any + Send + Sync>,
     since: Instant,
     until: Instant,
     weight: u32,
 }
 
-impl Default for Copies {
+impl Default for LocalEntries {
     fn default() -> Self {
-        let copies = Moka::builder().max_capacity(BYTES).weigher(|_, kept: &Kept| kept.weight);
+        let copies = Moka::builder().max_capacity(BYTES).weigher(|_, kept: &StaleEntry| kept.weight);
         Self(copies.build())
     }
 }
 
-impl Copies {
+impl LocalEntries {
     /// The copy under `name` as it is by now, if it is still kept.
     pub fn get<T: Send + Sync + 'static>(&self, name: &str) -> Option<CachedCopy<T>> {
         let now = Instant::now();
@@ -55,16 +55,16 @@ impl Copies {
         let since = Instant::now();
         let until = since.checked_add(time).unwrap_or(since);
         let weight = u32::try_from(held.bytes + name.len() + OVERHEAD).unwrap_or(u32::MAX);
-        self.0.insert(name.to_owned(), Kept { held: Arc::new(held), since, until, weight });
+        self.0.insert(name.to_owned(), StaleEntry { held: Arc::new(held), since, until, weight });
     }
 
     /// Drops the copy under `name`.
-    pub fn forget(&self, name: &str) {
+    pub fn remove(&self, name: &str) {
         self.0.invalidate(name);
     }
 
     /// Drops all.
-    pub fn forget_all(&self) {
+    pub fn clear(&self) {
         self.0.invalidate_all();
     }
 

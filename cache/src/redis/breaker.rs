@@ -20,14 +20,14 @@ const WINDOW: u32 = 20;
 /// It is suspicious when so many of them were slow.
 const SLOW_MAX: u32 = WINDOW / 2;
 /// Rests before each next probe. The last repeats: back within half a second.
-const RESTS: [Duration; 4] = [
+const BACKOFFS: [Duration; 4] = [
     Duration::from_millis(20),
     Duration::from_millis(100),
     Duration::from_millis(250),
     Duration::from_millis(500),
 ];
 /// After a refused password: a server that counts failures should not be hammered.
-const DENIED_REST: Duration = Duration::from_millis(1500);
+const DENIED_BACKOFF: Duration = Duration::from_millis(1500);
 
 /// Whether calls go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -75,7 +75,7 @@ impl Breaker {
     }
 
     /// Whether any call looked back on was slow.
-    pub fn is_tainted(&self) -> bool {
+    pub fn has_seen_slow(&self) -> bool {
         self.slow != 0
     }
 
@@ -102,7 +102,7 @@ impl Breaker {
     }
 
     /// How long until the next probe.
-    pub fn rest(&self, now: Instant) -> Duration {
+    pub fn backoff(&self, now: Instant) -> Duration {
         self.due.saturating_duration_since(now)
     }
 
@@ -121,11 +121,11 @@ impl Breaker {
     /// A probe failed. `denied` is a refusal of our password or rights. The
     /// rest is drawn between half and all of its length, so that several
     /// connections don't come back at the same moment.
-    pub fn missed(&mut self, denied: bool, spread: f64, now: Instant) {
+    pub fn probe_failed(&mut self, denied: bool, spread: f64, now: Instant) {
         let rest =
-            RESTS[self.failures.min(RESTS.len() - 1)].mul_f64(0.5 + spread.clamp(0.0, 1.0) / 2.0);
+            BACKOFFS[self.failures.min(BACKOFFS.len() - 1)].mul_f64(0.5 + spread.clamp(0.0, 1.0) / 2.0);
         self.failures += 1;
-        self.open(now, if denied { DENIED_REST } else { rest });
+        self.open(now, if denied { DENIED_BACKOFF } else { rest });
     }
 
     fn open(&mut self, now: Instant, rest: Duration) {
@@ -166,11 +166,11 @@ mod tests {
         let now = Instant::now();
         let mut breaker = Breaker::new(now);
         assert!(breaker.failed(now) && !breaker.failed(now), "it opens once");
-        assert_eq!((breaker.state(), breaker.rest(now)), (BreakerState::Open, Duration::ZERO));
+        assert_eq!((breaker.state(), breaker.backoff(now)), (BreakerState::Open, Duration::ZERO));
         breaker.probe();
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
-        breaker.missed(false, 1.0, now);
-        assert_eq!(breaker.rest(now), RESTS[0]);
+        breaker.probe_failed(false, 1.0, now);
+        assert_eq!(breaker.backoff(now), BACKOFFS[0]);
         breaker.probe();
         breaker.close();
         assert_eq!(breaker.state(), BreakerState::Closed);
@@ -201,14 +201,14 @@ mod tests {
                     Event::Failed => { breaker.failed(now); }
                     Event::Probe => breaker.probe(),
                     Event::Close => breaker.close(),
-                    Event::Missed(denied, spread) => breaker.missed(denied, spread, now),
+                    Event::Missed(denied, spread) => breaker.probe_failed(denied, spread, now),
                     Event::Wait(ms) => now += Duration::from_millis(ms),
                 }
                 let after = breaker.state();
-                prop_assert!(breaker.rest(now) <= DENIED_REST);
+                prop_assert!(breaker.backoff(now) <= DENIED_BACKOFF);
                 if after == BreakerState::Closed && before != after {
                     prop_assert!(matches!(event, Event::Close));
-                    prop_assert!(!breaker.is_tainted());
+                    prop_assert!(!breaker.has_seen_slow());
                 }
                 if after == BreakerState::HalfOpen && before != after {
                     prop_assert!(matches!(event, Event::Probe) && before == BreakerState::Open);

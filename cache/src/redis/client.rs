@@ -13,32 +13,32 @@ use tokio::time::sleep;
 use crate::{
     Key,
     redis::{
-        Address, Command, Condition, FromRedisValue, Health, Refusal, Script, Trouble, Value,
+        Address, Command, FromRedisValue, Health, HealthStatus, Refusal, Script, RedisError, Value,
         command::proves_writing,
-        connection::{Reply, unwrapped},
-        deferred::Debt,
+        connection::{Reply, check_error},
+        deferred::DeferredInvalidation,
         reply::{self, typed},
         script::is_unknown,
-        supervisor::{self, Link},
+        supervisor::{self, Supervisor},
         text,
     },
-    trace::{Trip, Wire},
+    trace::{RoundTrip, Trace},
 };
 
 /// A handle to Redis. Cloning it is cheap and opens no connection; opening
 /// another one does, and each web worker has its own.
 #[derive(Clone)]
 pub struct Store {
-    pub(super) link: Arc<Link>,
+    pub(super) supervisor: Arc<Supervisor>,
     pub(super) health: Arc<Health>,
     pub(super) prefix: Arc<str>,
 }
 
 /// Why a command that takes something back did not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unsettled {
+pub enum DeferError {
     /// Redis could not be told now, and will be.
-    Owed(Trouble),
+    Owed(RedisError),
     /// Redis could not be told now, and too many wait already to remember it.
     Unremembered,
 }
@@ -46,8 +46,8 @@ pub enum Unsettled {
 impl Store {
     /// Starts connecting in the background, on the calling runtime.
     pub fn open(address: &Address, prefix: &str, health: &Arc<Health>) -> Self {
-        let link = Link::open(address, Arc::clone(health));
-        Self { link, health: Arc::clone(health), prefix: prefix.into() }
+        let supervisor = Supervisor::open(address, Arc::clone(health));
+        Self { supervisor, health: Arc::clone(health), prefix: prefix.into() }
     }
 
     /// Starts a command whose first argument is `key`.
@@ -111,19 +111,19 @@ impl Store {
     pub fn run<T: FromRedisValue>(
         &self,
         command: Command,
-        wire: &Wire,
-    ) -> impl Future<Output = Result<T, Trouble>> + Send {
+        trace: &Trace,
+    ) -> impl Future<Output = Result<T, RedisError>> + Send {
         async move {
-            let mut reply = supervisor::send(&self.link, &command.cmd).await;
+            let mut reply = supervisor::send(&self.supervisor, &command.cmd).await;
             if reply.value.as_ref().is_ok_and(is_unknown)
                 && let Some(call) = command.by_text()
             {
-                reply = Box::pin(supervisor::send(&self.link, &call)).await;
+                reply = Box::pin(supervisor::send(&self.supervisor, &call)).await;
             }
             let Reply { value, sent, took } = reply;
-            let value = value.and_then(unwrapped);
+            let value = value.and_then(check_error);
             self.note(&command.verb(), command.script, &value);
-            wire.record(Trip::to_redis(sent, took), || [(command.shown(), text::reply(&value))]);
+            trace.record(RoundTrip::to_redis(sent, took), || [(command.shown(), text::reply(&value))]);
             value.and_then(typed)
         }
     }
@@ -133,29 +133,29 @@ impl Store {
     pub async fn run_all<const N: usize>(
         &self,
         commands: [Command; N],
-        wire: &Wire,
-    ) -> Result<[Result<Value, Trouble>; N], Trouble> {
-        let asked = Asked::of(commands, wire.is_on());
+        trace: &Trace,
+    ) -> Result<[Result<Value, RedisError>; N], RedisError> {
+        let asked = Asked::of(commands, trace.is_enabled());
         let sent = Instant::now();
         let replies = self.send(&asked, supervisor::DEADLINE).await;
         let (outcome, mut replies) = match replies {
             Ok(replies) => (Ok(()), each(replies)),
-            Err(trouble) => (Err(trouble.clone()), vec![Err(trouble); N]),
+            Err(error) => (Err(error.clone()), vec![Err(error); N]),
         };
         for ((verb, script), reply) in asked.verbs.iter().zip(&asked.scripts).zip(&replies) {
             self.note(verb, *script, reply);
         }
-        wire.record(trip(sent), || {
+        trace.record(trip(sent), || {
             let told = asked.told.into_iter().zip(&replies);
             told.map(|(said, reply)| (said, text::reply(reply))).collect::<Vec<_>>()
         });
         let mut replies = replies.drain(..);
-        outcome.map(|()| std::array::from_fn(|_| replies.next().unwrap_or(Err(Trouble::Lost))))
+        outcome.map(|()| std::array::from_fn(|_| replies.next().unwrap_or(Err(RedisError::ConnectionLost))))
     }
 
     /// Sends many commands in one round trip, for bulk work. Returns their
-    /// replies, or the first trouble among them.
-    pub async fn run_many(&self, commands: Vec<Command>) -> Result<Vec<Value>, Trouble> {
+    /// replies, or the first error among them.
+    pub async fn run_many(&self, commands: Vec<Command>) -> Result<Vec<Value>, RedisError> {
         self.run_each(commands).await?.into_iter().collect()
     }
 
@@ -163,7 +163,7 @@ impl Store {
     pub async fn run_each(
         &self,
         commands: Vec<Command>,
-    ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
+    ) -> Result<Vec<Result<Value, RedisError>>, RedisError> {
         self.send(&Asked::of(commands, false), supervisor::BULK_DEADLINE).await.map(each)
     }
 
@@ -172,7 +172,7 @@ impl Store {
     pub async fn try_each(
         &self,
         commands: Vec<Command>,
-    ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
+    ) -> Result<Vec<Result<Value, RedisError>>, RedisError> {
         self.send(&Asked::of(commands, false), supervisor::DEADLINE).await.map(each)
     }
 
@@ -181,15 +181,15 @@ impl Store {
     pub async fn ask(
         &self,
         commands: Vec<Command>,
-        wire: &Wire,
-    ) -> Result<Vec<Result<Value, Refusal>>, Trouble> {
-        let (asked, sent) = (Asked::of(commands, wire.is_on()), Instant::now());
+        trace: &Trace,
+    ) -> Result<Vec<Result<Value, Refusal>>, RedisError> {
+        let (asked, sent) = (Asked::of(commands, trace.is_enabled()), Instant::now());
         let replies = self.send(&asked, supervisor::DEADLINE).await;
         let replies = replies.map(|it| it.into_iter().map(reply::of).collect::<Vec<_>>());
         for (n, verb) in asked.verbs.iter().enumerate() {
             self.note(verb, asked.scripts[n], &reply::said(&replies, n));
         }
-        wire.record(trip(sent), || {
+        trace.record(trip(sent), || {
             let told = asked.told.into_iter().enumerate();
             told.map(|(n, command)| (command, reply::shown(&replies, n))).collect::<Vec<_>>()
         });
@@ -197,9 +197,9 @@ impl Store {
     }
 
     /// One round trip, and a second for scripts that Redis does not know: those
-    /// did nothing in the first. Only they have the trouble of the second.
-    async fn send(&self, asked: &Asked, deadline: Duration) -> Result<Replies, Trouble> {
-        let replies = supervisor::send_all(&self.link, &asked.pipeline, deadline).await?;
+    /// did nothing in the first. Only they have the error of the second.
+    async fn send(&self, asked: &Asked, deadline: Duration) -> Result<Replies, RedisError> {
+        let replies = supervisor::send_all(&self.supervisor, &asked.pipeline, deadline).await?;
         let mut replies: Replies = replies.into_iter().map(Ok).collect();
         let is_unknown = |n: &usize| replies[*n].as_ref().is_ok_and(is_unknown);
         let scripts = (0..replies.len()).filter(|n| asked.scripts[*n].is_some());
@@ -208,11 +208,11 @@ impl Store {
             return Ok(replies);
         }
         let again = asked.by_text(&unknown);
-        let texts = Box::pin(supervisor::send_all(&self.link, &again, deadline)).await;
+        let texts = Box::pin(supervisor::send_all(&self.supervisor, &again, deadline)).await;
         for (n, call) in unknown.into_iter().enumerate() {
             replies[call] = match &texts {
                 Ok(texts) => Ok(texts[n].clone()),
-                Err(trouble) => Err(trouble.clone()),
+                Err(error) => Err(error.clone()),
             };
         }
         Ok(replies)
@@ -221,72 +221,72 @@ impl Store {
     /// Runs a command that takes something back. When Redis can't be told now,
     /// the command is remembered: nobody here uses the key before it has run.
     /// Of several with a `rank` the highest is; one without has a place of its own.
-    pub async fn settle<T, R: FromRedisValue>(
+    pub async fn run_or_defer<T, R: FromRedisValue>(
         &self,
         key: &Key<T>,
         command: Command,
         rank: Option<u64>,
-        wire: &Wire,
-    ) -> Result<R, Unsettled> {
-        let debt = Debt::of(&command, rank);
-        let outcome = self.run(command, wire).await;
+        trace: &Trace,
+    ) -> Result<R, DeferError> {
+        let invalidation = DeferredInvalidation::of(&command, rank);
+        let outcome = self.run(command, trace).await;
         match outcome {
-            Err(_) if !self.health.debts.owe(self.name(key), debt) => Err(Unsettled::Unremembered),
-            outcome => outcome.map_err(Unsettled::Owed),
+            Err(_) if !self.health.deferred.defer(self.name(key), invalidation) => Err(DeferError::Unremembered),
+            outcome => outcome.map_err(DeferError::Owed),
         }
     }
 
     /// Remembers a command that must run before `key` is used again. False
     /// when there are too many to remember.
-    pub fn owe_later<T>(&self, key: &Key<T>, command: Command, rank: u64) -> bool {
-        self.health.debts.owe(self.name(key), Debt::of(&command, Some(rank)))
+    pub fn defer<T>(&self, key: &Key<T>, command: Command, rank: u64) -> bool {
+        self.health.deferred.defer(self.name(key), DeferredInvalidation::of(&command, Some(rank)))
     }
 
     /// The same, however many there are: for the few keys that stand for many.
-    pub fn owe_surely<T>(&self, key: &Key<T>, command: Command) {
-        self.health.debts.owe_surely(self.name(key), Debt::of(&command, None));
+    pub fn defer_unbounded<T>(&self, key: &Key<T>, command: Command) {
+        self.health.deferred.defer_unbounded(self.name(key), DeferredInvalidation::of(&command, None));
     }
 
     /// Whether Redis answers at all, within a command's deadline.
-    pub async fn answers(&self) -> Result<(), Trouble> {
-        let pong: Result<Value, _> = self.run(self.command("PING"), &Wire::off()).await;
+    pub async fn answers(&self) -> Result<(), RedisError> {
+        let pong: Result<Value, _> = self.run(self.command("PING"), &Trace::disabled()).await;
         match pong {
-            Err(trouble) if trouble.is_about_the_connection() => Err(trouble),
+            Err(error) if error.is_about_the_connection() => Err(error),
             _ => Ok(()),
         }
     }
 
     /// Whether anything is known to be outdated in Redis.
-    pub fn owes_any(&self) -> bool {
-        self.health.debts.any()
+    pub fn has_deferred(&self) -> bool {
+        self.health.deferred.any()
     }
 
     /// Whether what Redis holds under `key` is known to be outdated.
-    pub fn owes<T>(&self, key: &Key<T>) -> bool {
-        self.health.debts.any() && self.health.debts.has(&self.name(key))
+    pub fn is_deferred<T>(&self, key: &Key<T>) -> bool {
+        self.health.deferred.any() && self.health.deferred.has(&self.name(key))
     }
 
     /// What works at the moment.
-    pub fn condition(&self) -> Condition {
-        self.health.condition()
+    pub fn status(&self) -> HealthStatus {
+        self.health.status()
     }
 
-    /// Waits for the first connection, at most `patience`.
-    pub async fn ready(&self, patience: Duration) -> Result<(), Trouble> {
-        let end = Instant::now() + patience;
+    /// Waits for the first connection, at most `timeout`.
+    pub async fn ready(&self, timeout: Duration) -> Result<(), RedisError> {
+        let end = Instant::now() + timeout;
         loop {
-            match self.link.connection().await {
+            match self.supervisor.connection().await {
                 Ok(_) => return Ok(()),
-                Err(trouble) if Instant::now() >= end => return Err(trouble),
+                Err(error) if Instant::now() >= end => return Err(error),
                 Err(_) => sleep(Duration::from_millis(10)).await,
             }
         }
     }
 
-    fn note(&self, verb: &str, script: Option<&'static Script>, reply: &Result<Value, Trouble>) {
+    fn note(&self, verb: &str, script: Option<&'static Script>, reply: &Result<Value, RedisError>) {
         let proves = |value| script.map_or(proves_writing(verb), |it| it.has_stored(value));
         match reply {
-            Err(trouble) => self.health.failed(verb, trouble),
+            Err(error) => self.health.failed(verb, error),
             Ok(value) if proves(value) => self.health.wrote(),
             Ok(_) => (),
         }
@@ -332,14 +332,14 @@ impl Asked {
     }
 }
 
-/// What Redis answered to each; a trouble where it answered nothing.
-type Replies = Vec<Result<Value, Trouble>>;
+/// What Redis answered to each; a error where it answered nothing.
+type Replies = Vec<Result<Value, RedisError>>;
 
-/// Refusals as troubles, too.
+/// Refusals as errors, too.
 fn each(replies: Replies) -> Replies {
-    replies.into_iter().map(|reply| reply.and_then(unwrapped)).collect()
+    replies.into_iter().map(|reply| reply.and_then(check_error)).collect()
 }
 
-fn trip(sent: Instant) -> Trip {
-    Trip::to_redis(sent, sent.elapsed())
+fn trip(sent: Instant) -> RoundTrip {
+    RoundTrip::to_redis(sent, sent.elapsed())
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, Cmd, Pipeline, RedisError, Value,
+    AsyncConnectionConfig, Cmd, Pipeline, RedisError as DriverError, Value,
     aio::{ConnectionLike as _, MultiplexedConnection},
 };
 use tokio::{
@@ -17,7 +17,7 @@ use tokio::{
     time::timeout_at,
 };
 
-use crate::redis::{address::Address, error::Trouble};
+use crate::redis::{address::Address, error::RedisError};
 
 /// Commands that may wait for the driver: beyond that, senders wait their turn.
 const BUFFER: usize = 1_024;
@@ -30,31 +30,31 @@ pub struct Connection(MultiplexedConnection);
 /// What came of a command.
 pub struct Reply {
     /// What Redis said; an error of its own is a value like any other.
-    pub value: Result<Value, Trouble>,
+    pub value: Result<Value, RedisError>,
     pub sent: Instant,
     pub took: Duration,
 }
 
 impl Connection {
-    /// Connects and says who we are, in `patience` at most. Driven on the runtime
+    /// Connects and says who we are, in `timeout` at most. Driven on the runtime
     /// that calls this.
-    pub async fn open(address: &Address, patience: Duration) -> Result<Self, Trouble> {
-        let (due, client, config) = (Instant::now() + patience, address.client(), config());
+    pub async fn open(address: &Address, timeout: Duration) -> Result<Self, RedisError> {
+        let (due, client, config) = (Instant::now() + timeout, address.client(), config());
         let connecting = client.get_multiplexed_async_connection_with_config(&config);
-        let opened = in_time(due, connecting).await.map_err(Trouble::before_any);
-        let connection = Self(opened.inspect_err(|trouble| log::debug!("connect: {trouble}"))?);
+        let opened = in_time(due, connecting).await.map_err(RedisError::before_send);
+        let connection = Self(opened.inspect_err(|error| log::debug!("connect: {error}"))?);
         connection.tell_name(due).await;
         Ok(connection)
     }
 
     /// Greets this server over a stream that is open already; not named.
-    pub async fn over<S>(stream: S, address: &Address, patience: Duration) -> Result<Self, Trouble>
+    pub async fn over<S>(stream: S, address: &Address, timeout: Duration) -> Result<Self, RedisError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (due, settings) = (Instant::now() + patience, address.info().redis_settings());
+        let (due, settings) = (Instant::now() + timeout, address.info().redis_settings());
         let greeting = MultiplexedConnection::new_with_config(settings, stream, config());
-        let (connection, driver) = in_time(due, greeting).await.map_err(Trouble::before_any)?;
+        let (connection, driver) = in_time(due, greeting).await.map_err(RedisError::before_send)?;
         tokio::spawn(driver);
         Ok(Self(connection))
     }
@@ -93,14 +93,14 @@ impl Connection {
     async fn ask<T>(
         &self,
         due: Instant,
-        ask: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, RedisError>,
-    ) -> Result<T, Trouble> {
+        ask: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, DriverError>,
+    ) -> Result<T, RedisError> {
         let mut connection = self.0.clone();
         let mut asked = pin!(ask(&mut connection));
         // An error without any waiting means that the driver has ended, so the
         // command was not sent; one that comes later leaves that open.
         match poll_fn(|context| Poll::Ready(asked.as_mut().poll(context))).await {
-            Poll::Ready(reply) => reply.map_err(|error| Trouble::from(&error).before_any()),
+            Poll::Ready(reply) => reply.map_err(|error| RedisError::from(&error).before_send()),
             Poll::Pending => in_time(due, asked).await,
         }
     }
@@ -113,29 +113,29 @@ fn config() -> AsyncConnectionConfig {
         .set_pipeline_buffer_size(BUFFER)
 }
 
-/// Maps an error reply to a [`Trouble`].
-pub fn unwrapped(value: Value) -> Result<Value, Trouble> {
+/// Maps an error reply to a [`RedisError`].
+pub fn check_error(value: Value) -> Result<Value, RedisError> {
     match value {
-        Value::ServerError(error) => Err(Trouble::from_code(Some(error.code()))),
+        Value::ServerError(error) => Err(RedisError::from_code(Some(error.code()))),
         value => Ok(value),
     }
 }
 
 /// The replies of a pipeline.
-pub fn parts(value: Value) -> Result<Vec<Value>, Trouble> {
+pub fn parts(value: Value) -> Result<Vec<Value>, RedisError> {
     match value {
         Value::Array(replies) => Ok(replies),
-        _ => Err(Trouble::Other("another type of reply".to_owned())),
+        _ => Err(RedisError::Other("another type of reply".to_owned())),
     }
 }
 
 /// Awaits the library's reply until `due`.
 pub async fn in_time<T>(
     due: Instant,
-    reply: impl Future<Output = Result<T, RedisError>>,
-) -> Result<T, Trouble> {
+    reply: impl Future<Output = Result<T, DriverError>>,
+) -> Result<T, RedisError> {
     match timeout_at(due.into(), reply).await {
-        Ok(reply) => reply.map_err(|error| Trouble::from(&error)),
-        Err(_) => Err(Trouble::Slow),
+        Ok(reply) => reply.map_err(|error| RedisError::from(&error)),
+        Err(_) => Err(RedisError::TimedOut),
     }
 }

@@ -8,23 +8,23 @@ use tokio::net::UnixStream;
 
 use crate::{
     redis::{
-        Address, Command, Refusal, Trouble,
+        Address, Command, Refusal, RedisError,
         connection::parts,
-        connection::{Connection, Reply, unwrapped},
+        connection::{Connection, Reply, check_error},
         delay_proxy, reply, supervisor,
     },
-    trace::{Trip, Wire},
+    trace::{RoundTrip, Trace},
 };
 
 /// An open connection. Clones share it, and it closes with the last of them.
 #[derive(Clone)]
-pub struct Call {
+pub struct DedicatedConnection {
     connection: Connection,
     deadline: Duration,
 }
 
 /// What came back, and how long that took.
-pub struct Answers {
+pub struct PipelineReplies {
     /// One for each command, in order.
     pub replies: Vec<Result<Value, Refusal>>,
     /// From the sending of the first to the last reply.
@@ -32,11 +32,11 @@ pub struct Answers {
 }
 
 /// A blocking connection, for comparison: it keeps its thread until the reply is there.
-pub struct BlockingCall(redis::Connection);
+pub struct BlockingConnection(redis::Connection);
 
-impl Call {
+impl DedicatedConnection {
     /// Connects, within the deadline.
-    pub async fn open(address: &Address) -> Result<Self, Trouble> {
+    pub async fn open(address: &Address) -> Result<Self, RedisError> {
         let connection = Connection::open(address, supervisor::CONNECT).await?;
         Ok(Self { connection, deadline: supervisor::DEADLINE })
     }
@@ -44,21 +44,21 @@ impl Call {
     /// Connects through a simulated network with this round trip. `Unsupported`
     /// where the connection is secured by TLS.
     pub async fn open_through(address: &Address, round_trip: Duration) -> io::Result<Self> {
-        let stream = UnixStream::from_std(delay_proxy::through(address, round_trip / 2)?)?;
+        let stream = UnixStream::from_std(delay_proxy::start(address, round_trip / 2)?)?;
         let connected = Connection::over(stream, address, supervisor::CONNECT).await;
         let connection = connected.map_err(io::Error::other)?;
         Ok(Self { connection, deadline: supervisor::DEADLINE })
     }
 
     /// The same, for bulk work with no visitor waiting.
-    pub fn patient(self) -> Self {
+    pub fn with_bulk_deadline(self) -> Self {
         Self { deadline: supervisor::BULK_DEADLINE, ..self }
     }
 
     /// Sends commands in one round trip. Each has a reply of its own; the outer
     /// error means that none came in time.
-    pub async fn ask(&mut self, commands: Vec<Command>, wire: &Wire) -> Result<Answers, Trouble> {
-        let told = commands.iter().take_while(|_| wire.is_on()).map(Command::shown);
+    pub async fn ask(&mut self, commands: Vec<Command>, trace: &Trace) -> Result<PipelineReplies, RedisError> {
+        let told = commands.iter().take_while(|_| trace.is_enabled()).map(Command::shown);
         let told: Vec<_> = told.collect();
         let mut pipeline = Pipeline::with_capacity(commands.len());
         for command in commands {
@@ -67,34 +67,34 @@ impl Call {
         let Reply { value, sent, took } = self.connection.many(&pipeline, self.deadline).await;
         let replies = value.and_then(parts);
         let replies = replies.map(|it| it.into_iter().map(reply::answered).collect::<Vec<_>>());
-        wire.record(Trip::to_redis(sent, took), || {
+        trace.record(RoundTrip::to_redis(sent, took), || {
             let told = told.into_iter().enumerate();
             told.map(|(n, command)| (command, reply::shown(&replies, n))).collect::<Vec<_>>()
         });
-        replies.map(|replies| Answers { replies, took })
+        replies.map(|replies| PipelineReplies { replies, took })
     }
 
     /// Sends one command.
-    pub async fn run(&mut self, command: &Command) -> Result<Value, Trouble> {
-        unwrapped(self.connection.one(&command.cmd, self.deadline).await.value?)
+    pub async fn run(&mut self, command: &Command) -> Result<Value, RedisError> {
+        check_error(self.connection.one(&command.cmd, self.deadline).await.value?)
     }
 }
 
-impl BlockingCall {
+impl BlockingConnection {
     /// Connects, within the deadline.
-    pub fn open(address: &Address) -> Result<Self, Trouble> {
+    pub fn open(address: &Address) -> Result<Self, RedisError> {
         let client = address.client();
         let connected = client.get_connection_with_timeout(supervisor::CONNECT);
-        let connection = connected.map_err(|error| Trouble::from(&error).before_any())?;
+        let connection = connected.map_err(|error| RedisError::from(&error).before_send())?;
         let limit = Some(supervisor::CONNECT);
         let limited = connection.set_read_timeout(limit);
-        limited.and(connection.set_write_timeout(limit)).map_err(|error| Trouble::from(&error))?;
+        limited.and(connection.set_write_timeout(limit)).map_err(|error| RedisError::from(&error))?;
         Ok(Self(connection))
     }
 
     /// Sends one command, and waits.
-    pub fn run(&mut self, command: &Command) -> Result<Value, Trouble> {
+    pub fn run(&mut self, command: &Command) -> Result<Value, RedisError> {
         let reply = command.cmd.query(&mut self.0);
-        reply.map_err(|error| Trouble::from(&error))
+        reply.map_err(|error| RedisError::from(&error))
     }
 }

@@ -18,14 +18,14 @@ const KEYS_MAX: usize = 10_000;
 
 /// The commands still to be run, at most two a key.
 #[derive(Default)]
-pub struct Debts {
-    by_key: Mutex<BTreeMap<String, Vec<Debt>>>,
+pub struct DeferredInvalidations {
+    by_key: Mutex<BTreeMap<String, Vec<DeferredInvalidation>>>,
     any: AtomicBool,
 }
 
 /// A command, and what it makes needless.
 #[derive(Debug, Clone)]
-pub struct Debt {
+pub struct DeferredInvalidation {
     command: Arc<Cmd>,
     script: Option<&'static Script>,
     /// Of those with a rank the highest says it all, in whatever order they
@@ -33,7 +33,7 @@ pub struct Debt {
     rank: Option<u64>,
 }
 
-impl Debt {
+impl DeferredInvalidation {
     /// To run this command later. A script is remembered by its digest.
     pub fn of(command: &Command, rank: Option<u64>) -> Self {
         Self { command: Arc::new(command.cmd.clone()), script: command.script, rank }
@@ -50,28 +50,28 @@ impl Debt {
     }
 }
 
-impl Debts {
+impl DeferredInvalidations {
     /// Remembers a command. False when there are too many keys to remember.
-    pub fn owe(&self, key: String, debt: Debt) -> bool {
-        let mut owed = self.by_key.lock().expect("inserting a key does not panic");
-        let fits = owed.len() < KEYS_MAX || owed.contains_key(&key);
+    pub fn defer(&self, key: String, invalidation: DeferredInvalidation) -> bool {
+        let mut deferred = self.by_key.lock().expect("inserting a key does not panic");
+        let fits = deferred.len() < KEYS_MAX || deferred.contains_key(&key);
         if fits {
-            self.add(&mut owed, key, debt);
+            self.add(&mut deferred, key, invalidation);
         }
         fits
     }
 
     /// The same, however many there are.
-    pub fn owe_surely(&self, key: String, debt: Debt) {
-        self.add(&mut self.by_key.lock().expect("inserting a key does not panic"), key, debt);
+    pub fn defer_unbounded(&self, key: String, invalidation: DeferredInvalidation) {
+        self.add(&mut self.by_key.lock().expect("inserting a key does not panic"), key, invalidation);
     }
 
-    fn add(&self, owed: &mut BTreeMap<String, Vec<Debt>>, key: String, debt: Debt) {
-        let debts = owed.entry(key).or_default();
-        match debts.iter_mut().find(|it| it.rank.is_some() == debt.rank.is_some()) {
-            Some(before) if debt.rank >= before.rank => *before = debt,
+    fn add(&self, deferred: &mut BTreeMap<String, Vec<DeferredInvalidation>>, key: String, invalidation: DeferredInvalidation) {
+        let deferred = deferred.entry(key).or_default();
+        match deferred.iter_mut().find(|it| it.rank.is_some() == invalidation.rank.is_some()) {
+            Some(before) if invalidation.rank >= before.rank => *before = invalidation,
             Some(_) => (),
-            None => debts.push(debt),
+            None => deferred.push(invalidation),
         }
         self.any.store(true, Ordering::Release);
     }
@@ -92,24 +92,24 @@ impl Debts {
     }
 
     /// All of them, by key.
-    pub fn all(&self) -> Vec<(String, Debt)> {
-        let owed = self.by_key.lock().expect("cloning keys does not panic");
-        let each = |(key, debts): (&String, &Vec<Debt>)| {
-            debts.iter().map(|debt| (key.clone(), debt.clone())).collect::<Vec<_>>()
+    pub fn all(&self) -> Vec<(String, DeferredInvalidation)> {
+        let deferred = self.by_key.lock().expect("cloning keys does not panic");
+        let each = |(key, deferred): (&String, &Vec<DeferredInvalidation>)| {
+            deferred.iter().map(|invalidation| (key.clone(), invalidation.clone())).collect::<Vec<_>>()
         };
-        owed.iter().flat_map(each).collect()
+        deferred.iter().flat_map(each).collect()
     }
 
-    /// This command has run. Those owed for the key since stay.
-    pub fn paid(&self, key: &str, paid: &Debt) {
-        let mut owed = self.by_key.lock().expect("removing a key does not panic");
-        if let Some(debts) = owed.get_mut(key) {
-            debts.retain(|debt| !Arc::ptr_eq(&debt.command, &paid.command));
-            if debts.is_empty() {
-                owed.remove(key);
+    /// This command has run. Those deferred for the key since stay.
+    pub fn done(&self, key: &str, done: &DeferredInvalidation) {
+        let mut deferred = self.by_key.lock().expect("removing a key does not panic");
+        if let Some(of_key) = deferred.get_mut(key) {
+            of_key.retain(|it| !Arc::ptr_eq(&it.command, &done.command));
+            if of_key.is_empty() {
+                deferred.remove(key);
             }
         }
-        self.any.store(!owed.is_empty(), Ordering::Release);
+        self.any.store(!deferred.is_empty(), Ordering::Release);
     }
 }
 
@@ -117,50 +117,50 @@ impl Debts {
 mod tests {
     use super::*;
 
-    fn debt(name: &str, rank: Option<u64>) -> Debt {
-        Debt::of(&Command::of(&[name]), rank)
+    fn invalidation(name: &str, rank: Option<u64>) -> DeferredInvalidation {
+        DeferredInvalidation::of(&Command::of(&[name]), rank)
     }
 
-    fn verbs(debts: &Debts) -> Vec<String> {
-        let packed = |debt: &Debt| String::from_utf8(debt.call().get_packed_command()).unwrap();
-        let verb = |debt: &Debt| packed(debt).lines().nth(2).unwrap().to_owned();
-        debts.all().iter().map(|(_, debt)| verb(debt)).collect()
+    fn verbs(deferred: &DeferredInvalidations) -> Vec<String> {
+        let packed = |invalidation: &DeferredInvalidation| String::from_utf8(invalidation.call().get_packed_command()).unwrap();
+        let verb = |invalidation: &DeferredInvalidation| packed(invalidation).lines().nth(2).unwrap().to_owned();
+        deferred.all().iter().map(|(_, invalidation)| verb(invalidation)).collect()
     }
 
     #[test]
     fn the_highest_rank_stays_and_beside_it_the_latest_without() {
-        let debts = Debts::default();
+        let deferred = DeferredInvalidations::default();
         for (name, rank) in
             [("OLD", Some(1)), ("ANY", None), ("NEW", Some(3)), ("LATE", Some(2)), ("LAST", None)]
         {
-            assert!(debts.owe("key".into(), debt(name, rank)));
+            assert!(deferred.defer("key".into(), invalidation(name, rank)));
         }
-        assert_eq!(verbs(&debts), ["NEW", "LAST"]);
+        assert_eq!(verbs(&deferred), ["NEW", "LAST"]);
     }
 
     #[test]
     fn a_key_is_free_when_all_of_its_own_is_paid() {
-        let debts = Debts::default();
-        debts.owe("key".into(), debt("RANKED", Some(1)));
-        debts.owe("key".into(), debt("ANY", None));
-        let [(key, ranked), (_, any)] = debts.all().try_into().unwrap();
-        debts.paid(&key, &ranked);
-        assert!(debts.has("key") && debts.any());
-        debts.owe("key".into(), debt("SINCE", None));
-        debts.paid(&key, &any);
-        assert_eq!(verbs(&debts), ["SINCE"]);
-        let [(_, since)] = debts.all().try_into().unwrap();
-        debts.paid(&key, &since);
-        assert!(!debts.has("key") && !debts.any());
+        let deferred = DeferredInvalidations::default();
+        deferred.defer("key".into(), invalidation("RANKED", Some(1)));
+        deferred.defer("key".into(), invalidation("ANY", None));
+        let [(key, ranked), (_, any)] = deferred.all().try_into().unwrap();
+        deferred.done(&key, &ranked);
+        assert!(deferred.has("key") && deferred.any());
+        deferred.defer("key".into(), invalidation("SINCE", None));
+        deferred.done(&key, &any);
+        assert_eq!(verbs(&deferred), ["SINCE"]);
+        let [(_, since)] = deferred.all().try_into().unwrap();
+        deferred.done(&key, &since);
+        assert!(!deferred.has("key") && !deferred.any());
     }
 
     #[test]
     fn they_are_bounded_but_for_those_that_stand_for_many() {
-        let debts = Debts::default();
-        assert!((0..KEYS_MAX).all(|key| debts.owe(key.to_string(), debt("DEL", None))));
-        assert!(!debts.owe("one more".into(), debt("DEL", None)));
-        assert!(debts.owe("7".into(), debt("DEL", Some(1))));
-        debts.owe_surely("tag".into(), debt("INCR", None));
-        assert!(debts.has("tag"));
+        let deferred = DeferredInvalidations::default();
+        assert!((0..KEYS_MAX).all(|key| deferred.defer(key.to_string(), invalidation("DEL", None))));
+        assert!(!deferred.defer("one more".into(), invalidation("DEL", None)));
+        assert!(deferred.defer("7".into(), invalidation("DEL", Some(1))));
+        deferred.defer_unbounded("tag".into(), invalidation("INCR", None));
+        assert!(deferred.has("tag"));
     }
 }

@@ -19,18 +19,18 @@ use redis::ConnectionAddr;
 use crate::redis::{Address, supervisor};
 
 /// Bytes read at once, and such pieces on their way at once.
-const PIECE: usize = 64 * 1024;
-const PIECES: usize = 1_024;
+const CHUNK: usize = 64 * 1024;
+const CHUNKS_MAX: usize = 1_024;
 /// A thread wakes up to so much late; that last part it waits awake.
 const OVERSLEEP: Duration = Duration::from_micros(120);
 
 /// Some bytes, and when they arrive.
-type Parcel = (Instant, Vec<u8>);
+type DelayedChunk = (Instant, Vec<u8>);
 
 /// The client's end of a connection to `address` on which every byte takes
 /// `one_way` to the other end. TLS can't be carried so: its ends are inside
 /// the drivers.
-pub fn through(address: &Address, one_way: Duration) -> io::Result<UnixStream> {
+pub fn start(address: &Address, one_way: Duration) -> io::Result<UnixStream> {
     let (client, ours) = UnixStream::pair()?;
     let (from_client, to_client) = (ours.try_clone()?, ours);
     match address.info().addr() {
@@ -73,28 +73,28 @@ fn carry(
     one_way: Duration,
     end: impl FnOnce() -> io::Result<()> + Send + 'static,
 ) -> io::Result<()> {
-    let (sender, parcels) = sync_channel(PIECES);
+    let (sender, chunk) = sync_channel(CHUNKS_MAX);
     let thread = || thread::Builder::new().name("delay-proxy".to_owned());
     thread().spawn(move || take(from, &sender, one_way))?;
     thread().spawn(move || {
-        let _ = deliver(to, &parcels);
+        let _ = deliver(to, &chunk);
         let _ = end();
     })?;
     Ok(())
 }
 
-fn take(mut from: impl Read, sender: &SyncSender<Parcel>, one_way: Duration) {
-    let mut piece = vec![0; PIECE];
+fn take(mut from: impl Read, sender: &SyncSender<DelayedChunk>, one_way: Duration) {
+    let mut piece = vec![0; CHUNK];
     while let Ok(length @ 1..) = from.read(&mut piece) {
-        let parcel = (Instant::now() + one_way, piece[..length].to_vec());
-        if sender.send(parcel).is_err() {
+        let chunk = (Instant::now() + one_way, piece[..length].to_vec());
+        if sender.send(chunk).is_err() {
             return;
         }
     }
 }
 
-fn deliver(mut to: impl Write, parcels: &Receiver<Parcel>) -> io::Result<()> {
-    for (due, bytes) in parcels {
+fn deliver(mut to: impl Write, chunk: &Receiver<DelayedChunk>) -> io::Result<()> {
+    for (due, bytes) in chunk {
         wait_until(due);
         to.write_all(&bytes)?;
     }

@@ -2,24 +2,24 @@
 
 use std::io;
 
-use redis::{ErrorKind, RedisError, ServerErrorKind};
+use redis::{ErrorKind, RedisError as DriverError, ServerErrorKind};
 
 /// Why a command has no usable reply. The texts show no address, no key and
 /// none of Redis's own words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
+pub enum RedisError {
     /// Nothing listens there. The command was not sent.
     #[error("Redis can't be reached")]
-    Away,
+    Unreachable,
     /// The connection broke under the command, which may have run.
     #[error("Redis went away before it answered")]
-    Lost,
-    /// Past the deadline. The command may still run later.
+    ConnectionLost,
+    /// StaleCopy the deadline. The command may still run later.
     #[error("Redis did not answer in time")]
-    Slow,
+    TimedOut,
     /// The command was not sent, as others had waited in vain.
     #[error("Redis was not asked, as it did not answer a moment ago")]
-    Unasked,
+    ShortCircuited,
     /// LOADING, BUSY or MASTERDOWN: there, but not ready.
     #[error("Redis is up but not ready yet")]
     NotReady,
@@ -49,7 +49,7 @@ pub enum Trouble {
     Other(String),
 }
 
-impl Trouble {
+impl RedisError {
     /// Whether it is about writing only: reads still work.
     pub fn is_refused_write(&self) -> bool {
         matches!(self, Self::Full | Self::ReadOnly | Self::Disk)
@@ -62,43 +62,43 @@ impl Trouble {
 
     /// Whether the connection itself is in doubt.
     pub fn is_about_the_connection(&self) -> bool {
-        matches!(self, Self::Away | Self::Lost | Self::Slow | Self::Unasked)
+        matches!(self, Self::Unreachable | Self::ConnectionLost | Self::TimedOut | Self::ShortCircuited)
     }
 
     /// Whether there is no connection, or none any more.
     pub fn is_away(&self) -> bool {
-        matches!(self, Self::Away | Self::Lost)
+        matches!(self, Self::Unreachable | Self::ConnectionLost)
     }
 
     /// Whether the command may have run all the same.
     pub fn is_ambiguous(&self) -> bool {
-        matches!(self, Self::Lost | Self::Slow)
+        matches!(self, Self::ConnectionLost | Self::TimedOut)
     }
 
     /// The same where no command of the caller's was sent yet.
-    pub fn before_any(self) -> Self {
-        if self == Self::Lost { Self::Away } else { self }
+    pub fn before_send(self) -> Self {
+        if self == Self::ConnectionLost { Self::Unreachable } else { self }
     }
 
     /// What this is to a command that is not sent because of it.
-    pub fn to_the_next(&self) -> Self {
+    pub fn for_unsent(&self) -> Self {
         match self {
-            Self::Lost => Self::Away,
-            Self::Slow => Self::Unasked,
+            Self::ConnectionLost => Self::Unreachable,
+            Self::TimedOut => Self::ShortCircuited,
             other => other.clone(),
         }
     }
 }
 
-impl From<&RedisError> for Trouble {
-    fn from(error: &RedisError) -> Self {
+impl From<&DriverError> for RedisError {
+    fn from(error: &DriverError) -> Self {
         match error.kind() {
-            ErrorKind::Io if error.is_timeout() => Self::Slow,
-            ErrorKind::Io => Self::Lost,
+            ErrorKind::Io if error.is_timeout() => Self::TimedOut,
+            ErrorKind::Io => Self::ConnectionLost,
             ErrorKind::AuthenticationFailed => Self::Denied,
             ErrorKind::Server(kind) => Self::from_kind(kind, error.code()),
             // What can't be read as a reply has no end that could be found.
-            ErrorKind::Parse => Self::Lost,
+            ErrorKind::Parse => Self::ConnectionLost,
             // The library's own words for a database that it may not choose.
             _ if error.detail().is_some_and(is_denial) => Self::Denied,
             _ => Self::from_code(error.code()),
@@ -110,16 +110,16 @@ fn is_denial(detail: &str) -> bool {
     detail.contains("Authentication required") || detail.contains("no permissions")
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for RedisError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::TimedOut => Self::Slow,
-            _ => Self::Lost,
+            io::ErrorKind::TimedOut => Self::TimedOut,
+            _ => Self::ConnectionLost,
         }
     }
 }
 
-impl Trouble {
+impl RedisError {
     fn from_kind(kind: ServerErrorKind, code: Option<&str>) -> Self {
         match kind {
             ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown => Self::NotReady,
@@ -150,13 +150,13 @@ mod tests {
     #[test]
     fn what_was_not_sent_is_not_in_doubt() {
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
-        assert!(Trouble::from(refused).is_ambiguous(), "it may have been in the middle");
-        for trouble in [Trouble::Away, Trouble::Lost, Trouble::Slow, Trouble::Unasked] {
-            let next = trouble.to_the_next();
+        assert!(RedisError::from(refused).is_ambiguous(), "it may have been in the middle");
+        for error in [RedisError::Unreachable, RedisError::ConnectionLost, RedisError::TimedOut, RedisError::ShortCircuited] {
+            let next = error.for_unsent();
             assert!(!next.is_ambiguous() && next.is_about_the_connection(), "{next}");
-            assert_eq!(next.to_the_next(), next);
+            assert_eq!(next.for_unsent(), next);
         }
-        assert_eq!(Trouble::Lost.before_any(), Trouble::Away);
-        assert_eq!(Trouble::Full.to_the_next(), Trouble::Full);
+        assert_eq!(RedisError::ConnectionLost.before_send(), RedisError::Unreachable);
+        assert_eq!(RedisError::Full.for_unsent(), RedisError::Full);
     }
 }

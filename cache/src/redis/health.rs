@@ -12,27 +12,27 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
-    condition::Mood,
-    redis::{breaker::BreakerState, clock::ServerClock, deferred::Debts, error::Trouble},
+    condition::Condition,
+    redis::{breaker::BreakerState, clock::ServerClock, deferred::DeferredInvalidations, error::RedisError},
 };
 
 /// Shared by all connections to one Redis, so that the log hears of a change
 /// once and not once per connection or request.
 pub struct Health {
-    /// Connections that are down. The mood changes with the first and the last.
+    /// Connections that are down. The condition changes with the first and the last.
     down: Mutex<usize>,
-    connection: Mood<Trouble>,
+    connection: Condition<RedisError>,
     /// Counts losses: each tells the other connections to look at once.
     losses: watch::Sender<u64>,
-    writes: Mood<Trouble>,
-    rights: Mood<Trouble>,
+    writes: Condition<RedisError>,
+    rights: Condition<RedisError>,
     /// The commands that an access control list denies us.
     denied: Mutex<BTreeSet<String>>,
     /// What Redis has to be told before some keys are used again.
-    pub(super) debts: Debts,
+    pub(super) deferred: DeferredInvalidations,
     /// One connection at a time replays them, after a refusal not before this.
     pub(super) replay: tokio::sync::Mutex<Option<Instant>>,
-    deferral: Mood<Trouble>,
+    deferral: Condition<RedisError>,
     breakers: Mutex<Breakers>,
     /// Whether all of them are closed, for those who may not wait for a lock.
     closed: AtomicBool,
@@ -68,27 +68,27 @@ impl Breakers {
 
 /// What works at the moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
+pub enum HealthStatus {
     /// All of it.
     Up,
     /// Reads work, writes are refused, for this long already.
-    Refusing(Trouble, Duration),
+    Refusing(RedisError, Duration),
     /// Nothing, for this long already.
-    Down(Trouble, Duration),
+    Down(RedisError, Duration),
 }
 
 impl Default for Health {
     fn default() -> Self {
         Self {
             down: Mutex::new(0),
-            connection: Mood::good("Redis connection (pages go on from the database)"),
+            connection: Condition::healthy("Redis connection (pages go on from the database)"),
             losses: watch::Sender::new(0),
-            writes: Mood::good("Redis writes (nothing is cached or counted)"),
-            rights: Mood::good("Redis rights (some of what hitrate does is denied)"),
+            writes: Condition::healthy("Redis writes (nothing is cached or counted)"),
+            rights: Condition::healthy("Redis rights (some of what hitrate does is denied)"),
             denied: Mutex::default(),
-            debts: Debts::default(),
+            deferred: DeferredInvalidations::default(),
             replay: tokio::sync::Mutex::default(),
-            deferral: Mood::good("Deferred invalidations (their keys are not cached)"),
+            deferral: Condition::healthy("Deferred invalidations (their keys are not cached)"),
             breakers: Mutex::new(Breakers { half_open: 0, open: 0, changed: Instant::now() }),
             closed: AtomicBool::new(true),
             clock: ServerClock::default(),
@@ -100,25 +100,25 @@ impl Health {
     /// How many keys wait for a deferred invalidation. Nobody in this process uses
     /// what Redis holds under them.
     pub fn deferred(&self) -> usize {
-        self.debts.len()
+        self.deferred.len()
     }
 
     /// Deferred invalidations were replayed; Redis refused one of them so.
-    pub(super) fn replayed(&self, refusal: Option<&Trouble>) {
+    pub(super) fn replayed(&self, refusal: Option<&RedisError>) {
         match refusal {
-            Some(trouble) => self.deferral.bad(trouble),
-            None => self.deferral.well(),
+            Some(error) => self.deferral.failing(error),
+            None => self.deferral.recovered(),
         }
     }
 
     /// What works at the moment.
-    pub fn condition(&self) -> Condition {
-        if let Some((trouble, since)) = self.connection.trouble() {
-            return Condition::Down(trouble, since);
+    pub fn status(&self) -> HealthStatus {
+        if let Some((error, since)) = self.connection.failure() {
+            return HealthStatus::Down(error, since);
         }
-        match self.writes.trouble().or_else(|| self.rights.trouble()) {
-            Some((trouble, since)) => Condition::Refusing(trouble, since),
-            None => Condition::Up,
+        match self.writes.failure().or_else(|| self.rights.failure()) {
+            Some((error, since)) => HealthStatus::Refusing(error, since),
+            None => HealthStatus::Up,
         }
     }
 
@@ -155,15 +155,15 @@ impl Health {
     }
 
     /// A connection went down.
-    pub(super) fn lost(&self, trouble: &Trouble) {
+    pub(super) fn lost(&self, error: &RedisError) {
         *self.down.lock().expect("counting does not panic") += 1;
-        self.connection.bad(trouble);
+        self.connection.failing(error);
         self.losses.send_modify(|losses| *losses += 1);
     }
 
     /// A connection that is down still is, for this reason.
-    pub(super) fn still_lost(&self, trouble: &Trouble) {
-        self.connection.bad(trouble);
+    pub(super) fn still_lost(&self, error: &RedisError) {
+        self.connection.failing(error);
     }
 
     /// Tells when any connection is lost.
@@ -176,7 +176,7 @@ impl Health {
         let mut down = self.down.lock().expect("counting does not panic");
         *down = down.saturating_sub(1);
         if *down == 0 {
-            self.connection.well();
+            self.connection.recovered();
         }
     }
 
@@ -188,35 +188,35 @@ impl Health {
 
     /// A command that needs memory, or at least the right to write, worked.
     pub(super) fn wrote(&self) {
-        self.writes.well();
+        self.writes.recovered();
     }
 
-    /// The command `verb` was answered with `trouble`.
-    pub(super) fn failed(&self, verb: &str, trouble: &Trouble) {
+    /// The command `verb` was answered with `error`.
+    pub(super) fn failed(&self, verb: &str, error: &RedisError) {
         // Without a connection nothing was sent, so nothing was refused.
-        if self.connection.trouble().is_some() {
+        if self.connection.failure().is_some() {
             return;
         }
-        if trouble.is_refused_write() {
-            self.writes.bad(trouble);
+        if error.is_refused_write() {
+            self.writes.failing(error);
         }
-        if *trouble == Trouble::Denied {
+        if *error == RedisError::Denied {
             let mut denied = self.denied.lock().expect("inserting a verb does not panic");
             denied.insert(verb.to_owned());
-            self.rights.bad(trouble);
+            self.rights.failing(error);
         }
     }
 
     /// Whether some command was denied to us that may be allowed again.
     pub(super) fn is_denied(&self) -> bool {
-        self.rights.trouble().is_some()
+        self.rights.failure().is_some()
     }
 
     /// The command `verb` is allowed.
     pub(super) fn allowed(&self, verb: &str) {
         let mut denied = self.denied.lock().expect("removing a verb does not panic");
         if denied.remove(verb) && denied.is_empty() {
-            self.rights.well();
+            self.rights.recovered();
         }
     }
 }

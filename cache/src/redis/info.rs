@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::redis::{Store, Trouble, connection::unwrapped, supervisor, typed};
+use crate::redis::{Store, RedisError, connection::check_error, supervisor, typed};
 
 /// The part of INFO that the panels show (redis.io/docs/latest/commands/info).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -93,10 +93,10 @@ impl KeyCount {
 
 impl Store {
     /// Asks the server about itself.
-    pub async fn info(&self) -> Result<ServerInfo, Trouble> {
+    pub async fn info(&self) -> Result<ServerInfo, RedisError> {
         let sent = Instant::now();
         let text: String = typed(
-            supervisor::send(&self.link, &redis::cmd("INFO")).await.value.and_then(unwrapped)?,
+            supervisor::send(&self.supervisor, &redis::cmd("INFO")).await.value.and_then(check_error)?,
         )?;
         let info = ServerInfo::parse(&text);
         if let Some(time) = info.time_us {
@@ -107,13 +107,13 @@ impl Store {
 
     /// Goes on with the count of our keys; SCAN may see a key twice, so the
     /// number is approximate while keys come and go.
-    pub async fn count_keys(&self, count: &mut KeyCount) -> Result<(), Trouble> {
+    pub async fn count_keys(&self, count: &mut KeyCount) -> Result<(), RedisError> {
         let pattern = format!("{}*", self.prefix);
         for _ in 0..SLICE {
             let mut scan = redis::cmd("SCAN");
             scan.arg(count.cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(BATCH);
             let (cursor, keys): (u64, Vec<redis::Value>) =
-                typed(supervisor::send(&self.link, &scan).await.value.and_then(unwrapped)?)?;
+                typed(supervisor::send(&self.supervisor, &scan).await.value.and_then(check_error)?)?;
             count.cursor = cursor;
             count.so_far += keys.len() as u64;
             if cursor == 0 {

@@ -1,4 +1,4 @@
-//! The one door to Redis: commands go out here, replies and troubles come back.
+//! The one door to Redis: commands go out here, replies and errors come back.
 //!
 //! Each worker thread has one multiplexed connection: no lock and no pool stands
 //! between requests, and the driver runs on the thread that waits for it. [`supervisor`]
@@ -31,11 +31,11 @@ pub use redis::{FromRedisValue, Value};
 pub use self::{
     address::{Address, BadAddress},
     breaker::BreakerState,
-    client::{Store, Unsettled},
+    client::{Store, DeferError},
     command::Command,
-    dedicated::{Answers, BlockingCall, Call},
-    error::Trouble,
-    health::{Condition, Health},
+    dedicated::{PipelineReplies, BlockingConnection, DedicatedConnection},
+    error::RedisError,
+    health::{Health, HealthStatus},
     info::{KeyCount, ServerInfo},
     reply::{Refusal, typed},
     script::Script,

@@ -2,7 +2,7 @@
 
 use redis::{FromRedisValue, Value};
 
-use crate::redis::{error::Trouble, text};
+use crate::redis::{error::RedisError, text};
 
 /// What Redis says when it refuses a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -11,15 +11,15 @@ pub struct Refusal {
     /// Its own words, for someone who typed the command: they may name keys.
     pub words: String,
     /// The same, as anything else sees it.
-    pub trouble: Trouble,
+    pub error: RedisError,
 }
 
 /// The replies to several commands; the outer error means that there are none.
-pub(super) type Replies = Result<Vec<Result<Value, Refusal>>, Trouble>;
+pub(super) type Replies = Result<Vec<Result<Value, Refusal>>, RedisError>;
 
-/// A reply with its refusal in Redis's own words; a trouble in ours.
-pub(super) fn of(reply: Result<Value, Trouble>) -> Result<Value, Refusal> {
-    let refusal = |trouble: Trouble| Refusal { words: trouble.to_string(), trouble };
+/// A reply with its refusal in Redis's own words; a error in ours.
+pub(super) fn of(reply: Result<Value, RedisError>) -> Result<Value, Refusal> {
+    let refusal = |error: RedisError| Refusal { words: error.to_string(), error };
     reply.map_err(refusal).and_then(answered)
 }
 
@@ -28,21 +28,21 @@ pub(super) fn answered(value: Value) -> Result<Value, Refusal> {
     match value {
         Value::ServerError(error) => {
             let words = [error.code(), error.details().unwrap_or_default()].join(" ");
-            let trouble = Trouble::from_code(Some(error.code()));
-            Err(Refusal { words: words.trim_end().to_owned(), trouble })
+            let error = RedisError::from_code(Some(error.code()));
+            Err(Refusal { words: words.trim_end().to_owned(), error })
         }
         value => Ok(value),
     }
 }
 
 /// The reply of one of several commands, as health is told of it.
-pub(super) fn said(replies: &Replies, n: usize) -> Result<Value, Trouble> {
+pub(super) fn said(replies: &Replies, n: usize) -> Result<Value, RedisError> {
     match replies {
         Ok(replies) => match &replies[n] {
             Ok(_) => Ok(Value::Nil),
-            Err(refusal) => Err(refusal.trouble.clone()),
+            Err(refusal) => Err(refusal.error.clone()),
         },
-        Err(trouble) => Err(trouble.clone()),
+        Err(error) => Err(error.clone()),
     }
 }
 
@@ -53,11 +53,11 @@ pub(super) fn shown(replies: &Replies, n: usize) -> String {
             Ok(value) => text::shown(value),
             Err(refusal) => format!("(error) {refusal}"),
         },
-        Err(trouble) => format!("(error) {trouble}"),
+        Err(error) => format!("(error) {error}"),
     }
 }
 
 /// A reply as the type that the caller expects.
-pub fn typed<T: FromRedisValue>(value: Value) -> Result<T, Trouble> {
-    redis::from_redis_value(value).map_err(|_| Trouble::Other("another type of reply".to_owned()))
+pub fn typed<T: FromRedisValue>(value: Value) -> Result<T, RedisError> {
+    redis::from_redis_value(value).map_err(|_| RedisError::Other("another type of reply".to_owned()))
 }

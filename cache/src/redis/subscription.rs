@@ -8,7 +8,7 @@ use std::{
 use futures_util::{Stream, StreamExt as _};
 use redis::Msg;
 
-use crate::redis::{Address, Trouble, connection::in_time};
+use crate::redis::{Address, RedisError, connection::in_time};
 
 /// How long connecting and subscribing may take.
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -18,14 +18,14 @@ pub struct Subscription(Pin<Box<dyn Stream<Item = Msg> + Send>>);
 
 impl Subscription {
     /// Hears what is published there from now on.
-    pub async fn open(address: &Address, channel: &str) -> Result<Self, Trouble> {
+    pub async fn open(address: &Address, channel: &str) -> Result<Self, RedisError> {
         let subscribing = async {
             let mut connection = address.client().get_async_pubsub().await?;
             connection.subscribe(channel).await?;
             Ok(connection)
         };
         let connection = in_time(Instant::now() + DEADLINE, subscribing).await;
-        let connection = connection.map_err(Trouble::before_any)?;
+        let connection = connection.map_err(RedisError::before_send)?;
         Ok(Self(Box::pin(connection.into_on_message())))
     }
 

@@ -1,6 +1,6 @@
 //! One connection to Redis that looks after itself.
 //!
-//! A request never waits for a reconnect. A task of the link's own connects,
+//! A request never waits for a reconnect. A task of the supervisor's own connects,
 //! pings once a second and whenever a command failed, and connects again; in
 //! the meantime each command fails at once. So a dead Redis costs a request
 //! nothing, a frozen one costs the first request the deadline and the others
@@ -23,9 +23,9 @@ use tokio::{
 use crate::redis::{
     address::Address,
     breaker::{Breaker, SLOW},
-    connection::{Connection, Reply, parts, unwrapped},
-    deferred::Debt,
-    error::Trouble,
+    connection::{Connection, Reply, parts, check_error},
+    deferred::DeferredInvalidation,
+    error::RedisError,
     health::Health,
     script::is_unknown,
 };
@@ -45,13 +45,13 @@ const TICK: Duration = Duration::from_secs(1);
 const TIME_TICK: Duration = Duration::from_secs(10);
 
 /// A multiplexed connection and the task that keeps it up.
-pub struct Link {
+pub struct Supervisor {
     address: Address,
     health: Arc<Health>,
     state: watch::Sender<State>,
     breaker: Mutex<Breaker>,
     /// Whether some of the last calls were slow; else a quick one changes nothing.
-    tainted: AtomicBool,
+    saw_slow: AtomicBool,
     doubt: Notify,
     /// Calls were slow, for whatever reason.
     sluggish: Notify,
@@ -63,35 +63,35 @@ enum State {
     /// The breaker is closed.
     Up(Connection),
     /// Something failed; the next ping decides.
-    Doubtful(Trouble),
-    Down(Trouble),
+    Doubtful(RedisError),
+    Down(RedisError),
 }
 
-impl Link {
+impl Supervisor {
     /// Starts connecting, on the runtime that calls this; drives the
     /// connection there, too. Ends when the last user lets go of it.
     pub fn open(address: &Address, health: Arc<Health>) -> Arc<Self> {
-        let link = Arc::new(Self {
+        let supervisor = Arc::new(Self {
             address: address.clone(),
             health,
             state: watch::Sender::new(State::Starting),
             breaker: Mutex::new(Breaker::new(Instant::now())),
-            tainted: AtomicBool::new(false),
+            saw_slow: AtomicBool::new(false),
             doubt: Notify::new(),
             sluggish: Notify::new(),
         });
-        tokio::spawn(keep(Arc::downgrade(&link)));
-        link
+        tokio::spawn(run(Arc::downgrade(&supervisor)));
+        supervisor
     }
 
     /// The connection, if it is up. Waits only for the very first attempt.
-    pub async fn connection(&self) -> Result<Connection, Trouble> {
+    pub async fn connection(&self) -> Result<Connection, RedisError> {
         if let Some(answer) = self.usable() {
             return answer;
         }
         // In a box, so that no other request carries room for it.
         Box::pin(self.started()).await;
-        self.usable().unwrap_or(Err(Trouble::Away))
+        self.usable().unwrap_or(Err(RedisError::Unreachable))
     }
 
     async fn started(&self) {
@@ -100,26 +100,26 @@ impl Link {
         let _ = timeout(DEADLINE, started).await;
     }
 
-    /// A command ended after this long, by `trouble` if it failed. The breaker
+    /// A command ended after this long, by `error` if it failed. The breaker
     /// may open on that.
-    pub fn called(&self, took: Duration, trouble: Option<&Trouble>) {
-        match trouble {
-            Some(trouble) if trouble.is_about_the_connection() => self.suspect(trouble),
-            _ if took > SLOW || self.tainted.load(Ordering::Relaxed) => self.weigh(took),
+    pub fn record_call(&self, took: Duration, error: Option<&RedisError>) {
+        match error {
+            Some(error) if error.is_about_the_connection() => self.mark_failed(error),
+            _ if took > SLOW || self.saw_slow.load(Ordering::Relaxed) => self.record_latency(took),
             _ => (),
         }
     }
 
-    fn weigh(&self, took: Duration) {
+    fn record_latency(&self, took: Duration) {
         let mut breaker = self.breaker();
         if breaker.answered(took) {
             self.sluggish.notify_one();
         }
-        self.tainted.store(breaker.is_tainted(), Ordering::Relaxed);
+        self.saw_slow.store(breaker.has_seen_slow(), Ordering::Relaxed);
     }
 
     /// Changes the breaker, and tells `Health` if its state changed.
-    fn turn(&self, change: impl FnOnce(&mut Breaker)) {
+    fn transition(&self, change: impl FnOnce(&mut Breaker)) {
         let mut breaker = self.breaker();
         let before = breaker.state();
         change(&mut breaker);
@@ -130,35 +130,35 @@ impl Link {
         self.breaker.lock().expect("a breaker does not panic")
     }
 
-    /// A command failed by `trouble`: nobody else shall run into it.
-    fn suspect(&self, trouble: &Trouble) {
-        self.turn(|breaker| {
+    /// A command failed by `error`: nobody else shall run into it.
+    fn mark_failed(&self, error: &RedisError) {
+        self.transition(|breaker| {
             breaker.failed(Instant::now());
         });
-        self.doubt(trouble);
+        self.request_probe(error);
     }
 
-    fn doubt(&self, trouble: &Trouble) {
+    fn request_probe(&self, error: &RedisError) {
         self.state.send_if_modified(|state| {
             let was_up = matches!(state, State::Up(_));
             if was_up {
-                *state = State::Doubtful(trouble.clone());
+                *state = State::Doubtful(error.clone());
             }
             was_up
         });
         self.doubt.notify_one();
     }
 
-    fn usable(&self) -> Option<Result<Connection, Trouble>> {
+    fn usable(&self) -> Option<Result<Connection, RedisError>> {
         match &*self.state.borrow() {
             State::Up(connection) => Some(Ok(connection.clone())),
-            State::Doubtful(trouble) | State::Down(trouble) => Some(Err(trouble.to_the_next())),
+            State::Doubtful(error) | State::Down(error) => Some(Err(error.for_unsent())),
             State::Starting => None,
         }
     }
 
     /// Connects, checks that the server answers, and replays what was deferred.
-    async fn connect(&self) -> Result<Connection, Trouble> {
+    async fn connect(&self) -> Result<Connection, RedisError> {
         let connection = Connection::open(&self.address, CONNECT).await?;
         ping(&connection).await?;
         self.ask_time(&connection).await?;
@@ -168,9 +168,9 @@ impl Link {
 
     /// What time it is there, to date copies by. A server that denies TIME is
     /// dated by our own clock.
-    async fn ask_time(&self, connection: &Connection) -> Result<(), Trouble> {
+    async fn ask_time(&self, connection: &Connection) -> Result<(), RedisError> {
         let Reply { value, sent, .. } = connection.one(&redis::cmd("TIME"), DEADLINE).await;
-        let time = unwrapped(value?).map(redis::from_redis_value::<(u64, u64)>);
+        let time = check_error(value?).map(redis::from_redis_value::<(u64, u64)>);
         if let Ok(Ok((seconds, micros))) = time {
             self.health.clock.set(seconds * 1_000_000 + micros, sent);
         }
@@ -180,8 +180,8 @@ impl Link {
     /// Runs the deferred invalidations, pipelined, on one connection at a time; the
     /// others go on meanwhile, as nobody uses the keys. Those that Redis refuses
     /// stay deferred and hold up no others, unless it refuses all writes.
-    async fn replay(&self, connection: &Connection) -> Result<(), Trouble> {
-        if !self.health.debts.any() {
+    async fn replay(&self, connection: &Connection) -> Result<(), RedisError> {
+        if !self.health.deferred.any() {
             return Ok(());
         }
         let Ok(mut not_before) = self.health.replay.try_lock() else { return Ok(()) };
@@ -189,13 +189,13 @@ impl Link {
             return Ok(());
         }
         let mut refusal = None;
-        for deferred in self.health.debts.all().chunks(BATCH) {
-            let by_digest = |debt: &Debt| Some(debt.call());
+        for deferred in self.health.deferred.all().chunks(BATCH) {
+            let by_digest = |invalidation: &DeferredInvalidation| Some(invalidation.call());
             let (unknown, refused) = self.replay_batch(connection, deferred, by_digest).await?;
             // Redis restarted, or forgot its scripts.
-            let (_, others) = self.replay_batch(connection, &unknown, Debt::by_text).await?;
+            let (_, others) = self.replay_batch(connection, &unknown, DeferredInvalidation::by_text).await?;
             refusal = refusal.or(refused).or(others);
-            if refusal.as_ref().is_some_and(Trouble::is_refused_write) {
+            if refusal.as_ref().is_some_and(RedisError::is_refused_write) {
                 break;
             }
         }
@@ -209,26 +209,26 @@ impl Link {
     async fn replay_batch(
         &self,
         connection: &Connection,
-        deferred: &[(String, Debt)],
-        call: impl Fn(&Debt) -> Option<Cmd>,
-    ) -> Result<(Vec<(String, Debt)>, Option<Trouble>), Trouble> {
+        deferred: &[(String, DeferredInvalidation)],
+        call: impl Fn(&DeferredInvalidation) -> Option<Cmd>,
+    ) -> Result<(Vec<(String, DeferredInvalidation)>, Option<RedisError>), RedisError> {
         let (mut pipeline, mut sent) = (Pipeline::with_capacity(deferred.len()), Vec::new());
-        for (key, debt) in deferred {
-            if let Some(call) = call(debt) {
+        for (key, invalidation) in deferred {
+            if let Some(call) = call(invalidation) {
                 pipeline.add_command(call);
-                sent.push((key, debt));
+                sent.push((key, invalidation));
             }
         }
         let replies = parts(connection.many(&pipeline, BULK_DEADLINE).await.value?)?;
         let (mut unknown, mut refusal) = (Vec::new(), None);
-        for ((key, debt), reply) in sent.into_iter().zip(replies) {
+        for ((key, invalidation), reply) in sent.into_iter().zip(replies) {
             if is_unknown(&reply) {
-                unknown.push((key.clone(), debt.clone()));
+                unknown.push((key.clone(), invalidation.clone()));
                 continue;
             }
-            match unwrapped(reply) {
-                Ok(_) => self.health.debts.paid(key, debt),
-                Err(trouble) => refusal = refusal.or(Some(trouble)),
+            match check_error(reply) {
+                Ok(_) => self.health.deferred.done(key, invalidation),
+                Err(error) => refusal = refusal.or(Some(error)),
             }
         }
         Ok((unknown, refusal))
@@ -237,14 +237,14 @@ impl Link {
     fn set(&self, state: State) {
         let was_down = matches!(*self.state.borrow(), State::Down(_));
         match &state {
-            State::Down(trouble) => {
-                let denied = *trouble == Trouble::Denied;
-                self.turn(|breaker| breaker.missed(denied, rand::random(), Instant::now()));
-                if was_down { self.health.still_lost(trouble) } else { self.health.lost(trouble) }
+            State::Down(error) => {
+                let denied = *error == RedisError::Denied;
+                self.transition(|breaker| breaker.probe_failed(denied, rand::random(), Instant::now()));
+                if was_down { self.health.still_lost(error) } else { self.health.lost(error) }
             }
             State::Up(_) => {
-                self.turn(Breaker::close);
-                self.tainted.store(false, Ordering::Relaxed);
+                self.transition(Breaker::close);
+                self.saw_slow.store(false, Ordering::Relaxed);
                 if was_down {
                     self.health.regained();
                 }
@@ -255,44 +255,44 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for Supervisor {
     fn drop(&mut self) {
-        self.turn(Breaker::close);
+        self.transition(Breaker::close);
         if matches!(*self.state.borrow(), State::Down(_)) {
             self.health.let_go();
         }
     }
 }
 
-/// The life of a link: connect, hold, and again.
-async fn keep(link: Weak<Link>) {
+/// The life of a supervisor: connect, hold, and again.
+async fn run(supervisor: Weak<Supervisor>) {
     loop {
-        let Some(held) = link.upgrade() else { return };
-        held.turn(Breaker::probe);
-        let trouble = match held.connect().await {
+        let Some(held) = supervisor.upgrade() else { return };
+        held.transition(Breaker::probe);
+        let error = match held.connect().await {
             Ok(connection) => {
                 held.set(State::Up(connection.clone()));
                 drop(held);
-                hold(&link, connection).await
+                monitor(&supervisor, connection).await
             }
-            Err(trouble) => trouble,
+            Err(error) => error,
         };
-        let Some(held) = link.upgrade() else { return };
-        held.set(State::Down(trouble.before_any()));
-        let rest = held.breaker().rest(Instant::now());
+        let Some(held) = supervisor.upgrade() else { return };
+        held.set(State::Down(error.before_send()));
+        let rest = held.breaker().backoff(Instant::now());
         drop(held);
         sleep(rest).await;
     }
 }
 
 /// Returns what went wrong, when something does.
-async fn hold(link: &Weak<Link>, connection: Connection) -> Trouble {
-    let Some(mut losses) = link.upgrade().map(|held| held.health.losses()) else {
-        return Trouble::Away;
+async fn monitor(supervisor: &Weak<Supervisor>, connection: Connection) -> RedisError {
+    let Some(mut losses) = supervisor.upgrade().map(|held| held.health.losses()) else {
+        return RedisError::Unreachable;
     };
     let mut asked_time = Instant::now();
     loop {
-        let Some(held) = link.upgrade() else { return Trouble::Away };
+        let Some(held) = supervisor.upgrade() else { return RedisError::Unreachable };
         let (doubted, suspected) = tokio::select! {
             () = held.doubt.notified() => (true, true),
             () = held.sluggish.notified() => (false, true),
@@ -300,16 +300,16 @@ async fn hold(link: &Weak<Link>, connection: Connection) -> Trouble {
             () = sleep(TICK) => (false, false),
         };
         if doubted {
-            let rest = held.breaker().rest(Instant::now());
+            let rest = held.breaker().backoff(Instant::now());
             sleep(rest).await;
-            held.turn(Breaker::probe);
+            held.transition(Breaker::probe);
         }
         let took = match ping(&connection).await {
             Ok(took) => took,
-            Err(trouble) => return trouble,
+            Err(error) => return error,
         };
-        if let Err(trouble) = held.replay(&connection).await {
-            return trouble;
+        if let Err(error) = held.replay(&connection).await {
+            return error;
         }
         if asked_time.elapsed() >= TIME_TICK {
             let _ = held.ask_time(&connection).await;
@@ -317,7 +317,7 @@ async fn hold(link: &Weak<Link>, connection: Connection) -> Trouble {
         }
         if suspected && took > SLOW && is_slow(&connection).await {
             // Alive, but no use yet: probe again after a rest.
-            held.set(State::Down(Trouble::Slow));
+            held.set(State::Down(RedisError::TimedOut));
             held.doubt.notify_one();
         } else if doubted {
             held.set(State::Up(connection.clone()));
@@ -342,37 +342,37 @@ async fn own_lag() -> Duration {
 }
 
 /// How long a sign of life took.
-async fn ping(connection: &Connection) -> Result<Duration, Trouble> {
+async fn ping(connection: &Connection) -> Result<Duration, RedisError> {
     let Reply { value, took, .. } = connection.one(&redis::cmd("PING"), DEADLINE).await;
-    match unwrapped(value?) {
+    match check_error(value?) {
         // A Redis that can't save says so even to a ping, and still reads.
-        Err(trouble) if !trouble.is_refused_write() => Err(trouble),
+        Err(error) if !error.is_refused_write() => Err(error),
         _ => Ok(took),
     }
 }
 
 /// One command, held to the deadline. A refusal is a reply like any other.
-pub async fn send(link: &Link, command: &Cmd) -> Reply {
-    let connection = match link.connection().await {
+pub async fn send(supervisor: &Supervisor, command: &Cmd) -> Reply {
+    let connection = match supervisor.connection().await {
         Ok(connection) => connection,
-        Err(trouble) => {
-            return Reply { value: Err(trouble), sent: Instant::now(), took: Duration::ZERO };
+        Err(error) => {
+            return Reply { value: Err(error), sent: Instant::now(), took: Duration::ZERO };
         }
     };
     let reply = connection.one(command, DEADLINE).await;
-    link.called(reply.took, reply.value.as_ref().err());
+    supervisor.record_call(reply.took, reply.value.as_ref().err());
     reply
 }
 
 /// Several commands in one round trip. A refusal is a reply like any other.
 pub async fn send_all(
-    link: &Link,
+    supervisor: &Supervisor,
     pipeline: &Pipeline,
     deadline: Duration,
-) -> Result<Vec<Value>, Trouble> {
-    let Reply { value, took, .. } = link.connection().await?.many(pipeline, deadline).await;
+) -> Result<Vec<Value>, RedisError> {
+    let Reply { value, took, .. } = supervisor.connection().await?.many(pipeline, deadline).await;
     // Bulk work may well take its time.
     let took = if deadline == DEADLINE { took } else { Duration::ZERO };
-    link.called(took, value.as_ref().err());
+    supervisor.record_call(took, value.as_ref().err());
     parts(value?)
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use redis::{Arg, Cmd, Value};
 
 use crate::{
-    redis::{error::Trouble, script::Script},
+    redis::{error::RedisError, script::Script},
     trace::{push_shortened, push_shortened_bytes},
 };
 
@@ -80,14 +80,14 @@ fn push(line: &mut String, bytes: &[u8]) {
 }
 
 /// `(integer) 1`, `OK`, `(nil)`, `'{…}'`, or what went wrong.
-pub fn reply(reply: &Result<Value, Trouble>) -> String {
+pub fn reply(reply: &Result<Value, RedisError>) -> String {
     match reply {
         Ok(value) => shown(value),
-        Err(trouble) => format!("(error) {trouble}"),
+        Err(error) => format!("(error) {error}"),
     }
 }
 
-/// A value as the wire shows it.
+/// A value as the trace shows it.
 pub fn shown(value: &Value) -> String {
     let mut line = String::with_capacity(LINE);
     show(&mut line, value);

@@ -18,8 +18,8 @@ use tokio::{
 
 use crate::redis::{
     address::Address,
-    connection::{in_time, unwrapped},
-    error::Trouble,
+    connection::{in_time, check_error},
+    error::RedisError,
 };
 
 /// How long connecting and each question may take.
@@ -55,12 +55,12 @@ pub fn track(address: &Address, prefixes: Vec<String>, told: &Arc<impl Invalidat
                     if let Some(told) = told.upgrade() {
                         told.began();
                     }
-                    hold(connection, &told, &broken).await;
+                    monitor(connection, &told, &broken).await;
                     if let Some(told) = told.upgrade() {
                         told.lost();
                     }
                 }
-                Err(trouble) => log::debug!("tracking: {trouble}"),
+                Err(error) => log::debug!("tracking: {error}"),
             }
             sleep(PAUSE).await;
         }
@@ -72,7 +72,7 @@ async fn connect(
     prefixes: &[String],
     told: &Weak<impl Invalidations>,
     broken: &Arc<Notify>,
-) -> Result<MultiplexedConnection, Trouble> {
+) -> Result<MultiplexedConnection, RedisError> {
     let (listener, broken) = (Weak::clone(told), Arc::clone(broken));
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(DEADLINE))
@@ -93,7 +93,7 @@ async fn connect(
     }
     in_time(Instant::now() + DEADLINE, connection.req_packed_command(&ask))
         .await
-        .and_then(unwrapped)?;
+        .and_then(check_error)?;
     Ok(connection)
 }
 
@@ -115,7 +115,7 @@ fn hear(push: PushInfo, told: &Weak<impl Invalidations>, broken: &Notify) {
 }
 
 /// Returns when the connection is of no use any more.
-async fn hold(
+async fn monitor(
     mut connection: MultiplexedConnection,
     told: &Weak<impl Invalidations>,
     broken: &Notify,

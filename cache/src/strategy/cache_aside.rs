@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::written::Written,
+    Ask, Cache, Cached, FetchError, fetch::read::Reads, origin::Writable, write::written::Written,
 };
 
 pub const GUARANTEES: &str = "Only what somebody asked for is cached, and when Redis is away the application still works: it asks the database.";
@@ -18,6 +18,6 @@ pub async fn write<T: Cached, O: Writable<T>>(
     ask: Ask<'_, T>,
     value: &Arc<T>,
     origin: O,
-) -> Result<Written, Failure> {
-    cache.write_and_forget(ask, value, origin).await
+) -> Result<Written, FetchError> {
+    cache.write_and_invalidate(ask, value, origin).await
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 pub use self::kind::Strategy;
 use crate::{
-    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::written::Written,
+    Ask, Cache, Cached, FetchError, fetch::read::Reads, origin::Writable, write::written::Written,
 };
 
 /// Calls a member of the strategy's file.
@@ -54,7 +54,7 @@ impl Strategy {
         ask: Ask<'_, T>,
         value: &Arc<T>,
         origin: O,
-    ) -> Result<Written, Failure> {
+    ) -> Result<Written, FetchError> {
         dispatch!(self, write(cache, ask, value, origin).await)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::written::Written,
+    Ask, Cache, Cached, FetchError, fetch::read::Reads, origin::Writable, write::written::Written,
 };
 
 pub const GUARANTEES: &str = "A write waits for Redis only, and several writes of one key may reach the database as one. A hitrate that is killed loses none that it acknowledged: they wait in a stream, and another process takes over.";
@@ -18,6 +18,6 @@ pub async fn write<T: Cached, O: Writable<T>>(
     ask: Ask<'_, T>,
     value: &Arc<T>,
     origin: O,
-) -> Result<Written, Failure> {
-    cache.write_later(ask, value, origin).await
+) -> Result<Written, FetchError> {
+    cache.write_behind(ask, value, origin).await
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Ask, Cache, Cached, Failure, fetch::read::Reads, origin::Writable, write::written::Written,
+    Ask, Cache, Cached, FetchError, fetch::read::Reads, origin::Writable, write::written::Written,
 };
 
 pub const GUARANTEES: &str = "A read right after a write is a hit, and brings what was just written. The database is written first, so Redis never holds what it does not have.";
@@ -19,6 +19,6 @@ pub async fn write<T: Cached, O: Writable<T>>(
     ask: Ask<'_, T>,
     value: &Arc<T>,
     origin: O,
-) -> Result<Written, Failure> {
+) -> Result<Written, FetchError> {
     cache.write_and_store(ask, value, origin).await
 }

@@ -8,15 +8,15 @@ use tokio::task::JoinHandle;
 
 use crate::{
     Ask, Cache, Cached, Failpoint, Key, Namespace, Recipe,
-    entry::{self, Made},
-    error::{Failure, Fault},
-    fetch::probe::{Look, Seen},
+    entry::{self, EntryMeta},
+    error::{FetchError, OriginError},
+    fetch::probe::{Probe, ProbeResult},
     keys,
-    origin::{Newer, Order, Origin, Writable},
-    redis::{Command, Trouble, Unsettled, Value, typed},
+    origin::{Committed, WriteOrder, Origin, Writable},
+    redis::{Command, RedisError, DeferError, Value, typed},
     scripts,
     time::{micros, millis},
-    trace::Wire,
+    trace::Trace,
     write::written::{Effect, Written},
 };
 
@@ -32,8 +32,8 @@ const HEAD_MAX: usize = 64;
 const ENQUEUE_MAX: Duration = Duration::from_millis(250);
 
 /// What the cache knew before a write.
-struct Known {
-    order: Order,
+struct WriteContext {
+    order: WriteOrder,
     tag: u64,
     /// How far ahead the stamp may be of Redis's clock.
     ahead: Duration,
@@ -41,15 +41,15 @@ struct Known {
 
 /// What a write that waits follows.
 #[derive(Clone, Copy)]
-struct Base {
+struct BaseVersion {
     version: u64,
     tag: u64,
 }
 
 /// Why a write can't be queued.
-enum Unqueued {
+enum EnqueueError {
     /// Redis says so, or says nothing.
-    Trouble(Trouble),
+    RedisError(RedisError),
     /// In Redis's own word.
     Refused(String),
 }
@@ -58,27 +58,27 @@ impl<T, O: Writable<T>> Writable<T> for Arc<O> {
     fn write(
         &self,
         value: &T,
-        order: Order,
-    ) -> impl Future<Output = Result<Option<Newer>, <Self as Origin<T>>::Error>> + Send {
+        order: WriteOrder,
+    ) -> impl Future<Output = Result<Option<Committed>, <Self as Origin<T>>::Error>> + Send {
         O::write(self, value, order)
     }
 }
 
 impl Cache {
     /// The origin first; then the cache drops what is older.
-    pub(crate) async fn write_and_forget<T: Cached, O: Writable<T>>(
+    pub(crate) async fn write_and_invalidate<T: Cached, O: Writable<T>>(
         &self,
         ask: Ask<'_, T>,
         value: &Arc<T>,
         origin: O,
-    ) -> Result<Written, Failure> {
+    ) -> Result<Written, FetchError> {
         let known = self.known(ask).await;
         let changed = self.write_to_origin(ask, value, origin, &known).await;
         // A write that timed out may have happened: the copy must go as well.
         let newer = changed.as_ref().ok().copied().flatten();
-        let effect = match self.supersede(ask.key, newer, ask.recipe, ask.wire).await {
-            Ok(dropped) => Effect::Forgot(dropped),
-            Err(trouble) => Effect::Owed(trouble),
+        let effect = match self.supersede(ask.key, newer, ask.recipe, ask.trace).await {
+            Ok(dropped) => Effect::Invalidated(dropped),
+            Err(error) => Effect::Deferred(error),
         };
         changed.map(|newer| Written { version: newer.map(|it| it.version), effect })
     }
@@ -90,15 +90,15 @@ impl Cache {
         ask: Ask<'_, T>,
         value: &Arc<T>,
         origin: O,
-    ) -> Result<Written, Failure> {
+    ) -> Result<Written, FetchError> {
         let known = self.known(ask).await;
         let changed = self.write_to_origin(ask, value, origin, &known).await;
         let Ok(Some(newer)) = changed else {
-            let _ = self.supersede(ask.key, None, ask.recipe, ask.wire).await;
+            let _ = self.supersede(ask.key, None, ask.recipe, ask.trace).await;
             return changed.map(|_| Written::nothing());
         };
-        let (born, delta) = (self.store.now() / 1000, Duration::ZERO);
-        let made = Made { born, ttl: ask.recipe.ttl, delta, tag: known.tag };
+        let (created_at, load_duration) = (self.store.now() / 1000, Duration::ZERO);
+        let made = EntryMeta { created_at, ttl: ask.recipe.ttl, load_duration, tag: known.tag };
         let entry = entry::encode(newer.version, Some(&**value), made);
         let set = self.set(ask.key, newer.version, entry, made.ttl, newer.stamp, ask.recipe);
         let is_stored = match set {
@@ -107,9 +107,9 @@ impl Cache {
         };
         let effect = match is_stored {
             true => Effect::Stored,
-            false => match self.supersede(ask.key, Some(newer), ask.recipe, ask.wire).await {
-                Ok(dropped) => Effect::Forgot(dropped),
-                Err(trouble) => Effect::Owed(trouble),
+            false => match self.supersede(ask.key, Some(newer), ask.recipe, ask.trace).await {
+                Ok(dropped) => Effect::Invalidated(dropped),
+                Err(error) => Effect::Deferred(error),
             },
         };
         Ok(Written { version: Some(newer.version), effect })
@@ -117,91 +117,91 @@ impl Cache {
 
     /// Drops what is older than the write and stores what was written, in one
     /// round trip. Whether both were done.
-    async fn drop_and_store<T>(&self, ask: Ask<'_, T>, newer: Newer, set: Command) -> bool {
-        let forget = self.forgetting(ask.key, Some(newer), ask.recipe);
-        let stored = self.store.run_all([forget, set], ask.wire).await;
-        self.engine.outdate(ask.key);
+    async fn drop_and_store<T>(&self, ask: Ask<'_, T>, newer: Committed, set: Command) -> bool {
+        let forget = self.invalidate_command(ask.key, Some(newer), ask.recipe);
+        let stored = self.store.run_all([forget, set], ask.trace).await;
+        self.engine.invalidate_local(ask.key);
         matches!(stored, Ok([Ok(_), Ok(_)]))
     }
 
     /// Redis now, the origin later. When Redis can't take it, the origin now.
-    pub(crate) async fn write_later<T: Cached, O: Writable<T>>(
+    pub(crate) async fn write_behind<T: Cached, O: Writable<T>>(
         &self,
         ask: Ask<'_, T>,
         value: &Arc<T>,
         origin: O,
-    ) -> Result<Written, Failure> {
+    ) -> Result<Written, FetchError> {
         let origin = Arc::new(origin);
         if self.store.is_away() {
-            return self.write_and_forget(ask, value, origin).await;
+            return self.write_and_invalidate(ask, value, origin).await;
         }
-        let Some(base) = self.base_of(ask, Arc::clone(&origin)).await? else {
+        let Some(base) = self.base_version(ask, Arc::clone(&origin)).await? else {
             return Ok(Written::nothing());
         };
         match self.enqueue(ask, value, base).await {
             Ok(version) => {
-                self.engine.outdate(ask.key);
+                self.engine.invalidate_local(ask.key);
                 self.engine.pending.added();
                 Ok(Written { version: Some(version), effect: Effect::Queued })
             }
             Err(why) => {
                 log::debug!("written through: {why:?}");
-                self.write_and_forget(ask, value, origin).await
+                self.write_and_invalidate(ask, value, origin).await
             }
         }
     }
 
     /// What a write follows; `None` when there is no value.
-    async fn base_of<T: Cached, O: Origin<T>>(
+    async fn base_version<T: Cached, O: Origin<T>>(
         &self,
         ask: Ask<'_, T>,
         origin: O,
-    ) -> Result<Option<Base>, Failure> {
-        let seen: Seen<T> = self.look(ask).await;
-        if let Look::Fresh(held) = &seen.look
+    ) -> Result<Option<BaseVersion>, FetchError> {
+        let seen: ProbeResult<T> = self.probe(ask).await;
+        if let Probe::Fresh(held) = &seen.probe
             && held.value.is_some()
         {
-            return Ok(Some(Base { version: held.version, tag: seen.tag }));
+            return Ok(Some(BaseVersion { version: held.version, tag: seen.tag }));
         }
         // Not by the lease: a mark of absence may be older than the value.
         let recipe = Recipe { lease: None, ..*ask.recipe };
         let ask = Ask { recipe: &recipe, ..ask };
         let loaded = self.load_here(ask, &seen, origin).await?;
-        Ok(loaded.value.map(|_| Base { version: loaded.version, tag: seen.tag }))
+        Ok(loaded.value.map(|_| BaseVersion { version: loaded.version, tag: seen.tag }))
     }
 
     async fn enqueue<T: Cached>(
         &self,
         ask: Ask<'_, T>,
         value: &T,
-        base: Base,
-    ) -> Result<u64, Unqueued> {
+        base: BaseVersion,
+    ) -> Result<u64, EnqueueError> {
         let latest = self.store.now() + micros(ENQUEUE_MAX);
         let Some(enqueue) = self.enqueuing(ask, value, base, latest) else {
-            return Err(Unqueued::Refused("too large".to_owned()));
+            return Err(EnqueueError::Refused("too large".to_owned()));
         };
         if self.engine.observer.failpoint(Failpoint::AckBeforeRedis) {
             return Ok(self.enqueue_some_time(enqueue, base));
         }
-        let reply = self.store.run::<Vec<Value>>(enqueue, ask.wire).await;
-        if let Err(trouble) = &reply
-            && trouble.is_ambiguous()
+        let reply = self.store.run::<Vec<Value>>(enqueue, ask.trace).await;
+        if let Err(error) = &reply
+            && error.is_ambiguous()
         {
-            self.outwait(latest).await;
+            self.wait_until_expired(latest).await;
         }
-        let mut parts = reply.map_err(Unqueued::Trouble)?.into_iter();
+        let mut parts = reply.map_err(EnqueueError::RedisError)?.into_iter();
         let mut next = || parts.next().unwrap_or(Value::Nil);
-        let (queued, told) = (typed::<u64>(next()).map_err(Unqueued::Trouble)?, next());
+        let (queued, told) = (typed::<u64>(next()).map_err(EnqueueError::RedisError)?, next());
         match queued {
-            0 => Err(Unqueued::Refused(typed(told).map_err(Unqueued::Trouble)?)),
-            _ => typed(told).map_err(Unqueued::Trouble),
+            0 => Err(EnqueueError::Refused(typed(told).map_err(EnqueueError::RedisError)?)),
+            _ => typed(told).map_err(EnqueueError::RedisError),
         }
     }
 
     /// A command whose connection broke, or whose deadline passed, may still be on
     /// its way; one that was not sent is not waited for. After its latest time it
     /// does nothing any more, and another write can't be overtaken by it.
-    async fn outwait(&self, latest: u64) {
+    async fn wait_until_expired(&self, latest: u64) {
         let left = latest.saturating_sub(self.store.now()) + micros(2 * self.store.clock_error());
         tokio::time::sleep(Duration::from_micros(left).min(2 * ENQUEUE_MAX)).await;
     }
@@ -211,11 +211,11 @@ impl Cache {
         &self,
         ask: Ask<'_, T>,
         value: &T,
-        base: Base,
+        base: BaseVersion,
         latest: u64,
     ) -> Option<Command> {
-        let (born, ttl, delta) = (self.store.now() / 1000, ask.recipe.ttl, Duration::ZERO);
-        let tail = entry::encode_tail(value, Made { born, ttl, delta, tag: base.tag });
+        let (created_at, ttl, load_duration) = (self.store.now() / 1000, ask.recipe.ttl, Duration::ZERO);
+        let tail = entry::encode_tail(value, EntryMeta { created_at, ttl, load_duration, tag: base.tag });
         if !self.engine.admit_entry(ask.key.namespace(), tail.len() + HEAD_MAX) {
             return None;
         }
@@ -232,35 +232,35 @@ impl Cache {
     }
 
     /// Deliberately wrong: acknowledges what only this process knows.
-    fn enqueue_some_time(&self, enqueue: Command, base: Base) -> u64 {
+    fn enqueue_some_time(&self, enqueue: Command, base: BaseVersion) -> u64 {
         let store = self.store.clone();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(150)).await;
-            let _ = store.run::<Value>(enqueue, &Wire::off()).await;
+            let _ = store.run::<Value>(enqueue, &Trace::disabled()).await;
         });
         base.version + 1
     }
 
     /// What the cache knows of the key before a write: the version it may not
     /// fall behind, and the time. Without Redis, nothing and our idea of it.
-    async fn known<T: Cached>(&self, ask: Ask<'_, T>) -> Known {
+    async fn known<T: Cached>(&self, ask: Ask<'_, T>) -> WriteContext {
         let names = [self.store.name(ask.key), self.store.name(&keys::write_clock())];
         let held = self.store.script_on(&scripts::HELD, &names);
         let tag = self.store.on("GET", &keys::tag(ask.key.namespace()));
-        let Ok([held, tag]) = self.store.run_all([held, tag], ask.wire).await else {
+        let Ok([held, tag]) = self.store.run_all([held, tag], ask.trace).await else {
             return self.unknown();
         };
         let Ok((floor, stamp)) = held.and_then(typed::<(u64, u64)>) else { return self.unknown() };
         let tag = tag.and_then(typed::<Option<u64>>).ok().flatten().unwrap_or_default();
-        Known { order: Order { floor, stamp }, tag, ahead: Duration::ZERO }
+        WriteContext { order: WriteOrder { floor, stamp }, tag, ahead: Duration::ZERO }
     }
 
     /// Without Redis the stamp is the latest that its clock may show, so that
     /// the write counts as later than all that were acknowledged before.
-    fn unknown(&self) -> Known {
+    fn unknown(&self) -> WriteContext {
         let error = self.store.clock_error();
-        let order = Order { floor: 0, stamp: self.store.now() + micros(error) };
-        Known { order, tag: 0, ahead: 2 * error }
+        let order = WriteOrder { floor: 0, stamp: self.store.now() + micros(error) };
+        WriteContext { order, tag: 0, ahead: 2 * error }
     }
 
     /// In a task of its own: a write that takes longer than the caller waits
@@ -270,8 +270,8 @@ impl Cache {
         ask: Ask<'_, T>,
         value: &Arc<T>,
         origin: O,
-        known: &Known,
-    ) -> Result<Option<Newer>, Failure> {
+        known: &WriteContext,
+    ) -> Result<Option<Committed>, FetchError> {
         let (value, order, ahead) = (Arc::clone(value), known.order, known.ahead);
         let mut writing = tokio::spawn(async move {
             let changed = origin.write(&value, order).await;
@@ -281,24 +281,24 @@ impl Cache {
             changed
         });
         match tokio::time::timeout(ask.recipe.hard_timeout, &mut writing).await {
-            Ok(Ok(changed)) => changed.map_err(Failure::of),
-            Ok(Err(_)) => Err(Failure::BrokeOff),
+            Ok(Ok(changed)) => changed.map_err(FetchError::of),
+            Ok(Err(_)) => Err(FetchError::BrokeOff),
             Err(_) => {
                 self.supersede_when_written(ask, writing);
-                Err(Failure::TimedOut)
+                Err(FetchError::TimedOut)
             }
         }
     }
 
-    fn supersede_when_written<T: Cached, E: Fault>(
+    fn supersede_when_written<T: Cached, E: OriginError>(
         &self,
         ask: Ask<'_, T>,
-        writing: JoinHandle<Result<Option<Newer>, E>>,
+        writing: JoinHandle<Result<Option<Committed>, E>>,
     ) {
         let (cache, key, recipe) = (self.clone(), ask.key.clone(), *ask.recipe);
         tokio::spawn(async move {
             if let Ok(Ok(Some(newer))) = writing.await {
-                let _ = cache.supersede(&key, Some(newer), &recipe, &Wire::off()).await;
+                let _ = cache.supersede(&key, Some(newer), &recipe, &Trace::disabled()).await;
             }
         });
     }
@@ -310,44 +310,44 @@ impl Cache {
     pub async fn supersede<T>(
         &self,
         key: &Key<T>,
-        newer: Option<Newer>,
+        newer: Option<Committed>,
         recipe: &Recipe,
-        wire: &Wire,
-    ) -> Result<bool, Trouble> {
-        let forgetting = self.forgetting(key, newer, recipe);
+        trace: &Trace,
+    ) -> Result<bool, RedisError> {
+        let invalidate_command = self.invalidate_command(key, newer, recipe);
         let rank = newer.map(|it| it.version);
-        let dropped: Result<i64, Unsettled> = self.store.settle(key, forgetting, rank, wire).await;
-        self.engine.outdate(key);
+        let dropped: Result<i64, DeferError> = self.store.run_or_defer(key, invalidate_command, rank, trace).await;
+        self.engine.invalidate_local(key);
         match dropped {
             Ok(dropped) => Ok(dropped == 1),
-            Err(Unsettled::Owed(trouble)) => Err(trouble),
-            Err(Unsettled::Unremembered) => {
-                self.outdate_namespace_later(key.namespace());
-                Err(Trouble::Outdated)
+            Err(DeferError::Owed(error)) => Err(error),
+            Err(DeferError::Unremembered) => {
+                self.defer_namespace_invalidation(key.namespace());
+                Err(RedisError::Outdated)
             }
         }
     }
 
     /// The same, as soon as Redis can be told; until then the copy is not used.
-    pub fn supersede_later<T>(&self, key: &Key<T>, newer: Newer, recipe: &Recipe) {
-        if !self.store.owe_later(key, self.forgetting(key, Some(newer), recipe), newer.version) {
-            self.outdate_namespace_later(key.namespace());
+    pub fn supersede_later<T>(&self, key: &Key<T>, newer: Committed, recipe: &Recipe) {
+        if !self.store.defer(key, self.invalidate_command(key, Some(newer), recipe), newer.version) {
+            self.defer_namespace_invalidation(key.namespace());
         }
-        self.engine.outdate(key);
+        self.engine.invalidate_local(key);
     }
 
     /// Too many keys to remember each: until Redis can be told, no copy of the
     /// namespace is used, and then all are of the past.
-    fn outdate_namespace_later(&self, namespace: Namespace) {
+    fn defer_namespace_invalidation(&self, namespace: Namespace) {
         let tag = keys::tag(namespace);
-        self.store.owe_surely(&tag, self.store.script(&scripts::NEXT_GENERATION, &tag));
+        self.store.defer_unbounded(&tag, self.store.script(&scripts::NEXT_GENERATION, &tag));
         self.engine.invalidate_namespace(namespace);
     }
 
-    pub(crate) fn forgetting<T>(
+    pub(crate) fn invalidate_command<T>(
         &self,
         key: &Key<T>,
-        newer: Option<Newer>,
+        newer: Option<Committed>,
         recipe: &Recipe,
     ) -> Command {
         let (good, stamp) = newer.map_or((-1, 0), |it| (it.version.cast_signed(), it.stamp));
@@ -356,7 +356,7 @@ impl Cache {
             self.store.name(&keys::edited(key)),
             self.store.name(&keys::write_clock()),
         ];
-        let forget = self.store.script_on(&scripts::FORGET, &names);
+        let forget = self.store.script_on(&scripts::INVALIDATE, &names);
         forget.arg(good).arg(millis(MARK_TTL)).arg(stamp).arg(edited_ttl(recipe))
     }
 }
@@ -366,10 +366,10 @@ pub(crate) fn edited_ttl(recipe: &Recipe) -> u64 {
     millis(MARK_TTL.max(recipe.ttl + recipe.grace))
 }
 
-impl std::fmt::Debug for Unqueued {
+impl std::fmt::Debug for EnqueueError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Trouble(trouble) => write!(f, "{trouble}"),
+            Self::RedisError(error) => write!(f, "{error}"),
             Self::Refused(word) => f.write_str(word),
         }
     }

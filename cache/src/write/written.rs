@@ -1,6 +1,6 @@
 //! The result of a write, as plain data.
 
-use crate::redis::Trouble;
+use crate::redis::RedisError;
 
 /// What a write did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,18 +15,18 @@ pub struct Written {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Dropped it, or there was none.
-    Forgot(bool),
+    Invalidated(bool),
     /// Replaced it.
     Stored,
     /// Replaced it, and the origin gets it later.
     Queued,
     /// Redis could not be told yet. Nobody here uses the copy meanwhile.
-    Owed(Trouble),
+    Deferred(RedisError),
 }
 
 impl Written {
     /// There was no value to replace.
     pub(crate) fn nothing() -> Self {
-        Self { version: None, effect: Effect::Forgot(false) }
+        Self { version: None, effect: Effect::Invalidated(false) }
     }
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use hitrate_cache::{Newer, redis::Value};
+use hitrate_cache::{Committed, redis::Value};
 
 use crate::{
     proxy::{Mode, Proxy},
@@ -20,12 +20,12 @@ async fn ten_thousand_deferred_invalidations_are_replayed_at_once() {
     let (cache, recipe) = (world.cache_at(&proxy.url()).await, default());
     world.redis.kill();
     for n in 0..KEYS {
-        let newer = Newer { version: 2, stamp: 1 };
+        let newer = Committed { version: 2, stamp: 1 };
         cache.supersede_later(&key(&n.to_string()), newer, &recipe);
     }
     assert_eq!(cache.store().health().deferred(), KEYS);
     world.redis.restart(&[]);
-    within(Duration::from_secs(4), || !cache.store().owes_any()).await;
+    within(Duration::from_secs(4), || !cache.store().has_deferred()).await;
     let gone = world.redis.run(&["GET", "test:profile:9999"]);
     assert_eq!(gone, Value::BulkString(br#"{"version":2,"gone":true}"#.to_vec()));
     // A mark and what is known of the edit for each, and the clock.
@@ -39,7 +39,7 @@ async fn a_refused_invalidation_holds_up_no_other() {
     let (cache, recipe) = (world.cache().await, default());
     world.redis.kill();
     for id in ["1", "2", "3"] {
-        let newer = Newer { version: 2, stamp: 1 };
+        let newer = Committed { version: 2, stamp: 1 };
         cache.supersede_later(&key(id), newer, &recipe);
     }
     // From now on nobody may touch profile:1.
@@ -48,10 +48,10 @@ async fn a_refused_invalidation_holds_up_no_other() {
     let rules: Vec<_> = rules.collect();
     world.redis.restart(&rules);
     within(Duration::from_secs(4), || {
-        !cache.store().owes(&key("2")) && !cache.store().owes(&key("3"))
+        !cache.store().is_deferred(&key("2")) && !cache.store().is_deferred(&key("3"))
     })
     .await;
-    assert!(cache.store().owes(&key("1")), "it was refused");
+    assert!(cache.store().is_deferred(&key("1")), "it was refused");
 }
 
 #[tokio::test]

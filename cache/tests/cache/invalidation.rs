@@ -1,4 +1,4 @@
-use hitrate_cache::{Forgot, Pattern, Source, trace::Wire};
+use hitrate_cache::{Invalidated, Pattern, Source, trace::Trace};
 
 use crate::world::{PROFILE, World, default, key, named};
 
@@ -7,10 +7,10 @@ async fn by_key() {
     let world = World::new();
     world.origin.put("1", 30);
     let (cache, recipe) = (world.cache().await, default());
-    let forget = || async { cache.forget(&key("1"), &recipe, &Wire::off()).await.unwrap() };
-    assert_eq!(forget().await, Forgot::Nothing);
+    let forget = || async { cache.invalidate(&key("1"), &recipe, &Trace::disabled()).await.unwrap() };
+    assert_eq!(forget().await, Invalidated::Nothing);
     world.fetch(&cache, "1", &recipe).await.unwrap();
-    assert_eq!(forget().await, Forgot::Dropped);
+    assert_eq!(forget().await, Invalidated::Dropped);
     assert_eq!(world.fetch(&cache, "1", &recipe).await.unwrap().source, Source::Database);
 }
 
@@ -23,9 +23,9 @@ async fn by_tag_in_one_write_however_many_there_are() {
         world.fetch(&cache, &n.to_string(), &recipe).await.unwrap();
     }
     for _ in 0..2 {
-        let wire = Wire::on();
-        cache.forget_tag(PROFILE, &wire).await.unwrap();
-        assert_eq!(wire.steps().len(), 1);
+        let trace = Trace::new();
+        cache.invalidate_tag(PROFILE, &trace).await.unwrap();
+        assert_eq!(trace.spans().len(), 1);
         for n in 0..50 {
             let seen = world.fetch(&cache, &n.to_string(), &recipe).await.unwrap();
             assert_eq!(seen.source, Source::Database);
@@ -54,14 +54,14 @@ async fn by_pattern_in_batches_and_only_what_matches() {
     world.redis.run(&["SET", "other:profile:user-1", "x"]);
     let pattern = Pattern::parse("profile:user-1*", &[PROFILE]).unwrap();
     let mut heard = Vec::new();
-    let wire = Wire::off();
+    let trace = Trace::disabled();
     let sweep =
-        cache.forget_matching(&pattern, true, &recipe, &wire, |it| heard.push(it)).await.unwrap();
+        cache.invalidate_matching(&pattern, true, &recipe, &trace, |it| heard.push(it)).await.unwrap();
     assert_eq!((sweep.found, sweep.dropped), (1_111, 0), "a dry run counts");
     assert!(sweep.scans >= 4 && heard.len() as u64 == sweep.scans, "{sweep:?}");
-    let sweep = cache.forget_matching(&pattern, false, &recipe, &wire, |_| ()).await.unwrap();
+    let sweep = cache.invalidate_matching(&pattern, false, &recipe, &trace, |_| ()).await.unwrap();
     assert_eq!((sweep.found, sweep.dropped), (1_111, 1_111));
-    let again = cache.forget_matching(&pattern, false, &recipe, &wire, |_| ()).await.unwrap();
+    let again = cache.invalidate_matching(&pattern, false, &recipe, &trace, |_| ()).await.unwrap();
     assert_eq!(
         (again.found, again.dropped, again.is_complete),
         (0, 0, true),
@@ -81,12 +81,12 @@ async fn a_write_that_waits_is_not_dropped() {
     world.origin.put("1", 30);
     let (cache, recipe) = (world.cache().await, named("write-behind"));
     world.write(&cache, "1", 31, &recipe).await;
-    let kept = cache.forget(&key("1"), &recipe, &Wire::off()).await.unwrap();
-    assert_eq!(kept, Forgot::Kept);
+    let kept = cache.invalidate(&key("1"), &recipe, &Trace::disabled()).await.unwrap();
+    assert_eq!(kept, Invalidated::Kept);
     let pattern = Pattern::parse("profile:*", &[PROFILE]).unwrap();
-    let swept = cache.forget_matching(&pattern, false, &recipe, &Wire::off(), |_| ()).await;
+    let swept = cache.invalidate_matching(&pattern, false, &recipe, &Trace::disabled(), |_| ()).await;
     assert_eq!(swept.unwrap().dropped, 0);
-    cache.forget_tag(PROFILE, &Wire::off()).await.unwrap();
+    cache.invalidate_tag(PROFILE, &Trace::disabled()).await.unwrap();
     let seen = world.fetch(&cache, "1", &recipe).await.unwrap();
     assert_eq!(crate::world::age(&seen), 31, "it is the only place that has it");
 }

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use hitrate_cache::{Recipe, Source, trace::Wire};
+use hitrate_cache::{Recipe, Source, trace::Trace};
 use tokio::time::sleep;
 
 use crate::world::{Down, World, age, default, key, named};
@@ -94,7 +94,7 @@ async fn what_is_no_lease_at_its_key_is_not_waited_for() {
     assert!(start.elapsed() < Duration::from_millis(300), "{:?}", start.elapsed());
 }
 
-/// The holder may load for longer than the one who waits has patience.
+/// The holder may load for longer than the one who waits has timeout.
 #[tokio::test]
 async fn a_long_load_in_another_process_does_not_fail_a_caller_in_a_hurry() {
     let world = World::new();
@@ -136,8 +136,8 @@ async fn a_renewal_that_hangs_does_not_hold_up_the_load() {
         sleep(recipe.lease.unwrap() / 4).await;
         world.redis.signal("STOP");
     };
-    let (key, wire) = (key("1"), Wire::off());
-    let (found, ()) = tokio::join!(cache.fetch(&key, &recipe, &wire, origin), hang);
+    let (key, trace) = (key("1"), Trace::disabled());
+    let (found, ()) = tokio::join!(cache.fetch(&key, &recipe, &trace, origin), hang);
     world.redis.signal("CONT");
     assert!(found.unwrap().value.is_none());
     let mut longest = Duration::ZERO;

@@ -9,11 +9,11 @@ mod proxy;
 mod redis_server;
 mod world;
 
-mod absences;
-mod behind;
+mod negative;
+mod write_behind;
 mod deferred;
-mod flights;
-mod grace;
+mod single_flight;
+mod stale;
 mod invalidation;
 mod leases;
 mod near;

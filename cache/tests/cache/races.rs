@@ -7,9 +7,9 @@ use std::{
 };
 
 use hitrate_cache::{
-    Cache, Engine, Newer, Order, Origin, Source, Versioned, Writable,
+    Cache, Engine, Committed, WriteOrder, Origin, Source, Versioned, Writable,
     redis::{Address, Health, Store},
-    trace::Wire,
+    trace::Trace,
     write_behind::Flusher,
 };
 use tokio::{
@@ -39,8 +39,8 @@ async fn a_load_that_began_before_an_invalidation_is_neither_shared_nor_stored()
             sleep(ms(100)).await;
             world.origin.put("1", 99);
             match by_tag {
-                true => cache.forget_tag(PROFILE, &Wire::off()).await.unwrap(),
-                false => drop(cache.forget(&key("1"), &recipe, &Wire::off()).await.unwrap()),
+                true => cache.invalidate_tag(PROFILE, &Trace::disabled()).await.unwrap(),
+                false => drop(cache.invalidate(&key("1"), &recipe, &Trace::disabled()).await.unwrap()),
             }
             world.origin.lag_ms.store(0, Ordering::SeqCst);
             world.fetch(&cache, "1", &recipe).await.unwrap()
@@ -64,7 +64,7 @@ impl Origin<Profile> for SlowWrites {
 }
 
 impl Writable<Profile> for SlowWrites {
-    async fn write(&self, value: &Profile, order: Order) -> Result<Option<Newer>, Down> {
+    async fn write(&self, value: &Profile, order: WriteOrder) -> Result<Option<Committed>, Down> {
         sleep(self.1).await;
         self.0.write(value, order).await
     }
@@ -80,7 +80,7 @@ async fn a_write_through_does_not_hide_a_later_write_that_waits() {
     let through = async {
         let origin = SlowWrites(world.row("1"), ms(200));
         let recipe = named("write-through");
-        cache.write(profile("1", 99), &recipe, &Wire::off(), origin).await.unwrap()
+        cache.write(profile("1", 99), &recipe, &Trace::disabled(), origin).await.unwrap()
     };
     let behind = async {
         sleep(ms(50)).await;
@@ -104,7 +104,7 @@ async fn a_load_that_a_write_outdated_is_not_remembered_for_its_grace() {
     let (cache, recipe) = (world.cache().await, default());
     world.origin.lag_ms.store(400, Ordering::SeqCst);
     let (there, row) = (cache.clone(), world.row("1"));
-    let load = async move { there.fetch(&key("1"), &recipe, &Wire::off(), row).await };
+    let load = async move { there.fetch(&key("1"), &recipe, &Trace::disabled(), row).await };
     let load = tokio::spawn(load);
     sleep(ms(100)).await;
     world.write(&cache, "1", 31, &recipe).await;
@@ -218,7 +218,7 @@ async fn a_write_that_failed_does_not_hide_the_one_before_it() {
     world.redis.signal("STOP");
     world.write(&cache, "1", 32, &recipe).await;
     world.origin.fails.store(true, Ordering::SeqCst);
-    let failed = cache.write(profile("1", 33), &recipe, &Wire::off(), world.row("1")).await;
+    let failed = cache.write(profile("1", 33), &recipe, &Trace::disabled(), world.row("1")).await;
     assert!(failed.is_err());
     world.origin.fails.store(false, Ordering::SeqCst);
     world.redis.signal("CONT");

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use hitrate_cache::{
-    Cache, Effect, Fill, MAX_ENTRY_BYTES, Recipe, Source, Written, trace::Wire,
+    Cache, Effect, Fill, MAX_ENTRY_BYTES, Recipe, Source, Written, trace::Trace,
     write_behind::Flusher,
 };
 
@@ -13,7 +13,7 @@ const ROOM: usize = 10_200;
 async fn write(world: &World, cache: &Cache, age: u32, bytes: usize, recipe: &Recipe) -> Written {
     let mut value = profile("1", age);
     value.name = "n".repeat(bytes);
-    cache.write(value, recipe, &Wire::off(), world.row("1")).await.unwrap()
+    cache.write(value, recipe, &Trace::disabled(), world.row("1")).await.unwrap()
 }
 
 fn is_stored(world: &World) -> bool {

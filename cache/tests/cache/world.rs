@@ -10,18 +10,18 @@ use std::{
 };
 
 use hitrate_cache::{
-    Cache, Cached, Engine, Failure, Fault, Key, Lookup, Namespace, Newer, Observer, Order, Origin,
+    Cache, Cached, Engine, FetchError, OriginError, Key, Lookup, Namespace, Committed, Observer, WriteOrder, Origin,
     Recipe, Versioned, Writable, Written,
     redis::{Address, Health, Store},
-    trace::Wire,
-    write_behind::{Applied, Pace, Pending, Sink},
+    trace::Trace,
+    write_behind::{ApplyResult, FlushPolicy, QueuedWrite, Sink},
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
 use crate::redis_server::Redis;
 
-pub const PACE: Pace = Pace { size: 100, interval: Duration::from_millis(30) };
+pub const PACE: FlushPolicy = FlushPolicy { size: 100, interval: Duration::from_millis(30) };
 pub const PREFIX: &str = "test:";
 
 /// What the caches here hold.
@@ -83,7 +83,7 @@ pub struct Down {
     about_the_value: bool,
 }
 
-impl Fault for Down {
+impl OriginError for Down {
     fn is_about_the_value(&self) -> bool {
         self.about_the_value
     }
@@ -136,12 +136,12 @@ impl World {
         cache: &Cache,
         id: &str,
         recipe: &Recipe,
-    ) -> Result<Lookup<Profile>, Failure> {
-        cache.fetch(&key(id), recipe, &Wire::off(), self.row(id)).await
+    ) -> Result<Lookup<Profile>, FetchError> {
+        cache.fetch(&key(id), recipe, &Trace::disabled(), self.row(id)).await
     }
 
     pub async fn write(&self, cache: &Cache, id: &str, age: u32, recipe: &Recipe) -> Written {
-        cache.write(profile(id, age), recipe, &Wire::off(), self.row(id)).await.unwrap()
+        cache.write(profile(id, age), recipe, &Trace::disabled(), self.row(id)).await.unwrap()
     }
 }
 
@@ -194,7 +194,7 @@ impl Origin<Profile> for Row {
 }
 
 impl Writable<Profile> for Row {
-    async fn write(&self, value: &Profile, order: Order) -> Result<Option<Newer>, Down> {
+    async fn write(&self, value: &Profile, order: WriteOrder) -> Result<Option<Committed>, Down> {
         if self.rows.fails.load(Ordering::SeqCst) {
             return Err(Down { about_the_value: false });
         }
@@ -203,7 +203,7 @@ impl Writable<Profile> for Row {
         row.value = value.clone();
         row.version = row.version.max(order.floor) + 1;
         *stamp = order.stamp.max(*stamp + 1);
-        Ok(Some(Newer { version: row.version, stamp: *stamp }))
+        Ok(Some(Committed { version: row.version, stamp: *stamp }))
     }
 }
 
@@ -213,12 +213,12 @@ pub struct Behind(pub Arc<Rows>);
 impl Sink for Behind {
     type Error = Down;
 
-    async fn apply(&self, writes: &[Pending]) -> Result<Vec<Applied>, Down> {
+    async fn apply(&self, writes: &[QueuedWrite]) -> Result<Vec<ApplyResult>, Down> {
         if self.0.fails.load(Ordering::SeqCst) {
             return Err(Down { about_the_value: false });
         }
         let refused = self.0.refuses.lock().unwrap().clone();
-        let is_refused = |write: &Pending| {
+        let is_refused = |write: &QueuedWrite| {
             refused.as_ref().is_some_and(|it| write.key == *it || write.value.contains(it))
         };
         if writes.iter().any(is_refused) {
@@ -229,19 +229,19 @@ impl Sink for Behind {
     }
 }
 
-fn apply(rows: &mut HashMap<String, (Versioned<Profile>, u64)>, write: &Pending) -> Applied {
+fn apply(rows: &mut HashMap<String, (Versioned<Profile>, u64)>, write: &QueuedWrite) -> ApplyResult {
     let value: Profile = serde_json::from_str(&write.value).unwrap();
     let Some((row, stamp)) = rows.get_mut(&value.user_id) else {
-        return Applied::Refused("no such row");
+        return ApplyResult::Refused("no such row");
     };
     if *stamp > write.stamp {
-        return Applied::Superseded(row.version);
+        return ApplyResult::Superseded(row.version);
     }
     if *stamp < write.stamp {
         row.version = if row.version < write.version { write.version } else { row.version + 1 };
         (row.value, *stamp) = (value, write.stamp);
     }
-    Applied::As(row.version)
+    ApplyResult::As(row.version)
 }
 
 pub fn key(id: &str) -> Key<Profile> {

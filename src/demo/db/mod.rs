@@ -19,8 +19,8 @@ use std::{
 };
 
 use hitrate_cache::{
-    condition::Mood,
-    trace::{Target, Trip, Wire},
+    condition::Condition,
+    trace::{Target, RoundTrip, Trace},
 };
 use prometheus_client::metrics::counter::Counter;
 use sqlx::{
@@ -57,29 +57,29 @@ pub struct Db {
     /// for a lock shall not keep readers waiting.
     writers: AnyPool,
     read_only_url: String,
-    patience: Duration,
+    timeout: Duration,
     queries: Counter,
     moods: Arc<Moods>,
 }
 
 /// What the log knows of the database.
 struct Moods {
-    reads: Mood<Error>,
-    writes: Mood<Error>,
-    opening: Mood<Error>,
+    reads: Condition<Error>,
+    writes: Condition<Error>,
+    opening: Condition<Error>,
 }
 
 impl Default for Moods {
     fn default() -> Self {
         Self {
-            reads: Mood::good("Database reads"),
-            writes: Mood::good("Database writes"),
-            opening: Mood::good("Database file (not ready)"),
+            reads: Condition::healthy("Database reads"),
+            writes: Condition::healthy("Database writes"),
+            opening: Condition::healthy("Database file (not ready)"),
         }
     }
 }
 
-/// A statement that is about to run, as the wire will show it.
+/// A statement that is about to run, as the trace will show it.
 struct Statement<'a> {
     sql: &'static str,
     /// Bound values, for the eye.
@@ -125,7 +125,7 @@ impl Db {
         url: &str,
         queries: Counter,
         busy: Duration,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Self, Error> {
         let url = file_url(url)?;
         install_default_drivers();
@@ -133,17 +133,17 @@ impl Db {
         let pool = connect_patiently(&url, busy, busy, CONNECTIONS).await?;
         let turn = if busy == BUSY { TURN } else { busy };
         let writers = connect_patiently(&url, busy, turn, 1).await?;
-        Ok(Self::on(pool, writers, read_only(&url), patience, queries))
+        Ok(Self::on(pool, writers, read_only(&url), timeout, queries))
     }
 
     fn on(
         pool: AnyPool,
         writers: AnyPool,
         read_only_url: String,
-        patience: Duration,
+        timeout: Duration,
         queries: Counter,
     ) -> Self {
-        Self { pool, writers, read_only_url, patience, queries, moods: Arc::default() }
+        Self { pool, writers, read_only_url, timeout, queries, moods: Arc::default() }
     }
 
     /// Whether the database can be opened and read now. By a connection of its
@@ -156,7 +156,7 @@ impl Db {
             let _: i64 = sqlx::query_scalar(sql).fetch_one(&mut connection).await?;
             connection.close().await
         };
-        let answer = timeout(self.patience, run).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        let answer = timeout(self.timeout, run).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         let answer = answer.map_err(|error| Error::from(&error));
         noted(&self.moods.opening, &answer);
         answer
@@ -167,7 +167,7 @@ impl Db {
     async fn run<T>(
         &self,
         statement: Statement<'_>,
-        wire: &Wire,
+        trace: &Trace,
         query: impl Future<Output = Result<T, sqlx::Error>>,
         shown: impl FnOnce(&T) -> String,
     ) -> Result<T, Error> {
@@ -183,14 +183,14 @@ impl Db {
         // it is waited for, by callers who have a deadline of their own.
         let answer = match statement.writes {
             true => query.await,
-            false => timeout(self.patience, query).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)),
+            false => timeout(self.timeout, query).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)),
         };
         let answer = answer.map_err(|error| Error::from(&error));
         let moods = &self.moods;
         noted(if statement.writes { &moods.writes } else { &moods.reads }, &answer);
         let simulated = if statement.delay.is_zero() { Duration::ZERO } else { simulated };
-        wire.record(
-            Trip { target: Target::Database, sent, took: sent.elapsed(), simulated },
+        trace.record(
+            RoundTrip { target: Target::Database, sent, took: sent.elapsed(), simulated },
             || {
                 let reply = answer.as_ref().map_or_else(|error| format!("(error) {error}"), shown);
                 vec![(format!("{}{}", statement.sql, statement.values), reply)]
@@ -229,10 +229,10 @@ async fn commit_on<T>(
     Ok(value)
 }
 
-fn noted<T>(mood: &Mood<Error>, answer: &Result<T, Error>) {
+fn noted<T>(condition: &Condition<Error>, answer: &Result<T, Error>) {
     match answer {
-        Ok(_) => mood.well(),
-        Err(error) => mood.bad(error),
+        Ok(_) => condition.recovered(),
+        Err(error) => condition.failing(error),
     }
 }
 

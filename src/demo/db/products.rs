@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hitrate_cache::{Versioned, trace::Wire};
+use hitrate_cache::{Versioned, trace::Trace};
 use sqlx::{Row, any::AnyRow};
 
 use super::{Db, Error, Statement, profiles::rows};
@@ -14,7 +14,7 @@ impl Db {
         &self,
         id: u32,
         delay: Duration,
-        wire: &Wire,
+        trace: &Trace,
     ) -> Result<Option<Versioned<Product>>, Error> {
         let sql = "SELECT id, name, price_cents FROM products WHERE id = $1";
         let values = format!("  -- $1 = {id}");
@@ -22,7 +22,7 @@ impl Db {
             sqlx::query(sql).bind(i64::from(id)).try_map(product).fetch_optional(&self.pool).await
         };
         let statement = Statement { delay, ..Statement::read(sql, &values) };
-        self.run(statement, wire, query, |row| rows(row.iter().len())).await
+        self.run(statement, trace, query, |row| rows(row.iter().len())).await
     }
 }
 

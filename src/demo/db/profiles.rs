@@ -5,7 +5,7 @@ use std::time::Duration;
 use hitrate_cache::{
     Versioned,
     time::{millis, now_ms},
-    trace::Wire,
+    trace::Trace,
 };
 use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
 
@@ -46,18 +46,18 @@ impl Db {
         &self,
         id: &UserId,
         delay: Duration,
-        wire: &Wire,
+        trace: &Trace,
     ) -> Result<Option<Versioned<Profile>>, Error> {
         let values = format!("  -- $1 = '{id}'");
         let statement = Statement { delay, ..Statement::read(ONE, &values) };
-        self.run(statement, wire, self.one(id), |row| rows(row.iter().len())).await
+        self.run(statement, trace, self.one(id), |row| rows(row.iter().len())).await
     }
 
     /// One profile as it is at the moment, for a page that shows the row
     /// itself. Not counted among the queries: no lookup needed it.
-    pub async fn peek_profile(&self, id: &UserId) -> Result<Option<Versioned<Profile>>, Error> {
+    pub async fn inspect_profile(&self, id: &UserId) -> Result<Option<Versioned<Profile>>, Error> {
         let statement = Statement { counts: false, ..Statement::read(ONE, "") };
-        self.run(statement, &Wire::off(), self.one(id), |_| String::new()).await
+        self.run(statement, &Trace::disabled(), self.one(id), |_| String::new()).await
     }
 
     async fn one(&self, id: &UserId) -> Result<Option<Versioned<Profile>>, sqlx::Error> {
@@ -72,7 +72,7 @@ impl Db {
         profile: &Profile,
         floor: u64,
         stamp: u64,
-        wire: &Wire,
+        trace: &Trace,
     ) -> Result<Option<(u64, u64)>, Error> {
         let sql = "UPDATE profiles SET name = $1, email = $2, age = $3, updated_at = $4, \
                    version = CASE WHEN version < $5 THEN $5 ELSE version END + 1, \
@@ -87,7 +87,7 @@ impl Db {
             update.fetch_optional(connection).await
         });
         let statement = Statement::write(sql, &values);
-        self.run(statement, wire, query, |row| rows(row.iter().len())).await
+        self.run(statement, trace, query, |row| rows(row.iter().len())).await
     }
 
     /// Brings writes that waited elsewhere, in one transaction: each changes
@@ -101,7 +101,7 @@ impl Db {
             Ok(caught_up)
         });
         let statement = Statement::write("UPDATE profiles … (those that waited)", "");
-        self.run(statement, &Wire::off(), query, |done: &Vec<_>| rows(done.len())).await
+        self.run(statement, &Trace::disabled(), query, |done: &Vec<_>| rows(done.len())).await
     }
 
     /// Ids, versions and stamps of the profiles edited less than `age` ago, the
@@ -119,7 +119,7 @@ impl Db {
             edited.try_map(edition).fetch_all(&self.pool).await
         };
         let statement = Statement::read(sql, "");
-        let edited = self.run(statement, &Wire::off(), query, |rows_| rows(rows_.len())).await?;
+        let edited = self.run(statement, &Trace::disabled(), query, |rows_| rows(rows_.len())).await?;
         Ok(edited.into_iter().flatten().collect())
     }
 
@@ -130,7 +130,7 @@ impl Db {
             sqlx::query_scalar::<_, String>(sql).bind(i64::from(most)).fetch_all(&self.pool).await
         };
         let found =
-            self.run(Statement::read(sql, ""), &Wire::off(), query, |ids| rows(ids.len())).await?;
+            self.run(Statement::read(sql, ""), &Trace::disabled(), query, |ids| rows(ids.len())).await?;
         Ok(found.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
@@ -139,7 +139,7 @@ impl Db {
         let sql = "SELECT COUNT(*) FROM profiles";
         let query = async { sqlx::query_scalar::<_, i64>(sql).fetch_one(&self.pool).await };
         let shown = |count: &i64| count.to_string();
-        let count = self.run(Statement::read(sql, ""), &Wire::off(), query, shown).await?;
+        let count = self.run(Statement::read(sql, ""), &Trace::disabled(), query, shown).await?;
         Ok(count.unsigned_abs())
     }
 
@@ -155,7 +155,7 @@ impl Db {
             let page = sqlx::query(sql).bind(last).bind(i64::from(most));
             page.try_map(profile).fetch_all(&self.pool).await
         };
-        self.run(Statement::read(sql, ""), &Wire::off(), query, |page| rows(page.len())).await
+        self.run(Statement::read(sql, ""), &Trace::disabled(), query, |page| rows(page.len())).await
     }
 
     /// Inserts those that are not there yet, and returns how many were. Rows
@@ -184,7 +184,7 @@ impl Db {
             insert.execute(connection).await.map(|done| done.rows_affected())
         });
         let statement = Statement::write("INSERT INTO profiles …", "");
-        self.run(statement, &Wire::off(), query, |added| rows(*added as usize)).await
+        self.run(statement, &Trace::disabled(), query, |added| rows(*added as usize)).await
     }
 
     /// Which of these ids exist.
@@ -205,7 +205,7 @@ impl Db {
         }
         let statement = Statement::read("SELECT user_id FROM profiles WHERE user_id IN …", "");
         let query = select.fetch_all(&self.pool);
-        self.run(statement, &Wire::off(), query, |found| rows(found.len())).await
+        self.run(statement, &Trace::disabled(), query, |found| rows(found.len())).await
     }
 }
 

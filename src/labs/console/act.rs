@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use hitrate_cache::{
-    redis::{Call, Command, Refusal, Store, Trouble, Value},
+    redis::{DedicatedConnection, Command, Refusal, Store, RedisError, Value},
     time::micros,
-    trace::{Wire, shortened},
+    trace::{Trace, shortened},
 };
 
 use super::{
@@ -32,7 +32,7 @@ pub struct Act<'a> {
     pub store: &'a Store,
     /// What the names of the visitor's keys begin with, and the key that lists them.
     pub prefix: String,
-    pub wire: Wire,
+    pub trace: Trace,
 }
 
 /// Keys that shall end in a day at the latest.
@@ -46,7 +46,7 @@ struct Endings {
 /// Why a command goes no further.
 pub enum Stop {
     Refused(Refused),
-    Trouble(Trouble),
+    RedisError(RedisError),
 }
 
 impl From<Refused> for Stop {
@@ -55,9 +55,9 @@ impl From<Refused> for Stop {
     }
 }
 
-impl From<Trouble> for Stop {
-    fn from(trouble: Trouble) -> Self {
-        Self::Trouble(trouble)
+impl From<RedisError> for Stop {
+    fn from(error: RedisError) -> Self {
+        Self::RedisError(error)
     }
 }
 
@@ -65,7 +65,7 @@ impl Act<'_> {
     /// Runs what was typed, and writes into `entry` what becomes of it.
     pub async fn run(&self, line: &str, entry: &mut Entry) -> Result<(), Stop> {
         let words = words::split(line).map_err(|why| Refused(why.to_string()))?;
-        let mut own = Call::open(&self.console.address).await?;
+        let mut own = DedicatedConnection::open(&self.console.address).await?;
         let manual = self.find(&words, &mut own).await?;
         entry.summary.clone_from(&manual.summary);
         entry.complexity.clone_from(&manual.complexity);
@@ -79,8 +79,8 @@ impl Act<'_> {
         self.send(&words, &endings, &mut call, entry).await
     }
 
-    async fn find(&self, words: &[Word], own: &mut Call) -> Result<Arc<Manual>, Stop> {
-        let found = self.console.catalogue.find(words, self.store, own, &self.wire).await?;
+    async fn find(&self, words: &[Word], own: &mut DedicatedConnection) -> Result<Arc<Manual>, Stop> {
+        let found = self.console.catalogue.find(words, self.store, own, &self.trace).await?;
         let unknown = || {
             let name = words::typed(&words[..words.len().min(2)]);
             let name = shortened(&name, 60);
@@ -98,7 +98,7 @@ impl Act<'_> {
     }
 
     /// Asks the server which keys it sees, and whether there is room for them.
-    async fn check(&self, words: &[Word], plan: &Plan, own: &mut Call) -> Result<(), Stop> {
+    async fn check(&self, words: &[Word], plan: &Plan, own: &mut DedicatedConnection) -> Result<(), Stop> {
         if plan.keys.is_empty() || plan.is_misspelt {
             return Ok(());
         }
@@ -108,7 +108,7 @@ impl Act<'_> {
             let keys: Vec<_> = plan.keys.iter().map(|place| &words[*place]).collect();
             commands.push(room::ask(self.store, &self.prefix, &keys));
         }
-        let answers = own.ask(commands, &self.wire).await?;
+        let answers = own.ask(commands, &self.trace).await?;
         self.are_own(&answers.replies[0])?;
         Ok(answers.replies.get(1).map_or(Ok(()), room::is_there)?)
     }
@@ -123,11 +123,11 @@ impl Act<'_> {
                 return Err(Refused(what));
             }
         };
-        let is_own = |key: &Value| {
+        let is_managed = |key: &Value| {
             let Value::BulkString(name) = key else { return false };
             name.len() > self.prefix.len() && name.starts_with(self.prefix.as_bytes())
         };
-        match keys.iter().all(is_own) {
+        match keys.iter().all(is_managed) {
             true => Ok(()),
             false => Err(Refused("It uses a key that would not be yours.".to_owned())),
         }
@@ -135,18 +135,18 @@ impl Act<'_> {
 
     /// A connection of the ACL user, or the one there is. A server that was
     /// started anew does not know the user any more.
-    async fn guest_or(&self, mut own: Call) -> Result<Call, Trouble> {
+    async fn guest_or(&self, mut own: DedicatedConnection) -> Result<DedicatedConnection, RedisError> {
         let Some(secret) = &self.console.guest else { return Ok(own) };
         let guest = self.console.address.as_user(USER, &secret.reveal());
-        match Call::open(&guest).await {
-            Err(Trouble::Denied) => (),
+        match DedicatedConnection::open(&guest).await {
+            Err(RedisError::Denied) => (),
             opened => return opened,
         }
-        // Off the wire: what it says of the password is nobody's business.
-        let answers = own.ask(vec![self.make_user(secret)], &Wire::off()).await?;
+        // Off the trace: what it says of the password is nobody's business.
+        let answers = own.ask(vec![self.make_user(secret)], &Trace::disabled()).await?;
         match &answers.replies[0] {
-            Ok(_) => Call::open(&guest).await,
-            Err(refusal) => Err(refusal.trouble.clone()),
+            Ok(_) => DedicatedConnection::open(&guest).await,
+            Err(refusal) => Err(refusal.error.clone()),
         }
     }
 
@@ -164,14 +164,14 @@ impl Act<'_> {
         &self,
         words: &[Word],
         plan: &Plan,
-        own: &mut Call,
-    ) -> Result<Endings, Trouble> {
+        own: &mut DedicatedConnection,
+    ) -> Result<Endings, RedisError> {
         if !plan.writes || plan.is_misspelt {
             return Ok(Endings::default());
         }
         let keys = plan.keys.iter().map(|place| words[*place].clone()).collect();
         let catalogue = &self.console.catalogue;
-        let expire = catalogue.named("expire", self.store, own, &self.wire).await?;
+        let expire = catalogue.named("expire", self.store, own, &self.trace).await?;
         Ok(Endings { keys, at_once: expire.is_some_and(|expire| expire.arity < 0) })
     }
 
@@ -180,7 +180,7 @@ impl Act<'_> {
         &self,
         words: &[Word],
         endings: &Endings,
-        call: &mut Call,
+        call: &mut DedicatedConnection,
         entry: &mut Entry,
     ) -> Result<(), Stop> {
         let after = endings.keys.iter().map(|key| match endings.at_once {
@@ -188,7 +188,7 @@ impl Act<'_> {
             false => self.left(key),
         });
         let commands = [self.store.words(words)].into_iter().chain(after).collect();
-        let answers = call.ask(commands, &self.wire).await?;
+        let answers = call.ask(commands, &self.trace).await?;
         entry.reply = Some(reply::printed(&answers.replies[0]));
         entry.is_error = answers.replies[0].is_err();
         entry.elapsed_us = Some(micros(answers.took));
@@ -203,12 +203,12 @@ impl Act<'_> {
         &self,
         endings: &Endings,
         left: &[Result<Value, Refusal>],
-        call: &mut Call,
-    ) -> Result<(), Trouble> {
+        call: &mut DedicatedConnection,
+    ) -> Result<(), RedisError> {
         let endless = endings.keys.iter().zip(left).filter(|(_, left)| is_endless(left));
         let ends: Vec<_> = endless.map(|(key, _)| self.end(key)).collect();
         if !ends.is_empty() {
-            call.ask(ends, &self.wire).await?;
+            call.ask(ends, &self.trace).await?;
         }
         Ok(())
     }

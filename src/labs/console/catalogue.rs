@@ -4,8 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use hitrate_cache::{
-    redis::{Call, Refusal, Store, Trouble, Value},
-    trace::Wire,
+    redis::{DedicatedConnection, Refusal, Store, RedisError, Value},
+    trace::Trace,
 };
 use moka::sync::Cache;
 
@@ -121,15 +121,15 @@ impl Catalogue {
         &self,
         words: &[Word],
         store: &Store,
-        call: &mut Call,
-        wire: &Wire,
-    ) -> Result<Option<Arc<Manual>>, Trouble> {
+        call: &mut DedicatedConnection,
+        trace: &Trace,
+    ) -> Result<Option<Arc<Manual>>, RedisError> {
         let Some(name) = words.first().and_then(|word| name(word)) else { return Ok(None) };
-        let found = self.named(&name, store, call, wire).await?;
+        let found = self.named(&name, store, call, trace).await?;
         match (found, words.get(1)) {
             (Some(family), Some(word)) if family.is_family => {
                 let Some(second) = self::name(word) else { return Ok(None) };
-                self.named(&format!("{name}|{second}"), store, call, wire).await
+                self.named(&format!("{name}|{second}"), store, call, trace).await
             }
             (found, _) => Ok(found),
         }
@@ -140,25 +140,25 @@ impl Catalogue {
         &self,
         name: &str,
         store: &Store,
-        call: &mut Call,
-        wire: &Wire,
-    ) -> Result<Option<Arc<Manual>>, Trouble> {
+        call: &mut DedicatedConnection,
+        trace: &Trace,
+    ) -> Result<Option<Arc<Manual>>, RedisError> {
         if let Some(known) = self.0.get(name) {
             return Ok(known);
         }
         let ask = |what| store.words(&["COMMAND", what, name]);
-        let answers = call.ask(vec![ask("INFO"), ask("DOCS")], wire).await?;
+        let answers = call.ask(vec![ask("INFO"), ask("DOCS")], trace).await?;
         let manual = read(&answers.replies)?.map(Arc::new);
         self.0.insert(name.to_owned(), manual.clone());
         Ok(manual)
     }
 }
 
-/// Before Redis 7 there are no docs, and that is no trouble.
-fn read(replies: &[Result<Value, Refusal>]) -> Result<Option<Manual>, Trouble> {
+/// Before Redis 7 there are no docs, and that is no error.
+fn read(replies: &[Result<Value, Refusal>]) -> Result<Option<Manual>, RedisError> {
     let info = match &replies[0] {
         Ok(info) => array(info).and_then(|it| it.first()),
-        Err(refusal) => return Err(refusal.trouble.clone()),
+        Err(refusal) => return Err(refusal.error.clone()),
     };
     let manual = info.and_then(Manual::of_info);
     Ok(manual.map(|manual| match &replies[1] {

@@ -56,7 +56,7 @@ impl History {
 fn weight(entry: &Entry) -> usize {
     let texts = [&entry.sent, &entry.reply, &entry.refused, &entry.summary, &entry.complexity];
     let steps: usize =
-        entry.transcript.iter().map(|step| step.command.len() + step.reply.len() + 96).sum();
+        entry.trace.iter().map(|step| step.command.len() + step.reply.len() + 96).sum();
     let texts: usize = texts.into_iter().flatten().map(String::len).sum();
     OVERHEAD + entry.typed.len() + texts + steps
 }

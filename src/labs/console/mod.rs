@@ -25,8 +25,8 @@ mod rules;
 mod words;
 
 use hitrate_cache::{
-    redis::{Address, Store, Trouble},
-    trace::{Step, Wire},
+    redis::{Address, Store, RedisError},
+    trace::{Span, Trace},
 };
 use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -81,8 +81,8 @@ pub struct Entry {
     pub refused: Option<String>,
     /// What was said to Redis for it.
     #[serde(skip)]
-    #[schema(value_type = Vec<schemas::Step>)]
-    pub transcript: Vec<Step>,
+    #[schema(value_type = Vec<schemas::Span>)]
+    pub trace: Vec<Span>,
 }
 
 /// Why a command could not be dealt with at all.
@@ -93,15 +93,15 @@ pub enum NotRun {
     Busy,
     /// Redis did not answer.
     #[error(transparent)]
-    Redis(#[from] Trouble),
+    Redis(#[from] RedisError),
 }
 
 impl Console {
     /// On this Redis; an own one gets a user for it.
-    pub fn new(address: &Address, is_own: bool) -> Self {
+    pub fn new(address: &Address, is_managed: bool) -> Self {
         Self {
             address: address.clone(),
-            guest: is_own.then(Token::random),
+            guest: is_managed.then(Token::random),
             places: Semaphore::new(AT_ONCE),
             catalogue: Catalogue::default(),
             history: History::default(),
@@ -140,14 +140,14 @@ impl Console {
         // Redis the time that a distant one may need.
         store.answers().await?;
         let prefix = Self::prefix(store, visitor);
-        let act = Act { console: self, store, prefix, wire: Wire::on() };
+        let act = Act { console: self, store, prefix, trace: Trace::new() };
         let mut entry = Entry { typed: line.to_owned(), ..Entry::default() };
         match act.run(line, &mut entry).await {
             Ok(()) => (),
             Err(Stop::Refused(why)) => entry.refused = Some(why.0),
-            Err(Stop::Trouble(trouble)) => return Err(NotRun::Redis(trouble)),
+            Err(Stop::RedisError(error)) => return Err(NotRun::Redis(error)),
         }
-        entry.transcript = act.wire.steps();
+        entry.trace = act.trace.spans();
         Ok(self.history.add(&list(visitor), entry))
     }
 

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use hitrate_cache::redis::Trouble;
+use hitrate_cache::redis::RedisError;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -21,7 +21,7 @@ use super::{
 pub const PATTERN: Pattern = Pattern {
     slug: "api-response-cache",
     title: "API response cache",
-    what_for: "Answers that many ask for with the same parameters.",
+    what_for: "PipelineReplies that many ask for with the same parameters.",
     lead: "The key names the endpoint and a digest of the parameters. Parameters are sorted first, and the digest is the same in every process: so whoever asks the same finds the same copy, whichever server they reach.",
     keys: &[key(
         "api:{endpoint}:{hash}",
@@ -32,10 +32,10 @@ pub const PATTERN: Pattern = Pattern {
         command("GET api:products:{hash}", "O(1)", "the copy, or (nil)"),
         command("SET api:products:{hash} '{…}' EX 300", "O(1)", "stores it for five minutes"),
     ],
-    try_this: "Call it, then call it again with the parameters in another order: it is the same key.",
+    try_this: "DedicatedConnection it, then call it again with the parameters in another order: it is the same key.",
     acts: &[Act {
         name: "call",
-        button: "Call",
+        button: "DedicatedConnection",
         about: "GET; on a miss the response is made and SET … EX 300",
         fields: &[
             args::choice("endpoint", "Endpoint", &["products", "users", "orders"], "products"),
@@ -136,7 +136,7 @@ struct Worked {
     names: BTreeSet<String>,
 }
 
-async fn run(race: &Arc<Race>, naming: Naming) -> Result<Counted, Trouble> {
+async fn run(race: &Arc<Race>, naming: Naming) -> Result<Counted, RedisError> {
     let workers = race.all(|race, n| async move { worker(&race, n, naming).await }).await?;
     let requests = race.actors() * race.number("requests");
     let hits: u64 = workers.iter().map(|it| it.hits).sum();
@@ -153,7 +153,7 @@ async fn run(race: &Arc<Race>, naming: Naming) -> Result<Counted, Trouble> {
 }
 
 /// One process: its own salt, and one request after the other.
-async fn worker(race: &Race, n: u64, naming: Naming) -> Result<Worked, Trouble> {
+async fn worker(race: &Race, n: u64, naming: Naming) -> Result<Worked, RedisError> {
     let (salt, store) = (RandomState::new(), race.store(n));
     let mut worked = Worked { hits: 0, names: BTreeSet::new() };
     for request in 0..race.number("requests") {

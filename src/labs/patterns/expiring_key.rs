@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hitrate_cache::redis::{Trouble, typed};
+use hitrate_cache::redis::{RedisError, typed};
 
 use super::{
     Act, Pattern, Trap, args, command, key,
@@ -124,7 +124,7 @@ fn is_cut_off(actor: u64) -> bool {
     actor % 4 == 3
 }
 
-async fn apart(race: &Arc<Race>) -> Result<Counted, Trouble> {
+async fn apart(race: &Arc<Race>) -> Result<Counted, RedisError> {
     race.all(|race, n| async move {
         let (store, key) = (race.store(n), race.key(&format!("username:{n}")));
         race.run::<()>(n, store.on("SET", &key).arg("v1")).await?;
@@ -137,7 +137,7 @@ async fn apart(race: &Arc<Race>) -> Result<Counted, Trouble> {
     ends(race).await
 }
 
-async fn again(race: &Arc<Race>, keeps: bool) -> Result<Counted, Trouble> {
+async fn again(race: &Arc<Race>, keeps: bool) -> Result<Counted, RedisError> {
     race.all(|race, n| async move {
         let (store, key) = (race.store(n), race.key(&format!("username:{n}")));
         race.run::<()>(n, store.on("SET", &key).arg("v1").arg("EX").arg(TTL)).await?;
@@ -152,7 +152,7 @@ async fn again(race: &Arc<Race>, keeps: bool) -> Result<Counted, Trouble> {
 }
 
 /// How many of the keys have an end.
-async fn ends(race: &Arc<Race>) -> Result<Counted, Trouble> {
+async fn ends(race: &Arc<Race>) -> Result<Counted, RedisError> {
     let ask = |n| race.store(0).on("PTTL", &race.key(&format!("username:{n}")));
     let ttls = race.run_all(0, (0..race.actors()).map(ask).collect()).await?;
     let ttls: Vec<i64> = ttls.into_iter().map(typed).collect::<Result<_, _>>()?;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use hitrate_cache::redis::Trouble;
+use hitrate_cache::redis::RedisError;
 use rand::RngExt as _;
 use tokio::time::sleep;
 
@@ -196,7 +196,7 @@ const READS: u64 = 6;
 /// What a load takes; simulated.
 const LOAD: Duration = Duration::from_millis(2);
 
-async fn run(race: &Arc<Race>, forgets: Forgets) -> Result<Counted, Trouble> {
+async fn run(race: &Arc<Race>, forgets: Forgets) -> Result<Counted, RedisError> {
     let posts = Arc::new(Posts::default());
     let reads = race
         .all(|race, n| {
@@ -224,7 +224,7 @@ fn page_key(race: &Race, version: Option<u64>, page: u64) -> hitrate_cache::Key<
     )
 }
 
-async fn writer(race: &Race, n: u64, posts: &Posts, forgets: Forgets) -> Result<(), Trouble> {
+async fn writer(race: &Race, n: u64, posts: &Posts, forgets: Forgets) -> Result<(), RedisError> {
     for _ in 0..3 {
         sleep(up_to(6)).await;
         let post = posts.there.fetch_add(1, SeqCst) + 1;
@@ -246,7 +246,7 @@ async fn writer(race: &Race, n: u64, posts: &Posts, forgets: Forgets) -> Result<
 }
 
 /// Returns how many of the reads were current.
-async fn reader(race: &Race, n: u64, posts: &Posts, forgets: Forgets) -> Result<u64, Trouble> {
+async fn reader(race: &Race, n: u64, posts: &Posts, forgets: Forgets) -> Result<u64, RedisError> {
     let (store, mut current) = (race.store(n), 0);
     for read in 0..READS {
         sleep(up_to(4)).await;

@@ -1,12 +1,12 @@
-//! One act of a visitor on one pattern: their keys, the wire that shows what was
+//! One act of a visitor on one pattern: their keys, the trace that shows what was
 //! said, and the list of what they have, by which it is shown and removed.
 
 use std::sync::Mutex;
 
 use hitrate_cache::{
     Key,
-    redis::{Command, FromRedisValue, Refusal, Script, Store, Trouble, Value, typed},
-    trace::Wire,
+    redis::{Command, FromRedisValue, Refusal, Script, Store, RedisError, Value, typed},
+    trace::Trace,
 };
 
 use super::args::Args;
@@ -26,7 +26,7 @@ static NOTE: Script = Script::new(include_str!("scripts/play_note.lua"));
 pub enum Upset {
     /// Redis said nothing.
     #[error(transparent)]
-    Redis(#[from] Trouble),
+    Redis(#[from] RedisError),
     /// Redis refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -36,16 +36,16 @@ pub enum Upset {
 pub struct Play {
     store: Store,
     demo: Demo,
-    wire: Wire,
+    trace: Trace,
     args: Args,
     used: Mutex<Vec<String>>,
 }
 
 impl Play {
-    /// An act with these values, recorded on this wire.
-    pub fn new(store: &Store, demo: &Demo, args: Args, wire: &Wire) -> Self {
-        let (store, demo, wire) = (store.clone(), demo.clone(), wire.clone());
-        Self { store, demo, wire, args, used: Mutex::default() }
+    /// An act with these values, recorded on this trace.
+    pub fn new(store: &Store, demo: &Demo, args: Args, trace: &Trace) -> Self {
+        let (store, demo, trace) = (store.clone(), demo.clone(), trace.clone());
+        Self { store, demo, trace, args, used: Mutex::default() }
     }
 
     /// The values of the act's fields.
@@ -87,10 +87,10 @@ impl Play {
     pub async fn try_all(
         &self,
         commands: Vec<Command>,
-    ) -> Result<Vec<Result<Value, Refusal>>, Trouble> {
+    ) -> Result<Vec<Result<Value, Refusal>>, RedisError> {
         match commands.is_empty() {
             true => Ok(Vec::new()),
-            false => self.store.ask(commands, &self.wire).await,
+            false => self.store.ask(commands, &self.trace).await,
         }
     }
 
@@ -100,7 +100,7 @@ impl Play {
         Ok(typed(replies.pop().unwrap_or(Value::Nil))?)
     }
 
-    /// Notes the keys that were used, so that they are found again. On no wire:
+    /// Notes the keys that were used, so that they are found again. On no trace:
     /// it is no part of the pattern.
     pub async fn note(&self) -> Result<(), Upset> {
         let used = self.used.lock().expect("nobody panics while noting a name").clone();
@@ -112,14 +112,14 @@ impl Play {
             std::iter::once(list).chain(used.iter().map(|name| self.name(name))).collect();
         let note = self.store.script_on(&NOTE, &names);
         let note = note.arg(KEPT.as_secs()).arg(KEYS_MAX).arg(&used);
-        let old: Vec<String> = self.store.run(note, &Wire::off()).await?;
+        let old: Vec<String> = self.store.run(note, &Trace::disabled()).await?;
         Ok(self.unlink(&old).await?)
     }
 
     /// The names of the visitor's keys, those that have ended included.
-    pub async fn names(&self) -> Result<Vec<String>, Trouble> {
+    pub async fn names(&self) -> Result<Vec<String>, RedisError> {
         let names = self.store.on("ZRANGE", &self.demo.key(NAMES)).arg(0).arg(-1);
-        self.store.run(names, &Wire::off()).await
+        self.store.run(names, &Trace::disabled()).await
     }
 
     /// Removes all of the visitor's keys at this pattern. Returns how many there were.
@@ -131,7 +131,7 @@ impl Play {
         Ok(removed.into_iter().filter_map(|it| typed::<u64>(it).ok()).sum())
     }
 
-    async fn unlink(&self, names: &[String]) -> Result<(), Trouble> {
+    async fn unlink(&self, names: &[String]) -> Result<(), RedisError> {
         let unlink = |name: &String| self.store.on("UNLINK", &self.demo.key(name));
         let commands: Vec<_> = names.iter().map(unlink).collect();
         if !commands.is_empty() {

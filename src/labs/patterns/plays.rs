@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use hitrate_cache::trace::Step;
+use hitrate_cache::trace::Span;
 
 use super::{args::Args, trial::Ran};
 use crate::labs::support::results::Kept;
@@ -23,7 +23,7 @@ pub struct Played {
     /// What came of it, line by line.
     pub lines: Vec<String>,
     /// What was said to Redis.
-    pub said: Vec<Step>,
+    pub said: Vec<Span>,
     /// What was counted, if it was a trial.
     pub trial: Option<Ran>,
 }

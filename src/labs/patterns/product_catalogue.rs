@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use hitrate_cache::redis::{Trouble, typed};
+use hitrate_cache::redis::{RedisError, typed};
 use rand::RngExt as _;
 use serde_json::json;
 
@@ -121,7 +121,7 @@ async fn reprice(play: &Play) -> Result<Vec<String>, Upset> {
     Ok(vec![format!("Product {id} costs {price} now, and {copy}.")])
 }
 
-async fn run(race: &Arc<Race>, draws: bool) -> Result<Counted, Trouble> {
+async fn run(race: &Arc<Race>, draws: bool) -> Result<Counted, RedisError> {
     race.all(|race, n| async move {
         let key = race.key(&format!("product:{n}"));
         let ttl = if draws { drawn() } else { TTL };

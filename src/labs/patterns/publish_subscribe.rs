@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use hitrate_cache::{
     Key,
-    redis::{Subscription, Trouble, typed},
+    redis::{Subscription, RedisError, typed},
 };
 
 use super::{
@@ -94,7 +94,7 @@ const KEPT: u64 = 100;
 /// Entries that a trial's stream keeps: more than two rounds of the most actors.
 const KEPT_IN_TRIAL: u64 = 1_000;
 /// How long a message may take to be heard.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The channel of a visitor's demo.
 pub fn channel(demo: &Demo) -> Key<()> {
@@ -116,7 +116,7 @@ async fn publish(play: &Play) -> Result<Vec<String>, Upset> {
     Ok(vec![heard, format!("In the stream it is entry {id}, for whoever reads later.")])
 }
 
-async fn channel_run(race: &Arc<Race>) -> Result<Counted, Trouble> {
+async fn channel_run(race: &Arc<Race>) -> Result<Counted, RedisError> {
     let name = race.store(0).name(&race.key(CHANNEL));
     let early = Subscription::open(&race.address, &name).await?;
     round(race).await?;
@@ -133,7 +133,7 @@ async fn channel_run(race: &Arc<Race>) -> Result<Counted, Trouble> {
     ))
 }
 
-async fn round(race: &Arc<Race>) -> Result<(), Trouble> {
+async fn round(race: &Arc<Race>) -> Result<(), RedisError> {
     race.all(|race, n| async move {
         let tell = race.store(n).on("PUBLISH", &race.key(CHANNEL)).arg(n);
         race.run::<u64>(n, tell).await
@@ -146,7 +146,7 @@ async fn round(race: &Arc<Race>) -> Result<(), Trouble> {
 async fn heard(mut subscription: Subscription, most: u64) -> u64 {
     let mut heard = 0;
     while heard < most {
-        match tokio::time::timeout(PATIENCE, subscription.next()).await {
+        match tokio::time::timeout(TIMEOUT, subscription.next()).await {
             Ok(Some(_)) => heard += 1,
             _ => break,
         }
@@ -154,7 +154,7 @@ async fn heard(mut subscription: Subscription, most: u64) -> u64 {
     heard
 }
 
-async fn stream_run(race: &Arc<Race>) -> Result<Counted, Trouble> {
+async fn stream_run(race: &Arc<Race>) -> Result<Counted, RedisError> {
     append(race).await?;
     let (first, last) = read_after(race, "0").await?;
     append(race).await?;
@@ -162,7 +162,7 @@ async fn stream_run(race: &Arc<Race>) -> Result<Counted, Trouble> {
     Ok(Counted::new(2 * race.actors(), first + second))
 }
 
-async fn append(race: &Arc<Race>) -> Result<(), Trouble> {
+async fn append(race: &Arc<Race>) -> Result<(), RedisError> {
     race.all(|race, n| async move {
         let (store, key) = (race.store(n), race.key(LOG));
         let add = store.on("XADD", &key).arg("MAXLEN").arg(KEPT_IN_TRIAL).arg("*");
@@ -175,7 +175,7 @@ async fn append(race: &Arc<Race>) -> Result<(), Trouble> {
 }
 
 /// How many entries follow this id, and the id of the last.
-async fn read_after(race: &Race, id: &str) -> Result<(u64, String), Trouble> {
+async fn read_after(race: &Race, id: &str) -> Result<(u64, String), RedisError> {
     /// A stream by name, and its entries by id.
     type Read = Vec<(String, Vec<(String, Vec<String>)>)>;
     let store = race.store(0);

@@ -9,7 +9,7 @@ use std::{
 use hdrhistogram::Histogram;
 use hitrate_cache::{
     Key,
-    redis::{Address, Command, FromRedisValue, Store, Trouble, Value, typed},
+    redis::{Address, Command, FromRedisValue, Store, RedisError, Value, typed},
     time::micros,
 };
 use tokio::{sync::watch, task::JoinSet};
@@ -76,23 +76,23 @@ impl Race {
 
     /// Sends a command for this actor. It may take longer than for a page, as
     /// hundreds come at once.
-    pub async fn run<T: FromRedisValue>(&self, actor: u64, command: Command) -> Result<T, Trouble> {
+    pub async fn run<T: FromRedisValue>(&self, actor: u64, command: Command) -> Result<T, RedisError> {
         let mut replies = self.store(actor).run_many(vec![command]).await?;
         typed(replies.pop().unwrap_or(Value::Nil))
     }
 
     /// Sends several in one round trip.
-    pub async fn run_all(&self, actor: u64, commands: Vec<Command>) -> Result<Vec<Value>, Trouble> {
+    pub async fn run_all(&self, actor: u64, commands: Vec<Command>) -> Result<Vec<Value>, RedisError> {
         self.store(actor).run_many(commands).await
     }
 
     /// All actors do this at one signal, each with its number from 0 on. Returns
-    /// what they say when the last is done, or the first trouble.
-    pub async fn all<T, F, Fut>(self: &Arc<Self>, act: F) -> Result<Vec<T>, Trouble>
+    /// what they say when the last is done, or the first error.
+    pub async fn all<T, F, Fut>(self: &Arc<Self>, act: F) -> Result<Vec<T>, RedisError>
     where
         T: Send + 'static,
         F: Fn(Arc<Self>, u64) -> Fut,
-        Fut: Future<Output = Result<T, Trouble>> + Send + 'static,
+        Fut: Future<Output = Result<T, RedisError>> + Send + 'static,
     {
         let signal = watch::Sender::new(false);
         let mut crowd = JoinSet::new();
@@ -107,7 +107,7 @@ impl Race {
         signal.send_replace(true);
         let mut all = Vec::new();
         while let Some(done) = crowd.join_next().await {
-            let (said, took) = done.unwrap_or(Err(Trouble::Away))?;
+            let (said, took) = done.unwrap_or(Err(RedisError::Unreachable))?;
             self.took(took);
             all.push(said);
         }
@@ -136,7 +136,7 @@ impl Race {
             let removed = self.store(0).run_many(some.iter().map(unlink).collect()).await;
             if was_cut_off || removed.is_err() {
                 for key in some {
-                    later.owe_later(key, later.on("UNLINK", key), 0);
+                    later.defer(key, later.on("UNLINK", key), 0);
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use hitrate_cache::{
     Key,
-    redis::{Command, Script, Store, Trouble, typed},
+    redis::{Command, Script, Store, RedisError, typed},
 };
 use tokio::time::sleep;
 
@@ -211,7 +211,7 @@ async fn figures(play: &Play) -> Result<Vec<Figure>, Upset> {
     ])
 }
 
-async fn set_then_expire(race: &Arc<Race>) -> Result<Counted, Trouble> {
+async fn set_then_expire(race: &Arc<Race>) -> Result<Counted, RedisError> {
     let passed = race
         .all(|race, n| async move {
             let (store, key) = (race.store(n), race.key("limit:42"));
@@ -235,7 +235,7 @@ async fn set_then_expire(race: &Arc<Race>) -> Result<Counted, Trouble> {
     ))
 }
 
-async fn get_then_decrement(race: &Arc<Race>) -> Result<Counted, Trouble> {
+async fn get_then_decrement(race: &Arc<Race>) -> Result<Counted, RedisError> {
     let passed = race
         .all(|race, n| async move {
             let (store, key) = (race.store(n), race.key("limit:42"));
@@ -252,7 +252,7 @@ async fn get_then_decrement(race: &Arc<Race>) -> Result<Counted, Trouble> {
     Ok(Counted::new(LIMIT.min(race.actors()), passed.iter().sum::<u64>()))
 }
 
-async fn script(race: &Arc<Race>, window: Window) -> Result<Counted, Trouble> {
+async fn script(race: &Arc<Race>, window: Window) -> Result<Counted, RedisError> {
     let passed = crowd(race, "limit:42", window, WINDOW).await?;
     let edge = around_the_edge(race, window).await?;
     Ok(Counted::new(LIMIT.min(race.actors()), passed.len() as u64).known(
@@ -268,7 +268,7 @@ async fn crowd(
     name: &'static str,
     window: Window,
     width: Duration,
-) -> Result<Vec<u64>, Trouble> {
+) -> Result<Vec<u64>, RedisError> {
     let told = race
         .all(|race, n| async move {
             let ask = asked(race.store(n), &race.key(name), window, width);
@@ -280,7 +280,7 @@ async fn crowd(
 
 /// One opens a window, a crowd comes shortly before its end and one after.
 /// Returns the most that passed within any time as long as the window.
-async fn around_the_edge(race: &Arc<Race>, window: Window) -> Result<u64, Trouble> {
+async fn around_the_edge(race: &Arc<Race>, window: Window) -> Result<u64, RedisError> {
     let key = race.key("edge");
     let first: Told = race.run(0, asked(race.store(0), &key, window, SHORT)).await?;
     sleep(SHORT * 7 / 10).await;

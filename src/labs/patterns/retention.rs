@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hitrate_cache::redis::{Script, Store, Trouble, Value, typed};
+use hitrate_cache::redis::{Script, Store, RedisError, Value, typed};
 
 use super::{
     Act, Figure, Pattern, Trap, args, command, figure, key,
@@ -170,7 +170,7 @@ async fn figures(play: &Play) -> Result<Vec<Figure>, Upset> {
     let told = |label, count: Value, bytes: Value| {
         let bytes = format::bytes(&typed(bytes)?);
         let count = format::number(&typed(count)?).to_string();
-        Ok::<_, Trouble>(figure(label, count, format!("bits set, in {bytes}")))
+        Ok::<_, RedisError>(figure(label, count, format!("bits set, in {bytes}")))
     };
     Ok(vec![
         told("Monday’s actives", monday, of_monday)?,
@@ -178,7 +178,7 @@ async fn figures(play: &Play) -> Result<Vec<Figure>, Upset> {
     ])
 }
 
-async fn run(race: &Arc<Race>, in_place: bool) -> Result<Counted, Trouble> {
+async fn run(race: &Arc<Race>, in_place: bool) -> Result<Counted, RedisError> {
     race.all(|race, n| async move {
         for name in [MONDAY, TUESDAY] {
             match in_place {
@@ -197,13 +197,13 @@ async fn run(race: &Arc<Race>, in_place: bool) -> Result<Counted, Trouble> {
     Ok(Counted::new(race.actors(), again))
 }
 
-async fn set(race: &Race, n: u64, name: &str) -> Result<(), Trouble> {
+async fn set(race: &Race, n: u64, name: &str) -> Result<(), RedisError> {
     let (store, key) = (race.store(n), race.key(name));
     let set = store.on("SETBIT", &key).arg(n).arg(1);
     race.run_all(n, vec![set, expire(store, &key)]).await.map(drop)
 }
 
-async fn rewrite(race: &Race, n: u64, name: &str) -> Result<(), Trouble> {
+async fn rewrite(race: &Race, n: u64, name: &str) -> Result<(), RedisError> {
     let (store, key) = (race.store(n), race.key(name));
     let held: Option<Vec<u8>> = race.run(n, store.on("GET", &key)).await?;
     let mut bits = held.unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hitrate_cache::redis::{Script, Trouble, typed};
+use hitrate_cache::redis::{Script, RedisError, typed};
 use serde_json::{Map, Value as Json, json};
 
 use super::{
@@ -162,7 +162,7 @@ fn left(ttl: hitrate_cache::redis::Value) -> String {
     }
 }
 
-async fn whole(race: &Arc<Race>) -> Result<Counted, Trouble> {
+async fn whole(race: &Arc<Race>) -> Result<Counted, RedisError> {
     race.all(|race, n| async move {
         let (store, key) = (race.store(n), race.key("session:42"));
         let held: Option<String> = race.run(n, store.on("GET", &key)).await?;
@@ -177,7 +177,7 @@ async fn whole(race: &Arc<Race>) -> Result<Counted, Trouble> {
     Ok(Counted::new(race.actors(), parsed(held.as_deref()).len() as u64))
 }
 
-async fn fields(race: &Arc<Race>) -> Result<Counted, Trouble> {
+async fn fields(race: &Arc<Race>) -> Result<Counted, RedisError> {
     race.all(|race, n| async move {
         let (store, key) = (race.store(n), race.key("session:42"));
         let set = store.on("HSET", &key).arg(format!("page:{n}")).arg(1);
@@ -188,7 +188,7 @@ async fn fields(race: &Arc<Race>) -> Result<Counted, Trouble> {
     Ok(Counted::new(race.actors(), noted))
 }
 
-async fn script(race: &Arc<Race>) -> Result<Counted, Trouble> {
+async fn script(race: &Arc<Race>) -> Result<Counted, RedisError> {
     race.all(|race, n| async move {
         let change = race.store(n).script(&CHANGE, &race.key("session:42"));
         race.run::<()>(n, change.arg(format!("page:{n}")).arg("1").arg(TTL)).await

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use hitrate_cache::redis::{Script, Trouble, typed};
+use hitrate_cache::redis::{Script, RedisError, typed};
 
 use super::{
     Act, Pattern, Trap, args, command, key,
@@ -130,7 +130,7 @@ async fn empty(play: &Play) -> Result<Vec<String>, Upset> {
     Ok(vec![said.to_owned()])
 }
 
-async fn modify(race: &Arc<Race>) -> Result<Counted, Trouble> {
+async fn modify(race: &Arc<Race>) -> Result<Counted, RedisError> {
     race.all(|race, n| async move {
         let (store, key) = (race.store(n), race.key("cart:1001"));
         for add in 0..race.number("adds") {
@@ -147,7 +147,7 @@ async fn modify(race: &Arc<Race>) -> Result<Counted, Trouble> {
     Ok(counted(race, parsed(held.as_deref()).into_values()))
 }
 
-async fn count(race: &Arc<Race>) -> Result<Counted, Trouble> {
+async fn count(race: &Arc<Race>) -> Result<Counted, RedisError> {
     race.all(|race, n| async move {
         let (store, key) = (race.store(n), race.key("cart:1001"));
         for add in 0..race.number("adds") {

@@ -1,7 +1,7 @@
 //! What a visitor's keys hold at the moment, whatever their types.
 
 use hitrate_cache::{
-    redis::{Command, Refusal, Trouble, Value, typed},
+    redis::{Command, Refusal, RedisError, Value, typed},
     trace::shortened,
 };
 use serde::Serialize;
@@ -93,7 +93,7 @@ struct Head {
 }
 
 /// All that the visitor has at this pattern, by name.
-pub async fn of(play: &Play) -> Result<Vec<Entry>, Trouble> {
+pub async fn of(play: &Play) -> Result<Vec<Entry>, RedisError> {
     let mut names = play.names().await?;
     names.sort();
     let heads = heads(play, names).await?;
@@ -103,7 +103,7 @@ pub async fn of(play: &Play) -> Result<Vec<Entry>, Trouble> {
     Ok(pairs.map(|(replies, head)| entry(play, head, replies)).collect())
 }
 
-async fn heads(play: &Play, names: Vec<String>) -> Result<Vec<Head>, Trouble> {
+async fn heads(play: &Play, names: Vec<String>) -> Result<Vec<Head>, RedisError> {
     let ask = |name: &String| {
         let (store, key) = (play.store(), play.peek(name));
         let memory = store.command("MEMORY").arg("USAGE").arg(store.name(&key));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hitrate_cache::redis::{Command, Trouble, typed};
+use hitrate_cache::redis::{Command, RedisError, typed};
 
 use super::{
     Act, Pattern, Trap, args, command, key,
@@ -148,7 +148,7 @@ async fn decay(play: &Play) -> Result<Vec<String>, Upset> {
     Ok(vec![format!("{} halved, {} dropped.", topics(&halved), topics(&dropped))])
 }
 
-async fn run(race: &Arc<Race>, at_once: bool) -> Result<Counted, Trouble> {
+async fn run(race: &Arc<Race>, at_once: bool) -> Result<Counted, RedisError> {
     race.all(|race, n| async move {
         for mention in 0..race.number("mentions") {
             let topic = TOPICS[((n + mention) % 3) as usize];
@@ -163,7 +163,7 @@ async fn run(race: &Arc<Race>, at_once: bool) -> Result<Counted, Trouble> {
     Ok(Counted::new(race.actors() * race.number("mentions"), counted))
 }
 
-async fn one(race: &Race, n: u64, topic: &str, at_once: bool) -> Result<(), Trouble> {
+async fn one(race: &Race, n: u64, topic: &str, at_once: bool) -> Result<(), RedisError> {
     let (store, key) = (race.store(n), race.key(NAME));
     if at_once {
         let more: f64 = race.run(n, store.on("ZINCRBY", &key).arg(1).arg(topic)).await?;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use hitrate_cache::{
-    redis::{Address, Health, Store, Trouble},
+    redis::{Address, Health, Store, RedisError},
     time::millis,
 };
 use serde::Serialize;
@@ -30,9 +30,9 @@ use crate::labs::support::{
 /// Connections that the actors share.
 const CONNECTIONS: usize = 4;
 /// How long they may take to be there.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 /// How long all ways together may take: they take some seconds at most.
-const LONGEST: Duration = Duration::from_secs(15);
+const MAX_DURATION: Duration = Duration::from_secs(15);
 
 /// What is tried.
 pub struct Trial {
@@ -59,7 +59,7 @@ pub struct Way {
     /// What each actor does, as one would write it down.
     pub code: &'static str,
     /// Lets the actors do it, and counts.
-    pub run: for<'a> fn(&'a Arc<Race>) -> Doing<'a, Result<Counted, Trouble>>,
+    pub run: for<'a> fn(&'a Arc<Race>) -> Doing<'a, Result<Counted, RedisError>>,
 }
 
 /// What was counted of one way.
@@ -130,7 +130,7 @@ pub enum NotRun {
     Turn(#[from] NoTurn),
     /// Redis went away, or was not there.
     #[error(transparent)]
-    Failed(#[from] Trouble),
+    Failed(#[from] RedisError),
     /// The machine had too much to do.
     #[error("the trial did not end in time")]
     TooLong,
@@ -179,12 +179,12 @@ impl Trials {
         let open = |_| Store::open(&self.address, &self.prefix, &health);
         let stores: Vec<_> = (0..CONNECTIONS).map(open).collect();
         for store in &stores {
-            store.ready(PATIENCE).await?;
+            store.ready(TIMEOUT).await?;
         }
         let mut ways = Vec::new();
         for way in trial.ways {
             let race = Arc::new(Race::new(&self.address, &stores, demo, args));
-            let left = LONGEST.saturating_sub(since.elapsed());
+            let left = MAX_DURATION.saturating_sub(since.elapsed());
             let counted = timeout(left, (way.run)(&race)).await;
             race.clear(!matches!(counted, Ok(Ok(_))), later).await;
             ways.push(WayRan::of(way, counted.map_err(|_| NotRun::TooLong)??, &race));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hitrate_cache::{
     Key,
-    redis::{Command, Script, Store, Trouble, Value, typed},
+    redis::{Command, Script, Store, RedisError, Value, typed},
 };
 
 use super::{
@@ -148,7 +148,7 @@ fn expected(race: &Race) -> u64 {
     race.actors().div_ceil(2) * race.number("visits")
 }
 
-async fn look_first(race: &Arc<Race>) -> Result<Counted, Trouble> {
+async fn look_first(race: &Arc<Race>) -> Result<Counted, RedisError> {
     race.all(|race, n| async move {
         let (store, set, count) = (race.store(n), race.key("visitors"), race.key("count"));
         for visit in 0..race.number("visits") {
@@ -168,7 +168,7 @@ async fn look_first(race: &Arc<Race>) -> Result<Counted, Trouble> {
     sized(race, "visitors", counted).await
 }
 
-async fn run(race: &Arc<Race>, add: &'static str, count: &'static str) -> Result<Counted, Trouble> {
+async fn run(race: &Arc<Race>, add: &'static str, count: &'static str) -> Result<Counted, RedisError> {
     race.all(|race, n| async move {
         let (store, key) = (race.store(n), race.key("visitors"));
         for visit in 0..race.number("visits") {
@@ -187,7 +187,7 @@ fn expire<T>(store: &Store, key: &Key<T>) -> Command {
 }
 
 /// With what the key takes.
-async fn sized(race: &Arc<Race>, name: &str, counted: u64) -> Result<Counted, Trouble> {
+async fn sized(race: &Arc<Race>, name: &str, counted: u64) -> Result<Counted, RedisError> {
     let bytes: Option<u64> = race.run(0, memory(race.store(0), &race.key(name))).await?;
     Ok(Counted::new(expected(race), counted).known(
         "bytes",

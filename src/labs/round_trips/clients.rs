@@ -9,7 +9,7 @@ use std::{
 };
 
 use hitrate_cache::{
-    redis::{Address, BlockingCall, Call, Command, Trouble},
+    redis::{Address, BlockingConnection, DedicatedConnection, Command, RedisError},
     time::micros,
 };
 use serde::Serialize;
@@ -28,7 +28,7 @@ const CROWD: usize = 1_000;
 /// Threads of the blocking client, each with a connection: the documents' pool.
 pub const POOL: usize = 20;
 /// No further miss is begun later.
-const LONGEST: Duration = Duration::from_secs(3);
+const MAX_DURATION: Duration = Duration::from_secs(3);
 /// How often each thing is done.
 const CONNECTS: usize = 5;
 const HITS: usize = 200;
@@ -60,9 +60,9 @@ pub struct Client {
 }
 
 /// The blocking client, then the async one.
-pub async fn measure(address: &Address, stage: &Stage) -> Result<Vec<Client>, Trouble> {
+pub async fn measure(address: &Address, stage: &Stage) -> Result<Vec<Client>, RedisError> {
     let blocking = blocking(address, stage)?;
-    let mut call = Call::open(address).await?.patient();
+    let mut call = DedicatedConnection::open(address).await?.with_bulk_deadline();
     stage.clear(&mut call, "crowd").await?;
     Ok(vec![blocking, not_blocking(address, stage).await?])
 }
@@ -78,9 +78,9 @@ fn hit(stage: &Stage) -> Command {
     stage.store.on("GET", &stage.demo.key("set:0"))
 }
 
-fn blocking(address: &Address, stage: &Stage) -> Result<Client, Trouble> {
-    let connect = timed(CONNECTS, |_| BlockingCall::open(address).map(drop))?;
-    let mut call = BlockingCall::open(address)?;
+fn blocking(address: &Address, stage: &Stage) -> Result<Client, RedisError> {
+    let connect = timed(CONNECTS, |_| BlockingConnection::open(address).map(drop))?;
+    let mut call = BlockingConnection::open(address)?;
     let there = hit(stage);
     let hit = timed(HITS, |_| call.run(&there).map(drop))?;
     let missed = timed(MISSES, |n| blocking_miss(&mut call, stage, CROWD - 1 - n))?;
@@ -100,7 +100,7 @@ fn blocking(address: &Address, stage: &Stage) -> Result<Client, Trouble> {
     })
 }
 
-fn blocking_miss(call: &mut BlockingCall, stage: &Stage, n: usize) -> Result<(), Trouble> {
+fn blocking_miss(call: &mut BlockingConnection, stage: &Stage, n: usize) -> Result<(), RedisError> {
     let [look, store] = miss(stage, n);
     call.run(&look)?;
     thread::sleep(LOAD);
@@ -108,12 +108,12 @@ fn blocking_miss(call: &mut BlockingCall, stage: &Stage, n: usize) -> Result<(),
 }
 
 /// Threads take misses until none or no time is left; returns how many they did.
-fn blocking_crowd(address: &Address, stage: &Stage, start: Instant) -> Result<u64, Trouble> {
+fn blocking_crowd(address: &Address, stage: &Stage, start: Instant) -> Result<u64, RedisError> {
     let next = AtomicUsize::new(0);
-    let work = || -> Result<u64, Trouble> {
-        let mut call = BlockingCall::open(address)?;
+    let work = || -> Result<u64, RedisError> {
+        let mut call = BlockingConnection::open(address)?;
         let mut done = 0;
-        while start.elapsed() < LONGEST {
+        while start.elapsed() < MAX_DURATION {
             let n = next.fetch_add(1, Ordering::Relaxed);
             if n >= CROWD {
                 break;
@@ -125,24 +125,24 @@ fn blocking_crowd(address: &Address, stage: &Stage, start: Instant) -> Result<u6
     };
     thread::scope(|scope| {
         let workers: Vec<_> = (0..POOL)
-            .map(|_| thread::Builder::new().spawn_scoped(scope, work).map_err(|_| Trouble::Away))
+            .map(|_| thread::Builder::new().spawn_scoped(scope, work).map_err(|_| RedisError::Unreachable))
             .collect();
         let mut done = 0;
         for worker in workers {
-            done += worker?.join().unwrap_or(Err(Trouble::Away))?;
+            done += worker?.join().unwrap_or(Err(RedisError::Unreachable))?;
         }
         Ok(done)
     })
 }
 
-async fn not_blocking(address: &Address, stage: &Stage) -> Result<Client, Trouble> {
+async fn not_blocking(address: &Address, stage: &Stage) -> Result<Client, RedisError> {
     let mut connects = Vec::new();
     for _ in 0..CONNECTS {
         let start = Instant::now();
-        Call::open(address).await?;
+        DedicatedConnection::open(address).await?;
         connects.push(nanos(start.elapsed()));
     }
-    let call = Call::open(address).await?.patient();
+    let call = DedicatedConnection::open(address).await?.with_bulk_deadline();
     let hits = hits(&mut call.clone(), stage, HITS, Duration::MAX).await?;
     let mut misses = Vec::new();
     for n in 0..MISSES {
@@ -168,11 +168,11 @@ async fn not_blocking(address: &Address, stage: &Stage) -> Result<Client, Troubl
 }
 
 async fn hits(
-    call: &mut Call,
+    call: &mut DedicatedConnection,
     stage: &Stage,
     most: usize,
     within: Duration,
-) -> Result<Vec<u64>, Trouble> {
+) -> Result<Vec<u64>, RedisError> {
     let (there, start) = (hit(stage), Instant::now());
     let mut took = Vec::new();
     while took.len() < most && start.elapsed() < within {
@@ -184,7 +184,7 @@ async fn hits(
 }
 
 /// Hits that are answered while one miss waits, by the same thread.
-async fn meanwhile(call: &Call, stage: &Stage) -> Result<u64, Trouble> {
+async fn meanwhile(call: &DedicatedConnection, stage: &Stage) -> Result<u64, RedisError> {
     let waiting = async_miss(call.clone(), miss(stage, 0));
     let mut other = call.clone();
     let answered = hits(&mut other, stage, usize::MAX, LOAD);
@@ -193,20 +193,20 @@ async fn meanwhile(call: &Call, stage: &Stage) -> Result<u64, Trouble> {
     Ok(answered?.len() as u64)
 }
 
-async fn async_miss(mut call: Call, [look, store]: [Command; 2]) -> Result<(), Trouble> {
+async fn async_miss(mut call: DedicatedConnection, [look, store]: [Command; 2]) -> Result<(), RedisError> {
     call.run(&look).await?;
     sleep(LOAD).await;
     call.run(&store).await.map(drop)
 }
 
-async fn async_crowd(call: &Call, stage: &Stage) -> Result<u64, Trouble> {
+async fn async_crowd(call: &DedicatedConnection, stage: &Stage) -> Result<u64, RedisError> {
     let mut crowd = JoinSet::new();
     for n in 0..CROWD {
         crowd.spawn(async_miss(call.clone(), miss(stage, n)));
     }
     let mut done = 0;
     while let Some(ended) = crowd.join_next().await {
-        ended.map_err(|_| Trouble::Away)??;
+        ended.map_err(|_| RedisError::Unreachable)??;
         done += 1;
     }
     Ok(done)
@@ -215,8 +215,8 @@ async fn async_crowd(call: &Call, stage: &Stage) -> Result<u64, Trouble> {
 /// Does something several times, one after the other.
 fn timed(
     times: usize,
-    mut act: impl FnMut(usize) -> Result<(), Trouble>,
-) -> Result<Spread, Trouble> {
+    mut act: impl FnMut(usize) -> Result<(), RedisError>,
+) -> Result<Spread, RedisError> {
     let mut took = Vec::with_capacity(times);
     for n in 0..times {
         let start = Instant::now();

@@ -17,9 +17,9 @@ use std::{
 };
 
 use hitrate_cache::{
-    redis::{Address, Call, Store, Trouble},
+    redis::{Address, DedicatedConnection, Store, RedisError},
     time::{micros, millis},
-    trace::Wire,
+    trace::Trace,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -28,7 +28,7 @@ pub use self::{
     claims::{Claim, Verdict},
     clients::{Client, LOAD, POOL},
     spread::Spread,
-    ways::{LONGEST, Row, Verb, Way},
+    ways::{MAX_DURATION, Row, Verb, Way},
 };
 use crate::labs::support::{
     results::Kept,
@@ -90,7 +90,7 @@ pub enum NotRun {
     Secured,
     /// Redis did not answer.
     #[error(transparent)]
-    Redis(#[from] Trouble),
+    Redis(#[from] RedisError),
 }
 
 /// Measures, one at a time, and keeps what was measured last.
@@ -121,7 +121,7 @@ impl RoundTrips {
         plan: Plan,
     ) -> Result<(String, Arc<Outcome>), NotRun> {
         if store.is_away() {
-            return Err(NotRun::Redis(Trouble::Away));
+            return Err(NotRun::Redis(RedisError::Unreachable));
         }
         let this = self.clone();
         let work =
@@ -131,18 +131,18 @@ impl RoundTrips {
 
     async fn measure(&self, stage: &Stage) -> Result<Outcome, NotRun> {
         let since = Instant::now();
-        let mut direct = Call::open(&self.address).await?.patient();
+        let mut direct = DedicatedConnection::open(&self.address).await?.with_bulk_deadline();
         let mut call = self.call(&direct, stage.plan.round_trip).await?;
         let measured = async {
             let ping = pings(&mut call, stage).await?;
             let rows = ways::measure(&call, stage).await?;
             let clients = clients::measure(&self.address, stage).await?;
-            Ok::<_, Trouble>((ping, rows, clients))
+            Ok::<_, RedisError>((ping, rows, clients))
         };
         let (ping, rows, clients) = match measured.await {
             // A Redis that is silent would keep everyone waiting twice more,
             // and the keys have an end of their own.
-            Err(trouble) if trouble.is_about_the_connection() => return Err(trouble.into()),
+            Err(error) if error.is_about_the_connection() => return Err(error.into()),
             measured => {
                 for family in ["set", "crowd"] {
                     let _ = stage.clear(&mut direct, family).await;
@@ -161,14 +161,14 @@ impl RoundTrips {
     }
 
     /// Through the simulated network, if there shall be one.
-    async fn call(&self, direct: &Call, round_trip: Duration) -> Result<Call, NotRun> {
+    async fn call(&self, direct: &DedicatedConnection, round_trip: Duration) -> Result<DedicatedConnection, NotRun> {
         if round_trip.is_zero() {
             return Ok(direct.clone());
         }
-        match Call::open_through(&self.address, round_trip).await {
-            Ok(call) => Ok(call.patient()),
+        match DedicatedConnection::open_through(&self.address, round_trip).await {
+            Ok(call) => Ok(call.with_bulk_deadline()),
             Err(error) if error.kind() == io::ErrorKind::Unsupported => Err(NotRun::Secured),
-            Err(_) => Err(NotRun::Redis(Trouble::Away)),
+            Err(_) => Err(NotRun::Redis(RedisError::Unreachable)),
         }
     }
 }
@@ -183,17 +183,17 @@ struct Stage {
 
 impl Stage {
     /// Removes the keys of this family; what is left if this fails ends by itself.
-    async fn clear(&self, call: &mut Call, family: &str) -> Result<(), Trouble> {
+    async fn clear(&self, call: &mut DedicatedConnection, family: &str) -> Result<(), RedisError> {
         let names: Vec<_> = (0..COUNT_MAX).map(|n| format!("{family}:{n}")).collect();
         for names in names.chunks(100) {
             let unlink = |name: &String| self.store.on("UNLINK", &self.demo.key(name));
-            call.ask(names.iter().map(unlink).collect(), &Wire::off()).await?;
+            call.ask(names.iter().map(unlink).collect(), &Trace::disabled()).await?;
         }
         Ok(())
     }
 }
 
-async fn pings(call: &mut Call, stage: &Stage) -> Result<Spread, Trouble> {
+async fn pings(call: &mut DedicatedConnection, stage: &Stage) -> Result<Spread, RedisError> {
     let ping = stage.store.command("PING");
     // The first one warms up.
     call.run(&ping).await?;

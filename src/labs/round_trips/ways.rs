@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use hitrate_cache::{
-    redis::{Call, Command, Trouble, Value},
-    trace::Wire,
+    redis::{DedicatedConnection, Command, RedisError, Value},
+    trace::Trace,
 };
 use serde::Serialize;
 use tokio::task::JoinSet;
@@ -21,7 +21,7 @@ const ROUNDS: usize = 5;
 /// No round is begun later: who waits for the answer won't wait much longer.
 const BEGUN_WITHIN: Duration = Duration::from_secs(7);
 /// One turn by one way takes no longer, whatever is left to do.
-pub const LONGEST: Duration = Duration::from_secs(1);
+pub const MAX_DURATION: Duration = Duration::from_secs(1);
 /// The documents' batch.
 const BATCH: usize = 100;
 /// How long the keys stay if they are not removed, in seconds.
@@ -121,7 +121,7 @@ struct Turn {
 }
 
 /// Every verb by every way.
-pub async fn measure(call: &Call, stage: &Stage) -> Result<Vec<Row>, Trouble> {
+pub async fn measure(call: &DedicatedConnection, stage: &Stage) -> Result<Vec<Row>, RedisError> {
     let since = Instant::now();
     let mut turns: Vec<(Verb, Way, Vec<Turn>)> = Vec::new();
     for verb in Verb::ALL {
@@ -175,7 +175,7 @@ impl Turn {
     }
 }
 
-async fn turn(call: &Call, stage: &Stage, verb: Verb, way: Way) -> Result<Turn, Trouble> {
+async fn turn(call: &DedicatedConnection, stage: &Stage, verb: Verb, way: Way) -> Result<Turn, RedisError> {
     let commands: Vec<_> = (0..stage.plan.count).map(|n| command(stage, verb, n)).collect();
     let (count, start) = (commands.len(), Instant::now());
     let done = match way {
@@ -195,11 +195,11 @@ fn command(stage: &Stage, verb: Verb, n: usize) -> Command {
     }
 }
 
-async fn singly(call: &Call, commands: &[Command], start: Instant) -> Result<usize, Trouble> {
+async fn singly(call: &DedicatedConnection, commands: &[Command], start: Instant) -> Result<usize, RedisError> {
     let mut call = call.clone();
     for (n, command) in commands.iter().enumerate() {
         call.run(command).await?;
-        if start.elapsed() > LONGEST {
+        if start.elapsed() > MAX_DURATION {
             return Ok(n + 1);
         }
     }
@@ -207,33 +207,33 @@ async fn singly(call: &Call, commands: &[Command], start: Instant) -> Result<usi
 }
 
 async fn pipelined(
-    call: &Call,
+    call: &DedicatedConnection,
     mut commands: Vec<Command>,
     batch: usize,
     start: Instant,
-) -> Result<usize, Trouble> {
+) -> Result<usize, RedisError> {
     let (mut call, mut done) = (call.clone(), 0);
-    while !commands.is_empty() && start.elapsed() <= LONGEST {
+    while !commands.is_empty() && start.elapsed() <= MAX_DURATION {
         let rest = commands.split_off(commands.len().min(batch));
-        let answers = call.ask(std::mem::replace(&mut commands, rest), &Wire::off()).await?;
+        let answers = call.ask(std::mem::replace(&mut commands, rest), &Trace::disabled()).await?;
         done += answers.replies.len();
         let refused = answers.replies.into_iter().find_map(Result::err);
         if let Some(refusal) = refused {
-            return Err(refusal.trouble);
+            return Err(refusal.error);
         }
     }
     Ok(done)
 }
 
-async fn at_once(call: &Call, commands: Vec<Command>) -> Result<usize, Trouble> {
-    let mut tasks = JoinSet::<Result<Value, Trouble>>::new();
+async fn at_once(call: &DedicatedConnection, commands: Vec<Command>) -> Result<usize, RedisError> {
+    let mut tasks = JoinSet::<Result<Value, RedisError>>::new();
     for command in commands {
         let mut call = call.clone();
         tasks.spawn(async move { call.run(&command).await });
     }
     let mut done = 0;
     while let Some(ended) = tasks.join_next().await {
-        ended.map_err(|_| Trouble::Away)??;
+        ended.map_err(|_| RedisError::Unreachable)??;
         done += 1;
     }
     Ok(done)

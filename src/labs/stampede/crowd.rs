@@ -10,7 +10,7 @@ use std::{
 };
 
 use hdrhistogram::Histogram;
-use hitrate_cache::{Failure, Fill, Lookup, Source, time::micros};
+use hitrate_cache::{FetchError, Fill, Lookup, Source, time::micros};
 use serde::Serialize;
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 use utoipa::ToSchema;
@@ -29,7 +29,7 @@ const NEXT_WITHIN: Duration = Duration::from_secs(3);
 /// No visitor waits longer: see the limits of [`Scenario`].
 const LONGEST_US: u64 = 60_000_000;
 
-type Answer = Result<Lookup<Trial>, Failure>;
+type Answer = Result<Lookup<Trial>, FetchError>;
 
 /// What a crowd met.
 pub struct Tally {
@@ -44,9 +44,9 @@ pub struct Tally {
     /// Failed in another way.
     pub failed: u64,
     /// The first such failure.
-    pub failure: Option<Failure>,
+    pub failure: Option<FetchError>,
     /// What Redis said to one who wanted to store a value.
-    pub trouble: Option<String>,
+    pub error: Option<String>,
 }
 
 /// The requests after the crowd, for the same key.
@@ -83,14 +83,14 @@ impl Tally {
             shed_max_us: None,
             failed: 0,
             failure: None,
-            trouble: None,
+            error: None,
         }
     }
 
     fn count(&mut self, answer: Answer, took: Duration) {
         match answer {
             Ok(lookup) => self.answered(&lookup, took),
-            Err(Failure::Shed) => {
+            Err(FetchError::Shed) => {
                 self.shed += 1;
                 self.shed_max_us = self.shed_max_us.max(Some(micros(took)));
             }
@@ -104,14 +104,14 @@ impl Tally {
     fn answered(&mut self, lookup: &Lookup<Trial>, took: Duration) {
         self.times.saturating_record(micros(took));
         self.sources[lookup.source as usize] += 1;
-        if let (None, Fill::Failed(trouble)) = (&self.trouble, &lookup.fill) {
-            self.trouble = Some(trouble.to_string());
+        if let (None, Fill::Failed(error)) = (&self.error, &lookup.fill) {
+            self.error = Some(error.to_string());
         }
     }
 
     /// Why visitors went without an answer, where some did.
-    pub fn cause(&self) -> Option<Failure> {
-        self.failure.clone().or((self.shed > 0).then_some(Failure::Shed))
+    pub fn cause(&self) -> Option<FetchError> {
+        self.failure.clone().or((self.shed > 0).then_some(FetchError::Shed))
     }
 
     /// A quantile, or the most at 1; none where nobody was answered.
@@ -133,13 +133,13 @@ pub async fn burst(scenario: &Arc<Scenario>, visitors: u32, limit: Duration) -> 
     let mut tally = Tally::new();
     let _ = timeout(limit, async {
         while let Some(visited) = crowd.join_next().await {
-            let (answer, end) = visited.unwrap_or((Err(Failure::BrokeOff), Instant::now()));
+            let (answer, end) = visited.unwrap_or((Err(FetchError::BrokeOff), Instant::now()));
             tally.count(answer, end - start);
         }
     })
     .await;
     for _ in 0..crowd.len() {
-        tally.count(Err(Failure::TimedOut), limit);
+        tally.count(Err(FetchError::TimedOut), limit);
     }
     tally
 }

@@ -20,7 +20,7 @@ use std::{
 };
 
 use hitrate_cache::{
-    Failure, Recipe,
+    FetchError, Recipe,
     redis::{Address, Health, Store},
     time::millis,
 };
@@ -57,7 +57,7 @@ pub const USUAL: [&str; 5] = ["plain", "single-flight", "lease", "early-refresh"
 /// No recipe is begun later than this: whoever waits for the answer won't wait longer.
 const BEGUN_WITHIN: Duration = Duration::from_secs(60);
 /// How long the connection may take to be there, else it runs without Redis.
-const PATIENCE: Duration = Duration::from_millis(500);
+const TIMEOUT: Duration = Duration::from_millis(500);
 /// Results that are kept: some kilobytes each.
 pub const KEPT_MAX: u64 = 64;
 
@@ -95,7 +95,7 @@ pub enum NotRun {
     Turn(#[from] NoTurn),
     /// No visitor got an answer.
     #[error(transparent)]
-    Failed(#[from] Failure),
+    Failed(#[from] FetchError),
 }
 
 /// Runs stampedes, one at a time, and keeps what the last ones brought.
@@ -142,11 +142,11 @@ impl Stampedes {
         self.turns.run("stampede", work).await?
     }
 
-    async fn measure(&self, plan: &Plan, name: &str) -> Result<Outcome, Failure> {
+    async fn measure(&self, plan: &Plan, name: &str) -> Result<Outcome, FetchError> {
         let since = Instant::now();
         let store = Store::open(&self.address, &self.prefix, &Arc::new(Health::default()));
         // Without Redis it is worth measuring, too: each run tells what was wrong.
-        let _ = store.ready(PATIENCE).await;
+        let _ = store.ready(TIMEOUT).await;
         let (mut runs, mut failure) = (Vec::new(), None);
         for recipe in plan.recipes.iter().take_while(|_| since.elapsed() < BEGUN_WITHIN) {
             let scenario = Scenario::set(self, &store, recipe, plan, name).await;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use hitrate_cache::{Versioned, trace::Wire};
+use hitrate_cache::{Versioned, trace::Trace};
 
 use crate::demo::{
     db::{self, Db},
@@ -63,7 +63,7 @@ impl hitrate_cache::Origin<Trial> for Origin {
 
     async fn load(&self) -> Result<Option<Versioned<Trial>>, db::Error> {
         let _load = self.loads.begin();
-        let found = self.db.product(LAPTOP, self.delay, &Wire::off()).await?;
+        let found = self.db.product(LAPTOP, self.delay, &Trace::disabled()).await?;
         Ok(found.map(|row| Versioned {
             value: Trial { name: self.name.clone(), product: row.value },
             version: row.version,

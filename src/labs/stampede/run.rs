@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hitrate_cache::{Failure, Source};
+use hitrate_cache::{FetchError, Source};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -42,7 +42,7 @@ pub struct Run {
     /// The first such reason; null when there is none.
     pub failure: Option<String>,
     /// What Redis said when a value was to be stored; null when it was stored.
-    pub trouble: Option<String>,
+    pub error: Option<String>,
     /// Answered with what the database said.
     pub from_database: u64,
     /// Answered with a copy within its TTL.
@@ -71,7 +71,7 @@ impl Run {
             shed_max_us: None,
             failed: 0,
             failure: None,
-            trouble: None,
+            error: None,
             from_database: 0,
             from_cache: 0,
             stale: 0,
@@ -95,8 +95,8 @@ impl Run {
             shed: tally.shed,
             shed_max_us: tally.shed_max_us,
             failed: tally.failed,
-            failure: tally.failure.as_ref().map(Failure::to_string),
-            trouble: tally.trouble.clone(),
+            failure: tally.failure.as_ref().map(FetchError::to_string),
+            error: tally.error.clone(),
             from_database: from(Source::Database),
             from_cache: from(Source::Cache) + from(Source::Memory),
             stale: from(Source::Stale),
@@ -112,7 +112,7 @@ impl Run {
 
 /// The whole turn: the scenario is prepared, the crowd comes, then a few more
 /// requests, and the key is removed. The failure is the first that a visitor met.
-pub async fn run(scenario: Scenario, visitors: u32) -> (Run, Option<Failure>) {
+pub async fn run(scenario: Scenario, visitors: u32) -> (Run, Option<FetchError>) {
     let scenario = Arc::new(scenario);
     let start = scenario.prepare().await;
     let before = scenario.loads();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use hitrate_cache::{
-    Cache, Engine, Failure, Key, Lookup, Recipe, Strategy, redis::Store, trace::Wire,
+    Cache, Engine, FetchError, Key, Lookup, Recipe, Strategy, redis::Store, trace::Trace,
 };
 use serde::Serialize;
 use tokio::time::sleep;
@@ -92,12 +92,12 @@ impl Scenario {
     }
 
     /// One visitor's question.
-    pub async fn ask(&self) -> Result<Lookup<Trial>, Failure> {
+    pub async fn ask(&self) -> Result<Lookup<Trial>, FetchError> {
         self.ask_by(&self.recipe).await
     }
 
-    async fn ask_by(&self, recipe: &Recipe) -> Result<Lookup<Trial>, Failure> {
-        self.cache.fetch(&self.key, recipe, &Wire::off(), self.origin.clone()).await
+    async fn ask_by(&self, recipe: &Recipe) -> Result<Lookup<Trial>, FetchError> {
+        self.cache.fetch(&self.key, recipe, &Trace::disabled(), self.origin.clone()).await
     }
 
     /// Values loaded from the database so far.
@@ -132,7 +132,7 @@ impl Scenario {
     pub(super) async fn clear(&self) {
         let store = self.cache.store();
         if self.recipe.strategy != Strategy::None {
-            let _ = store.run::<i64>(store.on("UNLINK", &self.key), &Wire::off()).await;
+            let _ = store.run::<i64>(store.on("UNLINK", &self.key), &Trace::disabled()).await;
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{cmp::Ordering, sync::Arc, time::Duration};
 
-use hitrate_cache::{Cache, Holding, Peek, Versioned, time::millis};
+use hitrate_cache::{Cache, CacheState, Inspection, Versioned, time::millis};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -58,7 +58,7 @@ pub struct Column {
     /// Beside the database's row; null where there is nothing to compare.
     pub compared: Option<Compared>,
     /// Why nobody can say what is there.
-    pub trouble: Option<String>,
+    pub error: Option<String>,
 }
 
 /// A kind of thing that a column holds.
@@ -96,7 +96,7 @@ pub enum Compared {
     /// An older version.
     Older,
     /// A version that the database does not have yet.
-    Newer,
+    Committed,
     /// The same version, but other values: somebody changed the row past hitrate.
     Different,
 }
@@ -107,14 +107,14 @@ impl Columns {
     /// Looks at all three. No lookup is counted for it.
     pub async fn look(cache: &Cache, db: &Db, id: &UserId) -> Self {
         let key = keys::profile(id);
-        let (row, held) = tokio::join!(db.peek_profile(id), cache.peek(&key));
+        let (row, held) = tokio::join!(db.inspect_profile(id), cache.inspect(&key));
         Self::of(&row, held)
     }
 
-    fn of(row: &Row, held: Peek<Profile>) -> Self {
+    fn of(row: &Row, held: Inspection<Profile>) -> Self {
         let redis = match held.redis {
             Ok(holding) => Column::held(holding),
-            Err(trouble) => Column::unknown(trouble.to_string()),
+            Err(error) => Column::unknown(error.to_string()),
         };
         let near = held.near.map_or_else(|| Column::only(Holds::Off), Column::held);
         Self { redis: redis.beside(row), near: near.beside(row), database: Column::row(row) }
@@ -127,7 +127,7 @@ impl Columns {
 
     /// The three in the order of the page.
     pub fn places(&self) -> [Place<'_>; 3] {
-        let is_behind = self.redis.compared == Some(Compared::Newer);
+        let is_behind = self.redis.compared == Some(Compared::Committed);
         let place = |title, class, nothing, column| Place {
             title,
             class,
@@ -160,11 +160,11 @@ impl Place<'_> {
 impl Column {
     fn only(holds: Holds) -> Self {
         let [ttl_ms, age_ms, version] = [None; 3];
-        Self { holds, version, profile: None, ttl_ms, age_ms, compared: None, trouble: None }
+        Self { holds, version, profile: None, ttl_ms, age_ms, compared: None, error: None }
     }
 
-    fn unknown(trouble: String) -> Self {
-        Self { trouble: Some(trouble), ..Self::only(Holds::Unknown) }
+    fn unknown(error: String) -> Self {
+        Self { error: Some(error), ..Self::only(Holds::Unknown) }
     }
 
     fn row(row: &Row) -> Self {
@@ -178,20 +178,20 @@ impl Column {
         }
     }
 
-    fn held(holding: Holding<Profile>) -> Self {
+    fn held(holding: CacheState<Profile>) -> Self {
         let profile = |holds, value, version| {
             let (version, profile) = (Some(version), Some(value));
             Self { version, profile, ..Self::only(holds) }
         };
         let ms = |time: Duration| Some(millis(time));
         match holding {
-            Holding::Nothing => Self::only(Holds::Nothing),
-            Holding::Garbage => Self::only(Holds::Garbage),
-            Holding::Waiting { value, version } => profile(Holds::Waiting, value, version),
-            Holding::Absent(left) => Self { ttl_ms: ms(left), ..Self::only(Holds::Absent) },
-            Holding::Gone(version) => Self { version: Some(version), ..Self::only(Holds::Gone) },
-            Holding::Over(version) => Self { version: Some(version), ..Self::only(Holds::Over) },
-            Holding::Copy { value, version, age, left } => {
+            CacheState::Nothing => Self::only(Holds::Nothing),
+            CacheState::Corrupt => Self::only(Holds::Garbage),
+            CacheState::Pending { value, version } => profile(Holds::Waiting, value, version),
+            CacheState::Absent(left) => Self { ttl_ms: ms(left), ..Self::only(Holds::Absent) },
+            CacheState::Tombstone(version) => Self { version: Some(version), ..Self::only(Holds::Gone) },
+            CacheState::Expired(version) => Self { version: Some(version), ..Self::only(Holds::Over) },
+            CacheState::Copy { value, version, age, left } => {
                 let copy = profile(Holds::Copy, value, version);
                 Self { ttl_ms: ms(left), age_ms: ms(age), ..copy }
             }
@@ -231,7 +231,7 @@ impl Column {
             Holds::Off => {
                 "Redis does not tell this process of changes, so it keeps no copy.".to_owned()
             }
-            Holds::Unknown => format!("{}.", self.trouble.as_deref().unwrap_or("Nobody can say")),
+            Holds::Unknown => format!("{}.", self.error.as_deref().unwrap_or("Nobody can say")),
         }
     }
 
@@ -242,7 +242,7 @@ impl Column {
         };
         let compared = match version.cmp(&row.version) {
             Ordering::Less => Compared::Older,
-            Ordering::Greater => Compared::Newer,
+            Ordering::Greater => Compared::Committed,
             Ordering::Equal if **profile == row.value => Compared::Same,
             Ordering::Equal => Compared::Different,
         };
@@ -256,7 +256,7 @@ impl Compared {
         match self {
             Self::Same => "same",
             Self::Older => "older",
-            Self::Newer => "newer",
+            Self::Committed => "newer",
             Self::Different => "different",
         }
     }
@@ -266,7 +266,7 @@ impl Compared {
         match self {
             Self::Same => "same as the row",
             Self::Older => "older than the row",
-            Self::Newer => "newer than the row",
+            Self::Committed => "newer than the row",
             Self::Different => "not what the row says",
         }
     }
@@ -281,14 +281,14 @@ mod tests {
         Profile { user_id, name, email, age }
     }
 
-    fn copy(version: u64, age: u32) -> Holding<Profile> {
+    fn copy(version: u64, age: u32) -> CacheState<Profile> {
         let [age_, left] = [Duration::from_secs(1); 2];
-        Holding::Copy { value: Arc::new(anna(age)), version, age: age_, left }
+        CacheState::Copy { value: Arc::new(anna(age)), version, age: age_, left }
     }
 
-    fn columns(redis: Holding<Profile>) -> Columns {
+    fn columns(redis: CacheState<Profile>) -> Columns {
         let row = Ok(Some(Versioned { value: anna(30), version: 5 }));
-        Columns::of(&row, Peek { redis: Ok(redis), near: None })
+        Columns::of(&row, Inspection { redis: Ok(redis), near: None })
     }
 
     #[test]
@@ -297,18 +297,18 @@ mod tests {
             (copy(5, 30), Some(Compared::Same)),
             (copy(5, 31), Some(Compared::Different)),
             (copy(4, 30), Some(Compared::Older)),
-            (copy(6, 31), Some(Compared::Newer)),
-            (Holding::Gone(5), None),
-            (Holding::Nothing, None),
+            (copy(6, 31), Some(Compared::Committed)),
+            (CacheState::Tombstone(5), None),
+            (CacheState::Nothing, None),
         ] {
             assert_eq!(columns(holding).redis.compared, compared);
         }
-        assert_eq!(columns(Holding::Nothing).near.holds, Holds::Off);
+        assert_eq!(columns(CacheState::Nothing).near.holds, Holds::Off);
     }
 
     #[test]
     fn what_waits_is_the_latest() {
-        let waiting = Holding::Waiting { value: Arc::new(anna(31)), version: 6 };
+        let waiting = CacheState::Pending { value: Arc::new(anna(31)), version: 6 };
         assert_eq!(columns(waiting).latest().unwrap().age, 31);
         assert_eq!(columns(copy(4, 29)).latest().unwrap().age, 30);
     }

@@ -1,6 +1,6 @@
 //! Trying a strategy on one profile: one move at a time, or a run of several.
 //! After each, what database, Redis and near cache hold is noted beside the
-//! story of how it went.
+//! timeline of how it went.
 
 mod columns;
 mod runs;
@@ -12,9 +12,9 @@ use std::{
 };
 
 use hitrate_cache::{
-    Cache, Effect, Failure, Forgot, Holding, Lookup, Recipe, Source,
+    Cache, Effect, FetchError, Invalidated, CacheState, Lookup, Recipe, Source,
     time::micros,
-    trace::{Target, Trip, Wire},
+    trace::{Target, RoundTrip, Trace},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -32,7 +32,7 @@ use crate::{
         profiles,
     },
     format,
-    labs::support::timeline::Story,
+    labs::support::timeline::Timeline,
     schemas,
 };
 
@@ -55,11 +55,11 @@ pub struct Acted {
     pub recipe: &'static str,
     /// What happened, in a sentence or two.
     pub message: String,
-    /// Who answered a read.
+    /// Who response a read.
     #[schema(value_type = Option<schemas::Source>)]
     pub source: Option<Source>,
-    /// What a write or a forgetting did to the copy in Redis: `forgot`, `nothing`, `stored`,
-    /// `queued`, `kept`, `owed` or `untold`.
+    /// What a write or a invalidate_command did to the copy in Redis: `forgot`, `nothing`, `stored`,
+    /// `queued`, `kept`, `deferred` or `untold`.
     pub effect: Option<&'static str>,
     /// The version that was read or written.
     pub version: Option<u64>,
@@ -70,7 +70,7 @@ pub struct Acted {
     pub columns: Columns,
     /// How it went.
     #[serde(skip)]
-    pub story: Story,
+    pub timeline: Timeline,
     /// `Cache-Status` of a read.
     #[serde(skip)]
     pub cache_status: Option<String>,
@@ -80,7 +80,7 @@ pub struct Acted {
 #[derive(Default)]
 struct Outcome {
     message: String,
-    answered: String,
+    response: String,
     source: Option<Source>,
     effect: Option<&'static str>,
     version: Option<u64>,
@@ -111,7 +111,7 @@ impl Stage {
     ///
     /// # Errors
     /// What goes wrong at the database.
-    pub async fn run(self) -> Result<Vec<Acted>, Failure> {
+    pub async fn run(self) -> Result<Vec<Acted>, FetchError> {
         let run = Run::of(&self.recipe);
         let delay = self.delay.min(runs::DELAY_MAX);
         let recipe = run.ttl.map_or(self.recipe, |ttl| self.recipe.ttl(ttl));
@@ -127,33 +127,33 @@ impl Stage {
     ///
     /// # Errors
     /// What goes wrong at the database.
-    pub async fn act(&self, one: Move) -> Result<Acted, Failure> {
+    pub async fn act(&self, one: Move) -> Result<Acted, FetchError> {
         let next = if one == Move::Write { self.next().await } else { None };
-        let (wire, start) = (Wire::on(), Instant::now());
-        let outcome = self.perform(one, next.as_ref(), &wire).await?;
+        let (trace, start) = (Trace::new(), Instant::now());
+        let outcome = self.perform(one, next.as_ref(), &trace).await?;
         let took = start.elapsed();
-        let asked = self.asked(one, next.as_ref());
-        let story = Story::told(asked, &wire, outcome.answered.clone(), took);
-        Ok(self.acted(one, outcome, story).await)
+        let request = self.request(one, next.as_ref());
+        let timeline = Timeline::new(request, &trace, outcome.response.clone(), took);
+        Ok(self.acted(one, outcome, timeline).await)
     }
 
     async fn perform(
         &self,
         one: Move,
         next: Option<&Profile>,
-        wire: &Wire,
-    ) -> Result<Outcome, Failure> {
+        trace: &Trace,
+    ) -> Result<Outcome, FetchError> {
         match one {
-            Move::Read => self.read(wire).await,
-            Move::Write => self.write(next, wire).await,
-            Move::Forget => Ok(self.forget(wire).await),
-            Move::Crowd => self.crowd(wire).await,
-            Move::Flush => Ok(self.flush(wire).await),
-            Move::Pause(time) => Ok(pause(time, wire).await),
+            Move::Read => self.read(trace).await,
+            Move::Write => self.write(next, trace).await,
+            Move::Forget => Ok(self.forget(trace).await),
+            Move::Crowd => self.crowd(trace).await,
+            Move::Flush => Ok(self.flush(trace).await),
+            Move::Pause(time) => Ok(pause(time, trace).await),
         }
     }
 
-    async fn acted(&self, one: Move, outcome: Outcome, story: Story) -> Acted {
+    async fn acted(&self, one: Move, outcome: Outcome, timeline: Timeline) -> Acted {
         let Outcome { message, source, effect, version, cache_status, .. } = outcome;
         Acted {
             number: 0,
@@ -163,9 +163,9 @@ impl Stage {
             source,
             effect,
             version,
-            elapsed_us: story.elapsed_us,
+            elapsed_us: timeline.elapsed_us,
             columns: self.look().await,
-            story,
+            timeline,
             cache_status,
         }
     }
@@ -178,7 +178,7 @@ impl Stage {
         Some(Profile { age, ..Profile::clone(now) })
     }
 
-    fn asked(&self, one: Move, next: Option<&Profile>) -> String {
+    fn request(&self, one: Move, next: Option<&Profile>) -> String {
         let id = &self.id;
         match (one, next) {
             (Move::Write, Some(next)) => format!("write age {} to profile {id}", next.age),
@@ -189,11 +189,11 @@ impl Stage {
         }
     }
 
-    async fn read(&self, wire: &Wire) -> Result<Outcome, Failure> {
-        let lookup = self.find(wire).await?;
+    async fn read(&self, trace: &Trace) -> Result<Outcome, FetchError> {
+        let lookup = self.find(trace).await?;
         Ok(Outcome {
             message: profiles::message(&self.id, &lookup),
-            answered: told(&lookup),
+            response: told(&lookup),
             source: Some(lookup.source),
             version: lookup.version,
             cache_status: Some(lookup.cache_status()),
@@ -201,54 +201,54 @@ impl Stage {
         })
     }
 
-    async fn find(&self, wire: &Wire) -> Result<Lookup<Profile>, Failure> {
+    async fn find(&self, trace: &Trace) -> Result<Lookup<Profile>, FetchError> {
         let Self { cache, db, id, recipe, delay } = self;
-        profiles::find(cache, db, id, recipe, *delay, wire).await
+        profiles::find(cache, db, id, recipe, *delay, trace).await
     }
 
     /// Without a `next` nobody could say what is there: the write tells why.
-    async fn write(&self, next: Option<&Profile>, wire: &Wire) -> Result<Outcome, Failure> {
+    async fn write(&self, next: Option<&Profile>, trace: &Trace) -> Result<Outcome, FetchError> {
         let Some(next) = next else { return self.nothing_to_write().await };
         let Profile { name, email, age, .. } = next.clone();
         let edit = ProfileEdit { name, email, age };
         let Self { cache, db, id, recipe, .. } = self;
-        let written = profiles::edit(cache, db, id, edit, recipe, wire).await?;
+        let written = profiles::edit(cache, db, id, edit, recipe, trace).await?;
         Ok(Outcome {
             message: format!("The age is {age} now. {}", profiles::edited(&written)),
-            answered: written.version.map_or_else(nothing, |version| format!("version {version}")),
+            response: written.version.map_or_else(nothing, |version| format!("version {version}")),
             effect: Some(effect(&written.effect)),
             version: written.version,
             ..Outcome::default()
         })
     }
 
-    async fn nothing_to_write(&self) -> Result<Outcome, Failure> {
-        self.db.peek_profile(&self.id).await.map_err(Failure::of)?;
-        let (message, answered) = ("There is nothing to write to.".to_owned(), nothing());
-        Ok(Outcome { message, answered, ..Outcome::default() })
+    async fn nothing_to_write(&self) -> Result<Outcome, FetchError> {
+        self.db.inspect_profile(&self.id).await.map_err(FetchError::of)?;
+        let (message, response) = ("There is nothing to write to.".to_owned(), nothing());
+        Ok(Outcome { message, response, ..Outcome::default() })
     }
 
-    async fn forget(&self, wire: &Wire) -> Outcome {
-        let forgot = profiles::forget(&self.cache, &self.id, &self.recipe, wire).await;
+    async fn forget(&self, trace: &Trace) -> Outcome {
+        let forgot = profiles::forget(&self.cache, &self.id, &self.recipe, trace).await;
         let effect = match &forgot {
-            Ok(Forgot::Dropped) => "forgot",
-            Ok(Forgot::Nothing) => "nothing",
-            Ok(Forgot::Kept) => "kept",
+            Ok(Invalidated::Dropped) => "forgot",
+            Ok(Invalidated::Nothing) => "nothing",
+            Ok(Invalidated::Kept) => "kept",
             Err(_) => "untold",
         };
-        let (message, answered) = (profiles::forgot(&forgot), effect.to_owned());
-        Outcome { message, answered, effect: Some(effect), ..Outcome::default() }
+        let (message, response) = (profiles::forgot(&forgot), effect.to_owned());
+        Outcome { message, response, effect: Some(effect), ..Outcome::default() }
     }
 
     /// [`CROWD`] readers, who begin at the same moment.
-    async fn crowd(&self, wire: &Wire) -> Result<Outcome, Failure> {
-        let (a, b, c) = tokio::join!(self.find(wire), self.find(wire), self.find(wire));
+    async fn crowd(&self, trace: &Trace) -> Result<Outcome, FetchError> {
+        let (a, b, c) = tokio::join!(self.find(trace), self.find(trace), self.find(trace));
         let (lookup, _, _) = (a?, b?, c?);
-        let queries = wire.steps().iter().filter(|step| step.target == Target::Database).count();
+        let queries = trace.spans().iter().filter(|step| step.target == Target::Database).count();
         let times = if queries == 1 { "once".to_owned() } else { format!("{queries} times") };
         Ok(Outcome {
-            message: format!("{CROWD} readers came at once, and the database was asked {times}."),
-            answered: format!("{CROWD} × {}", told(&lookup)),
+            message: format!("{CROWD} readers came at once, and the database was request {times}."),
+            response: format!("{CROWD} × {}", told(&lookup)),
             source: Some(lookup.source),
             version: lookup.version,
             ..Outcome::default()
@@ -256,37 +256,37 @@ impl Stage {
     }
 
     /// Waits until the database has what was written, within a bound.
-    async fn flush(&self, wire: &Wire) -> Outcome {
+    async fn flush(&self, trace: &Trace) -> Outcome {
         let (since, key) = (Instant::now(), keys::profile(&self.id));
         let waits = async || {
-            let held = self.cache.peek(&key).await.redis;
-            matches!(held, Ok(Holding::Waiting { .. }))
+            let held = self.cache.inspect(&key).await.redis;
+            matches!(held, Ok(CacheState::Pending { .. }))
         };
         let mut is_waiting = waits().await;
         while is_waiting && since.elapsed() < FLUSH_MAX {
             tokio::time::sleep(FLUSH_LOOK).await;
             is_waiting = waits().await;
         }
-        let answered = if is_waiting { "it still waits" } else { "the database has it" };
-        wire.tell(
+        let response = if is_waiting { "it still waits" } else { "the database has it" };
+        trace.event(
             Target::Hitrate,
             since,
             "wait for the flusher, which works in the background",
-            || answered.to_owned(),
+            || response.to_owned(),
         );
-        let (took, answered) = (format::time(&micros(since.elapsed())), answered.to_owned());
-        Outcome { message: format!("After {took} {answered}."), answered, ..Outcome::default() }
+        let (took, response) = (format::time(&micros(since.elapsed())), response.to_owned());
+        Outcome { message: format!("After {took} {response}."), response, ..Outcome::default() }
     }
 }
 
-async fn pause(time: Duration, wire: &Wire) -> Outcome {
+async fn pause(time: Duration, trace: &Trace) -> Outcome {
     let sent = Instant::now();
     tokio::time::sleep(time).await;
     let took = sent.elapsed();
-    let trip = Trip { target: Target::Hitrate, sent, took, simulated: took };
-    wire.record(trip, || [("let time go by".to_owned(), "waited on purpose".to_owned())]);
+    let trip = RoundTrip { target: Target::Hitrate, sent, took, simulated: took };
+    trace.record(trip, || [("let time go by".to_owned(), "waited on purpose".to_owned())]);
     let message = format!("{} went by.", format::time(&micros(took)));
-    Outcome { message, answered: "done".to_owned(), ..Outcome::default() }
+    Outcome { message, response: "done".to_owned(), ..Outcome::default() }
 }
 
 /// What a reader got, and from whom.
@@ -307,11 +307,11 @@ fn nothing() -> String {
 /// The word for an effect in JSON.
 fn effect(effect: &Effect) -> &'static str {
     match effect {
-        Effect::Forgot(true) => "forgot",
-        Effect::Forgot(false) => "nothing",
+        Effect::Invalidated(true) => "forgot",
+        Effect::Invalidated(false) => "nothing",
         Effect::Stored => "stored",
         Effect::Queued => "queued",
-        Effect::Owed(_) => "owed",
+        Effect::Deferred(_) => "deferred",
     }
 }
 

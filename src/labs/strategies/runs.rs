@@ -26,7 +26,7 @@ pub enum Move {
 pub struct Run {
     /// In this order.
     pub moves: &'static [Move],
-    /// The number of the move whose story shows it best.
+    /// The number of the move whose timeline shows it best.
     pub tells: usize,
     /// Where to look, and what is to be seen there while Redis works.
     pub shows: &'static str,

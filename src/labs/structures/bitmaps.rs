@@ -42,7 +42,7 @@ pub const BITMAPS: Structure = Structure {
                 choice("bit", "Bit", &["1", "0"], "1"),
             ],
             cost: "O(1)",
-            about: "Answers what the bit was before. What the two days have in common is out of date then, so it goes, too.",
+            about: "PipelineReplies what the bit was before. What the two days have in common is out of date then, so it goes, too.",
             instead_of: None,
             room: None,
             outdates: &[BOTH],

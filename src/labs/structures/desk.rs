@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use hitrate_cache::{
-    redis::{Command, Store, Trouble, Value},
-    trace::{Target, Trip, Wire},
+    redis::{Command, Store, RedisError, Value},
+    trace::{Target, RoundTrip, Trace},
 };
 
 use super::{
@@ -36,7 +36,7 @@ pub enum Failure {
     NoRoom(String),
     /// Redis said nothing.
     #[error(transparent)]
-    Redis(#[from] Trouble),
+    Redis(#[from] RedisError),
 }
 
 /// Commands an act is about, and what was answered.
@@ -58,22 +58,22 @@ impl Desk {
     }
 
     /// What Redis answers to these, in one round trip.
-    pub(super) async fn ask(&self, lines: Vec<Line>, wire: &Wire) -> Result<Vec<Reply>, Trouble> {
-        self.store.ask(self.commands(&lines), wire).await
+    pub(super) async fn ask(&self, lines: Vec<Line>, trace: &Trace) -> Result<Vec<Reply>, RedisError> {
+        self.store.ask(self.commands(&lines), trace).await
     }
 
     /// Commands of which none need be allowed, in one round trip.
     pub(super) async fn try_all(
         &self,
         lines: &[Line],
-        wire: &Wire,
-    ) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
+        trace: &Trace,
+    ) -> Result<Vec<Result<Value, RedisError>>, RedisError> {
         let sent = Instant::now();
         let replies = self.store.try_each(self.commands(lines)).await?;
-        wire.record(trip(sent), || {
-            let reply = |reply: &Result<Value, Trouble>| match reply {
+        trace.record(trip(sent), || {
+            let reply = |reply: &Result<Value, RedisError>| match reply {
                 Ok(value) => reply::printed(value).replace('\n', " "),
-                Err(trouble) => format!("(error) {trouble}"),
+                Err(error) => format!("(error) {error}"),
             };
             lines
                 .iter()
@@ -89,13 +89,13 @@ impl Desk {
         &self,
         lines: Vec<Line>,
         renewals: Vec<Command>,
-        wire: &Wire,
-    ) -> Result<Played, Trouble> {
+        trace: &Trace,
+    ) -> Result<Played, RedisError> {
         let looks = self.looks();
         let mut commands = self.commands(&lines);
         commands.extend(renewals);
         commands.extend(self.commands(&looks));
-        let mut replies = self.store.ask(commands, wire).await?;
+        let mut replies = self.store.ask(commands, trace).await?;
         let look = replies.split_off(replies.len() - looks.len());
         replies.truncate(lines.len());
         Ok(Played { lines, replies, look })
@@ -113,6 +113,6 @@ impl Desk {
 }
 
 /// A round trip that has just ended.
-pub(super) fn trip(sent: Instant) -> Trip {
-    Trip { target: Target::Redis, sent, took: sent.elapsed(), simulated: Duration::ZERO }
+pub(super) fn trip(sent: Instant) -> RoundTrip {
+    RoundTrip { target: Target::Redis, sent, took: sent.elapsed(), simulated: Duration::ZERO }
 }

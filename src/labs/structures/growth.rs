@@ -12,8 +12,8 @@ use super::{
 };
 use crate::format;
 use hitrate_cache::{
-    redis::{Trouble, Value},
-    trace::Wire,
+    redis::{RedisError, Value},
+    trace::Trace,
 };
 
 /// How a structure grows past its threshold.
@@ -108,16 +108,16 @@ impl Growth {
 
 impl Desk {
     /// Brings the value to the threshold and past it, measuring on both sides.
-    pub(super) async fn grow(&self, wire: &Wire) -> Result<(Outcome, Look), Failure> {
+    pub(super) async fn grow(&self, trace: &Trace) -> Result<(Outcome, Look), Failure> {
         let growth = &self.structure.growth;
-        let (told, have) = self.threshold(wire).await?;
+        let (told, have) = self.threshold(trace).await?;
         let measures = growth.measures();
         let mut lines = (growth.up_to)(have, told.0);
         let middle = lines.len();
         lines.extend(measures.clone());
         lines.extend((growth.beyond)(told.0));
         lines.extend(measures);
-        let played = self.run(lines, self.renewals(), wire).await?;
+        let played = self.run(lines, self.renewals(), trace).await?;
         let (before, end) = (middle..middle + 3, played.replies.len() - 3);
         let sizes = [&played.replies[before.clone()], &played.replies[end..]];
         let [before_it, after_it] = sizes.map(|replies| growth.size(replies));
@@ -134,12 +134,12 @@ impl Desk {
     /// and that is no news about hitrate's own rights.
     async fn threshold(
         &self,
-        wire: &Wire,
-    ) -> Result<((i64, bool, Option<&'static str>), u64), Trouble> {
+        trace: &Trace,
+    ) -> Result<((i64, bool, Option<&'static str>), u64), RedisError> {
         let growth = &self.structure.growth;
         let asks = growth.asks();
-        let mut replies = self.try_all(&asks, wire).await?;
-        let have = replies.pop().unwrap_or(Err(Trouble::Away))?;
+        let mut replies = self.try_all(&asks, trace).await?;
+        let have = replies.pop().unwrap_or(Err(RedisError::Unreachable))?;
         let told: Vec<_> = replies.into_iter().map(Result::ok).collect();
         Ok((growth.threshold(&told), count(&Ok(have))))
     }

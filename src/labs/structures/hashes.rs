@@ -38,7 +38,7 @@ pub const HASHES: Structure = Structure {
                 text("value", "Value", VALUE_MAX, "Alice"),
             ],
             cost: "O(1) for each field",
-            about: "Answers how many fields are new: 0 says that it had a value before.",
+            about: "PipelineReplies how many fields are new: 0 says that it had a value before.",
             instead_of: Some("HMSET key field value"),
             room: Some(Room { count: "HLEN @{key}", most: ELEMENTS_MAX, of: "fields" }),
             outdates: &[],

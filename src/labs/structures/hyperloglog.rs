@@ -94,7 +94,7 @@ pub const HYPERLOGLOG: Structure = Structure {
             how: How::Many(&["PFADD @visits", "SADD @visits:exact"]),
             fields: &[whole("count", "How many", (1, 100_000), "10000")],
             cost: "O(1) for each member",
-            about: "Made up here, a thousand in a command and five commands of each kind in a round trip. Watch the bytes of both.",
+            about: "EntryMeta up here, a thousand in a command and five commands of each kind in a round trip. Watch the bytes of both.",
             instead_of: None,
             room: Some(Room { count: "SCARD @visits:exact", most: MOST, of: "members" }),
             outdates: &[],

@@ -34,7 +34,7 @@ pub const LISTS: Structure = Structure {
             how: How::Commands(&["LPUSH @tasks {element}"]),
             fields: &[text("element", "Element", MEMBER_MAX, "email_signup")],
             cost: "O(1)",
-            about: "The producer of a queue. Answers the new length; the same element may be there twice.",
+            about: "The producer of a queue. PipelineReplies the new length; the same element may be there twice.",
             instead_of: None,
             room: ROOM,
             outdates: &[],

@@ -1,6 +1,6 @@
 //! Looking: everything that is read of a visitor's copy, and what it says.
 
-use hitrate_cache::{redis::Trouble, trace::Wire};
+use hitrate_cache::{redis::RedisError, trace::Trace};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -56,8 +56,8 @@ impl Seen<'_> {
 
 impl Desk {
     /// Reads everything, and changes nothing.
-    pub async fn look(&self, done: Option<&Done>, wire: &Wire) -> Result<Look, Trouble> {
-        let replies = self.ask(self.looks(), wire).await?;
+    pub async fn look(&self, done: Option<&Done>, trace: &Trace) -> Result<Look, RedisError> {
+        let replies = self.ask(self.looks(), trace).await?;
         Ok(self.seen(&replies, done))
     }
 

@@ -4,8 +4,8 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use hitrate_cache::{
-    redis::{Trouble, Value},
-    trace::Wire,
+    redis::{RedisError, Value},
+    trace::Trace,
 };
 use tokio::task::JoinSet;
 
@@ -24,9 +24,9 @@ const COMMANDS: usize = 5;
 impl Desk {
     /// Whether there is room for what makes the value larger. What is under way
     /// at the same time may pass the bound, by as much as it adds.
-    pub(super) async fn check(&self, act: &Move, wire: &Wire) -> Result<(), Failure> {
+    pub(super) async fn check(&self, act: &Move, trace: &Trace) -> Result<(), Failure> {
         let Some(room) = &act.act.room else { return Ok(()) };
-        let replies = self.ask(vec![Line::of(room.count, &act.values)], wire).await?;
+        let replies = self.ask(vec![Line::of(room.count, &act.values)], trace).await?;
         match replies.iter().all(|reply| reply::count(reply) < room.most) {
             true => Ok(()),
             false => Err(room.is_full()),
@@ -38,13 +38,13 @@ impl Desk {
         &self,
         act: &Move,
         forms: &[&'static str],
-        wire: &Wire,
+        trace: &Trace,
     ) -> Result<Played, Failure> {
         let wanted = act.number("count").unwrap_or_default() as usize;
         let (mut added, start) = (0, Instant::now());
         let mut sums = vec![0; forms.len()];
         while added < wanted {
-            match self.check(act, &Wire::off()).await {
+            match self.check(act, &Trace::disabled()).await {
                 Err(Failure::NoRoom(_)) if added > 0 => break,
                 checked => checked?,
             }
@@ -54,8 +54,8 @@ impl Desk {
             added += batch;
         }
         let told = summed(forms, added, &sums);
-        wire.record(trip(start), || told.iter().map(|(line, reply)| (line.shown(), reply.clone())));
-        let played = self.run(Vec::new(), self.renewals(), wire).await?;
+        trace.record(trip(start), || told.iter().map(|(line, reply)| (line.shown(), reply.clone())));
+        let played = self.run(Vec::new(), self.renewals(), trace).await?;
         let replies = told.iter().map(|(_, reply)| Ok(Value::SimpleString(reply.clone())));
         let replies = replies.collect();
         Ok(Played { lines: told.into_iter().map(|it| it.0).collect(), replies, ..played })
@@ -67,41 +67,41 @@ impl Desk {
         &self,
         act: &Move,
         form: &'static str,
-        wire: &Wire,
+        trace: &Trace,
     ) -> Result<Played, Failure> {
         let users = act.number("users").unwrap_or_default() as usize;
         let (line, start) = (Line::of(form, &act.values), Instant::now());
         let replies = match self.all_at_once(&line, users).await {
             Ok(replies) => replies,
-            Err(trouble) => {
+            Err(error) => {
                 // What some of them made shall end all the same.
-                let _ = self.run(Vec::new(), self.renewals(), &Wire::off()).await;
-                return Err(trouble.into());
+                let _ = self.run(Vec::new(), self.renewals(), &Trace::disabled()).await;
+                return Err(error.into());
             }
         };
         let line = line
             .noting(&format!("({} at once)", format::counted(&(users as u64), "user", "users")));
         let reply = all_of(replies);
-        wire.record(trip(start), || {
+        trace.record(trip(start), || {
             let told = reply.as_ref().map_or_else(ToString::to_string, reply::printed);
             vec![(line.shown(), told)]
         });
-        let played = self.run(Vec::new(), self.renewals(), wire).await?;
+        let played = self.run(Vec::new(), self.renewals(), trace).await?;
         Ok(Played { lines: vec![line], replies: vec![reply], ..played })
     }
 
     /// A command by so many, each in a round trip of their own.
-    async fn all_at_once(&self, line: &Line, users: usize) -> Result<Vec<Reply>, Trouble> {
+    async fn all_at_once(&self, line: &Line, users: usize) -> Result<Vec<Reply>, RedisError> {
         let user = |_| {
             let (desk, line) = (self.clone(), line.clone());
-            async move { desk.ask(vec![line], &Wire::off()).await }
+            async move { desk.ask(vec![line], &Trace::disabled()).await }
         };
         let crowd = (0..users).map(user).collect::<JoinSet<_>>().join_all().await;
         Ok(crowd.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
     }
 
     /// One round trip of random members; the sum of each command's replies.
-    async fn batch(&self, forms: &[&'static str], members: usize) -> Result<Vec<i64>, Trouble> {
+    async fn batch(&self, forms: &[&'static str], members: usize) -> Result<Vec<i64>, RedisError> {
         let member = |_| format!("u{:012x}", rand::random::<u64>() >> 16);
         let members: Vec<String> = (0..members).map(member).collect();
         let lines = members

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hitrate_cache::{redis::Refusal, trace::Step};
+use hitrate_cache::{redis::Refusal, trace::Span};
 use moka::{policy::EvictionPolicy, sync::Cache};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -29,8 +29,8 @@ pub struct Outcome {
     pub grown: Option<Grown>,
     /// The last act by itself, for what is drawn of it.
     pub done: Option<Done>,
-    /// Everything that went over the wire.
-    pub transcript: Vec<Step>,
+    /// Everything that went over the trace.
+    pub trace: Vec<Span>,
     /// Microseconds from the first command to the last reply.
     pub elapsed_us: u64,
     /// Which step of the example comes next; none if that does not change.
@@ -101,9 +101,9 @@ impl Outcome {
         /// What a line takes besides its texts.
         const LINE: usize = 128;
         let said = self.said.iter().map(|it| it.command.len() + it.reply.len() + LINE);
-        let wire = self.transcript.iter().map(|it| it.command.len() + it.reply.len() + LINE);
+        let trace = self.trace.iter().map(|it| it.command.len() + it.reply.len() + LINE);
         let found = self.done.iter().flat_map(|done| &done.found).map(|it| it.len() + LINE);
-        u32::try_from(said.chain(wire).chain(found).sum::<usize>() + 1_024).unwrap_or(u32::MAX)
+        u32::try_from(said.chain(trace).chain(found).sum::<usize>() + 1_024).unwrap_or(u32::MAX)
     }
 }
 
@@ -161,7 +161,7 @@ mod tests {
             refusal: None,
             grown: None,
             done: None,
-            transcript: Vec::new(),
+            trace: Vec::new(),
             elapsed_us: 0,
             next_step,
         }

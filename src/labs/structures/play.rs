@@ -6,7 +6,7 @@ use std::time::Instant;
 use hitrate_cache::{
     redis::{Command, Refusal, Value},
     time::micros,
-    trace::Wire,
+    trace::Trace,
 };
 
 use super::{
@@ -37,33 +37,33 @@ pub enum What {
 impl Desk {
     /// Does what the visitor chose, then reads everything.
     pub async fn play(&self, what: What) -> Result<(Outcome, Look), Failure> {
-        let (wire, start) = (Wire::on(), Instant::now());
+        let (trace, start) = (Trace::new(), Instant::now());
         let (mut outcome, look) = match what {
-            What::Act(act) => self.act(act, &wire).await?,
-            What::Example => self.example(&wire).await?,
-            What::Step(number) => self.step(number, &wire).await?,
-            What::Reset => self.reset(&wire).await?,
-            What::Grow => self.grow(&wire).await?,
+            What::Act(act) => self.act(act, &trace).await?,
+            What::Example => self.example(&trace).await?,
+            What::Step(number) => self.step(number, &trace).await?,
+            What::Reset => self.reset(&trace).await?,
+            What::Grow => self.grow(&trace).await?,
         };
         outcome.elapsed_us = micros(start.elapsed());
-        outcome.transcript = wire.steps();
+        outcome.trace = trace.spans();
         Ok((outcome, look))
     }
 
-    async fn act(&self, act: Move, wire: &Wire) -> Result<(Outcome, Look), Failure> {
+    async fn act(&self, act: Move, trace: &Trace) -> Result<(Outcome, Look), Failure> {
         let said = match act.act.how {
             How::Commands(forms) | How::Refused(forms) => {
-                self.check(&act, wire).await?;
+                self.check(&act, trace).await?;
                 let lines = forms.iter().map(|form| Line::of(form, &act.values)).collect();
-                self.run(lines, self.after(&act), wire).await?
+                self.run(lines, self.after(&act), trace).await?
             }
-            How::Many(forms) => self.many(&act, forms, wire).await?,
-            How::Crowd([form]) => self.crowd(&act, form, wire).await?,
+            How::Many(forms) => self.many(&act, forms, trace).await?,
+            How::Crowd([form]) => self.crowd(&act, form, trace).await?,
         };
         Ok(self.told(act.act.label.to_owned(), said, Some(act), &[]))
     }
 
-    async fn example(&self, wire: &Wire) -> Result<(Outcome, Look), Failure> {
+    async fn example(&self, trace: &Trace) -> Result<(Outcome, Look), Failure> {
         let steps: Vec<_> = (1..).map_while(|number| self.structure.step(number)).collect();
         let (mut lines, mut shows) = (
             vec![self.removal()],
@@ -76,14 +76,14 @@ impl Desk {
             shows.extend(forms.iter().enumerate().map(|(n, _)| (n == 0).then_some(*text)));
             lines.extend(forms.iter().map(|form| Line::of(form, &step.values)));
         }
-        let played = self.run(lines, self.renewals(), wire).await?;
+        let played = self.run(lines, self.renewals(), trace).await?;
         let last = steps.into_iter().last().map(|(step, _)| step);
         let (mut outcome, look) = self.told("The whole example".to_owned(), played, last, &shows);
         outcome.next_step = Some(1);
         Ok((outcome, look))
     }
 
-    async fn step(&self, number: usize, wire: &Wire) -> Result<(Outcome, Look), Failure> {
+    async fn step(&self, number: usize, trace: &Trace) -> Result<(Outcome, Look), Failure> {
         let count = self.structure.example.steps.len();
         let (step, shows) = self.structure.step(number).ok_or_else(|| {
             Wrong::OutOfRange(format!("The field step must be a whole number from 1 to {count}."))
@@ -93,15 +93,15 @@ impl Desk {
         texts.push(Some(shows));
         let acts = step.act.forms().into_iter().map(|form| Line::of(form, &step.values));
         let played =
-            self.run(first.into_iter().chain(acts).collect(), self.after(&step), wire).await?;
+            self.run(first.into_iter().chain(acts).collect(), self.after(&step), trace).await?;
         let title = format!("Step {number} of {count}");
         let (mut outcome, look) = self.told(title, played, Some(step), &texts);
         outcome.next_step = Some(if number == count { 1 } else { number + 1 });
         Ok((outcome, look))
     }
 
-    async fn reset(&self, wire: &Wire) -> Result<(Outcome, Look), Failure> {
-        let played = self.run(vec![self.removal()], Vec::new(), wire).await?;
+    async fn reset(&self, trace: &Trace) -> Result<(Outcome, Look), Failure> {
+        let played = self.run(vec![self.removal()], Vec::new(), trace).await?;
         let (mut outcome, look) = self.told("Start again".to_owned(), played, None, &[]);
         outcome.next_step = Some(1);
         Ok((outcome, look))
@@ -136,9 +136,9 @@ impl Desk {
         let done = act.map(|act| Done::of(act, &played.replies));
         let look = self.seen(&played.look, done.as_ref());
         let nothing = (Vec::new(), 0, None);
-        let (transcript, elapsed_us, next_step) = nothing;
+        let (trace, elapsed_us, next_step) = nothing;
         (
-            Outcome { title, said, refusal, grown: None, done, transcript, elapsed_us, next_step },
+            Outcome { title, said, refusal, grown: None, done, trace, elapsed_us, next_step },
             look,
         )
     }

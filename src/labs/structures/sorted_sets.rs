@@ -95,7 +95,7 @@ pub const SORTED_SETS: Structure = Structure {
             how: How::Commands(&["ZREM @leaderboard {members}"]),
             fields: &[several("members", "Members", MEMBER_MAX, "Bob")],
             cost: "O(M·log N), M to remove",
-            about: "Answers how many were there.",
+            about: "PipelineReplies how many were there.",
             instead_of: None,
             room: None,
             outdates: &[],

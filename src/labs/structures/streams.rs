@@ -1,8 +1,8 @@
 //! Streams: a log that only grows at its end, and remembers.
 
 use hitrate_cache::{
-    redis::{Trouble, Value},
-    trace::Wire,
+    redis::{RedisError, Value},
+    trace::Trace,
 };
 
 use super::{
@@ -46,7 +46,7 @@ pub const STREAMS: Structure = Structure {
                 decimal("humidity", "Humidity, %", (0.0, 100.0), "48"),
             ],
             cost: "O(1), and O(N) for N that are trimmed",
-            about: "* lets Redis make the id of its clock, in milliseconds, and a number for those of the same one. Answers the id.",
+            about: "* lets Redis make the id of its clock, in milliseconds, and a number for those of the same one. PipelineReplies the id.",
             instead_of: None,
             room: None,
             outdates: &[],
@@ -200,18 +200,18 @@ impl Tail {
 
     /// What there is to see, if something came or went. Never waits on the
     /// connection, which others use, too: whoever listens asks again.
-    pub async fn news(&mut self) -> Result<Option<Look>, Trouble> {
+    pub async fn news(&mut self) -> Result<Option<Look>, RedisError> {
         let ids = self.seen.iter().map(|(_, id)| id.clone());
         let read = Line::plain("XREAD COUNT 1 STREAMS @mystream @sensors").and(ids);
         let lengths = KEYS.iter().map(|key| Line::plain(&format!("XLEN @{key}")));
         let replies =
-            self.desk.ask([read].into_iter().chain(lengths).collect(), &Wire::off()).await?;
+            self.desk.ask([read].into_iter().chain(lengths).collect(), &Trace::disabled()).await?;
         let is_new = matches!(&replies[0], Ok(value) if *value != Value::Nil);
         let same = |(seen, now): (&(u64, String), &Reply)| seen.0 == count(now);
         if !is_new && self.seen.iter().zip(&replies[1..]).all(same) {
             return Ok(None);
         }
-        let look = self.desk.look(None, &Wire::off()).await?;
+        let look = self.desk.look(None, &Trace::disabled()).await?;
         self.note(&look);
         Ok(Some(look))
     }

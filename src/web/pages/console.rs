@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
-use hitrate_cache::trace::Step;
+use hitrate_cache::trace::Span;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -35,8 +35,8 @@ pub struct ConsolePage {
     /// What is put before each key that is typed.
     prefix: String,
     /// What was said to Redis for the last command.
-    #[schema(value_type = Vec<schemas::Step>)]
-    transcript: Vec<Step>,
+    #[schema(value_type = Vec<schemas::Span>)]
+    trace: Vec<Span>,
     /// The last commands of this visitor, the latest first.
     #[schema(value_type = Vec<Entry>)]
     history: Entries,
@@ -129,7 +129,7 @@ impl ConsolePage {
         Self {
             is_on: app.shared.console.is_some(),
             prefix,
-            transcript: last.as_ref().map(|it| it.transcript.clone()).unwrap_or_default(),
+            trace: last.as_ref().map(|it| it.trace.clone()).unwrap_or_default(),
             last,
             history,
             has_user: app.shared.console.as_ref().is_some_and(|it| it.has_user()),
@@ -158,7 +158,7 @@ impl ConsolePage {
     }
 
     fn waterfall(&self) -> Waterfall<'_> {
-        Waterfall::of(&self.transcript)
+        Waterfall::of(&self.trace)
     }
 }
 

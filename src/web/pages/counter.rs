@@ -5,8 +5,8 @@ use std::{rc::Rc, sync::Arc};
 use actix_web::{HttpRequest, web::Data};
 use askama::Template;
 use hitrate_cache::{
-    redis::Trouble,
-    trace::{Step, Wire},
+    redis::RedisError,
+    trace::{Span, Trace},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -36,15 +36,15 @@ pub struct CounterPage {
     #[schema(value_type = Sample)]
     sample: Arc<Sample>,
     /// What was said to Redis.
-    #[schema(value_type = Vec<schemas::Step>)]
-    transcript: Vec<Step>,
+    #[schema(value_type = Vec<schemas::Span>)]
+    trace: Vec<Span>,
 }
 
 impl CounterPage {
     const LINK: Link = nav::COUNTER;
 
     fn waterfall(&self) -> Waterfall<'_> {
-        Waterfall::of(&self.transcript)
+        Waterfall::of(&self.trace)
     }
 
     fn panels(&self) -> askama::Result<Rc<str>> {
@@ -58,19 +58,19 @@ impl CounterPage {
     responses((status = 200, description = "One more visit", body = CounterPage))
 )]
 pub async fn show(app: Data<App>, request: HttpRequest) -> Page<CounterPage> {
-    let wire = Wire::on();
+    let trace = Trace::new();
     let (hits, message) = match is_visit(&request) {
         false => (None, "Not counted: the browser only looked ahead.".to_owned()),
-        true => match counter::visit(&app.store, &wire).await {
+        true => match counter::visit(&app.store, &trace).await {
             Ok(hits) => {
                 app.shared.metrics.visited();
                 (Some(hits), sentence(hits))
             }
-            Err(trouble) => (None, not_counted(&trouble)),
+            Err(error) => (None, not_counted(&error)),
         },
     };
     let sample = app.latest.get();
-    Page::new(CounterPage { hits, message, sample, transcript: wire.into_steps() })
+    Page::new(CounterPage { hits, message, sample, trace: trace.into_spans() })
 }
 
 /// The documents' sentence, with its grammar mended for the first visit.
@@ -79,13 +79,13 @@ fn sentence(hits: u64) -> String {
     ["This page has been visited ", &hits.to_string(), times].concat()
 }
 
-fn not_counted(trouble: &Trouble) -> String {
-    let then = match trouble {
-        Trouble::Slow => " It may still count it later.",
-        Trouble::Lost => " Redis itself may have counted it.",
+fn not_counted(error: &RedisError) -> String {
+    let then = match error {
+        RedisError::TimedOut => " It may still count it later.",
+        RedisError::ConnectionLost => " Redis itself may have counted it.",
         _ => "",
     };
-    format!("This visit was not counted: {trouble}.{then}")
+    format!("This visit was not counted: {error}.{then}")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `/healthz`, `/readyz` and `/metrics` — for those who operate hitrate. Always plain.
 
 use actix_web::{HttpResponse, http::StatusCode, web::Data};
-use hitrate_cache::redis::Condition;
+use hitrate_cache::redis::HealthStatus;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -37,7 +37,7 @@ pub async fn alive() -> HttpResponse {
 )]
 pub async fn ready(app: Data<App>) -> HttpResponse {
     let database = app.shared.db.ping().await.is_ok();
-    let redis = !matches!(app.store.condition(), Condition::Down(..));
+    let redis = !matches!(app.store.status(), HealthStatus::Down(..));
     let word = |up: bool| if up { "up" } else { "down" };
     let status = if database { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     plain(status).json(Readiness { redis: word(redis), database: word(database) })

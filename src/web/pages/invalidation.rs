@@ -3,7 +3,7 @@
 
 use actix_web::{HttpRequest, web::Data};
 use askama::Template;
-use hitrate_cache::trace::{Step, Wire};
+use hitrate_cache::trace::{Span, Trace};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -47,8 +47,8 @@ pub struct Dropped {
     /// In a sentence.
     message: String,
     /// What was said to Redis, in order.
-    #[schema(value_type = Vec<schemas::Step>)]
-    transcript: Vec<Step>,
+    #[schema(value_type = Vec<schemas::Span>)]
+    trace: Vec<Span>,
 }
 
 /// What the form shows.
@@ -107,16 +107,16 @@ pub async fn drop_copies(
         "tag" => form.tag.clone_from(&text),
         _ => form.pattern.clone_from(&text),
     }
-    let (outcome, wire) = whole(act(app, what, dry_run)).await?;
-    let dropped = Some(Dropped::of(by, text, dry_run, &outcome, &wire));
+    let (outcome, trace) = whole(act(app, what, dry_run)).await?;
+    let dropped = Some(Dropped::of(by, text, dry_run, &outcome, &trace));
     Ok(Page::new(InvalidationPage { dropped, form }).respond(request.headers()))
 }
 
-async fn act(app: Data<App>, what: What, dry_run: bool) -> Result<(Outcome, Wire)> {
-    let wire = Wire::on();
+async fn act(app: Data<App>, what: What, dry_run: bool) -> Result<(Outcome, Trace)> {
+    let trace = Trace::new();
     let recipe = app.shared.recipe.ttl(app.shared.config.profile_ttl);
-    let outcome = invalidation::run(&app.cache, &what, dry_run, &recipe, &wire, |_| ()).await?;
-    Ok((outcome, wire))
+    let outcome = invalidation::run(&app.cache, &what, dry_run, &recipe, &trace, |_| ()).await?;
+    Ok((outcome, trace))
 }
 
 /// The one thing that was named.
@@ -131,7 +131,7 @@ fn named(fields: &Fields<'_>) -> Result<(&'static str, String, What)> {
 }
 
 impl Dropped {
-    fn of(by: &'static str, what: String, dry_run: bool, outcome: &Outcome, wire: &Wire) -> Self {
+    fn of(by: &'static str, what: String, dry_run: bool, outcome: &Outcome, trace: &Trace) -> Self {
         let counts = outcome.counts();
         Self {
             by,
@@ -140,12 +140,12 @@ impl Dropped {
             found: counts.map(|it| it.0),
             dropped: counts.map(|it| it.1),
             message: outcome.message(),
-            transcript: wire.steps(),
+            trace: trace.spans(),
         }
     }
 
     fn waterfall(&self) -> Waterfall<'_> {
-        Waterfall::of(&self.transcript)
+        Waterfall::of(&self.trace)
     }
 }
 

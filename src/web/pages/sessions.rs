@@ -8,9 +8,9 @@ use actix_web::{
 };
 use askama::Template;
 use hitrate_cache::{
-    redis::Trouble,
+    redis::RedisError,
     time::millis,
-    trace::{Step, Wire},
+    trace::{Span, Trace},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -43,13 +43,13 @@ pub struct SessionsPage {
     /// The documents' line for this moment, or what is wrong.
     message: String,
     /// What was said to Redis.
-    #[schema(value_type = Vec<schemas::Step>)]
-    transcript: Vec<Step>,
+    #[schema(value_type = Vec<schemas::Span>)]
+    trace: Vec<Span>,
     /// Whether the visitor had a session that is gone.
     #[serde(skip)]
     had_one: bool,
     #[serde(skip)]
-    trouble: Option<Trouble>,
+    error: Option<RedisError>,
 }
 
 /// A session that is alive.
@@ -88,27 +88,27 @@ impl From<Live> for SessionView {
     responses((status = 200, description = "The session, or none", body = SessionsPage))
 )]
 pub async fn show(app: Data<App>, request: HttpRequest) -> Page<SessionsPage> {
-    let wire = Wire::on();
+    let trace = Trace::new();
     let token = token(&request);
     let found = match &token {
-        Some(token) => sessions::find(&app.store, token, &wire).await,
+        Some(token) => sessions::find(&app.store, token, &trace).await,
         None => Ok(None),
     };
-    let (live, trouble) = match found {
+    let (live, error) = match found {
         Ok(live) => (live, None),
-        Err(trouble) => (None, Some(trouble)),
+        Err(error) => (None, Some(error)),
     };
-    let message = match (&live, &trouble) {
+    let message = match (&live, &error) {
         (Some(live), _) => retrieved(&live.session.username),
-        (None, Some(trouble)) => format!("Your session can't be read: {trouble}."),
+        (None, Some(error)) => format!("Your session can't be read: {error}."),
         (None, None) => EXPIRED.to_owned(),
     };
     Page::new(SessionsPage {
         had_one: token.is_some() && live.is_none(),
         session: live.map(SessionView::from),
         message,
-        transcript: wire.into_steps(),
-        trouble,
+        trace: trace.into_spans(),
+        error,
     })
 }
 
@@ -131,12 +131,12 @@ pub async fn start(app: Data<App>, request: HttpRequest, body: Body) -> Result<H
     let username = fields.text("username", 1..=USERNAME_MAX)?;
     let ttl = fields.number("ttl", 1..=TTL_MAX)?.unwrap_or(TTL_DEFAULT);
     let expiry = fields.choice("expiry", &EXPIRIES)?.unwrap_or(Expiry::Absolute);
-    let (wire, old) = (Wire::on(), token(&request));
+    let (trace, old) = (Trace::new(), token(&request));
     let (token, live) =
-        sessions::start(&app.store, old.as_ref(), username, ttl, expiry, &wire).await?;
+        sessions::start(&app.store, old.as_ref(), username, ttl, expiry, &trace).await?;
     let message = cached(&live.session.username, ttl);
     let cookie = page::cookie(COOKIE, token.reveal(), "/");
-    Ok(answer(&request, SessionsPage::after(Some(live), message, wire), cookie))
+    Ok(answer(&request, SessionsPage::after(Some(live), message, trace), cookie))
 }
 
 /// What starts a session.
@@ -162,13 +162,13 @@ pub struct StartSession {
 )]
 pub async fn end(app: Data<App>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
     let _: Fields<'_> = body.fields(&[])?;
-    let wire = Wire::on();
+    let trace = Trace::new();
     if let Some(token) = token(&request) {
-        sessions::end(&app.store, &token, &wire).await?;
+        sessions::end(&app.store, &token, &trace).await?;
     }
     let mut gone = page::cookie(COOKIE, String::new(), "/");
     gone.set_max_age(CookieDuration::ZERO);
-    Ok(answer(&request, SessionsPage::after(None, EXPIRED.to_owned(), wire), gone))
+    Ok(answer(&request, SessionsPage::after(None, EXPIRED.to_owned(), trace), gone))
 }
 
 fn answer(request: &HttpRequest, page: SessionsPage, cookie: Cookie<'static>) -> HttpResponse {
@@ -195,13 +195,13 @@ impl SessionsPage {
     const LINK: Link = nav::SESSIONS;
 
     /// What an act led to.
-    fn after(live: Option<Live>, message: String, wire: Wire) -> Self {
+    fn after(live: Option<Live>, message: String, trace: Trace) -> Self {
         let session = live.map(SessionView::from);
-        Self { session, message, transcript: wire.into_steps(), had_one: false, trouble: None }
+        Self { session, message, trace: trace.into_spans(), had_one: false, error: None }
     }
 
     fn waterfall(&self) -> Waterfall<'_> {
-        Waterfall::of(&self.transcript)
+        Waterfall::of(&self.trace)
     }
 
     fn expired(&self) -> &'static str {

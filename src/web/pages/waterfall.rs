@@ -1,9 +1,9 @@
-//! The wire as bars: when each command was sent and how long its reply took.
+//! The trace as bars: when each command was sent and how long its reply took.
 
 use std::fmt;
 
 use askama::{FastWritable, Values, filters::HtmlSafe};
-use hitrate_cache::trace::Step;
+use hitrate_cache::trace::Span;
 
 /// No bar is narrower: one that can't be seen would look like none.
 const NARROWEST: Percent = Percent(50);
@@ -19,7 +19,7 @@ pub struct Waterfall<'a> {
 /// One step and where its bar lies, in per cent of the whole width.
 pub struct Bar<'a> {
     /// What was said.
-    pub step: &'a Step,
+    pub step: &'a Span,
     /// Left end.
     pub x: Percent,
     /// Width of the simulated part, on the left.
@@ -27,7 +27,7 @@ pub struct Bar<'a> {
     /// Width of the measured part, right of it.
     pub measured: Percent,
     /// Whether it went out together with the row above.
-    pub same_trip: bool,
+    pub same_round_trip: bool,
 }
 
 /// A share in hundredths of a per cent.
@@ -85,14 +85,14 @@ impl Bar<'_> {
 
 impl<'a> Waterfall<'a> {
     /// Draws these steps to scale: the last reply is the right end.
-    pub fn of(steps: &'a [Step]) -> Self {
+    pub fn of(steps: &'a [Span]) -> Self {
         let total_us = steps.iter().map(|step| step.start_us + step.elapsed_us).max();
         let total_us = total_us.unwrap_or_default().max(1);
         let mut last_trip = 0;
         let rows = steps.iter().map(|step| {
-            let same_trip = step.trip == last_trip;
-            last_trip = step.trip;
-            bar(step, total_us, same_trip)
+            let same_round_trip = step.round_trip == last_trip;
+            last_trip = step.round_trip;
+            bar(step, total_us, same_round_trip)
         });
         Self { rows: rows.collect(), total_us }
     }
@@ -104,17 +104,17 @@ impl<'a> Waterfall<'a> {
 }
 
 /// How much of these steps was simulated, in microseconds.
-pub fn simulated_us<'a>(steps: impl IntoIterator<Item = &'a Step>) -> u64 {
+pub fn simulated_us<'a>(steps: impl IntoIterator<Item = &'a Span>) -> u64 {
     steps.into_iter().map(|step| step.simulated_us).sum()
 }
 
-fn bar(step: &Step, total_us: u64, same_trip: bool) -> Bar<'_> {
+fn bar(step: &Span, total_us: u64, same_round_trip: bool) -> Bar<'_> {
     let scaled = |us: u64| Percent::of(us, total_us);
     let simulated = scaled(step.simulated_us);
     let measured = scaled(step.elapsed_us.saturating_sub(step.simulated_us)).max(NARROWEST);
     let x =
         Percent(scaled(step.start_us).0.min(10_000_u64.saturating_sub(measured.0 + simulated.0)));
-    Bar { step, x, simulated, measured, same_trip }
+    Bar { step, x, simulated, measured, same_round_trip }
 }
 
 #[cfg(test)]
@@ -123,9 +123,9 @@ mod tests {
 
     use super::*;
 
-    fn step(start_us: u64, elapsed_us: u64, simulated_us: u64, trip: usize) -> Step {
+    fn step(start_us: u64, elapsed_us: u64, simulated_us: u64, round_trip: usize) -> Span {
         let (command, reply) = (String::new(), String::new());
-        Step { target: Target::Redis, command, reply, start_us, elapsed_us, simulated_us, trip }
+        Span { target: Target::Redis, command, reply, start_us, elapsed_us, simulated_us, round_trip }
     }
 
     #[test]
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(bars, [(0, 0, 1000), (0, 0, 1000), (2000, 6000, 2000), (9950, 0, 50)]);
         let texts = [50, 1205, 10_000].map(|it| Percent(it).to_string());
         assert_eq!(texts, ["0.50%", "12.05%", "100.00%"]);
-        assert_eq!(drawn.rows.iter().filter(|bar| bar.same_trip).count(), 1);
+        assert_eq!(drawn.rows.iter().filter(|bar| bar.same_round_trip).count(), 1);
         assert_eq!(drawn.simulated_us(), 600);
     }
 }

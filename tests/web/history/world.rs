@@ -79,7 +79,7 @@ impl World {
         format!("sqlite://{}", self.database.path().join("hitrate.db").display())
     }
 
-    /// Waits until nothing is broken and nothing is owed any more.
+    /// Waits until nothing is broken and nothing is deferred any more.
     pub fn heal(&self) {
         self.proxy.set(Mode::Pass);
         for process in 0..PROCESSES {

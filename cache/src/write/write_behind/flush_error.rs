@@ -2,19 +2,19 @@
 
 use std::fmt;
 
-use crate::{condition::Mood, redis::Trouble};
+use crate::{condition::Condition, redis::RedisError};
 
 /// Why a round ended early.
 pub enum FlushError {
     /// At the sink.
     At(String),
     /// At Redis, in this step.
-    Redis(Step, Trouble),
+    Redis(FlushStep, RedisError),
 }
 
 /// What the flusher asks of Redis, named after its command.
 #[derive(Debug, Clone, Copy)]
-pub enum Step {
+pub enum FlushStep {
     /// Counting what waits.
     Count,
     /// Reading new entries.
@@ -22,7 +22,7 @@ pub enum Step {
     /// Taking over abandoned ones.
     TakeOver,
     /// Removing consumers who are gone.
-    Sweep,
+    ScanProgress,
     /// Turning pending copies into ordinary ones.
     Settle,
     /// Taking written ones off the stream.
@@ -31,23 +31,23 @@ pub enum Step {
     SetAside,
 }
 
-impl Step {
+impl FlushStep {
     /// Its command, for whoever reads the log.
     fn command(self) -> &'static str {
         match self {
             Self::Count => "XLEN",
             Self::Read => "XREADGROUP",
             Self::TakeOver => "XPENDING or XCLAIM",
-            Self::Sweep => "XINFO or XGROUP",
+            Self::ScanProgress => "XINFO or XGROUP",
             Self::Settle => "EVALSHA",
             Self::Acknowledge => "XACK or XDEL",
             Self::SetAside => "XADD",
         }
     }
 
-    /// Turns Redis's trouble with this step into the end of the round.
-    pub fn stuck(self) -> impl Fn(Trouble) -> FlushError {
-        move |trouble| FlushError::Redis(self, trouble)
+    /// Turns Redis's error with this step into the end of the round.
+    pub fn stuck(self) -> impl Fn(RedisError) -> FlushError {
+        move |error| FlushError::Redis(self, error)
     }
 }
 
@@ -55,7 +55,7 @@ impl FlushError {
     /// Whether the connection is the cause: then its own health tells it, once
     /// for everything that uses it.
     fn is_told_elsewhere(&self) -> bool {
-        matches!(self, Self::Redis(_, trouble) if trouble.is_about_the_connection())
+        matches!(self, Self::Redis(_, error) if error.is_about_the_connection())
     }
 }
 
@@ -63,17 +63,17 @@ impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::At(what) => f.write_str(what),
-            Self::Redis(step, trouble) => write!(f, "{trouble} to {}", step.command()),
+            Self::Redis(step, error) => write!(f, "{error} to {}", step.command()),
         }
     }
 }
 
 /// Told in the log once per change, and on the panel; what the connection
 /// tells itself is neither good nor bad news here.
-pub fn note(mood: &Mood<String>, outcome: &Result<(), FlushError>) {
+pub fn note(condition: &Condition<String>, outcome: &Result<(), FlushError>) {
     match outcome {
-        Ok(()) => mood.well(),
+        Ok(()) => condition.recovered(),
         Err(error) if error.is_told_elsewhere() => log::debug!("write-behind: {error}"),
-        Err(error) => mood.bad(&error.to_string()),
+        Err(error) => condition.failing(&error.to_string()),
     }
 }

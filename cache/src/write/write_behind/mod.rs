@@ -19,7 +19,7 @@ use tokio::{sync::Notify, task::JoinHandle, time::timeout};
 
 use self::worker::FlushWorker;
 pub use self::{
-    pending::{Applied, Pace, Pending, Sink},
+    pending::{ApplyResult, FlushPolicy, QueuedWrite, Sink},
     queue::{Backlog, Queue},
 };
 use crate::Cache;
@@ -35,9 +35,9 @@ pub struct Flusher {
 
 impl Flusher {
     /// Starts flushing, on the calling runtime.
-    pub fn start(cache: &Cache, sink: impl Sink, pace: Pace) -> Self {
+    pub fn start(cache: &Cache, sink: impl Sink, policy: FlushPolicy) -> Self {
         let stop = Arc::new(Notify::new());
-        let worker = FlushWorker::new(cache, sink, pace);
+        let worker = FlushWorker::new(cache, sink, policy);
         Self { task: tokio::spawn(worker.run(Arc::clone(&stop))), stop }
     }
 

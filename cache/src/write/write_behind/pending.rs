@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::error::Fault;
+use crate::error::OriginError;
 
 /// One write that the origin does not have yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pending {
+pub struct QueuedWrite {
     /// Its id in the stream.
     pub id: String,
     /// The key, without prefix.
@@ -22,7 +22,7 @@ pub struct Pending {
 
 /// What became of a write at the origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Applied {
+pub enum ApplyResult {
     /// The origin has it, under this version.
     As(u64),
     /// The origin has something later, under this version.
@@ -34,20 +34,20 @@ pub enum Applied {
 /// Where waiting writes go.
 pub trait Sink: Send + Sync + 'static {
     /// What goes wrong there.
-    type Error: Fault;
+    type Error: OriginError;
 
     /// Writes all of them, in this order, in one transaction: each only where
     /// its stamp is later than that of the row. What is there already with the
     /// same stamp counts as written.
     fn apply(
         &self,
-        writes: &[Pending],
-    ) -> impl Future<Output = Result<Vec<Applied>, Self::Error>> + Send;
+        writes: &[QueuedWrite],
+    ) -> impl Future<Output = Result<Vec<ApplyResult>, Self::Error>> + Send;
 }
 
 /// When waiting writes are flushed.
 #[derive(Debug, Clone, Copy)]
-pub struct Pace {
+pub struct FlushPolicy {
     /// As soon as so many wait, and never more at once.
     pub size: usize,
     /// At the latest after this long.

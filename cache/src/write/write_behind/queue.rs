@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::condition::Mood;
+use crate::condition::Condition;
 
 /// The waiting writes, as this process knows of them.
 pub struct Queue {
@@ -17,9 +17,9 @@ pub struct Queue {
     waiting: AtomicU64,
     aside: AtomicU64,
     /// Whether writes get to the origin.
-    pub(super) flushing: Mood<String>,
+    pub(super) flushing: Condition<String>,
     /// Whether the writes of processes that ended are taken over.
-    pub(super) taking_over: Mood<String>,
+    pub(super) taking_over: Condition<String>,
 }
 
 /// Acknowledged writes that the origin does not have, in all processes.
@@ -38,8 +38,8 @@ impl Default for Queue {
             full: Notify::new(),
             waiting: AtomicU64::default(),
             aside: AtomicU64::default(),
-            flushing: Mood::good("Write-behind (acknowledged writes wait in Redis)"),
-            taking_over: Mood::good("Write-behind (writes of ended processes wait in Redis)"),
+            flushing: Condition::healthy("Write-behind (acknowledged writes wait in Redis)"),
+            taking_over: Condition::healthy("Write-behind (writes of ended processes wait in Redis)"),
         }
     }
 }
@@ -89,7 +89,7 @@ impl Queue {
     }
 
     /// Why writes don't get to the origin, and for how long they haven't.
-    pub(crate) fn trouble(&self) -> Option<(String, Duration)> {
-        self.flushing.trouble().or_else(|| self.taking_over.trouble())
+    pub(crate) fn failure(&self) -> Option<(String, Duration)> {
+        self.flushing.failure().or_else(|| self.taking_over.failure())
     }
 }

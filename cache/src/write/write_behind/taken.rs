@@ -4,20 +4,20 @@ use std::collections::HashMap;
 
 use crate::{
     redis::{Value, typed},
-    write::write_behind::Pending,
+    write::write_behind::QueuedWrite,
 };
 
 /// An entry of the stream.
-pub struct Taken {
+pub struct ClaimedWrite {
     /// Its id.
     pub id: String,
     /// `None` when it can't be read.
-    pub write: Option<Pending>,
+    pub write: Option<QueuedWrite>,
     /// It was taken off the stream after it was taken: nothing waits.
     pub is_deleted: bool,
 }
 
-impl Taken {
+impl ClaimedWrite {
     /// Whose write it is.
     pub fn key(&self) -> &str {
         self.write.as_ref().map_or("", |write| &write.key)
@@ -25,8 +25,8 @@ impl Taken {
 }
 
 /// The last write of each key, in the order of the stream.
-pub fn latest(writes: impl Iterator<Item = Pending>) -> Vec<Pending> {
-    let mut latest: Vec<Pending> = Vec::new();
+pub fn latest(writes: impl Iterator<Item = QueuedWrite>) -> Vec<QueuedWrite> {
+    let mut latest: Vec<QueuedWrite> = Vec::new();
     for write in writes {
         latest.retain(|it| it.key != write.key || it.stamp > write.stamp);
         if latest.iter().all(|it| it.key != write.key) {
@@ -37,21 +37,21 @@ pub fn latest(writes: impl Iterator<Item = Pending>) -> Vec<Pending> {
 }
 
 /// Each by itself: one that can't be read keeps none of the others.
-pub fn taken(entries: Value) -> Vec<Taken> {
+pub fn taken(entries: Value) -> Vec<ClaimedWrite> {
     let Value::Array(entries) = entries else { return Vec::new() };
     entries.into_iter().filter_map(one_taken).collect()
 }
 
-fn one_taken(entry: Value) -> Option<Taken> {
+fn one_taken(entry: Value) -> Option<ClaimedWrite> {
     let (id, fields): (String, Value) = typed(entry).ok()?;
     let is_deleted = fields == Value::Nil;
     let write = typed(fields).ok().and_then(|fields| pending(&id, &fields));
-    Some(Taken { id, write, is_deleted })
+    Some(ClaimedWrite { id, write, is_deleted })
 }
 
-fn pending(id: &str, fields: &HashMap<String, String>) -> Option<Pending> {
+fn pending(id: &str, fields: &HashMap<String, String>) -> Option<QueuedWrite> {
     let number = |name| fields.get(name)?.parse().ok();
-    Some(Pending {
+    Some(QueuedWrite {
         id: id.to_owned(),
         key: fields.get("key")?.clone(),
         version: number("version")?,
@@ -64,9 +64,9 @@ fn pending(id: &str, fields: &HashMap<String, String>) -> Option<Pending> {
 mod tests {
     use super::*;
 
-    fn write(key: &str, stamp: u64) -> Pending {
+    fn write(key: &str, stamp: u64) -> QueuedWrite {
         let (id, key) = (stamp.to_string(), key.to_owned());
-        Pending { id, key, version: stamp, stamp, value: String::new() }
+        QueuedWrite { id, key, version: stamp, stamp, value: String::new() }
     }
 
     #[test]

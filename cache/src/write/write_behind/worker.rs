@@ -10,19 +10,19 @@ use std::{
 use tokio::{sync::Notify, time::timeout};
 
 use super::{
-    flush_error::{FlushError, Step, note},
-    pending::{Applied, Pace, Pending, Sink},
-    taken::{Taken, latest, taken},
+    flush_error::{FlushError, FlushStep, note},
+    pending::{ApplyResult, FlushPolicy, QueuedWrite, Sink},
+    taken::{ClaimedWrite, latest, taken},
 };
 use crate::{
     Cache, Engine, Failpoint,
-    error::Fault,
+    error::OriginError,
     fetch::retry::Backoff,
     keys,
-    redis::{Command, Store, Trouble, Value},
+    redis::{Command, Store, RedisError, Value},
     scripts,
     time::millis,
-    trace::Wire,
+    trace::Trace,
     write::paths::MARK_TTL,
 };
 
@@ -50,7 +50,7 @@ pub struct FlushWorker<S> {
     store: Store,
     engine: Arc<Engine>,
     sink: Arc<S>,
-    pace: Pace,
+    policy: FlushPolicy,
     consumer: String,
     refused: HashMap<String, u32>,
     looked: Option<Instant>,
@@ -61,12 +61,12 @@ pub struct FlushWorker<S> {
 
 impl<S: Sink> FlushWorker<S> {
     /// One that has not begun.
-    pub fn new(cache: &Cache, sink: S, pace: Pace) -> Self {
+    pub fn new(cache: &Cache, sink: S, policy: FlushPolicy) -> Self {
         Self {
             store: cache.store.clone(),
             engine: Arc::clone(&cache.engine),
             sink: Arc::new(sink),
-            pace,
+            policy,
             consumer: format!("{:016x}", rand::random::<u64>()),
             refused: HashMap::new(),
             looked: None,
@@ -80,8 +80,8 @@ impl<S: Sink> FlushWorker<S> {
         let mut failures = 0;
         loop {
             let pause = match failures {
-                0 => self.pace.interval,
-                _ => self.pace.interval + AGAIN.draw(failures),
+                0 => self.policy.interval,
+                _ => self.policy.interval + AGAIN.draw(failures),
             };
             let stopped = tokio::select! {
                 () = stop.notified() => true,
@@ -105,7 +105,7 @@ impl<S: Sink> FlushWorker<S> {
     async fn due(&self, pause: Duration, failing: bool) {
         let queue = &self.engine.pending;
         let full = async {
-            while failing || queue.count_added() < self.pace.size as u64 {
+            while failing || queue.count_added() < self.policy.size as u64 {
                 queue.one_was_added().await;
             }
         };
@@ -120,7 +120,7 @@ impl<S: Sink> FlushWorker<S> {
         self.engine.pending.forget_added();
         if self.count().await? == 0 {
             self.has_failed = false;
-            self.engine.pending.taking_over.well();
+            self.engine.pending.taking_over.recovered();
             return Ok(true);
         }
         let own = self.flush_own().await;
@@ -158,7 +158,7 @@ impl<S: Sink> FlushWorker<S> {
             self.flush(writes).await?;
             self.has_failed |= had_failed;
             self.take_over_when_due().await;
-            if count < self.pace.size {
+            if count < self.policy.size {
                 return Ok(());
             }
         }
@@ -167,7 +167,7 @@ impl<S: Sink> FlushWorker<S> {
     /// How many wait by now.
     async fn count(&self) -> Result<u64, FlushError> {
         let length = self.store.on("XLEN", &keys::write_behind());
-        let waiting = self.store.run(length, &Wire::off()).await.map_err(Step::Count.stuck())?;
+        let waiting = self.store.run(length, &Trace::disabled()).await.map_err(FlushStep::Count.stuck())?;
         self.engine.pending.counted(waiting);
         Ok(waiting)
     }
@@ -199,9 +199,9 @@ impl<S: Sink> FlushWorker<S> {
         loop {
             let claim = self.store.script(&scripts::TAKE_OVER, &keys::write_behind());
             let claim = claim.arg(GROUP).arg(&self.consumer).arg(millis(ABANDONED));
-            let claim = claim.arg(self.pace.size).arg(LOOKED_AT * self.pace.size);
-            let entries = self.store.run(claim, &Wire::off()).await;
-            let writes = taken(entries.map_err(Step::TakeOver.stuck())?);
+            let claim = claim.arg(self.policy.size).arg(LOOKED_AT * self.policy.size);
+            let entries = self.store.run(claim, &Trace::disabled()).await;
+            let writes = taken(entries.map_err(FlushStep::TakeOver.stuck())?);
             if writes.is_empty() {
                 break;
             }
@@ -209,36 +209,36 @@ impl<S: Sink> FlushWorker<S> {
         }
         let sweep = self.store.script(&scripts::SWEEP, &keys::write_behind());
         let sweep = sweep.arg(GROUP).arg(millis(GONE));
-        let swept = self.store.run::<i64>(sweep, &Wire::off()).await;
-        swept.map(|_| ()).map_err(Step::Sweep.stuck())
+        let swept = self.store.run::<i64>(sweep, &Trace::disabled()).await;
+        swept.map(|_| ()).map_err(FlushStep::ScanProgress.stuck())
     }
 
-    async fn take(&self, from: &str) -> Result<Vec<Taken>, FlushError> {
+    async fn take(&self, from: &str) -> Result<Vec<ClaimedWrite>, FlushError> {
         let taken = match self.read_group(from).await {
             // Somebody removed it, or made the stream without it.
-            Err(Trouble::Other(code)) if code == "NOGROUP" => match self.make_group().await {
+            Err(RedisError::Other(code)) if code == "NOGROUP" => match self.make_group().await {
                 Ok(()) => self.read_group(from).await,
-                Err(trouble) => Err(trouble),
+                Err(error) => Err(error),
             },
             taken => taken,
         };
-        taken.map_err(Step::Read.stuck())
+        taken.map_err(FlushStep::Read.stuck())
     }
 
-    async fn read_group(&self, from: &str) -> Result<Vec<Taken>, Trouble> {
+    async fn read_group(&self, from: &str) -> Result<Vec<ClaimedWrite>, RedisError> {
         let read = self.store.command("XREADGROUP").arg("GROUP").arg(GROUP).arg(&self.consumer);
-        let read = read.arg("COUNT").arg(self.pace.size).arg("STREAMS");
+        let read = read.arg("COUNT").arg(self.policy.size).arg("STREAMS");
         let read = read.arg(self.store.name(&keys::write_behind())).arg(from);
-        let streams: Option<Vec<(Value, Value)>> = self.store.run(read, &Wire::off()).await?;
+        let streams: Option<Vec<(Value, Value)>> = self.store.run(read, &Trace::disabled()).await?;
         let first = streams.and_then(|streams| streams.into_iter().next());
         Ok(first.map(|(_, entries)| taken(entries)).unwrap_or_default())
     }
 
-    async fn make_group(&self) -> Result<(), Trouble> {
+    async fn make_group(&self) -> Result<(), RedisError> {
         let name = self.store.name(&keys::write_behind());
         let make = self.store.command("XGROUP").arg("CREATE").arg(name).arg(GROUP).arg(0);
-        match self.store.run::<Value>(make.arg("MKSTREAM"), &Wire::off()).await {
-            Err(Trouble::Other(code)) if code == "BUSYGROUP" => Ok(()),
+        match self.store.run::<Value>(make.arg("MKSTREAM"), &Trace::disabled()).await {
+            Err(RedisError::Other(code)) if code == "BUSYGROUP" => Ok(()),
             made => made.map(|_| ()),
         }
     }
@@ -246,7 +246,7 @@ impl<S: Sink> FlushWorker<S> {
     /// To the origin, then to the copies, then off the stream. Of several
     /// writes of one key only the latest is written: nobody could see the
     /// others in between. What could not be settled is not acknowledged.
-    async fn flush(&mut self, taken: Vec<Taken>) -> Result<(), FlushError> {
+    async fn flush(&mut self, taken: Vec<ClaimedWrite>) -> Result<(), FlushError> {
         if taken.is_empty() {
             return Ok(());
         }
@@ -257,7 +257,7 @@ impl<S: Sink> FlushWorker<S> {
         }
         let mut kept = Vec::new();
         for it in taken.iter().filter(|it| it.write.is_none() && !it.is_deleted) {
-            if !self.set_aside(&it.id, "it can't be read").await? {
+            if !self.move_to_dead_letters(&it.id, "it can't be read").await? {
                 kept.push(it.id.clone());
             }
         }
@@ -265,21 +265,21 @@ impl<S: Sink> FlushWorker<S> {
         let all: Vec<_> = taken.into_iter().filter_map(|it| it.write).collect();
         let (written, applied) = self.apply_latest(all).await?;
         let unsettled = self.settle(&written, &applied).await?;
-        let trouble = unsettled.first().map(|(_, trouble)| trouble.clone());
+        let error = unsettled.first().map(|(_, error)| error.clone());
         ids.retain(|(_, key)| unsettled.iter().all(|(it, _)| it != key));
         self.acknowledge(&ids).await?;
-        self.has_failed = trouble.is_some();
-        trouble.map_or(Ok(()), |trouble| Err(Step::Settle.stuck()(trouble)))
+        self.has_failed = error.is_some();
+        error.map_or(Ok(()), |error| Err(FlushStep::Settle.stuck()(error)))
     }
 
     /// The latest write of each key. When one of them can't be kept, each write
     /// gets a turn of its own: the one before it was acknowledged, too.
     async fn apply_latest(
         &mut self,
-        all: Vec<Pending>,
-    ) -> Result<(Arc<[Pending]>, Vec<Applied>), FlushError> {
-        let latest: Arc<[Pending]> = latest(all.iter().cloned()).into();
-        let is_refused = |it: &Applied| matches!(it, Applied::Refused(_));
+        all: Vec<QueuedWrite>,
+    ) -> Result<(Arc<[QueuedWrite]>, Vec<ApplyResult>), FlushError> {
+        let latest: Arc<[QueuedWrite]> = latest(all.iter().cloned()).into();
+        let is_refused = |it: &ApplyResult| matches!(it, ApplyResult::Refused(_));
         match self.apply(&latest).await? {
             Ok(applied) if !applied.iter().any(is_refused) => return Ok((latest, applied)),
             Err(fault) if !fault.is_about_the_value() => {
@@ -294,15 +294,15 @@ impl<S: Sink> FlushWorker<S> {
     /// In a task of its own: a sink that panics has failed, and no more.
     async fn apply(
         &self,
-        writes: &Arc<[Pending]>,
-    ) -> Result<Result<Vec<Applied>, S::Error>, FlushError> {
+        writes: &Arc<[QueuedWrite]>,
+    ) -> Result<Result<Vec<ApplyResult>, S::Error>, FlushError> {
         let (sink, writes) = (Arc::clone(&self.sink), Arc::clone(writes));
         let applying = tokio::spawn(async move { sink.apply(&writes).await });
         applying.await.map_err(|_| FlushError::At("it broke off".to_owned()))
     }
 
     /// Finds the one that the sink refuses.
-    async fn one_by_one(&mut self, writes: &[Pending]) -> Result<Vec<Applied>, FlushError> {
+    async fn one_by_one(&mut self, writes: &[QueuedWrite]) -> Result<Vec<ApplyResult>, FlushError> {
         let mut applied = Vec::new();
         for write in writes {
             match self.apply(&[write.clone()].into()).await? {
@@ -313,7 +313,7 @@ impl<S: Sink> FlushWorker<S> {
                     if *attempts < ATTEMPTS || !fault.is_about_the_value() {
                         return Err(FlushError::At(fault.to_string()));
                     }
-                    applied.push(Applied::Refused("the database refused it again and again"));
+                    applied.push(ApplyResult::Refused("the database refused it again and again"));
                 }
             }
         }
@@ -325,44 +325,44 @@ impl<S: Sink> FlushWorker<S> {
     /// copies Redis did not change, and why.
     async fn settle(
         &self,
-        writes: &[Pending],
-        applied: &[Applied],
-    ) -> Result<Vec<(String, Trouble)>, FlushError> {
+        writes: &[QueuedWrite],
+        applied: &[ApplyResult],
+    ) -> Result<Vec<(String, RedisError)>, FlushError> {
         let each = writes.iter().zip(applied).map(|(write, applied)| self.settling(write, applied));
-        let replies = self.store.run_each(each.collect()).await.map_err(Step::Settle.stuck())?;
+        let replies = self.store.run_each(each.collect()).await.map_err(FlushStep::Settle.stuck())?;
         let mut unsettled = Vec::new();
         for (write, reply) in writes.iter().zip(replies) {
-            unsettled.extend(reply.err().map(|trouble| (write.key.clone(), trouble)));
+            unsettled.extend(reply.err().map(|error| (write.key.clone(), error)));
         }
         // Only now, as it takes the write off the stream: a copy that waits for
         // a write that is gone would never end.
         for (write, applied) in writes.iter().zip(applied) {
-            if let Applied::Refused(why) = applied
+            if let ApplyResult::Refused(why) = applied
                 && unsettled.iter().all(|(key, _)| *key != write.key)
-                && !self.set_aside(&write.id, why).await?
+                && !self.move_to_dead_letters(&write.id, why).await?
             {
-                unsettled.push((write.key.clone(), Trouble::WrongType));
+                unsettled.push((write.key.clone(), RedisError::WrongType));
             }
         }
         Ok(unsettled)
     }
 
     /// What the copy in Redis becomes.
-    fn settling(&self, write: &Pending, applied: &Applied) -> Command {
+    fn settling(&self, write: &QueuedWrite, applied: &ApplyResult) -> Command {
         let (key, mark) = (self.store.prefix().to_owned() + &write.key, millis(MARK_TTL));
         let on = |script| self.store.script_on(script, std::slice::from_ref(&key));
         let discard = |version: u64| on(&scripts::DISCARD).arg(write.stamp).arg(mark).arg(version);
         match applied {
             // An ordinary copy ends some time; the next lookup loads it then.
-            Applied::As(version) if *version == write.version => {
+            ApplyResult::As(version) if *version == write.version => {
                 on(&scripts::SETTLE).arg(write.stamp)
             }
-            Applied::As(version) => {
-                let forget = on(&scripts::FORGET).arg(version.cast_signed()).arg(mark);
+            ApplyResult::As(version) => {
+                let forget = on(&scripts::INVALIDATE).arg(version.cast_signed()).arg(mark);
                 forget.arg(write.stamp + 1).arg(0)
             }
-            Applied::Superseded(version) => discard(*version),
-            Applied::Refused(_) => discard(0),
+            ApplyResult::Superseded(version) => discard(*version),
+            ApplyResult::Refused(_) => discard(0),
         }
     }
 
@@ -377,19 +377,19 @@ impl<S: Sink> FlushWorker<S> {
             self.store.on("XDEL", &stream).arg(&ids),
         ];
         let done = self.store.run_many(done.into()).await;
-        done.map(|_| ()).map_err(Step::Acknowledge.stuck())
+        done.map(|_| ()).map_err(FlushStep::Acknowledge.stuck())
     }
 
     /// False when there is no place for it: then it stays where it is.
-    async fn set_aside(&self, id: &str, why: &str) -> Result<bool, FlushError> {
-        let (from, to) = (keys::write_behind(), keys::write_behind_aside());
+    async fn move_to_dead_letters(&self, id: &str, why: &str) -> Result<bool, FlushError> {
+        let (from, to) = (keys::write_behind(), keys::write_behind_dead_letters());
         let set = self
             .store
-            .script_on(&scripts::SET_ASIDE, &[self.store.name(&from), self.store.name(&to)])
+            .script_on(&scripts::DEAD_LETTER, &[self.store.name(&from), self.store.name(&to)])
             .arg(id)
             .arg(why);
-        let set = self.store.run::<i64>(set, &Wire::off()).await;
-        let is_set = set.map_err(Step::SetAside.stuck())? >= 0;
+        let set = self.store.run::<i64>(set, &Trace::disabled()).await;
+        let is_set = set.map_err(FlushStep::SetAside.stuck())? >= 0;
         let done = if is_set { "is set aside" } else { "can't be set aside and stays" };
         log::error!("write-behind: a write {done}, {why}: {id}");
         Ok(is_set)

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hitrate_cache::redis::Trouble;
+use hitrate_cache::redis::RedisError;
 use rand::RngExt as _;
 use tokio::time::sleep;
 
@@ -24,7 +24,7 @@ const LEASE: Duration = Duration::from_millis(20);
 const WORK: Duration = Duration::from_millis(1);
 const PAUSE: Duration = Duration::from_millis(60);
 /// Who has no lock by then gives up.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How the lock is given back.
 #[derive(Clone, Copy)]
@@ -49,7 +49,7 @@ pub(super) async fn run(
     race: &Arc<Race>,
     release: Release,
     fenced: bool,
-) -> Result<Counted, Trouble> {
+) -> Result<Counted, RedisError> {
     let tallies = Arc::new(Tallies::default());
     let written = race
         .all(|race, n| {
@@ -78,7 +78,7 @@ async fn worker(
     tallies: &Tallies,
     release: Release,
     fenced: bool,
-) -> Result<bool, Trouble> {
+) -> Result<bool, RedisError> {
     let token = random();
     let Some(fence) = lease(race, n, &token).await? else {
         tallies.gave_up.fetch_add(1, SeqCst);
@@ -101,10 +101,10 @@ async fn worker(
 }
 
 /// The fencing token, as soon as the lock can be had.
-async fn lease(race: &Race, n: u64, token: &str) -> Result<Option<u64>, Trouble> {
+async fn lease(race: &Race, n: u64, token: &str) -> Result<Option<u64>, RedisError> {
     let (lock, fence) = (race.key("lock:report"), race.key("lock:report:fence"));
     let since = Instant::now();
-    while since.elapsed() < PATIENCE {
+    while since.elapsed() < TIMEOUT {
         let store = race.store(n);
         let acquire = store.script_on(&ACQUIRE, &[store.name(&lock), store.name(&fence)]);
         let acquire = acquire.arg(token).arg(LEASE.as_millis() as u64).arg(KEPT);
@@ -122,7 +122,7 @@ fn rest() -> Duration {
 }
 
 /// Reads, works, writes; the resource takes whoever comes.
-async fn unguarded(race: &Race, n: u64, work: Duration) -> Result<bool, Trouble> {
+async fn unguarded(race: &Race, n: u64, work: Duration) -> Result<bool, RedisError> {
     let (store, report) = (race.store(n), race.key("report"));
     let value: Option<u64> = race.run(n, store.on("HGET", &report).arg("value")).await?;
     sleep(work).await;
@@ -134,7 +134,7 @@ async fn unguarded(race: &Race, n: u64, work: Duration) -> Result<bool, Trouble>
 }
 
 /// The same; the resource refuses whoever comes with an older fencing token.
-async fn guarded(race: &Race, n: u64, fence: u64, work: Duration) -> Result<bool, Trouble> {
+async fn guarded(race: &Race, n: u64, fence: u64, work: Duration) -> Result<bool, RedisError> {
     let ask = |text: String| {
         race.store(n).script(&FENCED, &race.key("report")).arg(fence).arg(text).arg(KEPT)
     };
@@ -149,7 +149,7 @@ async fn guarded(race: &Race, n: u64, fence: u64, work: Duration) -> Result<bool
 }
 
 /// Returns whether it was someone else's lock that was deleted.
-async fn give_back(race: &Race, n: u64, token: &str, how: Release) -> Result<bool, Trouble> {
+async fn give_back(race: &Race, n: u64, token: &str, how: Release) -> Result<bool, RedisError> {
     let (store, lock) = (race.store(n), race.key("lock:report"));
     match how {
         Release::OwnOnly => {

@@ -13,7 +13,7 @@ use actix_web::{
     web::{Data, Path},
 };
 use askama::Template;
-use hitrate_cache::trace::{Step, Wire};
+use hitrate_cache::trace::{Span, Trace};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -37,7 +37,7 @@ use crate::{
 /// Pages beside the patterns, of their own shape: the index lists them last.
 const RELATED: &[Link] = &[nav::KEY_NAMES, nav::ROUND_TRIPS];
 
-/// Commands that a page's wire shows; JSON has all.
+/// Commands that a page's trace shows; JSON has all.
 const WIRE: usize = 15;
 
 /// Every pattern, in a line each.
@@ -85,8 +85,8 @@ pub struct PatternPage {
     /// What the keys mean together.
     figures: Vec<Figure>,
     /// What was said to Redis: by the act, or for this look where there was none.
-    #[schema(value_type = Vec<schemas::Step>)]
-    said: Vec<Step>,
+    #[schema(value_type = Vec<schemas::Span>)]
+    said: Vec<Span>,
     /// What a trial counted; null when the act was none.
     trial: Option<Ran>,
     #[serde(skip)]
@@ -243,10 +243,10 @@ async fn play(
     demo: Demo,
     asked: Asked,
 ) -> Result<Played> {
-    let wire = Wire::on();
+    let trace = Trace::new();
     let (act, args, lines, trial) = match asked {
         Asked::Act(act, args) => {
-            let play = Play::new(&app.store, &demo, args.clone(), &wire);
+            let play = Play::new(&app.store, &demo, args.clone(), &trace);
             let lines = (act.run)(&play).await;
             // What it wrote before it was refused is the visitor's, too.
             play.note().await?;
@@ -257,12 +257,12 @@ async fn play(
             ("trial", args, Vec::new(), Some(ran))
         }
         Asked::Reset => {
-            let removed = Play::new(&app.store, &demo, Args::default(), &wire).reset().await?;
+            let removed = Play::new(&app.store, &demo, Args::default(), &trace).reset().await?;
             let what = crate::format::counted(&removed, "key was", "keys were");
             ("reset", Args::default(), vec![format!("{what} removed.")], None)
         }
     };
-    Ok(Played { slug: pattern.slug, act, args, lines, said: wire.steps(), trial })
+    Ok(Played { slug: pattern.slug, act, args, lines, said: trace.spans(), trial })
 }
 
 /// What the keys hold, and what that means.
@@ -286,11 +286,11 @@ impl PatternPage {
         demo: &Demo,
         kept: Option<(String, Arc<Played>)>,
     ) -> Self {
-        let wire = Wire::on();
+        let trace = Trace::new();
         let (name, played) = kept.unzip();
         let args = played.as_ref().map_or_else(Args::default, |played| played.args.clone());
         let filled = pattern.filled(&args);
-        let looked = look(&Play::new(&app.store, demo, filled, &wire), pattern).await;
+        let looked = look(&Play::new(&app.store, demo, filled, &trace), pattern).await;
         let (look, error) = match looked {
             Ok(look) => (Some(look), None),
             Err(upset) => (None, Some(format!("Your keys can't be read: {upset}."))),
@@ -307,7 +307,7 @@ impl PatternPage {
             now,
             state,
             figures: figures.unwrap_or_default(),
-            said: played.as_ref().map_or_else(|| wire.steps(), |it| it.said.clone()),
+            said: played.as_ref().map_or_else(|| trace.spans(), |it| it.said.clone()),
             trial: played.and_then(|it| it.trial.clone()),
             pattern,
             args,
@@ -326,7 +326,7 @@ impl PatternPage {
         Waterfall::of(&self.said[..self.said.len().min(WIRE)])
     }
 
-    /// Commands that the wire has no room for.
+    /// Commands that the trace has no room for.
     fn unsaid(&self) -> u64 {
         self.said.len().saturating_sub(WIRE) as u64
     }

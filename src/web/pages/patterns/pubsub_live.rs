@@ -33,7 +33,7 @@ const SHOWN: usize = 10;
 /// Characters of one.
 const WORD: usize = 120;
 /// Then the browser asks again, and one that has long left gives its place free.
-const LONGEST: Duration = Duration::from_secs(10 * 60);
+const MAX_DURATION: Duration = Duration::from_secs(10 * 60);
 /// Between attempts to listen, while Redis can't be asked.
 const REST: Duration = Duration::from_millis(500);
 
@@ -64,7 +64,7 @@ pub async fn live(app: Data<App>, request: HttpRequest) -> Result<HttpResponse> 
         subscription: None,
         is_told_away: false,
         running: app.shared.sampler.follow(),
-        until: Instant::now() + LONGEST,
+        until: Instant::now() + MAX_DURATION,
         heard: 0,
         last: VecDeque::new(),
         _place: place,

@@ -5,9 +5,9 @@ use actix_web::{
     web::{Data, Path},
 };
 use hitrate_cache::{
-    Effect, Forgot, Recipe, Written,
-    redis::Trouble,
-    trace::{Step, Wire},
+    Effect, Invalidated, Recipe, Written,
+    redis::RedisError,
+    trace::{Span, Trace},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-/// What an edit or a forgetting did.
+/// What an edit or a invalidate_command did.
 #[derive(Serialize, ToSchema)]
 pub struct Acted {
     /// Whose profile.
@@ -42,8 +42,8 @@ pub struct Acted {
     /// Whether the cache dropped a copy; null when it could not be told.
     forgotten: Option<bool>,
     /// What was said to the database and to Redis, in order.
-    #[schema(value_type = Vec<schemas::Step>)]
-    transcript: Vec<Step>,
+    #[schema(value_type = Vec<schemas::Span>)]
+    trace: Vec<Span>,
 }
 
 /// Changes a profile, in the recipe's order of database and cache.
@@ -72,11 +72,11 @@ pub async fn edit(
     let (change, recipe) = (change(&fields)?, asked(&request, &fields)?);
     let back = address(&id, delay_ms(&fields)?, recipe.map(|it| it.name));
     let recipe = recipe.unwrap_or(app.shared.recipe).ttl(app.shared.config.profile_ttl);
-    let (written, wire) = whole(edit_whole(app, id.clone(), change, recipe)).await?;
+    let (written, trace) = whole(edit_whole(app, id.clone(), change, recipe)).await?;
     if written.version.is_none() {
         return Err(Error::NoProfile(id.to_string()));
     }
-    Ok(acted(&request, &back, Done::Edit, Acted::edited(id, &written, recipe, wire)))
+    Ok(acted(&request, &back, Done::Edit, Acted::edited(id, &written, recipe, trace)))
 }
 
 /// The recipe, in the address or in the body.
@@ -90,11 +90,11 @@ async fn edit_whole(
     id: UserId,
     change: ProfileEdit,
     recipe: Recipe,
-) -> Result<(Written, Wire)> {
-    let wire = Wire::on();
+) -> Result<(Written, Trace)> {
+    let trace = Trace::new();
     let (cache, db) = (&app.cache, &app.shared.db);
-    let written = profiles::edit(cache, db, &id, change, &recipe, &wire).await?;
-    Ok((written, wire))
+    let written = profiles::edit(cache, db, &id, change, &recipe, &trace).await?;
+    Ok((written, trace))
 }
 
 fn change(fields: &Fields<'_>) -> Result<ProfileEdit, BadInput> {
@@ -129,10 +129,10 @@ pub async fn forget(
     let fields = body.fields(&["delay_ms", "recipe"])?;
     let recipe = asked(&request, &fields)?;
     let back = address(&id, delay_ms(&fields)?, recipe.map(|it| it.name));
-    let wire = Wire::on();
+    let trace = Trace::new();
     let recipe = recipe.unwrap_or(app.shared.recipe).ttl(app.shared.config.profile_ttl);
-    let forgotten = profiles::forget(&app.cache, &id, &recipe, &wire).await;
-    let told = Acted::forgotten(id, &forgotten, recipe, wire);
+    let forgotten = profiles::forget(&app.cache, &id, &recipe, &trace).await;
+    let told = Acted::forgotten(id, &forgotten, recipe, trace);
     Ok(acted(&request, &back, Done::Forget, told))
 }
 
@@ -144,26 +144,26 @@ fn acted(request: &HttpRequest, back: &str, done: Done, acted: Acted) -> HttpRes
 }
 
 impl Acted {
-    fn edited(id: UserId, written: &Written, recipe: Recipe, wire: Wire) -> Self {
+    fn edited(id: UserId, written: &Written, recipe: Recipe, trace: Trace) -> Self {
         let message = profiles::edited(written);
         let forgotten = match written.effect {
-            Effect::Forgot(dropped) => Some(dropped),
+            Effect::Invalidated(dropped) => Some(dropped),
             Effect::Stored | Effect::Queued => Some(false),
-            Effect::Owed(_) => None,
+            Effect::Deferred(_) => None,
         };
         let (version, recipe) = (written.version, recipe.name);
-        Self { id, version, recipe, message, forgotten, transcript: wire.into_steps() }
+        Self { id, version, recipe, message, forgotten, trace: trace.into_spans() }
     }
 
     fn forgotten(
         id: UserId,
-        forgotten: &Result<Forgot, Trouble>,
+        forgotten: &Result<Invalidated, RedisError>,
         recipe: Recipe,
-        wire: Wire,
+        trace: Trace,
     ) -> Self {
         let message = profiles::forgot(forgotten);
-        let forgotten = forgotten.as_ref().ok().map(|it| *it == Forgot::Dropped);
+        let forgotten = forgotten.as_ref().ok().map(|it| *it == Invalidated::Dropped);
         let recipe = recipe.name;
-        Self { id, version: None, recipe, message, forgotten, transcript: wire.into_steps() }
+        Self { id, version: None, recipe, message, forgotten, trace: trace.into_spans() }
     }
 }

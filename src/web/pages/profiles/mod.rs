@@ -15,9 +15,9 @@ use actix_web::{
 use askama::Template;
 use hitrate_cache::{
     Fill, Lookup, Recipe, Source,
-    redis::Trouble,
+    redis::RedisError,
     time::millis,
-    trace::{Step, Wire},
+    trace::{Span, Trace},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -92,8 +92,8 @@ pub struct Answer {
     /// The documents' sentence.
     message: String,
     /// What was said to Redis and to the database, in order.
-    #[schema(value_type = Vec<schemas::Step>)]
-    transcript: Vec<Step>,
+    #[schema(value_type = Vec<schemas::Span>)]
+    trace: Vec<Span>,
     #[serde(skip)]
     fill: Fill,
 }
@@ -158,10 +158,10 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<ProfilesP
     let query = Query::parse(&app, &request)?;
     let mut page = ProfilesPage::blank(&app, &request, &query);
     let Some(id) = &query.id else { return Ok(Page::new(page)) };
-    let wire = Wire::on();
+    let trace = Trace::new();
     let (db, delay) = (&app.shared.db, query.delay(&app));
     // In a box of its own: malloc is slow with all of this in one.
-    let looking = Box::pin(profiles::find(&app.cache, db, id, &query.recipe, delay, &wire));
+    let looking = Box::pin(profiles::find(&app.cache, db, id, &query.recipe, delay, &trace));
     let lookup = looking.await?;
     let cookie = recent::remember(
         &Recent { id: id.clone(), source: lookup.source, elapsed_us: lookup.elapsed_us },
@@ -171,7 +171,7 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<ProfilesP
     if lookup.value.is_none() {
         page.error = Some(Error::NoProfile(id.to_string()).to_string());
     }
-    page.answer = Some(Answer::of(id, lookup, wire));
+    page.answer = Some(Answer::of(id, lookup, trace));
     let was_told = page.form.done.is_some();
     let page = Page::new(page).status(status).header(CACHE_STATUS, cache_status);
     let page = page.header(SET_COOKIE, cookie);
@@ -186,21 +186,21 @@ fn status(lookup: &Lookup<Profile>) -> StatusCode {
 }
 
 impl Answer {
-    fn of(id: &UserId, lookup: Lookup<Profile>, wire: Wire) -> Self {
-        let transcript = wire.into_steps();
+    fn of(id: &UserId, lookup: Lookup<Profile>, trace: Trace) -> Self {
+        let trace = trace.into_spans();
         Self {
             id: id.clone(),
             message: profiles::message(id, &lookup),
             version: lookup.version,
             source: lookup.source,
             elapsed_us: lookup.elapsed_us,
-            simulated_us: waterfall::simulated_us(&transcript),
+            simulated_us: waterfall::simulated_us(&trace),
             ttl_ms: lookup.ttl.map(millis),
             age_ms: millis(lookup.age),
             recipe: lookup.recipe,
             key: lookup.key,
             profile: lookup.value,
-            transcript,
+            trace,
             fill: lookup.fill,
         }
     }
@@ -267,12 +267,12 @@ impl ProfilesPage {
 // What the template asks for.
 impl Answer {
     fn waterfall(&self) -> Waterfall<'_> {
-        Waterfall::of(&self.transcript)
+        Waterfall::of(&self.trace)
     }
 
-    fn trouble(&self) -> Option<&Trouble> {
+    fn error(&self) -> Option<&RedisError> {
         match &self.fill {
-            Fill::Failed(trouble) => Some(trouble),
+            Fill::Failed(error) => Some(error),
             _ => None,
         }
     }

@@ -207,13 +207,13 @@ impl StampedePage {
     }
 
     /// What was wrong with Redis, each once, and the recipes that met it.
-    fn troubles(&self) -> Vec<(&str, Vec<&'static str>)> {
+    fn errors(&self) -> Vec<(&str, Vec<&'static str>)> {
         let mut all = Vec::<(&str, Vec<_>)>::new();
         for run in &self.runs {
-            let Some(trouble) = run.trouble.as_deref() else { continue };
-            match all.iter_mut().find(|(known, _)| *known == trouble) {
+            let Some(error) = run.error.as_deref() else { continue };
+            match all.iter_mut().find(|(known, _)| *known == error) {
                 Some((_, recipes)) => recipes.push(run.recipe),
-                None => all.push((trouble, vec![run.recipe])),
+                None => all.push((error, vec![run.recipe])),
             }
         }
         all

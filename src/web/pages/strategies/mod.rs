@@ -1,5 +1,5 @@
 //! `/strategies` — a recipe tried on one profile, step by step: what database,
-//! Redis and near cache hold after each, and the story of how it went.
+//! Redis and near cache hold after each, and the timeline of how it went.
 
 mod sequence;
 
@@ -20,7 +20,7 @@ use crate::{
     demo::model::UserId,
     labs::{
         strategies::{Acted, Columns, Holds, Move, Run, Stage, Token, Visit},
-        support::timeline::Story,
+        support::timeline::Timeline,
     },
     web::{
         error::{Error, Result},
@@ -71,7 +71,7 @@ pub struct StrategiesPage {
     /// The last acts of this visit, the latest last, and what was held where after each.
     acts: Vec<Acted>,
     /// How the last of them went, or the one that was asked for.
-    story: Option<Story>,
+    timeline: Option<Timeline>,
     /// What is held where at the moment.
     now: Columns,
     /// Every strategy.
@@ -83,7 +83,7 @@ pub struct StrategiesPage {
     /// What the acts show, when they are a run.
     #[serde(skip)]
     shows: Option<&'static str>,
-    /// The act whose story is shown.
+    /// The act whose timeline is shown.
     #[serde(skip)]
     told: Option<usize>,
     #[serde(skip)]
@@ -173,7 +173,7 @@ fn id(app: &App, fields: &Fields<'_>) -> Result<UserId> {
         ("id" = Option<String>, Query, description = "Whose profile; 123 when left out"),
         ("delay_ms" = Option<u32>, Query, description = "Simulated database latency, 0 to 5000; 200 when left out"),
         ("visit" = Option<String>, Query, description = "The visit to go on with, as an act told it"),
-        ("step" = Option<u32>, Query, description = "The number of the act whose story is told; the last when left out"),
+        ("step" = Option<u32>, Query, description = "The number of the act whose timeline is told; the last when left out"),
     ),
     responses(
         (status = 200, description = "What is held where", body = StrategiesPage),
@@ -295,7 +295,7 @@ impl StrategiesPage {
             recipe: asked.recipe.name,
             delay_ms: asked.delay_ms,
             visit: visit.and(asked.token).map(|token| token.to_string()),
-            story: told.map(|act| act.story.clone()),
+            timeline: told.map(|act| act.timeline.clone()),
             told: told.map(|act| act.number),
             acts,
             now,
@@ -364,16 +364,16 @@ impl StrategiesPage {
     }
 
     fn sequence(&self) -> Option<Sequence<'_>> {
-        self.story.as_ref().map(Sequence::of)
+        self.timeline.as_ref().map(Sequence::of)
     }
 
-    /// Where the story of one act is told.
+    /// Where the timeline of one act is told.
     fn address_of(&self, number: &usize) -> String {
         let Self { recipe, id, delay_ms, .. } = self;
         let visit = self.visit.as_deref().unwrap_or_default();
         let path = nav::STRATEGIES.path;
         format!(
-            "{path}?recipe={recipe}&id={id}&delay_ms={delay_ms}&visit={visit}&step={number}#story"
+            "{path}?recipe={recipe}&id={id}&delay_ms={delay_ms}&visit={visit}&step={number}#timeline"
         )
     }
 

@@ -1,14 +1,14 @@
-//! A story as a sequence diagram: five lifelines, and an arrow for each thing
+//! A timeline as a sequence diagram: five lifelines, and an arrow for each thing
 //! that was said, in the order of time.
 
-use hitrate_cache::trace::{Step, Target};
+use hitrate_cache::trace::{Span, Target};
 
-use crate::labs::support::timeline::Story;
+use crate::labs::support::timeline::Timeline;
 
 /// The diagram, one row below the other.
 pub struct Sequence<'a> {
     /// What it tells.
-    pub story: &'a Story,
+    pub timeline: &'a Timeline,
     /// The arrows between the visitor's question and answer.
     pub rows: Vec<Row<'a>>,
 }
@@ -69,65 +69,65 @@ pub enum Part {
     End,
 }
 
-/// All steps of one round trip.
-struct Trip<'a>(&'a [Step]);
+/// All spans of one round trip.
+struct RoundTrip<'a>(&'a [Span]);
 
 /// A question or a reply: of which trip, and when.
 struct Moment {
-    trip: usize,
+    round_trip: usize,
     is_reply: bool,
     at_us: u64,
 }
 
 impl<'a> Sequence<'a> {
-    /// Draws this story.
-    pub fn of(story: &'a Story) -> Self {
+    /// Draws this timeline.
+    pub fn of(timeline: &'a Timeline) -> Self {
         let trips: Vec<_> =
-            story.steps.chunk_by(|one, next| one.trip == next.trip).map(Trip).collect();
+            timeline.trace.chunk_by(|one, next| one.round_trip == next.round_trip).map(RoundTrip).collect();
         let moments = moments(&trips);
         let mut rows: Vec<_> = moments.iter().map(|moment| row(&trips, moment)).collect();
-        for (number, trip) in trips.iter().enumerate().filter(|(_, trip)| !trip.is_own()) {
-            let of_trip = |moment: &Moment| moment.trip == number;
+        for (number, trip) in trips.iter().enumerate().filter(|(_, trip)| !trip.is_managed()) {
+            let of_trip = |moment: &Moment| moment.round_trip == number;
             let begin = moments.iter().position(of_trip).unwrap_or_default();
             let end = moments.iter().rposition(of_trip).unwrap_or_default();
             for (i, row) in rows.iter_mut().enumerate().take(end + 1).skip(begin) {
                 row.works(trip, part(i, begin, end));
             }
         }
-        Self { story, rows }
+        Self { timeline, rows }
     }
 
     /// Whether any of it was simulated.
     pub fn is_simulated(&self) -> bool {
-        self.story.simulated_us > 0
+        self.timeline.simulated_us > 0
     }
 }
 
 /// Questions and replies in the order of time. At the same time a reply comes
 /// before the question that it leads to.
-fn moments(trips: &[Trip<'_>]) -> Vec<Moment> {
+fn moments(trips: &[RoundTrip<'_>]) -> Vec<Moment> {
     let mut moments = Vec::with_capacity(trips.len() * 2);
     for (number, trip) in trips.iter().enumerate() {
         let first = trip.first();
         let end_us = first.start_us + first.elapsed_us;
-        if !trip.is_own() {
-            moments.push(Moment { trip: number, is_reply: false, at_us: first.start_us });
+        if !trip.is_managed() {
+            moments.push(Moment { round_trip: number, is_reply: false, at_us: first.start_us });
         }
-        moments.push(Moment { trip: number, is_reply: true, at_us: end_us });
+        moments.push(Moment { round_trip: number, is_reply: true, at_us: end_us });
     }
-    moments.sort_by_key(|moment| (moment.at_us, moment.trip, moment.is_reply));
+    moments.sort_by_key(|moment| (moment.at_us, moment.round_trip, moment.is_reply));
     moments
 }
 
-fn row<'a>(trips: &[Trip<'a>], moment: &Moment) -> Row<'a> {
-    let Trip(steps) = trips[moment.trip];
-    let first = &steps[0];
+fn row<'a>(trips: &[RoundTrip<'a>], moment: &Moment) -> Row<'a> {
+    let RoundTrip(spans) = trips[moment.round_trip];
+    let first = &spans[0];
     let (way, lines): (_, Vec<_>) = match (first.target, moment.is_reply) {
         (Target::Hitrate, _) => {
-            (Way::Own, steps.iter().flat_map(|it| [it.command.as_str(), &it.reply]).collect())
+            (Way::Own, spans.iter().flat_map(|it| [it.command.as_str(), &it.reply]).collect())
         }
-        (_, true) => (Way::Back, steps.iter().map(|step| step.reply.as_str()).collect()),
-        (_, false) => (Way::There, steps.iter().map(|step| step.command.as_str()).collect()),
+        (_, true) => (Way::Back, spans.iter().map(|span| span.reply.as_str()).collect()),
+        (_, false) => (Way::There, spans.iter().map(|span| span.command.as_str()).collect()),
     };
     let took = Took { all_us: first.elapsed_us, simulated_us: first.simulated_us };
     let took = moment.is_reply.then_some(took);
@@ -142,18 +142,18 @@ fn part(row: usize, begin: usize, end: usize) -> Part {
     }
 }
 
-impl Trip<'_> {
-    fn first(&self) -> &Step {
+impl RoundTrip<'_> {
+    fn first(&self) -> &Span {
         &self.0[0]
     }
 
-    fn is_own(&self) -> bool {
+    fn is_managed(&self) -> bool {
         self.first().target == Target::Hitrate
     }
 
     /// Simulated waiting comes first, and is drawn so.
     fn simulated(&self, part: Part) -> f64 {
-        let Step { simulated_us, elapsed_us, .. } = *self.first();
+        let Span { simulated_us, elapsed_us, .. } = *self.first();
         match part {
             Part::End => 100.0 * simulated_us as f64 / elapsed_us.max(1) as f64,
             _ if simulated_us > 0 => 100.0,
@@ -165,7 +165,7 @@ impl Trip<'_> {
 impl Row<'_> {
     /// One bar for each lifeline: of several who wait at the same place the
     /// longest part is drawn.
-    fn works(&mut self, trip: &Trip<'_>, part: Part) {
+    fn works(&mut self, trip: &RoundTrip<'_>, part: Part) {
         let who = trip.first().target;
         let work = AtWork { who, part, simulated: trip.simulated(part) };
         match self.at_work.iter_mut().find(|it| it.who == who) {
@@ -242,15 +242,15 @@ fn name(target: Target) -> &'static str {
 mod tests {
     use super::*;
 
-    fn step(target: Target, start_us: u64, elapsed_us: u64, trip: usize) -> Step {
-        let (command, reply) = (format!("ask {trip}"), format!("reply {trip}"));
+    fn span(target: Target, start_us: u64, elapsed_us: u64, round_trip: usize) -> Span {
+        let (command, reply) = (format!("ask {round_trip}"), format!("reply {round_trip}"));
         let simulated_us = if target == Target::Database { elapsed_us / 2 } else { 0 };
-        Step { target, command, reply, start_us, elapsed_us, simulated_us, trip }
+        Span { target, command, reply, start_us, elapsed_us, simulated_us, round_trip }
     }
 
-    fn story(steps: Vec<Step>) -> Story {
-        let (asked, answered) = ("read".to_owned(), "version 1".to_owned());
-        Story { asked, steps, answered, elapsed_us: 1000, simulated_us: 0 }
+    fn timeline(spans: Vec<Span>) -> Timeline {
+        let (request, response) = ("read".to_owned(), "version 1".to_owned());
+        Timeline { request, trace: spans, response, elapsed_us: 1000, simulated_us: 0 }
     }
 
     fn lines(sequence: &Sequence<'_>) -> Vec<String> {
@@ -259,13 +259,13 @@ mod tests {
 
     #[test]
     fn each_reply_follows_its_question_and_a_pipeline_shares_an_arrow() {
-        let story = story(vec![
-            step(Target::Redis, 0, 10, 1),
-            step(Target::Redis, 0, 10, 1),
-            step(Target::Hitrate, 10, 0, 2),
-            step(Target::Database, 10, 100, 3),
+        let timeline = timeline(vec![
+            span(Target::Redis, 0, 10, 1),
+            span(Target::Redis, 0, 10, 1),
+            span(Target::Hitrate, 10, 0, 2),
+            span(Target::Database, 10, 100, 3),
         ]);
-        let drawn = Sequence::of(&story);
+        let drawn = Sequence::of(&timeline);
         let expected =
             ["ask 1 & ask 1", "reply 1 & reply 1", "ask 2 & reply 2", "ask 3", "reply 3"];
         assert_eq!(lines(&drawn), expected);
@@ -276,9 +276,9 @@ mod tests {
 
     #[test]
     fn what_overlaps_in_time_overlaps_in_the_diagram() {
-        let story =
-            story(vec![step(Target::Database, 0, 100, 1), step(Target::Database, 20, 100, 2)]);
-        let drawn = Sequence::of(&story);
+        let timeline =
+            timeline(vec![span(Target::Database, 0, 100, 1), span(Target::Database, 20, 100, 2)]);
+        let drawn = Sequence::of(&timeline);
         assert_eq!(lines(&drawn), ["ask 1", "ask 2", "reply 1", "reply 2"]);
         let parts: Vec<_> = drawn.rows.iter().map(|row| row.at_work[0].part).collect();
         assert_eq!(parts, [Part::Begin, Part::Middle, Part::Middle, Part::End]);

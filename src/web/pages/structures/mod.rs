@@ -14,8 +14,8 @@ use actix_web::{
 };
 use askama::Template;
 use hitrate_cache::{
-    redis::{Refusal, Trouble},
-    trace::Wire,
+    redis::{Refusal, RedisError},
+    trace::Trace,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -121,9 +121,9 @@ pub async fn show(
     let asked = Asked::of(&app, &request, &slug)?;
     Fields::of_query(&request, &[])?;
     let outcome = app.shared.outcomes.last(asked.desk.demo());
-    let wire = Wire::on();
-    let look = asked.desk.look(outcome.as_ref().and_then(|it| it.done.as_ref()), &wire).await;
-    let page = asked.page().looking(look, wire);
+    let trace = Trace::new();
+    let look = asked.desk.look(outcome.as_ref().and_then(|it| it.done.as_ref()), &trace).await;
+    let page = asked.page().looking(look, trace);
     Ok(Page::new(match outcome {
         Some(outcome) => page.after(&outcome),
         None => page,
@@ -176,7 +176,7 @@ pub async fn act(
         });
         return Ok(response.finish());
     }
-    let page = asked.page().looking(Ok(look), Wire::off()).after(&outcome);
+    let page = asked.page().looking(Ok(look), Trace::disabled()).after(&outcome);
     Ok(asked.send(page, status).respond(request.headers()))
 }
 
@@ -239,12 +239,12 @@ async fn failed(asked: Asked, fields: &Fields<'_>, failure: Failure) -> Page<Str
         }
         Failure::Redis(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let wire = Wire::on();
+    let trace = Trace::new();
     let look = match &failure {
-        Failure::Redis(trouble) => Err(trouble.clone()),
-        _ => asked.desk.look(None, &wire).await,
+        Failure::Redis(error) => Err(error.clone()),
+        _ => asked.desk.look(None, &trace).await,
     };
-    let mut page = asked.page().looking(look, wire);
+    let mut page = asked.page().looking(look, trace);
     if !matches!(failure, Failure::Redis(_)) {
         page.error = Some(failure.to_string());
     }
@@ -254,7 +254,7 @@ async fn failed(asked: Asked, fields: &Fields<'_>, failure: Failure) -> Page<Str
 
 /// 422 for what is wrong with the command, 503 for what is wrong with the server.
 fn status_of(refusal: &Refusal) -> StatusCode {
-    match refusal.trouble.is_refusal() || refusal.trouble == Trouble::NotReady {
+    match refusal.error.is_refusal() || refusal.error == RedisError::NotReady {
         true => StatusCode::SERVICE_UNAVAILABLE,
         false => StatusCode::UNPROCESSABLE_ENTITY,
     }

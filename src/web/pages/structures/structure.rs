@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use askama::Template;
 use hitrate_cache::{
-    redis::Trouble,
-    trace::{Step, Wire},
+    redis::RedisError,
+    trace::{Span, Trace},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -58,8 +58,8 @@ pub struct StructurePage {
     /// What can be done.
     acts: Vec<ActView>,
     /// What was said to Redis: for the last act, or to show this page.
-    #[schema(value_type = Vec<schemas::Step>)]
-    transcript: Vec<Step>,
+    #[schema(value_type = Vec<schemas::Span>)]
+    trace: Vec<Span>,
     #[serde(skip)]
     structure: &'static Structure,
     #[serde(skip)]
@@ -146,7 +146,7 @@ impl StructurePage {
             elapsed_us: None,
             next_step: 1,
             acts: structure.acts.iter().map(ActView::of).collect(),
-            transcript: Vec::new(),
+            trace: Vec::new(),
             structure,
             typed: Typed::default(),
             was_refused: false,
@@ -155,16 +155,16 @@ impl StructurePage {
     }
 
     /// With what there is to see.
-    pub fn looking(mut self, look: Result<Look, Trouble>, wire: Wire) -> Self {
-        self.transcript = wire.steps();
+    pub fn looking(mut self, look: Result<Look, RedisError>, trace: Trace) -> Self {
+        self.trace = trace.spans();
         match look {
             Ok(look) => {
                 self.picture = Some(look.picture);
                 self.keys = look.keys;
             }
-            Err(trouble) => {
+            Err(error) => {
                 self.error = Some(format!(
-                    "{trouble}, so there is nothing to see or to play with. hitrate keeps trying; your keys are there again when Redis is."
+                    "{error}, so there is nothing to see or to play with. hitrate keeps trying; your keys are there again when Redis is."
                 ))
             }
         }
@@ -182,7 +182,7 @@ impl StructurePage {
         if self.error.is_some() {
             return self;
         }
-        self.transcript.clone_from(&outcome.transcript);
+        self.trace.clone_from(&outcome.trace);
         self.error = outcome.refusal.as_ref().map(|refusal| refusal.words.clone());
         self.was_refused = self.error.is_some();
         self
@@ -192,7 +192,7 @@ impl StructurePage {
 // What the template asks for.
 impl StructurePage {
     fn waterfall(&self) -> Waterfall<'_> {
-        Waterfall::of(&self.transcript)
+        Waterfall::of(&self.trace)
     }
 
     /// What the last act led to, if that can be said in a line.
@@ -201,9 +201,9 @@ impl StructurePage {
         self.said.first().filter(|said| short && !said.reply.contains('\n'))
     }
 
-    fn wire_in_short(&self) -> String {
-        let commands = self.transcript.len() as u64;
-        let trips = self.transcript.last().map_or(0, |step| step.trip as u64);
+    fn trace_in_short(&self) -> String {
+        let commands = self.trace.len() as u64;
+        let trips = self.trace.last().map_or(0, |step| step.round_trip as u64);
         let commands = format::counted(&commands, "command", "commands");
         format!("{commands} in {}", format::counted(&trips, "round trip", "round trips"))
     }

@@ -4,7 +4,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use hitrate_cache::{Failure, Fill, Recipe, Source, trace::Wire};
+use hitrate_cache::{FetchError, Fill, Recipe, Source, trace::Trace};
 use tokio::time::{sleep, timeout};
 
 use crate::world::{World, age, default, key, named};
@@ -63,7 +63,7 @@ async fn a_load_that_fails_fails_all_who_wait_once_and_is_not_kept() {
     world.origin.fails.store(true, Ordering::SeqCst);
     let (cache, recipe) = (world.cache().await, default());
     let failed = join_all((0..50).map(|_| world.fetch(&cache, "1", &recipe))).await;
-    assert!(failed.iter().all(|it| matches!(it, Err(Failure::Origin(_)))));
+    assert!(failed.iter().all(|it| matches!(it, Err(FetchError::Origin(_)))));
     assert_eq!(world.origin.loads(), 1);
     world.origin.fails.store(false, Ordering::SeqCst);
     let found = world.fetch(&cache, "1", &recipe).await.unwrap();
@@ -78,7 +78,7 @@ async fn a_load_that_panics_fails_all_who_wait_and_the_next_one_works() {
     world.origin.panics.store(true, Ordering::SeqCst);
     let (cache, recipe) = (world.cache().await, default());
     let failed = join_all((0..50).map(|_| world.fetch(&cache, "1", &recipe))).await;
-    assert!(failed.iter().all(|it| matches!(it, Err(Failure::BrokeOff))), "{failed:?}");
+    assert!(failed.iter().all(|it| matches!(it, Err(FetchError::BrokeOff))), "{failed:?}");
     assert_eq!(world.origin.loads(), 1);
     world.origin.panics.store(false, Ordering::SeqCst);
     // The lease that the panic left behind ends by itself.
@@ -155,14 +155,14 @@ async fn more_loads_than_the_origin_takes_are_turned_away_at_once() {
         (world.fetch(&cache, id, &recipe).await, start.elapsed())
     }))
     .await;
-    let shed: Vec<_> = told.iter().filter(|it| matches!(it.0, Err(Failure::Shed))).collect();
+    let shed: Vec<_> = told.iter().filter(|it| matches!(it.0, Err(FetchError::Shed))).collect();
     assert_eq!(shed.len(), 500 - 64 - 256);
     let slowest = shed.iter().map(|it| it.1).max().unwrap();
     assert!(slowest < Duration::from_millis(250), "before the first load ended: {slowest:?}");
     assert_eq!(cache.engine().queued(), (0, 256));
 }
 
-/// A load that was begun with more patience than those who come later have.
+/// A load that was begun with more timeout than those who come later have.
 #[tokio::test]
 async fn callers_in_a_hurry_do_not_wait_for_another_ones_long_load() {
     let hurried = |recipe| Recipe { hard_timeout: Duration::from_millis(100), ..recipe };
@@ -197,7 +197,7 @@ async fn no_load_begins_that_has_no_time_left() {
     let told = join_all(ids.iter().map(|id| world.fetch(&cache, id, &recipe))).await;
     let answered = told.iter().filter(|it| it.is_ok()).count();
     assert_eq!((answered, world.origin.loads()), (128, 128));
-    assert!(told.iter().all(|it| matches!(it, Ok(_) | Err(Failure::TimedOut))));
+    assert!(told.iter().all(|it| matches!(it, Ok(_) | Err(FetchError::TimedOut))));
     assert_eq!(cache.engine().queued(), (0, 256));
 }
 
@@ -221,7 +221,7 @@ async fn a_load_longer_than_the_hard_timeout_is_given_up() {
     let cache = world.cache().await;
     let recipe = Recipe { hard_timeout: Duration::from_millis(100), ..default() };
     let failed = world.fetch(&cache, "1", &recipe).await;
-    assert!(matches!(failed, Err(Failure::TimedOut)), "{failed:?}");
+    assert!(matches!(failed, Err(FetchError::TimedOut)), "{failed:?}");
 }
 
 /// A closure is an origin, too.
@@ -234,7 +234,7 @@ async fn ten_lines_are_enough() {
         let age = origin.age("1");
         async move { Ok::<_, crate::world::Down>(Some(versioned(age))) }
     };
-    let found = cache.fetch(&key("1"), &default(), &Wire::off(), load).await.unwrap();
+    let found = cache.fetch(&key("1"), &default(), &Trace::disabled(), load).await.unwrap();
     assert_eq!(age(&found), 30);
 }
 

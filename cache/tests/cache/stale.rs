@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hitrate_cache::{Recipe, Source, trace::Wire};
+use hitrate_cache::{Recipe, Source, trace::Trace};
 use tokio::time::sleep;
 
 use crate::world::{PROFILE, World, age, default, key};
@@ -82,8 +82,8 @@ async fn nothing_stale_is_served_after_a_write_or_an_invalidation() {
         match round {
             0 => drop(world.write(&cache, "1", 32, &recipe).await),
             1 => drop(world.write(&other, "1", 32, &recipe).await),
-            2 => drop(other.forget(&key("1"), &recipe, &Wire::off()).await.unwrap()),
-            _ => other.forget_tag(PROFILE, &Wire::off()).await.unwrap(),
+            2 => drop(other.invalidate(&key("1"), &recipe, &Trace::disabled()).await.unwrap()),
+            _ => other.invalidate_tag(PROFILE, &Trace::disabled()).await.unwrap(),
         }
         world.origin.slow(200);
         let seen = world.fetch(&cache, "1", &recipe).await.unwrap();

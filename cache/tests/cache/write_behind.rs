@@ -2,7 +2,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use hitrate_cache::{
     Cache, Effect,
-    write_behind::{Backlog, Flusher, Pace},
+    write_behind::{Backlog, Flusher, FlushPolicy},
 };
 use tokio::time::sleep;
 
@@ -14,8 +14,8 @@ use crate::{
 /// A flush that nothing hinders, on a busy machine.
 const SOON: Duration = Duration::from_secs(3);
 
-fn flusher(world: &World, cache: &Cache, pace: Pace) -> Flusher {
-    Flusher::start(cache, Behind(std::sync::Arc::clone(&world.origin)), pace)
+fn flusher(world: &World, cache: &Cache, policy: FlushPolicy) -> Flusher {
+    Flusher::start(cache, Behind(std::sync::Arc::clone(&world.origin)), policy)
 }
 
 fn waiting(world: &World) -> i64 {
@@ -49,7 +49,7 @@ async fn a_write_is_done_when_redis_has_it_and_the_origin_gets_it_later() {
 async fn enough_writes_are_flushed_before_the_interval_is_over() {
     let world = World::new();
     let (cache, recipe) = (world.cache().await, named("write-behind"));
-    let _flusher = flusher(&world, &cache, Pace { size: 5, interval: Duration::from_secs(60) });
+    let _flusher = flusher(&world, &cache, FlushPolicy { size: 5, interval: Duration::from_secs(60) });
     for n in 0..5 {
         world.origin.put(&n.to_string(), 30);
         world.write(&cache, &n.to_string(), 31, &recipe).await;
@@ -126,7 +126,7 @@ async fn a_server_without_xautoclaim_loses_no_write() {
     world.write(&cache, "2", 31, &recipe).await;
     within(SOON, || world.origin.age("2") == 31).await;
     within(SOON * 3, || world.origin.age("1") == 31 && waiting(&world) == 0).await;
-    assert_eq!(cache.engine().write_behind_trouble(), None);
+    assert_eq!(cache.engine().write_behind_failure(), None);
 }
 
 /// What a dead process left behind can't be had; what is new can.
@@ -139,15 +139,15 @@ async fn taking_over_may_fail_for_ever_and_holds_up_nothing() {
     let taken = ["XREADGROUP", "GROUP", "flushers", "dead", "STREAMS", "test:write-behind", ">"];
     world.redis.run(&taken);
     let _flusher = flusher(&world, &cache, PACE);
-    within(SOON * 3, || cache.engine().write_behind_trouble().is_some()).await;
+    within(SOON * 3, || cache.engine().write_behind_failure().is_some()).await;
     for n in 2..20 {
         let id = n.to_string();
         world.origin.put(&id, 30);
         world.write(&cache, &id, 31, &recipe).await;
         within(SOON, || world.origin.age(&id) == 31).await;
     }
-    let (trouble, _) = cache.engine().write_behind_trouble().unwrap();
-    assert!(trouble.contains("XCLAIM"), "{trouble}");
+    let (error, _) = cache.engine().write_behind_failure().unwrap();
+    assert!(error.contains("XCLAIM"), "{error}");
     assert_eq!((world.origin.age("1"), waiting(&world)), (30, 1), "it waits, and nothing is lost");
 }
 
@@ -232,7 +232,7 @@ async fn without_redis_a_write_goes_to_the_origin() {
     let (cache, recipe) = (world.cache().await, named("write-behind"));
     world.redis.kill();
     let written = world.write(&cache, "1", 31, &recipe).await;
-    assert!(matches!(written.effect, Effect::Owed(_)), "{written:?}");
+    assert!(matches!(written.effect, Effect::Deferred(_)), "{written:?}");
     assert_eq!(world.origin.age("1"), 31);
 }
 

@@ -18,7 +18,7 @@ use hitrate::{
     ops::metrics::Metrics,
 };
 use hitrate_cache::{
-    Cache, Engine, OriginError, Key, Recipe, Versioned,
+    Cache, CachePolicy, Engine, Key, OriginError, Versioned,
     redis::{Address, Health, Store},
     trace::Trace,
 };
@@ -121,12 +121,18 @@ impl Stage {
     }
 
     async fn hit(&self, trace: &Trace) -> usize {
-        let recipe = Recipe { early: None, ..Recipe::DEFAULT };
-        fetch(&self.cache, &self.key, &recipe, trace).await
+        let policy = CachePolicy { early: None, ..CachePolicy::DEFAULT };
+        fetch(&self.cache, &self.key, &policy, trace).await
     }
 
     async fn near_hit(&self) -> usize {
-        fetch(&self.near, &self.key, &Recipe::named("near").expect("a preset"), &Trace::disabled()).await
+        fetch(
+            &self.near,
+            &self.key,
+            &CachePolicy::named("near-cache").expect("a preset"),
+            &Trace::disabled(),
+        )
+        .await
     }
 }
 
@@ -139,9 +145,9 @@ async fn cache(socket: &Path) -> Result<Cache> {
     ))
 }
 
-async fn fetch(cache: &Cache, key: &Key<Profile>, recipe: &Recipe, trace: &Trace) -> usize {
+async fn fetch(cache: &Cache, key: &Key<Profile>, policy: &CachePolicy, trace: &Trace) -> usize {
     let load = || async { Ok::<_, Never>(Some(Versioned { value: profile("123"), version: 1 })) };
-    let found = cache.fetch(key, recipe, trace, load).await.expect("a hit");
+    let found = cache.fetch(key, policy, trace, load).await.expect("a hit");
     found.value.map_or(0, |profile| profile.name.len())
 }
 
@@ -305,13 +311,13 @@ async fn misses(stage: &Stage) {
     let question = "A miss of a key of its own, its load taking no time, per miss";
     let mut all = Match::new(question, MISSES);
     for round in 0..ROUNDS {
-        for name in ["plain", "single-flight", "lease", "default"] {
-            let isolated = Recipe::ISOLATED.into_iter().find(|it| it.name == name);
-            let recipe = Recipe::named(name).or(isolated).expect("a preset");
+        for name in ["cache-aside", "single-flight", "lease", "read-through"] {
+            let isolated = CachePolicy::ISOLATED.into_iter().find(|it| it.name == name);
+            let policy = CachePolicy::named(name).or(isolated).expect("a preset");
             let all_miss = || async {
                 let ids = (0..MISSES).map(|n| format!("{name}-{round}-{n}"));
                 for ids in ids.collect::<Vec<_>>().chunks(AT_ONCE) {
-                    join_all(ids.iter().map(|id| miss(&stage.cache, id, &recipe))).await;
+                    join_all(ids.iter().map(|id| miss(&stage.cache, id, &policy))).await;
                 }
             };
             all.add(name, turn(all_miss).await);
@@ -320,13 +326,13 @@ async fn misses(stage: &Stage) {
     all.print();
     let mut all = Match::new("1,000 misses of one key at once, per visitor", 1_000);
     for round in 0..ROUNDS {
-        for name in ["plain", "single-flight", "default"] {
-            let isolated = Recipe::ISOLATED.into_iter().find(|it| it.name == name);
-            let recipe = Recipe::named(name).or(isolated).expect("a preset");
+        for name in ["cache-aside", "single-flight", "read-through"] {
+            let isolated = CachePolicy::ISOLATED.into_iter().find(|it| it.name == name);
+            let policy = CachePolicy::named(name).or(isolated).expect("a preset");
             let id = format!("one-{name}-{round}");
             // The bulkhead takes 320 loads at once: plain has no more visitors than that.
-            let visitors = if name == "plain" { 320 } else { 1_000 };
-            let visit = || join_all((0..visitors).map(|_| miss(&stage.cache, &id, &recipe)));
+            let visitors = if name == "cache-aside" { 320 } else { 1_000 };
+            let visit = || join_all((0..visitors).map(|_| miss(&stage.cache, &id, &policy)));
             let took = turn(visit).await;
             let scale = 1_000 / visitors as u32;
             all.add(name, Turn { wall: took.wall * scale, cpu: took.cpu * scale });
@@ -335,14 +341,14 @@ async fn misses(stage: &Stage) {
     all.print();
 }
 
-async fn miss(cache: &Cache, id: &str, recipe: &Recipe) {
+async fn miss(cache: &Cache, id: &str, policy: &CachePolicy) {
     let key = keys::profile(&id.parse().expect("an id"));
     let id = id.to_owned();
     let load = move || {
         let value = profile(&id);
         async { Ok::<_, Never>(Some(Versioned { value, version: 1 })) }
     };
-    cache.fetch(&key, recipe, &Trace::disabled(), load).await.expect("a value");
+    cache.fetch(&key, policy, &Trace::disabled(), load).await.expect("a value");
 }
 
 fn main() -> Result<()> {

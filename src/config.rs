@@ -123,12 +123,12 @@ pub struct Config {
     /// default, near, write-through, write-around, write-behind or refresh-ahead
     #[arg(
         long,
-        env = "HITRATE_RECIPE",
-        value_name = "HITRATE_RECIPE",
-        default_value = "default",
+        env = "HITRATE_POLICY",
+        value_name = "HITRATE_POLICY",
+        default_value = "read-through",
         global = true
     )]
-    pub recipe: String,
+    pub policy: String,
 
     /// Writes that go to the database together, with write-behind
     #[arg(
@@ -153,7 +153,7 @@ pub struct Config {
     pub flush_interval: Duration,
 
     /// A deliberate bug, for tests; builds for use have none
-    #[arg(long, env = "HITRATE_BROKEN", hide = true, global = true)]
+    #[arg(long, env = "HITRATE_FAILPOINT", hide = true, global = true)]
     pub broken: Option<String>,
 
     /// The largest cache entry, in bytes; a larger value is not cached, but counted

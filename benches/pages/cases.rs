@@ -34,7 +34,7 @@ const NEAR: &str = "requests at least 0.8 of actix alone";
 pub const CASES: [Case; 5] = [
     Case { name: "home",          path: "/",                      accept: HTML, goal: AS_BARE },
     Case { name: "product",       path: "/product/1",             accept: JSON, goal: AS_BARE },
-    Case { name: "near",          path: "/product/1?recipe=near", accept: JSON, goal: NEAR },
+    Case { name: "near",          path: "/product/1?policy=near-cache", accept: JSON, goal: NEAR },
     Case { name: "profiles",      path: "/profiles?id=123",       accept: HTML, goal: AS_BARE },
     Case { name: "profiles-json", path: "/profiles?id=123",       accept: JSON, goal: AS_BARE },
 ];

@@ -7,12 +7,12 @@ use std::{
 };
 
 use crate::{
-    Cached, Engine, FetchError, Forward, Key, Lookup, Namespace, Origin, Recipe, Versioned, Writable,
-    Written,
+    CachePolicy, Cached, Engine, FetchError, Forward, Key, Lookup, Namespace, Origin, Versioned,
+    Writable, Written,
     entry::{self, EntryMeta},
     keys,
     local::decoded::DecodedEntries,
-    redis::{Command, Store, RedisError, typed},
+    redis::{Command, RedisError, Store, typed},
     scripts,
     time::{micros, millis},
     trace::Trace,
@@ -29,10 +29,10 @@ pub struct Cache {
     pub(crate) tags: Arc<[(Namespace, String)]>,
 }
 
-/// One request to the cache: its key, its recipe and its trace.
+/// One request to the cache: its key, its policy and its trace.
 pub(crate) struct Ask<'a, T> {
     pub(crate) key: &'a Key<T>,
-    pub(crate) recipe: &'a Recipe,
+    pub(crate) policy: &'a CachePolicy,
     pub(crate) trace: &'a Trace,
 }
 
@@ -75,7 +75,7 @@ impl Cache {
         &self.engine
     }
 
-    /// Returns the value under `key`, asking `origin` when the recipe says so.
+    /// Returns the value under `key`, asking `origin` when the policy says so.
     ///
     /// # Errors
     /// Only what goes wrong at the origin, and only where no copy may be
@@ -84,13 +84,13 @@ impl Cache {
     pub fn fetch<T: Cached, O: Origin<T>>(
         &self,
         key: &Key<T>,
-        recipe: &Recipe,
+        policy: &CachePolicy,
         trace: &Trace,
         origin: O,
     ) -> impl Future<Output = Result<Lookup<T>, FetchError>> + Send {
         async move {
             let start = Instant::now();
-            let mut lookup = self.read(Ask { key, recipe, trace }, origin).await?;
+            let mut lookup = self.read(Ask { key, policy, trace }, origin).await?;
             let took = start.elapsed();
             lookup.elapsed_us = micros(took);
             let bypassed = lookup.forward == Forward::Bypass;
@@ -100,7 +100,7 @@ impl Cache {
     }
 
     /// Replaces the value under its key, at the origin and in the cache, in the
-    /// recipe's order. Not to be dropped half done: run it in a task of its own.
+    /// policy's order. Not to be dropped half done: run it in a task of its own.
     ///
     /// # Errors
     /// What goes wrong at the origin. The write may have happened all the same
@@ -108,32 +108,32 @@ impl Cache {
     pub async fn write<T: Cached, O: Writable<T>>(
         &self,
         value: T,
-        recipe: &Recipe,
+        policy: &CachePolicy,
         trace: &Trace,
         origin: O,
     ) -> Result<Written, FetchError> {
         let key = value.key();
-        let ask = Ask { key: &key, recipe, trace };
-        recipe.strategy.write(self, ask, &Arc::new(value), origin).await
+        let ask = Ask { key: &key, policy, trace };
+        policy.strategy.write(self, ask, &Arc::new(value), origin).await
     }
 
     /// Fills the cache with these values in one round trip, each TTL varied by
-    /// the recipe's jitter, so that what is filled together does not end together.
+    /// the policy's jitter, so that what is filled together does not end together.
     /// Returns how many were sent: all but those that are too large.
     pub async fn put_all<T: Cached>(
         &self,
         values: &[Versioned<T>],
-        recipe: &Recipe,
+        policy: &CachePolicy,
     ) -> Result<usize, RedisError> {
         let Some(first) = values.first() else { return Ok(0) };
         let tag = self.store.on("GET", &keys::tag(first.value.key().namespace()));
         let tag: Option<u64> = self.store.run(tag, &Trace::disabled()).await?;
         let (created_at, load_duration) = (self.store.now() / 1000, Duration::ZERO);
         let set = |it: &Versioned<T>| {
-            let ttl = jittered(recipe.ttl, recipe.jitter, rand::random());
+            let ttl = jittered(policy.ttl, policy.jitter, rand::random());
             let made = EntryMeta { created_at, ttl, load_duration, tag: tag.unwrap_or_default() };
             let entry = entry::encode(it.version, Some(&it.value), made);
-            self.set(&it.value.key(), it.version, entry, ttl, created_at * 1000, recipe)
+            self.set(&it.value.key(), it.version, entry, ttl, created_at * 1000, policy)
         };
         let sets: Vec<_> = values.iter().filter_map(set).collect();
         let count = sets.len();
@@ -149,11 +149,11 @@ impl Cache {
         entry: Vec<u8>,
         ttl: Duration,
         since: u64,
-        recipe: &Recipe,
+        policy: &CachePolicy,
     ) -> Option<Command> {
         let ttl = millis(ttl).max(1);
         let admitted = self.engine.admit_entry(key.namespace(), entry.len());
-        admitted.then(|| match recipe.versioned {
+        admitted.then(|| match policy.versioned {
             true => {
                 let fill = self.store.script(&scripts::FILL, key);
                 fill.arg(version).arg(entry).arg(ttl).arg(since)

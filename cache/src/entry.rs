@@ -73,7 +73,14 @@ pub enum Content<T> {
 /// What to put under the key of this value; `None` says that there is none.
 pub fn encode<T: Cached>(version: u64, value: Option<&T>, made: EntryMeta) -> Vec<u8> {
     let EntryMeta { created_at, ttl, load_duration, tag } = made;
-    let written = Written { version, created_at, ttl: millis(ttl), load_duration: micros(load_duration), tag, value };
+    let written = Written {
+        version,
+        created_at,
+        ttl: millis(ttl),
+        load_duration: micros(load_duration),
+        tag,
+        value,
+    };
     serde_json::to_vec(&written).expect("plain data with text keys is JSON")
 }
 

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    Cache, Key, Namespace, Recipe, keys,
+    Cache, CachePolicy, Key, Namespace, keys,
     redis::{Command, RedisError, Value, typed},
     scripts,
-    trace::{Target, RoundTrip, Trace},
+    trace::{RoundTrip, Target, Trace},
     write::paths::{MARK_TTL, edited_ttl},
 };
 
@@ -69,11 +69,11 @@ impl Cache {
     pub async fn invalidate<T>(
         &self,
         key: &Key<T>,
-        recipe: &Recipe,
+        policy: &CachePolicy,
         trace: &Trace,
     ) -> Result<Invalidated, RedisError> {
         let invalidate_command = match self.engine.marks.admit(MARKS) {
-            true => self.invalidate_command(key, None, recipe),
+            true => self.invalidate_command(key, None, policy),
             false => self.store.script(&scripts::INVALIDATE, key).arg(-1).arg(0).arg(0).arg(0),
         };
         // What this process holds goes even when Redis can't be told.
@@ -89,7 +89,11 @@ impl Cache {
 
     /// Drops all copies of a namespace by one write, however many there are: they
     /// carry the generation of their tag, and that moves on. O(1).
-    pub async fn invalidate_tag(&self, namespace: Namespace, trace: &Trace) -> Result<(), RedisError> {
+    pub async fn invalidate_tag(
+        &self,
+        namespace: Namespace,
+        trace: &Trace,
+    ) -> Result<(), RedisError> {
         let next = self.store.script(&scripts::NEXT_GENERATION, &keys::tag(namespace));
         let moved = self.store.run::<Value>(next, trace).await;
         self.engine.invalidate_namespace(namespace);
@@ -103,7 +107,7 @@ impl Cache {
         &self,
         pattern: &Pattern,
         dry_run: bool,
-        recipe: &Recipe,
+        policy: &CachePolicy,
         trace: &Trace,
         mut progress: impl FnMut(ScanProgress),
     ) -> Result<ScanProgress, RedisError> {
@@ -111,7 +115,7 @@ impl Cache {
         loop {
             let names = self.scan(pattern, &mut cursor, trace).await?;
             sweep.scans += 1;
-            let told = self.invalidate_names(&names, dry_run, edited_ttl(recipe), trace).await?;
+            let told = self.invalidate_names(&names, dry_run, edited_ttl(policy), trace).await?;
             sweep.found += told.iter().filter(|it| **it > 0).count() as u64;
             sweep.dropped += told.iter().filter(|it| **it == 1 && !dry_run).count() as u64;
             sweep.is_complete = cursor == 0;

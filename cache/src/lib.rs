@@ -2,14 +2,14 @@
 //!
 //! Three verbs are the whole of it: [`Cache::fetch`] reads, [`Cache::write`]
 //! writes, [`Cache::forget`] (and its siblings by tag and by pattern) drops.
-//! How is a value, the [`Recipe`]: a strategy and its protections. What
+//! How is a value, the [`CachePolicy`]: a strategy and its protections. What
 //! happened comes back as plain data, the [`Lookup`] or [`Written`].
 //!
 //! ```no_run
 //! use std::sync::Arc;
 //!
 //! use hitrate_cache::{
-//!     Cache, Cached, Engine, Key, Namespace, Recipe, Versioned,
+//!     Cache, Cached, Engine, Key, Namespace, CachePolicy, Versioned,
 //!     redis::{Address, Health, Store},
 //!     trace::Trace,
 //! };
@@ -38,12 +38,12 @@
 //! let cache = Cache::new(store, Arc::new(Engine::new("app:", &[USER], Arc::new(()))));
 //!
 //! let key = Key::of(USER, "123");
-//! let found = cache.fetch(&key, &Recipe::DEFAULT, &Trace::disabled(), || load_user("123")).await?;
+//! let found = cache.fetch(&key, &CachePolicy::DEFAULT, &Trace::disabled(), || load_user("123")).await?;
 //! println!("{:?} from {:?}, {} µs", found.value.is_some(), found.source, found.elapsed_us);
 //! # Ok(()) }
 //! ```
 //!
-//! What always holds, whatever the recipe (`plain` excepted, which is there to
+//! What always holds, whatever the policy (`cache-aside` excepted, which is there to
 //! see what happens without):
 //!
 //! - A cache that fails is a miss. The only error is the origin's ([`FetchError`]).
@@ -60,11 +60,11 @@
 //!
 //! | when | by whom | how long |
 //! |---|---|---|
-//! | recipe `plain` | everyone | until the TTL ends, if a slow reader stored it |
+//! | policy `cache-aside` | everyone | until the TTL ends, if a slow reader stored it |
 //! | an edit while Redis can't be told | other processes | until it is told: within 2 s of its return |
-//! | recipe `near`, an edit in another process | this process | until Redis's push arrives; a second if the connection for pushes is frozen |
-//! | recipe `near`, Redis away | other processes | 5 s, marked `stale` |
-//! | recipe `write-behind` | readers of the database itself, or without Redis | until it is flushed: the interval plus what hinders it |
+//! | policy `near-cache`, an edit in another process | this process | until Redis's push arrives; a second if the connection for pushes is frozen |
+//! | policy `near-cache`, Redis away | other processes | 5 s, marked `stale` |
+//! | policy `write-behind` | readers of the database itself, or without Redis | until it is flushed: the interval plus what hinders it |
 //! | Redis away and the origin failing | other processes | the grace, marked `stale` |
 //!
 //! WriteContext limits:
@@ -120,8 +120,8 @@ pub use self::{
     invalidate::{Invalidated, Pattern, ScanProgress},
     namespace::{Cached, Key, Namespace},
     observer::{Failpoint, Observer},
-    origin::{Committed, WriteOrder, Origin, Writable},
-    policy::{NotARecipe, Recipe},
+    origin::{Committed, Origin, Writable, WriteOrder},
+    policy::{CachePolicy, UnknownPolicy},
     strategy::Strategy,
     value::{Source, Versioned},
     write::{

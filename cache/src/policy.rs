@@ -6,7 +6,7 @@ use crate::strategy::Strategy;
 
 /// One design. Plain data: take a preset by name and change what you like.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Recipe {
+pub struct CachePolicy {
     /// What it is called in a URL.
     pub name: &'static str,
     /// In one line, for someone who has to choose.
@@ -63,9 +63,9 @@ const HARD: Duration = Duration::from_secs(1);
 const TTL: Duration = Duration::from_secs(300);
 
 /// The documents' cache-aside: no protection but the deadline.
-const PLAIN: Recipe = Recipe {
-    name: "plain",
-    about: "the documents' cache-aside, without any protection",
+const CACHE_ASIDE: CachePolicy = CachePolicy {
+    name: "cache-aside",
+    about: "the tutorial's cache-aside, without any protection",
     strategy: Strategy::CacheAside,
     ttl: TTL,
     jitter: 0.0,
@@ -81,8 +81,8 @@ const PLAIN: Recipe = Recipe {
 };
 
 /// Every protection that costs no memory here.
-const DEFAULT: Recipe = Recipe {
-    name: "default",
+const READ_THROUGH: CachePolicy = CachePolicy {
+    name: "read-through",
     about: "read-through with every protection",
     strategy: Strategy::ReadThrough,
     jitter: JITTER,
@@ -92,66 +92,67 @@ const DEFAULT: Recipe = Recipe {
     lease: Some(LEASE),
     soft_timeout: Some(SOFT),
     versioned: true,
-    ..PLAIN
+    ..CACHE_ASIDE
 };
 
 /// Nothing but versions: the ground on which one protection is shown at a time.
-const BARE: Recipe = Recipe { strategy: Strategy::ReadThrough, versioned: true, ..PLAIN };
+const BARE: CachePolicy =
+    CachePolicy { strategy: Strategy::ReadThrough, versioned: true, ..CACHE_ASIDE };
 
 /// Why a text names no preset.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("There is no recipe of this name, only {}.", Recipe::names())]
-pub struct NotARecipe;
+#[error("There is no policy of this name, only {}.", CachePolicy::names())]
+pub struct UnknownPolicy;
 
-impl FromStr for Recipe {
-    type Err = NotARecipe;
+impl FromStr for CachePolicy {
+    type Err = UnknownPolicy;
 
-    fn from_str(name: &str) -> Result<Self, NotARecipe> {
-        Self::named(name).ok_or(NotARecipe)
+    fn from_str(name: &str) -> Result<Self, UnknownPolicy> {
+        Self::named(name).ok_or(UnknownPolicy)
     }
 }
 
-impl Recipe {
+impl CachePolicy {
     /// The presets for lookups, in the order in which a page offers them.
     pub const ALL: [Self; 8] = [
         Self {
             name: "none",
             about: "no cache: each lookup asks the database",
             strategy: Strategy::None,
-            ..PLAIN
+            ..CACHE_ASIDE
         },
-        PLAIN,
-        DEFAULT,
+        CACHE_ASIDE,
+        READ_THROUGH,
         Self {
-            name: "near",
-            about: "default, and a second cache in this process",
+            name: "near-cache",
+            about: "read-through, and a second cache in this process",
             near: Some(NEAR),
-            ..DEFAULT
+            ..READ_THROUGH
         },
         Self {
             name: "write-through",
             about: "an edit goes to the database and, in the same act, to the cache",
             strategy: Strategy::WriteThrough,
-            ..DEFAULT
+            ..READ_THROUGH
         },
         Self {
             name: "write-around",
             about: "an edit goes to the database only; the next lookup loads it",
             strategy: Strategy::WriteAround,
-            ..DEFAULT
+            ..READ_THROUGH
         },
         Self {
             name: "write-behind",
             about: "an edit is done when Redis has it; the database gets it later",
             strategy: Strategy::WriteBehind,
-            ..DEFAULT
+            ..READ_THROUGH
         },
         Self {
             name: "refresh-ahead",
             about: "what is asked for near its end is reloaded in the background",
             strategy: Strategy::RefreshAhead,
             early: None,
-            ..DEFAULT
+            ..READ_THROUGH
         },
     ];
 
@@ -177,7 +178,7 @@ impl Recipe {
             ..BARE
         },
         Self {
-            name: "grace",
+            name: "stale-while-revalidate",
             about: "a value past its TTL is served while it is reloaded",
             grace: GRACE,
             soft_timeout: Some(SOFT),
@@ -187,16 +188,16 @@ impl Recipe {
     ];
 
     /// Every protection, and no near cache.
-    pub const DEFAULT: Self = DEFAULT;
+    pub const DEFAULT: Self = READ_THROUGH;
 
     /// The preset of this name, for a lookup.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|recipe| recipe.name == name)
+        Self::ALL.into_iter().find(|policy| policy.name == name)
     }
 
     /// The names of the presets for lookups.
     pub fn names() -> String {
-        Self::ALL.map(|recipe| recipe.name).join(", ")
+        Self::ALL.map(|policy| policy.name).join(", ")
     }
 
     /// With this TTL.
@@ -221,17 +222,17 @@ mod tests {
 
     #[test]
     fn every_preset_is_found_by_its_name_and_no_name_is_used_twice() {
-        let all: Vec<_> = Recipe::ALL.into_iter().chain(Recipe::ISOLATED).collect();
-        for recipe in &all {
-            assert_eq!(all.iter().filter(|it| it.name == recipe.name).count(), 1);
+        let all: Vec<_> = CachePolicy::ALL.into_iter().chain(CachePolicy::ISOLATED).collect();
+        for policy in &all {
+            assert_eq!(all.iter().filter(|it| it.name == policy.name).count(), 1);
         }
-        assert_eq!(Recipe::named("default"), Some(Recipe::DEFAULT));
-        assert_eq!(Recipe::named("Default"), None);
+        assert_eq!(CachePolicy::named("read-through"), Some(CachePolicy::DEFAULT));
+        assert_eq!(CachePolicy::named("Default"), None);
     }
 
     #[test]
     fn plain_has_no_protection() {
-        let plain = Recipe::named("plain").unwrap();
+        let plain = CachePolicy::named("cache-aside").unwrap();
         assert!(!plain.single_flight && !plain.versioned && plain.grace.is_zero());
         assert_eq!(
             (plain.early, plain.lease, plain.near, plain.soft_timeout),

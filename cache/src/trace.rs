@@ -152,7 +152,8 @@ impl Trace {
         act: &str,
         outcome: impl FnOnce() -> String,
     ) {
-        let trip = RoundTrip { target, sent: since, took: since.elapsed(), simulated: Duration::ZERO };
+        let trip =
+            RoundTrip { target, sent: since, took: since.elapsed(), simulated: Duration::ZERO };
         self.record(trip, || [(act.to_owned(), outcome())]);
     }
 

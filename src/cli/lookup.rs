@@ -38,9 +38,9 @@ fn prompt() -> io::Result<String> {
 }
 
 async fn show(config: &Config, tools: &Tools, id: &UserId) -> Result<(), ToolError> {
-    let recipe = tools.recipe.ttl(config.profile_ttl);
+    let policy = tools.policy.ttl(config.profile_ttl);
     let (cache, db, trace) = (&tools.cache, &tools.db, Trace::disabled());
-    let lookup = profiles::find(cache, db, id, &recipe, config.database_delay, &trace).await?;
+    let lookup = profiles::find(cache, db, id, &policy, config.database_delay, &trace).await?;
     println!("{}", profiles::message(id, &lookup));
     match lookup.value {
         Some(profile) => {

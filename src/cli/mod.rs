@@ -3,7 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
 mod check;
-mod forget;
+mod invalidate;
 mod lookup;
 mod progress;
 mod seed;
@@ -43,9 +43,10 @@ enum Command {
         batch: u32,
     },
     /// Drop copies from the cache
-    Forget {
+    #[command(alias = "forget")]
+    Invalidate {
         #[command(flatten)]
-        named: forget::Named,
+        named: invalidate::Named,
         /// Only count what a pattern names
         #[arg(long)]
         dry_run: bool,
@@ -71,7 +72,9 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Serve => told(server::serve(config).await),
         Command::Seed { users } => told(seed::run(&config, users).await),
         Command::Warm { batch } => told(warm::run(&config, batch).await),
-        Command::Forget { named, dry_run } => told(forget::run(&config, &named, dry_run).await),
+        Command::Invalidate { named, dry_run } => {
+            told(invalidate::run(&config, &named, dry_run).await)
+        }
         Command::Lookup { id } => told(lookup::run(&config, id).await),
         Command::Check { ready: false } => check::dependencies(&config).await,
         Command::Check { ready: true } => check::ready(&config).await,

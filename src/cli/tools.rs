@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use hitrate_cache::{
-    Cache, Engine, FetchError, NotARecipe, Recipe,
-    redis::{Address, BadAddress, Health, Store, RedisError},
+    Cache, CachePolicy, Engine, FetchError, UnknownPolicy,
+    redis::{Address, BadAddress, Health, RedisError, Store},
 };
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         keys,
     },
     ops::{
-        managed_redis::{self, ManagedRedisError, ManagedRedis},
+        managed_redis::{self, ManagedRedis, ManagedRedisError},
         metrics::Metrics,
     },
 };
@@ -27,8 +27,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub enum ToolError {
     #[error(transparent)]
     Address(#[from] BadAddress),
-    #[error("HITRATE_RECIPE: {0}")]
-    Recipe(#[from] NotARecipe),
+    #[error("HITRATE_POLICY: {0}")]
+    CachePolicy(#[from] UnknownPolicy),
     #[error("{0}")]
     Lookup(#[from] FetchError),
     #[error(transparent)]
@@ -48,7 +48,7 @@ pub struct Tools {
     pub store: Store,
     pub cache: Cache,
     /// As configured.
-    pub recipe: Recipe,
+    pub policy: CachePolicy,
     own: Option<ManagedRedis>,
 }
 
@@ -56,7 +56,7 @@ impl Tools {
     /// Opens both. Without a configured Redis it is the one of the hitrate
     /// that runs on the data directory, or else one for as long as this lasts.
     pub async fn open(config: &Config) -> Result<Self, ToolError> {
-        let recipe = config.recipe.parse()?;
+        let policy = config.policy.parse()?;
         let metrics = Arc::new(Metrics::default());
         let db = Db::open_patiently(&config.database(), metrics.database_queries.clone()).await?;
         import::import(&db, config.profiles.as_deref()).await?;
@@ -74,7 +74,7 @@ impl Tools {
         let engine = Engine::new(&config.key_prefix, &keys::CACHED, metrics);
         let engine = Arc::new(engine.with_max_entry_bytes(config.max_entry_bytes));
         let cache = Cache::new(store.clone(), engine);
-        Ok(Self { db: Arc::new(db), store, cache, recipe, own })
+        Ok(Self { db: Arc::new(db), store, cache, policy, own })
     }
 
     /// Waits until Redis answers.

@@ -2,7 +2,7 @@
 
 use hitrate_cache::{
     condition::Condition,
-    redis::{Store, RedisError},
+    redis::{RedisError, Store},
     trace::Trace,
 };
 
@@ -12,7 +12,8 @@ use crate::{
 };
 
 /// What the counter's key holds may be no count.
-static KEY: Condition<RedisError> = Condition::healthy("The counter's key (visits are not counted)");
+static KEY: Condition<RedisError> =
+    Condition::healthy("The counter's key (visits are not counted)");
 
 /// Counts a visit and returns the number it got. INCR is atomic: no two
 /// visits get the same, however many come at once.

@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use hitrate_cache::{
-    Cache, Invalidated, Namespace, Pattern, Recipe, ScanProgress, redis::RedisError, trace::Trace,
+    Cache, CachePolicy, Invalidated, Namespace, Pattern, ScanProgress, redis::RedisError,
+    trace::Trace,
 };
 
 use crate::demo::{
@@ -102,20 +103,23 @@ pub async fn run(
     cache: &Cache,
     what: &What,
     dry_run: bool,
-    recipe: &Recipe,
+    policy: &CachePolicy,
     trace: &Trace,
     progress: impl FnMut(ScanProgress),
 ) -> Result<Outcome, RedisError> {
     match what {
         What::Copy(Copied::Profile(id)) => {
-            cache.invalidate(&keys::profile(id), recipe, trace).await.map(Outcome::Copy)
+            cache.invalidate(&keys::profile(id), policy, trace).await.map(Outcome::Copy)
         }
         What::Copy(Copied::Product(number)) => {
-            cache.invalidate(&keys::product(*number), recipe, trace).await.map(Outcome::Copy)
+            cache.invalidate(&keys::product(*number), policy, trace).await.map(Outcome::Copy)
         }
-        What::Tag(namespace) => cache.invalidate_tag(*namespace, trace).await.map(|()| Outcome::Tag),
+        What::Tag(namespace) => {
+            cache.invalidate_tag(*namespace, trace).await.map(|()| Outcome::Tag)
+        }
         What::Matching(pattern) => {
-            let swept = cache.invalidate_matching(pattern, dry_run, recipe, trace, progress).await?;
+            let swept =
+                cache.invalidate_matching(pattern, dry_run, policy, trace, progress).await?;
             Ok(if dry_run { Outcome::Counted(swept) } else { Outcome::Swept(swept) })
         }
     }

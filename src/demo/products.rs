@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hitrate_cache::{Cache, FetchError, Lookup, Origin, Recipe, Versioned, trace::Trace};
+use hitrate_cache::{Cache, CachePolicy, FetchError, Lookup, Origin, Versioned, trace::Trace};
 
 use crate::demo::{
     db::{self, Db},
@@ -31,18 +31,18 @@ impl Origin<Product> for Row {
     }
 }
 
-/// Finds a product as the recipe says, and logs how that went.
+/// Finds a product as the policy says, and logs how that went.
 pub async fn find(
     cache: &Cache,
     db: &Arc<Db>,
     id: u32,
-    recipe: &Recipe,
+    policy: &CachePolicy,
     delay: Duration,
 ) -> Result<Lookup<Product>, FetchError> {
-    let bypass = recipe.strategy == hitrate_cache::Strategy::None;
+    let bypass = policy.strategy == hitrate_cache::Strategy::None;
     let row = Row { db: Arc::clone(db), id, delay, bypass };
-    let recipe = recipe.on_top_of(delay);
-    let lookup = cache.fetch(&keys::product(id), &recipe, &Trace::disabled(), row).await?;
+    let policy = policy.on_top_of(delay);
+    let lookup = cache.fetch(&keys::product(id), &policy, &Trace::disabled(), row).await?;
     if lookup.source.is_hit() {
         log::info!("CACHE HIT: Fetching product {id} from cache.");
     }

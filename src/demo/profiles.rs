@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use hitrate_cache::{
-    Cache, Effect, FetchError, OriginError, Fill, Invalidated, Lookup, Committed, WriteOrder, Origin, Recipe, Source,
-    Versioned, Writable, Written,
+    Cache, CachePolicy, Committed, Effect, FetchError, Fill, Invalidated, Lookup, Origin,
+    OriginError, Source, Versioned, Writable, WriteOrder, Written,
     redis::RedisError,
     trace::Trace,
     write_behind::{ApplyResult, QueuedWrite, Sink},
@@ -57,49 +57,53 @@ impl Origin<Profile> for Row {
 }
 
 impl Writable<Profile> for Row {
-    async fn write(&self, value: &Profile, order: WriteOrder) -> Result<Option<Committed>, db::Error> {
+    async fn write(
+        &self,
+        value: &Profile,
+        order: WriteOrder,
+    ) -> Result<Option<Committed>, db::Error> {
         let written = self.db.edit_profile(value, order.floor, order.stamp, &self.trace).await?;
         Ok(written.map(|(version, stamp)| Committed { version, stamp }))
     }
 }
 
-/// Finds a profile as the recipe says. `delay` is simulated latency of the database.
+/// Finds a profile as the policy says. `delay` is simulated latency of the database.
 pub async fn find(
     cache: &Cache,
     db: &Arc<Db>,
     id: &UserId,
-    recipe: &Recipe,
+    policy: &CachePolicy,
     delay: Duration,
     trace: &Trace,
 ) -> Result<Lookup<Profile>, FetchError> {
-    let recipe = recipe.on_top_of(delay);
-    cache.fetch(&keys::profile(id), &recipe, trace, Row::of(db, id, delay, trace)).await
+    let policy = policy.on_top_of(delay);
+    cache.fetch(&keys::profile(id), &policy, trace, Row::of(db, id, delay, trace)).await
 }
 
-/// Changes a profile, by the recipe's order of database and cache.
+/// Changes a profile, by the policy's order of database and cache.
 pub async fn edit(
     cache: &Cache,
     db: &Arc<Db>,
     id: &UserId,
     edit: ProfileEdit,
-    recipe: &Recipe,
+    policy: &CachePolicy,
     trace: &Trace,
 ) -> Result<Written, FetchError> {
     let ProfileEdit { name, email, age } = edit;
     let value = Profile { user_id: id.to_string(), name, email, age };
     let delay = Duration::ZERO;
     let row = Row::of(db, id, delay, trace);
-    cache.write(value, recipe, trace, row).await
+    cache.write(value, policy, trace, row).await
 }
 
 /// Drops a profile from the cache; the next lookup asks the database.
-pub async fn forget(
+pub async fn invalidate(
     cache: &Cache,
     id: &UserId,
-    recipe: &Recipe,
+    policy: &CachePolicy,
     trace: &Trace,
 ) -> Result<Invalidated, RedisError> {
-    cache.invalidate(&keys::profile(id), recipe, trace).await
+    cache.invalidate(&keys::profile(id), policy, trace).await
 }
 
 /// Where profiles that were written behind go.
@@ -131,10 +135,10 @@ fn late(write: &QueuedWrite) -> Option<Late> {
 /// Takes back, at the start, the copies of profiles that were edited lately:
 /// an edit may have been made while Redis could not be told, and then hitrate
 /// was stopped. Copies older than their TTL have ended by themselves.
-pub async fn recall(cache: &Cache, db: &Db, recipe: &Recipe) -> Result<(), db::Error> {
-    for (edited, stamp) in db.edited_within(recipe.ttl.max(RECALL_WITHIN), RECALL_MAX).await? {
+pub async fn recall(cache: &Cache, db: &Db, policy: &CachePolicy) -> Result<(), db::Error> {
+    for (edited, stamp) in db.edited_within(policy.ttl.max(RECALL_WITHIN), RECALL_MAX).await? {
         let newer = Committed { version: edited.version, stamp };
-        cache.supersede_later(&keys::profile(&edited.value), newer, recipe);
+        cache.supersede_later(&keys::profile(&edited.value), newer, policy);
     }
     Ok(())
 }
@@ -166,7 +170,7 @@ fn from_a_copy(id: &UserId, source: Source, lookup: &Lookup<Profile>) -> String 
 }
 
 fn from_the_database(id: &UserId, lookup: &Lookup<Profile>) -> String {
-    let absent_s = Recipe::DEFAULT.absent_ttl.as_secs();
+    let absent_s = CachePolicy::DEFAULT.absent_ttl.as_secs();
     let missing = lookup.value.is_none();
     match &lookup.fill {
         Fill::Bypassed => {
@@ -205,14 +209,14 @@ pub fn edited(written: &Written) -> String {
 }
 
 /// What a invalidate_command did, in a sentence.
-pub fn forgot(forgot: &Result<Invalidated, RedisError>) -> String {
-    let then = match forgot {
+pub fn invalidated(outcome: &Result<Invalidated, RedisError>) -> String {
+    let then = match outcome {
         Ok(Invalidated::Dropped) => "the cache dropped its copy".to_owned(),
         Ok(Invalidated::Nothing) => "the cache had no copy".to_owned(),
         Ok(Invalidated::Kept) => "the copy stays: the database does not have it yet".to_owned(),
         Err(error) => format!("the cache could not be told: {error}"),
     };
-    format!("Asked to forget; {then}.")
+    format!("Asked to invalidate; {then}.")
 }
 
 /// What a write did to the cache, as the end of a sentence.

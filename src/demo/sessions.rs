@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hitrate_cache::{
     Key,
-    redis::{Store, RedisError, typed},
+    redis::{RedisError, Store, typed},
     time::now_ms,
     trace::Trace,
 };
@@ -78,7 +78,8 @@ pub async fn start(
 /// The session of this token, if it is alive. Using a sliding one renews it.
 pub async fn find(store: &Store, token: &Token, trace: &Trace) -> Result<Option<Live>, RedisError> {
     let key = key_of(token);
-    let [json, left] = store.run_all([store.on("GET", &key), store.on("PTTL", &key)], trace).await?;
+    let [json, left] =
+        store.run_all([store.on("GET", &key), store.on("PTTL", &key)], trace).await?;
     let json: Option<Vec<u8>> = match json.and_then(typed) {
         Err(RedisError::WrongType) => None,
         found => found?,
@@ -100,7 +101,12 @@ pub async fn find(store: &Store, token: &Token, trace: &Trace) -> Result<Option<
 }
 
 /// Milliseconds left after the renewal; 0 when the session ended in between.
-async fn renew(store: &Store, key: &Key<Session>, ttl: u32, trace: &Trace) -> Result<u64, RedisError> {
+async fn renew(
+    store: &Store,
+    key: &Key<Session>,
+    ttl: u32,
+    trace: &Trace,
+) -> Result<u64, RedisError> {
     let renewal = [store.on("EXPIRE", key).arg(ttl), store.on("PTTL", key)];
     let [renewed, left] = store.run_all(renewal, trace).await?;
     renewed?;

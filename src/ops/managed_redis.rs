@@ -204,7 +204,8 @@ async fn until_free(socket: &Path) {
     let start = Instant::now();
     while UnixStream::connect(socket).is_ok() {
         if start.elapsed() > GRACE {
-            waiting.failing(&"an earlier one still runs on this data directory; waiting for its end");
+            waiting
+                .failing(&"an earlier one still runs on this data directory; waiting for its end");
         }
         sleep(Duration::from_millis(20)).await;
     }

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use crate::{
     demo::{counter, keys},
-    ops::metrics::{Gauges, Metrics, HitMiss},
+    ops::metrics::{Gauges, HitMiss, Metrics},
     schemas,
 };
 

@@ -13,8 +13,8 @@ use actix_web::{
 };
 use askama::Template;
 use hitrate_cache::{
-    FetchError, NotARecipe,
-    redis::{Refusal, RedisError},
+    FetchError, UnknownPolicy,
+    redis::{RedisError, Refusal},
 };
 use serde::Serialize;
 
@@ -88,7 +88,7 @@ pub enum Error {
     TooMuch(#[from] TooMuch),
     /// 422.
     #[error(transparent)]
-    NotARecipe(#[from] NotARecipe),
+    UnknownPolicy(#[from] UnknownPolicy),
     /// 503: for what can't be done without Redis.
     #[error("{}. Try again in a moment.", capitalized(.0))]
     Redis(#[from] RedisError),
@@ -131,7 +131,7 @@ impl ResponseError for Error {
             Self::NoPage | Self::NoProfile(_) | Self::NoProduct => StatusCode::NOT_FOUND,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAnId(_) => StatusCode::BAD_REQUEST,
-            Self::NotARecipe(_)
+            Self::UnknownPolicy(_)
             | Self::Unclear(_)
             | Self::Unnamed(_)
             | Self::TooMuch(_)
@@ -247,7 +247,7 @@ impl Error {
     pub fn retry_after(&self) -> Option<&'static str> {
         match self.status_code() {
             StatusCode::SERVICE_UNAVAILABLE => Some("1"),
-            // As long as the usual recipes take.
+            // As long as the usual policies take.
             StatusCode::CONFLICT => Some("3"),
             _ => None,
         }

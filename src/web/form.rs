@@ -337,16 +337,16 @@ mod tests {
 
     #[test]
     fn a_list_may_be_sent_in_pieces_and_as_an_array() {
-        let known = Known { once: &["id"], lists: &["recipe"] };
+        let known = Known { once: &["id"], lists: &["policy"] };
         let list = |fields: Result<Fields<'_>>| -> Vec<String> {
-            fields.unwrap().list("recipe").map(str::to_owned).collect()
+            fields.unwrap().list("policy").map(str::to_owned).collect()
         };
         let json = |text: &str| Fields::of_json(text.as_bytes(), known);
-        assert_eq!(list(Fields::of_pairs("recipe=a&id=1&recipe=&recipe=b", known)), ["a", "b"]);
-        assert_eq!(list(json(r#"{"recipe": ["a", null, "b"]}"#)), ["a", "b"]);
-        assert_eq!(list(json(r#"{"recipe": "a"}"#)), ["a"]);
+        assert_eq!(list(Fields::of_pairs("policy=a&id=1&policy=&policy=b", known)), ["a", "b"]);
+        assert_eq!(list(json(r#"{"policy": ["a", null, "b"]}"#)), ["a", "b"]);
+        assert_eq!(list(json(r#"{"policy": "a"}"#)), ["a"]);
         assert!(list(json("{}")).is_empty());
-        for bad in [r#"{"id": ["1"]}"#, r#"{"recipe": [["a"]]}"#, r#"{"recipe": {"a": 1}}"#] {
+        for bad in [r#"{"id": ["1"]}"#, r#"{"policy": [["a"]]}"#, r#"{"policy": {"a": 1}}"#] {
             assert!(matches!(json(bad), Err(BadInput::OutOfRange(_))), "{bad}");
         }
     }

@@ -16,13 +16,13 @@ pub const COUNTER: Link =
 /// `/profiles` — the lookup.
 pub const PROFILES: Link =
     link("/profiles", "Profiles", "one lookup, from the cache or from the database");
-/// `/strategies` — a recipe, step by step.
+/// `/strategies` — a policy, step by step.
 pub const STRATEGIES: Link = link(
     "/strategies",
     "Strategies",
-    "one profile read and written by a recipe of your choice, step by step",
+    "one profile read and written by a policy of your choice, step by step",
 );
-/// `/stampede` — many visitors, one key, recipe by recipe.
+/// `/stampede` — many visitors, one key, policy by policy.
 pub const STAMPEDE: Link =
     link("/stampede", "Stampede", "many visitors who ask for one cold key at once");
 /// `/structures` — Redis's data types, played by hand.

@@ -27,6 +27,7 @@ pub fn routes(app: &mut ServiceConfig) {
        .service(at("/profiles",             SHOWS).route(get(profiles::show)))
        .service(at("/product/{id}",         SHOWS).route(get(product::show)))
        .service(at("/profiles/{id}",        ACTS ).route(post().to(profiles::edits::edit)))
+       .service(at("/profiles/{id}/invalidate", ACTS ).route(post().to(profiles::edits::invalidate)))
        .service(at("/profiles/{id}/forget", ACTS ).route(post().to(profiles::edits::forget)))
        .service(at("/strategies",           BOTH ).route(get(strategies::show)).route(post().to(strategies::act)))
        .service(at("/invalidation",         BOTH ).route(get(invalidation::show)).route(post().to(invalidation::drop_copies)))

@@ -4,9 +4,9 @@ use std::{io, sync::Arc, time::Duration};
 
 use actix_web::{App as ActixApp, HttpServer, web::Data};
 use hitrate_cache::{
-    Cache, Engine, NotARecipe, Recipe,
+    Cache, CachePolicy, Engine, UnknownPolicy,
     redis::{Address, BadAddress, Health, Store},
-    write_behind::{Flusher, FlushPolicy},
+    write_behind::{FlushPolicy, Flusher},
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -31,7 +31,7 @@ use crate::{
         support::run_lock::Turns,
     },
     ops::{
-        managed_redis::{ManagedRedisError, ManagedRedis},
+        managed_redis::{ManagedRedis, ManagedRedisError},
         metrics::Metrics,
         stats::Sampler,
     },
@@ -68,9 +68,9 @@ pub enum StartError {
     /// The static files can't be read.
     #[error(transparent)]
     Assets(#[from] AssetError),
-    /// No recipe has this name.
-    #[error("HITRATE_RECIPE: {0}")]
-    Recipe(#[from] NotARecipe),
+    /// No policy has this name.
+    #[error("HITRATE_POLICY: {0}")]
+    CachePolicy(#[from] UnknownPolicy),
     /// The own Redis can't be had.
     #[error(transparent)]
     Own(#[from] ManagedRedisError),
@@ -94,13 +94,13 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     if let Some(name) = &config.broken {
         failpoints::enable(name);
     }
-    let recipe: Recipe = config.recipe.parse()?;
+    let policy: CachePolicy = config.policy.parse()?;
     assets::open(config.static_dir())?;
     let own = match config.redis() {
         Some(_) => None,
         None => Some(ManagedRedis::start(&config.data_dir).await?),
     };
-    let outcome = serve_on(&config, recipe, own.as_ref()).await;
+    let outcome = serve_on(&config, policy, own.as_ref()).await;
     if let Some(own) = own {
         own.stop().await;
     }
@@ -109,7 +109,7 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
 
 async fn serve_on(
     config: &Config,
-    recipe: Recipe,
+    policy: CachePolicy,
     own: Option<&ManagedRedis>,
 ) -> Result<(), StartError> {
     let address = match (own, config.redis()) {
@@ -128,7 +128,7 @@ async fn serve_on(
     let engine = Engine::new(&config.key_prefix, &keys::CACHED, metrics.clone());
     let engine = Arc::new(engine.with_max_entry_bytes(config.max_entry_bytes));
     let cache = Cache::new(store.clone(), Arc::clone(&engine));
-    profiles::recall(&cache, &patient, &recipe.ttl(config.profile_ttl)).await?;
+    profiles::recall(&cache, &patient, &policy.ttl(config.profile_ttl)).await?;
     let connected = async {
         match own {
             Some(_) => await_managed(&store).await,
@@ -142,8 +142,9 @@ async fn serve_on(
     }
     let db = Arc::new(db);
     engine.track(&address, &config.key_prefix);
-    let policy = FlushPolicy { size: config.flush_size as usize, interval: config.flush_interval };
-    let flusher = Flusher::start(&cache, Behind(Arc::clone(&db)), policy);
+    let flushing =
+        FlushPolicy { size: config.flush_size as usize, interval: config.flush_interval };
+    let flusher = Flusher::start(&cache, Behind(Arc::clone(&db)), flushing);
     let sampler = Arc::new(Sampler::start(&cache, Arc::clone(&metrics)).await);
     let turns = Turns::default();
     let stampedes = Stampedes::new(&address, &config.key_prefix, &db, &turns);
@@ -153,7 +154,7 @@ async fn serve_on(
         db,
         metrics,
         engine,
-        recipe,
+        policy,
         sampler,
         address: address.clone(),
         health,

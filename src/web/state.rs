@@ -8,7 +8,7 @@ use std::sync::{
 };
 
 use hitrate_cache::{
-    Cache, Engine, Recipe,
+    Cache, CachePolicy, Engine,
     redis::{Address, Health, Store},
 };
 
@@ -41,7 +41,7 @@ pub struct Shared {
     /// What all workers know of the cache together.
     pub engine: Arc<Engine>,
     /// How profiles and products are cached, unless a request says otherwise.
-    pub recipe: Recipe,
+    pub policy: CachePolicy,
     /// The numbers on the panels.
     pub sampler: Arc<Sampler>,
     /// Where Redis is.

@@ -43,8 +43,8 @@ fn an_id_outside_the_grammar_is_400_and_reaches_nothing() {
         let form = "name=A&email=a%40example.com&age=1";
         let edited = hitrate.post_with(&format!("/profiles/{id}"), form, &[JSON]);
         assert_refused(&edited, &[400, 404, 405], short);
-        let forgotten = hitrate.post_with(&format!("/profiles/{id}/forget"), "", &[JSON]);
-        assert_refused(&forgotten, &[400, 404], short);
+        let invalidated = hitrate.post_with(&format!("/profiles/{id}/invalidate"), "", &[JSON]);
+        assert_refused(&invalidated, &[400, 404], short);
     }
     assert_eq!(keys(&hitrate), Vec::<String>::new());
     assert_eq!(hitrate.logged("WARN") + hitrate.logged("ERROR"), 0, "{}", hitrate.log());
@@ -165,7 +165,8 @@ fn ten_megabytes_are_413() {
         )
     };
     let body = vec![b'x'; 10 * 1024 * 1024];
-    for path in ["/profiles/123", "/sessions", "/sessions/end", "/profiles/123/forget", "/stampede"]
+    for path in
+        ["/profiles/123", "/sessions", "/sessions/end", "/profiles/123/invalidate", "/stampede"]
     {
         let mut told = head(path, &format!("Content-Length: {}", body.len())).into_bytes();
         told.extend(&body);

@@ -195,7 +195,7 @@ async fn a_visitor_walks_through(look: Look) {
     browser.await_text(".answer h2", "Ann Example").await;
     browser.await_text(".notice.good", "Saved.").await;
     browser.click(".acts form button").await;
-    browser.await_text(".notice.good", "Forgotten.").await;
+    browser.await_text(".notice.good", "Invalidated.").await;
 
     browser.click("nav a[href='/stampede']").await;
     browser.fill("#visitors", "9").await;
@@ -440,7 +440,7 @@ async fn no_page_scrolls_sideways_nor_breaks_a_rule_of_axe() {
             let posted = hitrate.post_with(&format!("/patterns/{slug}"), &form, &headers);
             played.push(posted.header("location").to_owned());
         }
-        let run = hitrate.post("/strategies", "act=run&recipe=write-behind");
+        let run = hitrate.post("/strategies", "act=run&policy=write-behind");
         let more =
             [&unknown, run.header("location"), ran.header("location"), timed.header("location")];
         let played = played.iter().map(String::as_str);

@@ -30,7 +30,7 @@ fn the_database_is_locked_by_another_process() {
     }
     assert_eq!(hitrate.logged("Database writes"), 1, "{}", hitrate.log());
     in_time(hitrate.get("/strategies"));
-    assert_eq!(hitrate.post("/strategies", "act=write&recipe=default").status, 503);
+    assert_eq!(hitrate.post("/strategies", "act=write&policy=read-through").status, 503);
     run("ROLLBACK");
     assert_eq!(hitrate.json("/profiles?id=123")["profile"]["name"], "Shaunak Dhande");
     assert_eq!(hitrate.post("/profiles/123", "name=Ann&email=a%40example.com&age=31").status, 303);

@@ -21,7 +21,7 @@ fn an_edit_may_be_json_and_is_answered_so() {
     let body = r#"{"name": "Ann", "email": "ann@example.com", "age": 31}"#;
     let saved = hitrate.send("POST", "/profiles/123", &headers, body);
     assert_eq!(saved.status, 200, "{saved:?}");
-    assert_eq!((&saved.json()["id"], &saved.json()["forgotten"]), (&"123".into(), &true.into()));
+    assert_eq!((&saved.json()["id"], &saved.json()["invalidated"]), (&"123".into(), &true.into()));
     assert_eq!(hitrate.json("/profiles?id=123")["profile"]["name"], "Ann");
     assert_eq!(hitrate.send("POST", "/profiles/nobody", &headers, body).status, 404);
 }
@@ -40,12 +40,12 @@ fn an_edit_outlives_a_restart_and_is_not_imported_over() {
 fn forgetting_makes_the_next_lookup_a_miss() {
     let hitrate = Hitrate::start();
     hitrate.get("/profiles?id=123");
-    let forgotten = hitrate.post("/profiles/123/forget", "delay_ms=50");
-    assert_eq!(forgotten.header("location"), "/profiles?id=123&delay_ms=50");
-    let back = forgotten.header("location");
-    let page = hitrate.get_with(back, &[("cookie", forgotten.cookie())]);
-    assert!(page.body.contains("Forgotten.") && page.body.contains("badge database"));
+    let invalidated = hitrate.post("/profiles/123/invalidate", "delay_ms=50");
+    assert_eq!(invalidated.header("location"), "/profiles?id=123&delay_ms=50");
+    let back = invalidated.header("location");
+    let page = hitrate.get_with(back, &[("cookie", invalidated.cookie())]);
+    assert!(page.body.contains("Invalidated.") && page.body.contains("badge database"));
     let cookies: Vec<_> = page.headers.get_all("set-cookie").iter().collect();
     assert!(cookies.iter().any(|it| it.to_str().unwrap().starts_with("hitrate_done=; ")));
-    assert!(!hitrate.get(back).body.contains("Forgotten."), "another visitor did nothing");
+    assert!(!hitrate.get(back).body.contains("Invalidated."), "another visitor did nothing");
 }

@@ -256,7 +256,7 @@ fn an_edit_made_while_redis_was_away_is_not_hidden_by_an_old_copy() {
         hitrate.send("POST", "/profiles/123", &headers, "name=Ann&email=a%40example.com&age=31");
     assert_eq!(saved.status, 200, "the database has it: {saved:?}");
     assert!(
-        saved.json()["forgotten"].is_null()
+        saved.json()["invalidated"].is_null()
             && saved.json()["message"].as_str().unwrap().contains("could not be told")
     );
     let done = [("cookie", "hitrate_done=edit")];
@@ -356,7 +356,7 @@ fn a_refusal_that_ends_is_noticed_without_a_visitor() {
         hitrate.get("/");
         // Removing works when all else is refused, and must not count as well.
         hitrate.post("/sessions/end", "");
-        hitrate.post("/profiles/123/forget", "");
+        hitrate.post("/profiles/123/invalidate", "");
     }
     eventually(BACK, "the panel tells it", || state() == "refusing-writes");
     redis.run(&["CONFIG", "SET", "maxmemory", "0"]);

@@ -17,7 +17,7 @@ fn every_page_is_valid() {
     let hitrate = Hitrate::start();
     let started = hitrate.post("/sessions", "username=qiross");
     let looked = hitrate.get("/profiles?id=123&delay_ms=50");
-    let tried = hitrate.post("/strategies", "act=run&recipe=write-behind");
+    let tried = hitrate.post("/strategies", "act=run&policy=write-behind");
     let typed = hitrate.post("/console", "command=SET+a+%22%3Cb%3E%22");
     hitrate.post_with("/console", "command=FLUSHALL", &[("cookie", typed.cookie())]);
     let visitor = [("cookie", typed.cookie())];
@@ -30,7 +30,10 @@ fn every_page_is_valid() {
     let cookies = [("cookie", cookies.join("; "))];
     let cookies: Vec<_> = cookies.iter().map(|(name, value)| (*name, value.as_str())).collect();
 
-    let ran = hitrate.post("/stampede", "recipe=none&recipe=plain&recipe=grace&visitors=9");
+    let ran = hitrate.post(
+        "/stampede",
+        "policy=none&policy=cache-aside&policy=stale-while-revalidate&visitors=9",
+    );
     let counted = hitrate.post("/patterns/distributed-lock", "act=trial&actors=9");
     let acted: Vec<_> = hitrate::labs::patterns::ALL
         .iter()

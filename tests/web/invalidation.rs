@@ -92,12 +92,12 @@ fn the_command_line_does_the_same() {
         (ended.status.success(), text(&ended.stdout) + &text(&ended.stderr))
     };
     assert!(told(&["warm"]).0);
-    let (done, said) = told(&["forget", "--pattern", "profile:*", "--dry-run"]);
+    let (done, said) = told(&["invalidate", "--pattern", "profile:*", "--dry-run"]);
     assert!(done && said.contains("22 copies would be dropped."), "{said}");
-    assert!(told(&["forget", "--key", "profile:123"]).1.contains("The copy was dropped."));
-    assert!(told(&["forget", "--pattern", "profile:*"]).1.contains("21 copies dropped."));
-    assert!(told(&["forget", "--tag", "profile"]).1.contains("of the past now."));
-    for bad in [&["forget"][..], &["forget", "--key", "x"], &["forget", "--tag", "x"]] {
+    assert!(told(&["invalidate", "--key", "profile:123"]).1.contains("The copy was dropped."));
+    assert!(told(&["invalidate", "--pattern", "profile:*"]).1.contains("21 copies dropped."));
+    assert!(told(&["invalidate", "--tag", "profile"]).1.contains("of the past now."));
+    for bad in [&["invalidate"][..], &["invalidate", "--key", "x"], &["invalidate", "--tag", "x"]] {
         assert!(!told(bad).0, "{bad:?}");
     }
 }

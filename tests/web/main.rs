@@ -48,7 +48,7 @@ mod faults;
 mod history;
 mod imports;
 mod nav;
-mod recipes;
+mod policies;
 mod safety;
 mod secured;
 mod socket_faults;

@@ -57,7 +57,7 @@ fn everything_works_over_tls_and_again_after_a_restart() {
         assert_eq!(hitrate.json("/profiles?id=123")["source"], source);
     }
     eventually(Duration::from_secs(5), "the near cache is told over TLS", || {
-        hitrate.json("/profiles?id=123&recipe=near")["source"] == "memory"
+        hitrate.json("/profiles?id=123&policy=near-cache")["source"] == "memory"
     });
     secured.redis.kill();
     assert_eq!(hitrate.json("/")["hits"], serde_json::Value::Null);

@@ -159,7 +159,7 @@ fn the_connection_that_hears_of_changes_is_cut() {
     let redis = Redis::start();
     let proxy = Proxy::before(&redis);
     let [reader, writer] = [&proxy.url(), &redis.url()]
-        .map(|url| setup().set("REDIS_URL", url).set("HITRATE_RECIPE", "near"));
+        .map(|url| setup().set("REDIS_URL", url).set("HITRATE_POLICY", "near-cache"));
     let database = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", database.path().join("hitrate.db").display());
     let reader = reader.set("DATABASE_URL", &url).start();

@@ -45,17 +45,23 @@ fn keys(hitrate: &Hitrate) -> Vec<String> {
 }
 
 #[test]
-fn the_usual_recipes_run_side_by_side() {
+fn the_usual_policys_run_side_by_side() {
     let hitrate = Hitrate::start();
     let runs = runs(&hitrate, "visitors=47&delay_ms=600");
     let loads: Vec<_> = runs
         .iter()
-        .map(|run| (run["recipe"].as_str().unwrap(), number(run, "origin_loads")))
+        .map(|run| (run["policy"].as_str().unwrap(), number(run, "origin_loads")))
         .collect();
     // Early refresh leaves it to chance whether anyone reloads: of 47 surely someone.
     assert_eq!(
         loads,
-        [("plain", 47), ("single-flight", 1), ("lease", 1), ("early-refresh", 1), ("grace", 1)]
+        [
+            ("cache-aside", 47),
+            ("single-flight", 1),
+            ("lease", 1),
+            ("early-refresh", 1),
+            ("stale-while-revalidate", 1)
+        ]
     );
     for run in &runs {
         assert_eq!((number(run, "visitors"), number(run, "shed")), (47, 0), "{run}");
@@ -82,7 +88,7 @@ fn the_usual_recipes_run_side_by_side() {
 #[test]
 fn a_design_with_every_protection_loads_once() {
     let hitrate = Hitrate::start();
-    let form = "recipe=default&recipe=refresh-ahead&recipe=near&recipe=none&visitors=20";
+    let form = "policy=read-through&policy=refresh-ahead&policy=near-cache&policy=none&visitors=20";
     let runs = runs(&hitrate, &format!("{form}&delay_ms=100"));
     let loads: Vec<_> = runs.iter().map(|run| number(run, "origin_loads")).collect();
     assert_eq!(loads, [1, 1, 1, 20]);
@@ -93,7 +99,7 @@ fn a_design_with_every_protection_loads_once() {
 #[test]
 fn a_thousand_share_one_load() {
     let hitrate = Hitrate::start();
-    let run = one(&hitrate, "recipe=single-flight&visitors=1000&delay_ms=1000");
+    let run = one(&hitrate, "policy=single-flight&visitors=1000&delay_ms=1000");
     assert_eq!((number(&run, "origin_loads"), number(&run, "shed")), (1, 0), "{run}");
     assert_eq!(number(&run, "from_database"), 1000);
 }
@@ -103,7 +109,7 @@ fn of_a_thousand_without_protection_most_are_turned_away_at_once() {
     let hitrate = Hitrate::start();
     // Long enough that all have come before the first load is back. 64 loads
     // run at once and 256 wait; 1000 − 320 find the queue full.
-    let run = one(&hitrate, "recipe=plain&visitors=1000&delay_ms=3000");
+    let run = one(&hitrate, "policy=cache-aside&visitors=1000&delay_ms=3000");
     assert_eq!((number(&run, "queued"), number(&run, "shed")), (256, 680), "{run}");
     assert!(number(&run, "shed_max_us") < 3_000_000, "they wait for no load: {run}");
     // Those who wait for a second round are past what a load may take.
@@ -113,14 +119,15 @@ fn of_a_thousand_without_protection_most_are_turned_away_at_once() {
 #[test]
 fn a_visitor_alone_is_no_stampede() {
     let hitrate = Hitrate::start();
-    let run = one(&hitrate, "recipe=plain&visitors=1&delay_ms=0");
+    let run = one(&hitrate, "policy=cache-aside&visitors=1&delay_ms=0");
     assert_eq!(number(&run, "origin_loads"), 1);
 }
 
 #[test]
 fn the_claims_are_judged_by_the_numbers() {
     let hitrate = Hitrate::start();
-    let told = post(&hitrate, "recipe=plain&recipe=single-flight&visitors=7&delay_ms=50").json();
+    let told =
+        post(&hitrate, "policy=cache-aside&policy=single-flight&visitors=7&delay_ms=50").json();
     let [once, quick] = &told["claims"].as_array().unwrap()[..] else { panic!("{told}") };
     let judged = |n: usize| (&once["findings"][n]["verdict"], &once["findings"][n]["measured"]);
     assert_eq!(judged(0), (&"false".into(), &"7 times".into()));
@@ -141,11 +148,12 @@ fn the_claims_are_judged_by_the_numbers() {
 #[test]
 fn a_form_leads_to_the_page_of_its_result() {
     let hitrate = Hitrate::start();
-    let posted = hitrate.post("/stampede", "recipe=plain&recipe=near&visitors=5&delay_ms=20");
+    let posted =
+        hitrate.post("/stampede", "policy=cache-aside&policy=near-cache&visitors=5&delay_ms=20");
     assert_eq!(posted.status, 303);
     let page = hitrate.get(posted.header("location")).body;
     assert!(page.contains("5 visitors at once") && page.contains("5 times"), "{page}");
-    assert!(page.contains(r#"value="near" checked"#), "the form is as it was sent");
+    assert!(page.contains(r#"value="near-cache" checked"#), "the form is as it was sent");
     assert!(page.contains(r#"<details class="more" open>"#));
     assert!(!page.contains(r#"value="lease" checked"#));
     let told = hitrate.json(posted.header("location"));
@@ -169,7 +177,7 @@ fn a_result_that_is_not_kept_is_told() {
 fn what_can_not_be_run_is_refused() {
     let hitrate = Hitrate::start();
     let thirteen: String =
-        ["recipe=plain"].into_iter().cycle().take(13).collect::<Vec<_>>().join("&");
+        ["policy=cache-aside"].into_iter().cycle().take(13).collect::<Vec<_>>().join("&");
     for (form, status) in [
         ("visitors=0", 422),
         ("visitors=1001", 422),
@@ -180,12 +188,12 @@ fn what_can_not_be_run_is_refused() {
         ("delay_ms=-1", 422),
         ("delay_ms=5001", 422),
         ("delay_ms=1.5", 422),
-        ("recipe=best", 422),
-        ("recipe=Plain", 422),
-        ("recipe=%3Cscript%3E", 422),
-        ("recipe=plain&recipe=plain", 400),
+        ("policy=best", 422),
+        ("policy=Plain", 422),
+        ("policy=%3Cscript%3E", 422),
+        ("policy=cache-aside&policy=cache-aside", 400),
         ("visitors=1&visitors=2", 400),
-        ("recipes=plain", 400),
+        ("policies=cache-aside", 400),
         (thirteen.as_str(), 400),
     ] {
         let answer = post(&hitrate, form);
@@ -193,30 +201,32 @@ fn what_can_not_be_run_is_refused() {
         let told = answer.json()["error"].as_str().unwrap().to_owned();
         assert!(told.ends_with('.') && !told.contains("<script"), "{form}: {told}");
     }
-    let told = post(&hitrate, "recipe=best").json()["error"].as_str().unwrap().to_owned();
+    let told = post(&hitrate, "policy=best").json()["error"].as_str().unwrap().to_owned();
     assert!(told.contains("plain, single-flight, lease, early-refresh, grace, none"), "{told}");
     assert_eq!(keys(&hitrate), Vec::<String>::new());
 }
 
 #[test]
-fn json_names_recipes_by_a_text_or_a_list() {
+fn json_names_policys_by_a_text_or_a_list() {
     let hitrate = Hitrate::start();
     let send = |body: &str| {
         hitrate.send("POST", "/stampede", &[JSON, ("content-type", "application/json")], body)
     };
-    for (body, recipes) in [
-        (r#"{"recipe": "lease", "visitors": 3, "delay_ms": 0}"#, vec!["lease"]),
+    for (body, policies) in [
+        (r#"{"policy": "lease", "visitors": 3, "delay_ms": 0}"#, vec!["lease"]),
         (
-            r#"{"recipe": ["plain", "grace"], "visitors": "3", "delay_ms": 0}"#,
-            vec!["plain", "grace"],
+            r#"{"policy": ["cache-aside", "stale-while-revalidate"], "visitors": "3", "delay_ms": 0}"#,
+            vec!["cache-aside", "stale-while-revalidate"],
         ),
     ] {
         let told = send(body).json();
         let ran: Vec<_> =
-            told["runs"].as_array().unwrap().iter().map(|run| run["recipe"].clone()).collect();
-        assert_eq!(ran, recipes, "{told}");
+            told["runs"].as_array().unwrap().iter().map(|run| run["policy"].clone()).collect();
+        assert_eq!(ran, policies, "{told}");
     }
-    for bad in [r#"{"recipe": [["plain"]]}"#, r#"{"visitors": [1]}"#, r#"{"recipe": {"a": 1}}"#] {
+    for bad in
+        [r#"{"policy": [["cache-aside"]]}"#, r#"{"visitors": [1]}"#, r#"{"policy": {"a": 1}}"#]
+    {
         assert_eq!(send(bad).status, 422, "{bad}");
     }
 }
@@ -228,11 +238,11 @@ fn one_runs_at_a_time_and_pages_go_on() {
         let hitrate = Arc::clone(&hitrate);
         thread::spawn(move || {
             eventually(Duration::from_secs(10), "it is the first one's turn", || {
-                post(&hitrate, "recipe=none&visitors=10&delay_ms=1000").status == 200
+                post(&hitrate, "policy=none&visitors=10&delay_ms=1000").status == 200
             });
         })
     };
-    let second = || post(&hitrate, "recipe=plain&visitors=1&delay_ms=0");
+    let second = || post(&hitrate, "policy=cache-aside&visitors=1&delay_ms=0");
     eventually(Duration::from_secs(5), "a second one is refused while one runs", || {
         second().status == 409
     });
@@ -251,7 +261,7 @@ fn one_runs_at_a_time_and_pages_go_on() {
 fn a_stampede_goes_on_when_its_visitor_leaves_and_is_not_in_the_hit_ratio() {
     use std::io::Write;
     let hitrate = Hitrate::start();
-    let body = "recipe=plain&visitors=30&delay_ms=500";
+    let body = "policy=cache-aside&visitors=30&delay_ms=500";
     let mut stream = hitrate.connect();
     write!(
         stream,
@@ -260,7 +270,7 @@ fn a_stampede_goes_on_when_its_visitor_leaves_and_is_not_in_the_hit_ratio() {
         body.len()
     )
     .unwrap();
-    let again = || post(&hitrate, "recipe=plain&visitors=1&delay_ms=0").status;
+    let again = || post(&hitrate, "policy=cache-aside&visitors=1&delay_ms=0").status;
     eventually(Duration::from_secs(5), "it has begun", || again() == 409);
     drop(stream);
     eventually(Duration::from_secs(10), "it has ended", || again() == 200);
@@ -322,6 +332,6 @@ fn without_the_database_nothing_is_measured() {
     runtime
         .block_on(sqlx::query("ALTER TABLE hidden RENAME TO products").execute(&mut other))
         .unwrap();
-    assert_eq!(post(&hitrate, "recipe=plain&visitors=5&delay_ms=0").status, 200);
+    assert_eq!(post(&hitrate, "policy=cache-aside&visitors=5&delay_ms=0").status, 200);
     assert_no_panic(&hitrate);
 }

@@ -90,7 +90,7 @@ fn writes_that_do_not_get_to_the_database_are_on_the_panel() {
         hitrate.get("/metrics").body.contains(&line)
     };
     assert!(failing("0"));
-    let form = "name=Ann&email=ann%40example.com&age=31&recipe=write-behind";
+    let form = "name=Ann&email=ann%40example.com&age=31&policy=write-behind";
     assert_eq!(hitrate.post("/profiles/123", form).status, 303);
     eventually(Duration::from_secs(5), "the metric says so", || failing("1"));
     eventually(Duration::from_secs(5), "the panel says so", || {

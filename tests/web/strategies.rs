@@ -27,45 +27,45 @@ fn slow_to_flush() -> Hitrate {
 }
 
 #[test]
-fn each_recipe_reads_and_writes_as_its_row_promises() {
-    for (recipe, effect, then) in [
+fn each_policy_reads_and_writes_as_its_row_promises() {
+    for (policy, effect, then) in [
         ("none", "nothing", "database"),
-        ("plain", "forgot", "database"),
-        ("default", "forgot", "database"),
-        ("near", "forgot", "database"),
+        ("cache-aside", "invalidated", "database"),
+        ("read-through", "invalidated", "database"),
+        ("near-cache", "invalidated", "database"),
         ("write-through", "stored", "cache"),
-        ("write-around", "forgot", "database"),
-        ("refresh-ahead", "forgot", "database"),
+        ("write-around", "invalidated", "database"),
+        ("refresh-ahead", "invalidated", "database"),
     ] {
         let hitrate = Hitrate::start();
-        let does = |act: &str| last(&hitrate, &format!("act={act}&recipe={recipe}"));
-        assert_eq!(does("read")["source"], "database", "{recipe}");
+        let does = |act: &str| last(&hitrate, &format!("act={act}&policy={policy}"));
+        assert_eq!(does("read")["source"], "database", "{policy}");
         let written = does("write");
         assert_eq!((&written["effect"], &written["version"]), (&json!(effect), &json!(2)));
-        assert_eq!(written["database"]["profile"]["age"], 23, "{recipe}");
+        assert_eq!(written["database"]["profile"]["age"], 23, "{policy}");
         let read = does("read");
-        assert_eq!((&read["source"], &read["version"]), (&json!(then), &json!(2)), "{recipe}");
-        let held = if recipe == "none" { ("gone", None) } else { ("copy", Some("same")) };
+        assert_eq!((&read["source"], &read["version"]), (&json!(then), &json!(2)), "{policy}");
+        let held = if policy == "none" { ("gone", None) } else { ("copy", Some("same")) };
         let redis = (&read["redis"]["holds"], &read["redis"]["compared"]);
-        assert_eq!(redis, (&json!(held.0), &json!(held.1)), "{recipe}");
+        assert_eq!(redis, (&json!(held.0), &json!(held.1)), "{policy}");
     }
 }
 
 #[test]
 fn written_behind_the_database_is_behind_until_the_flush() {
     let hitrate = slow_to_flush();
-    last(&hitrate, "act=read&recipe=write-behind");
-    let written = last(&hitrate, "act=write&recipe=write-behind");
+    last(&hitrate, "act=read&policy=write-behind");
+    let written = last(&hitrate, "act=write&policy=write-behind");
     assert_eq!((&written["effect"], &written["version"]), (&json!("queued"), &json!(2)));
     assert_eq!(written["database"]["version"], 1);
     let redis = &written["redis"];
     assert_eq!((&redis["holds"], &redis["compared"]), (&json!("waiting"), &json!("newer")));
     assert_eq!(redis["profile"]["age"], 23);
-    let page = hitrate.get("/strategies?recipe=write-behind").body;
+    let page = hitrate.get("/strategies?policy=write-behind").body;
     assert!(page.contains("behind Redis") && page.contains("newer than the row"), "{page}");
 
     eventually(Duration::from_secs(5), "the flush", || {
-        hitrate.json("/strategies?recipe=write-behind")["now"]["redis"]["compared"] == "same"
+        hitrate.json("/strategies?policy=write-behind")["now"]["redis"]["compared"] == "same"
     });
     assert_eq!(hitrate.json("/strategies")["now"]["database"]["version"], 2);
 }
@@ -73,12 +73,12 @@ fn written_behind_the_database_is_behind_until_the_flush() {
 #[test]
 fn the_third_read_with_a_near_cache_asks_nobody() {
     let hitrate = Hitrate::start();
-    let sources = [(); 3].map(|()| last(&hitrate, "act=read&recipe=near")["source"].clone());
+    let sources = [(); 3].map(|()| last(&hitrate, "act=read&policy=near-cache")["source"].clone());
     assert_eq!(sources, ["database", "cache", "memory"]);
     let now = &hitrate.json("/strategies")["now"];
     assert_eq!((&now["near"]["holds"], &now["near"]["compared"]), (&json!("copy"), &json!("same")));
     assert!(now["near"]["ttl_ms"].as_u64().unwrap() <= 30_000, "{now}");
-    let written = last(&hitrate, "act=write&recipe=near");
+    let written = last(&hitrate, "act=write&policy=near-cache");
     assert_eq!(written["near"]["holds"], "nothing");
 }
 
@@ -89,23 +89,23 @@ fn a_run_of_every_strategy_shows_what_its_row_says() {
     assert_eq!(strategies.as_array().unwrap().len(), 7);
     // A profile each: no run finds what another left behind.
     for (id, strategy) in (501..).zip(strategies.as_array().unwrap()) {
-        let recipe = strategy["recipe"].as_str().unwrap();
-        let told = act(&hitrate, &format!("act=run&recipe={recipe}&id={id}")).json();
+        let policy = strategy["policy"].as_str().unwrap();
+        let told = act(&hitrate, &format!("act=run&policy={policy}&id={id}")).json();
         let sources = each(&told["acts"], "source");
-        let expected = match recipe {
+        let expected = match policy {
             "none" => json!(["database", "database", null, "database"]),
-            "plain" | "default" => json!([null, "database", "cache", null, "database"]),
+            "cache-aside" | "read-through" => json!([null, "database", "cache", null, "database"]),
             "write-through" => json!([null, null, "cache", null, "cache"]),
             "write-around" => json!(["database", null, "database", "cache"]),
             "write-behind" => json!(["database", null, null, "cache", null, "cache"]),
             _ => json!([null, "database", null, "cache", null, "cache"]),
         };
-        assert_eq!(json!(sources), expected, "{recipe}");
+        assert_eq!(json!(sources), expected, "{policy}");
         for act in told["acts"].as_array().unwrap() {
-            let is_behind = recipe == "write-behind" && act["redis"]["holds"] == "waiting";
+            let is_behind = policy == "write-behind" && act["redis"]["holds"] == "waiting";
             let compared = &act["redis"]["compared"];
             let expected = if is_behind { "newer" } else { "same" };
-            assert!(compared.is_null() || compared == expected, "{recipe}: {act}");
+            assert!(compared.is_null() || compared == expected, "{policy}: {act}");
         }
     }
 }
@@ -113,8 +113,8 @@ fn a_run_of_every_strategy_shows_what_its_row_says() {
 #[test]
 fn a_crowd_asks_the_database_once_where_loads_are_shared() {
     let hitrate = Hitrate::start();
-    for (recipe, queries) in [("plain", 3), ("default", 1)] {
-        let told = hitrate.post_with("/strategies", &format!("act=run&recipe={recipe}"), &[JSON]);
+    for (policy, queries) in [("cache-aside", 3), ("read-through", 1)] {
+        let told = hitrate.post_with("/strategies", &format!("act=run&policy={policy}"), &[JSON]);
         let crowd = &told.json()["acts"][1];
         let times = if queries == 1 { "once." } else { "3 times." };
         assert!(crowd["message"].as_str().unwrap().ends_with(times), "{crowd}");
@@ -124,7 +124,7 @@ fn a_crowd_asks_the_database_once_where_loads_are_shared() {
 #[test]
 fn a_refresh_comes_before_the_end() {
     let hitrate = Hitrate::start();
-    let told = hitrate.post_with("/strategies", "act=run&recipe=refresh-ahead", &[JSON]).json();
+    let told = hitrate.post_with("/strategies", "act=run&policy=refresh-ahead", &[JSON]).json();
     let ages = each(&told["acts"], "redis");
     let last = ages.last().unwrap()["age_ms"].as_u64().unwrap();
     assert!(last < 1_000, "a copy made near the end of the first one's two seconds: {told}");
@@ -133,10 +133,10 @@ fn a_refresh_comes_before_the_end() {
 #[test]
 fn the_page_tells_the_steps_and_the_story() {
     let hitrate = Hitrate::start();
-    let done = hitrate.post("/strategies", "act=read&recipe=default&id=123&delay_ms=50");
+    let done = hitrate.post("/strategies", "act=read&policy=read-through&id=123&delay_ms=50");
     assert_eq!(done.status, 303);
     let address = done.header("location");
-    assert!(address.starts_with("/strategies?recipe=default&id=123&delay_ms=50&visit="));
+    assert!(address.starts_with("/strategies?policy=read-through&id=123&delay_ms=50&visit="));
     let page = hitrate.get(address).body;
     for part in [
         "How it went: read profile 123",
@@ -149,20 +149,23 @@ fn the_page_tells_the_steps_and_the_story() {
         assert!(page.contains(part), "{part} is missing: {page}");
     }
     let token = address.split("visit=").nth(1).unwrap();
-    let again = format!("act=write&recipe=default&id=123&delay_ms=50&visit={token}");
+    let again = format!("act=write&policy=read-through&id=123&delay_ms=50&visit={token}");
     let page = hitrate.get(hitrate.post("/strategies", &again).header("location")).body;
     assert!(page.contains("timeline of step 1") && page.contains("write age 23 to profile 123"));
     let first = hitrate.get(&format!("{address}&step=1")).body;
-    assert!(first.contains("How it went: read profile 123") && first.contains("timeline of step 2"));
+    assert!(
+        first.contains("How it went: read profile 123") && first.contains("timeline of step 2")
+    );
 }
 
 #[test]
 fn a_story_is_told_in_json_at_once() {
     let hitrate = Hitrate::start();
-    let answer = hitrate.post_with("/strategies", "act=read&recipe=default&delay_ms=50", &[JSON]);
+    let answer =
+        hitrate.post_with("/strategies", "act=read&policy=read-through&delay_ms=50", &[JSON]);
     assert_eq!(answer.header("cache-status"), "hitrate; fwd=uri-miss; stored");
     let told = answer.json();
-    assert_eq!((&told["recipe"], &told["id"]), (&json!("default"), &json!("123")));
+    assert_eq!((&told["policy"], &told["id"]), (&json!("read-through"), &json!("123")));
     let timeline = &told["timeline"];
     assert_eq!(timeline["request"], "read profile 123");
     assert!(timeline["simulated_us"].as_u64().unwrap() >= 50_000, "{timeline}");
@@ -174,10 +177,10 @@ fn a_story_is_told_in_json_at_once() {
         "POST",
         "/strategies",
         &[("content-type", "application/json"), JSON],
-        &json!({ "act": "forget", "id": "456", "visit": told["visit"] }).to_string(),
+        &json!({ "act": "invalidate", "id": "456", "visit": told["visit"] }).to_string(),
     );
     let told = sent.json();
-    assert_eq!((&told["id"], &told["acts"][0]["act"]), (&json!("456"), &json!("forget")));
+    assert_eq!((&told["id"], &told["acts"][0]["act"]), (&json!("456"), &json!("invalidate")));
     assert_eq!(told["acts"].as_array().unwrap().len(), 1, "another profile is another visit");
 }
 
@@ -206,7 +209,7 @@ fn a_visit_is_bounded_and_an_unknown_one_is_empty() {
 fn what_is_wrong_is_refused() {
     let hitrate = Hitrate::start();
     for (fields, status) in [
-        ("act=read&recipe=fast", 422),
+        ("act=read&policy=fast", 422),
         ("act=dance", 422),
         ("", 422),
         ("act=crowd", 422),
@@ -228,7 +231,7 @@ fn what_is_wrong_is_refused() {
     let page = hitrate.get("/strategies?id=nobody");
     assert_eq!(page.status, 404);
     assert!(page.body.contains("No profile has the id nobody.") && page.body.contains("id=456"));
-    for (query, status) in [("recipe=fast", 422), ("step=0", 422), ("id=a:b", 400), ("x=1", 400)] {
+    for (query, status) in [("policy=fast", 422), ("step=0", 422), ("id=a:b", 400), ("x=1", 400)] {
         assert_eq!(hitrate.get(&format!("/strategies?{query}")).status, status, "{query}");
     }
 }
@@ -252,15 +255,15 @@ fn looking_costs_no_query_and_no_lookup() {
 fn without_redis_it_goes_on_and_says_so() {
     let mut redis = Redis::start();
     let hitrate = setup().redis(&redis).start();
-    last(&hitrate, "act=read&recipe=default");
+    last(&hitrate, "act=read&policy=read-through");
     let away = hitrate.json("/strategies")["persistence"].clone();
     assert_eq!(away["append_only"], false, "{away}");
     assert!(away["message"].as_str().unwrap().contains("no append-only file"));
     redis.kill();
-    let read = last(&hitrate, "act=read&recipe=default");
+    let read = last(&hitrate, "act=read&policy=read-through");
     assert_eq!(read["redis"]["holds"], "unknown");
     assert!(read["redis"]["error"].as_str().unwrap().contains("Redis"), "{read}");
-    let written = last(&hitrate, "act=write&recipe=write-behind");
+    let written = last(&hitrate, "act=write&policy=write-behind");
     assert_eq!((&written["effect"], &written["version"]), (&json!("deferred"), &json!(2)));
     let page = hitrate.get("/strategies");
     assert_eq!(page.status, 200);
@@ -269,7 +272,7 @@ fn without_redis_it_goes_on_and_says_so() {
     assert!(run.body.contains("Redis did not answer during this run"), "{}", run.body);
     redis.restart(&[]);
     eventually(Duration::from_secs(10), "Redis is back", || {
-        last(&hitrate, "act=read&recipe=default")["redis"]["compared"] == "same"
+        last(&hitrate, "act=read&policy=read-through")["redis"]["compared"] == "same"
     });
 }
 
@@ -278,7 +281,7 @@ fn redis_may_be_killed_in_the_middle_of_a_run() {
     let mut redis = Redis::start();
     let hitrate = setup().redis(&redis).start();
     let told = std::thread::scope(|scope| {
-        let run = scope.spawn(|| act(&hitrate, "act=run&recipe=refresh-ahead"));
+        let run = scope.spawn(|| act(&hitrate, "act=run&policy=refresh-ahead"));
         std::thread::sleep(Duration::from_millis(600));
         redis.kill();
         run.join().unwrap()

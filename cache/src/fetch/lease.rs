@@ -12,7 +12,7 @@ use crate::{
     Key,
     fetch::retry::Backoff,
     keys,
-    redis::{Command, Store, RedisError},
+    redis::{Command, RedisError, Store},
     scripts,
     time::millis,
     trace::Trace,

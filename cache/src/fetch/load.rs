@@ -9,16 +9,16 @@ use std::{
 use tokio::time::{error::Elapsed, timeout};
 
 use crate::{
-    Ask, Cache, Cached, Key, Recipe, Source, Versioned,
+    Ask, Cache, CachePolicy, Cached, Key, Source, Versioned,
     entry::{self, EntryMeta},
     error::FetchError,
     fetch::{
         lease::Lease,
         loaded::Loaded,
         lookup::Fill,
-        probe::{self, Probe, Miss, ProbeResult},
+        probe::{self, Miss, Probe, ProbeResult},
         retry::Backoff,
-        single_flight::{Waiter, Leader},
+        single_flight::{Leader, Waiter},
     },
     local::cached_copy::CachedCopy,
     origin::Origin,
@@ -39,7 +39,7 @@ const AGAIN: Backoff =
 pub(crate) struct Load<T, O> {
     cache: Cache,
     key: Key<T>,
-    recipe: Recipe,
+    policy: CachePolicy,
     trace: Trace,
     origin: O,
     tag: u64,
@@ -66,22 +66,22 @@ impl Cache {
     }
 
     /// Loads in a task that goes on when the caller leaves, and that others
-    /// share if the recipe says so.
+    /// share if the policy says so.
     ///
-    /// Others wait for it as long as a load of their own recipe might take.
+    /// Others wait for it as long as a load of their own policy might take.
     /// If it is slower they leave it, and share one that keeps their time,
     /// without the lease that the slow one may hold; should that be slow as
     /// well, each loads in its own turn. So who waits is not one more load
-    /// when the origin is merely as slow as the recipe allows.
+    /// when the origin is merely as slow as the policy allows.
     pub(crate) async fn load_shared<T: Cached, O: Origin<T>>(
         &self,
         ask: Ask<'_, T>,
         seen: &ProbeResult<T>,
         origin: O,
     ) -> Result<(Loaded<T>, bool), FetchError> {
-        let (origin, mut recipe, limit) = (Arc::new(origin), *ask.recipe, wait_limit(ask.recipe));
+        let (origin, mut policy, limit) = (Arc::new(origin), *ask.policy, wait_limit(ask.policy));
         for is_first in [true, false] {
-            let ask = Ask { recipe: &recipe, ..ask };
+            let ask = Ask { policy: &policy, ..ask };
             let since = Instant::now();
             let (mut waiter, leader) = self.join(ask);
             if let Some(leader) = leader {
@@ -97,7 +97,7 @@ impl Cache {
                 Ok(answer) => return Ok((answer?, true)),
                 Err(_) => {
                     self.engine.single_flight.leave(ask.key.as_str(), &waiter);
-                    recipe.lease = None;
+                    policy.lease = None;
                 }
             }
         }
@@ -121,7 +121,7 @@ impl Cache {
     }
 
     fn join<T: Cached>(&self, ask: Ask<'_, T>) -> (Waiter<T>, Option<Leader<T>>) {
-        match ask.recipe.single_flight {
+        match ask.policy.single_flight {
             true => self.engine.single_flight.join(ask.key.as_str()),
             false => self.engine.single_flight.detached(),
         }
@@ -146,7 +146,7 @@ impl Cache {
         Load {
             cache: self.clone(),
             key: ask.key.clone(),
-            recipe: *ask.recipe,
+            policy: *ask.policy,
             trace: ask.trace.clone(),
             origin,
             tag: seen.tag,
@@ -169,7 +169,7 @@ impl<T, O: Origin<T>> Origin<T> for Arc<O> {
 impl<T: Cached, O: Origin<T>> Load<T, O> {
     /// The whole load: under the lease if there is one.
     async fn run(self) -> Result<Loaded<T>, FetchError> {
-        match self.recipe.lease {
+        match self.policy.lease {
             Some(lease) if matches!(self.miss, Miss::Empty | Miss::Corrupt(_)) => {
                 self.load_leased(lease).await
             }
@@ -178,11 +178,11 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     }
 
     /// Loads if no other process does, else waits for what that one stores:
-    /// not longer than a load of this recipe may take, and than it takes to
+    /// not longer than a load of this policy may take, and than it takes to
     /// find the holder dead. Then it loads all the same: a lease saves loads,
     /// and must not cost an answer.
     async fn load_leased(&self, ttl: Duration) -> Result<Loaded<T>, FetchError> {
-        let end = Instant::now() + self.recipe.hard_timeout + ttl;
+        let end = Instant::now() + self.policy.hard_timeout + ttl;
         let mut waits = 0;
         while Instant::now() < end {
             let lease = Lease::new(&self.cache.store, &self.key, ttl);
@@ -208,7 +208,8 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     /// trip, as the one who had the lease may just have stored it.
     async fn take(&self, lease: &Lease) -> Result<(bool, Option<Loaded<T>>), RedisError> {
         let look = self.cache.getting(&self.key);
-        let [taken, copied] = self.cache.store.run_all([lease.acquire_command(), look], &self.trace).await?;
+        let [taken, copied] =
+            self.cache.store.run_all([lease.acquire_command(), look], &self.trace).await?;
         let seen = self.cache.answered(&self.key, copied.and_then(probe::copied));
         Ok((taken? != Value::Nil, stored_by_another(seen, self.after)))
     }
@@ -257,11 +258,11 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     }
 
     fn ask(&self) -> Ask<'_, T> {
-        Ask { key: &self.key, recipe: &self.recipe, trace: &self.trace }
+        Ask { key: &self.key, policy: &self.policy, trace: &self.trace }
     }
 
     fn made(&self, is_there: bool, load_duration: Duration) -> EntryMeta {
-        let ttl = if is_there { self.recipe.ttl } else { self.recipe.absent_ttl };
+        let ttl = if is_there { self.policy.ttl } else { self.policy.absent_ttl };
         EntryMeta { created_at: self.cache.store.now() / 1000, ttl, load_duration, tag: self.tag }
     }
 
@@ -271,8 +272,9 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     /// long leaves the queue, and so does a caller who loads in its own task
     /// and goes: neither uses a place.
     async fn ask_origin(&self) -> Result<Option<Versioned<T>>, FetchError> {
-        let (engine, hard) = (&self.cache.engine, self.recipe.hard_timeout);
-        let turn = timeout(hard, engine.bulkhead.enter()).await.map_err(|_| FetchError::TimedOut)?;
+        let (engine, hard) = (&self.cache.engine, self.policy.hard_timeout);
+        let turn =
+            timeout(hard, engine.bulkhead.enter()).await.map_err(|_| FetchError::TimedOut)?;
         let _turn = turn.inspect_err(|_| engine.observer.load_rejected())?;
         timeout(hard, self.try_origin()).await.unwrap_or(Err(FetchError::TimedOut))
     }
@@ -309,7 +311,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         if matches!(self.miss, Miss::Bypassed) {
             return Fill::Bypassed;
         }
-        let Some(set) = self.cache.set(&self.key, version, entry, ttl, since, &self.recipe) else {
+        let Some(set) = self.cache.set(&self.key, version, entry, ttl, since, &self.policy) else {
             self.release(lease).await;
             return Fill::TooLarge;
         };
@@ -349,7 +351,8 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         let reply = match lease {
             None => store.run::<Value>(set, &self.trace).await?,
             Some(lease) => {
-                let [stored, _] = store.run_all([set, lease.release_command()], &self.trace).await?;
+                let [stored, _] =
+                    store.run_all([set, lease.release_command()], &self.trace).await?;
                 stored?
             }
         };
@@ -380,10 +383,10 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     }
 }
 
-/// The longest that a load of this recipe may well take: the wait for its
+/// The longest that a load of this policy may well take: the wait for its
 /// turn, the load, and the end of a lease that somebody left behind.
-fn wait_limit(recipe: &Recipe) -> Duration {
-    recipe.hard_timeout.saturating_mul(2).saturating_add(recipe.lease.unwrap_or_default())
+fn wait_limit(policy: &CachePolicy) -> Duration {
+    policy.hard_timeout.saturating_mul(2).saturating_add(policy.lease.unwrap_or_default())
 }
 
 fn tell_wait<T>(ask: Ask<'_, T>, since: Instant, answer: &Waited<T>) {

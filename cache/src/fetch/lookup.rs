@@ -27,8 +27,8 @@ pub struct Lookup<T> {
     pub forward: Forward,
     /// Whether the answer is that of a load which another lookup had begun.
     pub collapsed: bool,
-    /// The recipe's name.
-    pub recipe: &'static str,
+    /// The policy's name.
+    pub policy: &'static str,
     /// Microseconds from question to answer, simulated time included.
     pub elapsed_us: u64,
 }

@@ -85,14 +85,19 @@ pub fn copied(reply: Value) -> Result<Copied, RedisError> {
 }
 
 impl Cache {
-    /// Looks where the recipe allows.
+    /// Looks where the policy allows.
     pub(crate) async fn probe<T: Cached>(&self, ask: Ask<'_, T>) -> ProbeResult<T> {
-        let Some(near_ttl) = ask.recipe.near else { return self.probe_redis(ask).await };
+        let Some(near_ttl) = ask.policy.near else { return self.probe_redis(ask).await };
         let (name, near, since) = (ask.key.as_str(), &self.engine.near, Instant::now());
         if let Some(held) = near.get(name, self.store.is_away()) {
             ask.trace.event(Target::Memory, since, "look in the near cache", || told(&held));
             let (floor, tag) = (held.version, held.tag);
-            return ProbeResult { floor, tag, probe: Probe::Fresh(held), ..ProbeResult::miss(Miss::Bypassed) };
+            return ProbeResult {
+                floor,
+                tag,
+                probe: Probe::Fresh(held),
+                ..ProbeResult::miss(Miss::Bypassed)
+            };
         }
         ask.trace.event(Target::Memory, since, "look in the near cache", || "nothing".to_owned());
         let before = near.epoch(name);
@@ -113,7 +118,7 @@ impl Cache {
         ask: Ask<'_, T>,
         seen: &ProbeResult<T>,
     ) -> Option<StaleCopy<T>> {
-        let grace = ask.recipe.grace;
+        let grace = ask.policy.grace;
         let held = (!grace.is_zero()).then(|| self.engine.grace.get::<T>(ask.key.as_str()))?;
         let held = held.filter(|held| held.value.is_some() && held.past < grace)?;
         match &seen.probe {
@@ -132,13 +137,8 @@ impl Cache {
     }
 
     /// Remembers a copy for its grace, unless it was outdated since `epoch`.
-    pub(crate) fn remember<T: Cached>(
-        &self,
-        ask: Ask<'_, T>,
-        held: &CachedCopy<T>,
-        epoch: Epoch,
-    ) {
-        let (name, grace) = (ask.key.as_str(), ask.recipe.grace);
+    pub(crate) fn remember<T: Cached>(&self, ask: Ask<'_, T>, held: &CachedCopy<T>, epoch: Epoch) {
+        let (name, grace) = (ask.key.as_str(), ask.policy.grace);
         let Some(left) = held.left.filter(|_| !grace.is_zero() && held.value.is_some()) else {
             return;
         };
@@ -146,7 +146,8 @@ impl Cache {
         self.engine.near.if_unchanged(name, epoch, || {
             let known = copies.get::<T>(name);
             let is_newer = |known: CachedCopy<T>| {
-                (known.version, known.created_at) < (held.version, held.created_at) || known.tag != held.tag
+                (known.version, known.created_at) < (held.version, held.created_at)
+                    || known.tag != held.tag
             };
             if known.is_none_or(is_newer) {
                 copies.keep(name, held.clone(), left + grace);
@@ -209,13 +210,22 @@ impl Cache {
         match reply {
             Err(error) => ProbeResult::miss(Miss::RedisError(error)),
             // The copy was taken back while the question was on its way.
-            Ok(_) if self.is_deferred(key) => ProbeResult::miss(Miss::RedisError(RedisError::Outdated)),
+            Ok(_) if self.is_deferred(key) => {
+                ProbeResult::miss(Miss::RedisError(RedisError::Outdated))
+            }
             Ok((bytes, tag)) => self.understood(key, bytes, tag.unwrap_or_default()),
         }
     }
 
-    fn understood<T: Cached>(&self, key: &Key<T>, bytes: Option<Vec<u8>>, tag: u64) -> ProbeResult<T> {
-        let Some(bytes) = bytes else { return ProbeResult { tag, ..ProbeResult::miss(Miss::Empty) } };
+    fn understood<T: Cached>(
+        &self,
+        key: &Key<T>,
+        bytes: Option<Vec<u8>>,
+        tag: u64,
+    ) -> ProbeResult<T> {
+        let Some(bytes) = bytes else {
+            return ProbeResult { tag, ..ProbeResult::miss(Miss::Empty) };
+        };
         let size = bytes.len();
         if size > self.engine.max_entry_bytes {
             return ProbeResult { tag, ..ProbeResult::miss(Miss::Corrupt("too large a value")) };
@@ -226,9 +236,10 @@ impl Cache {
         };
         let empty = |floor| ProbeResult { floor, tag, is_new, ..ProbeResult::miss(Miss::Empty) };
         match &*content {
-            Content::Value(value, made) if made.tag == tag => {
-                ProbeResult { probe: self.entry_meta(Some(value), *made, size), ..empty(value.version) }
-            }
+            Content::Value(value, made) if made.tag == tag => ProbeResult {
+                probe: self.entry_meta(Some(value), *made, size),
+                ..empty(value.version)
+            },
             Content::Value(value, _) => empty(value.version),
             Content::Pending(value) => {
                 let (version, value) = (value.version, Some(Arc::clone(&value.value)));
@@ -239,7 +250,9 @@ impl Cache {
                 ProbeResult { probe: self.entry_meta(None, *made, size), ..empty(0) }
             }
             Content::Absent(_) => empty(0),
-            Content::Tombstone(version, at) => ProbeResult { gone: true, dropped: *at, ..empty(*version) },
+            Content::Tombstone(version, at) => {
+                ProbeResult { gone: true, dropped: *at, ..empty(*version) }
+            }
         }
     }
 

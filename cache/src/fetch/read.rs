@@ -8,12 +8,12 @@ use std::{
 use futures_util::future::BoxFuture;
 
 use crate::{
-    Ask, Cache, Cached, Recipe, Source,
+    Ask, Cache, CachePolicy, Cached, Source,
     error::FetchError,
     fetch::{
         loaded::Loaded,
         lookup::{Fill, Forward, Lookup},
-        probe::{Probe, Miss, StaleCopy, ProbeResult},
+        probe::{Miss, Probe, ProbeResult, StaleCopy},
         xfetch,
     },
     local::cached_copy::CachedCopy,
@@ -45,13 +45,13 @@ enum Next<'a, T> {
 
 impl Reads {
     /// Whether a read that found this copy begins to replace it.
-    fn is_due<T>(self, recipe: &Recipe, held: &CachedCopy<T>) -> bool {
+    fn is_due<T>(self, policy: &CachePolicy, held: &CachedCopy<T>) -> bool {
         let is_there = held.source == Source::Cache && held.value.is_some();
         let Some(left) = held.left.filter(|_| is_there) else { return false };
         match self {
             Self::Origin | Self::Aside => false,
-            Self::Ahead => left < recipe.ttl.mul_f64(AHEAD),
-            Self::Through => recipe.early.is_some_and(|beta| {
+            Self::Ahead => left < policy.ttl.mul_f64(AHEAD),
+            Self::Through => policy.early.is_some_and(|beta| {
                 xfetch::may_be_due(left, held.load_duration, beta)
                     && xfetch::is_due(left, held.load_duration, beta, rand::random())
             }),
@@ -68,7 +68,7 @@ impl Cache {
         origin: O,
     ) -> impl Future<Output = Result<Lookup<T>, FetchError>> + Send {
         async move {
-            let seen = match ask.recipe.strategy.reads() {
+            let seen = match ask.policy.strategy.reads() {
                 Reads::Origin => ProbeResult::miss(Miss::Bypassed),
                 _ => self.probe(ask).await,
             };
@@ -85,10 +85,10 @@ impl Cache {
         mut seen: ProbeResult<T>,
         origin: O,
     ) -> Next<'a, T> {
-        let reads = ask.recipe.strategy.reads();
+        let reads = ask.policy.strategy.reads();
         match mem::replace(&mut seen.probe, Probe::Miss(Miss::Empty)) {
             Probe::Fresh(held) => {
-                if reads.is_due(ask.recipe, &held) {
+                if reads.is_due(ask.policy, &held) {
                     self.refresh(ask, &seen, &held, origin);
                 }
                 Next::Hit(self.held(ask, held))
@@ -141,7 +141,7 @@ impl Cache {
         past: StaleCopy<T>,
         origin: O,
     ) -> Result<Lookup<T>, FetchError> {
-        let soft = ask.recipe.soft_timeout.filter(|_| past.error.is_none());
+        let soft = ask.policy.soft_timeout.filter(|_| past.error.is_none());
         let (since, timeout) = (Instant::now(), soft.unwrap_or(Duration::MAX));
         let loading = self.load_shared(ask, seen, origin);
         let why = match tokio::time::timeout(timeout, loading).await {
@@ -170,7 +170,7 @@ impl Cache {
             fill: Fill::Unneeded,
             forward: Forward::No,
             collapsed: false,
-            recipe: ask.recipe.name,
+            policy: ask.policy.name,
             elapsed_us: 0,
         }
     }
@@ -193,7 +193,7 @@ impl Cache {
             fill: loaded.fill,
             forward,
             collapsed,
-            recipe: ask.recipe.name,
+            policy: ask.policy.name,
             elapsed_us: 0,
         }
     }

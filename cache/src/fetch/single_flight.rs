@@ -98,7 +98,8 @@ impl<T> Waiter<T> {
     /// Waits for the answer.
     pub async fn answer(&mut self) -> Result<Loaded<T>, FetchError> {
         let landed = self.outcome.wait_for(Option::is_some).await;
-        landed.map_or(Err(FetchError::BrokeOff), |it| it.clone().unwrap_or(Err(FetchError::BrokeOff)))
+        landed
+            .map_or(Err(FetchError::BrokeOff), |it| it.clone().unwrap_or(Err(FetchError::BrokeOff)))
     }
 }
 

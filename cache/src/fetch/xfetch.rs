@@ -45,7 +45,8 @@ mod tests {
         {
             let left = Duration::from_millis(left_ms);
             let draws = 100_000;
-            let due = (0..draws).filter(|_| is_due(left, load_duration, beta, random.random())).count();
+            let due =
+                (0..draws).filter(|_| is_due(left, load_duration, beta, random.random())).count();
             let share = due as f64 / f64::from(draws);
             let expected = (-(left_ms as f64) / (200.0 * beta)).exp();
             assert!((share - expected).abs() < 0.008, "{left_ms} ms left: {share}, not {expected}");
@@ -57,7 +58,9 @@ mod tests {
         let (load_duration, highest) = (Duration::from_millis(10), 1.0 - f64::EPSILON / 2.0);
         for left_ms in 0..1_000 {
             let left = Duration::from_millis(left_ms);
-            assert!(may_be_due(left, load_duration, 1.0) || !is_due(left, load_duration, 1.0, highest));
+            assert!(
+                may_be_due(left, load_duration, 1.0) || !is_due(left, load_duration, 1.0, highest)
+            );
         }
         assert!(!may_be_due(Duration::from_secs(1), load_duration, 1.0));
     }

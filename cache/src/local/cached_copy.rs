@@ -41,7 +41,18 @@ impl<T> Default for CachedCopy<T> {
     fn default() -> Self {
         let [age, past, load_duration] = [Duration::ZERO; 3];
         let (version, created_at, tag, bytes, source) = (0, 0, 0, 0, Source::Cache);
-        Self { value: None, version, created_at, age, left: None, past, load_duration, tag, bytes, source }
+        Self {
+            value: None,
+            version,
+            created_at,
+            age,
+            left: None,
+            past,
+            load_duration,
+            tag,
+            bytes,
+            source,
+        }
     }
 }
 

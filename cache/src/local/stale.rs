@@ -30,7 +30,8 @@ struct StaleEntry {
 
 impl Default for LocalEntries {
     fn default() -> Self {
-        let copies = Moka::builder().max_capacity(BYTES).weigher(|_, kept: &StaleEntry| kept.weight);
+        let copies =
+            Moka::builder().max_capacity(BYTES).weigher(|_, kept: &StaleEntry| kept.weight);
         Self(copies.build())
     }
 }

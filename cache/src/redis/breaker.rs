@@ -122,8 +122,8 @@ impl Breaker {
     /// rest is drawn between half and all of its length, so that several
     /// connections don't come back at the same moment.
     pub fn probe_failed(&mut self, denied: bool, spread: f64, now: Instant) {
-        let rest =
-            BACKOFFS[self.failures.min(BACKOFFS.len() - 1)].mul_f64(0.5 + spread.clamp(0.0, 1.0) / 2.0);
+        let rest = BACKOFFS[self.failures.min(BACKOFFS.len() - 1)]
+            .mul_f64(0.5 + spread.clamp(0.0, 1.0) / 2.0);
         self.failures += 1;
         self.open(now, if denied { DENIED_BACKOFF } else { rest });
     }

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use crate::{
     Key,
     redis::{
-        Address, Command, FromRedisValue, Health, HealthStatus, Refusal, Script, RedisError, Value,
+        Address, Command, FromRedisValue, Health, HealthStatus, RedisError, Refusal, Script, Value,
         command::proves_writing,
         connection::{Reply, check_error},
         deferred::DeferredInvalidation,
@@ -123,7 +123,9 @@ impl Store {
             let Reply { value, sent, took } = reply;
             let value = value.and_then(check_error);
             self.note(&command.verb(), command.script, &value);
-            trace.record(RoundTrip::to_redis(sent, took), || [(command.shown(), text::reply(&value))]);
+            trace.record(RoundTrip::to_redis(sent, took), || {
+                [(command.shown(), text::reply(&value))]
+            });
             value.and_then(typed)
         }
     }
@@ -150,7 +152,9 @@ impl Store {
             told.map(|(said, reply)| (said, text::reply(reply))).collect::<Vec<_>>()
         });
         let mut replies = replies.drain(..);
-        outcome.map(|()| std::array::from_fn(|_| replies.next().unwrap_or(Err(RedisError::ConnectionLost))))
+        outcome.map(|()| {
+            std::array::from_fn(|_| replies.next().unwrap_or(Err(RedisError::ConnectionLost)))
+        })
     }
 
     /// Sends many commands in one round trip, for bulk work. Returns their
@@ -231,7 +235,9 @@ impl Store {
         let invalidation = DeferredInvalidation::of(&command, rank);
         let outcome = self.run(command, trace).await;
         match outcome {
-            Err(_) if !self.health.deferred.defer(self.name(key), invalidation) => Err(DeferError::Unremembered),
+            Err(_) if !self.health.deferred.defer(self.name(key), invalidation) => {
+                Err(DeferError::Unremembered)
+            }
             outcome => outcome.map_err(DeferError::Owed),
         }
     }
@@ -244,7 +250,9 @@ impl Store {
 
     /// The same, however many there are: for the few keys that stand for many.
     pub fn defer_unbounded<T>(&self, key: &Key<T>, command: Command) {
-        self.health.deferred.defer_unbounded(self.name(key), DeferredInvalidation::of(&command, None));
+        self.health
+            .deferred
+            .defer_unbounded(self.name(key), DeferredInvalidation::of(&command, None));
     }
 
     /// Whether Redis answers at all, within a command's deadline.

@@ -48,7 +48,11 @@ impl Connection {
     }
 
     /// Greets this server over a stream that is open already; not named.
-    pub async fn over<S>(stream: S, address: &Address, timeout: Duration) -> Result<Self, RedisError>
+    pub async fn over<S>(
+        stream: S,
+        address: &Address,
+        timeout: Duration,
+    ) -> Result<Self, RedisError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {

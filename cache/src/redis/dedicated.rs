@@ -8,7 +8,7 @@ use tokio::net::UnixStream;
 
 use crate::{
     redis::{
-        Address, Command, Refusal, RedisError,
+        Address, Command, RedisError, Refusal,
         connection::parts,
         connection::{Connection, Reply, check_error},
         delay_proxy, reply, supervisor,
@@ -57,7 +57,11 @@ impl DedicatedConnection {
 
     /// Sends commands in one round trip. Each has a reply of its own; the outer
     /// error means that none came in time.
-    pub async fn ask(&mut self, commands: Vec<Command>, trace: &Trace) -> Result<PipelineReplies, RedisError> {
+    pub async fn ask(
+        &mut self,
+        commands: Vec<Command>,
+        trace: &Trace,
+    ) -> Result<PipelineReplies, RedisError> {
         let told = commands.iter().take_while(|_| trace.is_enabled()).map(Command::shown);
         let told: Vec<_> = told.collect();
         let mut pipeline = Pipeline::with_capacity(commands.len());
@@ -88,7 +92,9 @@ impl BlockingConnection {
         let connection = connected.map_err(|error| RedisError::from(&error).before_send())?;
         let limit = Some(supervisor::CONNECT);
         let limited = connection.set_read_timeout(limit);
-        limited.and(connection.set_write_timeout(limit)).map_err(|error| RedisError::from(&error))?;
+        limited
+            .and(connection.set_write_timeout(limit))
+            .map_err(|error| RedisError::from(&error))?;
         Ok(Self(connection))
     }
 

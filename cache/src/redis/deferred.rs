@@ -63,10 +63,19 @@ impl DeferredInvalidations {
 
     /// The same, however many there are.
     pub fn defer_unbounded(&self, key: String, invalidation: DeferredInvalidation) {
-        self.add(&mut self.by_key.lock().expect("inserting a key does not panic"), key, invalidation);
+        self.add(
+            &mut self.by_key.lock().expect("inserting a key does not panic"),
+            key,
+            invalidation,
+        );
     }
 
-    fn add(&self, deferred: &mut BTreeMap<String, Vec<DeferredInvalidation>>, key: String, invalidation: DeferredInvalidation) {
+    fn add(
+        &self,
+        deferred: &mut BTreeMap<String, Vec<DeferredInvalidation>>,
+        key: String,
+        invalidation: DeferredInvalidation,
+    ) {
         let deferred = deferred.entry(key).or_default();
         match deferred.iter_mut().find(|it| it.rank.is_some() == invalidation.rank.is_some()) {
             Some(before) if invalidation.rank >= before.rank => *before = invalidation,
@@ -95,7 +104,10 @@ impl DeferredInvalidations {
     pub fn all(&self) -> Vec<(String, DeferredInvalidation)> {
         let deferred = self.by_key.lock().expect("cloning keys does not panic");
         let each = |(key, deferred): (&String, &Vec<DeferredInvalidation>)| {
-            deferred.iter().map(|invalidation| (key.clone(), invalidation.clone())).collect::<Vec<_>>()
+            deferred
+                .iter()
+                .map(|invalidation| (key.clone(), invalidation.clone()))
+                .collect::<Vec<_>>()
         };
         deferred.iter().flat_map(each).collect()
     }
@@ -122,8 +134,12 @@ mod tests {
     }
 
     fn verbs(deferred: &DeferredInvalidations) -> Vec<String> {
-        let packed = |invalidation: &DeferredInvalidation| String::from_utf8(invalidation.call().get_packed_command()).unwrap();
-        let verb = |invalidation: &DeferredInvalidation| packed(invalidation).lines().nth(2).unwrap().to_owned();
+        let packed = |invalidation: &DeferredInvalidation| {
+            String::from_utf8(invalidation.call().get_packed_command()).unwrap()
+        };
+        let verb = |invalidation: &DeferredInvalidation| {
+            packed(invalidation).lines().nth(2).unwrap().to_owned()
+        };
         deferred.all().iter().map(|(_, invalidation)| verb(invalidation)).collect()
     }
 
@@ -157,7 +173,9 @@ mod tests {
     #[test]
     fn they_are_bounded_but_for_those_that_stand_for_many() {
         let deferred = DeferredInvalidations::default();
-        assert!((0..KEYS_MAX).all(|key| deferred.defer(key.to_string(), invalidation("DEL", None))));
+        assert!(
+            (0..KEYS_MAX).all(|key| deferred.defer(key.to_string(), invalidation("DEL", None)))
+        );
         assert!(!deferred.defer("one more".into(), invalidation("DEL", None)));
         assert!(deferred.defer("7".into(), invalidation("DEL", Some(1))));
         deferred.defer_unbounded("tag".into(), invalidation("INCR", None));

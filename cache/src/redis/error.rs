@@ -62,7 +62,10 @@ impl RedisError {
 
     /// Whether the connection itself is in doubt.
     pub fn is_about_the_connection(&self) -> bool {
-        matches!(self, Self::Unreachable | Self::ConnectionLost | Self::TimedOut | Self::ShortCircuited)
+        matches!(
+            self,
+            Self::Unreachable | Self::ConnectionLost | Self::TimedOut | Self::ShortCircuited
+        )
     }
 
     /// Whether there is no connection, or none any more.
@@ -151,7 +154,12 @@ mod tests {
     fn what_was_not_sent_is_not_in_doubt() {
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
         assert!(RedisError::from(refused).is_ambiguous(), "it may have been in the middle");
-        for error in [RedisError::Unreachable, RedisError::ConnectionLost, RedisError::TimedOut, RedisError::ShortCircuited] {
+        for error in [
+            RedisError::Unreachable,
+            RedisError::ConnectionLost,
+            RedisError::TimedOut,
+            RedisError::ShortCircuited,
+        ] {
             let next = error.for_unsent();
             assert!(!next.is_ambiguous() && next.is_about_the_connection(), "{next}");
             assert_eq!(next.for_unsent(), next);

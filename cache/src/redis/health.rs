@@ -13,7 +13,10 @@ use tokio::sync::watch;
 
 use crate::{
     condition::Condition,
-    redis::{breaker::BreakerState, clock::ServerClock, deferred::DeferredInvalidations, error::RedisError},
+    redis::{
+        breaker::BreakerState, clock::ServerClock, deferred::DeferredInvalidations,
+        error::RedisError,
+    },
 };
 
 /// Shared by all connections to one Redis, so that the log hears of a change

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::redis::{Store, RedisError, connection::check_error, supervisor, typed};
+use crate::redis::{RedisError, Store, connection::check_error, supervisor, typed};
 
 /// The part of INFO that the panels show (redis.io/docs/latest/commands/info).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -96,7 +96,10 @@ impl Store {
     pub async fn info(&self) -> Result<ServerInfo, RedisError> {
         let sent = Instant::now();
         let text: String = typed(
-            supervisor::send(&self.supervisor, &redis::cmd("INFO")).await.value.and_then(check_error)?,
+            supervisor::send(&self.supervisor, &redis::cmd("INFO"))
+                .await
+                .value
+                .and_then(check_error)?,
         )?;
         let info = ServerInfo::parse(&text);
         if let Some(time) = info.time_us {
@@ -112,8 +115,9 @@ impl Store {
         for _ in 0..SLICE {
             let mut scan = redis::cmd("SCAN");
             scan.arg(count.cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(BATCH);
-            let (cursor, keys): (u64, Vec<redis::Value>) =
-                typed(supervisor::send(&self.supervisor, &scan).await.value.and_then(check_error)?)?;
+            let (cursor, keys): (u64, Vec<redis::Value>) = typed(
+                supervisor::send(&self.supervisor, &scan).await.value.and_then(check_error)?,
+            )?;
             count.cursor = cursor;
             count.so_far += keys.len() as u64;
             if cursor == 0 {

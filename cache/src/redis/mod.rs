@@ -31,9 +31,9 @@ pub use redis::{FromRedisValue, Value};
 pub use self::{
     address::{Address, BadAddress},
     breaker::BreakerState,
-    client::{Store, DeferError},
+    client::{DeferError, Store},
     command::Command,
-    dedicated::{PipelineReplies, BlockingConnection, DedicatedConnection},
+    dedicated::{BlockingConnection, DedicatedConnection, PipelineReplies},
     error::RedisError,
     health::{Health, HealthStatus},
     info::{KeyCount, ServerInfo},

@@ -59,5 +59,6 @@ pub(super) fn shown(replies: &Replies, n: usize) -> String {
 
 /// A reply as the type that the caller expects.
 pub fn typed<T: FromRedisValue>(value: Value) -> Result<T, RedisError> {
-    redis::from_redis_value(value).map_err(|_| RedisError::Other("another type of reply".to_owned()))
+    redis::from_redis_value(value)
+        .map_err(|_| RedisError::Other("another type of reply".to_owned()))
 }

@@ -23,7 +23,7 @@ use tokio::{
 use crate::redis::{
     address::Address,
     breaker::{Breaker, SLOW},
-    connection::{Connection, Reply, parts, check_error},
+    connection::{Connection, Reply, check_error, parts},
     deferred::DeferredInvalidation,
     error::RedisError,
     health::Health,
@@ -193,7 +193,8 @@ impl Supervisor {
             let by_digest = |invalidation: &DeferredInvalidation| Some(invalidation.call());
             let (unknown, refused) = self.replay_batch(connection, deferred, by_digest).await?;
             // Redis restarted, or forgot its scripts.
-            let (_, others) = self.replay_batch(connection, &unknown, DeferredInvalidation::by_text).await?;
+            let (_, others) =
+                self.replay_batch(connection, &unknown, DeferredInvalidation::by_text).await?;
             refusal = refusal.or(refused).or(others);
             if refusal.as_ref().is_some_and(RedisError::is_refused_write) {
                 break;
@@ -239,7 +240,9 @@ impl Supervisor {
         match &state {
             State::Down(error) => {
                 let denied = *error == RedisError::Denied;
-                self.transition(|breaker| breaker.probe_failed(denied, rand::random(), Instant::now()));
+                self.transition(|breaker| {
+                    breaker.probe_failed(denied, rand::random(), Instant::now())
+                });
                 if was_down { self.health.still_lost(error) } else { self.health.lost(error) }
             }
             State::Up(_) => {

@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::redis::{
     address::Address,
-    connection::{in_time, check_error},
+    connection::{check_error, in_time},
     error::RedisError,
 };
 

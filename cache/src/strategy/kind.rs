@@ -44,11 +44,11 @@ impl Strategy {
         }
     }
 
-    /// The recipe of `/strategies` that shows it.
-    pub const fn recipe(self) -> &'static str {
+    /// The policy of `/strategies` that shows it.
+    pub const fn policy(self) -> &'static str {
         match self {
-            Self::CacheAside => "plain",
-            Self::ReadThrough => "default",
+            Self::CacheAside => "cache-aside",
+            Self::ReadThrough => "read-through",
             other => other.name(),
         }
     }

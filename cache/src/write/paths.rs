@@ -7,13 +7,13 @@ use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 
 use crate::{
-    Ask, Cache, Cached, Failpoint, Key, Namespace, Recipe,
+    Ask, Cache, CachePolicy, Cached, Failpoint, Key, Namespace,
     entry::{self, EntryMeta},
     error::{FetchError, OriginError},
     fetch::probe::{Probe, ProbeResult},
     keys,
-    origin::{Committed, WriteOrder, Origin, Writable},
-    redis::{Command, RedisError, DeferError, Value, typed},
+    origin::{Committed, Origin, Writable, WriteOrder},
+    redis::{Command, DeferError, RedisError, Value, typed},
     scripts,
     time::{micros, millis},
     trace::Trace,
@@ -76,7 +76,7 @@ impl Cache {
         let changed = self.write_to_origin(ask, value, origin, &known).await;
         // A write that timed out may have happened: the copy must go as well.
         let newer = changed.as_ref().ok().copied().flatten();
-        let effect = match self.supersede(ask.key, newer, ask.recipe, ask.trace).await {
+        let effect = match self.supersede(ask.key, newer, ask.policy, ask.trace).await {
             Ok(dropped) => Effect::Invalidated(dropped),
             Err(error) => Effect::Deferred(error),
         };
@@ -94,20 +94,20 @@ impl Cache {
         let known = self.known(ask).await;
         let changed = self.write_to_origin(ask, value, origin, &known).await;
         let Ok(Some(newer)) = changed else {
-            let _ = self.supersede(ask.key, None, ask.recipe, ask.trace).await;
+            let _ = self.supersede(ask.key, None, ask.policy, ask.trace).await;
             return changed.map(|_| Written::nothing());
         };
         let (created_at, load_duration) = (self.store.now() / 1000, Duration::ZERO);
-        let made = EntryMeta { created_at, ttl: ask.recipe.ttl, load_duration, tag: known.tag };
+        let made = EntryMeta { created_at, ttl: ask.policy.ttl, load_duration, tag: known.tag };
         let entry = entry::encode(newer.version, Some(&**value), made);
-        let set = self.set(ask.key, newer.version, entry, made.ttl, newer.stamp, ask.recipe);
+        let set = self.set(ask.key, newer.version, entry, made.ttl, newer.stamp, ask.policy);
         let is_stored = match set {
             Some(set) => self.drop_and_store(ask, newer, set).await,
             None => false,
         };
         let effect = match is_stored {
             true => Effect::Stored,
-            false => match self.supersede(ask.key, Some(newer), ask.recipe, ask.trace).await {
+            false => match self.supersede(ask.key, Some(newer), ask.policy, ask.trace).await {
                 Ok(dropped) => Effect::Invalidated(dropped),
                 Err(error) => Effect::Deferred(error),
             },
@@ -118,7 +118,7 @@ impl Cache {
     /// Drops what is older than the write and stores what was written, in one
     /// round trip. Whether both were done.
     async fn drop_and_store<T>(&self, ask: Ask<'_, T>, newer: Committed, set: Command) -> bool {
-        let forget = self.invalidate_command(ask.key, Some(newer), ask.recipe);
+        let forget = self.invalidate_command(ask.key, Some(newer), ask.policy);
         let stored = self.store.run_all([forget, set], ask.trace).await;
         self.engine.invalidate_local(ask.key);
         matches!(stored, Ok([Ok(_), Ok(_)]))
@@ -164,8 +164,8 @@ impl Cache {
             return Ok(Some(BaseVersion { version: held.version, tag: seen.tag }));
         }
         // Not by the lease: a mark of absence may be older than the value.
-        let recipe = Recipe { lease: None, ..*ask.recipe };
-        let ask = Ask { recipe: &recipe, ..ask };
+        let policy = CachePolicy { lease: None, ..*ask.policy };
+        let ask = Ask { policy: &policy, ..ask };
         let loaded = self.load_here(ask, &seen, origin).await?;
         Ok(loaded.value.map(|_| BaseVersion { version: loaded.version, tag: seen.tag }))
     }
@@ -214,8 +214,10 @@ impl Cache {
         base: BaseVersion,
         latest: u64,
     ) -> Option<Command> {
-        let (created_at, ttl, load_duration) = (self.store.now() / 1000, ask.recipe.ttl, Duration::ZERO);
-        let tail = entry::encode_tail(value, EntryMeta { created_at, ttl, load_duration, tag: base.tag });
+        let (created_at, ttl, load_duration) =
+            (self.store.now() / 1000, ask.policy.ttl, Duration::ZERO);
+        let tail =
+            entry::encode_tail(value, EntryMeta { created_at, ttl, load_duration, tag: base.tag });
         if !self.engine.admit_entry(ask.key.namespace(), tail.len() + HEAD_MAX) {
             return None;
         }
@@ -228,7 +230,7 @@ impl Cache {
         ];
         let enqueue = self.store.script_on(&scripts::ENQUEUE, &names);
         let enqueue = enqueue.arg(base.version).arg(latest).arg(QUEUE_MAX).arg(ask.key.as_str());
-        Some(enqueue.arg(tail).arg(value).arg(edited_ttl(ask.recipe)))
+        Some(enqueue.arg(tail).arg(value).arg(edited_ttl(ask.policy)))
     }
 
     /// Deliberately wrong: acknowledges what only this process knows.
@@ -280,7 +282,7 @@ impl Cache {
             tokio::time::sleep(ahead).await;
             changed
         });
-        match tokio::time::timeout(ask.recipe.hard_timeout, &mut writing).await {
+        match tokio::time::timeout(ask.policy.hard_timeout, &mut writing).await {
             Ok(Ok(changed)) => changed.map_err(FetchError::of),
             Ok(Err(_)) => Err(FetchError::BrokeOff),
             Err(_) => {
@@ -295,10 +297,10 @@ impl Cache {
         ask: Ask<'_, T>,
         writing: JoinHandle<Result<Option<Committed>, E>>,
     ) {
-        let (cache, key, recipe) = (self.clone(), ask.key.clone(), *ask.recipe);
+        let (cache, key, policy) = (self.clone(), ask.key.clone(), *ask.policy);
         tokio::spawn(async move {
             if let Ok(Ok(Some(newer))) = writing.await {
-                let _ = cache.supersede(&key, Some(newer), &recipe, &Trace::disabled()).await;
+                let _ = cache.supersede(&key, Some(newer), &policy, &Trace::disabled()).await;
             }
         });
     }
@@ -311,12 +313,13 @@ impl Cache {
         &self,
         key: &Key<T>,
         newer: Option<Committed>,
-        recipe: &Recipe,
+        policy: &CachePolicy,
         trace: &Trace,
     ) -> Result<bool, RedisError> {
-        let invalidate_command = self.invalidate_command(key, newer, recipe);
+        let invalidate_command = self.invalidate_command(key, newer, policy);
         let rank = newer.map(|it| it.version);
-        let dropped: Result<i64, DeferError> = self.store.run_or_defer(key, invalidate_command, rank, trace).await;
+        let dropped: Result<i64, DeferError> =
+            self.store.run_or_defer(key, invalidate_command, rank, trace).await;
         self.engine.invalidate_local(key);
         match dropped {
             Ok(dropped) => Ok(dropped == 1),
@@ -329,8 +332,9 @@ impl Cache {
     }
 
     /// The same, as soon as Redis can be told; until then the copy is not used.
-    pub fn supersede_later<T>(&self, key: &Key<T>, newer: Committed, recipe: &Recipe) {
-        if !self.store.defer(key, self.invalidate_command(key, Some(newer), recipe), newer.version) {
+    pub fn supersede_later<T>(&self, key: &Key<T>, newer: Committed, policy: &CachePolicy) {
+        if !self.store.defer(key, self.invalidate_command(key, Some(newer), policy), newer.version)
+        {
             self.defer_namespace_invalidation(key.namespace());
         }
         self.engine.invalidate_local(key);
@@ -348,7 +352,7 @@ impl Cache {
         &self,
         key: &Key<T>,
         newer: Option<Committed>,
-        recipe: &Recipe,
+        policy: &CachePolicy,
     ) -> Command {
         let (good, stamp) = newer.map_or((-1, 0), |it| (it.version.cast_signed(), it.stamp));
         let names = [
@@ -357,13 +361,13 @@ impl Cache {
             self.store.name(&keys::write_clock()),
         ];
         let forget = self.store.script_on(&scripts::INVALIDATE, &names);
-        forget.arg(good).arg(millis(MARK_TTL)).arg(stamp).arg(edited_ttl(recipe))
+        forget.arg(good).arg(millis(MARK_TTL)).arg(stamp).arg(edited_ttl(policy))
     }
 }
 
 /// In milliseconds: as long as any process may hold a copy, its grace included.
-pub(crate) fn edited_ttl(recipe: &Recipe) -> u64 {
-    millis(MARK_TTL.max(recipe.ttl + recipe.grace))
+pub(crate) fn edited_ttl(policy: &CachePolicy) -> u64 {
+    millis(MARK_TTL.max(policy.ttl + policy.grace))
 }
 
 impl std::fmt::Debug for EnqueueError {

@@ -17,11 +17,11 @@ async fn ten_thousand_deferred_invalidations_are_replayed_at_once() {
     let mut world = World::new();
     let proxy = Proxy::before(&world.redis);
     proxy.set(Mode::Latency(Duration::from_micros(500)));
-    let (cache, recipe) = (world.cache_at(&proxy.url()).await, default());
+    let (cache, policy) = (world.cache_at(&proxy.url()).await, default());
     world.redis.kill();
     for n in 0..KEYS {
         let newer = Committed { version: 2, stamp: 1 };
-        cache.supersede_later(&key(&n.to_string()), newer, &recipe);
+        cache.supersede_later(&key(&n.to_string()), newer, &policy);
     }
     assert_eq!(cache.store().health().deferred(), KEYS);
     world.redis.restart(&[]);
@@ -36,11 +36,11 @@ async fn ten_thousand_deferred_invalidations_are_replayed_at_once() {
 #[tokio::test]
 async fn a_refused_invalidation_holds_up_no_other() {
     let mut world = World::new();
-    let (cache, recipe) = (world.cache().await, default());
+    let (cache, policy) = (world.cache().await, default());
     world.redis.kill();
     for id in ["1", "2", "3"] {
         let newer = Committed { version: 2, stamp: 1 };
-        cache.supersede_later(&key(id), newer, &recipe);
+        cache.supersede_later(&key(id), newer, &policy);
     }
     // From now on nobody may touch profile:1.
     let keys = ["~test:profile:2", "~test:profile:3", "~test:edited:*", "~test:write-clock"];
@@ -57,13 +57,13 @@ async fn a_refused_invalidation_holds_up_no_other() {
 #[tokio::test]
 async fn a_redis_that_forgot_its_scripts_is_told_them_again() {
     let world = World::new();
-    let (cache, recipe) = (world.cache().await, default());
+    let (cache, policy) = (world.cache().await, default());
     for n in 0..3 {
         world.origin.put(&n.to_string(), 30);
-        world.fetch(&cache, &n.to_string(), &recipe).await.unwrap();
+        world.fetch(&cache, &n.to_string(), &policy).await.unwrap();
         world.redis.run(&["SCRIPT", "FLUSH"]);
-        world.write(&cache, &n.to_string(), 31, &recipe).await;
-        let seen = world.fetch(&cache, &n.to_string(), &recipe).await.unwrap();
+        world.write(&cache, &n.to_string(), 31, &policy).await;
+        let seen = world.fetch(&cache, &n.to_string(), &policy).await.unwrap();
         assert_eq!(seen.value.unwrap().age, 31);
     }
     assert_eq!(world.origin.loads(), 6, "each was stored twice, and read once more");

@@ -6,35 +6,36 @@ use crate::world::{PROFILE, World, default, key, named};
 async fn by_key() {
     let world = World::new();
     world.origin.put("1", 30);
-    let (cache, recipe) = (world.cache().await, default());
-    let forget = || async { cache.invalidate(&key("1"), &recipe, &Trace::disabled()).await.unwrap() };
+    let (cache, policy) = (world.cache().await, default());
+    let forget =
+        || async { cache.invalidate(&key("1"), &policy, &Trace::disabled()).await.unwrap() };
     assert_eq!(forget().await, Invalidated::Nothing);
-    world.fetch(&cache, "1", &recipe).await.unwrap();
+    world.fetch(&cache, "1", &policy).await.unwrap();
     assert_eq!(forget().await, Invalidated::Dropped);
-    assert_eq!(world.fetch(&cache, "1", &recipe).await.unwrap().source, Source::Database);
+    assert_eq!(world.fetch(&cache, "1", &policy).await.unwrap().source, Source::Database);
 }
 
 #[tokio::test]
 async fn by_tag_in_one_write_however_many_there_are() {
     let world = World::new();
-    let (cache, recipe) = (world.cache().await, default());
+    let (cache, policy) = (world.cache().await, default());
     for n in 0..50 {
         world.origin.put(&n.to_string(), 30);
-        world.fetch(&cache, &n.to_string(), &recipe).await.unwrap();
+        world.fetch(&cache, &n.to_string(), &policy).await.unwrap();
     }
     for _ in 0..2 {
         let trace = Trace::new();
         cache.invalidate_tag(PROFILE, &trace).await.unwrap();
         assert_eq!(trace.spans().len(), 1);
         for n in 0..50 {
-            let seen = world.fetch(&cache, &n.to_string(), &recipe).await.unwrap();
+            let seen = world.fetch(&cache, &n.to_string(), &policy).await.unwrap();
             assert_eq!(seen.source, Source::Database);
-            let again = world.fetch(&cache, &n.to_string(), &recipe).await.unwrap();
+            let again = world.fetch(&cache, &n.to_string(), &policy).await.unwrap();
             assert_eq!(again.source, Source::Cache);
         }
         // A tag that is lost brings no copy of before back.
         world.redis.run(&["DEL", "test:tag:profile"]);
-        let seen = world.fetch(&cache, "0", &recipe).await.unwrap();
+        let seen = world.fetch(&cache, "0", &policy).await.unwrap();
         assert_eq!(seen.source, Source::Database);
     }
 }
@@ -42,32 +43,34 @@ async fn by_tag_in_one_write_however_many_there_are() {
 #[tokio::test]
 async fn by_pattern_in_batches_and_only_what_matches() {
     let world = World::new();
-    let (cache, recipe) = (world.cache().await, default());
+    let (cache, policy) = (world.cache().await, default());
     let values: Vec<_> = (0..2_000)
         .map(|n| {
             let value = crate::world::profile(&format!("user-{n}"), 30);
             hitrate_cache::Versioned { value, version: 1 }
         })
         .collect();
-    cache.put_all(&values, &recipe).await.unwrap();
+    cache.put_all(&values, &policy).await.unwrap();
     world.redis.run(&["SET", "test:page_hits", "7"]);
     world.redis.run(&["SET", "other:profile:user-1", "x"]);
     let pattern = Pattern::parse("profile:user-1*", &[PROFILE]).unwrap();
     let mut heard = Vec::new();
     let trace = Trace::disabled();
-    let sweep =
-        cache.invalidate_matching(&pattern, true, &recipe, &trace, |it| heard.push(it)).await.unwrap();
+    let sweep = cache
+        .invalidate_matching(&pattern, true, &policy, &trace, |it| heard.push(it))
+        .await
+        .unwrap();
     assert_eq!((sweep.found, sweep.dropped), (1_111, 0), "a dry run counts");
     assert!(sweep.scans >= 4 && heard.len() as u64 == sweep.scans, "{sweep:?}");
-    let sweep = cache.invalidate_matching(&pattern, false, &recipe, &trace, |_| ()).await.unwrap();
+    let sweep = cache.invalidate_matching(&pattern, false, &policy, &trace, |_| ()).await.unwrap();
     assert_eq!((sweep.found, sweep.dropped), (1_111, 1_111));
-    let again = cache.invalidate_matching(&pattern, false, &recipe, &trace, |_| ()).await.unwrap();
+    let again = cache.invalidate_matching(&pattern, false, &policy, &trace, |_| ()).await.unwrap();
     assert_eq!(
         (again.found, again.dropped, again.is_complete),
         (0, 0, true),
         "only marks are left"
     );
-    let left = world.fetch(&cache, "user-2", &recipe).await.unwrap();
+    let left = world.fetch(&cache, "user-2", &policy).await.unwrap();
     assert_eq!(left.source, Source::Cache);
     assert_eq!(
         world.redis.run(&["EXISTS", "other:profile:user-1", "test:page_hits"]),
@@ -79,14 +82,15 @@ async fn by_pattern_in_batches_and_only_what_matches() {
 async fn a_write_that_waits_is_not_dropped() {
     let world = World::new();
     world.origin.put("1", 30);
-    let (cache, recipe) = (world.cache().await, named("write-behind"));
-    world.write(&cache, "1", 31, &recipe).await;
-    let kept = cache.invalidate(&key("1"), &recipe, &Trace::disabled()).await.unwrap();
+    let (cache, policy) = (world.cache().await, named("write-behind"));
+    world.write(&cache, "1", 31, &policy).await;
+    let kept = cache.invalidate(&key("1"), &policy, &Trace::disabled()).await.unwrap();
     assert_eq!(kept, Invalidated::Kept);
     let pattern = Pattern::parse("profile:*", &[PROFILE]).unwrap();
-    let swept = cache.invalidate_matching(&pattern, false, &recipe, &Trace::disabled(), |_| ()).await;
+    let swept =
+        cache.invalidate_matching(&pattern, false, &policy, &Trace::disabled(), |_| ()).await;
     assert_eq!(swept.unwrap().dropped, 0);
     cache.invalidate_tag(PROFILE, &Trace::disabled()).await.unwrap();
-    let seen = world.fetch(&cache, "1", &recipe).await.unwrap();
+    let seen = world.fetch(&cache, "1", &policy).await.unwrap();
     assert_eq!(crate::world::age(&seen), 31, "it is the only place that has it");
 }

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use hitrate_cache::{Recipe, Source, trace::Trace};
+use hitrate_cache::{CachePolicy, Source, trace::Trace};
 use tokio::time::sleep;
 
 use crate::world::{Down, World, age, default, key, named};
@@ -12,13 +12,13 @@ async fn several_processes_make_one_load_between_them() {
     world.origin.put("1", 30);
     world.origin.slow(100);
     let caches = join_all((0..4).map(|_| world.cache())).await;
-    for recipe in [default(), named("lease")] {
+    for policy in [default(), named("lease")] {
         world.redis.run(&["FLUSHALL"]);
         let before = world.origin.loads();
         let asked = caches.iter().flat_map(|cache| (0..50).map(move |_| cache));
-        let found = join_all(asked.map(|cache| world.fetch(cache, "1", &recipe))).await;
+        let found = join_all(asked.map(|cache| world.fetch(cache, "1", &policy))).await;
         assert!(found.iter().all(|it| age(it.as_ref().unwrap()) == 30));
-        assert_eq!(world.origin.loads() - before, 1, "{}", recipe.name);
+        assert_eq!(world.origin.loads() - before, 1, "{}", policy.name);
     }
 }
 
@@ -28,9 +28,9 @@ async fn a_lease_outlasts_a_load_that_takes_longer_than_it() {
     world.origin.put("1", 30);
     world.origin.slow(1_600);
     let (one, other) = (world.cache().await, world.cache().await);
-    let recipe = default();
-    assert!(recipe.lease.unwrap() < Duration::from_millis(1_600));
-    let (a, b) = tokio::join!(world.fetch(&one, "1", &recipe), world.fetch(&other, "1", &recipe));
+    let policy = default();
+    assert!(policy.lease.unwrap() < Duration::from_millis(1_600));
+    let (a, b) = tokio::join!(world.fetch(&one, "1", &policy), world.fetch(&other, "1", &policy));
     assert_eq!((age(&a.unwrap()), age(&b.unwrap()), world.origin.loads()), (30, 30, 1));
 }
 
@@ -38,12 +38,12 @@ async fn a_lease_outlasts_a_load_that_takes_longer_than_it() {
 async fn a_holder_who_died_delays_the_others_by_the_lease_time_at_most() {
     let world = World::new();
     world.origin.put("1", 30);
-    let (cache, recipe) = (world.cache().await, default());
-    let lease = recipe.lease.unwrap();
+    let (cache, policy) = (world.cache().await, default());
+    let lease = policy.lease.unwrap();
     let ms = lease.as_millis().to_string();
     world.redis.run(&["SET", "test:lease:profile:1", "dead", "PX", &ms]);
     let start = Instant::now();
-    let found = world.fetch(&cache, "1", &recipe).await.unwrap();
+    let found = world.fetch(&cache, "1", &policy).await.unwrap();
     assert_eq!((age(&found), found.source), (30, Source::Database));
     let waited = start.elapsed();
     assert!(waited < lease + Duration::from_millis(300), "{waited:?}");
@@ -68,14 +68,14 @@ async fn a_lease_that_never_ends_delays_a_load_and_does_not_prevent_it() {
     world.origin.put("1", 30);
     let (cache, hard) = (world.cache().await, Duration::from_millis(200));
     world.redis.run(&["SET", "test:lease:profile:1", "for ever"]);
-    for recipe in [default(), named("lease")] {
+    for policy in [default(), named("lease")] {
         world.redis.run(&["DEL", "test:profile:1"]);
-        let recipe = Recipe { hard_timeout: hard, ..recipe };
+        let policy = CachePolicy { hard_timeout: hard, ..policy };
         let start = Instant::now();
-        let found = world.fetch(&cache, "1", &recipe).await.unwrap();
-        assert_eq!((age(&found), found.source), (30, Source::Database), "{}", recipe.name);
+        let found = world.fetch(&cache, "1", &policy).await.unwrap();
+        assert_eq!((age(&found), found.source), (30, Source::Database), "{}", policy.name);
         assert!(found.fill.ttl().is_some(), "the next one finds it");
-        let (waited, most) = (start.elapsed(), hard + recipe.lease.unwrap());
+        let (waited, most) = (start.elapsed(), hard + policy.lease.unwrap());
         assert!(waited < most + Duration::from_millis(300), "{waited:?}");
     }
     let left = world.redis.run(&["GET", "test:lease:profile:1"]);
@@ -101,9 +101,9 @@ async fn a_long_load_in_another_process_does_not_fail_a_caller_in_a_hurry() {
     world.origin.put("1", 30);
     world.origin.slow(2_500);
     let (one, other) = (world.cache().await, world.cache().await);
-    let hurried = Recipe { hard_timeout: Duration::from_millis(200), ..default() };
-    let recipe = default();
-    let long = world.fetch(&one, "1", &recipe);
+    let hurried = CachePolicy { hard_timeout: Duration::from_millis(200), ..default() };
+    let policy = default();
+    let long = world.fetch(&one, "1", &policy);
     let short = async {
         sleep(Duration::from_millis(100)).await;
         world.origin.slow(0);
@@ -119,7 +119,7 @@ async fn a_long_load_in_another_process_does_not_fail_a_caller_in_a_hurry() {
 #[tokio::test]
 async fn a_renewal_that_hangs_does_not_hold_up_the_load() {
     let world = World::new();
-    let (cache, recipe) = (world.cache().await, default());
+    let (cache, policy) = (world.cache().await, default());
     let (pauses, mut paused) = tokio::sync::mpsc::unbounded_channel();
     let origin = move || {
         let pauses = pauses.clone();
@@ -133,11 +133,11 @@ async fn a_renewal_that_hangs_does_not_hold_up_the_load() {
         }
     };
     let hang = async {
-        sleep(recipe.lease.unwrap() / 4).await;
+        sleep(policy.lease.unwrap() / 4).await;
         world.redis.signal("STOP");
     };
     let (key, trace) = (key("1"), Trace::disabled());
-    let (found, ()) = tokio::join!(cache.fetch(&key, &recipe, &trace, origin), hang);
+    let (found, ()) = tokio::join!(cache.fetch(&key, &policy, &trace, origin), hang);
     world.redis.signal("CONT");
     assert!(found.unwrap().value.is_none());
     let mut longest = Duration::ZERO;

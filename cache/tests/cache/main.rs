@@ -9,14 +9,14 @@ mod proxy;
 mod redis_server;
 mod world;
 
-mod negative;
-mod write_behind;
 mod deferred;
-mod single_flight;
-mod stale;
 mod invalidation;
 mod leases;
 mod near;
+mod negative;
 mod races;
+mod single_flight;
 mod sizes;
+mod stale;
 mod versions;
+mod write_behind;

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use hitrate_cache::{Cache, Recipe, Source};
+use hitrate_cache::{Cache, CachePolicy, Source};
 use tokio::time::sleep;
 
 use crate::world::{World, age, named, within};
@@ -8,9 +8,9 @@ use crate::world::{World, age, named, within};
 /// What a push takes at most here, on a busy machine.
 const PUSH: Duration = Duration::from_millis(250);
 
-async fn warm(world: &World, cache: &Cache, recipe: &Recipe) {
+async fn warm(world: &World, cache: &Cache, policy: &CachePolicy) {
     let end = Instant::now() + Duration::from_secs(2);
-    while world.fetch(cache, "1", recipe).await.unwrap().source != Source::Memory {
+    while world.fetch(cache, "1", policy).await.unwrap().source != Source::Memory {
         assert!(Instant::now() < end, "it should be in memory by now");
         sleep(Duration::from_millis(5)).await;
     }
@@ -20,10 +20,10 @@ async fn warm(world: &World, cache: &Cache, recipe: &Recipe) {
 async fn a_near_hit_asks_nobody() {
     let world = World::new();
     world.origin.put("1", 30);
-    let (cache, recipe) = (world.tracking().await, named("near"));
-    warm(&world, &cache, &recipe).await;
+    let (cache, policy) = (world.tracking().await, named("near-cache"));
+    warm(&world, &cache, &policy).await;
     world.redis.signal("STOP");
-    let seen = world.fetch(&cache, "1", &recipe).await.unwrap();
+    let seen = world.fetch(&cache, "1", &policy).await.unwrap();
     world.redis.signal("CONT");
     assert_eq!((age(&seen), seen.source), (30, Source::Memory));
     assert!(seen.cache_status().ends_with("; detail=memory"));
@@ -34,14 +34,14 @@ async fn an_edit_here_is_seen_at_once_and_one_elsewhere_when_its_push_arrives() 
     let world = World::new();
     world.origin.put("1", 0);
     let (cache, other) = (world.tracking().await, world.tracking().await);
-    let recipe = named("near");
+    let policy = named("near-cache");
     for round in 1..=30 {
-        warm(&world, &cache, &recipe).await;
-        warm(&world, &other, &recipe).await;
-        world.write(&cache, "1", round, &recipe).await;
-        assert_eq!(age(&world.fetch(&cache, "1", &recipe).await.unwrap()), round, "here");
+        warm(&world, &cache, &policy).await;
+        warm(&world, &other, &policy).await;
+        world.write(&cache, "1", round, &policy).await;
+        assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), round, "here");
         sleep(PUSH).await;
-        assert_eq!(age(&world.fetch(&other, "1", &recipe).await.unwrap()), round, "there");
+        assert_eq!(age(&world.fetch(&other, "1", &policy).await.unwrap()), round, "there");
     }
 }
 
@@ -49,21 +49,21 @@ async fn an_edit_here_is_seen_at_once_and_one_elsewhere_when_its_push_arrives() 
 async fn reads_that_race_an_edit_elsewhere_leave_nothing_old_behind() {
     let world = World::new();
     let (cache, writer) = (world.tracking().await, world.cache().await);
-    let recipe = Recipe { lease: None, ..named("near") };
+    let policy = CachePolicy { lease: None, ..named("near-cache") };
     for n in 0..200 {
         let id = n.to_string();
         world.origin.put(&id, 0);
-        world.fetch(&cache, &id, &recipe).await.unwrap();
+        world.fetch(&cache, &id, &policy).await.unwrap();
         let reads = async {
             for _ in 0..5 {
-                world.fetch(&cache, &id, &recipe).await.unwrap();
+                world.fetch(&cache, &id, &policy).await.unwrap();
             }
         };
-        tokio::join!(reads, world.write(&writer, &id, 1, &recipe));
+        tokio::join!(reads, world.write(&writer, &id, 1, &policy));
     }
     sleep(PUSH).await;
     for n in 0..200 {
-        let seen = world.fetch(&cache, &n.to_string(), &recipe).await.unwrap();
+        let seen = world.fetch(&cache, &n.to_string(), &policy).await.unwrap();
         assert_eq!(age(&seen), 1, "key {n}, from {:?}", seen.source);
     }
 }
@@ -73,31 +73,31 @@ async fn without_its_tracking_connection_it_is_not_used() {
     let world = World::new();
     world.origin.put("1", 30);
     let (cache, writer) = (world.tracking().await, world.cache().await);
-    let recipe = named("near");
-    warm(&world, &cache, &recipe).await;
+    let policy = named("near-cache");
+    warm(&world, &cache, &policy).await;
     world.redis.run(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    world.write(&writer, "1", 31, &recipe).await;
+    world.write(&writer, "1", 31, &policy).await;
     within(Duration::from_secs(3), || cache.engine().near().1).await;
-    assert_eq!(age(&world.fetch(&cache, "1", &recipe).await.unwrap()), 31);
-    warm(&world, &cache, &recipe).await;
+    assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), 31);
+    warm(&world, &cache, &policy).await;
 }
 
 #[tokio::test]
 async fn with_redis_away_it_serves_for_a_short_time_and_says_so() {
     let mut world = World::new();
     world.origin.put("1", 30);
-    let (cache, recipe) = (world.tracking().await, named("near"));
-    warm(&world, &cache, &recipe).await;
+    let (cache, policy) = (world.tracking().await, named("near-cache"));
+    warm(&world, &cache, &policy).await;
     world.redis.kill();
     within(Duration::from_secs(3), || !cache.engine().near().1).await;
     let end = Instant::now() + Duration::from_secs(1);
     // The command connection may notice a moment later than the other.
-    while world.fetch(&cache, "1", &recipe).await.unwrap().source != Source::Stale {
+    while world.fetch(&cache, "1", &policy).await.unwrap().source != Source::Stale {
         assert!(Instant::now() < end, "marked as stale");
     }
     let loads = world.origin.loads();
-    world.fetch(&cache, "1", &recipe).await.unwrap();
+    world.fetch(&cache, "1", &policy).await.unwrap();
     assert_eq!(world.origin.loads(), loads, "nobody was asked");
-    world.write(&cache, "1", 31, &recipe).await;
-    assert_eq!(age(&world.fetch(&cache, "1", &recipe).await.unwrap()), 31, "an edit here ends it");
+    world.write(&cache, "1", 31, &policy).await;
+    assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), 31, "an edit here ends it");
 }

@@ -6,11 +6,11 @@ use crate::world::{World, default};
 #[tokio::test]
 async fn random_ids_do_not_fill_redis() {
     let world = World::new();
-    let (cache, recipe) = (world.cache().await, default());
+    let (cache, policy) = (world.cache().await, default());
     let mut unkept = 0;
     for hundred in 0..30 {
         let ids: Vec<_> = (0..100).map(|n| format!("nobody-{hundred}-{n}")).collect();
-        for found in join_all(ids.iter().map(|id| world.fetch(&cache, id, &recipe))).await {
+        for found in join_all(ids.iter().map(|id| world.fetch(&cache, id, &policy))).await {
             unkept += u32::from(found.unwrap().fill == Fill::Unkept);
         }
     }

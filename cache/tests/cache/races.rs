@@ -7,7 +7,7 @@ use std::{
 };
 
 use hitrate_cache::{
-    Cache, Engine, Committed, WriteOrder, Origin, Source, Versioned, Writable,
+    Cache, Committed, Engine, Origin, Source, Versioned, Writable, WriteOrder,
     redis::{Address, Health, Store},
     trace::Trace,
     write_behind::Flusher,
@@ -32,22 +32,24 @@ async fn a_load_that_began_before_an_invalidation_is_neither_shared_nor_stored()
     for by_tag in [true, false] {
         let world = World::new();
         world.origin.put("1", 30);
-        let (cache, recipe) = (world.cache().await, default());
+        let (cache, policy) = (world.cache().await, default());
         world.origin.lag_ms.store(300, Ordering::SeqCst);
-        let before = async { world.fetch(&cache, "1", &recipe).await.unwrap() };
+        let before = async { world.fetch(&cache, "1", &policy).await.unwrap() };
         let after = async {
             sleep(ms(100)).await;
             world.origin.put("1", 99);
             match by_tag {
                 true => cache.invalidate_tag(PROFILE, &Trace::disabled()).await.unwrap(),
-                false => drop(cache.invalidate(&key("1"), &recipe, &Trace::disabled()).await.unwrap()),
+                false => {
+                    drop(cache.invalidate(&key("1"), &policy, &Trace::disabled()).await.unwrap())
+                }
             }
             world.origin.lag_ms.store(0, Ordering::SeqCst);
-            world.fetch(&cache, "1", &recipe).await.unwrap()
+            world.fetch(&cache, "1", &policy).await.unwrap()
         };
         let (_, after) = tokio::join!(before, after);
         assert_eq!(age(&after), 99, "by tag: {by_tag}");
-        let later = world.fetch(&cache, "1", &recipe).await.unwrap();
+        let later = world.fetch(&cache, "1", &policy).await.unwrap();
         assert_eq!(age(&later), 99, "by tag: {by_tag}, from {:?}", later.source);
     }
 }
@@ -79,8 +81,8 @@ async fn a_write_through_does_not_hide_a_later_write_that_waits() {
     let cache = world.cache().await;
     let through = async {
         let origin = SlowWrites(world.row("1"), ms(200));
-        let recipe = named("write-through");
-        cache.write(profile("1", 99), &recipe, &Trace::disabled(), origin).await.unwrap()
+        let policy = named("write-through");
+        cache.write(profile("1", 99), &policy, &Trace::disabled(), origin).await.unwrap()
     };
     let behind = async {
         sleep(ms(50)).await;
@@ -101,17 +103,17 @@ async fn a_write_through_does_not_hide_a_later_write_that_waits() {
 async fn a_load_that_a_write_outdated_is_not_remembered_for_its_grace() {
     let mut world = World::new();
     world.origin.put("1", 30);
-    let (cache, recipe) = (world.cache().await, default());
+    let (cache, policy) = (world.cache().await, default());
     world.origin.lag_ms.store(400, Ordering::SeqCst);
     let (there, row) = (cache.clone(), world.row("1"));
-    let load = async move { there.fetch(&key("1"), &recipe, &Trace::disabled(), row).await };
+    let load = async move { there.fetch(&key("1"), &policy, &Trace::disabled(), row).await };
     let load = tokio::spawn(load);
     sleep(ms(100)).await;
-    world.write(&cache, "1", 31, &recipe).await;
+    world.write(&cache, "1", 31, &policy).await;
     world.redis.kill();
     load.await.unwrap().unwrap();
     world.origin.fails.store(true, Ordering::SeqCst);
-    assert!(world.fetch(&cache, "1", &recipe).await.is_err());
+    assert!(world.fetch(&cache, "1", &policy).await.is_err());
 }
 
 /// Two processes; one reads the new version in the other's copy. When that has
@@ -122,16 +124,16 @@ async fn grace_never_goes_back_behind_an_edit_made_elsewhere() {
         let world = World::new();
         world.origin.put("1", 30);
         let (here, there) = (world.cache().await, world.cache().await);
-        let recipe = default().ttl(ms(300));
-        world.fetch(&here, "1", &recipe).await.unwrap();
-        world.write(&there, "1", 31, &recipe).await;
-        world.fetch(&there, "1", &recipe).await.unwrap();
+        let policy = default().ttl(ms(300));
+        world.fetch(&here, "1", &policy).await.unwrap();
+        world.write(&there, "1", 31, &policy).await;
+        world.fetch(&there, "1", &policy).await.unwrap();
         if reads_it {
-            assert_eq!(age(&world.fetch(&here, "1", &recipe).await.unwrap()), 31);
+            assert_eq!(age(&world.fetch(&here, "1", &policy).await.unwrap()), 31);
         }
         sleep(ms(400)).await;
         world.origin.slow(300);
-        let seen = world.fetch(&here, "1", &recipe).await.unwrap();
+        let seen = world.fetch(&here, "1", &policy).await.unwrap();
         assert_eq!(age(&seen), 31, "read before: {reads_it}, from {:?}", seen.source);
         let expected = if reads_it { Source::Stale } else { Source::Database };
         assert_eq!(seen.source, expected);
@@ -194,12 +196,12 @@ async fn a_write_whose_connection_broke_does_not_overtake_a_later_one() {
 async fn a_lookup_whose_connection_breaks_asks_again() {
     let world = World::new();
     world.origin.put("1", 30);
-    let (cache, recipe) = (world.cache().await, default());
-    world.fetch(&cache, "1", &recipe).await.unwrap();
+    let (cache, policy) = (world.cache().await, default());
+    world.fetch(&cache, "1", &policy).await.unwrap();
     let mut hits = 0;
     for _ in 0..10 {
         world.redis.run(&["CLIENT", "KILL", "TYPE", "normal"]);
-        let seen = world.fetch(&cache, "1", &recipe).await.unwrap();
+        let seen = world.fetch(&cache, "1", &policy).await.unwrap();
         hits += u64::from(seen.source == Source::Cache);
         cache.store().ready(Duration::from_secs(3)).await.unwrap();
     }
@@ -213,17 +215,17 @@ async fn a_lookup_whose_connection_breaks_asks_again() {
 async fn a_write_that_failed_does_not_hide_the_one_before_it() {
     let world = World::new();
     world.origin.put("1", 30);
-    let (cache, recipe) = (world.cache().await, default());
+    let (cache, policy) = (world.cache().await, default());
     world.write(&cache, "1", 31, &named("write-behind")).await;
     world.redis.signal("STOP");
-    world.write(&cache, "1", 32, &recipe).await;
+    world.write(&cache, "1", 32, &policy).await;
     world.origin.fails.store(true, Ordering::SeqCst);
-    let failed = cache.write(profile("1", 33), &recipe, &Trace::disabled(), world.row("1")).await;
+    let failed = cache.write(profile("1", 33), &policy, &Trace::disabled(), world.row("1")).await;
     assert!(failed.is_err());
     world.origin.fails.store(false, Ordering::SeqCst);
     world.redis.signal("CONT");
     cache.store().ready(Duration::from_secs(5)).await.unwrap();
-    assert_eq!(age(&world.fetch(&cache, "1", &recipe).await.unwrap()), 32);
+    assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), 32);
 }
 
 /// More keys than can be remembered one by one: then no copy of the namespace is
@@ -231,22 +233,22 @@ async fn a_write_that_failed_does_not_hide_the_one_before_it() {
 #[tokio::test]
 async fn however_many_edits_redis_missed_none_is_hidden() {
     let world = World::new();
-    let (cache, recipe) = (world.cache().await, default());
+    let (cache, policy) = (world.cache().await, default());
     for n in 0..10_050 {
         world.origin.put(&n.to_string(), 30);
     }
     let last = || (10_000..10_050).map(|n| n.to_string());
     for id in last() {
-        world.fetch(&cache, &id, &recipe).await.unwrap();
+        world.fetch(&cache, &id, &policy).await.unwrap();
     }
     world.redis.signal("STOP");
     for n in 0..10_050 {
-        world.write(&cache, &n.to_string(), 31, &recipe).await;
+        world.write(&cache, &n.to_string(), 31, &policy).await;
     }
     world.redis.signal("CONT");
     cache.store().ready(Duration::from_secs(5)).await.unwrap();
     for id in last() {
-        assert_eq!(age(&world.fetch(&cache, &id, &recipe).await.unwrap()), 31, "{id}");
+        assert_eq!(age(&world.fetch(&cache, &id, &policy).await.unwrap()), 31, "{id}");
     }
 }
 
@@ -260,8 +262,9 @@ async fn stamps_do_not_go_back_with_the_clock() {
     let _flusher = Flusher::start(&cache, Behind(Arc::clone(&world.origin)), PACE);
     let ahead = (1_u64 << 52).to_string();
     world.redis.run(&["SET", "test:write-clock", &ahead]);
-    let recipes = ["write-behind", "default", "write-behind", "write-through", "write-behind"];
-    for (n, name) in (31..).zip(recipes) {
+    let policies =
+        ["write-behind", "read-through", "write-behind", "write-through", "write-behind"];
+    for (n, name) in (31..).zip(policies) {
         world.write(&cache, "1", n, &named(name)).await;
         assert_eq!(age(&world.fetch(&cache, "1", &default()).await.unwrap()), n, "{name}");
         sleep(ms(100)).await;

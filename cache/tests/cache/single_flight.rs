@@ -4,7 +4,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use hitrate_cache::{FetchError, Fill, Recipe, Source, trace::Trace};
+use hitrate_cache::{CachePolicy, FetchError, Fill, Source, trace::Trace};
 use tokio::time::{sleep, timeout};
 
 use crate::world::{World, age, default, key, named};
@@ -15,11 +15,11 @@ async fn a_thousand_misses_of_one_key_are_one_load() {
     world.origin.put("1", 30);
     world.origin.slow(300);
     let cache = world.cache().await;
-    for recipe in [default(), named("single-flight")] {
+    for policy in [default(), named("single-flight")] {
         world.redis.run(&["FLUSHALL"]);
         let before = world.origin.loads();
-        let found = join_all((0..1000).map(|_| world.fetch(&cache, "1", &recipe))).await;
-        assert_eq!(world.origin.loads() - before, 1, "{}", recipe.name);
+        let found = join_all((0..1000).map(|_| world.fetch(&cache, "1", &policy))).await;
+        assert_eq!(world.origin.loads() - before, 1, "{}", policy.name);
         assert!(found.iter().all(|it| age(it.as_ref().unwrap()) == 30));
         let collapsed = found.iter().filter(|it| it.as_ref().unwrap().collapsed).count();
         assert_eq!(collapsed, 999);
@@ -32,8 +32,8 @@ async fn plain_makes_as_many_loads_as_there_are_misses() {
     world.origin.put("1", 30);
     world.origin.slow(50);
     let cache = world.cache().await;
-    let recipe = named("plain");
-    join_all((0..40).map(|_| world.fetch(&cache, "1", &recipe))).await;
+    let policy = named("cache-aside");
+    join_all((0..40).map(|_| world.fetch(&cache, "1", &policy))).await;
     assert_eq!(world.origin.loads(), 40);
 }
 
@@ -43,16 +43,16 @@ async fn a_caller_who_leaves_does_not_end_the_load_for_the_others() {
     world.origin.put("1", 30);
     world.origin.slow(150);
     let cache = world.cache().await;
-    let recipe = default();
-    let first = timeout(Duration::from_millis(50), world.fetch(&cache, "1", &recipe));
+    let policy = default();
+    let first = timeout(Duration::from_millis(50), world.fetch(&cache, "1", &policy));
     let second = async {
         sleep(Duration::from_millis(20)).await;
-        world.fetch(&cache, "1", &recipe).await.unwrap()
+        world.fetch(&cache, "1", &policy).await.unwrap()
     };
     let (first, second) = tokio::join!(first, second);
     assert!(first.is_err(), "it left");
     assert_eq!((age(&second), world.origin.loads()), (30, 1));
-    assert_eq!(world.fetch(&cache, "1", &recipe).await.unwrap().source, Source::Cache);
+    assert_eq!(world.fetch(&cache, "1", &policy).await.unwrap().source, Source::Cache);
 }
 
 #[tokio::test]
@@ -61,12 +61,12 @@ async fn a_load_that_fails_fails_all_who_wait_once_and_is_not_kept() {
     world.origin.put("1", 30);
     world.origin.slow(50);
     world.origin.fails.store(true, Ordering::SeqCst);
-    let (cache, recipe) = (world.cache().await, default());
-    let failed = join_all((0..50).map(|_| world.fetch(&cache, "1", &recipe))).await;
+    let (cache, policy) = (world.cache().await, default());
+    let failed = join_all((0..50).map(|_| world.fetch(&cache, "1", &policy))).await;
     assert!(failed.iter().all(|it| matches!(it, Err(FetchError::Origin(_)))));
     assert_eq!(world.origin.loads(), 1);
     world.origin.fails.store(false, Ordering::SeqCst);
-    let found = world.fetch(&cache, "1", &recipe).await.unwrap();
+    let found = world.fetch(&cache, "1", &policy).await.unwrap();
     assert_eq!((age(&found), found.source), (30, Source::Database));
 }
 
@@ -76,13 +76,13 @@ async fn a_load_that_panics_fails_all_who_wait_and_the_next_one_works() {
     world.origin.put("1", 30);
     world.origin.slow(50);
     world.origin.panics.store(true, Ordering::SeqCst);
-    let (cache, recipe) = (world.cache().await, default());
-    let failed = join_all((0..50).map(|_| world.fetch(&cache, "1", &recipe))).await;
+    let (cache, policy) = (world.cache().await, default());
+    let failed = join_all((0..50).map(|_| world.fetch(&cache, "1", &policy))).await;
     assert!(failed.iter().all(|it| matches!(it, Err(FetchError::BrokeOff))), "{failed:?}");
     assert_eq!(world.origin.loads(), 1);
     world.origin.panics.store(false, Ordering::SeqCst);
     // The lease that the panic left behind ends by itself.
-    assert_eq!(age(&world.fetch(&cache, "1", &recipe).await.unwrap()), 30);
+    assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), 30);
 }
 
 /// A load reads the old row, a write is acknowledged, and only then does the
@@ -94,18 +94,18 @@ async fn nobody_joins_a_load_that_began_before_a_write_they_must_see() {
     for (writer, id) in [(&cache, "1"), (&other, "2")] {
         world.origin.put(id, 30);
         world.origin.lag_ms.store(200, Ordering::SeqCst);
-        let recipe = default();
-        let slow = world.fetch(&cache, id, &recipe);
+        let policy = default();
+        let slow = world.fetch(&cache, id, &policy);
         let after = async {
             sleep(Duration::from_millis(50)).await;
             world.origin.lag_ms.store(0, Ordering::SeqCst);
-            world.write(writer, id, 31, &recipe).await;
-            world.fetch(&cache, id, &Recipe { lease: None, ..recipe }).await.unwrap()
+            world.write(writer, id, 31, &policy).await;
+            world.fetch(&cache, id, &CachePolicy { lease: None, ..policy }).await.unwrap()
         };
         let (slow, after) = tokio::join!(slow, after);
         assert_eq!(age(&after), 31, "after the acknowledgement");
         assert_eq!(slow.unwrap().fill, Fill::Superseded, "the old row was not stored");
-        assert_eq!(age(&world.fetch(&cache, id, &recipe).await.unwrap()), 31);
+        assert_eq!(age(&world.fetch(&cache, id, &policy).await.unwrap()), 31);
     }
 }
 
@@ -113,21 +113,21 @@ async fn nobody_joins_a_load_that_began_before_a_write_they_must_see() {
 /// before it is still under way.
 #[tokio::test]
 async fn those_who_may_not_join_an_older_load_share_the_next_one() {
-    for recipe in [default(), named("single-flight")] {
+    for policy in [default(), named("single-flight")] {
         let world = World::new();
         world.origin.put("1", 30);
         let (cache, other) = (world.cache().await, world.cache().await);
         world.origin.lag_ms.store(400, Ordering::SeqCst);
-        let older = world.fetch(&cache, "1", &recipe);
+        let older = world.fetch(&cache, "1", &policy);
         let after = async {
             sleep(Duration::from_millis(100)).await;
-            world.write(&other, "1", 31, &recipe).await;
+            world.write(&other, "1", 31, &policy).await;
             world.origin.lag_ms.store(50, Ordering::SeqCst);
-            join_all((0..200).map(|_| world.fetch(&cache, "1", &recipe))).await
+            join_all((0..200).map(|_| world.fetch(&cache, "1", &policy))).await
         };
         let (_, after) = tokio::join!(older, after);
-        assert!(after.iter().all(|it| age(it.as_ref().unwrap()) == 31), "{}", recipe.name);
-        assert_eq!(world.origin.loads(), 2, "{}", recipe.name);
+        assert!(after.iter().all(|it| age(it.as_ref().unwrap()) == 31), "{}", policy.name);
+        assert_eq!(world.origin.loads(), 2, "{}", policy.name);
     }
 }
 
@@ -137,9 +137,9 @@ async fn a_version_above_what_the_origin_has_is_no_reason_to_load_one_by_one() {
     let world = World::new();
     world.origin.put("1", 30);
     world.origin.slow(50);
-    let (cache, recipe) = (world.cache().await, default());
+    let (cache, policy) = (world.cache().await, default());
     world.redis.run(&["SET", "test:profile:1", r#"{"version":9,"gone":true}"#]);
-    let found = join_all((0..200).map(|_| world.fetch(&cache, "1", &recipe))).await;
+    let found = join_all((0..200).map(|_| world.fetch(&cache, "1", &policy))).await;
     assert!(found.iter().all(|it| age(it.as_ref().unwrap()) == 30));
     assert_eq!(world.origin.loads(), 2);
 }
@@ -148,11 +148,11 @@ async fn a_version_above_what_the_origin_has_is_no_reason_to_load_one_by_one() {
 async fn more_loads_than_the_origin_takes_are_turned_away_at_once() {
     let world = World::new();
     world.origin.slow(300);
-    let (cache, recipe) = (world.cache().await, named("plain"));
+    let (cache, policy) = (world.cache().await, named("cache-aside"));
     let ids: Vec<_> = (0..500).map(|n| n.to_string()).collect();
     let told = join_all(ids.iter().map(|id| async {
         let start = std::time::Instant::now();
-        (world.fetch(&cache, id, &recipe).await, start.elapsed())
+        (world.fetch(&cache, id, &policy).await, start.elapsed())
     }))
     .await;
     let shed: Vec<_> = told.iter().filter(|it| matches!(it.0, Err(FetchError::Shed))).collect();
@@ -165,13 +165,13 @@ async fn more_loads_than_the_origin_takes_are_turned_away_at_once() {
 /// A load that was begun with more timeout than those who come later have.
 #[tokio::test]
 async fn callers_in_a_hurry_do_not_wait_for_another_ones_long_load() {
-    let hurried = |recipe| Recipe { hard_timeout: Duration::from_millis(100), ..recipe };
-    for recipe in [default(), named("single-flight")] {
+    let hurried = |policy| CachePolicy { hard_timeout: Duration::from_millis(100), ..policy };
+    for policy in [default(), named("single-flight")] {
         let world = World::new();
         world.origin.put("1", 30);
         world.origin.slow(2_500);
-        let (cache, short) = (world.cache().await, hurried(recipe));
-        let long = world.fetch(&cache, "1", &recipe);
+        let (cache, short) = (world.cache().await, hurried(policy));
+        let long = world.fetch(&cache, "1", &policy);
         let others = async {
             sleep(Duration::from_millis(100)).await;
             world.origin.slow(20);
@@ -180,7 +180,7 @@ async fn callers_in_a_hurry_do_not_wait_for_another_ones_long_load() {
             timeout(most + Duration::from_millis(400), all).await.expect("in time")
         };
         let (long, others) = tokio::join!(long, others);
-        assert!(others.iter().all(|it| age(it.as_ref().unwrap()) == 30), "{}", recipe.name);
+        assert!(others.iter().all(|it| age(it.as_ref().unwrap()) == 30), "{}", policy.name);
         assert_eq!(age(&long.unwrap()), 30, "it went on");
         assert_eq!(world.origin.loads(), 2, "those who left share one load");
     }
@@ -192,9 +192,9 @@ async fn no_load_begins_that_has_no_time_left() {
     let world = World::new();
     world.origin.slow(400);
     let cache = world.cache().await;
-    let recipe = Recipe { hard_timeout: Duration::from_millis(600), ..named("plain") };
+    let policy = CachePolicy { hard_timeout: Duration::from_millis(600), ..named("cache-aside") };
     let ids: Vec<_> = (0..320).map(|n| n.to_string()).collect();
-    let told = join_all(ids.iter().map(|id| world.fetch(&cache, id, &recipe))).await;
+    let told = join_all(ids.iter().map(|id| world.fetch(&cache, id, &policy))).await;
     let answered = told.iter().filter(|it| it.is_ok()).count();
     assert_eq!((answered, world.origin.loads()), (128, 128));
     assert!(told.iter().all(|it| matches!(it, Ok(_) | Err(FetchError::TimedOut))));
@@ -205,11 +205,11 @@ async fn no_load_begins_that_has_no_time_left() {
 async fn those_who_left_take_no_turn() {
     let world = World::new();
     world.origin.slow(200);
-    let (cache, recipe) = (world.cache().await, named("plain"));
+    let (cache, policy) = (world.cache().await, named("cache-aside"));
     let ids: Vec<_> = (0..300).map(|n| n.to_string()).collect();
-    let all = join_all(ids.iter().map(|id| world.fetch(&cache, id, &recipe)));
+    let all = join_all(ids.iter().map(|id| world.fetch(&cache, id, &policy)));
     assert!(timeout(Duration::from_millis(100), all).await.is_err(), "they left");
-    world.fetch(&cache, "last", &recipe).await.unwrap();
+    world.fetch(&cache, "last", &policy).await.unwrap();
     assert_eq!(world.origin.loads(), 64 + 1);
 }
 
@@ -219,8 +219,8 @@ async fn a_load_longer_than_the_hard_timeout_is_given_up() {
     world.origin.put("1", 30);
     world.origin.slow(2_000);
     let cache = world.cache().await;
-    let recipe = Recipe { hard_timeout: Duration::from_millis(100), ..default() };
-    let failed = world.fetch(&cache, "1", &recipe).await;
+    let policy = CachePolicy { hard_timeout: Duration::from_millis(100), ..default() };
+    let failed = world.fetch(&cache, "1", &policy).await;
     assert!(matches!(failed, Err(FetchError::TimedOut)), "{failed:?}");
 }
 

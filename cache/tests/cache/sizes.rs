@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use hitrate_cache::{
-    Cache, Effect, Fill, MAX_ENTRY_BYTES, Recipe, Source, Written, trace::Trace,
+    Cache, CachePolicy, Effect, Fill, MAX_ENTRY_BYTES, Source, Written, trace::Trace,
     write_behind::Flusher,
 };
 
@@ -10,10 +10,16 @@ use crate::world::{Behind, PACE, World, age, default, named, profile, within};
 /// Room for 10,000 bytes of value and what stands around it.
 const ROOM: usize = 10_200;
 
-async fn write(world: &World, cache: &Cache, age: u32, bytes: usize, recipe: &Recipe) -> Written {
+async fn write(
+    world: &World,
+    cache: &Cache,
+    age: u32,
+    bytes: usize,
+    policy: &CachePolicy,
+) -> Written {
     let mut value = profile("1", age);
     value.name = "n".repeat(bytes);
-    cache.write(value, recipe, &Trace::disabled(), world.row("1")).await.unwrap()
+    cache.write(value, policy, &Trace::disabled(), world.row("1")).await.unwrap()
 }
 
 fn is_stored(world: &World) -> bool {
@@ -73,28 +79,28 @@ async fn an_entry_that_another_process_may_store_is_loaded_anew_and_left_alone()
 
 #[tokio::test]
 async fn an_edit_that_makes_a_value_too_large_leaves_no_older_copy() {
-    for name in ["default", "write-through", "write-around", "write-behind", "refresh-ahead"] {
-        let (world, recipe) = (World::new(), named(name));
+    for name in ["read-through", "write-through", "write-around", "write-behind", "refresh-ahead"] {
+        let (world, policy) = (World::new(), named(name));
         world.origin.put("1", 30);
         let (cache, _) = world.cache_for(ROOM).await;
-        world.fetch(&cache, "1", &recipe).await.unwrap();
+        world.fetch(&cache, "1", &policy).await.unwrap();
         assert!(is_stored(&world), "{name}");
-        let written = write(&world, &cache, 31, ROOM, &recipe).await;
+        let written = write(&world, &cache, 31, ROOM, &policy).await;
         assert_ne!(written.effect, Effect::Queued, "{name}: it waits for nothing");
         assert_eq!((world.origin.age("1"), is_stored(&world)), (31, false), "{name}");
-        assert_eq!(age(&world.fetch(&cache, "1", &recipe).await.unwrap()), 31, "{name}");
+        assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), 31, "{name}");
     }
 }
 
 #[tokio::test]
 async fn a_large_write_behind_arrives() {
-    let (world, recipe) = (World::new(), named("write-behind"));
+    let (world, policy) = (World::new(), named("write-behind"));
     world.origin.put("1", 30);
     let cache = world.cache().await;
     let _flusher = Flusher::start(&cache, Behind(std::sync::Arc::clone(&world.origin)), PACE);
-    let written = write(&world, &cache, 31, 500_000, &recipe).await;
+    let written = write(&world, &cache, 31, 500_000, &policy).await;
     assert_eq!(written.effect, Effect::Queued);
-    assert_eq!(age(&world.fetch(&cache, "1", &recipe).await.unwrap()), 31);
+    assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), 31);
     within(Duration::from_secs(3), || world.origin.age("1") == 31).await;
 }
 

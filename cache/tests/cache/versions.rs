@@ -1,15 +1,15 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
-use hitrate_cache::{Fill, Recipe, Source};
+use hitrate_cache::{CachePolicy, Fill, Source};
 use rand::RngExt as _;
 use tokio::time::sleep;
 
 use crate::world::{World, age, default, named};
 
 /// Readers whose row grows old on the way, in two processes, against a writer.
-async fn old_values_after_a_race(world: &World, recipe: &Recipe, rounds: u32) -> u32 {
+async fn old_values_after_a_race(world: &World, policy: &CachePolicy, rounds: u32) -> u32 {
     let (one, other) = (world.cache().await, world.cache().await);
-    let recipe = &Recipe { lease: None, single_flight: false, ..*recipe };
+    let policy = &CachePolicy { lease: None, single_flight: false, ..*policy };
     let mut old = 0;
     for round in 1..=rounds {
         let id = round.to_string();
@@ -18,16 +18,16 @@ async fn old_values_after_a_race(world: &World, recipe: &Recipe, rounds: u32) ->
         world.origin.lag_ms.store(1 + pauses[0] % 3, Ordering::SeqCst);
         let write = async {
             sleep(Duration::from_millis(pauses[1] % 3)).await;
-            world.write(&one, &id, 1, recipe).await;
+            world.write(&one, &id, 1, policy).await;
         };
         let reads = async {
             let (a, b) =
-                tokio::join!(world.fetch(&one, &id, recipe), world.fetch(&other, &id, recipe));
+                tokio::join!(world.fetch(&one, &id, policy), world.fetch(&other, &id, policy));
             (a.unwrap(), b.unwrap())
         };
         tokio::join!(write, reads);
         world.origin.lag_ms.store(0, Ordering::SeqCst);
-        let seen = world.fetch(&other, &id, recipe).await.unwrap();
+        let seen = world.fetch(&other, &id, policy).await.unwrap();
         old += u32::from(age(&seen) == 0);
     }
     old
@@ -36,7 +36,7 @@ async fn old_values_after_a_race(world: &World, recipe: &Recipe, rounds: u32) ->
 #[tokio::test]
 async fn a_slow_reader_never_leaves_an_old_value_behind() {
     let world = World::new();
-    for name in ["default", "write-through", "write-around", "refresh-ahead", "write-behind"] {
+    for name in ["read-through", "write-through", "write-around", "refresh-ahead", "write-behind"] {
         world.redis.run(&["FLUSHALL"]);
         assert_eq!(old_values_after_a_race(&world, &named(name), 150).await, 0, "{name}");
     }
@@ -48,7 +48,7 @@ async fn without_versions_the_same_race_is_lost() {
     let mut old = 0;
     for _ in 0..20 {
         world.redis.run(&["FLUSHALL"]);
-        old += old_values_after_a_race(&world, &named("plain"), 100).await;
+        old += old_values_after_a_race(&world, &named("cache-aside"), 100).await;
         if old > 0 {
             return;
         }
@@ -61,10 +61,10 @@ async fn a_write_through_is_a_hit_at_once() {
     let world = World::new();
     world.origin.put("1", 30);
     let (one, other) = (world.cache().await, world.cache().await);
-    let recipe = named("write-through");
-    assert_eq!(world.write(&one, "1", 31, &recipe).await.version, Some(2));
+    let policy = named("write-through");
+    assert_eq!(world.write(&one, "1", 31, &policy).await.version, Some(2));
     for cache in [&one, &other] {
-        let seen = world.fetch(cache, "1", &recipe).await.unwrap();
+        let seen = world.fetch(cache, "1", &policy).await.unwrap();
         assert_eq!((age(&seen), seen.source, seen.version), (31, Source::Cache, Some(2)));
     }
     assert_eq!(world.origin.loads(), 0);
@@ -74,10 +74,10 @@ async fn a_write_through_is_a_hit_at_once() {
 async fn a_write_around_is_a_miss_at_first() {
     let world = World::new();
     world.origin.put("1", 30);
-    let (cache, recipe) = (world.cache().await, named("write-around"));
-    world.fetch(&cache, "1", &recipe).await.unwrap();
-    world.write(&cache, "1", 31, &recipe).await;
-    let seen = world.fetch(&cache, "1", &recipe).await.unwrap();
+    let (cache, policy) = (world.cache().await, named("write-around"));
+    world.fetch(&cache, "1", &policy).await.unwrap();
+    world.write(&cache, "1", 31, &policy).await;
+    let seen = world.fetch(&cache, "1", &policy).await.unwrap();
     assert_eq!((age(&seen), seen.source), (31, Source::Database));
 }
 
@@ -86,17 +86,17 @@ async fn what_is_read_near_its_end_is_reloaded_by_one_loader() {
     let world = World::new();
     world.origin.put("1", 30);
     let cache = world.cache().await;
-    let recipe = named("refresh-ahead").ttl(Duration::from_millis(1_000));
-    world.fetch(&cache, "1", &recipe).await.unwrap();
+    let policy = named("refresh-ahead").ttl(Duration::from_millis(1_000));
+    world.fetch(&cache, "1", &policy).await.unwrap();
     world.origin.slow(50);
     sleep(Duration::from_millis(860)).await;
-    let asked = (0..20).map(|_| world.fetch(&cache, "1", &recipe));
+    let asked = (0..20).map(|_| world.fetch(&cache, "1", &policy));
     for found in futures_util::future::join_all(asked).await {
         assert_eq!(found.unwrap().source, Source::Cache, "nobody waits for it");
     }
     sleep(Duration::from_millis(250)).await;
     assert_eq!(world.origin.loads(), 2, "the first, and one in the background");
-    let later = world.fetch(&cache, "1", &recipe).await.unwrap();
+    let later = world.fetch(&cache, "1", &policy).await.unwrap();
     assert_eq!(later.source, Source::Cache, "past the first TTL");
 }
 
@@ -107,10 +107,10 @@ async fn an_early_refresh_is_one_load_in_the_background() {
     world.origin.slow(200);
     let cache = world.cache().await;
     // A β of 50 makes 200 ms of loading time reach 10 s ahead: nearly certain.
-    let recipe = Recipe { early: Some(50.0), ..default().ttl(Duration::from_secs(2)) };
-    world.fetch(&cache, "1", &recipe).await.unwrap();
+    let policy = CachePolicy { early: Some(50.0), ..default().ttl(Duration::from_secs(2)) };
+    world.fetch(&cache, "1", &policy).await.unwrap();
     for _ in 0..20 {
-        let found = world.fetch(&cache, "1", &recipe).await.unwrap();
+        let found = world.fetch(&cache, "1", &policy).await.unwrap();
         assert_eq!(found.source, Source::Cache);
     }
     sleep(Duration::from_millis(300)).await;
@@ -121,13 +121,13 @@ async fn an_early_refresh_is_one_load_in_the_background() {
 async fn a_missing_value_is_known_to_be_missing_for_a_while() {
     let world = World::new();
     let cache = world.cache().await;
-    let recipe = Recipe { absent_ttl: Duration::from_millis(300), ..default() };
-    let first = world.fetch(&cache, "nobody", &recipe).await.unwrap();
+    let policy = CachePolicy { absent_ttl: Duration::from_millis(300), ..default() };
+    let first = world.fetch(&cache, "nobody", &policy).await.unwrap();
     assert_eq!((first.value.is_none(), first.version), (true, None));
-    let second = world.fetch(&cache, "nobody", &recipe).await.unwrap();
+    let second = world.fetch(&cache, "nobody", &policy).await.unwrap();
     assert_eq!((second.source, world.origin.loads()), (Source::Cache, 1));
     sleep(Duration::from_millis(350)).await;
     world.origin.put("nobody", 1);
-    assert_eq!(age(&world.fetch(&cache, "nobody", &recipe).await.unwrap()), 1);
+    assert_eq!(age(&world.fetch(&cache, "nobody", &policy).await.unwrap()), 1);
     assert!(matches!(first.fill, Fill::Stored(_)));
 }

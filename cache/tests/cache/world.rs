@@ -10,8 +10,8 @@ use std::{
 };
 
 use hitrate_cache::{
-    Cache, Cached, Engine, FetchError, OriginError, Key, Lookup, Namespace, Committed, Observer, WriteOrder, Origin,
-    Recipe, Versioned, Writable, Written,
+    Cache, CachePolicy, Cached, Committed, Engine, FetchError, Key, Lookup, Namespace, Observer,
+    Origin, OriginError, Versioned, Writable, WriteOrder, Written,
     redis::{Address, Health, Store},
     trace::Trace,
     write_behind::{ApplyResult, FlushPolicy, QueuedWrite, Sink},
@@ -135,13 +135,13 @@ impl World {
         &self,
         cache: &Cache,
         id: &str,
-        recipe: &Recipe,
+        policy: &CachePolicy,
     ) -> Result<Lookup<Profile>, FetchError> {
-        cache.fetch(&key(id), recipe, &Trace::disabled(), self.row(id)).await
+        cache.fetch(&key(id), policy, &Trace::disabled(), self.row(id)).await
     }
 
-    pub async fn write(&self, cache: &Cache, id: &str, age: u32, recipe: &Recipe) -> Written {
-        cache.write(profile(id, age), recipe, &Trace::disabled(), self.row(id)).await.unwrap()
+    pub async fn write(&self, cache: &Cache, id: &str, age: u32, policy: &CachePolicy) -> Written {
+        cache.write(profile(id, age), policy, &Trace::disabled(), self.row(id)).await.unwrap()
     }
 }
 
@@ -229,7 +229,10 @@ impl Sink for Behind {
     }
 }
 
-fn apply(rows: &mut HashMap<String, (Versioned<Profile>, u64)>, write: &QueuedWrite) -> ApplyResult {
+fn apply(
+    rows: &mut HashMap<String, (Versioned<Profile>, u64)>,
+    write: &QueuedWrite,
+) -> ApplyResult {
     let value: Profile = serde_json::from_str(&write.value).unwrap();
     let Some((row, stamp)) = rows.get_mut(&value.user_id) else {
         return ApplyResult::Refused("no such row");
@@ -254,14 +257,17 @@ pub fn profile(id: &str, age: u32) -> Profile {
 }
 
 /// `default` with a TTL of a minute, on an origin that may take three seconds.
-pub fn default() -> Recipe {
-    Recipe { hard_timeout: Duration::from_secs(3), ..Recipe::DEFAULT.ttl(Duration::from_secs(60)) }
+pub fn default() -> CachePolicy {
+    CachePolicy {
+        hard_timeout: Duration::from_secs(3),
+        ..CachePolicy::DEFAULT.ttl(Duration::from_secs(60))
+    }
 }
 
-pub fn named(name: &str) -> Recipe {
-    let isolated = Recipe::ISOLATED.into_iter().find(|recipe| recipe.name == name);
-    let recipe = Recipe::named(name).or(isolated).unwrap();
-    Recipe { hard_timeout: Duration::from_secs(3), ..recipe.ttl(Duration::from_secs(60)) }
+pub fn named(name: &str) -> CachePolicy {
+    let isolated = CachePolicy::ISOLATED.into_iter().find(|policy| policy.name == name);
+    let policy = CachePolicy::named(name).or(isolated).unwrap();
+    CachePolicy { hard_timeout: Duration::from_secs(3), ..policy.ttl(Duration::from_secs(60)) }
 }
 
 pub fn age(lookup: &Lookup<Profile>) -> u32 {

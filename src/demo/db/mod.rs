@@ -20,7 +20,7 @@ use std::{
 
 use hitrate_cache::{
     condition::Condition,
-    trace::{Target, RoundTrip, Trace},
+    trace::{RoundTrip, Target, Trace},
 };
 use prometheus_client::metrics::counter::Counter;
 use sqlx::{

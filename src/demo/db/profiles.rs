@@ -119,7 +119,8 @@ impl Db {
             edited.try_map(edition).fetch_all(&self.pool).await
         };
         let statement = Statement::read(sql, "");
-        let edited = self.run(statement, &Trace::disabled(), query, |rows_| rows(rows_.len())).await?;
+        let edited =
+            self.run(statement, &Trace::disabled(), query, |rows_| rows(rows_.len())).await?;
         Ok(edited.into_iter().flatten().collect())
     }
 
@@ -129,8 +130,9 @@ impl Db {
         let query = async {
             sqlx::query_scalar::<_, String>(sql).bind(i64::from(most)).fetch_all(&self.pool).await
         };
-        let found =
-            self.run(Statement::read(sql, ""), &Trace::disabled(), query, |ids| rows(ids.len())).await?;
+        let found = self
+            .run(Statement::read(sql, ""), &Trace::disabled(), query, |ids| rows(ids.len()))
+            .await?;
         Ok(found.iter().filter_map(|id| id.parse().ok()).collect())
     }
 

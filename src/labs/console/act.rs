@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hitrate_cache::{
-    redis::{DedicatedConnection, Command, Refusal, Store, RedisError, Value},
+    redis::{Command, DedicatedConnection, RedisError, Refusal, Store, Value},
     time::micros,
     trace::{Trace, shortened},
 };
@@ -79,7 +79,11 @@ impl Act<'_> {
         self.send(&words, &endings, &mut call, entry).await
     }
 
-    async fn find(&self, words: &[Word], own: &mut DedicatedConnection) -> Result<Arc<Manual>, Stop> {
+    async fn find(
+        &self,
+        words: &[Word],
+        own: &mut DedicatedConnection,
+    ) -> Result<Arc<Manual>, Stop> {
         let found = self.console.catalogue.find(words, self.store, own, &self.trace).await?;
         let unknown = || {
             let name = words::typed(&words[..words.len().min(2)]);
@@ -98,7 +102,12 @@ impl Act<'_> {
     }
 
     /// Asks the server which keys it sees, and whether there is room for them.
-    async fn check(&self, words: &[Word], plan: &Plan, own: &mut DedicatedConnection) -> Result<(), Stop> {
+    async fn check(
+        &self,
+        words: &[Word],
+        plan: &Plan,
+        own: &mut DedicatedConnection,
+    ) -> Result<(), Stop> {
         if plan.keys.is_empty() || plan.is_misspelt {
             return Ok(());
         }
@@ -135,7 +144,10 @@ impl Act<'_> {
 
     /// A connection of the ACL user, or the one there is. A server that was
     /// started anew does not know the user any more.
-    async fn guest_or(&self, mut own: DedicatedConnection) -> Result<DedicatedConnection, RedisError> {
+    async fn guest_or(
+        &self,
+        mut own: DedicatedConnection,
+    ) -> Result<DedicatedConnection, RedisError> {
         let Some(secret) = &self.console.guest else { return Ok(own) };
         let guest = self.console.address.as_user(USER, &secret.reveal());
         match DedicatedConnection::open(&guest).await {

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use hitrate_cache::{
-    redis::{DedicatedConnection, Refusal, Store, RedisError, Value},
+    redis::{DedicatedConnection, RedisError, Refusal, Store, Value},
     trace::Trace,
 };
 use moka::sync::Cache;

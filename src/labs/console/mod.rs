@@ -25,7 +25,7 @@ mod rules;
 mod words;
 
 use hitrate_cache::{
-    redis::{Address, Store, RedisError},
+    redis::{Address, RedisError, Store},
     trace::{Span, Trace},
 };
 use serde::Serialize;

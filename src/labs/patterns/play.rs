@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use hitrate_cache::{
     Key,
-    redis::{Command, FromRedisValue, Refusal, Script, Store, RedisError, Value, typed},
+    redis::{Command, FromRedisValue, RedisError, Refusal, Script, Store, Value, typed},
     trace::Trace,
 };
 

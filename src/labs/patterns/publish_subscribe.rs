@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use hitrate_cache::{
     Key,
-    redis::{Subscription, RedisError, typed},
+    redis::{RedisError, Subscription, typed},
 };
 
 use super::{

@@ -9,7 +9,7 @@ use std::{
 use hdrhistogram::Histogram;
 use hitrate_cache::{
     Key,
-    redis::{Address, Command, FromRedisValue, Store, RedisError, Value, typed},
+    redis::{Address, Command, FromRedisValue, RedisError, Store, Value, typed},
     time::micros,
 };
 use tokio::{sync::watch, task::JoinSet};
@@ -76,13 +76,21 @@ impl Race {
 
     /// Sends a command for this actor. It may take longer than for a page, as
     /// hundreds come at once.
-    pub async fn run<T: FromRedisValue>(&self, actor: u64, command: Command) -> Result<T, RedisError> {
+    pub async fn run<T: FromRedisValue>(
+        &self,
+        actor: u64,
+        command: Command,
+    ) -> Result<T, RedisError> {
         let mut replies = self.store(actor).run_many(vec![command]).await?;
         typed(replies.pop().unwrap_or(Value::Nil))
     }
 
     /// Sends several in one round trip.
-    pub async fn run_all(&self, actor: u64, commands: Vec<Command>) -> Result<Vec<Value>, RedisError> {
+    pub async fn run_all(
+        &self,
+        actor: u64,
+        commands: Vec<Command>,
+    ) -> Result<Vec<Value>, RedisError> {
         self.store(actor).run_many(commands).await
     }
 

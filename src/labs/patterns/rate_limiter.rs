@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use hitrate_cache::{
     Key,
-    redis::{Command, Script, Store, RedisError, typed},
+    redis::{Command, RedisError, Script, Store, typed},
 };
 use tokio::time::sleep;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hitrate_cache::redis::{Script, Store, RedisError, Value, typed};
+use hitrate_cache::redis::{RedisError, Script, Store, Value, typed};
 
 use super::{
     Act, Figure, Pattern, Trap, args, command, figure, key,

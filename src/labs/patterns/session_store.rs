@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hitrate_cache::redis::{Script, RedisError, typed};
+use hitrate_cache::redis::{RedisError, Script, typed};
 use serde_json::{Map, Value as Json, json};
 
 use super::{

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use hitrate_cache::redis::{Script, RedisError, typed};
+use hitrate_cache::redis::{RedisError, Script, typed};
 
 use super::{
     Act, Pattern, Trap, args, command, key,

@@ -1,7 +1,7 @@
 //! What a visitor's keys hold at the moment, whatever their types.
 
 use hitrate_cache::{
-    redis::{Command, Refusal, RedisError, Value, typed},
+    redis::{Command, RedisError, Refusal, Value, typed},
     trace::shortened,
 };
 use serde::Serialize;

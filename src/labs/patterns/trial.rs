@@ -10,7 +10,7 @@ use std::{
 };
 
 use hitrate_cache::{
-    redis::{Address, Health, Store, RedisError},
+    redis::{Address, Health, RedisError, Store},
     time::millis,
 };
 use serde::Serialize;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hitrate_cache::{
     Key,
-    redis::{Command, Script, Store, RedisError, Value, typed},
+    redis::{Command, RedisError, Script, Store, Value, typed},
 };
 
 use super::{
@@ -168,7 +168,11 @@ async fn look_first(race: &Arc<Race>) -> Result<Counted, RedisError> {
     sized(race, "visitors", counted).await
 }
 
-async fn run(race: &Arc<Race>, add: &'static str, count: &'static str) -> Result<Counted, RedisError> {
+async fn run(
+    race: &Arc<Race>,
+    add: &'static str,
+    count: &'static str,
+) -> Result<Counted, RedisError> {
     race.all(|race, n| async move {
         let (store, key) = (race.store(n), race.key("visitors"));
         for visit in 0..race.number("visits") {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use hitrate_cache::{
-    redis::{Address, BlockingConnection, DedicatedConnection, Command, RedisError},
+    redis::{Address, BlockingConnection, Command, DedicatedConnection, RedisError},
     time::micros,
 };
 use serde::Serialize;
@@ -125,7 +125,11 @@ fn blocking_crowd(address: &Address, stage: &Stage, start: Instant) -> Result<u6
     };
     thread::scope(|scope| {
         let workers: Vec<_> = (0..POOL)
-            .map(|_| thread::Builder::new().spawn_scoped(scope, work).map_err(|_| RedisError::Unreachable))
+            .map(|_| {
+                thread::Builder::new()
+                    .spawn_scoped(scope, work)
+                    .map_err(|_| RedisError::Unreachable)
+            })
             .collect();
         let mut done = 0;
         for worker in workers {
@@ -193,7 +197,10 @@ async fn meanwhile(call: &DedicatedConnection, stage: &Stage) -> Result<u64, Red
     Ok(answered?.len() as u64)
 }
 
-async fn async_miss(mut call: DedicatedConnection, [look, store]: [Command; 2]) -> Result<(), RedisError> {
+async fn async_miss(
+    mut call: DedicatedConnection,
+    [look, store]: [Command; 2],
+) -> Result<(), RedisError> {
     call.run(&look).await?;
     sleep(LOAD).await;
     call.run(&store).await.map(drop)

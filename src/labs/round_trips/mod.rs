@@ -17,7 +17,7 @@ use std::{
 };
 
 use hitrate_cache::{
-    redis::{Address, DedicatedConnection, Store, RedisError},
+    redis::{Address, DedicatedConnection, RedisError, Store},
     time::{micros, millis},
     trace::Trace,
 };
@@ -161,7 +161,11 @@ impl RoundTrips {
     }
 
     /// Through the simulated network, if there shall be one.
-    async fn call(&self, direct: &DedicatedConnection, round_trip: Duration) -> Result<DedicatedConnection, NotRun> {
+    async fn call(
+        &self,
+        direct: &DedicatedConnection,
+        round_trip: Duration,
+    ) -> Result<DedicatedConnection, NotRun> {
         if round_trip.is_zero() {
             return Ok(direct.clone());
         }

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use hitrate_cache::{
-    redis::{DedicatedConnection, Command, RedisError, Value},
+    redis::{Command, DedicatedConnection, RedisError, Value},
     trace::Trace,
 };
 use serde::Serialize;
@@ -175,7 +175,12 @@ impl Turn {
     }
 }
 
-async fn turn(call: &DedicatedConnection, stage: &Stage, verb: Verb, way: Way) -> Result<Turn, RedisError> {
+async fn turn(
+    call: &DedicatedConnection,
+    stage: &Stage,
+    verb: Verb,
+    way: Way,
+) -> Result<Turn, RedisError> {
     let commands: Vec<_> = (0..stage.plan.count).map(|n| command(stage, verb, n)).collect();
     let (count, start) = (commands.len(), Instant::now());
     let done = match way {
@@ -195,7 +200,11 @@ fn command(stage: &Stage, verb: Verb, n: usize) -> Command {
     }
 }
 
-async fn singly(call: &DedicatedConnection, commands: &[Command], start: Instant) -> Result<usize, RedisError> {
+async fn singly(
+    call: &DedicatedConnection,
+    commands: &[Command],
+    start: Instant,
+) -> Result<usize, RedisError> {
     let mut call = call.clone();
     for (n, command) in commands.iter().enumerate() {
         call.run(command).await?;

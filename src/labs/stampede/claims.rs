@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::{crowd::FollowUp, run::Run};
 use crate::format;
 
-/// A claim, and how it fared with each recipe.
+/// A claim, and how it fared with each policy.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Claim {
     /// The documents' words.
@@ -18,8 +18,8 @@ pub struct Claim {
 /// A claim held against one run.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Finding {
-    /// The recipe.
-    pub recipe: &'static str,
+    /// The policy.
+    pub policy: &'static str,
     /// Whether it is so.
     pub verdict: Verdict,
     /// What was measured.
@@ -76,7 +76,7 @@ fn hits_once(run: &Run) -> Finding {
         1 => (Verdict::True, "once".to_owned()),
         many => (Verdict::False, format!("{} times", format::number(&many))),
     };
-    Finding { recipe: run.recipe, verdict, measured }
+    Finding { policy: run.policy, verdict, measured }
 }
 
 fn next_are_quick(run: &Run) -> Finding {
@@ -93,7 +93,7 @@ fn next_are_quick(run: &Run) -> Finding {
         }
         FollowUp { requests, .. } => (Verdict::True, format!("all {requests} did")),
     };
-    Finding { recipe: run.recipe, verdict, measured }
+    Finding { policy: run.policy, verdict, measured }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! A stampede, measured: many visitors ask for one key at the same moment, under
-//! one recipe after the other, and what that costs the database and them is
+//! one policy after the other, and what that costs the database and them is
 //! counted.
 //!
 //! Visitors are tasks in this process, without HTTP. They have a thread, a
@@ -20,7 +20,7 @@ use std::{
 };
 
 use hitrate_cache::{
-    FetchError, Recipe,
+    CachePolicy, FetchError,
     redis::{Address, Health, Store},
     time::millis,
 };
@@ -52,9 +52,10 @@ pub const DELAY_MS_MAX: u32 = 5_000;
 /// that serving a stale value is seen to be quicker than waiting.
 pub const DELAY_MS: u32 = 200;
 /// The documents' way and one protection at a time: what runs unless said otherwise.
-pub const USUAL: [&str; 5] = ["plain", "single-flight", "lease", "early-refresh", "grace"];
+pub const USUAL: [&str; 5] =
+    ["cache-aside", "single-flight", "lease", "early-refresh", "stale-while-revalidate"];
 
-/// No recipe is begun later than this: whoever waits for the answer won't wait longer.
+/// No policy is begun later than this: whoever waits for the answer won't wait longer.
 const BEGUN_WITHIN: Duration = Duration::from_secs(60);
 /// How long the connection may take to be there, else it runs without Redis.
 const TIMEOUT: Duration = Duration::from_millis(500);
@@ -65,7 +66,7 @@ pub const KEPT_MAX: u64 = 64;
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// One after the other, each at most once.
-    pub recipes: Vec<Recipe>,
+    pub policies: Vec<CachePolicy>,
     /// 1 to [`VISITORS_MAX`].
     pub visitors: u32,
     /// How long the database shall take longer than it does.
@@ -75,7 +76,7 @@ pub struct Plan {
 /// What was measured.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Outcome {
-    /// Who came at once, for each recipe.
+    /// Who came at once, for each policy.
     pub visitors: u64,
     /// The simulated delay of the database, in milliseconds.
     pub delay_ms: u64,
@@ -83,7 +84,7 @@ pub struct Outcome {
     pub took_ms: u64,
     /// In the order they were asked for.
     pub runs: Vec<Run>,
-    /// Recipes that were not begun, as there was no time left.
+    /// Policies that were not begun, as there was no time left.
     pub left_out: Vec<&'static str>,
 }
 
@@ -120,10 +121,10 @@ impl Stampedes {
         }
     }
 
-    /// Every recipe that can be measured.
-    pub fn recipes() -> impl Iterator<Item = Recipe> {
-        let [none, plain, rest @ ..] = Recipe::ALL;
-        [plain].into_iter().chain(Recipe::ISOLATED).chain([none]).chain(rest)
+    /// Every policy that can be measured.
+    pub fn policies() -> impl Iterator<Item = CachePolicy> {
+        let [none, plain, rest @ ..] = CachePolicy::ALL;
+        [plain].into_iter().chain(CachePolicy::ISOLATED).chain([none]).chain(rest)
     }
 
     /// The result of this name, while it is kept.
@@ -148,8 +149,8 @@ impl Stampedes {
         // Without Redis it is worth measuring, too: each run tells what was wrong.
         let _ = store.ready(TIMEOUT).await;
         let (mut runs, mut failure) = (Vec::new(), None);
-        for recipe in plan.recipes.iter().take_while(|_| since.elapsed() < BEGUN_WITHIN) {
-            let scenario = Scenario::set(self, &store, recipe, plan, name).await;
+        for policy in plan.policies.iter().take_while(|_| since.elapsed() < BEGUN_WITHIN) {
+            let scenario = Scenario::set(self, &store, policy, plan, name).await;
             let (run, failed) = run::run(scenario, plan.visitors).await;
             runs.push(run);
             failure = failure.or(failed);
@@ -167,7 +168,7 @@ impl Outcome {
             visitors: u64::from(plan.visitors),
             delay_ms: millis(plan.delay),
             took_ms: millis(since.elapsed()),
-            left_out: plan.recipes[runs.len()..].iter().map(|recipe| recipe.name).collect(),
+            left_out: plan.policies[runs.len()..].iter().map(|policy| policy.name).collect(),
             runs,
         }
     }
@@ -179,8 +180,8 @@ mod tests {
 
     #[test]
     fn every_preset_can_be_measured_once_and_the_usual_ones_come_first() {
-        let names: Vec<_> = Stampedes::recipes().map(|recipe| recipe.name).collect();
-        assert_eq!(names.len(), Recipe::ALL.len() + Recipe::ISOLATED.len());
+        let names: Vec<_> = Stampedes::policies().map(|policy| policy.name).collect();
+        assert_eq!(names.len(), CachePolicy::ALL.len() + CachePolicy::ISOLATED.len());
         assert_eq!(names[..USUAL.len()], USUAL);
         assert!(names.iter().all(|name| names.iter().filter(|it| *it == name).count() == 1));
     }

@@ -1,4 +1,4 @@
-//! One recipe's turn, and what it brought.
+//! One policy's turn, and what it brought.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use super::{
     scenario::{SPARE, Scenario, Start},
 };
 
-/// What one recipe's turn brought.
+/// What one policy's turn brought.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Run {
-    /// The recipe.
-    pub recipe: &'static str,
+    /// The policy.
+    pub policy: &'static str,
     /// It, in one line.
     pub about: &'static str,
     /// What the crowd found.
@@ -58,7 +58,7 @@ impl Run {
     #[cfg(test)]
     pub fn blank() -> Self {
         Self {
-            recipe: "plain",
+            policy: "cache-aside",
             about: "",
             start: Start::Cold,
             visitors: 100,
@@ -83,8 +83,8 @@ impl Run {
     fn of(scenario: &Scenario, tally: &Tally) -> Self {
         let from = |source: Source| tally.sources[source as usize];
         Run {
-            recipe: scenario.recipe.name,
-            about: scenario.recipe.about,
+            policy: scenario.policy.name,
+            about: scenario.policy.about,
             start: Start::Cold,
             visitors: 0,
             origin_loads: 0,
@@ -116,7 +116,7 @@ pub async fn run(scenario: Scenario, visitors: u32) -> (Run, Option<FetchError>)
     let scenario = Arc::new(scenario);
     let start = scenario.prepare().await;
     let before = scenario.loads();
-    let limit = scenario.recipe.hard_timeout * 2 + SPARE;
+    let limit = scenario.policy.hard_timeout * 2 + SPARE;
     let tally = crowd::burst(&scenario, visitors, limit).await;
     scenario.settle().await;
     let after = scenario.loads();

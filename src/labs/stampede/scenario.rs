@@ -1,4 +1,4 @@
-//! Where one recipe's turn takes place: a cache and a key of its own, brought to
+//! Where one policy's turn takes place: a cache and a key of its own, brought to
 //! the state in which the stampede should find it, and cleared afterwards.
 
 use std::{
@@ -7,7 +7,7 @@ use std::{
 };
 
 use hitrate_cache::{
-    Cache, Engine, FetchError, Key, Lookup, Recipe, Strategy, redis::Store, trace::Trace,
+    Cache, CachePolicy, Engine, FetchError, Key, Lookup, Strategy, redis::Store, trace::Trace,
 };
 use serde::Serialize;
 use tokio::time::sleep;
@@ -29,7 +29,7 @@ const ENDED: Duration = Duration::from_millis(20);
 const GATHERING: Duration = Duration::from_millis(50);
 /// The least that is left of such a value when the signal is given.
 const LEFT_MIN: Duration = Duration::from_millis(50);
-/// Added to what the recipe lets a visitor wait: nobody should need it.
+/// Added to what the policy lets a visitor wait: nobody should need it.
 pub(super) const SPARE: Duration = Duration::from_secs(3);
 /// How long the fill after the last load may take: one round trip to Redis.
 const FILL: Duration = Duration::from_millis(20);
@@ -50,20 +50,20 @@ pub enum Start {
 
 impl Start {
     /// A protection that needs a value to protect gets one.
-    fn of(recipe: &Recipe) -> Self {
-        match recipe.name {
+    fn of(policy: &CachePolicy) -> Self {
+        match policy.name {
             "early-refresh" => Self::AboutToEnd,
-            "grace" => Self::JustEnded,
+            "stale-while-revalidate" => Self::JustEnded,
             _ => Self::Cold,
         }
     }
 }
 
-/// Where the stampede on one recipe takes place.
+/// Where the stampede on one policy takes place.
 pub struct Scenario {
     pub(super) cache: Cache,
     key: Key<Trial>,
-    pub(super) recipe: Recipe,
+    pub(super) policy: CachePolicy,
     origin: Origin,
 }
 
@@ -72,32 +72,32 @@ impl Scenario {
     pub async fn set(
         all: &Stampedes,
         store: &Store,
-        recipe: &Recipe,
+        policy: &CachePolicy,
         plan: &Plan,
         name: &str,
     ) -> Self {
         let engine = Arc::new(Engine::new(store.prefix(), &[keys::TRIAL], Arc::new(())));
-        if recipe.near.is_some() {
+        if policy.near.is_some() {
             engine.track(&all.address, store.prefix());
             await_tracking(&engine).await;
         }
-        let name = format!("{name}-{}", recipe.name);
+        let name = format!("{name}-{}", policy.name);
         let (db, delay) = (Arc::clone(&all.db), plan.delay);
         Self {
             cache: Cache::new(store.clone(), engine),
             key: keys::trial(&name),
-            recipe: recipe.ttl(TTL).on_top_of(delay),
+            policy: policy.ttl(TTL).on_top_of(delay),
             origin: Origin { db, name, delay, loads: Arc::new(Loads::default()) },
         }
     }
 
     /// One visitor's question.
     pub async fn ask(&self) -> Result<Lookup<Trial>, FetchError> {
-        self.ask_by(&self.recipe).await
+        self.ask_by(&self.policy).await
     }
 
-    async fn ask_by(&self, recipe: &Recipe) -> Result<Lookup<Trial>, FetchError> {
-        self.cache.fetch(&self.key, recipe, &Trace::disabled(), self.origin.clone()).await
+    async fn ask_by(&self, policy: &CachePolicy) -> Result<Lookup<Trial>, FetchError> {
+        self.cache.fetch(&self.key, policy, &Trace::disabled(), self.origin.clone()).await
     }
 
     /// Values loaded from the database so far.
@@ -109,19 +109,19 @@ impl Scenario {
     /// done, they find nothing.
     pub(super) async fn prepare(&self) -> Start {
         let left = (self.origin.delay / 2).max(LEFT_MIN);
-        let (start, ttl, wait) = match Start::of(&self.recipe) {
+        let (start, ttl, wait) = match Start::of(&self.policy) {
             Start::Cold => return Start::Cold,
             Start::AboutToEnd => (Start::AboutToEnd, left + GATHERING, GATHERING),
             Start::JustEnded => (Start::JustEnded, ENDED, ENDED * 2),
         };
-        let filled = self.ask_by(&self.recipe.ttl(ttl)).await;
+        let filled = self.ask_by(&self.policy.ttl(ttl)).await;
         sleep(wait).await;
         if filled.is_ok_and(|lookup| lookup.fill.ttl().is_some()) { start } else { Start::Cold }
     }
 
     /// Waits for loads that go on in the background, and for their fills.
     pub(super) async fn settle(&self) {
-        let end = Instant::now() + 2 * self.recipe.hard_timeout + SPARE;
+        let end = Instant::now() + 2 * self.policy.hard_timeout + SPARE;
         while self.origin.loads.under_way() > 0 && Instant::now() < end {
             sleep(Duration::from_millis(5)).await;
         }
@@ -131,7 +131,7 @@ impl Scenario {
     /// Removes what was stored. Where Redis can't be told, the TTL does it.
     pub(super) async fn clear(&self) {
         let store = self.cache.store();
-        if self.recipe.strategy != Strategy::None {
+        if self.policy.strategy != Strategy::None {
             let _ = store.run::<i64>(store.on("UNLINK", &self.key), &Trace::disabled()).await;
         }
     }

@@ -12,13 +12,13 @@ impl Run {
         }
     }
 
-    /// What the recipe did in this run, in a sentence.
+    /// What the policy did in this run, in a sentence.
     pub fn story(&self) -> &'static str {
-        match (self.recipe, self.start) {
+        match (self.policy, self.start) {
             ("none", _) => {
                 "There is no cache to fill: everyone asks the database, and so do all who come later."
             }
-            ("plain", _) => {
+            ("cache-aside", _) => {
                 "Everyone who finds nothing asks the database; nobody knows of the others."
             }
             ("single-flight", _) => {
@@ -27,12 +27,12 @@ impl Run {
             ("lease", _) => {
                 "Redis lends the right to load to one (SET … NX PX). The others look again every few milliseconds until the value is there; this holds among any number of processes."
             }
-            ("early-refresh" | "grace", Start::Cold) => {
+            ("early-refresh" | "stale-while-revalidate", Start::Cold) => {
                 "The value to begin with could not be stored, so the crowd found nothing; those who came shared one load."
             }
             ("early-refresh", _) => self.early_story(),
-            ("grace", _) => self.grace_story(),
-            ("near", _) => {
+            ("stale-while-revalidate", _) => self.grace_story(),
+            ("near-cache", _) => {
                 "One load for all, as with default. Afterwards a copy in this process answers, and Redis is not asked."
             }
             _ => {

@@ -139,7 +139,7 @@ impl Columns {
         let redis =
             place("Redis", "redis", "No copy: the next read asks the database.", &self.redis);
         let nothing =
-            "Nothing here. With the recipe near, a copy comes here when it is read from Redis.";
+            "Nothing here. With the policy near, a copy comes here when it is read from Redis.";
         [Place { is_behind, ..database }, redis, place("Near cache", "near", nothing, &self.near)]
     }
 
@@ -189,8 +189,12 @@ impl Column {
             CacheState::Corrupt => Self::only(Holds::Garbage),
             CacheState::Pending { value, version } => profile(Holds::Waiting, value, version),
             CacheState::Absent(left) => Self { ttl_ms: ms(left), ..Self::only(Holds::Absent) },
-            CacheState::Tombstone(version) => Self { version: Some(version), ..Self::only(Holds::Gone) },
-            CacheState::Expired(version) => Self { version: Some(version), ..Self::only(Holds::Over) },
+            CacheState::Tombstone(version) => {
+                Self { version: Some(version), ..Self::only(Holds::Gone) }
+            }
+            CacheState::Expired(version) => {
+                Self { version: Some(version), ..Self::only(Holds::Over) }
+            }
             CacheState::Copy { value, version, age, left } => {
                 let copy = profile(Holds::Copy, value, version);
                 Self { ttl_ms: ms(left), age_ms: ms(age), ..copy }

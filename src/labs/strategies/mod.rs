@@ -12,9 +12,9 @@ use std::{
 };
 
 use hitrate_cache::{
-    Cache, Effect, FetchError, Invalidated, CacheState, Lookup, Recipe, Source,
+    Cache, CachePolicy, CacheState, Effect, FetchError, Invalidated, Lookup, Source,
     time::micros,
-    trace::{Target, RoundTrip, Trace},
+    trace::{RoundTrip, Target, Trace},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -49,16 +49,16 @@ const FLUSH_LOOK: Duration = Duration::from_millis(20);
 pub struct Acted {
     /// Its number in the visit, from 1.
     pub number: usize,
-    /// `read`, `write`, `forget`, `crowd`, `flush` or `pause`.
+    /// `read`, `write`, `invalidate`, `crowd`, `flush` or `pause`.
     pub act: &'static str,
-    /// By which recipe.
-    pub recipe: &'static str,
+    /// By which policy.
+    pub policy: &'static str,
     /// What happened, in a sentence or two.
     pub message: String,
     /// Who response a read.
     #[schema(value_type = Option<schemas::Source>)]
     pub source: Option<Source>,
-    /// What a write or a invalidate_command did to the copy in Redis: `forgot`, `nothing`, `stored`,
+    /// What a write or a invalidate_command did to the copy in Redis: `invalidated`, `nothing`, `stored`,
     /// `queued`, `kept`, `deferred` or `untold`.
     pub effect: Option<&'static str>,
     /// The version that was read or written.
@@ -96,7 +96,7 @@ pub struct Stage {
     /// Whose profile.
     pub id: UserId,
     /// How it is cached.
-    pub recipe: Recipe,
+    pub policy: CachePolicy,
     /// Simulated latency of each read of the database.
     pub delay: Duration,
 }
@@ -107,15 +107,15 @@ impl Stage {
         Columns::look(&self.cache, &self.db, &self.id).await
     }
 
-    /// The moves of the recipe's run, one after the other.
+    /// The moves of the policy's run, one after the other.
     ///
     /// # Errors
     /// What goes wrong at the database.
     pub async fn run(self) -> Result<Vec<Acted>, FetchError> {
-        let run = Run::of(&self.recipe);
+        let run = Run::of(&self.policy);
         let delay = self.delay.min(runs::DELAY_MAX);
-        let recipe = run.ttl.map_or(self.recipe, |ttl| self.recipe.ttl(ttl));
-        let stage = Self { delay, recipe, ..self };
+        let policy = run.ttl.map_or(self.policy, |ttl| self.policy.ttl(ttl));
+        let stage = Self { delay, policy, ..self };
         let mut acts = Vec::with_capacity(run.moves.len());
         for one in run.moves {
             acts.push(stage.act(*one).await?);
@@ -146,7 +146,7 @@ impl Stage {
         match one {
             Move::Read => self.read(trace).await,
             Move::Write => self.write(next, trace).await,
-            Move::Forget => Ok(self.forget(trace).await),
+            Move::Invalidate => Ok(self.invalidate(trace).await),
             Move::Crowd => self.crowd(trace).await,
             Move::Flush => Ok(self.flush(trace).await),
             Move::Pause(time) => Ok(pause(time, trace).await),
@@ -158,7 +158,7 @@ impl Stage {
         Acted {
             number: 0,
             act: one.name(),
-            recipe: self.recipe.name,
+            policy: self.policy.name,
             message,
             source,
             effect,
@@ -202,8 +202,8 @@ impl Stage {
     }
 
     async fn find(&self, trace: &Trace) -> Result<Lookup<Profile>, FetchError> {
-        let Self { cache, db, id, recipe, delay } = self;
-        profiles::find(cache, db, id, recipe, *delay, trace).await
+        let Self { cache, db, id, policy, delay } = self;
+        profiles::find(cache, db, id, policy, *delay, trace).await
     }
 
     /// Without a `next` nobody could say what is there: the write tells why.
@@ -211,8 +211,8 @@ impl Stage {
         let Some(next) = next else { return self.nothing_to_write().await };
         let Profile { name, email, age, .. } = next.clone();
         let edit = ProfileEdit { name, email, age };
-        let Self { cache, db, id, recipe, .. } = self;
-        let written = profiles::edit(cache, db, id, edit, recipe, trace).await?;
+        let Self { cache, db, id, policy, .. } = self;
+        let written = profiles::edit(cache, db, id, edit, policy, trace).await?;
         Ok(Outcome {
             message: format!("The age is {age} now. {}", profiles::edited(&written)),
             response: written.version.map_or_else(nothing, |version| format!("version {version}")),
@@ -228,15 +228,15 @@ impl Stage {
         Ok(Outcome { message, response, ..Outcome::default() })
     }
 
-    async fn forget(&self, trace: &Trace) -> Outcome {
-        let forgot = profiles::forget(&self.cache, &self.id, &self.recipe, trace).await;
-        let effect = match &forgot {
-            Ok(Invalidated::Dropped) => "forgot",
+    async fn invalidate(&self, trace: &Trace) -> Outcome {
+        let invalidated = profiles::invalidate(&self.cache, &self.id, &self.policy, trace).await;
+        let effect = match &invalidated {
+            Ok(Invalidated::Dropped) => "invalidated",
             Ok(Invalidated::Nothing) => "nothing",
             Ok(Invalidated::Kept) => "kept",
             Err(_) => "untold",
         };
-        let (message, response) = (profiles::forgot(&forgot), effect.to_owned());
+        let (message, response) = (profiles::invalidated(&invalidated), effect.to_owned());
         Outcome { message, response, effect: Some(effect), ..Outcome::default() }
     }
 
@@ -307,7 +307,7 @@ fn nothing() -> String {
 /// The word for an effect in JSON.
 fn effect(effect: &Effect) -> &'static str {
     match effect {
-        Effect::Invalidated(true) => "forgot",
+        Effect::Invalidated(true) => "invalidated",
         Effect::Invalidated(false) => "nothing",
         Effect::Stored => "stored",
         Effect::Queued => "queued",
@@ -321,7 +321,7 @@ impl Move {
         match self {
             Self::Read => "read",
             Self::Write => "write",
-            Self::Forget => "forget",
+            Self::Invalidate => "invalidate",
             Self::Crowd => "crowd",
             Self::Flush => "flush",
             Self::Pause(_) => "pause",

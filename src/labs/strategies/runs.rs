@@ -1,8 +1,8 @@
-//! Runs: a few moves in a row that show what a recipe guarantees or risks.
+//! Runs: a few moves in a row that show what a policy guarantees or risks.
 
 use std::time::Duration;
 
-use hitrate_cache::{Recipe, Strategy};
+use hitrate_cache::{CachePolicy, Strategy};
 
 /// One thing done to a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub enum Move {
     /// Gives it the next age.
     Write,
     /// Drops it from the cache.
-    Forget,
+    Invalidate,
     /// Looks it up several times at once.
     Crowd,
     /// Waits until the database has what was written.
@@ -30,7 +30,7 @@ pub struct Run {
     pub tells: usize,
     /// Where to look, and what is to be seen there while Redis works.
     pub shows: &'static str,
-    /// A shorter TTL than the recipe's, where its end is to be seen.
+    /// A shorter TTL than the policy's, where its end is to be seen.
     pub ttl: Option<Duration>,
 }
 
@@ -45,12 +45,12 @@ const PAST_ITS_END: Duration = Duration::from_millis(450);
 pub const DELAY_MAX: Duration = Duration::from_millis(200);
 
 impl Run {
-    /// The run that shows this recipe.
-    pub const fn of(recipe: &Recipe) -> Self {
-        match recipe.strategy {
+    /// The run that shows this policy.
+    pub const fn of(policy: &CachePolicy) -> Self {
+        match policy.strategy {
             Strategy::None => NONE,
             Strategy::CacheAside => CACHE_ASIDE,
-            Strategy::ReadThrough if recipe.near.is_some() => NEAR,
+            Strategy::ReadThrough if policy.near.is_some() => NEAR,
             Strategy::ReadThrough => READ_THROUGH,
             Strategy::WriteThrough => WRITE_THROUGH,
             Strategy::WriteAround => WRITE_AROUND,
@@ -68,28 +68,28 @@ const NONE: Run = Run {
 };
 
 const CACHE_ASIDE: Run = Run {
-    moves: &[Move::Forget, Move::Crowd, Move::Read, Move::Write, Move::Read],
+    moves: &[Move::Invalidate, Move::Crowd, Move::Read, Move::Write, Move::Read],
     tells: 2,
     shows: "Readers who come at once all ask the database (step 2); the next finds the copy. A write drops it, so the read after it is a miss.",
     ttl: None,
 };
 
 const READ_THROUGH: Run = Run {
-    moves: &[Move::Forget, Move::Crowd, Move::Read, Move::Write, Move::Read],
+    moves: &[Move::Invalidate, Move::Crowd, Move::Read, Move::Write, Move::Read],
     tells: 2,
     shows: "Of the readers who come at once one asks the database, and the others wait for its answer (step 2). A write drops the copy, so the read after it is a miss.",
     ttl: None,
 };
 
 const NEAR: Run = Run {
-    moves: &[Move::Forget, Move::Read, Move::Read, Move::Read, Move::Write, Move::Read],
+    moves: &[Move::Invalidate, Move::Read, Move::Read, Move::Read, Move::Write, Move::Read],
     tells: 4,
     shows: "The first read fills Redis, the second the near cache, and the third asks neither Redis nor the database (step 4). A write drops both copies.",
     ttl: None,
 };
 
 const WRITE_THROUGH: Run = Run {
-    moves: &[Move::Forget, Move::Write, Move::Read, Move::Write, Move::Read],
+    moves: &[Move::Invalidate, Move::Write, Move::Read, Move::Write, Move::Read],
     tells: 2,
     shows: "After each write the database and Redis hold the same, and the next read is a hit.",
     ttl: None,
@@ -111,7 +111,7 @@ const WRITE_BEHIND: Run = Run {
 
 const REFRESH_AHEAD: Run = Run {
     moves: &[
-        Move::Forget,
+        Move::Invalidate,
         Move::Read,
         Move::Pause(NEAR_ITS_END),
         Move::Read,

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use hitrate_cache::{
-    redis::{Command, Store, RedisError, Value},
-    trace::{Target, RoundTrip, Trace},
+    redis::{Command, RedisError, Store, Value},
+    trace::{RoundTrip, Target, Trace},
 };
 
 use super::{
@@ -58,7 +58,11 @@ impl Desk {
     }
 
     /// What Redis answers to these, in one round trip.
-    pub(super) async fn ask(&self, lines: Vec<Line>, trace: &Trace) -> Result<Vec<Reply>, RedisError> {
+    pub(super) async fn ask(
+        &self,
+        lines: Vec<Line>,
+        trace: &Trace,
+    ) -> Result<Vec<Reply>, RedisError> {
         self.store.ask(self.commands(&lines), trace).await
     }
 

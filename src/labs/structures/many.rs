@@ -54,7 +54,8 @@ impl Desk {
             added += batch;
         }
         let told = summed(forms, added, &sums);
-        trace.record(trip(start), || told.iter().map(|(line, reply)| (line.shown(), reply.clone())));
+        trace
+            .record(trip(start), || told.iter().map(|(line, reply)| (line.shown(), reply.clone())));
         let played = self.run(Vec::new(), self.renewals(), trace).await?;
         let replies = told.iter().map(|(_, reply)| Ok(Value::SimpleString(reply.clone())));
         let replies = replies.collect();

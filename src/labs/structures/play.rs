@@ -137,10 +137,7 @@ impl Desk {
         let look = self.seen(&played.look, done.as_ref());
         let nothing = (Vec::new(), 0, None);
         let (trace, elapsed_us, next_step) = nothing;
-        (
-            Outcome { title, said, refusal, grown: None, done, trace, elapsed_us, next_step },
-            look,
-        )
+        (Outcome { title, said, refusal, grown: None, done, trace, elapsed_us, next_step }, look)
     }
 }
 

@@ -53,7 +53,7 @@ fn simulated_us(trace: &[Span]) -> u64 {
 mod tests {
     use std::time::Instant;
 
-    use hitrate_cache::trace::{Target, RoundTrip};
+    use hitrate_cache::trace::{RoundTrip, Target};
 
     use super::*;
 

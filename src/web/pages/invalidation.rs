@@ -114,8 +114,8 @@ pub async fn drop_copies(
 
 async fn act(app: Data<App>, what: What, dry_run: bool) -> Result<(Outcome, Trace)> {
     let trace = Trace::new();
-    let recipe = app.shared.recipe.ttl(app.shared.config.profile_ttl);
-    let outcome = invalidation::run(&app.cache, &what, dry_run, &recipe, &trace, |_| ()).await?;
+    let policy = app.shared.policy.ttl(app.shared.config.profile_ttl);
+    let outcome = invalidation::run(&app.cache, &what, dry_run, &policy, &trace, |_| ()).await?;
     Ok((outcome, trace))
 }
 

@@ -22,7 +22,7 @@ pub mod strategies;
 pub mod structures;
 
 mod panels;
-mod recipes;
+mod policies;
 mod sse;
 mod visitor;
 mod waterfall;

@@ -19,7 +19,7 @@ use super::{
         counter::show,
         profiles::show,
         profiles::edits::edit,
-        profiles::edits::forget,
+        profiles::edits::invalidate,
         strategies::show,
         strategies::act,
         invalidation::show,

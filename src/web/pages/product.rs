@@ -9,7 +9,7 @@ use hitrate_cache::{Lookup, Source};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::recipes;
+use super::policies;
 use crate::{
     demo::{
         model::{LAPTOP, PRODUCT_MAX, Product},
@@ -49,7 +49,7 @@ pub struct Offer {
     get, path = "/product", operation_id = "laptop",
     params(
         ("cache" = Option<String>, Query, description = "`off` leaves the cache aside"),
-        ("recipe" = Option<String>, Query, description = "How it is cached"),
+        ("policy" = Option<String>, Query, description = "How it is cached"),
     ),
     responses((status = 200, description = "The Laptop", body = Laptop))
 )]
@@ -71,7 +71,7 @@ pub async fn laptop(app: Data<App>, request: HttpRequest) -> Result<HttpResponse
     params(
         ("id" = u32, Path, description = "1 to 1000"),
         ("cache" = Option<String>, Query, description = "`off` leaves the cache aside"),
-        ("recipe" = Option<String>, Query, description = "How it is cached"),
+        ("policy" = Option<String>, Query, description = "How it is cached"),
     ),
     responses(
         (status = 200, description = "The product", body = Product),
@@ -91,11 +91,11 @@ fn number(text: &str) -> Result<u32> {
 }
 
 async fn find(app: &App, request: &HttpRequest, id: u32) -> Result<Lookup<Product>> {
-    let fields = Fields::of_query(request, &["cache", "recipe"])?;
+    let fields = Fields::of_query(request, &["cache", "policy"])?;
     let (config, db) = (&app.shared.config, &app.shared.db);
-    let recipe = recipes::chosen(app, &fields)?.ttl(config.product_ttl);
+    let policy = policies::chosen(app, &fields)?.ttl(config.product_ttl);
     // In a box of its own: malloc is slow with all of this in one.
-    Ok(Box::pin(products::find(&app.cache, db, id, &recipe, config.database_delay)).await?)
+    Ok(Box::pin(products::find(&app.cache, db, id, &policy, config.database_delay)).await?)
 }
 
 fn answer<'a, T: Serialize>(

@@ -125,7 +125,15 @@ mod tests {
 
     fn step(start_us: u64, elapsed_us: u64, simulated_us: u64, round_trip: usize) -> Span {
         let (command, reply) = (String::new(), String::new());
-        Span { target: Target::Redis, command, reply, start_us, elapsed_us, simulated_us, round_trip }
+        Span {
+            target: Target::Redis,
+            command,
+            reply,
+            start_us,
+            elapsed_us,
+            simulated_us,
+            round_trip,
+        }
     }
 
     #[test]

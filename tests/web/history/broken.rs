@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{
     checker::Breach::{self, CountedTogether, LostWrite, StaleRead},
     nemesis,
-    recipe::Recipe,
+    policy::CachePolicy,
     run::{Run, report},
 };
 
@@ -37,19 +37,19 @@ fn assert_finds(breach: Breach, broken: Run, honest: Run) {
 fn the_checker_finds_a_slow_reader_who_brings_back_what_was_edited() {
     let honest = Run {
         seed: 0,
-        recipe: Recipe::DEFAULT,
+        policy: CachePolicy::DEFAULT,
         length: SHORT,
         faults: nemesis::jitter,
         broken: None,
     };
-    assert_finds(StaleRead, Run { recipe: Recipe::PLAIN, ..honest }, honest);
+    assert_finds(StaleRead, Run { policy: CachePolicy::PLAIN, ..honest }, honest);
 }
 
 #[test]
 fn the_checker_finds_a_write_that_was_acknowledged_before_redis_had_it() {
     let honest = Run {
         seed: 0,
-        recipe: Recipe::WRITE_BEHIND,
+        policy: CachePolicy::WRITE_BEHIND,
         length: SHORT,
         faults: nemesis::death_of_all,
         broken: None,
@@ -61,7 +61,7 @@ fn the_checker_finds_a_write_that_was_acknowledged_before_redis_had_it() {
 fn the_checker_finds_a_write_that_was_forgotten_before_the_database_had_it() {
     let honest = Run {
         seed: 0,
-        recipe: Recipe::WRITE_BEHIND,
+        policy: CachePolicy::WRITE_BEHIND,
         length: SHORT,
         faults: nemesis::locked_at_last,
         broken: None,
@@ -73,7 +73,7 @@ fn the_checker_finds_a_write_that_was_forgotten_before_the_database_had_it() {
 fn the_checker_finds_a_counter_that_reads_and_then_writes() {
     let honest = Run {
         seed: 0,
-        recipe: Recipe::DEFAULT,
+        policy: CachePolicy::DEFAULT,
         length: SHORT,
         faults: nemesis::jitter,
         broken: None,

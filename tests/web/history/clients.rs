@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     operation::{Door, INITIAL, Kind, Operation, Outcome},
-    recipe::Recipe,
+    policy::CachePolicy,
     world::World,
 };
 use crate::{faults::JSON, harness::Answer};
@@ -38,7 +38,7 @@ pub enum Task {
 /// One client of one process.
 pub struct Client<'a> {
     pub world: &'a World,
-    pub recipe: &'a Recipe,
+    pub policy: &'a CachePolicy,
     pub process: usize,
     pub worker: usize,
     pub rng: StdRng,
@@ -58,14 +58,14 @@ enum Reply {
 impl<'a> Client<'a> {
     pub fn new(
         world: &'a World,
-        recipe: &'a Recipe,
+        policy: &'a CachePolicy,
         process: usize,
         worker: usize,
         seed: u64,
         values: &'a AtomicU64,
     ) -> Self {
         let rng = StdRng::seed_from_u64(seed.wrapping_add(worker as u64 * 1_000_003));
-        Self { world, recipe, process, worker, rng, values }
+        Self { world, policy, process, worker, rng, values }
     }
 
     /// Does its task again and again until `end`.
@@ -96,8 +96,8 @@ impl<'a> Client<'a> {
     fn write(&mut self) -> Option<Operation> {
         let key = self.key();
         let value = self.values.fetch_add(1, Ordering::Relaxed);
-        let (name, recipe) = (format!("w-{value}"), self.recipe.name);
-        let edit = json!({ "name": name, "email": "a@example.com", "age": 31, "recipe": recipe });
+        let (name, policy) = (format!("w-{value}"), self.policy.name);
+        let edit = json!({ "name": name, "email": "a@example.com", "age": 31, "policy": policy });
         let start = self.world.now();
         let reply = self.ask("POST", &format!("/profiles/{key}"), &edit.to_string());
         let outcome = match reply {
@@ -115,7 +115,7 @@ impl<'a> Client<'a> {
             true => self.rng.random_range(1..=30),
             false => 0,
         };
-        if self.recipe.writes_the_database_first() && self.rng.random_bool(0.2) {
+        if self.policy.writes_the_database_first() && self.rng.random_bool(0.2) {
             done.extend(self.read(key, Door::Origin, 0));
         }
         done.extend(self.read(key, Door::Cache, delay_ms));
@@ -124,9 +124,9 @@ impl<'a> Client<'a> {
     pub fn read(&self, key: &'static str, door: Door, delay_ms: u32) -> Option<Operation> {
         let past = matches!(door, Door::Origin | Door::OriginAtRest);
         let cache = if past { "&cache=off" } else { "" };
-        let recipe = self.recipe.name;
+        let policy = self.policy.name;
         let start = self.world.now();
-        let path = format!("/profiles?id={key}&delay_ms={delay_ms}{cache}&recipe={recipe}");
+        let path = format!("/profiles?id={key}&delay_ms={delay_ms}{cache}&policy={policy}");
         let Reply::Answered(answer) = self.ask("GET", &path, "") else { return None };
         let value = value(&answer)?;
         let door = if door == Door::Cache { taken(&answer) } else { door };
@@ -166,7 +166,7 @@ impl<'a> Client<'a> {
 
 fn outcome(answer: &Answer) -> Outcome {
     match answer.status {
-        200 if answer.json()["forgotten"].is_null() => Outcome::Untold,
+        200 if answer.json()["invalidated"].is_null() => Outcome::Untold,
         200 => Outcome::Acknowledged,
         503 => Outcome::Unknown,
         _ => panic!("no answer to an edit: {answer:?}"),

@@ -56,7 +56,7 @@ fn apart(redis: &Redis, before: Mode, flush: &str) -> Apart {
     let url = format!("sqlite://{}", database.path().join("hitrate.db").display());
     let [here, there] = [proxy.url(), redis.url()].map(|redis| {
         let setup = setup().set("REDIS_URL", redis).set("DATABASE_URL", &url);
-        setup.set("HITRATE_RECIPE", "write-behind").set("HITRATE_FLUSH_INTERVAL", flush).start()
+        setup.set("HITRATE_POLICY", "write-behind").set("HITRATE_FLUSH_INTERVAL", flush).start()
     });
     assert_eq!(name(&there), "Shaunak Dhande", "Redis has a copy");
     proxy.set(Mode::Refuse);

@@ -10,7 +10,7 @@ mod clients;
 mod found;
 mod nemesis;
 mod operation;
-mod recipe;
+mod policy;
 mod run;
 mod world;
 
@@ -21,7 +21,7 @@ use std::{
 
 use self::{
     nemesis::Planner,
-    recipe::Recipe,
+    policy::CachePolicy,
     run::{Run, report},
 };
 
@@ -33,9 +33,9 @@ const LONG: Duration = Duration::from_secs(8);
 /// What a soak goes through by turns.
 const WEATHERS: [Planner; 3] = [nemesis::everything, nemesis::all_but_redis, nemesis::jitter];
 
-fn assert_keeps_its_promise(recipe: Recipe, faults: Planner) {
+fn assert_keeps_its_promise(policy: CachePolicy, faults: Planner) {
     let seed = from_environment("HITRATE_SEED").unwrap_or_else(rand::random);
-    let run = Run { seed, recipe, length: BRIEF, faults, broken: None };
+    let run = Run { seed, policy, length: BRIEF, faults, broken: None };
     if let Err(told) = verdict(&run) {
         panic!("{told}\nrepeat: HITRATE_SEED={seed} bin/test history::");
     }
@@ -58,50 +58,50 @@ fn from_environment(name: &str) -> Option<u64> {
 
 #[test]
 fn none_keeps_its_promise() {
-    assert_keeps_its_promise(Recipe::NONE, nemesis::everything);
+    assert_keeps_its_promise(CachePolicy::NONE, nemesis::everything);
 }
 
 #[test]
 fn default_keeps_its_promise() {
-    assert_keeps_its_promise(Recipe::DEFAULT, nemesis::everything);
+    assert_keeps_its_promise(CachePolicy::DEFAULT, nemesis::everything);
 }
 
 #[test]
 fn near_keeps_its_promise() {
-    assert_keeps_its_promise(Recipe::NEAR, nemesis::everything);
+    assert_keeps_its_promise(CachePolicy::NEAR, nemesis::everything);
 }
 
 #[test]
 fn write_through_keeps_its_promise() {
-    assert_keeps_its_promise(Recipe::WRITE_THROUGH, nemesis::everything);
+    assert_keeps_its_promise(CachePolicy::WRITE_THROUGH, nemesis::everything);
 }
 
 #[test]
 fn write_around_keeps_its_promise() {
-    assert_keeps_its_promise(Recipe::WRITE_AROUND, nemesis::everything);
+    assert_keeps_its_promise(CachePolicy::WRITE_AROUND, nemesis::everything);
 }
 
 #[test]
 fn write_behind_keeps_its_promise() {
-    assert_keeps_its_promise(Recipe::WRITE_BEHIND, nemesis::everything);
+    assert_keeps_its_promise(CachePolicy::WRITE_BEHIND, nemesis::everything);
 }
 
 #[test]
 fn refresh_ahead_keeps_its_promise() {
-    assert_keeps_its_promise(Recipe::REFRESH_AHEAD, nemesis::everything);
+    assert_keeps_its_promise(CachePolicy::REFRESH_AHEAD, nemesis::everything);
 }
 
 #[test]
 fn near_keeps_its_stricter_promise_while_redis_is_there() {
-    assert_keeps_its_promise(Recipe::NEAR, nemesis::all_but_redis);
+    assert_keeps_its_promise(CachePolicy::NEAR, nemesis::all_but_redis);
 }
 
 #[test]
 fn write_behind_keeps_its_stricter_promise_while_redis_is_there() {
-    assert_keeps_its_promise(Recipe::WRITE_BEHIND, nemesis::all_but_redis);
+    assert_keeps_its_promise(CachePolicy::WRITE_BEHIND, nemesis::all_but_redis);
 }
 
-/// Round after round, each of the next seed and recipe.
+/// Round after round, each of the next seed and policy.
 #[test]
 #[ignore = "takes as long as it is told: bin/soak"]
 fn soak() {
@@ -115,19 +115,19 @@ fn soak() {
         }
         let seed = first.wrapping_add(round);
         // By the seed, so that one round can be repeated alone.
-        let recipe = Recipe::ALL[seed as usize % Recipe::ALL.len()];
-        let faults = WEATHERS[seed as usize / Recipe::ALL.len() % WEATHERS.len()];
-        let run = Run { seed, recipe, length: LONG, faults, broken: None };
+        let policy = CachePolicy::ALL[seed as usize % CachePolicy::ALL.len()];
+        let faults = WEATHERS[seed as usize / CachePolicy::ALL.len() % WEATHERS.len()];
+        let run = Run { seed, policy, length: LONG, faults, broken: None };
         // A run that panics has failed, too, and has said why.
         match catch_unwind(|| verdict(&run)) {
             Ok(Ok(told)) => {
                 passed += 1;
-                eprintln!("passed  {recipe}  seed {seed}  {told}");
+                eprintln!("passed  {policy}  seed {seed}  {told}");
             }
             other => {
                 failed += 1;
                 eprintln!(
-                    "FAILED  {recipe}  seed {seed}\n{}",
+                    "FAILED  {policy}  seed {seed}\n{}",
                     other.map_or(String::new(), |it| it.unwrap_err())
                 );
             }

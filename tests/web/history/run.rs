@@ -9,7 +9,7 @@ use super::{
     clients::{CLIENTS, Client, KEYS},
     nemesis::{self, Outage, Planner},
     operation::{Door, INITIAL, Kind, Operation, Outcome},
-    recipe::Recipe,
+    policy::CachePolicy,
     world::{PROCESSES, World},
 };
 
@@ -25,7 +25,7 @@ const SHOWN: usize = 3;
 #[derive(Clone, Copy)]
 pub struct Run {
     pub seed: u64,
-    pub recipe: Recipe,
+    pub policy: CachePolicy,
     pub length: Duration,
     /// What breaks.
     pub faults: Planner,
@@ -102,7 +102,7 @@ impl Run {
         worker: usize,
         values: &'a AtomicU64,
     ) -> Client<'a> {
-        Client::new(world, &self.recipe, process, worker, self.seed, values)
+        Client::new(world, &self.policy, process, worker, self.seed, values)
     }
 
     /// What everyone sees when it is over: asked again for as long as it may
@@ -127,7 +127,7 @@ impl Run {
 
     pub fn judge(&self, record: &Record) -> Vec<Violation> {
         check(&record.history, |write, reader, door| {
-            self.recipe.visible(write, reader, door, &record.outages)
+            self.policy.visible(write, reader, door, &record.outages)
         })
     }
 }
@@ -141,7 +141,7 @@ fn read_all(client: &Client<'_>, door: Door) -> Vec<Operation> {
 pub fn report(run: &Run, record: &Record, violations: &[Violation]) -> String {
     let mut lines = vec![format!(
         "{}, seed {}: {} violations in {} operations",
-        run.recipe,
+        run.policy,
         run.seed,
         violations.len(),
         record.history.len()

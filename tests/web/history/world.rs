@@ -69,7 +69,7 @@ impl World {
         let mut setup = setup().in_dir(dir.path()).set("REDIS_URL", self.proxy.url());
         setup = setup.set("DATABASE_URL", self.database_url());
         if let Some(broken) = self.broken {
-            setup = setup.set("HITRATE_BROKEN", broken);
+            setup = setup.set("HITRATE_FAILPOINT", broken);
         }
         let started = Arc::new(setup.start());
         *running.lock().unwrap() = Some(started);

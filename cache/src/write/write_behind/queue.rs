@@ -39,7 +39,9 @@ impl Default for Queue {
             waiting: AtomicU64::default(),
             aside: AtomicU64::default(),
             flushing: Condition::healthy("Write-behind (acknowledged writes wait in Redis)"),
-            taking_over: Condition::healthy("Write-behind (writes of ended processes wait in Redis)"),
+            taking_over: Condition::healthy(
+                "Write-behind (writes of ended processes wait in Redis)",
+            ),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     error::OriginError,
     fetch::retry::Backoff,
     keys,
-    redis::{Command, Store, RedisError, Value},
+    redis::{Command, RedisError, Store, Value},
     scripts,
     time::millis,
     trace::Trace,
@@ -167,7 +167,8 @@ impl<S: Sink> FlushWorker<S> {
     /// How many wait by now.
     async fn count(&self) -> Result<u64, FlushError> {
         let length = self.store.on("XLEN", &keys::write_behind());
-        let waiting = self.store.run(length, &Trace::disabled()).await.map_err(FlushStep::Count.stuck())?;
+        let waiting =
+            self.store.run(length, &Trace::disabled()).await.map_err(FlushStep::Count.stuck())?;
         self.engine.pending.counted(waiting);
         Ok(waiting)
     }
@@ -329,7 +330,8 @@ impl<S: Sink> FlushWorker<S> {
         applied: &[ApplyResult],
     ) -> Result<Vec<(String, RedisError)>, FlushError> {
         let each = writes.iter().zip(applied).map(|(write, applied)| self.settling(write, applied));
-        let replies = self.store.run_each(each.collect()).await.map_err(FlushStep::Settle.stuck())?;
+        let replies =
+            self.store.run_each(each.collect()).await.map_err(FlushStep::Settle.stuck())?;
         let mut unsettled = Vec::new();
         for (write, reply) in writes.iter().zip(replies) {
             unsettled.extend(reply.err().map(|error| (write.key.clone(), error)));

@@ -2,10 +2,11 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
+    http::header::LOCATION,
     web::{Data, Path},
 };
 use hitrate_cache::{
-    Effect, Invalidated, Recipe, Written,
+    CachePolicy, Effect, Invalidated, Written,
     redis::RedisError,
     trace::{Span, Trace},
 };
@@ -22,8 +23,9 @@ use crate::{
     web::{
         error::{Error, Result},
         form::{BadInput, Body, Fields},
+        nav,
         page::{self, see, whole},
-        pages::recipes,
+        pages::policies,
         state::App,
     },
 };
@@ -33,20 +35,20 @@ use crate::{
 pub struct Acted {
     /// Whose profile.
     id: UserId,
-    /// Its new version; null when it was only forgotten.
+    /// Its new version; null when it was only invalidated.
     version: Option<u64>,
     /// In which order database and cache were told.
-    recipe: &'static str,
+    policy: &'static str,
     /// What happened, in a sentence.
     message: String,
     /// Whether the cache dropped a copy; null when it could not be told.
-    forgotten: Option<bool>,
+    invalidated: Option<bool>,
     /// What was said to the database and to Redis, in order.
     #[schema(value_type = Vec<schemas::Span>)]
     trace: Vec<Span>,
 }
 
-/// Changes a profile, in the recipe's order of database and cache.
+/// Changes a profile, in the policy's order of database and cache.
 #[utoipa::path(
     post, path = "/profiles/{id}", operation_id = "edit",
     params(("id" = String, Path, description = "Whose profile")),
@@ -68,32 +70,32 @@ pub async fn edit(
     body: Body,
 ) -> Result<HttpResponse> {
     let id: UserId = id.parse()?;
-    let fields = body.fields(&["name", "email", "age", "delay_ms", "recipe"])?;
-    let (change, recipe) = (change(&fields)?, asked(&request, &fields)?);
-    let back = address(&id, delay_ms(&fields)?, recipe.map(|it| it.name));
-    let recipe = recipe.unwrap_or(app.shared.recipe).ttl(app.shared.config.profile_ttl);
-    let (written, trace) = whole(edit_whole(app, id.clone(), change, recipe)).await?;
+    let fields = body.fields(&["name", "email", "age", "delay_ms", "policy"])?;
+    let (change, policy) = (change(&fields)?, asked(&request, &fields)?);
+    let back = address(&id, delay_ms(&fields)?, policy.map(|it| it.name));
+    let policy = policy.unwrap_or(app.shared.policy).ttl(app.shared.config.profile_ttl);
+    let (written, trace) = whole(edit_whole(app, id.clone(), change, policy)).await?;
     if written.version.is_none() {
         return Err(Error::NoProfile(id.to_string()));
     }
-    Ok(acted(&request, &back, Done::Edit, Acted::edited(id, &written, recipe, trace)))
+    Ok(acted(&request, &back, Done::Edit, Acted::edited(id, &written, policy, trace)))
 }
 
-/// The recipe, in the address or in the body.
-fn asked(request: &HttpRequest, body: &Fields<'_>) -> Result<Option<Recipe>> {
-    let in_address = recipes::named(&Fields::of_query(request, &["recipe"])?)?;
-    Ok(recipes::named(body)?.or(in_address))
+/// The policy, in the address or in the body.
+fn asked(request: &HttpRequest, body: &Fields<'_>) -> Result<Option<CachePolicy>> {
+    let in_address = policies::named(&Fields::of_query(request, &["policy"])?)?;
+    Ok(policies::named(body)?.or(in_address))
 }
 
 async fn edit_whole(
     app: Data<App>,
     id: UserId,
     change: ProfileEdit,
-    recipe: Recipe,
+    policy: CachePolicy,
 ) -> Result<(Written, Trace)> {
     let trace = Trace::new();
     let (cache, db) = (&app.cache, &app.shared.db);
-    let written = profiles::edit(cache, db, &id, change, &recipe, &trace).await?;
+    let written = profiles::edit(cache, db, &id, change, &policy, &trace).await?;
     Ok((written, trace))
 }
 
@@ -112,28 +114,36 @@ fn change(fields: &Fields<'_>) -> Result<ProfileEdit, BadInput> {
 
 /// Drops a profile from the cache; the next lookup asks the database.
 #[utoipa::path(
-    post, path = "/profiles/{id}/forget", operation_id = "forget",
+    post, path = "/profiles/{id}/invalidate", operation_id = "invalidate",
     params(("id" = String, Path, description = "Whose profile")),
     responses(
         (status = 200, description = "Dropped; with Accept: application/json", body = Acted),
         (status = 303, description = "Dropped; to the profile"),
     )
 )]
-pub async fn forget(
+pub async fn invalidate(
     app: Data<App>,
     request: HttpRequest,
     id: Path<String>,
     body: Body,
 ) -> Result<HttpResponse> {
     let id: UserId = id.parse()?;
-    let fields = body.fields(&["delay_ms", "recipe"])?;
-    let recipe = asked(&request, &fields)?;
-    let back = address(&id, delay_ms(&fields)?, recipe.map(|it| it.name));
+    let fields = body.fields(&["delay_ms", "policy"])?;
+    let policy = asked(&request, &fields)?;
+    let back = address(&id, delay_ms(&fields)?, policy.map(|it| it.name));
     let trace = Trace::new();
-    let recipe = recipe.unwrap_or(app.shared.recipe).ttl(app.shared.config.profile_ttl);
-    let forgotten = profiles::forget(&app.cache, &id, &recipe, &trace).await;
-    let told = Acted::forgotten(id, &forgotten, recipe, trace);
-    Ok(acted(&request, &back, Done::Forget, told))
+    let policy = policy.unwrap_or(app.shared.policy).ttl(app.shared.config.profile_ttl);
+    let invalidated = profiles::invalidate(&app.cache, &id, &policy, &trace).await;
+    let told = Acted::invalidated(id, &invalidated, policy, trace);
+    Ok(acted(&request, &back, Done::Invalidate, told))
+}
+
+/// The former address of [`invalidate`]: 308, so that the method and the body stay.
+pub async fn forget(request: HttpRequest, id: Path<String>) -> Result<HttpResponse> {
+    let id: UserId = id.parse()?;
+    let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
+    let location = format!("{}/{id}/invalidate{query}", nav::PROFILES.path);
+    Ok(HttpResponse::PermanentRedirect().insert_header((LOCATION, location)).finish())
 }
 
 fn acted(request: &HttpRequest, back: &str, done: Done, acted: Acted) -> HttpResponse {
@@ -144,26 +154,26 @@ fn acted(request: &HttpRequest, back: &str, done: Done, acted: Acted) -> HttpRes
 }
 
 impl Acted {
-    fn edited(id: UserId, written: &Written, recipe: Recipe, trace: Trace) -> Self {
+    fn edited(id: UserId, written: &Written, policy: CachePolicy, trace: Trace) -> Self {
         let message = profiles::edited(written);
-        let forgotten = match written.effect {
+        let invalidated = match written.effect {
             Effect::Invalidated(dropped) => Some(dropped),
             Effect::Stored | Effect::Queued => Some(false),
             Effect::Deferred(_) => None,
         };
-        let (version, recipe) = (written.version, recipe.name);
-        Self { id, version, recipe, message, forgotten, trace: trace.into_spans() }
+        let (version, policy) = (written.version, policy.name);
+        Self { id, version, policy, message, invalidated, trace: trace.into_spans() }
     }
 
-    fn forgotten(
+    fn invalidated(
         id: UserId,
-        forgotten: &Result<Invalidated, RedisError>,
-        recipe: Recipe,
+        invalidated: &Result<Invalidated, RedisError>,
+        policy: CachePolicy,
         trace: Trace,
     ) -> Self {
-        let message = profiles::forgot(forgotten);
-        let forgotten = forgotten.as_ref().ok().map(|it| *it == Invalidated::Dropped);
-        let recipe = recipe.name;
-        Self { id, version: None, recipe, message, forgotten, trace: trace.into_spans() }
+        let message = profiles::invalidated(invalidated);
+        let invalidated = invalidated.as_ref().ok().map(|it| *it == Invalidated::Dropped);
+        let policy = policy.name;
+        Self { id, version: None, policy, message, invalidated, trace: trace.into_spans() }
     }
 }

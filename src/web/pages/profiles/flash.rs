@@ -19,16 +19,16 @@ pub enum Done {
     /// Changed it.
     Edit,
     /// Dropped it from the cache.
-    Forget,
+    Invalidate,
 }
 
 impl Done {
-    const ALL: [Self; 2] = [Self::Edit, Self::Forget];
+    const ALL: [Self; 2] = [Self::Edit, Self::Invalidate];
 
     const fn word(self) -> &'static str {
         match self {
             Self::Edit => "edit",
-            Self::Forget => "forget",
+            Self::Invalidate => "invalidate",
         }
     }
 

@@ -8,7 +8,7 @@ use crate::{
     demo::model::UserId,
     web::{
         nav,
-        pages::recipes::{self, Choice},
+        pages::policies::{self, Choice},
         rendered::Rendered,
     },
 };
@@ -23,8 +23,8 @@ pub struct Chosen {
     pub delay_ms: Option<u32>,
     /// The configured one.
     pub default_ms: u64,
-    /// The recipe as it was asked for.
-    pub recipe: Option<&'static str>,
+    /// The policy as it was asked for.
+    pub policy: Option<&'static str>,
     /// The configured one.
     pub configured: &'static str,
 }
@@ -32,20 +32,20 @@ pub struct Chosen {
 impl Chosen {
     /// Where a profile is looked up like this.
     pub fn again(&self, id: &UserId) -> String {
-        address(id, self.delay_ms, self.recipe)
+        address(id, self.delay_ms, self.policy)
     }
 }
 
 /// Where a lookup is, asked for like this.
-pub(super) fn address(id: &UserId, delay_ms: Option<u32>, recipe: Option<&str>) -> String {
+pub(super) fn address(id: &UserId, delay_ms: Option<u32>, policy: Option<&str>) -> String {
     let mut address = [nav::PROFILES.path, "?id=", id.as_str()].concat();
     if let Some(ms) = delay_ms {
         address += "&delay_ms=";
         address += &ms.to_string();
     }
-    if let Some(recipe) = recipe {
-        address += "&recipe=";
-        address += recipe;
+    if let Some(policy) = policy {
+        address += "&policy=";
+        address += policy;
     }
     address
 }
@@ -93,8 +93,8 @@ impl Chosen {
         std::iter::once(first).chain(others).collect()
     }
 
-    /// The recipes to choose from.
-    pub fn recipes(&self) -> Vec<Choice> {
-        recipes::choices(self.recipe, self.configured)
+    /// The policies to choose from.
+    pub fn policies(&self) -> Vec<Choice> {
+        policies::choices(self.policy, self.configured)
     }
 }

@@ -14,7 +14,7 @@ use actix_web::{
 };
 use askama::Template;
 use hitrate_cache::{
-    Fill, Lookup, Recipe, Source,
+    CachePolicy, Fill, Lookup, Source,
     redis::RedisError,
     time::millis,
     trace::{Span, Trace},
@@ -24,7 +24,7 @@ use utoipa::ToSchema;
 
 use self::{flash::Done, lookup_form::Chosen, recent::Recent};
 use super::{
-    recipes,
+    policies,
     waterfall::{self, Waterfall},
 };
 use crate::{
@@ -86,7 +86,7 @@ pub struct Answer {
     /// Milliseconds since the value was loaded from the database.
     age_ms: u64,
     /// How it is cached.
-    recipe: &'static str,
+    policy: &'static str,
     /// The key in Redis.
     key: String,
     /// The documents' sentence.
@@ -111,17 +111,17 @@ struct Query {
     delay_ms: Option<u32>,
     /// The name it was asked for by; `None` is the configured one.
     named: Option<&'static str>,
-    recipe: Recipe,
+    policy: CachePolicy,
 }
 
 impl Query {
     fn parse(app: &App, request: &HttpRequest) -> Result<Self> {
-        let fields = Fields::of_query(request, &["id", "delay_ms", "cache", "recipe"])?;
+        let fields = Fields::of_query(request, &["id", "delay_ms", "cache", "policy"])?;
         Ok(Self {
             id: if fields.sent("id") { Some(id(&fields)?) } else { None },
             delay_ms: delay_ms(&fields)?,
-            named: recipes::named(&fields)?.map(|recipe| recipe.name),
-            recipe: recipes::chosen(app, &fields)?.ttl(app.shared.config.profile_ttl),
+            named: policies::named(&fields)?.map(|policy| policy.name),
+            policy: policies::chosen(app, &fields)?.ttl(app.shared.config.profile_ttl),
         })
     }
 
@@ -147,7 +147,7 @@ pub(super) fn delay_ms(fields: &Fields<'_>) -> Result<Option<u32>> {
         ("id" = Option<String>, Query, description = "Whose profile: 1 to 64 letters, digits, - or _"),
         ("delay_ms" = Option<u32>, Query, description = "Simulated database latency, 0 to 5000"),
         ("cache" = Option<String>, Query, description = "`off` leaves the cache aside"),
-        ("recipe" = Option<String>, Query, description = "How it is cached: none, plain, default, near, write-through, write-around, write-behind or refresh-ahead"),
+        ("policy" = Option<String>, Query, description = "How it is cached: none, plain, default, near, write-through, write-around, write-behind or refresh-ahead"),
     ),
     responses(
         (status = 200, description = "The profile", body = ProfilesPage),
@@ -161,7 +161,7 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<ProfilesP
     let trace = Trace::new();
     let (db, delay) = (&app.shared.db, query.delay(&app));
     // In a box of its own: malloc is slow with all of this in one.
-    let looking = Box::pin(profiles::find(&app.cache, db, id, &query.recipe, delay, &trace));
+    let looking = Box::pin(profiles::find(&app.cache, db, id, &query.policy, delay, &trace));
     let lookup = looking.await?;
     let cookie = recent::remember(
         &Recent { id: id.clone(), source: lookup.source, elapsed_us: lookup.elapsed_us },
@@ -197,7 +197,7 @@ impl Answer {
             simulated_us: waterfall::simulated_us(&trace),
             ttl_ms: lookup.ttl.map(millis),
             age_ms: millis(lookup.age),
-            recipe: lookup.recipe,
+            policy: lookup.policy,
             key: lookup.key,
             profile: lookup.value,
             trace,
@@ -220,8 +220,8 @@ impl ProfilesPage {
                 chosen: Chosen {
                     delay_ms: query.delay_ms,
                     default_ms: millis(app.shared.config.database_delay),
-                    recipe: query.named,
-                    configured: app.shared.recipe.name,
+                    policy: query.named,
+                    configured: app.shared.policy.name,
                 },
                 done: Done::of(request),
             },
@@ -247,10 +247,10 @@ impl ProfilesPage {
                 "Saved in the database. The cache could not be told yet, so its copy is not used.",
             ),
             (Done::Edit, _) => Some("Saved. What you see is the new row."),
-            (Done::Forget, Fill::Stored(_)) => {
-                Some("Forgotten. The cache had to ask the database again.")
+            (Done::Invalidate, Fill::Stored(_)) => {
+                Some("Invalidated. The cache had to ask the database again.")
             }
-            (Done::Forget, _) => None,
+            (Done::Invalidate, _) => None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! `/stampede` — many visitors who ask for one key at once, recipe by recipe.
+//! `/stampede` — many visitors who ask for one key at once, policy by policy.
 
 mod stampede_chart;
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
-use hitrate_cache::Recipe;
+use hitrate_cache::CachePolicy;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -37,9 +37,9 @@ pub struct StampedePage {
     delay_ms: u64,
     /// Milliseconds for all runs, preparations included; null when nothing ran.
     took_ms: Option<u64>,
-    /// One for each recipe, in the order they ran.
+    /// One for each policy, in the order they ran.
     runs: Vec<Run>,
-    /// Recipes for which no time was left.
+    /// Policies for which no time was left.
     left_out: Vec<&'static str>,
     /// What the documents say, and how that fared.
     claims: Vec<Claim>,
@@ -52,9 +52,9 @@ pub struct StampedePage {
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "it only describes what `Fields` takes")]
 pub struct StampedeOrder {
-    /// Recipes, each at most once: the presets, `single-flight`, `lease`,
+    /// Policies, each at most once: the presets, `single-flight`, `lease`,
     /// `early-refresh` and `grace`. None: the usual five.
-    recipe: Option<Vec<String>>,
+    policy: Option<Vec<String>>,
     /// 1 to 1000, 100 by default.
     visitors: Option<u32>,
     /// 0 to 5000, 200 by default.
@@ -93,12 +93,12 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<StampedeP
         (status = 200, description = "Done; with Accept: application/json", body = StampedePage),
         (status = 303, description = "Done; to the result"),
         (status = 409, description = "Something else is being measured"),
-        (status = 422, description = "A value is out of range, or no such recipe"),
+        (status = 422, description = "A value is out of range, or no such policy"),
         (status = 503, description = "No visitor got an answer"),
     )
 )]
 pub async fn run(app: Data<App>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
-    let plan = plan(&body.fields_and_lists(&["visitors", "delay_ms"], &["recipe"])?)?;
+    let plan = plan(&body.fields_and_lists(&["visitors", "delay_ms"], &["policy"])?)?;
     let (name, outcome) = app.shared.stampedes.run(plan).await?;
     Ok(match page::wants_json(request.headers()) {
         true => Page::new(StampedePage::of(name, &outcome)).respond(request.headers()),
@@ -109,33 +109,33 @@ pub async fn run(app: Data<App>, request: HttpRequest, body: Body) -> Result<Htt
 fn plan(fields: &Fields<'_>) -> Result<Plan, BadInput> {
     let delay_ms = fields.number("delay_ms", 0..=DELAY_MS_MAX)?.unwrap_or(DELAY_MS);
     Ok(Plan {
-        recipes: recipes(fields)?,
+        policies: policies(fields)?,
         visitors: fields.number("visitors", 1..=VISITORS_MAX)?.unwrap_or(VISITORS),
         delay: Duration::from_millis(u64::from(delay_ms)),
     })
 }
 
-fn recipes(fields: &Fields<'_>) -> Result<Vec<Recipe>, BadInput> {
-    let mut chosen = Vec::<Recipe>::new();
-    for name in fields.list("recipe") {
-        let recipe = named(name).ok_or_else(no_such)?;
-        if chosen.contains(&recipe) {
-            let what = format!("The recipe {} was sent twice.", recipe.name);
+fn policies(fields: &Fields<'_>) -> Result<Vec<CachePolicy>, BadInput> {
+    let mut chosen = Vec::<CachePolicy>::new();
+    for name in fields.list("policy") {
+        let policy = named(name).ok_or_else(no_such)?;
+        if chosen.contains(&policy) {
+            let what = format!("The policy {} was sent twice.", policy.name);
             return Err(BadInput::Malformed(what));
         }
-        chosen.push(recipe);
+        chosen.push(policy);
     }
     let usual = || USUAL.into_iter().filter_map(named).collect();
     Ok(if chosen.is_empty() { usual() } else { chosen })
 }
 
-fn named(name: &str) -> Option<Recipe> {
-    Stampedes::recipes().find(|recipe| recipe.name == name)
+fn named(name: &str) -> Option<CachePolicy> {
+    Stampedes::policies().find(|policy| policy.name == name)
 }
 
 fn no_such() -> BadInput {
-    let names: Vec<_> = Stampedes::recipes().map(|recipe| recipe.name).collect();
-    BadInput::OutOfRange(format!("There is no recipe of this name, only {}.", names.join(", ")))
+    let names: Vec<_> = Stampedes::policies().map(|policy| policy.name).collect();
+    BadInput::OutOfRange(format!("There is no policy of this name, only {}.", names.join(", ")))
 }
 
 impl StampedePage {
@@ -172,13 +172,13 @@ impl StampedePage {
 
 /// A checkbox.
 struct Offer {
-    recipe: Recipe,
+    policy: CachePolicy,
     is_chosen: bool,
 }
 
 // What the template asks for.
 impl StampedePage {
-    /// The usual recipes.
+    /// The usual policies.
     fn usual(&self) -> Vec<Offer> {
         self.offers(true)
     }
@@ -189,15 +189,15 @@ impl StampedePage {
     }
 
     fn offers(&self, usual: bool) -> Vec<Offer> {
-        let recipes = Stampedes::recipes().filter(|it| USUAL.contains(&it.name) == usual);
-        recipes.map(|recipe| Offer { is_chosen: self.is_chosen(&recipe), recipe }).collect()
+        let policies = Stampedes::policies().filter(|it| USUAL.contains(&it.name) == usual);
+        policies.map(|policy| Offer { is_chosen: self.is_chosen(&policy), policy }).collect()
     }
 
-    fn is_chosen(&self, recipe: &Recipe) -> bool {
-        let ran = self.runs.iter().map(|run| run.recipe).chain(self.left_out.iter().copied());
+    fn is_chosen(&self, policy: &CachePolicy) -> bool {
+        let ran = self.runs.iter().map(|run| run.policy).chain(self.left_out.iter().copied());
         match self.runs.is_empty() {
-            true => USUAL.contains(&recipe.name),
-            false => ran.into_iter().any(|name| name == recipe.name),
+            true => USUAL.contains(&policy.name),
+            false => ran.into_iter().any(|name| name == policy.name),
         }
     }
 
@@ -206,14 +206,14 @@ impl StampedePage {
         self.others().iter().any(|offer| offer.is_chosen)
     }
 
-    /// What was wrong with Redis, each once, and the recipes that met it.
+    /// What was wrong with Redis, each once, and the policies that met it.
     fn errors(&self) -> Vec<(&str, Vec<&'static str>)> {
         let mut all = Vec::<(&str, Vec<_>)>::new();
         for run in &self.runs {
             let Some(error) = run.error.as_deref() else { continue };
             match all.iter_mut().find(|(known, _)| *known == error) {
-                Some((_, recipes)) => recipes.push(run.recipe),
-                None => all.push((error, vec![run.recipe])),
+                Some((_, policies)) => policies.push(run.policy),
+                None => all.push((error, vec![run.policy])),
             }
         }
         all

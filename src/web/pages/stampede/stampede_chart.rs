@@ -80,5 +80,5 @@ fn told(run: &Run) -> String {
     let loads = format::counted(&run.origin_loads, "load", "loads");
     let slowest =
         run.max_us.map_or_else(|| "nobody answered".to_owned(), |us| format::time(&us).to_string());
-    format!("{}: {loads}, the slowest visitor {slowest}", run.recipe)
+    format!("{}: {loads}, the slowest visitor {slowest}", run.policy)
 }

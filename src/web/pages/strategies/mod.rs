@@ -1,4 +1,4 @@
-//! `/strategies` — a recipe tried on one profile, step by step: what database,
+//! `/strategies` — a policy tried on one profile, step by step: what database,
 //! Redis and near cache hold after each, and the timeline of how it went.
 
 mod sequence;
@@ -7,14 +7,14 @@ use std::{sync::Arc, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
-use hitrate_cache::{Recipe, Strategy};
+use hitrate_cache::{CachePolicy, Strategy};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use self::sequence::Sequence;
 use super::{
+    policies::{self, Choice},
     profiles::delay_ms,
-    recipes::{self, Choice},
 };
 use crate::{
     demo::model::UserId,
@@ -42,7 +42,7 @@ const DELAYS: [u32; 5] = [0, 50, 200, 500, 2_000];
 const ACTS: [(&str, Act); 4] = [
     ("read", Act::One(Move::Read)),
     ("write", Act::One(Move::Write)),
-    ("forget", Act::One(Move::Forget)),
+    ("invalidate", Act::One(Move::Invalidate)),
     ("run", Act::Run),
 ];
 
@@ -53,7 +53,7 @@ enum Act {
     Run,
 }
 
-/// A recipe tried on one profile.
+/// A policy tried on one profile.
 #[derive(Template, Serialize, ToSchema)]
 #[template(path = "strategies.html")]
 pub struct StrategiesPage {
@@ -61,7 +61,7 @@ pub struct StrategiesPage {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     /// How the profile is cached.
-    recipe: &'static str,
+    policy: &'static str,
     /// Whose profile.
     id: UserId,
     /// Simulated latency of each read of the database, in milliseconds.
@@ -95,8 +95,8 @@ pub struct StrategiesPage {
 pub struct Row {
     /// What it is called.
     name: &'static str,
-    /// The recipe that shows it.
-    recipe: &'static str,
+    /// The policy that shows it.
+    policy: &'static str,
     /// What one can rely on.
     guarantees: &'static str,
     /// What one has to live with.
@@ -115,7 +115,7 @@ pub struct Persistence {
 /// What a request asks about.
 struct Asked {
     id: UserId,
-    recipe: Recipe,
+    policy: CachePolicy,
     delay_ms: u32,
     token: Option<Token>,
 }
@@ -124,8 +124,8 @@ impl Asked {
     fn parse(app: &App, fields: &Fields<'_>) -> Result<Self> {
         Ok(Self {
             id: id(app, fields)?,
-            recipe: recipes::named(fields)?
-                .unwrap_or(app.shared.recipe)
+            policy: policies::named(fields)?
+                .unwrap_or(app.shared.policy)
                 .ttl(app.shared.config.profile_ttl),
             delay_ms: delay_ms(fields)?.unwrap_or(DELAY),
             token: fields.optional("visit").and_then(|text| text.parse().ok()),
@@ -142,16 +142,16 @@ impl Asked {
             cache: app.cache.clone(),
             db: Arc::clone(&app.shared.db),
             id: self.id.clone(),
-            recipe: self.recipe,
+            policy: self.policy,
             delay: Duration::from_millis(u64::from(self.delay_ms)),
         }
     }
 
     fn address(&self) -> String {
-        let Self { id, recipe, delay_ms, .. } = self;
+        let Self { id, policy, delay_ms, .. } = self;
         let token = self.token.map_or_else(String::new, |token| format!("&visit={token}"));
         let path = nav::STRATEGIES.path;
-        format!("{path}?recipe={}&id={id}&delay_ms={delay_ms}{token}", recipe.name)
+        format!("{path}?policy={}&id={id}&delay_ms={delay_ms}{token}", policy.name)
     }
 }
 
@@ -169,7 +169,7 @@ fn id(app: &App, fields: &Fields<'_>) -> Result<UserId> {
 #[utoipa::path(
     get, path = "/strategies", operation_id = "strategies",
     params(
-        ("recipe" = Option<String>, Query, description = "How it is cached: none, plain, default, near, write-through, write-around, write-behind or refresh-ahead"),
+        ("policy" = Option<String>, Query, description = "How it is cached: none, plain, default, near, write-through, write-around, write-behind or refresh-ahead"),
         ("id" = Option<String>, Query, description = "Whose profile; 123 when left out"),
         ("delay_ms" = Option<u32>, Query, description = "Simulated database latency, 0 to 5000; 200 when left out"),
         ("visit" = Option<String>, Query, description = "The visit to go on with, as an act told it"),
@@ -181,7 +181,7 @@ fn id(app: &App, fields: &Fields<'_>) -> Result<UserId> {
     )
 )]
 pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<StrategiesPage>> {
-    let known = ["recipe", "id", "delay_ms", "visit", "step"];
+    let known = ["policy", "id", "delay_ms", "visit", "step"];
     let fields = Fields::of_query(&request, &known)?;
     let asked = Asked::parse(&app, &fields)?;
     let step = fields.number("step", 1..=u32::MAX)?;
@@ -213,7 +213,7 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<Strategie
     )
 )]
 pub async fn act(app: Data<App>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
-    let fields = body.fields(&["act", "recipe", "id", "delay_ms", "visit"])?;
+    let fields = body.fields(&["act", "policy", "id", "delay_ms", "visit"])?;
     let act = fields.choice("act", &ACTS)?.ok_or_else(needed)?;
     let mut asked = Asked::parse(&app, &fields)?;
     let stage = asked.stage(&app);
@@ -239,10 +239,10 @@ pub async fn act(app: Data<App>, request: HttpRequest, body: Body) -> Result<Htt
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "described for the OpenAPI document, read field by field")]
 pub struct TryStrategy {
-    /// `read`, `write`, `forget` or `run`.
+    /// `read`, `write`, `invalidate` or `run`.
     act: String,
     /// How the profile is cached; as configured when left out.
-    recipe: Option<String>,
+    policy: Option<String>,
     /// Whose profile; 123 when left out.
     id: Option<String>,
     /// Simulated database latency, 0 to 5000 ms; 200 when left out.
@@ -267,7 +267,7 @@ async fn perform(stage: Stage, act: Act) -> Result<Vec<Acted>> {
 fn note(app: &App, asked: &Asked, act: Act, acts: Vec<Acted>) -> (Token, Arc<Visit>) {
     let (visits, id) = (&app.shared.visits, asked.id.clone());
     if let Act::Run = act {
-        return visits.keep(None, Visit::of_run(id, Run::of(&asked.recipe), acts));
+        return visits.keep(None, Visit::of_run(id, Run::of(&asked.policy), acts));
     }
     let before = asked.visit(app);
     let token = before.as_ref().and(asked.token);
@@ -292,7 +292,7 @@ impl StrategiesPage {
         let told = wanted.or(acts.last());
         Self {
             error: None,
-            recipe: asked.recipe.name,
+            policy: asked.policy.name,
             delay_ms: asked.delay_ms,
             visit: visit.and(asked.token).map(|token| token.to_string()),
             timeline: told.map(|act| act.timeline.clone()),
@@ -301,7 +301,7 @@ impl StrategiesPage {
             now,
             strategies: Strategy::ALL.map(Row::of).into(),
             persistence: Persistence::of(app),
-            about: asked.recipe.about,
+            about: asked.policy.about,
             shows: run.map(|run| run.shows),
             known_ids: Arc::clone(&app.shared.known_ids),
             id: asked.id,
@@ -312,7 +312,7 @@ impl StrategiesPage {
 impl Row {
     fn of(strategy: Strategy) -> Self {
         let (guarantees, risks) = (strategy.guarantees(), strategy.risks());
-        Self { name: strategy.name(), recipe: strategy.recipe(), guarantees, risks }
+        Self { name: strategy.name(), policy: strategy.policy(), guarantees, risks }
     }
 }
 
@@ -344,13 +344,13 @@ impl Persistence {
 
 // What the template asks for.
 impl StrategiesPage {
-    fn recipes(&self) -> Vec<Choice> {
-        let choice = |recipe: Recipe| Choice {
-            value: recipe.name.to_owned(),
-            label: recipe.name.to_owned(),
-            chosen: recipe.name == self.recipe,
+    fn policies(&self) -> Vec<Choice> {
+        let choice = |policy: CachePolicy| Choice {
+            value: policy.name.to_owned(),
+            label: policy.name.to_owned(),
+            chosen: policy.name == self.policy,
         };
-        Recipe::ALL.map(choice).into()
+        CachePolicy::ALL.map(choice).into()
     }
 
     fn delays(&self) -> Vec<Choice> {
@@ -369,11 +369,11 @@ impl StrategiesPage {
 
     /// Where the timeline of one act is told.
     fn address_of(&self, number: &usize) -> String {
-        let Self { recipe, id, delay_ms, .. } = self;
+        let Self { policy, id, delay_ms, .. } = self;
         let visit = self.visit.as_deref().unwrap_or_default();
         let path = nav::STRATEGIES.path;
         format!(
-            "{path}?recipe={recipe}&id={id}&delay_ms={delay_ms}&visit={visit}&step={number}#timeline"
+            "{path}?policy={policy}&id={id}&delay_ms={delay_ms}&visit={visit}&step={number}#timeline"
         )
     }
 
@@ -389,7 +389,7 @@ impl StrategiesPage {
     }
 
     fn is_chosen(&self, row: &Row) -> bool {
-        row.recipe == self.recipe
+        row.policy == self.policy
     }
 
     fn is_told(&self, number: &usize) -> bool {

@@ -82,8 +82,11 @@ struct Moment {
 impl<'a> Sequence<'a> {
     /// Draws this timeline.
     pub fn of(timeline: &'a Timeline) -> Self {
-        let trips: Vec<_> =
-            timeline.trace.chunk_by(|one, next| one.round_trip == next.round_trip).map(RoundTrip).collect();
+        let trips: Vec<_> = timeline
+            .trace
+            .chunk_by(|one, next| one.round_trip == next.round_trip)
+            .map(RoundTrip)
+            .collect();
         let moments = moments(&trips);
         let mut rows: Vec<_> = moments.iter().map(|moment| row(&trips, moment)).collect();
         for (number, trip) in trips.iter().enumerate().filter(|(_, trip)| !trip.is_managed()) {

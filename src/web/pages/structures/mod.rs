@@ -14,7 +14,7 @@ use actix_web::{
 };
 use askama::Template;
 use hitrate_cache::{
-    redis::{Refusal, RedisError},
+    redis::{RedisError, Refusal},
     trace::Trace,
 };
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! What a recipe does, as it is seen from outside: on the pages, in one process
+//! What a policy does, as it is seen from outside: on the pages, in one process
 //! and in two on the same Redis and database.
 
 use std::{
@@ -12,9 +12,9 @@ use crate::harness::{Hitrate, Redis, eventually, setup};
 const JSON: (&str, &str) = ("accept", "application/json");
 const NAMES: [&str; 8] = [
     "none",
-    "plain",
-    "default",
-    "near",
+    "cache-aside",
+    "read-through",
+    "near-cache",
     "write-through",
     "write-around",
     "write-behind",
@@ -61,77 +61,77 @@ fn age(hitrate: &Hitrate, query: &str) -> u64 {
     hitrate.json(&format!("/profiles?id=123{query}"))["profile"]["age"].as_u64().unwrap()
 }
 
-fn edit(hitrate: &Hitrate, age: u32, recipe: &str) -> serde_json::Value {
-    let form = format!("name=Ann&email=ann%40example.com&age={age}&recipe={recipe}");
+fn edit(hitrate: &Hitrate, age: u32, policy: &str) -> serde_json::Value {
+    let form = format!("name=Ann&email=ann%40example.com&age={age}&policy={policy}");
     let answer = hitrate.post_with("/profiles/123", &form, &[JSON]);
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()
 }
 
 #[test]
-fn every_recipe_reads_and_writes_and_says_its_name() {
+fn every_policy_reads_and_writes_and_says_its_name() {
     let hitrate = Hitrate::start();
-    for (n, recipe) in NAMES.into_iter().enumerate() {
+    for (n, policy) in NAMES.into_iter().enumerate() {
         let age_now = 30 + u32::try_from(n).unwrap();
-        let edited = edit(&hitrate, age_now, recipe);
-        assert_eq!(edited["recipe"], recipe);
+        let edited = edit(&hitrate, age_now, policy);
+        assert_eq!(edited["policy"], policy);
         let version = edited["version"].as_u64().unwrap();
-        let told = hitrate.json(&format!("/profiles?id=123&recipe={recipe}"));
+        let told = hitrate.json(&format!("/profiles?id=123&policy={policy}"));
         // The database of write-behind is behind, and so is what reads it alone.
-        assert_eq!((&told["recipe"], &told["version"]), (&recipe.into(), &version.into()));
+        assert_eq!((&told["policy"], &told["version"]), (&policy.into(), &version.into()));
         assert_eq!(told["profile"]["age"], age_now);
         assert!(told["age_ms"].is_u64());
-        if recipe == "write-behind" {
+        if policy == "write-behind" {
             eventually(Duration::from_secs(5), "it was flushed", || {
                 metric(&hitrate, "hitrate_write_behind_pending") == 0
             });
         }
-        assert_eq!(age(&hitrate, "&recipe=none"), u64::from(age_now), "{recipe}");
-        assert_eq!(hitrate.get(&format!("/product/1?recipe={recipe}")).status, 200);
-        let page = hitrate.get(&format!("/profiles?id=123&recipe={recipe}")).body;
-        assert!(page.contains(&format!("<option value=\"{recipe}\" selected>")), "{recipe}");
+        assert_eq!(age(&hitrate, "&policy=none"), u64::from(age_now), "{policy}");
+        assert_eq!(hitrate.get(&format!("/product/1?policy={policy}")).status, 200);
+        let page = hitrate.get(&format!("/profiles?id=123&policy={policy}")).body;
+        assert!(page.contains(&format!("<option value=\"{policy}\" selected>")), "{policy}");
     }
 }
 
 #[test]
-fn an_unknown_recipe_is_refused_wherever_it_is_named() {
+fn an_unknown_policy_is_refused_wherever_it_is_named() {
     let hitrate = Hitrate::start();
-    for path in ["/profiles?id=123&recipe=x", "/profiles?recipe=Default", "/product/1?recipe=lease"]
+    for path in ["/profiles?id=123&policy=x", "/profiles?policy=Default", "/product/1?policy=lease"]
     {
         let answer = hitrate.get_with(path, &[JSON]);
         assert_eq!(answer.status, 422, "{path}");
         assert!(answer.json()["error"].as_str().unwrap().contains("write-behind"), "{path}");
     }
     let form = "name=A&email=a%40example.com&age=1";
-    assert_eq!(hitrate.post("/profiles/123", &format!("{form}&recipe=x")).status, 422);
-    assert_eq!(hitrate.post("/profiles/123?recipe=x", form).status, 422);
-    let saved = hitrate.post("/profiles/123?recipe=write-through", form);
-    assert_eq!(saved.header("location"), "/profiles?id=123&recipe=write-through");
+    assert_eq!(hitrate.post("/profiles/123", &format!("{form}&policy=x")).status, 422);
+    assert_eq!(hitrate.post("/profiles/123?policy=x", form).status, 422);
+    let saved = hitrate.post("/profiles/123?policy=write-through", form);
+    assert_eq!(saved.header("location"), "/profiles?id=123&policy=write-through");
 }
 
 #[test]
 fn the_setting_is_the_default_of_all_three() {
-    let hitrate = setup().set("HITRATE_RECIPE", "none").start();
+    let hitrate = setup().set("HITRATE_POLICY", "none").start();
     for _ in 0..2 {
         let told = hitrate.json("/profiles?id=123");
-        assert_eq!((&told["source"], &told["recipe"]), (&"database".into(), &"none".into()));
+        assert_eq!((&told["source"], &told["policy"]), (&"database".into(), &"none".into()));
         assert_eq!(hitrate.get("/product/1").header("cache-status"), "hitrate; fwd=bypass");
     }
     let form = "name=A&email=a%40example.com&age=1";
-    assert_eq!(hitrate.post_with("/profiles/123", form, &[JSON]).json()["recipe"], "none");
+    assert_eq!(hitrate.post_with("/profiles/123", form, &[JSON]).json()["policy"], "none");
 }
 
 #[test]
 fn near_answers_from_memory_and_notices_an_edit() {
     let hitrate = Hitrate::start();
-    let source = || hitrate.json("/profiles?id=123&recipe=near")["source"].clone();
+    let source = || hitrate.json("/profiles?id=123&policy=near-cache")["source"].clone();
     eventually(Duration::from_secs(3), "it is in memory", || source() == "memory");
-    let told = hitrate.get_with("/profiles?id=123&recipe=near", &[JSON]);
+    let told = hitrate.get_with("/profiles?id=123&policy=near-cache", &[JSON]);
     assert!(told.header("cache-status").ends_with("; detail=memory"), "{told:?}");
-    edit(&hitrate, 77, "near");
-    assert_eq!(age(&hitrate, "&recipe=near"), 77);
+    edit(&hitrate, 77, "near-cache");
+    assert_eq!(age(&hitrate, "&policy=near-cache"), 77);
     eventually(Duration::from_secs(3), "again", || source() == "memory");
-    assert!(hitrate.get("/profiles?id=123&recipe=near").body.contains("badge memory"));
+    assert!(hitrate.get("/profiles?id=123&policy=near-cache").body.contains("badge memory"));
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn what_has_ended_is_served_stale_while_the_database_is_slow() {
     assert_eq!(answer.json()["source"], "stale");
     assert_eq!(answer.header("cache-status"), "hitrate; hit; ttl=-1; detail=stale");
     assert!(hitrate.get("/profiles?id=123&delay_ms=1500").body.contains("badge stale"));
-    assert_eq!(hitrate.json("/profiles?id=123&recipe=plain")["source"], "database");
+    assert_eq!(hitrate.json("/profiles?id=123&policy=cache-aside")["source"], "database");
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn no_acknowledged_write_is_lost_when_hitrate_is_killed() {
     let hitrate = two.start();
     assert_eq!(age(&hitrate, ""), 59, "Redis has it");
     eventually(Duration::from_secs(8), "what the dead had taken is taken over", || {
-        age(&hitrate, "&recipe=none") == 59
+        age(&hitrate, "&policy=none") == 59
     });
     eventually(Duration::from_secs(3), "and taken off the queue", || {
         metric(&hitrate, "hitrate_write_behind_pending") == 0
@@ -210,9 +210,9 @@ fn a_write_that_waits_is_flushed_before_hitrate_ends() {
         .set("HITRATE_FLUSH_INTERVAL", "60s")
         .start();
     edit(&hitrate, 88, "write-behind");
-    assert_ne!(age(&hitrate, "&recipe=none"), 88, "not yet");
+    assert_ne!(age(&hitrate, "&policy=none"), 88, "not yet");
     assert!(hitrate.end("TERM").success());
-    assert_eq!(age(&two.start(), "&recipe=none"), 88);
+    assert_eq!(age(&two.start(), "&policy=none"), 88);
 }
 
 #[test]

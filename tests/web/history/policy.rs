@@ -1,4 +1,4 @@
-//! What each recipe of caching promises, as the judge of a run needs it.
+//! What each policy of caching promises, as the judge of a run needs it.
 
 use std::{fmt, time::Duration};
 
@@ -9,7 +9,7 @@ use super::{
 
 /// A way of caching, and its promise.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Recipe {
+pub struct CachePolicy {
     /// As it is asked for.
     pub name: &'static str,
     promise: Promise,
@@ -33,10 +33,10 @@ enum Promise {
     WhenFlushed,
 }
 
-impl Recipe {
+impl CachePolicy {
     pub const NONE: Self = Self { name: "none", promise: Promise::AtOnce };
-    pub const DEFAULT: Self = Self { name: "default", promise: Promise::WhenTold };
-    pub const NEAR: Self = Self { name: "near", promise: Promise::WhenPushed };
+    pub const DEFAULT: Self = Self { name: "read-through", promise: Promise::WhenTold };
+    pub const NEAR: Self = Self { name: "near-cache", promise: Promise::WhenPushed };
     pub const WRITE_THROUGH: Self = Self { name: "write-through", ..Self::DEFAULT };
     pub const WRITE_AROUND: Self = Self { name: "write-around", ..Self::DEFAULT };
     pub const WRITE_BEHIND: Self = Self { name: "write-behind", promise: Promise::WhenFlushed };
@@ -55,7 +55,7 @@ impl Recipe {
     ];
 
     /// The documents' own, as if it promised what the default does.
-    pub const PLAIN: Self = Self { name: "plain", ..Self::DEFAULT };
+    pub const PLAIN: Self = Self { name: "cache-aside", ..Self::DEFAULT };
 }
 
 /// What nobody could be asked about, nobody was promised.
@@ -71,7 +71,7 @@ const FLUSHED: Duration = Duration::from_millis(500);
 /// alone for three seconds, and looked for each two.
 const TAKEN_OVER: Duration = Duration::from_secs(6);
 
-impl Recipe {
+impl CachePolicy {
     /// Whether an acknowledged write is in the database already.
     pub fn writes_the_database_first(&self) -> bool {
         self.promise != Promise::WhenFlushed
@@ -158,9 +158,9 @@ fn overcome(
     last
 }
 
-impl fmt::Display for Recipe {
+impl fmt::Display for CachePolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "recipe {}", self.name)
+        write!(f, "policy {}", self.name)
     }
 }
 
@@ -179,7 +179,7 @@ mod tests {
     fn visible(promise: Promise, outcome: Outcome, reader: usize, outages: &[Outage]) -> Duration {
         let kind = Kind::Write { key: "123", value: 1, outcome };
         let write = Operation { process: 0, worker: 0, start: ms(10), end: ms(20), kind };
-        Recipe { name: "", promise }.visible(&write, reader, Door::Cache, outages)
+        CachePolicy { name: "", promise }.visible(&write, reader, Door::Cache, outages)
     }
 
     #[test]
@@ -220,7 +220,7 @@ mod tests {
         let kind = Kind::Write { key: "123", value: 1, outcome: Outcome::Acknowledged };
         let write = Operation { process: 0, worker: 0, start: ms(10), end: ms(20), kind };
         let locked = [outage(Fault::DatabaseLocked, 100, 900)];
-        let seen = |door, outages| Recipe::WRITE_BEHIND.visible(&write, 0, door, outages);
+        let seen = |door, outages| CachePolicy::WRITE_BEHIND.visible(&write, 0, door, outages);
         assert_eq!([seen(Door::Cache, &[]), seen(Door::Detour, &[])], [ms(20), ms(520)]);
         assert_eq!([seen(Door::Cache, &locked), seen(Door::Detour, &locked)], [ms(20), ms(3_400)]);
     }

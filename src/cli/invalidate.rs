@@ -1,4 +1,4 @@
-//! `hitrate forget` — copies dropped by key, tag or pattern.
+//! `hitrate invalidate` — copies dropped by key, tag or pattern.
 
 use clap::Args;
 use hitrate_cache::{ScanProgress, trace::Trace};
@@ -9,7 +9,7 @@ use crate::{
     demo::invalidation::{self, Unclear, What},
 };
 
-/// What shall be forgotten: one of these.
+/// What shall be invalidated: one of these.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct Named {
@@ -37,26 +37,26 @@ impl Named {
 pub async fn run(config: &Config, named: &Named, dry_run: bool) -> Result<(), ToolError> {
     let what = named.what().map_err(|error| ToolError::Told(error.to_string()))?;
     let tools = Tools::open(config).await?;
-    let outcome = forget(config, &tools, &what, dry_run).await;
+    let outcome = invalidate(config, &tools, &what, dry_run).await;
     tools.close().await;
     println!("{}", outcome?);
     Ok(())
 }
 
-async fn forget(
+async fn invalidate(
     config: &Config,
     tools: &Tools,
     what: &What,
     dry_run: bool,
 ) -> Result<String, ToolError> {
     tools.redis().await?;
-    let recipe = tools.recipe.ttl(config.profile_ttl);
+    let policy = tools.policy.ttl(config.profile_ttl);
     let progress = |sweep: ScanProgress| {
         if sweep.scans.is_multiple_of(100) {
             println!("Progress: {} copies found in {} batches", sweep.found, sweep.scans);
         }
     };
     let trace = Trace::disabled();
-    let outcome = invalidation::run(&tools.cache, what, dry_run, &recipe, &trace, progress).await?;
+    let outcome = invalidation::run(&tools.cache, what, dry_run, &policy, &trace, progress).await?;
     Ok(outcome.message())
 }

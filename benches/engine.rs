@@ -259,7 +259,7 @@ async fn hits_at_once(stage: &Stage, question: &'static str, count: usize, at_on
         all.add("raw GET, its JSON read", turn(|| many(count, at_once, decoded)).await);
         let silent = || async { stage.hit(&Trace::disabled()).await };
         all.add("fetch, every protection on", turn(|| many(count, at_once, silent)).await);
-        let recorded = || async { stage.hit(&Trace::new()).await };
+        let recorded = || async { stage.hit(&Trace::start()).await };
         all.add("fetch, and the trace recorded", turn(|| many(count, at_once, recorded)).await);
         let near = || stage.near_hit();
         all.add("fetch from the near cache", turn(|| many(count, at_once, near)).await);

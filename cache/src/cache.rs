@@ -57,10 +57,11 @@ impl Cache {
     pub async fn count_backlog(&self) -> Backlog {
         let length = |key| self.store.on("XLEN", &key);
         let lengths = [length(keys::write_behind()), length(keys::write_behind_dead_letters())];
-        if let Ok([pending, aside]) = self.store.run_all(lengths, &Trace::disabled()).await
-            && let (Ok(pending), Ok(aside)) = (pending.and_then(typed), aside.and_then(typed))
+        if let Ok([pending, dead_letters]) = self.store.run_all(lengths, &Trace::disabled()).await
+            && let (Ok(pending), Ok(dead_letters)) =
+                (pending.and_then(typed), dead_letters.and_then(typed))
         {
-            self.engine.pending.looked(Backlog { pending, aside });
+            self.engine.pending.looked(Backlog { pending, dead_letters });
         }
         self.engine.backlog()
     }

@@ -30,7 +30,7 @@ pub struct Engine {
     pub(crate) single_flight: Arc<SingleFlight>,
     pub(crate) bulkhead: Bulkhead,
     pub(crate) near: Arc<Near>,
-    /// LocalEntries that may be served past their TTL.
+    /// Copies that may be served past their TTL.
     pub(crate) grace: LocalEntries,
     pub(crate) negative: NegativeLimit,
     pub(crate) marks: NegativeLimit,

@@ -19,7 +19,7 @@ const MAX_DURATION: Duration = Duration::from_secs(20);
 /// Redis with marks: so many are made within this time, see [`crate::local::negative`].
 const MARKS: Duration = Duration::from_secs(60);
 
-/// What invalidate_command one key did.
+/// The effect of invalidating one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Invalidated {
     /// There was no copy.
@@ -54,7 +54,7 @@ impl Pattern {
 /// How far an invalidation by pattern has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ScanProgress {
-    /// LocalEntries that the pattern names; marks and other keys don't count.
+    /// Copies that the pattern names; marks and other keys don't count.
     pub found: u64,
     /// Those that were dropped; none in a dry run.
     pub dropped: u64,

@@ -67,7 +67,7 @@
 //! | policy `write-behind` | readers of the database itself, or without Redis | until it is flushed: the interval plus what hinders it |
 //! | Redis away and the origin failing | other processes | the grace, marked `stale` |
 //!
-//! WriteContext limits:
+//! Known limits:
 //!
 //! - An acknowledged write-behind is lost if Redis then loses its memory: at most
 //!   the last second with `appendfsync everysec`, nothing with `always`, everything
@@ -75,7 +75,7 @@
 //! - Stamps take Redis's clock from its last answer, right to half a round trip.
 //! - An invalidation by pattern sees only what is there: a load of a cold key that
 //!   is under way in another process stores its value all the same.
-//! - LocalEntries past their TTL are kept in the process, not in Redis, where a key ends
+//! - Copies past their TTL are kept in the process, not in Redis, where a key ends
 //!   with its TTL. What is known of an edit is kept under `edited:{key}` for as
 //!   long as any process may hold such a copy.
 //!

@@ -2,7 +2,7 @@
 //! one step in Redis; those on one entry cost O(1). The trace shows the first line, a comment.
 //!
 //! A reader that was slow may bring an old row after an edit was made. So a
-//! fill stores only where nothing newer is held, and invalidate_command leaves a mark
+//! fill stores only where nothing newer is held, and an invalidation leaves a mark
 //! of the version behind, for as long as such a reader may still come. A copy
 //! with a `pending` stamp is newer than the origin and must not be lost.
 

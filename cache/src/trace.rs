@@ -106,7 +106,7 @@ impl RoundTrip {
 
 impl Trace {
     /// Records from now on.
-    pub fn new() -> Self {
+    pub fn start() -> Self {
         Self(Some(Arc::new(Record { start: Instant::now(), spans: Mutex::default() })))
     }
 
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn commands_of_one_pipeline_share_a_trip() {
-        let trace = Trace::new();
+        let trace = Trace::start();
         trace.record(trip(), || vec![("GET a".into(), "1".into()), ("PTTL a".into(), "9".into())]);
         trace.record(trip(), || vec![("SET a".into(), "OK".into())]);
         let trips: Vec<_> = trace.spans().iter().map(|span| span.round_trip).collect();

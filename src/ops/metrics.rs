@@ -114,7 +114,7 @@ pub struct Gauges {
     /// Acknowledged writes that the database does not have yet.
     pub pending: u64,
     /// Acknowledged writes that the database refused for good.
-    pub aside: u64,
+    pub dead_letters: u64,
     /// Whether something keeps waiting writes from the database.
     pub is_stuck: bool,
     /// Keys that wait for a deferred invalidation.
@@ -182,9 +182,9 @@ impl Default for Metrics {
         let pending = metrics.write_behind_pending.clone();
         let about = "Acknowledged writes that the database does not have yet";
         registry.register("write_behind_pending", about, pending);
-        let aside = metrics.write_behind_dead_letters.clone();
+        let dead_letters = metrics.write_behind_dead_letters.clone();
         let about = "Acknowledged writes that the database refused for good";
-        registry.register("write_behind_dead_letters", about, aside);
+        registry.register("write_behind_dead_letters", about, dead_letters);
         let failing = metrics.write_behind_failing.clone();
         let about = "Whether acknowledged writes fail to get to the database: 1, else 0";
         registry.register("write_behind_failing", about, failing);
@@ -229,7 +229,7 @@ impl Metrics {
     /// Sets the gauges.
     pub fn set_gauges(&self, gauges: &Gauges) {
         self.write_behind_pending.set(gauges.pending.cast_signed());
-        self.write_behind_dead_letters.set(gauges.aside.cast_signed());
+        self.write_behind_dead_letters.set(gauges.dead_letters.cast_signed());
         self.write_behind_failing.set(gauges.is_stuck.into());
         self.deferred_invalidations.set(gauges.deferred.cast_signed());
         self.breaker_state.set(gauges.breaker);

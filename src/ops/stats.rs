@@ -251,11 +251,11 @@ async fn sample(cache: &Cache, metrics: &Metrics, keys: &mut KeyCount) -> Sample
 /// Sets the gauges of `/metrics`: the write-behind queue, as Redis counts it
 /// now, deferred invalidations and the breaker. One round trip.
 pub async fn set_gauges(cache: &Cache, metrics: &Metrics) {
-    let Backlog { pending, aside } = cache.count_backlog().await;
+    let Backlog { pending, dead_letters } = cache.count_backlog().await;
     let health = cache.store().health();
     metrics.set_gauges(&Gauges {
         pending,
-        aside,
+        dead_letters,
         is_stuck: cache.engine().write_behind_failure().is_some(),
         deferred: health.deferred() as u64,
         breaker: health.breaker().0 as i64,
@@ -307,7 +307,7 @@ impl From<ServerInfo> for ServerPanel {
 fn cache_panel(cache: &Cache, metrics: &Metrics) -> CachePanel {
     let engine = cache.engine();
     let (near_copies, near_tracking) = engine.near();
-    let Backlog { pending, aside } = engine.backlog();
+    let Backlog { pending, dead_letters } = engine.backlog();
     let error = engine.write_behind_failure();
     let tallies = keys::CACHED.map(|it| (it.name(), metrics.hit_miss(it.name())));
     let sum = |part: fn(&HitMiss) -> u64| tallies.iter().map(|(_, counts)| part(counts)).sum();
@@ -322,7 +322,7 @@ fn cache_panel(cache: &Cache, metrics: &Metrics) -> CachePanel {
         visits: metrics.visits(),
         origin_queue: engine.queued().0 as u64,
         write_behind_pending: pending,
-        write_behind_dead_letters: aside,
+        write_behind_dead_letters: dead_letters,
         write_behind_failure: error.as_ref().map(|(error, _)| error.clone()),
         write_behind_failure_ms: error.map(|(_, since)| millis(since)),
         near_copies,

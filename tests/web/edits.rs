@@ -49,3 +49,10 @@ fn forgetting_makes_the_next_lookup_a_miss() {
     assert!(cookies.iter().any(|it| it.to_str().unwrap().starts_with("hitrate_done=; ")));
     assert!(!hitrate.get(back).body.contains("Invalidated."), "another visitor did nothing");
 }
+
+#[test]
+fn the_former_address_of_an_invalidation_leads_to_it() {
+    let moved = Hitrate::start().post("/profiles/123/forget?policy=none", "delay_ms=50");
+    assert_eq!(moved.status, 308);
+    assert_eq!(moved.header("location"), "/profiles/123/invalidate?policy=none");
+}

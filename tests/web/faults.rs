@@ -91,7 +91,7 @@ fn redis_was_never_there_and_then_comes() {
     );
     let _redis = Redis::on(port, &[]);
     assert_normal_within(BACK, &hitrate);
-    eventually(BACK, "the log tells that it is back", || hitrate.logged("well again") == 1);
+    eventually(BACK, "the log tells that it is back", || hitrate.logged("recovered after") == 1);
     assert_no_panic(&hitrate);
 }
 
@@ -382,7 +382,7 @@ fn one_quick_restart_of_an_idle_redis_is_told_once() {
     let hitrate = setup().redis(&redis).start();
     redis.restart(&[]);
     assert_normal_within(BACK, &hitrate);
-    eventually(BACK, "the log tells that it is back", || hitrate.logged("well again") == 1);
+    eventually(BACK, "the log tells that it is back", || hitrate.logged("recovered after") == 1);
     thread::sleep(Duration::from_millis(1200));
     assert_eq!(hitrate.logged("Redis can't be reached"), 1, "{}", hitrate.log());
 }

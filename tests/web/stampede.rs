@@ -202,7 +202,12 @@ fn what_can_not_be_run_is_refused() {
         assert!(told.ends_with('.') && !told.contains("<script"), "{form}: {told}");
     }
     let told = post(&hitrate, "policy=best").json()["error"].as_str().unwrap().to_owned();
-    assert!(told.contains("plain, single-flight, lease, early-refresh, grace, none"), "{told}");
+    assert!(
+        told.contains(
+            "cache-aside, single-flight, lease, early-refresh, stale-while-revalidate, none"
+        ),
+        "{told}"
+    );
     assert_eq!(keys(&hitrate), Vec::<String>::new());
 }
 

@@ -169,7 +169,7 @@ fn a_story_is_told_in_json_at_once() {
     let timeline = &told["timeline"];
     assert_eq!(timeline["request"], "read profile 123");
     assert!(timeline["simulated_us"].as_u64().unwrap() >= 50_000, "{timeline}");
-    let mut targets = each(&timeline["steps"], "target");
+    let mut targets = each(&timeline["trace"], "target");
     // A lease may be renewed on a busy machine.
     targets.dedup();
     assert_eq!(json!(targets), json!(["redis", "database", "redis"]));

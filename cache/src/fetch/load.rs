@@ -239,7 +239,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
             bytes,
             ..CachedCopy::default()
         };
-        // Epoch the fill: Redis tells this process of that as of any change.
+        // Before the fill: Redis tells this process of that as of any change.
         if !matches!(self.miss, Miss::Bypassed) {
             self.cache.remember(self.ask(), &held, before);
         }

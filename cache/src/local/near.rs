@@ -5,7 +5,7 @@
 //! before the change and arrives after the push. So each stripe of keys counts
 //! its invalidations, and a copy is kept only if the count is still what it
 //! was before the value was asked for. Count and map change under one lock, so
-//! there is no moment in between. Epoch asking, the count is read without it:
+//! there is no moment in between. Before asking, the count is read without it:
 //! an old one refuses the copy, and a new one was read before the question left.
 
 use std::{

@@ -1,4 +1,4 @@
-//! LocalEntries of values in this process, whatever their types: a bounded map.
+//! Copies of values in this process, whatever their types: a bounded map.
 
 use std::{
     any::Any,

@@ -14,7 +14,7 @@ pub enum RedisError {
     /// The connection broke under the command, which may have run.
     #[error("Redis went away before it answered")]
     ConnectionLost,
-    /// StaleCopy the deadline. The command may still run later.
+    /// Past the deadline. The command may still run later.
     #[error("Redis did not answer in time")]
     TimedOut,
     /// The command was not sent, as others had waited in vain.

@@ -24,7 +24,7 @@ async fn by_tag_in_one_write_however_many_there_are() {
         world.fetch(&cache, &n.to_string(), &policy).await.unwrap();
     }
     for _ in 0..2 {
-        let trace = Trace::new();
+        let trace = Trace::start();
         cache.invalidate_tag(PROFILE, &trace).await.unwrap();
         assert_eq!(trace.spans().len(), 1);
         for n in 0..50 {

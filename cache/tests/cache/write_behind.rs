@@ -209,7 +209,7 @@ async fn what_is_refused_again_and_again_is_set_aside_and_the_rest_goes_on() {
     within(Duration::from_secs(15), || waiting(&world) == 0).await;
     assert_eq!(["1", "2", "3"].map(|id| world.origin.age(id)), [31, 30, 31]);
     assert_eq!(world.redis.run(&["XLEN", "test:write-behind:aside"]), redis::Value::Int(2));
-    assert_eq!(cache.count_backlog().await, Backlog { pending: 0, aside: 2 });
+    assert_eq!(cache.count_backlog().await, Backlog { pending: 0, dead_letters: 2 });
 }
 
 #[tokio::test]

@@ -140,7 +140,7 @@ impl Console {
         // Redis the time that a distant one may need.
         store.answers().await?;
         let prefix = Self::prefix(store, visitor);
-        let act = Act { console: self, store, prefix, trace: Trace::new() };
+        let act = Act { console: self, store, prefix, trace: Trace::start() };
         let mut entry = Entry { typed: line.to_owned(), ..Entry::default() };
         match act.run(line, &mut entry).await {
             Ok(()) => (),

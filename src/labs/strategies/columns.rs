@@ -96,7 +96,7 @@ pub enum Compared {
     /// An older version.
     Older,
     /// A version that the database does not have yet.
-    Committed,
+    Newer,
     /// The same version, but other values: somebody changed the row past hitrate.
     Different,
 }
@@ -127,7 +127,7 @@ impl Columns {
 
     /// The three in the order of the page.
     pub fn places(&self) -> [Place<'_>; 3] {
-        let is_behind = self.redis.compared == Some(Compared::Committed);
+        let is_behind = self.redis.compared == Some(Compared::Newer);
         let place = |title, class, nothing, column| Place {
             title,
             class,
@@ -246,7 +246,7 @@ impl Column {
         };
         let compared = match version.cmp(&row.version) {
             Ordering::Less => Compared::Older,
-            Ordering::Greater => Compared::Committed,
+            Ordering::Greater => Compared::Newer,
             Ordering::Equal if **profile == row.value => Compared::Same,
             Ordering::Equal => Compared::Different,
         };
@@ -260,7 +260,7 @@ impl Compared {
         match self {
             Self::Same => "same",
             Self::Older => "older",
-            Self::Committed => "newer",
+            Self::Newer => "newer",
             Self::Different => "different",
         }
     }
@@ -270,7 +270,7 @@ impl Compared {
         match self {
             Self::Same => "same as the row",
             Self::Older => "older than the row",
-            Self::Committed => "newer than the row",
+            Self::Newer => "newer than the row",
             Self::Different => "not what the row says",
         }
     }
@@ -301,7 +301,7 @@ mod tests {
             (copy(5, 30), Some(Compared::Same)),
             (copy(5, 31), Some(Compared::Different)),
             (copy(4, 30), Some(Compared::Older)),
-            (copy(6, 31), Some(Compared::Committed)),
+            (copy(6, 31), Some(Compared::Newer)),
             (CacheState::Tombstone(5), None),
             (CacheState::Nothing, None),
         ] {

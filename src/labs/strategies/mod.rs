@@ -129,7 +129,7 @@ impl Stage {
     /// What goes wrong at the database.
     pub async fn act(&self, one: Move) -> Result<Acted, FetchError> {
         let next = if one == Move::Write { self.next().await } else { None };
-        let (trace, start) = (Trace::new(), Instant::now());
+        let (trace, start) = (Trace::start(), Instant::now());
         let outcome = self.perform(one, next.as_ref(), &trace).await?;
         let took = start.elapsed();
         let request = self.request(one, next.as_ref());

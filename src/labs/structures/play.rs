@@ -37,7 +37,7 @@ pub enum What {
 impl Desk {
     /// Does what the visitor chose, then reads everything.
     pub async fn play(&self, what: What) -> Result<(Outcome, Look), Failure> {
-        let (trace, start) = (Trace::new(), Instant::now());
+        let (trace, start) = (Trace::start(), Instant::now());
         let (mut outcome, look) = match what {
             What::Act(act) => self.act(act, &trace).await?,
             What::Example => self.example(&trace).await?,

@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn steps_stand_in_the_order_of_sending_and_waits_at_the_same_time_count_once() {
-        let (trace, sent) = (Trace::new(), Instant::now());
+        let (trace, sent) = (Trace::start(), Instant::now());
         let ms = Duration::from_millis;
         for (at, took) in [(20, 100), (0, 200), (300, 50)] {
             let (sent, took) = (sent + ms(at), ms(took));

@@ -58,7 +58,7 @@ impl CounterPage {
     responses((status = 200, description = "One more visit", body = CounterPage))
 )]
 pub async fn show(app: Data<App>, request: HttpRequest) -> Page<CounterPage> {
-    let trace = Trace::new();
+    let trace = Trace::start();
     let (hits, message) = match is_visit(&request) {
         false => (None, "Not counted: the browser only looked ahead.".to_owned()),
         true => match counter::visit(&app.store, &trace).await {

@@ -113,7 +113,7 @@ pub async fn drop_copies(
 }
 
 async fn act(app: Data<App>, what: What, dry_run: bool) -> Result<(Outcome, Trace)> {
-    let trace = Trace::new();
+    let trace = Trace::start();
     let policy = app.shared.policy.ttl(app.shared.config.profile_ttl);
     let outcome = invalidation::run(&app.cache, &what, dry_run, &policy, &trace, |_| ()).await?;
     Ok((outcome, trace))

@@ -20,6 +20,7 @@ use super::{
         profiles::show,
         profiles::edits::edit,
         profiles::edits::invalidate,
+        profiles::edits::forget,
         strategies::show,
         strategies::act,
         invalidation::show,

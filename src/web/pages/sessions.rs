@@ -88,7 +88,7 @@ impl From<Live> for SessionView {
     responses((status = 200, description = "The session, or none", body = SessionsPage))
 )]
 pub async fn show(app: Data<App>, request: HttpRequest) -> Page<SessionsPage> {
-    let trace = Trace::new();
+    let trace = Trace::start();
     let token = token(&request);
     let found = match &token {
         Some(token) => sessions::find(&app.store, token, &trace).await,
@@ -131,7 +131,7 @@ pub async fn start(app: Data<App>, request: HttpRequest, body: Body) -> Result<H
     let username = fields.text("username", 1..=USERNAME_MAX)?;
     let ttl = fields.number("ttl", 1..=TTL_MAX)?.unwrap_or(TTL_DEFAULT);
     let expiry = fields.choice("expiry", &EXPIRIES)?.unwrap_or(Expiry::Absolute);
-    let (trace, old) = (Trace::new(), token(&request));
+    let (trace, old) = (Trace::start(), token(&request));
     let (token, live) =
         sessions::start(&app.store, old.as_ref(), username, ttl, expiry, &trace).await?;
     let message = cached(&live.session.username, ttl);
@@ -162,7 +162,7 @@ pub struct StartSession {
 )]
 pub async fn end(app: Data<App>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
     let _: Fields<'_> = body.fields(&[])?;
-    let trace = Trace::new();
+    let trace = Trace::start();
     if let Some(token) = token(&request) {
         sessions::end(&app.store, &token, &trace).await?;
     }

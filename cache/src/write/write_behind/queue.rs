@@ -15,7 +15,7 @@ pub struct Queue {
     added: AtomicU64,
     full: Notify,
     waiting: AtomicU64,
-    aside: AtomicU64,
+    dead_letters: AtomicU64,
     /// Whether writes get to the origin.
     pub(super) flushing: Condition<String>,
     /// Whether the writes of processes that ended are taken over.
@@ -28,7 +28,7 @@ pub struct Backlog {
     /// They wait for it.
     pub pending: u64,
     /// It refused them for good.
-    pub aside: u64,
+    pub dead_letters: u64,
 }
 
 impl Default for Queue {
@@ -37,7 +37,7 @@ impl Default for Queue {
             added: AtomicU64::default(),
             full: Notify::new(),
             waiting: AtomicU64::default(),
-            aside: AtomicU64::default(),
+            dead_letters: AtomicU64::default(),
             flushing: Condition::healthy("Write-behind (acknowledged writes wait in Redis)"),
             taking_over: Condition::healthy(
                 "Write-behind (writes of ended processes wait in Redis)",
@@ -81,13 +81,13 @@ impl Queue {
 
     /// How many wait, and how many were set aside.
     pub(crate) fn backlog(&self) -> Backlog {
-        Backlog { pending: self.waiting(), aside: self.aside.load(Ordering::Acquire) }
+        Backlog { pending: self.waiting(), dead_letters: self.dead_letters.load(Ordering::Acquire) }
     }
 
     /// Both, as Redis just said.
     pub(crate) fn looked(&self, backlog: Backlog) {
         self.counted(backlog.pending);
-        self.aside.store(backlog.aside, Ordering::Release);
+        self.dead_letters.store(backlog.dead_letters, Ordering::Release);
     }
 
     /// Why writes don't get to the origin, and for how long they haven't.

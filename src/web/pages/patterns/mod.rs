@@ -243,7 +243,7 @@ async fn play(
     demo: Demo,
     asked: Asked,
 ) -> Result<Played> {
-    let trace = Trace::new();
+    let trace = Trace::start();
     let (act, args, lines, trial) = match asked {
         Asked::Act(act, args) => {
             let play = Play::new(&app.store, &demo, args.clone(), &trace);
@@ -286,7 +286,7 @@ impl PatternPage {
         demo: &Demo,
         kept: Option<(String, Arc<Played>)>,
     ) -> Self {
-        let trace = Trace::new();
+        let trace = Trace::start();
         let (name, played) = kept.unzip();
         let args = played.as_ref().map_or_else(Args::default, |played| played.args.clone());
         let filled = pattern.filled(&args);

@@ -93,7 +93,7 @@ async fn edit_whole(
     change: ProfileEdit,
     policy: CachePolicy,
 ) -> Result<(Written, Trace)> {
-    let trace = Trace::new();
+    let trace = Trace::start();
     let (cache, db) = (&app.cache, &app.shared.db);
     let written = profiles::edit(cache, db, &id, change, &policy, &trace).await?;
     Ok((written, trace))
@@ -131,14 +131,19 @@ pub async fn invalidate(
     let fields = body.fields(&["delay_ms", "policy"])?;
     let policy = asked(&request, &fields)?;
     let back = address(&id, delay_ms(&fields)?, policy.map(|it| it.name));
-    let trace = Trace::new();
+    let trace = Trace::start();
     let policy = policy.unwrap_or(app.shared.policy).ttl(app.shared.config.profile_ttl);
     let invalidated = profiles::invalidate(&app.cache, &id, &policy, &trace).await;
     let told = Acted::invalidated(id, &invalidated, policy, trace);
     Ok(acted(&request, &back, Done::Invalidate, told))
 }
 
-/// The former address of [`invalidate`]: 308, so that the method and the body stay.
+/// The former address of `invalidate`: 308, so that method and body stay.
+#[utoipa::path(
+    post, path = "/profiles/{id}/forget", operation_id = "forget",
+    params(("id" = String, Path, description = "Whose profile")),
+    responses((status = 308, description = "Moved to `/profiles/{id}/invalidate`"))
+)]
 pub async fn forget(request: HttpRequest, id: Path<String>) -> Result<HttpResponse> {
     let id: UserId = id.parse()?;
     let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));

@@ -158,7 +158,7 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<ProfilesP
     let query = Query::parse(&app, &request)?;
     let mut page = ProfilesPage::blank(&app, &request, &query);
     let Some(id) = &query.id else { return Ok(Page::new(page)) };
-    let trace = Trace::new();
+    let trace = Trace::start();
     let (db, delay) = (&app.shared.db, query.delay(&app));
     // In a box of its own: malloc is slow with all of this in one.
     let looking = Box::pin(profiles::find(&app.cache, db, id, &query.policy, delay, &trace));

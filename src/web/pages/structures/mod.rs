@@ -121,7 +121,7 @@ pub async fn show(
     let asked = Asked::of(&app, &request, &slug)?;
     Fields::of_query(&request, &[])?;
     let outcome = app.shared.outcomes.last(asked.desk.demo());
-    let trace = Trace::new();
+    let trace = Trace::start();
     let look = asked.desk.look(outcome.as_ref().and_then(|it| it.done.as_ref()), &trace).await;
     let page = asked.page().looking(look, trace);
     Ok(Page::new(match outcome {
@@ -239,7 +239,7 @@ async fn failed(asked: Asked, fields: &Fields<'_>, failure: Failure) -> Page<Str
         }
         Failure::Redis(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let trace = Trace::new();
+    let trace = Trace::start();
     let look = match &failure {
         Failure::Redis(error) => Err(error.clone()),
         _ => asked.desk.look(None, &trace).await,

@@ -26,7 +26,7 @@ const LENGTH: &[u8] = b"content-length: ";
 
 /// What the visitors saw.
 pub struct Measured {
-    /// PipelineReplies.
+    /// Answers.
     pub requests: u64,
     /// From the first question to the last answer.
     pub time: Duration,

@@ -208,7 +208,7 @@ pub fn edited(written: &Written) -> String {
     format!("{who}; {}.", effect(&written.effect))
 }
 
-/// What a invalidate_command did, in a sentence.
+/// What an invalidation did, in a sentence.
 pub fn invalidated(outcome: &Result<Invalidated, RedisError>) -> String {
     let then = match outcome {
         Ok(Invalidated::Dropped) => "the cache dropped its copy".to_owned(),

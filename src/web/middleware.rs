@@ -88,7 +88,7 @@ impl<S> Pages for S where
 type Finish = fn(ServiceResponse) -> ServiceResponse;
 type Outcome = Result<ServiceResponse, ActixError>;
 
-/// PipelineReplies `Ok` whatever happens: actix makes a response of what a handler or
+/// Answers `Ok` whatever happens: actix makes a response of what a handler or
 /// an extractor returns, and only middleware of a single route could fail here.
 impl<S: Pages> Service<ServiceRequest> for Guarded<S> {
     type Response = ServiceResponse;

@@ -94,7 +94,7 @@ impl Shared {
 }
 
 impl App {
-    /// DedicatedConnection it on the worker's own runtime: the connection lives there.
+    /// Call it on the worker's own runtime: the connection lives there.
     pub fn on_this_worker(shared: Shared) -> Self {
         let shared = shared.on_this_worker();
         let store = Store::open(&shared.address, &shared.config.key_prefix, &shared.health);

@@ -340,7 +340,7 @@ impl Asked {
     }
 }
 
-/// What Redis answered to each; a error where it answered nothing.
+/// What Redis answered to each; an error where it answered nothing.
 type Replies = Vec<Result<Value, RedisError>>;
 
 /// Refusals as errors, too.

@@ -17,7 +17,7 @@ pub struct Refusal {
 /// The replies to several commands; the outer error means that there are none.
 pub(super) type Replies = Result<Vec<Result<Value, Refusal>>, RedisError>;
 
-/// A reply with its refusal in Redis's own words; a error in ours.
+/// A reply with its refusal in Redis's own words; an error in ours.
 pub(super) fn of(reply: Result<Value, RedisError>) -> Result<Value, Refusal> {
     let refusal = |error: RedisError| Refusal { words: error.to_string(), error };
     reply.map_err(refusal).and_then(answered)

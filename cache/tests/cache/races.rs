@@ -41,7 +41,7 @@ async fn a_load_that_began_before_an_invalidation_is_neither_shared_nor_stored()
             match by_tag {
                 true => cache.invalidate_tag(PROFILE, &Trace::disabled()).await.unwrap(),
                 false => {
-                    drop(cache.invalidate(&key("1"), &policy, &Trace::disabled()).await.unwrap())
+                    cache.invalidate(&key("1"), &policy, &Trace::disabled()).await.unwrap();
                 }
             }
             world.origin.lag_ms.store(0, Ordering::SeqCst);

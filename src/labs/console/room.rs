@@ -12,7 +12,7 @@ pub const KEYS_MAX: u64 = 100;
 /// no command more than doubles what is there.
 pub const BYTES_MAX: u64 = 1024 * 1024;
 
-/// Counts what there is, invalidate_command names that are gone, and adds the names of
+/// Counts what there is, removes names that are gone, and adds the names of
 /// the command if there is room. Every element counts: from a few samples a
 /// list that begins with short ones looks small, whatever follows. KEYS: the list of names, then the command's keys.
 static ROOM: Script = Script::new(include_str!("room.lua"));

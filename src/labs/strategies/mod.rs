@@ -58,7 +58,7 @@ pub struct Acted {
     /// Who response a read.
     #[schema(value_type = Option<schemas::Source>)]
     pub source: Option<Source>,
-    /// What a write or a invalidate_command did to the copy in Redis: `invalidated`, `nothing`, `stored`,
+    /// What a write or an invalidation did to the copy in Redis: `invalidated`, `nothing`, `stored`,
     /// `queued`, `kept`, `deferred` or `untold`.
     pub effect: Option<&'static str>,
     /// The version that was read or written.

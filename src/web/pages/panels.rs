@@ -16,7 +16,7 @@ struct Panels<'a> {
 type Shown = (Arc<Sample>, Rc<str>);
 
 thread_local! {
-    /// The latest of this worker. CacheState the sample keeps another from its address.
+    /// The latest of this worker. Holding the sample keeps another from its address.
     static LATEST: RefCell<Option<Shown>> = const { RefCell::new(None) };
 }
 

@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// What an edit or a invalidate_command did.
+/// What an edit or an invalidation did.
 #[derive(Serialize, ToSchema)]
 pub struct Acted {
     /// Whose profile.

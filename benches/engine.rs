@@ -32,7 +32,7 @@ const ROUNDS: usize = 9;
 /// Operations in a turn.
 const COUNT: usize = 40_000;
 /// Operations in flight at once, as many visitors of one worker make.
-const AT_ONCE: usize = 64;
+const CONCURRENCY: usize = 64;
 const PREFIX: &str = "bench:";
 
 #[derive(Debug, thiserror::Error)]
@@ -233,9 +233,9 @@ impl Match {
 fn ratio(turns: &[Turn], base: &[Turn], figure: fn(&Turn) -> Duration) -> String {
     let of = |(turn, base): (&Turn, &Turn)| figure(turn).as_secs_f64() / figure(base).as_secs_f64();
     let ratios: Vec<f64> = turns.iter().zip(base).map(of).collect();
-    let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
-    let most = ratios.iter().copied().fold(0.0, f64::max);
-    format!("{:.2} ({least:.2}..{most:.2})", median(ratios.into_iter()))
+    let min = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+    let max = ratios.iter().copied().fold(0.0, f64::max);
+    format!("{:.2} ({min:.2}..{max:.2})", median(ratios.into_iter()))
 }
 
 fn median(figures: impl Iterator<Item = f64>) -> f64 {
@@ -248,7 +248,7 @@ async fn hits(stage: &Stage) {
     let alone = "A hit, one at a time on one connection, per operation";
     hits_at_once(stage, alone, COUNT / 8, 1).await;
     let busy = "A hit, 64 in flight on one connection, per operation";
-    hits_at_once(stage, busy, COUNT, AT_ONCE).await;
+    hits_at_once(stage, busy, COUNT, CONCURRENCY).await;
 }
 
 async fn hits_at_once(stage: &Stage, question: &'static str, count: usize, at_once: usize) {
@@ -316,7 +316,7 @@ async fn misses(stage: &Stage) {
             let policy = CachePolicy::named(name).or(isolated).expect("a preset");
             let all_miss = || async {
                 let ids = (0..MISSES).map(|n| format!("{name}-{round}-{n}"));
-                for ids in ids.collect::<Vec<_>>().chunks(AT_ONCE) {
+                for ids in ids.collect::<Vec<_>>().chunks(CONCURRENCY) {
                     join_all(ids.iter().map(|id| miss(&stage.cache, id, &policy))).await;
                 }
             };

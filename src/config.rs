@@ -298,10 +298,10 @@ fn max_entry_bytes(text: &str) -> Result<usize, String> {
     }
 }
 
-fn bounded(text: &str, least: Duration, most: Duration, range: &str) -> Result<Duration, String> {
+fn bounded(text: &str, min: Duration, max: Duration, range: &str) -> Result<Duration, String> {
     let wanted = format!("a duration from {range}, such as 2s or 500ms");
     let value = duration(text).ok_or_else(|| wanted.clone())?;
-    if value < least || value > most {
+    if value < min || value > max {
         return Err(wanted);
     }
     Ok(value)

@@ -106,9 +106,9 @@ impl Report {
         }
         let rounds = self.turns[which].iter().zip(&self.turns[base]);
         let ratios: Vec<f64> = rounds.map(|(turn, base)| figure(turn) / figure(base)).collect();
-        let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
-        let most = ratios.iter().copied().fold(0.0, f64::max);
-        format!("{:.2} ({least:.2}..{most:.2})", median(ratios))
+        let min = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+        let max = ratios.iter().copied().fold(0.0, f64::max);
+        format!("{:.2} ({min:.2}..{max:.2})", median(ratios))
     }
 }
 

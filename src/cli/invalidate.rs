@@ -6,7 +6,7 @@ use hitrate_cache::{ScanProgress, trace::Trace};
 use super::tools::{ToolError, Tools};
 use crate::{
     config::Config,
-    demo::invalidation::{self, Unclear, What},
+    demo::invalidation::{self, InvalidTarget, InvalidationTarget},
 };
 
 /// What shall be invalidated: one of these.
@@ -25,11 +25,11 @@ pub struct Named {
 }
 
 impl Named {
-    fn what(&self) -> Result<What, Unclear> {
+    fn what(&self) -> Result<InvalidationTarget, InvalidTarget> {
         match (&self.key, &self.tag, &self.pattern) {
-            (Some(key), _, _) => What::key(key),
-            (_, Some(tag), _) => What::tag(tag),
-            (_, _, pattern) => What::pattern(pattern.as_deref().unwrap_or_default()),
+            (Some(key), _, _) => InvalidationTarget::key(key),
+            (_, Some(tag), _) => InvalidationTarget::tag(tag),
+            (_, _, pattern) => InvalidationTarget::pattern(pattern.as_deref().unwrap_or_default()),
         }
     }
 }
@@ -46,7 +46,7 @@ pub async fn run(config: &Config, named: &Named, dry_run: bool) -> Result<(), To
 async fn invalidate(
     config: &Config,
     tools: &Tools,
-    what: &What,
+    what: &InvalidationTarget,
     dry_run: bool,
 ) -> Result<String, ToolError> {
     tools.redis().await?;

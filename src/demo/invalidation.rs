@@ -14,7 +14,7 @@ use crate::demo::{
 
 /// What shall be dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
+pub enum InvalidationTarget {
     /// One copy.
     Copy(Copied),
     /// All of a namespace.
@@ -34,7 +34,7 @@ pub enum Copied {
 
 /// Why a text says nothing that could be dropped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unclear {
+pub enum InvalidTarget {
     /// No such key.
     #[error("A key is profile: and an id, or product: and a number from 1 to {PRODUCT_MAX}.")]
     NotAKey,
@@ -50,7 +50,7 @@ pub enum Unclear {
 
 /// What dropping did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum InvalidationResult {
     /// Of one key.
     Copy(Invalidated),
     /// Of a tag: nobody knows how many copies there were.
@@ -62,13 +62,15 @@ pub enum Outcome {
 }
 
 impl FromStr for Copied {
-    type Err = Unclear;
+    type Err = InvalidTarget;
 
-    fn from_str(text: &str) -> Result<Self, Unclear> {
+    fn from_str(text: &str) -> Result<Self, InvalidTarget> {
         match text.split_once(':') {
-            Some(("profile", id)) => id.parse().map(Self::Profile).map_err(|_| Unclear::NotAKey),
-            Some(("product", number)) => product(number).ok_or(Unclear::NotAKey),
-            _ => Err(Unclear::NotAKey),
+            Some(("profile", id)) => {
+                id.parse().map(Self::Profile).map_err(|_| InvalidTarget::NotAKey)
+            }
+            Some(("product", number)) => product(number).ok_or(InvalidTarget::NotAKey),
+            _ => Err(InvalidTarget::NotAKey),
         }
     }
 }
@@ -79,21 +81,21 @@ fn product(text: &str) -> Option<Copied> {
     fits.then_some(Copied::Product(number))
 }
 
-impl What {
+impl InvalidationTarget {
     /// The copy under a key such as `profile:123`.
-    pub fn key(text: &str) -> Result<Self, Unclear> {
+    pub fn key(text: &str) -> Result<Self, InvalidTarget> {
         text.parse().map(Self::Copy)
     }
 
     /// Everything with a tag such as `profile`.
-    pub fn tag(text: &str) -> Result<Self, Unclear> {
-        keys::cached(text).map(Self::Tag).ok_or(Unclear::NotATag)
+    pub fn tag(text: &str) -> Result<Self, InvalidTarget> {
+        keys::cached(text).map(Self::Tag).ok_or(InvalidTarget::NotATag)
     }
 
     /// Everything that matches a pattern such as `profile:user-*`.
-    pub fn pattern(text: &str) -> Result<Self, Unclear> {
+    pub fn pattern(text: &str) -> Result<Self, InvalidTarget> {
         let pattern = Pattern::parse(text, &keys::CACHED);
-        pattern.map(Self::Matching).ok_or(Unclear::NotAPattern)
+        pattern.map(Self::Matching).ok_or(InvalidTarget::NotAPattern)
     }
 }
 
@@ -101,31 +103,36 @@ impl What {
 /// each batch of a pattern.
 pub async fn run(
     cache: &Cache,
-    what: &What,
+    what: &InvalidationTarget,
     dry_run: bool,
     policy: &CachePolicy,
     trace: &Trace,
     progress: impl FnMut(ScanProgress),
-) -> Result<Outcome, RedisError> {
+) -> Result<InvalidationResult, RedisError> {
     match what {
-        What::Copy(Copied::Profile(id)) => {
-            cache.invalidate(&keys::profile(id), policy, trace).await.map(Outcome::Copy)
+        InvalidationTarget::Copy(Copied::Profile(id)) => {
+            cache.invalidate(&keys::profile(id), policy, trace).await.map(InvalidationResult::Copy)
         }
-        What::Copy(Copied::Product(number)) => {
-            cache.invalidate(&keys::product(*number), policy, trace).await.map(Outcome::Copy)
+        InvalidationTarget::Copy(Copied::Product(number)) => cache
+            .invalidate(&keys::product(*number), policy, trace)
+            .await
+            .map(InvalidationResult::Copy),
+        InvalidationTarget::Tag(namespace) => {
+            cache.invalidate_tag(*namespace, trace).await.map(|()| InvalidationResult::Tag)
         }
-        What::Tag(namespace) => {
-            cache.invalidate_tag(*namespace, trace).await.map(|()| Outcome::Tag)
-        }
-        What::Matching(pattern) => {
+        InvalidationTarget::Matching(pattern) => {
             let swept =
                 cache.invalidate_matching(pattern, dry_run, policy, trace, progress).await?;
-            Ok(if dry_run { Outcome::Counted(swept) } else { Outcome::Swept(swept) })
+            Ok(if dry_run {
+                InvalidationResult::Counted(swept)
+            } else {
+                InvalidationResult::Swept(swept)
+            })
         }
     }
 }
 
-impl Outcome {
+impl InvalidationResult {
     /// In a sentence.
     pub fn message(&self) -> String {
         let told = self.told();
@@ -177,11 +184,14 @@ mod tests {
 
     #[test]
     fn only_copies_can_be_named() {
-        assert!(What::key("profile:123").is_ok() && What::key("product:1000").is_ok());
+        assert!(
+            InvalidationTarget::key("profile:123").is_ok()
+                && InvalidationTarget::key("product:1000").is_ok()
+        );
         for bad in ["page_hits", "profile:", "profile:a:b", "product:0", "product:01", "tag:x", ""]
         {
-            assert_eq!(What::key(bad), Err(Unclear::NotAKey), "{bad}");
+            assert_eq!(InvalidationTarget::key(bad), Err(InvalidTarget::NotAKey), "{bad}");
         }
-        assert_eq!(What::tag("session"), Err(Unclear::NotATag));
+        assert_eq!(InvalidationTarget::tag("session"), Err(InvalidTarget::NotATag));
     }
 }

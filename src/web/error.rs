@@ -21,16 +21,16 @@ use serde::Serialize;
 use crate::{
     demo::{
         db,
-        invalidation::Unclear,
+        invalidation::InvalidTarget,
         model::{NotAnId, PRODUCT_MAX},
     },
     labs::{
         console,
         key_names::TooMuch,
-        patterns::{self, Upset},
+        patterns::{self, ActionError},
         round_trips,
-        stampede::NotRun,
-        support::run_lock::NoTurn,
+        stampede::StampedeError,
+        support::run_lock::RunLockError,
     },
     web::{
         form::BadInput,
@@ -79,10 +79,10 @@ pub enum Error {
     Origin(#[from] FetchError),
     /// 422: nothing that could be dropped was named, or several things.
     #[error("{0}")]
-    Unclear(&'static str),
+    InvalidTarget(&'static str),
     /// 422.
     #[error(transparent)]
-    Unnamed(#[from] Unclear),
+    Unnamed(#[from] InvalidTarget),
     /// 422.
     #[error(transparent)]
     TooMuch(#[from] TooMuch),
@@ -105,7 +105,7 @@ pub enum Error {
     Measuring,
     /// 503.
     #[error("It broke off. Try again in a moment.")]
-    BrokeOff,
+    Aborted,
     /// 422.
     #[error("Through TLS no network can be simulated. Choose a round trip of 0.")]
     Secured,
@@ -132,7 +132,7 @@ impl ResponseError for Error {
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAnId(_) => StatusCode::BAD_REQUEST,
             Self::UnknownPolicy(_)
-            | Self::Unclear(_)
+            | Self::InvalidTarget(_)
             | Self::Unnamed(_)
             | Self::TooMuch(_)
             | Self::Refusal(_)
@@ -146,7 +146,7 @@ impl ResponseError for Error {
             | Self::Redis(_)
             | Self::TooManyViewers
             | Self::ConsoleBusy
-            | Self::BrokeOff
+            | Self::Aborted
             | Self::TrialTooLong => StatusCode::SERVICE_UNAVAILABLE,
             Self::Refused(status) => *status,
         }
@@ -185,59 +185,59 @@ impl ErrorPage {
     }
 }
 
-impl From<NoTurn> for Error {
-    fn from(why: NoTurn) -> Self {
+impl From<RunLockError> for Error {
+    fn from(why: RunLockError) -> Self {
         match why {
-            NoTurn::Busy => Self::Measuring,
-            NoTurn::BrokeOff => Self::BrokeOff,
+            RunLockError::Busy => Self::Measuring,
+            RunLockError::Aborted => Self::Aborted,
         }
     }
 }
 
-impl From<NotRun> for Error {
-    fn from(why: NotRun) -> Self {
+impl From<StampedeError> for Error {
+    fn from(why: StampedeError) -> Self {
         match why {
-            NotRun::Turn(why) => why.into(),
-            NotRun::Failed(failure) => Self::Origin(failure),
+            StampedeError::Turn(why) => why.into(),
+            StampedeError::Failed(failure) => Self::Origin(failure),
         }
     }
 }
 
-impl From<patterns::NotRun> for Error {
-    fn from(why: patterns::NotRun) -> Self {
+impl From<patterns::TrialError> for Error {
+    fn from(why: patterns::TrialError) -> Self {
         match why {
-            patterns::NotRun::Turn(why) => why.into(),
-            patterns::NotRun::Failed(error) => Self::Redis(error),
-            patterns::NotRun::TooLong => Self::TrialTooLong,
+            patterns::TrialError::Turn(why) => why.into(),
+            patterns::TrialError::Failed(error) => Self::Redis(error),
+            patterns::TrialError::TooLong => Self::TrialTooLong,
         }
     }
 }
 
-impl From<Upset> for Error {
-    fn from(why: Upset) -> Self {
+impl From<ActionError> for Error {
+    fn from(why: ActionError) -> Self {
         match why {
-            Upset::Redis(error) => Self::Redis(error),
-            Upset::Refused(Refusal { error, .. }) if error.is_refusal() => Self::Redis(error),
-            Upset::Refused(refusal) => Self::Refusal(refusal),
+            ActionError::Redis(error) => Self::Redis(error),
+            ActionError::Refused(Refusal { error, .. }) if error.is_refusal() => Self::Redis(error),
+            ActionError::Refused(refusal) => Self::Refusal(refusal),
         }
     }
 }
 
-impl From<round_trips::NotRun> for Error {
-    fn from(why: round_trips::NotRun) -> Self {
+impl From<round_trips::RoundTripsError> for Error {
+    fn from(why: round_trips::RoundTripsError) -> Self {
         match why {
-            round_trips::NotRun::Turn(why) => why.into(),
-            round_trips::NotRun::Secured => Self::Secured,
-            round_trips::NotRun::Redis(error) => Self::Redis(error),
+            round_trips::RoundTripsError::Turn(why) => why.into(),
+            round_trips::RoundTripsError::Secured => Self::Secured,
+            round_trips::RoundTripsError::Redis(error) => Self::Redis(error),
         }
     }
 }
 
-impl From<console::NotRun> for Error {
-    fn from(why: console::NotRun) -> Self {
+impl From<console::ConsoleError> for Error {
+    fn from(why: console::ConsoleError) -> Self {
         match why {
-            console::NotRun::Busy => Self::ConsoleBusy,
-            console::NotRun::Redis(error) => Self::Redis(error),
+            console::ConsoleError::Busy => Self::ConsoleBusy,
+            console::ConsoleError::Redis(error) => Self::Redis(error),
         }
     }
 }

@@ -147,8 +147,8 @@ impl<'a> Fields<'a> {
             return Err(malformed(&format!("The {name} must be one line of plain text.")));
         }
         if !length.contains(&text.chars().count()) {
-            let (least, most) = length.into_inner();
-            let what = format!("The {name} must have {least} to {most} characters.");
+            let (min, max) = length.into_inner();
+            let what = format!("The {name} must have {min} to {max} characters.");
             return Err(BadInput::OutOfRange(what));
         }
         Ok(text.to_owned())
@@ -157,8 +157,8 @@ impl<'a> Fields<'a> {
     /// A whole number; `None` when the field was not sent.
     pub fn number(&self, name: &str, range: RangeInclusive<u32>) -> Result<Option<u32>> {
         let Some(text) = self.optional(name) else { return Ok(None) };
-        let (least, most) = (*range.start(), *range.end());
-        let what = format!("The field {name} must be a whole number from {least} to {most}.");
+        let (min, max) = (*range.start(), *range.end());
+        let what = format!("The field {name} must be a whole number from {min} to {max}.");
         let digits = text.strip_prefix('-').unwrap_or(text);
         if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(BadInput::OutOfRange(what));

@@ -24,7 +24,7 @@ use futures_util::{
 use crate::web::{
     error::Error,
     form::{BODY_MAX, BadInput},
-    state::App,
+    state::WorkerState,
 };
 
 /// No script, style or frame but our own, and nothing inline.
@@ -132,7 +132,7 @@ fn changed(response: ServiceResponse) -> ServiceResponse {
 }
 
 fn refused(request: &ServiceRequest) -> Option<Error> {
-    let app = request.app_data::<Data<App>>().expect("every server is given an app");
+    let app = request.app_data::<Data<WorkerState>>().expect("every server is given an app");
     let headers = request.headers();
     let is_ours = request.uri().host().is_none_or(is_loopback) && names_loopback(headers);
     if app.shared.config.bind.ip().is_loopback() && !is_ours {

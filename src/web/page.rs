@@ -22,7 +22,7 @@ pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// Does the whole of an act, even when the visitor leaves in the middle: a
 /// handler is dropped with its connection, and what it began would stay half done.
-pub async fn whole<T: 'static, E: 'static>(
+pub async fn run_to_completion<T: 'static, E: 'static>(
     act: impl Future<Output = Result<T, E>> + 'static,
 ) -> Result<T, E> {
     actix_web::rt::spawn(act).await.expect("an act does not panic and is not cancelled")
@@ -70,7 +70,7 @@ impl<T: Template + Serialize> Page<T> {
     /// The response, in the form the request's headers ask for.
     pub fn respond(self, asked: &HeaderMap) -> HttpResponse {
         match wants_json(asked) {
-            true => answer(self.head, JSON, serialized(&*self.view, ROOM)),
+            true => answer(self.head, JSON, serialized(&*self.view, CAPACITY)),
             false => answer(self.head, HTML, rendered(&*self.view)),
         }
     }
@@ -113,9 +113,9 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Room for what is always short.
 const SHORT: usize = 256;
 /// Room for most pages. What is longer grows while it is written.
-const ROOM: usize = 16 * 1024;
+const CAPACITY: usize = 16 * 1024;
 fn rendered(view: &impl Template) -> askama::Result<Bytes> {
-    let mut page = String::with_capacity(ROOM);
+    let mut page = String::with_capacity(CAPACITY);
     view.render_into(&mut page)?;
     Ok(page.into())
 }
@@ -194,7 +194,7 @@ pub fn cookie_of<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
 }
 
 /// Sends the browser to look at the result of what it just did.
-pub fn see(path: &str) -> HttpResponseBuilder {
+pub fn see_other(path: &str) -> HttpResponseBuilder {
     let mut response = HttpResponse::SeeOther();
     response.insert_header((header::LOCATION, path));
     response

@@ -23,12 +23,12 @@ use crate::{
     failpoints,
     labs::{
         console::Console,
-        patterns::{Plays, Trials},
+        patterns::{ActionResults, Trials},
         round_trips::RoundTrips,
         stampede::Stampedes,
         strategies::Visits,
-        structures::Outcomes,
-        support::run_lock::Turns,
+        structures::PlaygroundResults,
+        support::run_lock::RunLock,
     },
     ops::{
         managed_redis::{ManagedRedis, ManagedRedisError},
@@ -39,7 +39,7 @@ use crate::{
         assets::{self, AssetError},
         middleware::Guard,
         routes::routes,
-        state::{App, LISTENERS_MAX, Shared, VIEWERS_MAX, Viewers},
+        state::{AppState, ConnectionLimit, LISTENERS_MAX, VIEWERS_MAX, WorkerState},
     },
 };
 
@@ -146,10 +146,10 @@ async fn serve_on(
         FlushPolicy { size: config.flush_size as usize, interval: config.flush_interval };
     let flusher = Flusher::start(&cache, Behind(Arc::clone(&db)), flushing);
     let sampler = Arc::new(Sampler::start(&cache, Arc::clone(&metrics)).await);
-    let turns = Turns::default();
-    let stampedes = Stampedes::new(&address, &config.key_prefix, &db, &turns);
+    let run_lock = RunLock::default();
+    let stampedes = Stampedes::new(&address, &config.key_prefix, &db, &run_lock);
     let console = config.has_console().then(|| Arc::new(Console::new(&address, own.is_some())));
-    let shared = Shared {
+    let shared = AppState {
         config: Arc::new(config.clone()),
         db,
         metrics,
@@ -159,15 +159,15 @@ async fn serve_on(
         address: address.clone(),
         health,
         known_ids,
-        viewers: Viewers::new(VIEWERS_MAX),
-        listeners: Viewers::new(LISTENERS_MAX),
+        viewers: ConnectionLimit::new(VIEWERS_MAX),
+        listeners: ConnectionLimit::new(LISTENERS_MAX),
         stampedes,
-        trials: Trials::new(&address, &config.key_prefix, &turns),
-        plays: Plays::default(),
+        trials: Trials::new(&address, &config.key_prefix, &run_lock),
+        plays: ActionResults::default(),
         console,
-        round_trips: RoundTrips::new(&address, &turns),
+        round_trips: RoundTrips::new(&address, &run_lock),
         visits: Visits::default(),
-        outcomes: Outcomes::default(),
+        outcomes: PlaygroundResults::default(),
     };
     log::info!("database: {} ({imported} profiles imported)", config.database());
     log::info!("Redis: {address}; reach it with: {}", address.redis_cli());
@@ -176,12 +176,12 @@ async fn serve_on(
     outcome
 }
 
-async fn run(shared: Shared) -> Result<(), StartError> {
+async fn run(shared: AppState) -> Result<(), StartError> {
     let (bind, shared_delay) = (shared.config.bind, shared.config.database_delay);
     let sampler = Arc::clone(&shared.sampler);
     let server = HttpServer::new(move || {
         ActixApp::new()
-            .app_data(Data::new(App::on_this_worker(shared.clone())))
+            .app_data(Data::new(WorkerState::on_this_worker(shared.clone())))
             .wrap(Guard)
             .configure(routes)
     })

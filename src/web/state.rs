@@ -17,11 +17,11 @@ use crate::{
     demo::{db::Db, model::UserId},
     labs::{
         console::Console,
-        patterns::{Plays, Trials},
+        patterns::{ActionResults, Trials},
         round_trips::RoundTrips,
         stampede::Stampedes,
         strategies::Visits,
-        structures::Outcomes,
+        structures::PlaygroundResults,
     },
     ops::{
         metrics::Metrics,
@@ -29,9 +29,9 @@ use crate::{
     },
 };
 
-/// What all web workers share. Each makes its own [`App`] of it.
+/// What all web workers share. Each makes its own [`WorkerState`] of it.
 #[derive(Clone)]
-pub struct Shared {
+pub struct AppState {
     /// The settings.
     pub config: Arc<Config>,
     /// The database.
@@ -51,15 +51,15 @@ pub struct Shared {
     /// Ids to suggest to a visitor.
     pub known_ids: Arc<Vec<UserId>>,
     /// Visitors who watch the panels live.
-    pub viewers: Viewers,
+    pub viewers: ConnectionLimit,
     /// Visitors who listen to a channel.
-    pub listeners: Viewers,
+    pub listeners: ConnectionLimit,
     /// The stampedes that are kept, and the one that runs.
     pub stampedes: Stampedes,
     /// The trials of patterns, of which one runs at a time.
     pub trials: Trials,
     /// What visitors did at patterns.
-    pub plays: Plays,
+    pub plays: ActionResults,
     /// Where visitors type commands; none where that is off.
     pub console: Option<Arc<Console>>,
     /// Measurements of round trips.
@@ -67,14 +67,14 @@ pub struct Shared {
     /// What visitors tried on `/strategies`.
     pub visits: Visits,
     /// What visitors did on `/structures`.
-    pub outcomes: Outcomes,
+    pub outcomes: PlaygroundResults,
 }
 
 /// What the pages of one worker reach: the shared things, and a connection of
 /// its own to Redis.
-pub struct App {
+pub struct WorkerState {
     /// What all workers share.
-    pub shared: Shared,
+    pub shared: AppState,
     /// The worker's own door to Redis.
     pub store: Store,
     /// The cache behind that door.
@@ -83,7 +83,7 @@ pub struct App {
     pub latest: Latest,
 }
 
-impl Shared {
+impl AppState {
     /// The same, with copies of what each request holds on to: a count of
     /// references that all workers changed would be slow for each of them.
     fn on_this_worker(self) -> Self {
@@ -93,9 +93,9 @@ impl Shared {
     }
 }
 
-impl App {
+impl WorkerState {
     /// Call it on the worker's own runtime: the connection lives there.
-    pub fn on_this_worker(shared: Shared) -> Self {
+    pub fn on_this_worker(shared: AppState) -> Self {
         let shared = shared.on_this_worker();
         let store = Store::open(&shared.address, &shared.config.key_prefix, &shared.health);
         let cache = Cache::new(store.clone(), Arc::clone(&shared.engine));
@@ -111,29 +111,29 @@ pub const LISTENERS_MAX: usize = 50;
 
 /// Counts those who watch something live.
 #[derive(Clone)]
-pub struct Viewers {
+pub struct ConnectionLimit {
     count: Arc<AtomicUsize>,
-    most: usize,
+    max: usize,
 }
 
 /// One who watches, until dropped.
-pub struct Viewer(Arc<AtomicUsize>);
+pub struct ConnectionPermit(Arc<AtomicUsize>);
 
-impl Viewers {
+impl ConnectionLimit {
     /// So many at once.
-    pub fn new(most: usize) -> Self {
-        Self { count: Arc::default(), most }
+    pub fn new(max: usize) -> Self {
+        Self { count: Arc::default(), max }
     }
 
     /// A place, if one is left.
-    pub fn enter(&self) -> Option<Viewer> {
-        let more = |count| (count < self.most).then_some(count + 1);
+    pub fn try_acquire(&self) -> Option<ConnectionPermit> {
+        let more = |count| (count < self.max).then_some(count + 1);
         let entered = self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
-        entered.is_ok().then(|| Viewer(Arc::clone(&self.count)))
+        entered.is_ok().then(|| ConnectionPermit(Arc::clone(&self.count)))
     }
 }
 
-impl Drop for Viewer {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }

@@ -79,22 +79,22 @@ fn entry<'a>(told: &'a Value, name: &str) -> &'a Value {
     entries.iter().find(|it| it["name"] == name).unwrap_or_else(|| panic!("{name} of {told}"))
 }
 
-fn way<'a>(told: &'a Value, name: &str) -> &'a Value {
-    let ways = told["trial"]["ways"].as_array().unwrap();
-    ways.iter().find(|it| it["name"] == name).unwrap_or_else(|| panic!("{name} of {told}"))
+fn variant<'a>(told: &'a Value, name: &str) -> &'a Value {
+    let variants = told["trial"]["variants"].as_array().unwrap();
+    variants.iter().find(|it| it["name"] == name).unwrap_or_else(|| panic!("{name} of {told}"))
 }
 
-fn tally(way: &Value, name: &str) -> u64 {
-    let also = way["also"].as_array().unwrap();
+fn tally(variant: &Value, name: &str) -> u64 {
+    let also = variant["also"].as_array().unwrap();
     let found = also.iter().find(|it| it["name"] == name);
-    found.unwrap_or_else(|| panic!("{name} of {way}"))["count"].as_u64().unwrap()
+    found.unwrap_or_else(|| panic!("{name} of {variant}"))["count"].as_u64().unwrap()
 }
 
 /// Whether anything was counted that should not be.
-fn went_wrong(way: &Value) -> bool {
-    let also = way["also"].as_array().unwrap();
+fn went_wrong(variant: &Value) -> bool {
+    let also = variant["also"].as_array().unwrap();
     let is_bad = |it: &Value| it["is_bad"] == true && it["count"] != 0;
-    way["lost"] != 0 || way["over"] != 0 || also.iter().any(is_bad)
+    variant["lost"] != 0 || variant["over"] != 0 || also.iter().any(is_bad)
 }
 
 fn keys(redis: &mut redis::Connection, pattern: &str) -> Vec<String> {
@@ -202,9 +202,9 @@ fn what_a_visitor_writes_is_shown_and_never_run() {
     let mut played = 0;
     for pattern in ALL {
         for (act, field) in all_fields(pattern) {
-            let Kind::Text(most) = field.kind else { continue };
+            let Kind::Text(max) = field.kind else { continue };
             for text in hostile {
-                assert!(text.chars().count() <= most);
+                assert!(text.chars().count() <= max);
                 let page = visitor.page(pattern.slug, &form(act, field.name, text));
                 assert!(!page.contains("<b>") && !page.contains("<i>"), "{page}");
                 played += 1;
@@ -235,15 +235,16 @@ fn under_two_hundred_wrong_ways_go_wrong_and_right_ways_are_exact() {
 fn every_wrong_way_went_wrong(visitor: &Visitor<'_>, pattern: &Pattern) -> bool {
     let told = visitor.play(pattern.slug, "act=trial&actors=200");
     assert_eq!(told["trial"]["actors"], 200);
-    let ways = told["trial"]["ways"].as_array().unwrap();
-    assert_eq!(ways.len(), pattern.trial.ways.len());
-    for way in ways {
-        let is_exact = INEXACT.contains(&way["name"].as_str().unwrap()) || !went_wrong(way);
-        assert!(is_exact || way["is_right"] == false, "{}: {way}", pattern.slug);
-        let [p50, p99, max] = ["p50_us", "p99_us", "max_us"].map(|it| way[it].as_u64().unwrap());
-        assert!(0 < p50 && p50 <= p99 && p99 <= max, "{way}");
+    let variants = told["trial"]["variants"].as_array().unwrap();
+    assert_eq!(variants.len(), pattern.trial.variants.len());
+    for variant in variants {
+        let is_exact = INEXACT.contains(&variant["name"].as_str().unwrap()) || !went_wrong(variant);
+        assert!(is_exact || variant["is_right"] == false, "{}: {variant}", pattern.slug);
+        let [p50, p99, max] =
+            ["p50_us", "p99_us", "max_us"].map(|it| variant[it].as_u64().unwrap());
+        assert!(0 < p50 && p50 <= p99 && p99 <= max, "{variant}");
     }
-    ways.iter().all(|way| way["is_right"] == true || went_wrong(way))
+    variants.iter().all(|variant| variant["is_right"] == true || went_wrong(variant))
 }
 
 #[test]
@@ -252,42 +253,42 @@ fn the_trials_count_what_they_say() {
     let visitor = Visitor::new(&hitrate);
 
     let cart = visitor.play("shopping-cart", "act=trial&actors=200&adds=3");
-    assert_eq!(way(&cart, "HINCRBY, EXPIRE")["got"], 600);
-    assert_eq!(way(&cart, "GET, modify, SET")["expected"], 600);
+    assert_eq!(variant(&cart, "HINCRBY, EXPIRE")["got"], 600);
+    assert_eq!(variant(&cart, "GET, modify, SET")["expected"], 600);
 
     let keys = visitor.play("expiring-key", "act=trial&actors=200");
-    assert_eq!(way(&keys, "SET, then EXPIRE")["lost"], 50, "every fourth is cut off");
-    assert_eq!(way(&keys, "SET … EX, then SET")["lost"], 150, "all but those");
+    assert_eq!(variant(&keys, "SET, then EXPIRE")["lost"], 50, "every fourth is cut off");
+    assert_eq!(variant(&keys, "SET … EX, then SET")["lost"], 150, "all but those");
 
     let limiter = visitor.play("rate-limiter", "act=trial&actors=200");
-    assert_eq!(way(&limiter, "GET, then DECRBY")["expected"], 10);
-    assert_eq!(tally(way(&limiter, "SETNX, then EXPIRE"), "without_ttl"), 1);
-    assert_eq!(tally(way(&limiter, "One script, sliding window"), "edge"), 10);
-    assert!(tally(way(&limiter, "One script, fixed window"), "edge") <= 20);
+    assert_eq!(variant(&limiter, "GET, then DECRBY")["expected"], 10);
+    assert_eq!(tally(variant(&limiter, "SETNX, then EXPIRE"), "without_ttl"), 1);
+    assert_eq!(tally(variant(&limiter, "One script, sliding window"), "edge"), 10);
+    assert!(tally(variant(&limiter, "One script, fixed window"), "edge") <= 20);
 
     let lock = visitor.play("distributed-lock", "act=trial&actors=200");
-    assert!(tally(way(&lock, "DEL without token"), "stolen") > 0, "{lock}");
-    assert_eq!(tally(way(&lock, "Token, without fence"), "stolen"), 0);
-    let fenced = way(&lock, "Token and fencing token");
+    assert!(tally(variant(&lock, "DEL without token"), "stolen") > 0, "{lock}");
+    assert_eq!(tally(variant(&lock, "Token, without fence"), "stolen"), 0);
+    let fenced = variant(&lock, "Token and fencing token");
     let acknowledged = fenced["expected"].as_u64().unwrap();
     assert_eq!((tally(fenced, "stolen"), acknowledged + tally(fenced, "refused")), (0, 200));
 
     let api = visitor.play("api-response-cache", "act=trial&actors=20&requests=20");
-    assert_eq!(way(&api, "A stable hash of sorted parameters")["got"], 10);
-    assert_eq!(way(&api, "A stable hash, order as sent")["got"], 20);
+    assert_eq!(variant(&api, "A stable hash of sorted parameters")["got"], 10);
+    assert_eq!(variant(&api, "A stable hash, order as sent")["got"], 20);
 
     let products = visitor.play("product-catalogue", "act=trial&actors=200");
-    let busiest = |name| way(&products, name)["got"].as_u64().unwrap();
+    let busiest = |name| variant(&products, name)["got"].as_u64().unwrap();
     assert!(busiest("The same TTL") > 4 * busiest("A drawn TTL"), "{products}");
 
     let visitors = visitor.play("unique-visitors", "act=trial&actors=200&visits=50");
-    let nearly = way(&visitors, "PFADD, PFCOUNT: nearly");
+    let nearly = variant(&visitors, "PFADD, PFCOUNT: nearly");
     let off = nearly["lost"].as_u64().unwrap() + nearly["over"].as_u64().unwrap();
     assert!(off <= 250, "six standard errors of 5,000: {nearly}");
-    assert!(tally(nearly, "bytes") < tally(way(&visitors, "SADD, SCARD"), "bytes"));
+    assert!(tally(nearly, "bytes") < tally(variant(&visitors, "SADD, SCARD"), "bytes"));
 
     let heard = visitor.play("publish-subscribe", "act=trial&actors=200");
-    let late = way(&heard, "Publish and subscribe");
+    let late = variant(&heard, "Publish and subscribe");
     assert_eq!((&late["got"], tally(late, "early")), (&200.into(), 400));
 }
 
@@ -297,10 +298,13 @@ fn alone_nobody_loses_anything() {
     let visitor = Visitor::new(&hitrate);
     for pattern in ALL {
         let told = visitor.play(pattern.slug, "act=trial&actors=1");
-        let right =
-            told["trial"]["ways"].as_array().unwrap().iter().filter(|it| it["is_right"] == true);
-        for way in right {
-            assert!(!went_wrong(way), "{}: {way}", pattern.slug);
+        let right = told["trial"]["variants"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|it| it["is_right"] == true);
+        for variant in right {
+            assert!(!went_wrong(variant), "{}: {variant}", pattern.slug);
         }
     }
 }

@@ -265,11 +265,11 @@ async fn connect_patiently(
     url: &str,
     busy: Duration,
     turn: Duration,
-    most: u32,
+    max: u32,
 ) -> Result<AnyPool, Error> {
     let end = Instant::now() + PATIENT;
     loop {
-        match connect(url, busy, turn, most).await {
+        match connect(url, busy, turn, max).await {
             Err(Error::Slow) if Instant::now() < end => (),
             outcome => return outcome,
         }
@@ -277,7 +277,7 @@ async fn connect_patiently(
 }
 
 /// Waits up to `busy` for a lock, and up to `turn` for a connection.
-async fn connect(url: &str, busy: Duration, turn: Duration, most: u32) -> Result<AnyPool, Error> {
+async fn connect(url: &str, busy: Duration, turn: Duration, max: u32) -> Result<AnyPool, Error> {
     // FULL: an edit that was acknowledged survives a power cut, too.
     let pragmas = format!(
         "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
@@ -286,7 +286,7 @@ async fn connect(url: &str, busy: Duration, turn: Duration, most: u32) -> Result
     );
     let pragmas = sqlx::AssertSqlSafe(pragmas).into_sql_str();
     AnyPoolOptions::new()
-        .max_connections(most)
+        .max_connections(max)
         .acquire_timeout(turn)
         .after_connect(move |connection, _| {
             let pragmas = pragmas.clone();

@@ -109,13 +109,13 @@ impl Db {
     pub async fn edited_within(
         &self,
         age: Duration,
-        most: u32,
+        max: u32,
     ) -> Result<Vec<(Versioned<UserId>, u64)>, Error> {
         let sql = "SELECT user_id, version, stamp FROM profiles \
                    WHERE version > 1 AND updated_at > $1 ORDER BY updated_at DESC LIMIT $2";
         let since = now_ms().saturating_sub(millis(age)).cast_signed();
         let query = async {
-            let edited = sqlx::query(sql).bind(since).bind(i64::from(most));
+            let edited = sqlx::query(sql).bind(since).bind(i64::from(max));
             edited.try_map(edition).fetch_all(&self.pool).await
         };
         let statement = Statement::read(sql, "");
@@ -125,10 +125,10 @@ impl Db {
     }
 
     /// The first ids in order, to suggest to a visitor.
-    pub async fn some_ids(&self, most: u32) -> Result<Vec<UserId>, Error> {
+    pub async fn some_ids(&self, max: u32) -> Result<Vec<UserId>, Error> {
         let sql = "SELECT user_id FROM profiles ORDER BY length(user_id), user_id LIMIT $1";
         let query = async {
-            sqlx::query_scalar::<_, String>(sql).bind(i64::from(most)).fetch_all(&self.pool).await
+            sqlx::query_scalar::<_, String>(sql).bind(i64::from(max)).fetch_all(&self.pool).await
         };
         let found = self
             .run(Statement::read(sql, ""), &Trace::disabled(), query, |ids| rows(ids.len()))
@@ -149,12 +149,12 @@ impl Db {
     pub async fn profiles_after(
         &self,
         last: &str,
-        most: u32,
+        max: u32,
     ) -> Result<Vec<Versioned<Profile>>, Error> {
         let sql = "SELECT user_id, name, email, age, version FROM profiles \
                    WHERE user_id > $1 ORDER BY user_id LIMIT $2";
         let query = async {
-            let page = sqlx::query(sql).bind(last).bind(i64::from(most));
+            let page = sqlx::query(sql).bind(last).bind(i64::from(max));
             page.try_map(profile).fetch_all(&self.pool).await
         };
         self.run(Statement::read(sql, ""), &Trace::disabled(), query, |page| rows(page.len())).await

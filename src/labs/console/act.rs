@@ -9,10 +9,10 @@ use hitrate_cache::{
 };
 
 use super::{
-    Console, Entry,
-    catalogue::Manual,
-    policy::{self, Plan, Refused},
-    reply, room,
+    Console, ConsoleEntry,
+    catalogue::CommandSpec,
+    policy::{self, Authorization, Refused},
+    quota, reply,
     words::{self, Word},
 };
 use crate::{labs::support::visitor_keys::KEPT, token::Token};
@@ -27,7 +27,7 @@ const RIGHTS: &str = "-@all +@string +@hash +@list +@set +@sortedset +@bitmap +@
     +memory|usage";
 
 /// One command on its way.
-pub struct Act<'a> {
+pub struct CommandRun<'a> {
     pub console: &'a Console,
     pub store: &'a Store,
     /// What the names of the visitor's keys begin with, and the key that lists them.
@@ -37,53 +37,53 @@ pub struct Act<'a> {
 
 /// Keys that shall end in a day at the latest.
 #[derive(Default)]
-struct Endings {
+struct Expirations {
     keys: Vec<Word>,
     /// Whether one command does it.
     at_once: bool,
 }
 
 /// Why a command goes no further.
-pub enum Stop {
+pub enum RunError {
     Refused(Refused),
     RedisError(RedisError),
 }
 
-impl From<Refused> for Stop {
+impl From<Refused> for RunError {
     fn from(why: Refused) -> Self {
         Self::Refused(why)
     }
 }
 
-impl From<RedisError> for Stop {
+impl From<RedisError> for RunError {
     fn from(error: RedisError) -> Self {
         Self::RedisError(error)
     }
 }
 
-impl Act<'_> {
+impl CommandRun<'_> {
     /// Runs what was typed, and writes into `entry` what becomes of it.
-    pub async fn run(&self, line: &str, entry: &mut Entry) -> Result<(), Stop> {
+    pub async fn run(&self, line: &str, entry: &mut ConsoleEntry) -> Result<(), RunError> {
         let words = words::split(line).map_err(|why| Refused(why.to_string()))?;
         let mut own = DedicatedConnection::open(&self.console.address).await?;
-        let manual = self.find(&words, &mut own).await?;
-        entry.summary.clone_from(&manual.summary);
-        entry.complexity.clone_from(&manual.complexity);
-        entry.replaced_by.clone_from(&manual.replaced_by);
-        let plan = policy::judge(&words, &manual)?;
+        let spec = self.find(&words, &mut own).await?;
+        entry.summary.clone_from(&spec.summary);
+        entry.complexity.clone_from(&spec.complexity);
+        entry.replaced_by.clone_from(&spec.replaced_by);
+        let plan = policy::authorize(&words, &spec)?;
         let words = self.renamed(words, &plan);
         self.check(&words, &plan, &mut own).await?;
         entry.sent = Some(words::typed(&words));
-        let endings = self.endings(&words, &plan, &mut own).await?;
+        let expirations = self.expirations(&words, &plan, &mut own).await?;
         let mut call = self.guest_or(own).await?;
-        self.send(&words, &endings, &mut call, entry).await
+        self.send(&words, &expirations, &mut call, entry).await
     }
 
     async fn find(
         &self,
         words: &[Word],
         own: &mut DedicatedConnection,
-    ) -> Result<Arc<Manual>, Stop> {
+    ) -> Result<Arc<CommandSpec>, RunError> {
         let found = self.console.catalogue.find(words, self.store, own, &self.trace).await?;
         let unknown = || {
             let name = words::typed(&words[..words.len().min(2)]);
@@ -94,7 +94,7 @@ impl Act<'_> {
     }
 
     /// The same words, with the keys under the visitor's prefix.
-    fn renamed(&self, mut words: Vec<Word>, plan: &Plan) -> Vec<Word> {
+    fn renamed(&self, mut words: Vec<Word>, plan: &Authorization) -> Vec<Word> {
         for place in &plan.keys {
             words[*place].splice(..0, self.prefix.bytes());
         }
@@ -105,9 +105,9 @@ impl Act<'_> {
     async fn check(
         &self,
         words: &[Word],
-        plan: &Plan,
+        plan: &Authorization,
         own: &mut DedicatedConnection,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), RunError> {
         if plan.keys.is_empty() || plan.is_misspelt {
             return Ok(());
         }
@@ -115,11 +115,11 @@ impl Act<'_> {
         let mut commands = vec![self.store.words::<Word>(&getkeys.collect::<Vec<_>>())];
         if plan.grows {
             let keys: Vec<_> = plan.keys.iter().map(|place| &words[*place]).collect();
-            commands.push(room::ask(self.store, &self.prefix, &keys));
+            commands.push(quota::ask(self.store, &self.prefix, &keys));
         }
         let answers = own.ask(commands, &self.trace).await?;
         self.are_own(&answers.replies[0])?;
-        Ok(answers.replies.get(1).map_or(Ok(()), room::is_there)?)
+        Ok(answers.replies.get(1).map_or(Ok(()), quota::is_there)?)
     }
 
     /// Whether every key that the server sees is the visitor's.
@@ -172,30 +172,30 @@ impl Act<'_> {
 
     /// How the keys of a command that writes get a TTL. Redis 7 has `EXPIRE … LT`,
     /// which does nothing to one that is shorter.
-    async fn endings(
+    async fn expirations(
         &self,
         words: &[Word],
-        plan: &Plan,
+        plan: &Authorization,
         own: &mut DedicatedConnection,
-    ) -> Result<Endings, RedisError> {
+    ) -> Result<Expirations, RedisError> {
         if !plan.writes || plan.is_misspelt {
-            return Ok(Endings::default());
+            return Ok(Expirations::default());
         }
         let keys = plan.keys.iter().map(|place| words[*place].clone()).collect();
         let catalogue = &self.console.catalogue;
         let expire = catalogue.named("expire", self.store, own, &self.trace).await?;
-        Ok(Endings { keys, at_once: expire.is_some_and(|expire| expire.arity < 0) })
+        Ok(Expirations { keys, at_once: expire.is_some_and(|expire| expire.arity < 0) })
     }
 
     /// Sends the command, and in the same breath what ends the keys it wrote.
     async fn send(
         &self,
         words: &[Word],
-        endings: &Endings,
+        expirations: &Expirations,
         call: &mut DedicatedConnection,
-        entry: &mut Entry,
-    ) -> Result<(), Stop> {
-        let after = endings.keys.iter().map(|key| match endings.at_once {
+        entry: &mut ConsoleEntry,
+    ) -> Result<(), RunError> {
+        let after = expirations.keys.iter().map(|key| match expirations.at_once {
             true => self.end(key).arg("LT"),
             false => self.left(key),
         });
@@ -204,8 +204,8 @@ impl Act<'_> {
         entry.reply = Some(reply::printed(&answers.replies[0]));
         entry.is_error = answers.replies[0].is_err();
         entry.elapsed_us = Some(micros(answers.took));
-        if !endings.at_once {
-            self.end_endless(endings, &answers.replies[1..], call).await?;
+        if !expirations.at_once {
+            self.end_endless(expirations, &answers.replies[1..], call).await?;
         }
         Ok(())
     }
@@ -213,11 +213,11 @@ impl Act<'_> {
     /// Before Redis 7: asks, then tells.
     async fn end_endless(
         &self,
-        endings: &Endings,
+        expirations: &Expirations,
         left: &[Result<Value, Refusal>],
         call: &mut DedicatedConnection,
     ) -> Result<(), RedisError> {
-        let endless = endings.keys.iter().zip(left).filter(|(_, left)| is_endless(left));
+        let endless = expirations.keys.iter().zip(left).filter(|(_, left)| is_endless(left));
         let ends: Vec<_> = endless.map(|(key, _)| self.end(key)).collect();
         if !ends.is_empty() {
             call.ask(ends, &self.trace).await?;

@@ -12,7 +12,7 @@ use moka::sync::Cache;
 use super::words::Word;
 
 /// The most commands remembered: twice what a server without modules has.
-const MOST: u64 = 1_024;
+const MAX_ENTRIES: u64 = 1_024;
 /// How long each is: another server may be there afterwards.
 const KEPT: Duration = Duration::from_secs(600);
 /// What is deprecated before the server says so (redis.io/docs, each command's page).
@@ -26,7 +26,7 @@ const NAME_MAX: usize = 32;
 
 /// One command, by `COMMAND INFO` and, from Redis 7 on, `COMMAND DOCS`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Manual {
+pub struct CommandSpec {
     /// Its name, lower case; `object|encoding` for one of a family.
     pub name: String,
     /// Words it takes, its own included; at least so many when negative.
@@ -51,7 +51,7 @@ pub struct Manual {
     pub replaced_by: Option<String>,
 }
 
-impl Manual {
+impl CommandSpec {
     /// Whether it has this flag.
     pub fn flag(&self, flag: &str) -> bool {
         self.flags.iter().any(|it| it == flag)
@@ -107,11 +107,11 @@ impl Manual {
 }
 
 /// What was asked of the server so far.
-pub struct Catalogue(Cache<String, Option<Arc<Manual>>>);
+pub struct Catalogue(Cache<String, Option<Arc<CommandSpec>>>);
 
 impl Default for Catalogue {
     fn default() -> Self {
-        Self(Cache::builder().max_capacity(MOST).time_to_live(KEPT).build())
+        Self(Cache::builder().max_capacity(MAX_ENTRIES).time_to_live(KEPT).build())
     }
 }
 
@@ -123,7 +123,7 @@ impl Catalogue {
         store: &Store,
         call: &mut DedicatedConnection,
         trace: &Trace,
-    ) -> Result<Option<Arc<Manual>>, RedisError> {
+    ) -> Result<Option<Arc<CommandSpec>>, RedisError> {
         let Some(name) = words.first().and_then(|word| name(word)) else { return Ok(None) };
         let found = self.named(&name, store, call, trace).await?;
         match (found, words.get(1)) {
@@ -142,28 +142,28 @@ impl Catalogue {
         store: &Store,
         call: &mut DedicatedConnection,
         trace: &Trace,
-    ) -> Result<Option<Arc<Manual>>, RedisError> {
+    ) -> Result<Option<Arc<CommandSpec>>, RedisError> {
         if let Some(known) = self.0.get(name) {
             return Ok(known);
         }
         let ask = |what| store.words(&["COMMAND", what, name]);
         let answers = call.ask(vec![ask("INFO"), ask("DOCS")], trace).await?;
-        let manual = read(&answers.replies)?.map(Arc::new);
-        self.0.insert(name.to_owned(), manual.clone());
-        Ok(manual)
+        let spec = read(&answers.replies)?.map(Arc::new);
+        self.0.insert(name.to_owned(), spec.clone());
+        Ok(spec)
     }
 }
 
 /// Before Redis 7 there are no docs, and that is no error.
-fn read(replies: &[Result<Value, Refusal>]) -> Result<Option<Manual>, RedisError> {
+fn read(replies: &[Result<Value, Refusal>]) -> Result<Option<CommandSpec>, RedisError> {
     let info = match &replies[0] {
         Ok(info) => array(info).and_then(|it| it.first()),
         Err(refusal) => return Err(refusal.error.clone()),
     };
-    let manual = info.and_then(Manual::of_info);
-    Ok(manual.map(|manual| match &replies[1] {
-        Ok(docs) => manual.and_docs(docs),
-        Err(_) => manual,
+    let spec = info.and_then(CommandSpec::of_info);
+    Ok(spec.map(|spec| match &replies[1] {
+        Ok(docs) => spec.and_docs(docs),
+        Err(_) => spec,
     }))
 }
 
@@ -216,12 +216,12 @@ mod tests {
         let words = ["summary", "Sets it.", "replaced_by", "`SET` with `EX`"];
         let docs = words.iter().map(|it| Value::BulkString(it.as_bytes().to_vec())).collect();
         let docs = Value::Array(vec![status("setex"), Value::Array(docs)]);
-        let manual = read(&[Ok(Value::Array(vec![info])), Ok(docs)]).unwrap().unwrap();
-        assert_eq!((manual.name.as_str(), manual.arity, manual.first), ("setex", 4, 1));
-        assert!(manual.flag("denyoom") && manual.is_in("string") && !manual.is_in("@string"));
-        assert!(manual.takes(4) && !manual.takes(3) && !manual.is_family);
-        assert_eq!(manual.summary.as_deref(), Some("Sets it."));
-        assert_eq!(manual.replaced_by.as_deref(), Some("SET with EX"));
+        let spec = read(&[Ok(Value::Array(vec![info])), Ok(docs)]).unwrap().unwrap();
+        assert_eq!((spec.name.as_str(), spec.arity, spec.first), ("setex", 4, 1));
+        assert!(spec.flag("denyoom") && spec.is_in("string") && !spec.is_in("@string"));
+        assert!(spec.takes(4) && !spec.takes(3) && !spec.is_family);
+        assert_eq!(spec.summary.as_deref(), Some("Sets it."));
+        assert_eq!(spec.replaced_by.as_deref(), Some("SET with EX"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Commands to begin with, by what they show.
 
 /// Some that belong together.
-pub struct Group {
+pub struct ExampleGroup {
     /// What they show.
     pub title: &'static str,
     /// In the order to try them.
@@ -9,8 +9,8 @@ pub struct Group {
 }
 
 /// From the first steps to what goes wrong on purpose.
-pub const ALL: [Group; 6] = [
-    Group {
+pub const ALL: [ExampleGroup; 6] = [
+    ExampleGroup {
         title: "First steps",
         lines: &[
             "PING",
@@ -20,11 +20,11 @@ pub const ALL: [Group; 6] = [
             "GET student_name",
         ],
     },
-    Group {
+    ExampleGroup {
         title: "Count",
         lines: &["INCR counter", "INCRBY counter 10", "GET counter", "OBJECT ENCODING counter"],
     },
-    Group {
+    ExampleGroup {
         title: "Let things end",
         lines: &[
             "SET token:abc123 \"user_id:42\" EX 60",
@@ -32,7 +32,7 @@ pub const ALL: [Group; 6] = [
             "PERSIST token:abc123",
         ],
     },
-    Group {
+    ExampleGroup {
         title: "Other types",
         lines: &[
             "HSET user:42 name \"Alice\" age 30",
@@ -43,11 +43,11 @@ pub const ALL: [Group; 6] = [
             "ZRANGE leaderboard 0 -1 REV WITHSCORES",
         ],
     },
-    Group {
+    ExampleGroup {
         title: "Look inside",
         lines: &["TYPE user:42", "MEMORY USAGE user:42", "EXISTS greeting nothing", "DEL greeting"],
     },
-    Group {
+    ExampleGroup {
         title: "Wrong on purpose",
         lines: &[
             "INCR greeting",

@@ -4,26 +4,26 @@ use std::{sync::Arc, time::Duration};
 
 use moka::{policy::EvictionPolicy, sync::Cache};
 
-use super::Entry;
+use super::ConsoleEntry;
 
 /// The most commands of one visitor.
 const LAST: usize = 20;
 /// Bytes for all visitors together.
-const MOST: u64 = 16 * 1024 * 1024;
+const MAX_ENTRIES: u64 = 16 * 1024 * 1024;
 /// How long they are kept after the last one.
 const KEPT: Duration = Duration::from_secs(30 * 60);
 /// Bytes of an entry beside its texts.
 const OVERHEAD: usize = 512;
 
 /// What one visitor typed, the latest first.
-pub type Entries = Arc<[Arc<Entry>]>;
+pub type Entries = Arc<[Arc<ConsoleEntry>]>;
 
 /// Of all visitors, each under the name of its keys.
 pub struct History(Cache<String, Entries>);
 
 impl Default for History {
     fn default() -> Self {
-        let cache = Cache::builder().max_capacity(MOST).time_to_live(KEPT);
+        let cache = Cache::builder().max_capacity(MAX_ENTRIES).time_to_live(KEPT);
         let weigh = |_: &String, entries: &Entries| {
             entries.iter().map(|entry| weight(entry)).sum::<usize>().try_into().unwrap_or(u32::MAX)
         };
@@ -39,7 +39,7 @@ impl History {
     }
 
     /// Puts one before the others.
-    pub fn add(&self, visitor: &str, entry: Entry) -> Entries {
+    pub fn add(&self, visitor: &str, entry: ConsoleEntry) -> Entries {
         let earlier = self.of(visitor);
         let earlier = earlier.iter().take(LAST - 1).cloned();
         let entries: Entries = std::iter::once(Arc::new(entry)).chain(earlier).collect();
@@ -53,7 +53,7 @@ impl History {
     }
 }
 
-fn weight(entry: &Entry) -> usize {
+fn weight(entry: &ConsoleEntry) -> usize {
     let texts = [&entry.sent, &entry.reply, &entry.refused, &entry.summary, &entry.complexity];
     let steps: usize =
         entry.trace.iter().map(|step| step.command.len() + step.reply.len() + 96).sum();
@@ -65,8 +65,8 @@ fn weight(entry: &Entry) -> usize {
 mod tests {
     use super::*;
 
-    fn entry(typed: String) -> Entry {
-        Entry { typed, ..Entry::default() }
+    fn entry(typed: String) -> ConsoleEntry {
+        ConsoleEntry { typed, ..ConsoleEntry::default() }
     }
 
     #[test]
@@ -89,7 +89,7 @@ mod tests {
             history.add(&n.to_string(), entry("x".repeat(16 * 1024)));
         }
         history.0.run_pending_tasks();
-        assert!(history.0.weighted_size() <= MOST);
+        assert!(history.0.weighted_size() <= MAX_ENTRIES);
         assert!(!history.of("1999").is_empty(), "the latest is among them");
     }
 }

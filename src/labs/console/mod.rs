@@ -4,10 +4,10 @@
 //!
 //! 1. [`policy`]: by what the server says of the command, only those run that
 //!    work on keys of a type, and neither wait nor reach further.
-//! 2. Every key is put under the visitor's own prefix ([`places`]), and then the
+//! 2. Every key is put under the visitor's own prefix ([`key_positions`]), and then the
 //!    server itself is asked (`COMMAND GETKEYS`) which keys it sees in the
 //!    result: one that is not the visitor's, and nothing is sent.
-//! 3. Sizes are bounded before the command runs ([`rules`], [`room`]), and each
+//! 3. Sizes are bounded before the command runs ([`rules`], [`quota`]), and each
 //!    key that is written has a TTL of a day at most.
 //! 4. On an own Redis the command runs as an ACL user that can do no more than
 //!    this. On a configured server no user is ever made.
@@ -17,10 +17,10 @@ mod act;
 mod catalogue;
 mod examples;
 mod history;
-mod places;
+mod key_positions;
 mod policy;
+mod quota;
 mod reply;
-mod room;
 mod rules;
 mod words;
 
@@ -33,34 +33,34 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use utoipa::ToSchema;
 
 use self::{
-    act::{Act, Stop},
+    act::{CommandRun, RunError},
     catalogue::Catalogue,
     history::History,
 };
 pub use self::{
-    examples::{ALL as EXAMPLES, Group},
+    examples::{ALL as EXAMPLES, ExampleGroup},
     history::Entries,
-    room::{BYTES_MAX, KEYS_MAX},
+    quota::{BYTES_MAX, KEYS_MAX},
     words::{LINE_MAX, NotWords, WORDS_MAX},
 };
-use crate::{labs::support::visitor_keys::Visitor, token::Token};
+use crate::{labs::support::visitor_keys::VisitorId, token::Token};
 
 /// Commands that run at the same time, over all visitors.
-const AT_ONCE: usize = 8;
+const CONCURRENCY: usize = 8;
 
 /// A console for all visitors of this process.
 pub struct Console {
     address: Address,
     /// The password of the ACL user, on an own Redis.
     guest: Option<Token>,
-    places: Semaphore,
+    key_positions: Semaphore,
     catalogue: Catalogue,
     history: History,
 }
 
 /// A command that was typed, and what became of it.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
-pub struct Entry {
+pub struct ConsoleEntry {
     /// As it was typed.
     pub typed: String,
     /// As it was sent, keys under the visitor's prefix; null when it was not.
@@ -87,7 +87,7 @@ pub struct Entry {
 
 /// Why a command could not be dealt with at all.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum NotRun {
+pub enum ConsoleError {
     /// Too many at once.
     #[error("too many commands run at the moment")]
     Busy,
@@ -102,7 +102,7 @@ impl Console {
         Self {
             address: address.clone(),
             guest: is_managed.then(Token::random),
-            places: Semaphore::new(AT_ONCE),
+            key_positions: Semaphore::new(CONCURRENCY),
             catalogue: Catalogue::default(),
             history: History::default(),
         }
@@ -114,49 +114,49 @@ impl Console {
     }
 
     /// What a visitor typed, the latest first.
-    pub fn history(&self, visitor: &Visitor) -> Entries {
+    pub fn history(&self, visitor: &VisitorId) -> Entries {
         self.history.of(&list(visitor))
     }
 
     /// Forgets what a visitor typed; the keys stay.
-    pub fn forget(&self, visitor: &Visitor) {
+    pub fn forget(&self, visitor: &VisitorId) {
         self.history.clear(&list(visitor));
     }
 
     /// What the names of a visitor's keys begin with in Redis.
-    pub fn prefix(store: &Store, visitor: &Visitor) -> String {
-        store.name(&visitor.demo("console").key(""))
+    pub fn prefix(store: &Store, visitor: &VisitorId) -> String {
+        store.name(&visitor.keys("console").key(""))
     }
 
     /// Runs what was typed, if it may run. Adds it to the history either way.
     pub async fn run(
         &self,
         store: &Store,
-        visitor: &Visitor,
+        visitor: &VisitorId,
         line: &str,
-    ) -> Result<Entries, NotRun> {
+    ) -> Result<Entries, ConsoleError> {
         let _place = self.place()?;
         // To find out by connecting, as each command does, would take a frozen
         // Redis the time that a distant one may need.
         store.answers().await?;
         let prefix = Self::prefix(store, visitor);
-        let act = Act { console: self, store, prefix, trace: Trace::start() };
-        let mut entry = Entry { typed: line.to_owned(), ..Entry::default() };
+        let act = CommandRun { console: self, store, prefix, trace: Trace::start() };
+        let mut entry = ConsoleEntry { typed: line.to_owned(), ..ConsoleEntry::default() };
         match act.run(line, &mut entry).await {
             Ok(()) => (),
-            Err(Stop::Refused(why)) => entry.refused = Some(why.0),
-            Err(Stop::RedisError(error)) => return Err(NotRun::Redis(error)),
+            Err(RunError::Refused(why)) => entry.refused = Some(why.0),
+            Err(RunError::RedisError(error)) => return Err(ConsoleError::Redis(error)),
         }
         entry.trace = act.trace.spans();
         Ok(self.history.add(&list(visitor), entry))
     }
 
-    fn place(&self) -> Result<SemaphorePermit<'_>, NotRun> {
-        self.places.try_acquire().map_err(|_| NotRun::Busy)
+    fn place(&self) -> Result<SemaphorePermit<'_>, ConsoleError> {
+        self.key_positions.try_acquire().map_err(|_| ConsoleError::Busy)
     }
 }
 
 /// The name of a visitor's history.
-fn list(visitor: &Visitor) -> String {
-    visitor.demo("console").key("").to_string()
+fn list(visitor: &VisitorId) -> String {
+    visitor.keys("console").key("").to_string()
 }

@@ -5,7 +5,7 @@
 //! types, on keys that can be told for certain, and does nothing that reaches
 //! beyond them, waits, or takes memory or time out of proportion.
 
-use super::{catalogue::Manual, places, rules, words::Word};
+use super::{catalogue::CommandSpec, key_positions, rules, words::Word};
 
 /// The longest name of a key, in bytes.
 const NAME_MAX: usize = 200;
@@ -20,7 +20,7 @@ pub struct Refused(pub String);
 
 /// What may be sent, once the keys are renamed.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Plan {
+pub struct Authorization {
     /// The places of the keys.
     pub keys: Vec<usize>,
     /// Whether it changes something.
@@ -130,65 +130,64 @@ const REMOVE: [&str; 31] = [
 ];
 
 /// Whether these words may be sent, and what has to be done to them before.
-pub fn judge(words: &[Word], manual: &Manual) -> Result<Plan, Refused> {
-    permitted(manual)?;
-    rules::kept(words, &manual.name).map_err(|why| refused(manual, &why))?;
-    let keys = places::keys(words, manual)
-        .ok_or_else(|| refused(manual, "which of its words are keys can't be told for certain"))?;
-    let is_misspelt = !manual.takes(words.len());
-    let needs_keys = !KEYLESS.contains(&manual.name.as_str()) && !is_explained(words, manual);
+pub fn authorize(words: &[Word], spec: &CommandSpec) -> Result<Authorization, Refused> {
+    permitted(spec)?;
+    rules::kept(words, &spec.name).map_err(|why| refused(spec, &why))?;
+    let keys = key_positions::keys(words, spec)
+        .ok_or_else(|| refused(spec, "which of its words are keys can't be told for certain"))?;
+    let is_misspelt = !spec.takes(words.len());
+    let needs_keys = !KEYLESS.contains(&spec.name.as_str()) && !is_explained(words, spec);
     if keys.is_empty() && needs_keys && !is_misspelt {
-        return Err(refused(manual, "no key is found in it"));
+        return Err(refused(spec, "no key is found in it"));
     }
-    named_well(words, &keys, manual)?;
-    let writes = manual.flag("write");
-    let grows = writes && !REMOVE.contains(&manual.name.as_str());
-    Ok(Plan { keys, writes, grows, is_misspelt })
+    named_well(words, &keys, spec)?;
+    let writes = spec.flag("write");
+    let grows = writes && !REMOVE.contains(&spec.name.as_str());
+    Ok(Authorization { keys, writes, grows, is_misspelt })
 }
 
-fn permitted(manual: &Manual) -> Result<(), Refused> {
-    let name = manual.name.as_str();
+fn permitted(spec: &CommandSpec) -> Result<(), Refused> {
+    let name = spec.name.as_str();
     let family = name.split('|').next().unwrap_or(name);
     if KEYLESS.contains(&name) || EXPLAINED.contains(&name) {
         return Ok(());
     }
     if let Some((_, why)) = NOT_HERE.iter().find(|(names, _)| names.contains(&family)) {
-        return Err(refused(manual, why));
+        return Err(refused(spec, why));
     }
     let excepted = |category: &str| category == "blocking" && MAY_BLOCK.contains(&name);
     let refusing = CATEGORIES.iter().filter(|(category, _)| !excepted(category));
-    if let Some((_, why)) = refusing.into_iter().find(|(it, _)| manual.is_in(it) || manual.flag(it))
-    {
-        return Err(refused(manual, why));
+    if let Some((_, why)) = refusing.into_iter().find(|(it, _)| spec.is_in(it) || spec.flag(it)) {
+        return Err(refused(spec, why));
     }
-    match EXTRA.contains(&name) || TYPES.iter().any(|it| manual.is_in(it)) {
+    match EXTRA.contains(&name) || TYPES.iter().any(|it| spec.is_in(it)) {
         true => Ok(()),
-        false => Err(refused(manual, "it does not work on keys of one of the types shown here")),
+        false => Err(refused(spec, "it does not work on keys of one of the types shown here")),
     }
 }
 
 /// `OBJECT HELP` and its like; before Redis 7 they have no entry of their own.
-fn is_explained(words: &[Word], manual: &Manual) -> bool {
+fn is_explained(words: &[Word], spec: &CommandSpec) -> bool {
     let asks = words.len() == 2 && words[1].eq_ignore_ascii_case(b"HELP");
-    let family = manual.name.split('|').next().unwrap_or_default();
+    let family = spec.name.split('|').next().unwrap_or_default();
     asks && EXPLAINED.iter().any(|it| it.split('|').next() == Some(family))
 }
 
-fn named_well(words: &[Word], keys: &[usize], manual: &Manual) -> Result<(), Refused> {
+fn named_well(words: &[Word], keys: &[usize], spec: &CommandSpec) -> Result<(), Refused> {
     let names: Vec<_> = keys.iter().map(|place| &words[*place]).collect();
     if names.iter().any(|name| name.is_empty() || name.len() > NAME_MAX) {
-        return Err(refused(manual, &format!("a key has a name of 1 to {NAME_MAX} bytes here")));
+        return Err(refused(spec, &format!("a key has a name of 1 to {NAME_MAX} bytes here")));
     }
     let is_repeated = |name: &&Word| names.iter().filter(|it| *it == name).count() > REPEATS;
     match names.iter().any(is_repeated) {
-        true => Err(refused(manual, "it names one key more than twice")),
+        true => Err(refused(spec, "it names one key more than twice")),
         false => Ok(()),
     }
 }
 
 /// `FLUSHALL is not run here: it removes all keys …`
-fn refused(manual: &Manual, why: &str) -> Refused {
-    let name = manual.name.replace('|', " ").to_ascii_uppercase();
+fn refused(spec: &CommandSpec, why: &str) -> Refused {
+    let name = spec.name.replace('|', " ").to_ascii_uppercase();
     Refused(format!("{name} is not run here: {why}."))
 }
 
@@ -200,11 +199,11 @@ mod tests {
         super::super::words::split(line).unwrap()
     }
 
-    fn manual(name: &str, arity: i64, flags: &str, categories: &str) -> Manual {
+    fn spec(name: &str, arity: i64, flags: &str, categories: &str) -> CommandSpec {
         let list = |text: &str| text.split_whitespace().map(str::to_owned).collect();
         let (first, last, step) = if flags.contains("nokey") { (0, 0, 0) } else { (1, 1, 1) };
         let (flags, categories) = (list(flags), list(categories));
-        Manual {
+        CommandSpec {
             name: name.into(),
             arity,
             flags,
@@ -212,13 +211,13 @@ mod tests {
             last,
             step,
             categories,
-            ..Manual::default()
+            ..CommandSpec::default()
         }
     }
 
     #[test]
     fn what_is_in_no_type_or_in_a_refused_category_does_not_run() {
-        let why = |line: &str, manual: &Manual| judge(&words(line), manual).unwrap_err().0;
+        let why = |line: &str, spec: &CommandSpec| authorize(&words(line), spec).unwrap_err().0;
         for (name, categories) in [
             ("config|set", "@admin @slow @dangerous"),
             ("eval", "@slow @scripting"),
@@ -227,70 +226,70 @@ mod tests {
             ("new", "@read"),
             ("json.set", "@json @write"),
         ] {
-            let told = why("X a b", &manual(name, -1, "", categories));
+            let told = why("X a b", &spec(name, -1, "", categories));
             assert!(told.contains("is not run here: "), "{told}");
         }
-        let flagged = manual("get", 2, "blocking", "@read @string");
+        let flagged = spec("get", 2, "blocking", "@read @string");
         assert!(why("GET a", &flagged).contains("may wait"), "a flag counts as well");
-        assert!(why("SCAN 0", &manual("scan", -2, "nokey", "@keyspace")).contains("all keys"));
+        assert!(why("SCAN 0", &spec("scan", -2, "nokey", "@keyspace")).contains("all keys"));
     }
 
     #[test]
     fn keys_are_found_named_and_not_repeated() {
-        let get = manual("get", 2, "readonly", "@read @string");
-        let plan = judge(&words("GET a"), &get).unwrap();
+        let get = spec("get", 2, "readonly", "@read @string");
+        let plan = authorize(&words("GET a"), &get).unwrap();
         assert_eq!((plan.keys.as_slice(), plan.writes, plan.is_misspelt), (&[1][..], false, false));
-        assert!(judge(&words("GET a b"), &get).unwrap().is_misspelt);
-        assert!(judge(&words("GET \"\""), &get).is_err());
-        assert!(judge(&words(&format!("GET {}", "x".repeat(201))), &get).is_err());
-        let mget = Manual { last: -1, arity: -2, ..get };
-        assert!(judge(&words("MGET a a b"), &mget).is_ok());
-        assert!(judge(&words("MGET a a a"), &mget).is_err());
+        assert!(authorize(&words("GET a b"), &get).unwrap().is_misspelt);
+        assert!(authorize(&words("GET \"\""), &get).is_err());
+        assert!(authorize(&words(&format!("GET {}", "x".repeat(201))), &get).is_err());
+        let mget = CommandSpec { last: -1, arity: -2, ..get };
+        assert!(authorize(&words("MGET a a b"), &mget).is_ok());
+        assert!(authorize(&words("MGET a a a"), &mget).is_err());
     }
 
     #[test]
     fn numbers_that_make_room_are_bounded_before() {
-        let bit = manual("setbit", 4, "write denyoom", "@write @bitmap");
-        assert!(judge(&words("SETBIT a 1001 1"), &bit).unwrap().grows);
+        let bit = spec("setbit", 4, "write denyoom", "@write @bitmap");
+        assert!(authorize(&words("SETBIT a 1001 1"), &bit).unwrap().grows);
         for far in ["1048576", "4294967295", "99999999999999999999999", "-1048576"] {
-            assert!(judge(&words(&format!("SETBIT a {far} 1")), &bit).is_err(), "{far}");
+            assert!(authorize(&words(&format!("SETBIT a {far} 1")), &bit).is_err(), "{far}");
         }
-        let field = manual("bitfield", -2, "write denyoom", "@write @bitmap");
-        assert!(judge(&words("BITFIELD 99999999999 SET u8 #100 200"), &field).is_ok());
+        let field = spec("bitfield", -2, "write denyoom", "@write @bitmap");
+        assert!(authorize(&words("BITFIELD 99999999999 SET u8 #100 200"), &field).is_ok());
         for far in ["SET u8 #536870911 1", "SET u8 4294967295 1", "GET u8 0 SET u8 9999999 1"] {
-            assert!(judge(&words(&format!("BITFIELD a {far}")), &field).is_err(), "{far}");
+            assert!(authorize(&words(&format!("BITFIELD a {far}")), &field).is_err(), "{far}");
         }
-        let random = manual("srandmember", -2, "readonly", "@read @set");
-        assert!(judge(&words("SRANDMEMBER a -100"), &random).is_ok());
-        assert!(judge(&words("SRANDMEMBER a -101"), &random).is_err());
+        let random = spec("srandmember", -2, "readonly", "@read @set");
+        assert!(authorize(&words("SRANDMEMBER a -100"), &random).is_ok());
+        assert!(authorize(&words("SRANDMEMBER a -101"), &random).is_err());
     }
 
     #[test]
     fn options_that_wait_or_reach_further_are_refused_in_any_case() {
-        let xread = manual("xread", -4, "blocking movablekeys", "@read @stream @blocking");
-        assert!(judge(&words("XREAD STREAMS a 0"), &xread).is_ok());
-        assert!(judge(&words("XREAD bLoCk 0 STREAMS a $"), &xread).is_err());
-        let copy = Manual { last: 2, ..manual("copy", -3, "write denyoom", "@keyspace @write") };
-        assert!(judge(&words("COPY a b REPLACE"), &copy).is_ok());
-        assert!(judge(&words("COPY a b db 1"), &copy).is_err());
+        let xread = spec("xread", -4, "blocking movablekeys", "@read @stream @blocking");
+        assert!(authorize(&words("XREAD STREAMS a 0"), &xread).is_ok());
+        assert!(authorize(&words("XREAD bLoCk 0 STREAMS a $"), &xread).is_err());
+        let copy = CommandSpec { last: 2, ..spec("copy", -3, "write denyoom", "@keyspace @write") };
+        assert!(authorize(&words("COPY a b REPLACE"), &copy).is_ok());
+        assert!(authorize(&words("COPY a b db 1"), &copy).is_err());
     }
 
     #[test]
     fn what_is_not_known_to_remove_has_to_find_room() {
-        let plan = |name: &str| judge(&words("X a b"), &manual(name, -1, "write", "@list"));
+        let plan = |name: &str| authorize(&words("X a b"), &spec(name, -1, "write", "@list"));
         assert!(plan("xreadgroup-like").unwrap().grows && plan("rename").unwrap().grows);
         assert!(!plan("lpop").unwrap().grows && plan("lpop").unwrap().writes);
-        let scan = manual("hscan", -3, "readonly", "@read @hash");
-        assert!(judge(&words("HSCAN a 0 MATCH *a*"), &scan).is_ok());
-        assert!(judge(&words("HSCAN a 0 match *a*a*a*b"), &scan).is_err());
+        let scan = spec("hscan", -3, "readonly", "@read @hash");
+        assert!(authorize(&words("HSCAN a 0 MATCH *a*"), &scan).is_ok());
+        assert!(authorize(&words("HSCAN a 0 match *a*a*a*b"), &scan).is_err());
     }
 
     #[test]
     fn a_command_without_keys_is_one_of_a_few() {
-        let ping = manual("ping", -1, "nokey", "@fast @connection");
-        assert_eq!(judge(&words("PING"), &ping).unwrap().keys, [0; 0]);
-        assert!(judge(&words("FOO"), &manual("foo", -1, "nokey", "@string")).is_err());
-        let help = manual("object|help", 2, "nokey", "@keyspace @slow");
-        assert!(judge(&words("OBJECT HELP"), &help).is_ok());
+        let ping = spec("ping", -1, "nokey", "@fast @connection");
+        assert_eq!(authorize(&words("PING"), &ping).unwrap().keys, [0; 0]);
+        assert!(authorize(&words("FOO"), &spec("foo", -1, "nokey", "@string")).is_err());
+        let help = spec("object|help", 2, "nokey", "@keyspace @slow");
+        assert!(authorize(&words("OBJECT HELP"), &help).is_ok());
     }
 }

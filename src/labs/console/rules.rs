@@ -68,29 +68,29 @@ pub fn kept(words: &[Word], name: &str) -> Result<(), String> {
 impl Rule {
     /// What is demanded, when the words don't keep to it.
     fn broken_by(&self, words: &[Word]) -> Option<String> {
-        let at_most = |most: &u64| format!("that number is at most {most}");
+        let at_most = |max: &u64| format!("that number is at most {max}");
         match self {
-            Self::At(place, most) => {
-                words.get(*place).is_some_and(|it| is_over(it, *most)).then(|| at_most(most))
+            Self::At(place, max) => {
+                words.get(*place).is_some_and(|it| is_over(it, *max)).then(|| at_most(max))
             }
-            Self::After(option, most) => {
+            Self::After(option, max) => {
                 let mut pairs = words.windows(2);
-                let over = |pair: &[Word]| is(&pair[0], option) && is_over(&pair[1], *most);
-                pairs.any(over).then(|| at_most(most))
+                let over = |pair: &[Word]| is(&pair[0], option) && is_over(&pair[1], *max);
+                pairs.any(over).then(|| at_most(max))
             }
-            Self::Everywhere(most) => {
+            Self::Everywhere(max) => {
                 let over = |word: &Word| match word.strip_prefix(b"#") {
-                    Some(fields) => is_over(fields, most / 64),
-                    None => is_over(word, *most),
+                    Some(fields) => is_over(fields, max / 64),
+                    None => is_over(word, *max),
                 };
                 // Behind the verb and the key, which may be any text.
-                words.iter().skip(2).any(over).then(|| format!("numbers are at most {most}"))
+                words.iter().skip(2).any(over).then(|| format!("numbers are at most {max}"))
             }
-            Self::Stars(most) => {
+            Self::Stars(max) => {
                 let stars = |word: &Word| word.iter().filter(|byte| **byte == b'*').count();
                 let mut pairs = words.windows(2);
-                let over = |pair: &[Word]| is(&pair[0], b"MATCH") && stars(&pair[1]) > *most;
-                pairs.any(over).then(|| format!("a pattern has at most {most} stars"))
+                let over = |pair: &[Word]| is(&pair[0], b"MATCH") && stars(&pair[1]) > *max;
+                pairs.any(over).then(|| format!("a pattern has at most {max} stars"))
             }
             Self::Without(option) => {
                 let there = words.iter().skip(1).any(|word| is(word, option));
@@ -107,9 +107,9 @@ fn is(word: &[u8], option: &[u8]) -> bool {
 
 /// Whether it is a number above this, or below its negative. What is no number
 /// of Redis's is none here, and Redis refuses it.
-fn is_over(word: &[u8], most: u64) -> bool {
+fn is_over(word: &[u8], max: u64) -> bool {
     let digits = word.strip_prefix(b"-").unwrap_or(word);
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     let number = std::str::from_utf8(digits).ok().and_then(|text| text.parse::<u64>().ok());
-    is_number && number.is_none_or(|number| number > most)
+    is_number && number.is_none_or(|number| number > max)
 }

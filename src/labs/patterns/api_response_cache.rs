@@ -11,10 +11,10 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Act, Pattern, Trap, args, command, key,
-    play::{Play, Upset},
-    race::Race,
-    trial::{Counted, Trial, Way},
+    Act, Pattern, Pitfall, args, command, key,
+    play::{ActionContext, ActionError},
+    trial::{Count, Trial, Variant},
+    trial_run::TrialRun,
 };
 
 /// The pattern.
@@ -43,7 +43,7 @@ pub const PATTERN: Pattern = Pattern {
         ],
         run: |play| Box::pin(call(play)),
     }],
-    trap: Trap {
+    pitfall: Pitfall {
         wrong: "A key of hash(str(params)): the language’s own hash, of the parameters as they came.",
         why: "Such hashes are salted anew in each process (Python’s, Rust’s and others’, against floods of colliding keys), and the same parameters in another order are another text. So each worker fills the cache for itself alone, a restart forgets all of it, and memory holds every response many times.",
         right: "Sort the parameters, write them in one way, and take a hash that is the same everywhere, such as SHA-256.",
@@ -54,24 +54,24 @@ pub const PATTERN: Pattern = Pattern {
         lost: "responses not kept",
         over: "copies too many",
         fields: &[args::actors("20"), args::number("requests", "Requests each", (1, 50), "20")],
-        ways: &[
-            Way {
+        variants: &[
+            Variant {
                 name: "The process’s own hash",
                 is_right: false,
                 code: "key = api:products:{hash(params)}, salted in each process\nGET key\nSET key '{…}' EX 300 on a miss",
-                run: |race| Box::pin(run(race, Naming::Salted)),
+                run: |trial_run| Box::pin(run(trial_run, Naming::Salted)),
             },
-            Way {
+            Variant {
                 name: "A stable hash, order as sent",
                 is_right: false,
                 code: "key = api:products:{SHA-256(params as sent)}\nGET key\nSET key '{…}' EX 300 on a miss",
-                run: |race| Box::pin(run(race, Naming::AsSent)),
+                run: |trial_run| Box::pin(run(trial_run, Naming::AsSent)),
             },
-            Way {
+            Variant {
                 name: "A stable hash of sorted parameters",
                 is_right: true,
                 code: "key = api:products:{SHA-256(sorted params)}\nGET key\nSET key '{…}' EX 300 on a miss",
-                run: |race| Box::pin(run(race, Naming::Canonical)),
+                run: |trial_run| Box::pin(run(trial_run, Naming::Canonical)),
             },
         ],
     },
@@ -97,7 +97,7 @@ fn digest(text: &str) -> String {
     Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-async fn call(play: &Play) -> Result<Vec<String>, Upset> {
+async fn call(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (endpoint, params) = (play.args().text("endpoint"), play.args().text("params"));
     let canonical = canonical(params);
     let (store, key) = (play.store(), play.key(&format!("api:{endpoint}:{}", digest(&canonical))));
@@ -136,28 +136,30 @@ struct Worked {
     names: BTreeSet<String>,
 }
 
-async fn run(race: &Arc<Race>, naming: Naming) -> Result<Counted, RedisError> {
-    let workers = race.all(|race, n| async move { worker(&race, n, naming).await }).await?;
-    let requests = race.actors() * race.number("requests");
+async fn run(trial_run: &Arc<TrialRun>, naming: Naming) -> Result<Count, RedisError> {
+    let workers =
+        trial_run.all(|trial_run, n| async move { worker(&trial_run, n, naming).await }).await?;
+    let requests = trial_run.actors() * trial_run.number("requests");
     let hits: u64 = workers.iter().map(|it| it.hits).sum();
     let names: BTreeSet<_> = workers.into_iter().flat_map(|it| it.names).collect();
-    let asked = QUESTIONS.min(race.number("requests"));
-    let stored = names.iter().map(|name| race.store(0).on("EXISTS", &race.key(name))).collect();
-    let stored = race.run_all(0, stored).await?;
+    let asked = QUESTIONS.min(trial_run.number("requests"));
+    let stored =
+        names.iter().map(|name| trial_run.store(0).on("EXISTS", &trial_run.key(name))).collect();
+    let stored = trial_run.run_all(0, stored).await?;
     let stored =
         stored.into_iter().map(hitrate_cache::redis::typed::<u64>).sum::<Result<u64, _>>()?;
-    Ok(Counted::new(asked, stored)
+    Ok(Count::new(asked, stored)
         .known("hits", "Hits", hits)
         .known("misses", "Misses, each of which makes the response anew", requests - hits)
         .known("hit_percent", "Hit ratio in per cent", 100 * hits / requests.max(1)))
 }
 
 /// One process: its own salt, and one request after the other.
-async fn worker(race: &Race, n: u64, naming: Naming) -> Result<Worked, RedisError> {
-    let (salt, store) = (RandomState::new(), race.store(n));
+async fn worker(trial_run: &TrialRun, n: u64, naming: Naming) -> Result<Worked, RedisError> {
+    let (salt, store) = (RandomState::new(), trial_run.store(n));
     let mut worked = Worked { hits: 0, names: BTreeSet::new() };
-    for request in 0..race.number("requests") {
-        let page = (request + n) % race.number("requests").min(QUESTIONS);
+    for request in 0..trial_run.number("requests") {
+        let page = (request + n) % trial_run.number("requests").min(QUESTIONS);
         let params = match rand::random() {
             true => format!("sort=price&page={page}"),
             false => format!("page={page}&sort=price"),
@@ -167,12 +169,12 @@ async fn worker(race: &Race, n: u64, naming: Naming) -> Result<Worked, RedisErro
             Naming::AsSent => format!("api:products:{}", digest(&params)),
             Naming::Canonical => format!("api:products:{}", digest(&canonical(&params))),
         };
-        let key = race.key(&name);
-        let held: Option<String> = race.run(n, store.on("GET", &key)).await?;
+        let key = trial_run.key(&name);
+        let held: Option<String> = trial_run.run(n, store.on("GET", &key)).await?;
         worked.hits += u64::from(held.is_some());
         if held.is_none() {
             let set = store.on("SET", &key).arg(format!("page {page}"));
-            race.run::<()>(n, set.arg("EX").arg(TTL)).await?;
+            trial_run.run::<()>(n, set.arg("EX").arg(TTL)).await?;
         }
         worked.names.insert(name);
     }

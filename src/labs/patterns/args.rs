@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 pub use crate::labs::support::fields::{Field, choice, text};
-use crate::labs::support::fields::{Wrong, whole};
+use crate::labs::support::fields::{Wrong, integer};
 
 /// The values of all fields of one act, each within its bounds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,10 +53,10 @@ impl Args {
 pub const fn number(
     name: &'static str,
     label: &'static str,
-    (least, most): (u32, u32),
+    (min, max): (u32, u32),
     usual: &'static str,
 ) -> Field {
-    whole(name, label, (least as i64, most as i64), usual)
+    integer(name, label, (min as i64, max as i64), usual)
 }
 
 /// Who takes part in a trial: up to 200, all at once.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use hitrate_cache::redis::{RedisError, typed};
 
 use super::{
-    Act, Pattern, Trap, args, command, key,
-    play::{Play, Upset},
-    race::Race,
-    state::Entry,
-    trial::{Counted, Trial, Way},
+    Act, Pattern, Pitfall, args, command, key,
+    play::{ActionContext, ActionError},
+    state::KeyState,
+    trial::{Count, Trial, Variant},
+    trial_run::TrialRun,
 };
 
 /// The pattern.
@@ -52,7 +52,7 @@ pub const PATTERN: Pattern = Pattern {
             run: |play| Box::pin(read(play)),
         },
     ],
-    trap: Trap {
+    pitfall: Pitfall {
         wrong: "SET, and EXPIRE in a second command. Or: SET again later, without EX.",
         why: "Whoever is cut off between the two commands leaves a key that never ends; and a plain SET takes the TTL off again. Such keys gather until the memory is full.",
         right: "SET … EX in one command; for a new value that should end when the old one would have, SET … KEEPTTL.",
@@ -63,24 +63,24 @@ pub const PATTERN: Pattern = Pattern {
         lost: "keys stay for ever",
         over: "too many",
         fields: &[args::actors("50")],
-        ways: &[
-            Way {
+        variants: &[
+            Variant {
                 name: "SET, then EXPIRE",
                 is_right: false,
                 code: "SET username:{n} v1\nEXPIRE username:{n} 60",
-                run: |race| Box::pin(apart(race)),
+                run: |trial_run| Box::pin(apart(trial_run)),
             },
-            Way {
+            Variant {
                 name: "SET … EX, then SET",
                 is_right: false,
                 code: "SET username:{n} v1 EX 60\nSET username:{n} v2",
-                run: |race| Box::pin(again(race, false)),
+                run: |trial_run| Box::pin(again(trial_run, false)),
             },
-            Way {
+            Variant {
                 name: "SET … EX, then SET … KEEPTTL",
                 is_right: true,
                 code: "SET username:{n} v1 EX 60\nSET username:{n} v2 KEEPTTL",
-                run: |race| Box::pin(again(race, true)),
+                run: |trial_run| Box::pin(again(trial_run, true)),
             },
         ],
     },
@@ -93,7 +93,7 @@ const EXPIRED: &str = "username does not exist or has expired.";
 /// Seconds a key of a trial is given.
 const TTL: u64 = 60;
 
-async fn set(play: &Play) -> Result<Vec<String>, Upset> {
+async fn set(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (value, ttl) = (play.args().text("value"), play.args().number("ttl"));
     let (store, key) = (play.store(), play.key("username"));
     let set = store.on("SET", &key).arg(value).arg("EX").arg(ttl);
@@ -103,12 +103,12 @@ async fn set(play: &Play) -> Result<Vec<String>, Upset> {
     Ok(vec![format!("Cached username = {value} for {ttl} {seconds}."), told(read.as_deref())])
 }
 
-async fn read(play: &Play) -> Result<Vec<String>, Upset> {
+async fn read(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let read: Option<String> = play.one(play.store().on("GET", &play.peek("username"))).await?;
     Ok(vec![told(read.as_deref())])
 }
 
-fn now(entries: &[Entry]) -> String {
+fn now(entries: &[KeyState]) -> String {
     let entry = entries.iter().find(|entry| entry.name == "username");
     told(entry.and_then(|entry| entry.text.as_deref()))
 }
@@ -124,38 +124,40 @@ fn is_cut_off(actor: u64) -> bool {
     actor % 4 == 3
 }
 
-async fn apart(race: &Arc<Race>) -> Result<Counted, RedisError> {
-    race.all(|race, n| async move {
-        let (store, key) = (race.store(n), race.key(&format!("username:{n}")));
-        race.run::<()>(n, store.on("SET", &key).arg("v1")).await?;
-        if is_cut_off(n) {
-            return Ok(());
-        }
-        race.run(n, store.on("EXPIRE", &key).arg(TTL)).await
-    })
-    .await?;
-    ends(race).await
+async fn apart(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
+    trial_run
+        .all(|trial_run, n| async move {
+            let (store, key) = (trial_run.store(n), trial_run.key(&format!("username:{n}")));
+            trial_run.run::<()>(n, store.on("SET", &key).arg("v1")).await?;
+            if is_cut_off(n) {
+                return Ok(());
+            }
+            trial_run.run(n, store.on("EXPIRE", &key).arg(TTL)).await
+        })
+        .await?;
+    ends(trial_run).await
 }
 
-async fn again(race: &Arc<Race>, keeps: bool) -> Result<Counted, RedisError> {
-    race.all(|race, n| async move {
-        let (store, key) = (race.store(n), race.key(&format!("username:{n}")));
-        race.run::<()>(n, store.on("SET", &key).arg("v1").arg("EX").arg(TTL)).await?;
-        if is_cut_off(n) {
-            return Ok(());
-        }
-        let set = store.on("SET", &key).arg("v2");
-        race.run(n, if keeps { set.arg("KEEPTTL") } else { set }).await
-    })
-    .await?;
-    ends(race).await
+async fn again(trial_run: &Arc<TrialRun>, keeps: bool) -> Result<Count, RedisError> {
+    trial_run
+        .all(|trial_run, n| async move {
+            let (store, key) = (trial_run.store(n), trial_run.key(&format!("username:{n}")));
+            trial_run.run::<()>(n, store.on("SET", &key).arg("v1").arg("EX").arg(TTL)).await?;
+            if is_cut_off(n) {
+                return Ok(());
+            }
+            let set = store.on("SET", &key).arg("v2");
+            trial_run.run(n, if keeps { set.arg("KEEPTTL") } else { set }).await
+        })
+        .await?;
+    ends(trial_run).await
 }
 
 /// How many of the keys have an end.
-async fn ends(race: &Arc<Race>) -> Result<Counted, RedisError> {
-    let ask = |n| race.store(0).on("PTTL", &race.key(&format!("username:{n}")));
-    let ttls = race.run_all(0, (0..race.actors()).map(ask).collect()).await?;
+async fn ends(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
+    let ask = |n| trial_run.store(0).on("PTTL", &trial_run.key(&format!("username:{n}")));
+    let ttls = trial_run.run_all(0, (0..trial_run.actors()).map(ask).collect()).await?;
     let ttls: Vec<i64> = ttls.into_iter().map(typed).collect::<Result<_, _>>()?;
     let with_an_end = ttls.iter().filter(|ttl| **ttl > 0).count() as u64;
-    Ok(Counted::new(race.actors(), with_an_end))
+    Ok(Count::new(trial_run.actors(), with_an_end))
 }

@@ -13,10 +13,10 @@ use rand::RngExt as _;
 use tokio::time::sleep;
 
 use super::{
-    Act, Pattern, Trap, args, command, key,
-    play::{Play, Upset},
-    race::Race,
-    trial::{Counted, Trial, Way},
+    Act, Pattern, Pitfall, args, command, key,
+    play::{ActionContext, ActionError},
+    trial::{Count, Trial, Variant},
+    trial_run::TrialRun,
 };
 use crate::labs::support::visitor_keys::KEPT;
 
@@ -73,7 +73,7 @@ pub const PATTERN: Pattern = Pattern {
             run: |play| Box::pin(fill(play)),
         },
     ],
-    trap: Trap {
+    pitfall: Pitfall {
         wrong: "DEL the first page when a post is added; or all pages that are known.",
         why: "With the first page alone the others stay old: the last post of page 1 is missing, or is there twice. With all of them a reader still can bring an old page back: one who loaded it before the post and stores it after the DEL. It then stays for five minutes.",
         right: "A version in the key. Who loaded before the post stores under the old version, where nobody looks any more. It costs one GET more for each read, and the old pages stay in memory until their TTL ends.",
@@ -84,24 +84,24 @@ pub const PATTERN: Pattern = Pattern {
         lost: "stale reads",
         over: "too many",
         fields: &[args::actors("50")],
-        ways: &[
-            Way {
+        variants: &[
+            Variant {
                 name: "DEL page 1",
                 is_right: false,
                 code: "post: DEL feed:42:1\nread: GET feed:42:{page}\nSET feed:42:{page} '[…]' EX 300 on a miss",
-                run: |race| Box::pin(run(race, Forgets::First)),
+                run: |trial_run| Box::pin(run(trial_run, Forgets::First)),
             },
-            Way {
+            Variant {
                 name: "DEL all pages",
                 is_right: false,
                 code: "post: DEL feed:42:1 feed:42:2 feed:42:3\nread: GET feed:42:{page}\nSET feed:42:{page} '[…]' EX 300 on a miss",
-                run: |race| Box::pin(run(race, Forgets::All)),
+                run: |trial_run| Box::pin(run(trial_run, Forgets::All)),
             },
-            Way {
+            Variant {
                 name: "A version in the key",
                 is_right: true,
                 code: "post: INCR feed:42:version\nread: GET feed:42:version\nGET feed:42:v{version}:{page}\nSET feed:42:v{version}:{page} '[…]' EX 300 on a miss",
-                run: |race| Box::pin(run(race, Forgets::Version)),
+                run: |trial_run| Box::pin(run(trial_run, Forgets::Version)),
             },
         ],
     },
@@ -119,15 +119,15 @@ const POSTS: i64 = 200;
 /// Posts that one act adds, so that there are three pages.
 const MANY: u32 = 45;
 
-fn posts(play: &Play) -> String {
+fn posts(play: &ActionContext) -> String {
     format!("posts:{}", play.args().number("user_id"))
 }
 
-fn version(play: &Play) -> String {
+fn version(play: &ActionContext) -> String {
     format!("feed:{}:version", play.args().number("user_id"))
 }
 
-async fn read(play: &Play) -> Result<Vec<String>, Upset> {
+async fn read(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (store, user) = (play.store(), play.args().number("user_id"));
     let page = play.args().number("page");
     let version: Option<u64> = play.one(store.on("GET", &play.peek(&version(play)))).await?;
@@ -151,17 +151,17 @@ fn many(json: &str) -> String {
     format!("{count}{}", first.unwrap_or_default())
 }
 
-async fn post(play: &Play) -> Result<Vec<String>, Upset> {
+async fn post(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let text = play.args().text("text").to_owned();
     add(play, vec![text]).await
 }
 
-async fn fill(play: &Play) -> Result<Vec<String>, Upset> {
+async fn fill(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     add(play, (1..=MANY).map(|n| format!("Post {n}")).collect()).await
 }
 
 /// The database first: whoever reads the new version finds the post.
-async fn add(play: &Play, texts: Vec<String>) -> Result<Vec<String>, Upset> {
+async fn add(play: &ActionContext, texts: Vec<String>) -> Result<Vec<String>, ActionError> {
     let (store, list) = (play.store(), play.key(&posts(play)));
     let push = store.on("LPUSH", &list).arg(&texts);
     let trim = store.on("LTRIM", &list).arg(0).arg(POSTS - 1);
@@ -196,15 +196,15 @@ const READS: u64 = 6;
 /// What a load takes; simulated.
 const LOAD: Duration = Duration::from_millis(2);
 
-async fn run(race: &Arc<Race>, forgets: Forgets) -> Result<Counted, RedisError> {
+async fn run(trial_run: &Arc<TrialRun>, forgets: Forgets) -> Result<Count, RedisError> {
     let posts = Arc::new(Posts::default());
-    let reads = race
-        .all(|race, n| {
+    let reads = trial_run
+        .all(|trial_run, n| {
             let posts = Arc::clone(&posts);
             async move {
                 match n % 5 {
-                    4 => writer(&race, n, &posts, forgets).await.map(|()| None),
-                    _ => reader(&race, n, &posts, forgets).await.map(Some),
+                    4 => writer(&trial_run, n, &posts, forgets).await.map(|()| None),
+                    _ => reader(&trial_run, n, &posts, forgets).await.map(Some),
                 }
             }
         })
@@ -212,11 +212,11 @@ async fn run(race: &Arc<Race>, forgets: Forgets) -> Result<Counted, RedisError> 
     let readers = reads.iter().flatten().count() as u64;
     let current = reads.into_iter().flatten().sum();
     let posted = posts.acknowledged.load(SeqCst);
-    Ok(Counted::new(readers * READS, current).known("posts", "Posts added meanwhile", posted))
+    Ok(Count::new(readers * READS, current).known("posts", "Posts added meanwhile", posted))
 }
 
-fn page_key(race: &Race, version: Option<u64>, page: u64) -> hitrate_cache::Key<()> {
-    race.key(
+fn page_key(trial_run: &TrialRun, version: Option<u64>, page: u64) -> hitrate_cache::Key<()> {
+    trial_run.key(
         &version.map_or_else(
             || format!("feed:42:{page}"),
             |version| format!("feed:42:v{version}:{page}"),
@@ -224,48 +224,58 @@ fn page_key(race: &Race, version: Option<u64>, page: u64) -> hitrate_cache::Key<
     )
 }
 
-async fn writer(race: &Race, n: u64, posts: &Posts, forgets: Forgets) -> Result<(), RedisError> {
+async fn writer(
+    trial_run: &TrialRun,
+    n: u64,
+    posts: &Posts,
+    forgets: Forgets,
+) -> Result<(), RedisError> {
     for _ in 0..3 {
         sleep(up_to(6)).await;
         let post = posts.there.fetch_add(1, SeqCst) + 1;
-        let store = race.store(n);
-        let forget = |page: &u64| store.on("UNLINK", &page_key(race, None, *page));
+        let store = trial_run.store(n);
+        let forget = |page: &u64| store.on("UNLINK", &page_key(trial_run, None, *page));
         let commands = match forgets {
             Forgets::First => vec![forget(&1)],
             Forgets::All => PAGES.iter().map(forget).collect(),
             Forgets::Version => {
-                let key = race.key("feed:42:version");
+                let key = trial_run.key("feed:42:version");
                 let keep = store.on("EXPIRE", &key).arg(KEPT.as_secs());
                 vec![store.on("INCR", &key), keep]
             }
         };
-        race.run_all(n, commands).await?;
+        trial_run.run_all(n, commands).await?;
         posts.acknowledged.fetch_max(post, SeqCst);
     }
     Ok(())
 }
 
 /// Returns how many of the reads were current.
-async fn reader(race: &Race, n: u64, posts: &Posts, forgets: Forgets) -> Result<u64, RedisError> {
-    let (store, mut current) = (race.store(n), 0);
+async fn reader(
+    trial_run: &TrialRun,
+    n: u64,
+    posts: &Posts,
+    forgets: Forgets,
+) -> Result<u64, RedisError> {
+    let (store, mut current) = (trial_run.store(n), 0);
     for read in 0..READS {
         sleep(up_to(4)).await;
         let known = posts.acknowledged.load(SeqCst);
         let version = match forgets {
             Forgets::Version => {
-                let asked = store.on("GET", &race.key("feed:42:version"));
-                Some(race.run::<Option<u64>>(n, asked).await?.unwrap_or_default())
+                let asked = store.on("GET", &trial_run.key("feed:42:version"));
+                Some(trial_run.run::<Option<u64>>(n, asked).await?.unwrap_or_default())
             }
             _ => None,
         };
-        let key = page_key(race, version, PAGES[((n + read) % 3) as usize]);
-        let seen = match race.run::<Option<u64>>(n, store.on("GET", &key)).await? {
+        let key = page_key(trial_run, version, PAGES[((n + read) % 3) as usize]);
+        let seen = match trial_run.run::<Option<u64>>(n, store.on("GET", &key)).await? {
             Some(held) => held,
             None => {
                 let loaded = posts.there.load(SeqCst);
                 sleep(LOAD).await;
                 let set = store.on("SET", &key).arg(loaded).arg("EX").arg(TTL);
-                race.run::<()>(n, set).await?;
+                trial_run.run::<()>(n, set).await?;
                 loaded
             }
         };

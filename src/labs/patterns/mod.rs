@@ -14,7 +14,6 @@ mod play;
 mod plays;
 mod product_catalogue;
 mod publish_subscribe;
-mod race;
 mod rate_limiter;
 mod retention;
 mod session_store;
@@ -22,17 +21,18 @@ mod shopping_cart;
 mod state;
 mod trending;
 mod trial;
+mod trial_run;
 mod unique_visitors;
 
 use std::pin::Pin;
 
 pub use self::{
     args::Args,
-    play::{Play, Upset},
-    plays::{Played, Plays},
+    play::{ActionContext, ActionError},
+    plays::{ActionResult, ActionResults},
     publish_subscribe::channel,
-    state::{Entry, Item, of as state},
-    trial::{Counted, NotRun, Ran, Tally, Trial, Trials, Way, WayRan},
+    state::{Item, KeyState, of as state},
+    trial::{Count, ExtraCount, Trial, TrialError, TrialReport, Trials, Variant, VariantReport},
 };
 use crate::labs::support::fields::Field;
 
@@ -53,7 +53,7 @@ pub const ALL: &[&Pattern] = &[
 ];
 
 /// What an act, a trial or a look does, on its way.
-pub type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A pattern, as its page tells and plays it.
 pub struct Pattern {
@@ -72,13 +72,13 @@ pub struct Pattern {
     /// What a visitor can do, in the order of the forms.
     pub acts: &'static [Act],
     /// What usually goes wrong.
-    pub trap: Trap,
+    pub pitfall: Pitfall,
     /// Wrong and right under the same load.
     pub trial: Trial,
     /// Numbers that say what the keys mean together.
-    pub figures: Option<Figures>,
+    pub figures: Option<StatisticsFn>,
     /// A line that says how it is now, from what the keys hold.
-    pub now: Option<fn(&[Entry]) -> String>,
+    pub now: Option<fn(&[KeyState]) -> String>,
     /// Whether its page listens to the visitor's channel.
     pub is_live: bool,
     /// What stands above the acts: what to try, and in which order.
@@ -86,10 +86,11 @@ pub struct Pattern {
 }
 
 /// Reads the figures of a pattern.
-pub type Figures = for<'a> fn(&'a Play) -> Doing<'a, Result<Vec<Figure>, Upset>>;
+pub type StatisticsFn =
+    for<'a> fn(&'a ActionContext) -> BoxFuture<'a, Result<Vec<Statistic>, ActionError>>;
 
 /// Does an act, and says what came of it.
-pub type Acts = for<'a> fn(&'a Play) -> Doing<'a, Result<Vec<String>, Upset>>;
+pub type Acts = for<'a> fn(&'a ActionContext) -> BoxFuture<'a, Result<Vec<String>, ActionError>>;
 
 /// A key of a pattern.
 pub struct KeyLine {
@@ -134,7 +135,7 @@ impl Act {
 }
 
 /// A usual mistake.
-pub struct Trap {
+pub struct Pitfall {
     /// What is done.
     pub wrong: &'static str,
     /// What comes of it, and why.
@@ -145,7 +146,7 @@ pub struct Trap {
 
 /// A number that is worth a label of its own.
 #[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
-pub struct Figure {
+pub struct Statistic {
     /// What it counts.
     pub label: &'static str,
     /// The number, with its unit.
@@ -183,8 +184,8 @@ const fn command(words: &'static str, complexity: &'static str, does: &'static s
     CommandLine { words, complexity, does }
 }
 
-fn figure(label: &'static str, value: String, note: impl Into<String>) -> Figure {
-    Figure { label, value, note: note.into() }
+fn figure(label: &'static str, value: String, note: impl Into<String>) -> Statistic {
+    Statistic { label, value, note: note.into() }
 }
 
 #[cfg(test)]
@@ -224,8 +225,8 @@ mod tests {
         for pattern in ALL {
             let trial = &pattern.trial;
             assert_eq!(trial.fields[0].name, "actors", "{}", pattern.slug);
-            assert!(trial.ways.iter().any(|way| way.is_right), "{}", pattern.slug);
-            assert!(trial.ways.iter().any(|way| !way.is_right), "{}", pattern.slug);
+            assert!(trial.variants.iter().any(|variant| variant.is_right), "{}", pattern.slug);
+            assert!(trial.variants.iter().any(|variant| !variant.is_right), "{}", pattern.slug);
         }
     }
 }

@@ -10,7 +10,7 @@ use hitrate_cache::{
 };
 
 use super::args::Args;
-use crate::labs::support::visitor_keys::{Demo, KEPT};
+use crate::labs::support::visitor_keys::{KEPT, VisitorKeys};
 
 /// The most keys of one demo: older ones make room.
 pub const KEYS_MAX: usize = 24;
@@ -23,7 +23,7 @@ static NOTE: Script = Script::new(include_str!("scripts/play_note.lua"));
 
 /// Why an act did not come to its end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Upset {
+pub enum ActionError {
     /// Redis said nothing.
     #[error(transparent)]
     Redis(#[from] RedisError),
@@ -33,17 +33,17 @@ pub enum Upset {
 }
 
 /// A visitor at one pattern.
-pub struct Play {
+pub struct ActionContext {
     store: Store,
-    demo: Demo,
+    demo: VisitorKeys,
     trace: Trace,
     args: Args,
     used: Mutex<Vec<String>>,
 }
 
-impl Play {
+impl ActionContext {
     /// An act with these values, recorded on this trace.
-    pub fn new(store: &Store, demo: &Demo, args: Args, trace: &Trace) -> Self {
+    pub fn new(store: &Store, demo: &VisitorKeys, args: Args, trace: &Trace) -> Self {
         let (store, demo, trace) = (store.clone(), demo.clone(), trace.clone());
         Self { store, demo, trace, args, used: Mutex::default() }
     }
@@ -78,7 +78,7 @@ impl Play {
     }
 
     /// Sends these in one round trip; all have to succeed.
-    pub async fn ask(&self, commands: Vec<Command>) -> Result<Vec<Value>, Upset> {
+    pub async fn ask(&self, commands: Vec<Command>) -> Result<Vec<Value>, ActionError> {
         let replies = self.try_all(commands).await?;
         Ok(replies.into_iter().collect::<Result<_, _>>()?)
     }
@@ -95,14 +95,14 @@ impl Play {
     }
 
     /// Sends one command.
-    pub async fn one<T: FromRedisValue>(&self, command: Command) -> Result<T, Upset> {
+    pub async fn one<T: FromRedisValue>(&self, command: Command) -> Result<T, ActionError> {
         let mut replies = self.ask(vec![command]).await?;
         Ok(typed(replies.pop().unwrap_or(Value::Nil))?)
     }
 
     /// Notes the keys that were used, so that they are found again. On no trace:
     /// it is no part of the pattern.
-    pub async fn note(&self) -> Result<(), Upset> {
+    pub async fn note(&self) -> Result<(), ActionError> {
         let used = self.used.lock().expect("nobody panics while noting a name").clone();
         if used.is_empty() {
             return Ok(());
@@ -123,7 +123,7 @@ impl Play {
     }
 
     /// Removes all of the visitor's keys at this pattern. Returns how many there were.
-    pub async fn reset(&self) -> Result<u64, Upset> {
+    pub async fn reset(&self) -> Result<u64, ActionError> {
         let names = self.names().await?;
         let unlink = |name: &String| self.store.on("UNLINK", &self.demo.key(name));
         let removed = self.ask(names.iter().map(unlink).collect()).await?;

@@ -8,10 +8,10 @@ use rand::RngExt as _;
 use serde_json::json;
 
 use super::{
-    Act, Pattern, Trap, args, command, key,
-    play::{Play, Upset},
-    race::Race,
-    trial::{Counted, Trial, Way},
+    Act, Pattern, Pitfall, args, command, key,
+    play::{ActionContext, ActionError},
+    trial::{Count, Trial, Variant},
+    trial_run::TrialRun,
 };
 
 /// The pattern.
@@ -50,7 +50,7 @@ pub const PATTERN: Pattern = Pattern {
             run: |play| Box::pin(reprice(play)),
         },
     ],
-    trap: Trap {
+    pitfall: Pitfall {
         wrong: "The same TTL for everything, filled by one run at night or after a restart.",
         why: "What was filled in the same second ends in the same second. For a moment every request is a miss, and the database meets all of them at once: again and again, once an hour.",
         right: "Draw the TTL from a range, here 3,600 s ± 10 %. The hit ratio is the same, and the loads spread over twelve minutes.",
@@ -61,18 +61,18 @@ pub const PATTERN: Pattern = Pattern {
         lost: "fewer",
         over: "more than if spread evenly",
         fields: &[args::actors("200")],
-        ways: &[
-            Way {
+        variants: &[
+            Variant {
                 name: "The same TTL",
                 is_right: false,
                 code: "SET product:{id} '{…}' EX 3600",
-                run: |race| Box::pin(run(race, false)),
+                run: |trial_run| Box::pin(run(trial_run, false)),
             },
-            Way {
+            Variant {
                 name: "A drawn TTL",
                 is_right: true,
                 code: "SET product:{id} '{…}' EX {3240 to 3960}",
-                run: |race| Box::pin(run(race, true)),
+                run: |trial_run| Box::pin(run(trial_run, true)),
             },
         ],
     },
@@ -93,7 +93,7 @@ fn drawn() -> u64 {
     rand::rng().random_range(TTL - JITTER..=TTL + JITTER)
 }
 
-async fn view(play: &Play) -> Result<Vec<String>, Upset> {
+async fn view(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (store, id) = (play.store(), play.args().number("product"));
     let key = play.key(&format!("product:{id}"));
     if let Some(product) = play.one::<Option<String>>(store.on("GET", &key)).await? {
@@ -110,7 +110,7 @@ async fn view(play: &Play) -> Result<Vec<String>, Upset> {
     ])
 }
 
-async fn reprice(play: &Play) -> Result<Vec<String>, Upset> {
+async fn reprice(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (store, id) = (play.store(), play.args().number("product"));
     let price = play.args().number("price");
     let set = store.on("HSET", &play.key("catalogue")).arg(id).arg(price);
@@ -121,20 +121,21 @@ async fn reprice(play: &Play) -> Result<Vec<String>, Upset> {
     Ok(vec![format!("Product {id} costs {price} now, and {copy}.")])
 }
 
-async fn run(race: &Arc<Race>, draws: bool) -> Result<Counted, RedisError> {
-    race.all(|race, n| async move {
-        let key = race.key(&format!("product:{n}"));
-        let ttl = if draws { drawn() } else { TTL };
-        let set = race.store(n).on("SET", &key).arg(n).arg("EX").arg(ttl);
-        race.run::<()>(n, set).await
-    })
-    .await?;
-    let ask = |n| race.store(0).on("PTTL", &race.key(&format!("product:{n}")));
-    let ttls = race.run_all(0, (0..race.actors()).map(ask).collect()).await?;
+async fn run(trial_run: &Arc<TrialRun>, draws: bool) -> Result<Count, RedisError> {
+    trial_run
+        .all(|trial_run, n| async move {
+            let key = trial_run.key(&format!("product:{n}"));
+            let ttl = if draws { drawn() } else { TTL };
+            let set = trial_run.store(n).on("SET", &key).arg(n).arg("EX").arg(ttl);
+            trial_run.run::<()>(n, set).await
+        })
+        .await?;
+    let ask = |n| trial_run.store(0).on("PTTL", &trial_run.key(&format!("product:{n}")));
+    let ttls = trial_run.run_all(0, (0..trial_run.actors()).map(ask).collect()).await?;
     let ttls: Vec<u64> = ttls.into_iter().map(typed).collect::<Result<_, _>>()?;
     let (busiest, seconds) = busiest(&ttls);
-    let even = race.actors().div_ceil(2 * JITTER);
-    Ok(Counted::new(even, busiest).known("seconds", "Seconds in which any of them ends", seconds))
+    let even = trial_run.actors().div_ceil(2 * JITTER);
+    Ok(Count::new(even, busiest).known("seconds", "Seconds in which any of them ends", seconds))
 }
 
 /// How many end in the second in which most do, and in how many seconds any does.

@@ -9,12 +9,12 @@ use hitrate_cache::{
 };
 
 use super::{
-    Act, Pattern, Trap, args, command, key,
-    play::{Play, Upset},
-    race::Race,
-    trial::{Counted, Trial, Way},
+    Act, Pattern, Pitfall, args, command, key,
+    play::{ActionContext, ActionError},
+    trial::{Count, Trial, Variant},
+    trial_run::TrialRun,
 };
-use crate::{format, labs::support::visitor_keys::Demo};
+use crate::{format, labs::support::visitor_keys::VisitorKeys};
 
 /// The pattern.
 pub const PATTERN: Pattern = Pattern {
@@ -56,7 +56,7 @@ pub const PATTERN: Pattern = Pattern {
         fields: &[args::text("text", "Message", 64, "hello")],
         run: |play| Box::pin(publish(play)),
     }],
-    trap: Trap {
+    pitfall: Pitfall {
         wrong: "Publish what must not get lost: invalidations, orders, jobs.",
         why: "Redis keeps no message. Whoever is not subscribed yet, reconnects, or reads too slowly never gets it, and nobody is told.",
         right: "Publish what is worth nothing later. For the rest a stream: each reader remembers the last id it has seen and goes on from there (XREAD), or a group shares the work and acknowledges it (XREADGROUP, XACK).",
@@ -67,18 +67,18 @@ pub const PATTERN: Pattern = Pattern {
         lost: "messages missed",
         over: "too many",
         fields: &[args::actors("50")],
-        ways: &[
-            Way {
+        variants: &[
+            Variant {
                 name: "Publish and subscribe",
                 is_right: false,
                 code: "PUBLISH news {message}\n(the reader comes: SUBSCRIBE news)\nPUBLISH news {message}",
-                run: |race| Box::pin(channel_run(race)),
+                run: |trial_run| Box::pin(channel_run(trial_run)),
             },
-            Way {
+            Variant {
                 name: "A stream",
                 is_right: true,
                 code: "XADD news:log MAXLEN 1000 * text {message}\n(the reader comes: XREAD STREAMS news:log 0)\nXADD news:log MAXLEN 1000 * text {message}\n(the reader goes on: XREAD STREAMS news:log {last id})",
-                run: |race| Box::pin(stream_run(race)),
+                run: |trial_run| Box::pin(stream_run(trial_run)),
             },
         ],
     },
@@ -97,11 +97,11 @@ const KEPT_IN_TRIAL: u64 = 1_000;
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The channel of a visitor's demo.
-pub fn channel(demo: &Demo) -> Key<()> {
+pub fn channel(demo: &VisitorKeys) -> Key<()> {
     demo.key(CHANNEL)
 }
 
-async fn publish(play: &Play) -> Result<Vec<String>, Upset> {
+async fn publish(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (store, text) = (play.store(), play.args().text("text"));
     let tell = store.on("PUBLISH", &play.peek(CHANNEL)).arg(text);
     let add = store.on("XADD", &play.key(LOG)).arg("MAXLEN").arg(KEPT).arg("*");
@@ -116,36 +116,33 @@ async fn publish(play: &Play) -> Result<Vec<String>, Upset> {
     Ok(vec![heard, format!("In the stream it is entry {id}, for whoever reads later.")])
 }
 
-async fn channel_run(race: &Arc<Race>) -> Result<Counted, RedisError> {
-    let name = race.store(0).name(&race.key(CHANNEL));
-    let early = Subscription::open(&race.address, &name).await?;
-    round(race).await?;
-    let late = Subscription::open(&race.address, &name).await?;
-    round(race).await?;
-    let all = 2 * race.actors();
+async fn channel_run(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
+    let name = trial_run.store(0).name(&trial_run.key(CHANNEL));
+    let early = Subscription::open(&trial_run.address, &name).await?;
+    round(trial_run).await?;
+    let late = Subscription::open(&trial_run.address, &name).await?;
+    round(trial_run).await?;
+    let all = 2 * trial_run.actors();
     let early = heard(early, all).await;
     // What it got it got before the early one had all.
-    let late = heard(late, race.actors()).await;
-    Ok(Counted::new(all, late).known(
-        "early",
-        "Got by a reader who was there from the start",
-        early,
-    ))
+    let late = heard(late, trial_run.actors()).await;
+    Ok(Count::new(all, late).known("early", "Got by a reader who was there from the start", early))
 }
 
-async fn round(race: &Arc<Race>) -> Result<(), RedisError> {
-    race.all(|race, n| async move {
-        let tell = race.store(n).on("PUBLISH", &race.key(CHANNEL)).arg(n);
-        race.run::<u64>(n, tell).await
-    })
-    .await
-    .map(drop)
+async fn round(trial_run: &Arc<TrialRun>) -> Result<(), RedisError> {
+    trial_run
+        .all(|trial_run, n| async move {
+            let tell = trial_run.store(n).on("PUBLISH", &trial_run.key(CHANNEL)).arg(n);
+            trial_run.run::<u64>(n, tell).await
+        })
+        .await
+        .map(drop)
 }
 
-/// How many messages come, up to `most`.
-async fn heard(mut subscription: Subscription, most: u64) -> u64 {
+/// How many messages come, up to `max`.
+async fn heard(mut subscription: Subscription, max: u64) -> u64 {
     let mut heard = 0;
-    while heard < most {
+    while heard < max {
         match tokio::time::timeout(TIMEOUT, subscription.next()).await {
             Ok(Some(_)) => heard += 1,
             _ => break,
@@ -154,33 +151,35 @@ async fn heard(mut subscription: Subscription, most: u64) -> u64 {
     heard
 }
 
-async fn stream_run(race: &Arc<Race>) -> Result<Counted, RedisError> {
-    append(race).await?;
-    let (first, last) = read_after(race, "0").await?;
-    append(race).await?;
-    let (second, _) = read_after(race, &last).await?;
-    Ok(Counted::new(2 * race.actors(), first + second))
+async fn stream_run(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
+    append(trial_run).await?;
+    let (first, last) = read_after(trial_run, "0").await?;
+    append(trial_run).await?;
+    let (second, _) = read_after(trial_run, &last).await?;
+    Ok(Count::new(2 * trial_run.actors(), first + second))
 }
 
-async fn append(race: &Arc<Race>) -> Result<(), RedisError> {
-    race.all(|race, n| async move {
-        let (store, key) = (race.store(n), race.key(LOG));
-        let add = store.on("XADD", &key).arg("MAXLEN").arg(KEPT_IN_TRIAL).arg("*");
-        let expire =
-            store.on("EXPIRE", &key).arg(crate::labs::support::visitor_keys::KEPT.as_secs());
-        race.run_all(n, vec![add.arg("text").arg(n), expire]).await
-    })
-    .await
-    .map(drop)
+async fn append(trial_run: &Arc<TrialRun>) -> Result<(), RedisError> {
+    trial_run
+        .all(|trial_run, n| async move {
+            let (store, key) = (trial_run.store(n), trial_run.key(LOG));
+            let add = store.on("XADD", &key).arg("MAXLEN").arg(KEPT_IN_TRIAL).arg("*");
+            let expire =
+                store.on("EXPIRE", &key).arg(crate::labs::support::visitor_keys::KEPT.as_secs());
+            trial_run.run_all(n, vec![add.arg("text").arg(n), expire]).await
+        })
+        .await
+        .map(drop)
 }
 
 /// How many entries follow this id, and the id of the last.
-async fn read_after(race: &Race, id: &str) -> Result<(u64, String), RedisError> {
+async fn read_after(trial_run: &TrialRun, id: &str) -> Result<(u64, String), RedisError> {
     /// A stream by name, and its entries by id.
     type Read = Vec<(String, Vec<(String, Vec<String>)>)>;
-    let store = race.store(0);
+    let store = trial_run.store(0);
     let read = store.command("XREAD").arg("COUNT").arg(KEPT_IN_TRIAL).arg("STREAMS");
-    let read: Option<Read> = race.run(0, read.arg(store.name(&race.key(LOG))).arg(id)).await?;
+    let read: Option<Read> =
+        trial_run.run(0, read.arg(store.name(&trial_run.key(LOG))).arg(id)).await?;
     let entries = read.into_iter().flatten().flat_map(|(_, entries)| entries);
     let ids: Vec<_> = entries.map(|(id, _)| id).collect();
     let last = ids.last().cloned().unwrap_or_else(|| id.to_owned());

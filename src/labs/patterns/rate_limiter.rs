@@ -9,10 +9,10 @@ use hitrate_cache::{
 use tokio::time::sleep;
 
 use super::{
-    Act, Figure, Pattern, Trap, args, command, figure, key,
-    play::{Play, Upset},
-    race::Race,
-    trial::{Counted, Trial, Way},
+    Act, Pattern, Pitfall, Statistic, args, command, figure, key,
+    play::{ActionContext, ActionError},
+    trial::{Count, Trial, Variant},
+    trial_run::TrialRun,
 };
 use crate::format;
 
@@ -65,7 +65,7 @@ pub const PATTERN: Pattern = Pattern {
         ],
         run: |play| Box::pin(request(play)),
     }],
-    trap: Trap {
+    pitfall: Pitfall {
         wrong: "GET the rest and DECRBY it in a second command; or SETNX and then EXPIRE.",
         why: "Between GET and DECRBY everyone else reads the same rest, and all pass. And who is cut off between SETNX and EXPIRE leaves a count without an end: once it is used up, that client stays locked out for ever.",
         right: "Ask and count in one step: a script (or INCR first, and compare its reply). A fixed window still lets up to twice the limit pass around its edge; a sliding one never does, and pays with a member for each request.",
@@ -76,30 +76,30 @@ pub const PATTERN: Pattern = Pattern {
         lost: "refused in error",
         over: "over the limit",
         fields: &[args::actors("50")],
-        ways: &[
-            Way {
+        variants: &[
+            Variant {
                 name: "SETNX, then EXPIRE",
                 is_right: false,
                 code: "SETNX limit:42 10\n(here the one who set it is cut off)\nEXPIRE limit:42 10\nDECR limit:42 → passes while ≥ 0",
-                run: |race| Box::pin(set_then_expire(race)),
+                run: |trial_run| Box::pin(set_then_expire(trial_run)),
             },
-            Way {
+            Variant {
                 name: "GET, then DECRBY",
                 is_right: false,
                 code: "SET limit:42 10 NX EX 10\nGET limit:42 → passes while > 0\nDECRBY limit:42 1",
-                run: |race| Box::pin(get_then_decrement(race)),
+                run: |trial_run| Box::pin(get_then_decrement(trial_run)),
             },
-            Way {
+            Variant {
                 name: "One script, fixed window",
                 is_right: true,
                 code: FIXED_TEXT,
-                run: |race| Box::pin(script(race, Window::Fixed)),
+                run: |trial_run| Box::pin(script(trial_run, Window::Fixed)),
             },
-            Way {
+            Variant {
                 name: "One script, sliding window",
                 is_right: true,
                 code: SLIDING_TEXT,
-                run: |race| Box::pin(script(race, Window::Sliding)),
+                run: |trial_run| Box::pin(script(trial_run, Window::Sliding)),
             },
         ],
     },
@@ -146,7 +146,7 @@ fn asked(store: &Store, key: &Key<()>, window: Window, width: Duration) -> Comma
     }
 }
 
-async fn request(play: &Play) -> Result<Vec<String>, Upset> {
+async fn request(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (window, name) = match play.args().text("window") {
         "sliding" => (Window::Sliding, format!("limit:{}:log", play.args().number("user_id"))),
         _ => (Window::Fixed, format!("limit:{}", play.args().number("user_id"))),
@@ -172,7 +172,7 @@ async fn request(play: &Play) -> Result<Vec<String>, Upset> {
 }
 
 /// How full the windows of the last user are.
-async fn figures(play: &Play) -> Result<Vec<Figure>, Upset> {
+async fn figures(play: &ActionContext) -> Result<Vec<Statistic>, ActionError> {
     let (store, user) = (play.store(), play.args().number("user_id"));
     let fixed = play.peek(&format!("limit:{user}"));
     let log = play.peek(&format!("limit:{user}:log"));
@@ -211,51 +211,52 @@ async fn figures(play: &Play) -> Result<Vec<Figure>, Upset> {
     ])
 }
 
-async fn set_then_expire(race: &Arc<Race>) -> Result<Counted, RedisError> {
-    let passed = race
-        .all(|race, n| async move {
-            let (store, key) = (race.store(n), race.key("limit:42"));
-            let created: bool = race.run(n, store.on("SETNX", &key).arg(LIMIT)).await?;
+async fn set_then_expire(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
+    let passed = trial_run
+        .all(|trial_run, n| async move {
+            let (store, key) = (trial_run.store(n), trial_run.key("limit:42"));
+            let created: bool = trial_run.run(n, store.on("SETNX", &key).arg(LIMIT)).await?;
             if created {
                 // Cut off: EXPIRE is never sent.
                 return Ok(0);
             }
-            let left: i64 = race.run(n, store.on("DECR", &key)).await?;
+            let left: i64 = trial_run.run(n, store.on("DECR", &key)).await?;
             Ok(u64::from(left >= 0))
         })
         .await?;
-    let ttl: i64 = race.run(0, race.store(0).on("PTTL", &race.key("limit:42"))).await?;
+    let ttl: i64 =
+        trial_run.run(0, trial_run.store(0).on("PTTL", &trial_run.key("limit:42"))).await?;
     // The one who was cut off got no answer.
-    let expected = LIMIT.min(race.actors() - 1);
+    let expected = LIMIT.min(trial_run.actors() - 1);
     let for_ever = u64::from(ttl == -1);
-    Ok(Counted::new(expected, passed.iter().sum()).bad(
+    Ok(Count::new(expected, passed.iter().sum()).bad(
         "without_ttl",
         "Counts without an end (TTL −1), so locked out for ever",
         for_ever,
     ))
 }
 
-async fn get_then_decrement(race: &Arc<Race>) -> Result<Counted, RedisError> {
-    let passed = race
-        .all(|race, n| async move {
-            let (store, key) = (race.store(n), race.key("limit:42"));
+async fn get_then_decrement(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
+    let passed = trial_run
+        .all(|trial_run, n| async move {
+            let (store, key) = (trial_run.store(n), trial_run.key("limit:42"));
             let set = store.on("SET", &key).arg(LIMIT).arg("NX").arg("PX");
-            race.run::<Option<String>>(n, set.arg(WINDOW.as_millis() as u64)).await?;
-            let left: Option<i64> = race.run(n, store.on("GET", &key)).await?;
+            trial_run.run::<Option<String>>(n, set.arg(WINDOW.as_millis() as u64)).await?;
+            let left: Option<i64> = trial_run.run(n, store.on("GET", &key)).await?;
             if left.unwrap_or_default() <= 0 {
                 return Ok(0);
             }
-            race.run::<i64>(n, store.on("DECRBY", &key).arg(1)).await?;
+            trial_run.run::<i64>(n, store.on("DECRBY", &key).arg(1)).await?;
             Ok(1)
         })
         .await?;
-    Ok(Counted::new(LIMIT.min(race.actors()), passed.iter().sum::<u64>()))
+    Ok(Count::new(LIMIT.min(trial_run.actors()), passed.iter().sum::<u64>()))
 }
 
-async fn script(race: &Arc<Race>, window: Window) -> Result<Counted, RedisError> {
-    let passed = crowd(race, "limit:42", window, WINDOW).await?;
-    let edge = around_the_edge(race, window).await?;
-    Ok(Counted::new(LIMIT.min(race.actors()), passed.len() as u64).known(
+async fn script(trial_run: &Arc<TrialRun>, window: Window) -> Result<Count, RedisError> {
+    let passed = crowd(trial_run, "limit:42", window, WINDOW).await?;
+    let edge = around_the_edge(trial_run, window).await?;
+    Ok(Count::new(LIMIT.min(trial_run.actors()), passed.len() as u64).known(
         "edge",
         "Most that passed within one window’s time, around its edge",
         edge,
@@ -264,15 +265,15 @@ async fn script(race: &Arc<Race>, window: Window) -> Result<Counted, RedisError>
 
 /// All ask at once. Returns when those passed who did.
 async fn crowd(
-    race: &Arc<Race>,
+    trial_run: &Arc<TrialRun>,
     name: &'static str,
     window: Window,
     width: Duration,
 ) -> Result<Vec<u64>, RedisError> {
-    let told = race
-        .all(|race, n| async move {
-            let ask = asked(race.store(n), &race.key(name), window, width);
-            race.run::<Told>(n, ask).await
+    let told = trial_run
+        .all(|trial_run, n| async move {
+            let ask = asked(trial_run.store(n), &trial_run.key(name), window, width);
+            trial_run.run::<Told>(n, ask).await
         })
         .await?;
     Ok(told.into_iter().filter(|it| it.0 == 1).map(|it| it.3).collect())
@@ -280,14 +281,14 @@ async fn crowd(
 
 /// One opens a window, a crowd comes shortly before its end and one after.
 /// Returns the most that passed within any time as long as the window.
-async fn around_the_edge(race: &Arc<Race>, window: Window) -> Result<u64, RedisError> {
-    let key = race.key("edge");
-    let first: Told = race.run(0, asked(race.store(0), &key, window, SHORT)).await?;
+async fn around_the_edge(trial_run: &Arc<TrialRun>, window: Window) -> Result<u64, RedisError> {
+    let key = trial_run.key("edge");
+    let first: Told = trial_run.run(0, asked(trial_run.store(0), &key, window, SHORT)).await?;
     sleep(SHORT * 7 / 10).await;
     let mut times = vec![first.3];
-    times.extend(crowd(race, "edge", window, SHORT).await?);
+    times.extend(crowd(trial_run, "edge", window, SHORT).await?);
     sleep(SHORT * 4 / 10).await;
-    times.extend(crowd(race, "edge", window, SHORT).await?);
+    times.extend(crowd(trial_run, "edge", window, SHORT).await?);
     Ok(most_within(times, SHORT.as_micros() as u64))
 }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use hitrate_cache::redis::{RedisError, Script, Store, Value, typed};
 
 use super::{
-    Act, Figure, Pattern, Trap, args, command, figure, key,
-    play::{Play, Upset},
-    race::Race,
-    trial::{Counted, Trial, Way},
+    Act, Pattern, Pitfall, Statistic, args, command, figure, key,
+    play::{ActionContext, ActionError},
+    trial::{Count, Trial, Variant},
+    trial_run::TrialRun,
 };
 use crate::{format, labs::support::visitor_keys::KEPT};
 
@@ -63,7 +63,7 @@ pub const PATTERN: Pattern = Pattern {
             run: |play| Box::pin(retention(play)),
         },
     ],
-    trap: Trap {
+    pitfall: Pitfall {
         wrong: "GET the bitmap, set the bit in the application, SET all of it.",
         why: "Two logins at once read the same bitmap, and the second SET undoes the first one’s bit. It also moves the whole bitmap over the network twice for a single bit.",
         right: "SETBIT changes the bit where it is. Mind the offsets: a bitmap is as long as its highest bit, so user ids that are large and sparse take a set or a HyperLogLog instead.",
@@ -74,18 +74,18 @@ pub const PATTERN: Pattern = Pattern {
         lost: "logins lost",
         over: "too many",
         fields: &[args::actors("50")],
-        ways: &[
-            Way {
+        variants: &[
+            Variant {
                 name: "GET, set the bit, SET",
                 is_right: false,
                 code: "GET logins:{day}\n(set bit {user})\nSET logins:{day} …",
-                run: |race| Box::pin(run(race, false)),
+                run: |trial_run| Box::pin(run(trial_run, false)),
             },
-            Way {
+            Variant {
                 name: "SETBIT",
                 is_right: true,
                 code: "SETBIT logins:{day} {user} 1",
-                run: |race| Box::pin(run(race, true)),
+                run: |trial_run| Box::pin(run(trial_run, true)),
             },
         ],
     },
@@ -103,11 +103,11 @@ const BOTH: &str = "logins:both";
 /// how many of them were not here before. O(n).
 static CROWD: Script = Script::new(include_str!("scripts/retention_crowd.lua"));
 
-fn day(play: &Play) -> String {
+fn day(play: &ActionContext) -> String {
     format!("logins:{}", play.args().text("day"))
 }
 
-async fn login(play: &Play) -> Result<Vec<String>, Upset> {
+async fn login(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (user, day) = (play.args().number("user"), day(play));
     let set = play.store().on("SETBIT", &play.key(&day)).arg(user).arg(1);
     let replies = play.ask(vec![set, play.keep(&day)]).await?;
@@ -116,7 +116,7 @@ async fn login(play: &Play) -> Result<Vec<String>, Upset> {
     Ok(vec![format!("User {user} {said}.")])
 }
 
-async fn crowd(play: &Play) -> Result<Vec<String>, Upset> {
+async fn crowd(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (from, count) = (play.args().number("from"), play.args().number("count"));
     let (bitmap, mut new) = (play.key(&day(play)), 0);
     for (from, some) in args::batches(from, count) {
@@ -130,7 +130,7 @@ async fn crowd(play: &Play) -> Result<Vec<String>, Upset> {
     )])
 }
 
-async fn retention(play: &Play) -> Result<Vec<String>, Upset> {
+async fn retention(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (store, both) = (play.store(), play.key(BOTH));
     let [monday, tuesday] = [MONDAY, TUESDAY].map(|name| play.peek(name));
     let and = store.command("BITOP").arg("AND").arg(store.name(&both));
@@ -158,7 +158,7 @@ async fn retention(play: &Play) -> Result<Vec<String>, Upset> {
     ])
 }
 
-async fn figures(play: &Play) -> Result<Vec<Figure>, Upset> {
+async fn figures(play: &ActionContext) -> Result<Vec<Statistic>, ActionError> {
     let store = play.store();
     let ask = |name: &&str| {
         let key = play.peek(name);
@@ -178,40 +178,41 @@ async fn figures(play: &Play) -> Result<Vec<Figure>, Upset> {
     ])
 }
 
-async fn run(race: &Arc<Race>, in_place: bool) -> Result<Counted, RedisError> {
-    race.all(|race, n| async move {
-        for name in [MONDAY, TUESDAY] {
-            match in_place {
-                true => set(&race, n, name).await?,
-                false => rewrite(&race, n, name).await?,
+async fn run(trial_run: &Arc<TrialRun>, in_place: bool) -> Result<Count, RedisError> {
+    trial_run
+        .all(|trial_run, n| async move {
+            for name in [MONDAY, TUESDAY] {
+                match in_place {
+                    true => set(&trial_run, n, name).await?,
+                    false => rewrite(&trial_run, n, name).await?,
+                }
             }
-        }
-        Ok(())
-    })
-    .await?;
-    let (store, both) = (race.store(0), race.key(BOTH));
+            Ok(())
+        })
+        .await?;
+    let (store, both) = (trial_run.store(0), trial_run.key(BOTH));
     let and = store.command("BITOP").arg("AND").arg(store.name(&both));
-    let and = and.arg(store.name(&race.key(MONDAY))).arg(store.name(&race.key(TUESDAY)));
-    race.run_all(0, vec![and, expire(store, &both)]).await?;
-    let again = race.run(0, store.on("BITCOUNT", &both)).await?;
-    Ok(Counted::new(race.actors(), again))
+    let and = and.arg(store.name(&trial_run.key(MONDAY))).arg(store.name(&trial_run.key(TUESDAY)));
+    trial_run.run_all(0, vec![and, expire(store, &both)]).await?;
+    let again = trial_run.run(0, store.on("BITCOUNT", &both)).await?;
+    Ok(Count::new(trial_run.actors(), again))
 }
 
-async fn set(race: &Race, n: u64, name: &str) -> Result<(), RedisError> {
-    let (store, key) = (race.store(n), race.key(name));
+async fn set(trial_run: &TrialRun, n: u64, name: &str) -> Result<(), RedisError> {
+    let (store, key) = (trial_run.store(n), trial_run.key(name));
     let set = store.on("SETBIT", &key).arg(n).arg(1);
-    race.run_all(n, vec![set, expire(store, &key)]).await.map(drop)
+    trial_run.run_all(n, vec![set, expire(store, &key)]).await.map(drop)
 }
 
-async fn rewrite(race: &Race, n: u64, name: &str) -> Result<(), RedisError> {
-    let (store, key) = (race.store(n), race.key(name));
-    let held: Option<Vec<u8>> = race.run(n, store.on("GET", &key)).await?;
+async fn rewrite(trial_run: &TrialRun, n: u64, name: &str) -> Result<(), RedisError> {
+    let (store, key) = (trial_run.store(n), trial_run.key(name));
+    let held: Option<Vec<u8>> = trial_run.run(n, store.on("GET", &key)).await?;
     let mut bits = held.unwrap_or_default();
     let byte = (n / 8) as usize;
     bits.resize(bits.len().max(byte + 1), 0);
     // Bit 0 is the highest of the first byte.
     bits[byte] |= 0x80 >> (n % 8);
-    race.run(n, store.on("SET", &key).arg(bits).arg("EX").arg(KEPT.as_secs())).await
+    trial_run.run(n, store.on("SET", &key).arg(bits).arg("EX").arg(KEPT.as_secs())).await
 }
 
 fn expire(store: &Store, key: &hitrate_cache::Key<()>) -> hitrate_cache::redis::Command {

@@ -6,10 +6,10 @@ use hitrate_cache::redis::{RedisError, Script, typed};
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Act, Pattern, Trap, args, command, key,
-    play::{Play, Upset},
-    race::Race,
-    trial::{Counted, Trial, Way},
+    Act, Pattern, Pitfall, args, command, key,
+    play::{ActionContext, ActionError},
+    trial::{Count, Trial, Variant},
+    trial_run::TrialRun,
 };
 
 /// The pattern.
@@ -60,7 +60,7 @@ pub const PATTERN: Pattern = Pattern {
             run: |play| Box::pin(end(play)),
         },
     ],
-    trap: Trap {
+    pitfall: Pitfall {
         wrong: "GET the JSON, change a part of it, SET the whole of it.",
         why: "Two requests of one user at the same time both read the old session; the later SET undoes what the earlier one changed. A basket entry, a flag or a fresh token is gone, and nothing says so.",
         right: "Change the part where it is: a hash with HSET (and EXPIRE in the same round trip), or JSON that a script changes in one step.",
@@ -71,24 +71,24 @@ pub const PATTERN: Pattern = Pattern {
         lost: "changes lost",
         over: "too many",
         fields: &[args::actors("50")],
-        ways: &[
-            Way {
+        variants: &[
+            Variant {
                 name: "GET, change, SET",
                 is_right: false,
                 code: "GET session:42\n(add a field to the JSON)\nSET session:42 '{…}' EX 3600",
-                run: |race| Box::pin(whole(race)),
+                run: |trial_run| Box::pin(integer(trial_run)),
             },
-            Way {
+            Variant {
                 name: "Hash: HSET, EXPIRE",
                 is_right: true,
                 code: "HSET session:42 page:{n} 1\nEXPIRE session:42 3600",
-                run: |race| Box::pin(fields(race)),
+                run: |trial_run| Box::pin(fields(trial_run)),
             },
-            Way {
+            Variant {
                 name: "JSON, changed by a script",
                 is_right: true,
                 code: CHANGE_TEXT,
-                run: |race| Box::pin(script(race)),
+                run: |trial_run| Box::pin(script(trial_run)),
             },
         ],
     },
@@ -104,11 +104,11 @@ const TTL: u64 = 3_600;
 const CHANGE_TEXT: &str = include_str!("scripts/session_change.lua");
 static CHANGE: Script = Script::new(CHANGE_TEXT);
 
-fn name(play: &Play) -> String {
+fn name(play: &ActionContext) -> String {
     format!("session:{}", play.args().number("user_id"))
 }
 
-async fn write(play: &Play) -> Result<Vec<String>, Upset> {
+async fn write(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (store, key, user) = (play.store(), play.key(&name(play)), play.args().number("user_id"));
     let json = json!({ "user_id": user, "name": play.args().text("name") }).to_string();
     let set = store.on("SET", &key).arg(&json).arg("EX").arg(TTL);
@@ -120,7 +120,7 @@ async fn write(play: &Play) -> Result<Vec<String>, Upset> {
     ])
 }
 
-async fn read(play: &Play) -> Result<Vec<String>, Upset> {
+async fn read(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (store, key) = (play.store(), play.peek(&name(play)));
     let all = vec![store.on("TTL", &key), store.on("GET", &key), store.on("TTL", &key)];
     let [before, json, after] = three(play.ask(all).await?);
@@ -133,7 +133,7 @@ async fn read(play: &Play) -> Result<Vec<String>, Upset> {
     ])
 }
 
-async fn age(play: &Play) -> Result<Vec<String>, Upset> {
+async fn age(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (store, key) = (play.store(), play.peek(&name(play)));
     let there: bool = play.one(store.on("EXPIRE", &key).arg(TTL / 2)).await?;
     Ok(vec![match there {
@@ -142,7 +142,7 @@ async fn age(play: &Play) -> Result<Vec<String>, Upset> {
     }])
 }
 
-async fn end(play: &Play) -> Result<Vec<String>, Upset> {
+async fn end(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let there: bool = play.one(play.store().on("UNLINK", &play.peek(&name(play)))).await?;
     Ok(vec![
         if there { "Signed out: the key is gone." } else { "There was no session." }.to_owned(),
@@ -162,41 +162,45 @@ fn left(ttl: hitrate_cache::redis::Value) -> String {
     }
 }
 
-async fn whole(race: &Arc<Race>) -> Result<Counted, RedisError> {
-    race.all(|race, n| async move {
-        let (store, key) = (race.store(n), race.key("session:42"));
-        let held: Option<String> = race.run(n, store.on("GET", &key)).await?;
-        let mut session = parsed(held.as_deref());
-        session.insert(format!("page:{n}"), Json::from(1));
-        let json = Json::Object(session).to_string();
-        race.run::<()>(n, store.on("SET", &key).arg(json).arg("EX").arg(TTL)).await
-    })
-    .await?;
+async fn integer(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
+    trial_run
+        .all(|trial_run, n| async move {
+            let (store, key) = (trial_run.store(n), trial_run.key("session:42"));
+            let held: Option<String> = trial_run.run(n, store.on("GET", &key)).await?;
+            let mut session = parsed(held.as_deref());
+            session.insert(format!("page:{n}"), Json::from(1));
+            let json = Json::Object(session).to_string();
+            trial_run.run::<()>(n, store.on("SET", &key).arg(json).arg("EX").arg(TTL)).await
+        })
+        .await?;
     let held: Option<String> =
-        race.run(0, race.store(0).on("GET", &race.key("session:42"))).await?;
-    Ok(Counted::new(race.actors(), parsed(held.as_deref()).len() as u64))
+        trial_run.run(0, trial_run.store(0).on("GET", &trial_run.key("session:42"))).await?;
+    Ok(Count::new(trial_run.actors(), parsed(held.as_deref()).len() as u64))
 }
 
-async fn fields(race: &Arc<Race>) -> Result<Counted, RedisError> {
-    race.all(|race, n| async move {
-        let (store, key) = (race.store(n), race.key("session:42"));
-        let set = store.on("HSET", &key).arg(format!("page:{n}")).arg(1);
-        race.run_all(n, vec![set, store.on("EXPIRE", &key).arg(TTL)]).await.map(drop)
-    })
-    .await?;
-    let noted = race.run(0, race.store(0).on("HLEN", &race.key("session:42"))).await?;
-    Ok(Counted::new(race.actors(), noted))
+async fn fields(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
+    trial_run
+        .all(|trial_run, n| async move {
+            let (store, key) = (trial_run.store(n), trial_run.key("session:42"));
+            let set = store.on("HSET", &key).arg(format!("page:{n}")).arg(1);
+            trial_run.run_all(n, vec![set, store.on("EXPIRE", &key).arg(TTL)]).await.map(drop)
+        })
+        .await?;
+    let noted =
+        trial_run.run(0, trial_run.store(0).on("HLEN", &trial_run.key("session:42"))).await?;
+    Ok(Count::new(trial_run.actors(), noted))
 }
 
-async fn script(race: &Arc<Race>) -> Result<Counted, RedisError> {
-    race.all(|race, n| async move {
-        let change = race.store(n).script(&CHANGE, &race.key("session:42"));
-        race.run::<()>(n, change.arg(format!("page:{n}")).arg("1").arg(TTL)).await
-    })
-    .await?;
+async fn script(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
+    trial_run
+        .all(|trial_run, n| async move {
+            let change = trial_run.store(n).script(&CHANGE, &trial_run.key("session:42"));
+            trial_run.run::<()>(n, change.arg(format!("page:{n}")).arg("1").arg(TTL)).await
+        })
+        .await?;
     let held: Option<String> =
-        race.run(0, race.store(0).on("GET", &race.key("session:42"))).await?;
-    Ok(Counted::new(race.actors(), parsed(held.as_deref()).len() as u64))
+        trial_run.run(0, trial_run.store(0).on("GET", &trial_run.key("session:42"))).await?;
+    Ok(Count::new(trial_run.actors(), parsed(held.as_deref()).len() as u64))
 }
 
 fn parsed(json: Option<&str>) -> Map<String, Json> {

@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use hitrate_cache::redis::{RedisError, Script, typed};
 
 use super::{
-    Act, Pattern, Trap, args, command, key,
-    play::{Play, Upset},
-    race::Race,
-    trial::{Counted, Trial, Way},
+    Act, Pattern, Pitfall, args, command, key,
+    play::{ActionContext, ActionError},
+    trial::{Count, Trial, Variant},
+    trial_run::TrialRun,
 };
 
 /// The pattern.
@@ -60,7 +60,7 @@ pub const PATTERN: Pattern = Pattern {
             run: |play| Box::pin(empty(play)),
         },
     ],
-    trap: Trap {
+    pitfall: Pitfall {
         wrong: "GET the cart as JSON, add to a quantity, SET all of it.",
         why: "Two requests that add at the same time read the same cart; the second SET overwrites what the first added. The more come at once, the more is lost: nearly everything, under load.",
         right: "A hash with HINCRBY: Redis adds, and its commands run one after the other. The pipeline of HINCRBY and EXPIRE saves a round trip but is no transaction; where a cart without an end would matter, wrap both in MULTI and EXEC, or in a script.",
@@ -71,18 +71,18 @@ pub const PATTERN: Pattern = Pattern {
         lost: "updates lost",
         over: "too many",
         fields: &[args::actors("50"), args::number("adds", "Pieces each", (1, 20), "5")],
-        ways: &[
-            Way {
+        variants: &[
+            Variant {
                 name: "GET, modify, SET",
                 is_right: false,
                 code: "GET cart:1001\n(add 1 in the JSON)\nSET cart:1001 '{…}' EX 86400",
-                run: |race| Box::pin(modify(race)),
+                run: |trial_run| Box::pin(modify(trial_run)),
             },
-            Way {
+            Variant {
                 name: "HINCRBY, EXPIRE",
                 is_right: true,
                 code: "HINCRBY cart:1001 {product} 1\nEXPIRE cart:1001 86400",
-                run: |race| Box::pin(count(race)),
+                run: |trial_run| Box::pin(count(trial_run)),
             },
         ],
     },
@@ -100,11 +100,11 @@ const PRODUCTS: u64 = 5;
 /// `KEYS[1]` the cart; product, quantity, TTL in seconds. Replies what is left.
 static TAKE: Script = Script::new(include_str!("scripts/cart_take.lua"));
 
-fn name(play: &Play) -> String {
+fn name(play: &ActionContext) -> String {
     format!("cart:{}", play.args().number("user_id"))
 }
 
-async fn add(play: &Play) -> Result<Vec<String>, Upset> {
+async fn add(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (store, key) = (play.store(), play.key(&name(play)));
     let (product, quantity) = (play.args().number("product"), play.args().number("quantity"));
     let add = store.on("HINCRBY", &key).arg(product).arg(quantity);
@@ -113,7 +113,7 @@ async fn add(play: &Play) -> Result<Vec<String>, Upset> {
     Ok(vec![format!("Put in {quantity} of product {product}: {held} in the cart.")])
 }
 
-async fn take(play: &Play) -> Result<Vec<String>, Upset> {
+async fn take(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (product, quantity) = (play.args().number("product"), play.args().number("quantity"));
     let take = play.store().script(&TAKE, &play.key(&name(play)));
     let left: i64 = play.one(take.arg(product).arg(quantity).arg(TTL)).await?;
@@ -124,50 +124,53 @@ async fn take(play: &Play) -> Result<Vec<String>, Upset> {
     }])
 }
 
-async fn empty(play: &Play) -> Result<Vec<String>, Upset> {
+async fn empty(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let there: bool = play.one(play.store().on("UNLINK", &play.peek(&name(play)))).await?;
     let said = if there { "The cart is empty." } else { "The cart was empty already." };
     Ok(vec![said.to_owned()])
 }
 
-async fn modify(race: &Arc<Race>) -> Result<Counted, RedisError> {
-    race.all(|race, n| async move {
-        let (store, key) = (race.store(n), race.key("cart:1001"));
-        for add in 0..race.number("adds") {
-            let held: Option<String> = race.run(n, store.on("GET", &key)).await?;
-            let mut cart = parsed(held.as_deref());
-            *cart.entry(product(n + add)).or_default() += 1;
-            let json = serde_json::to_string(&cart).unwrap_or_default();
-            race.run::<()>(n, store.on("SET", &key).arg(json).arg("EX").arg(TTL)).await?;
-        }
-        Ok(())
-    })
-    .await?;
-    let held: Option<String> = race.run(0, race.store(0).on("GET", &race.key("cart:1001"))).await?;
-    Ok(counted(race, parsed(held.as_deref()).into_values()))
+async fn modify(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
+    trial_run
+        .all(|trial_run, n| async move {
+            let (store, key) = (trial_run.store(n), trial_run.key("cart:1001"));
+            for add in 0..trial_run.number("adds") {
+                let held: Option<String> = trial_run.run(n, store.on("GET", &key)).await?;
+                let mut cart = parsed(held.as_deref());
+                *cart.entry(product(n + add)).or_default() += 1;
+                let json = serde_json::to_string(&cart).unwrap_or_default();
+                trial_run.run::<()>(n, store.on("SET", &key).arg(json).arg("EX").arg(TTL)).await?;
+            }
+            Ok(())
+        })
+        .await?;
+    let held: Option<String> =
+        trial_run.run(0, trial_run.store(0).on("GET", &trial_run.key("cart:1001"))).await?;
+    Ok(counted(trial_run, parsed(held.as_deref()).into_values()))
 }
 
-async fn count(race: &Arc<Race>) -> Result<Counted, RedisError> {
-    race.all(|race, n| async move {
-        let (store, key) = (race.store(n), race.key("cart:1001"));
-        for add in 0..race.number("adds") {
-            let one = store.on("HINCRBY", &key).arg(product(n + add)).arg(1);
-            race.run_all(n, vec![one, store.on("EXPIRE", &key).arg(TTL)]).await?;
-        }
-        Ok(())
-    })
-    .await?;
+async fn count(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
+    trial_run
+        .all(|trial_run, n| async move {
+            let (store, key) = (trial_run.store(n), trial_run.key("cart:1001"));
+            for add in 0..trial_run.number("adds") {
+                let one = store.on("HINCRBY", &key).arg(product(n + add)).arg(1);
+                trial_run.run_all(n, vec![one, store.on("EXPIRE", &key).arg(TTL)]).await?;
+            }
+            Ok(())
+        })
+        .await?;
     let quantities: Vec<u64> =
-        race.run(0, race.store(0).on("HVALS", &race.key("cart:1001"))).await?;
-    Ok(counted(race, quantities.into_iter()))
+        trial_run.run(0, trial_run.store(0).on("HVALS", &trial_run.key("cart:1001"))).await?;
+    Ok(counted(trial_run, quantities.into_iter()))
 }
 
 fn product(n: u64) -> String {
     (n % PRODUCTS + 1).to_string()
 }
 
-fn counted(race: &Race, quantities: impl Iterator<Item = u64>) -> Counted {
-    Counted::new(race.actors() * race.number("adds"), quantities.sum())
+fn counted(trial_run: &TrialRun, quantities: impl Iterator<Item = u64>) -> Count {
+    Count::new(trial_run.actors() * trial_run.number("adds"), quantities.sum())
 }
 
 fn parsed(json: Option<&str>) -> BTreeMap<String, u64> {

@@ -7,7 +7,7 @@ use hitrate_cache::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::play::Play;
+use super::play::ActionContext;
 
 /// The most parts of one value that are shown.
 const PARTS: isize = 10;
@@ -18,7 +18,7 @@ const BYTES: isize = 512;
 
 /// A key and what is in it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Entry {
+pub struct KeyState {
     /// As the documents call it.
     pub name: String,
     /// As Redis knows it.
@@ -50,7 +50,7 @@ pub struct Item {
     pub share: Option<f64>,
 }
 
-impl Entry {
+impl KeyState {
     /// Seconds until it ends, as a person counts them down.
     pub fn seconds_left(&self) -> Option<u64> {
         self.ttl_ms.map(|ms| ms.div_ceil(1_000))
@@ -93,7 +93,7 @@ struct Head {
 }
 
 /// All that the visitor has at this pattern, by name.
-pub async fn of(play: &Play) -> Result<Vec<Entry>, RedisError> {
+pub async fn of(play: &ActionContext) -> Result<Vec<KeyState>, RedisError> {
     let mut names = play.names().await?;
     names.sort();
     let heads = heads(play, names).await?;
@@ -103,7 +103,7 @@ pub async fn of(play: &Play) -> Result<Vec<Entry>, RedisError> {
     Ok(pairs.map(|(replies, head)| entry(play, head, replies)).collect())
 }
 
-async fn heads(play: &Play, names: Vec<String>) -> Result<Vec<Head>, RedisError> {
+async fn heads(play: &ActionContext, names: Vec<String>) -> Result<Vec<Head>, RedisError> {
     let ask = |name: &String| {
         let (store, key) = (play.store(), play.peek(name));
         let memory = store.command("MEMORY").arg("USAGE").arg(store.name(&key));
@@ -120,7 +120,7 @@ async fn heads(play: &Play, names: Vec<String>) -> Result<Vec<Head>, RedisError>
 }
 
 /// How much there is, and the first of it.
-fn questions(play: &Play, head: &Head) -> [Command; 2] {
+fn questions(play: &ActionContext, head: &Head) -> [Command; 2] {
     let (store, key) = (play.store(), play.peek(&head.name));
     let read = |verb| store.on(verb, &key);
     match head.kind.as_str() {
@@ -135,7 +135,7 @@ fn questions(play: &Play, head: &Head) -> [Command; 2] {
     }
 }
 
-fn entry(play: &Play, head: Head, replies: &[Result<Value, Refusal>]) -> Entry {
+fn entry(play: &ActionContext, head: Head, replies: &[Result<Value, Refusal>]) -> KeyState {
     let key = play.store().name(&play.peek(&head.name));
     let (text, items) = match head.kind.as_str() {
         "hash" => (None, told(&replies[1]).map_or_else(Vec::new, |(_, it): (Value, _)| pairs(it))),
@@ -146,7 +146,7 @@ fn entry(play: &Play, head: Head, replies: &[Result<Value, Refusal>]) -> Entry {
     };
     let length = told(&replies[0]).unwrap_or_default();
     let Head { name, kind, ttl_ms, bytes } = head;
-    Entry { name, key, kind, ttl_ms, bytes, length, text, items }
+    KeyState { name, key, kind, ttl_ms, bytes, length, text, items }
 }
 
 fn told<T: hitrate_cache::redis::FromRedisValue>(reply: &Result<Value, Refusal>) -> Option<T> {
@@ -166,8 +166,8 @@ fn pairs(mut fields: Vec<(String, String)>) -> Vec<Item> {
 }
 
 fn ranked(members: Vec<(String, f64)>) -> Vec<Item> {
-    let most = members.first().map_or(1.0, |(_, score)| score.max(f64::MIN_POSITIVE));
-    let share = |score: f64| (score / most).clamp(0.0, 1.0);
+    let max = members.first().map_or(1.0, |(_, score)| score.max(f64::MIN_POSITIVE));
+    let share = |score: f64| (score / max).clamp(0.0, 1.0);
     let item = |(name, score): &(String, f64)| named(name, &rounded(*score), Some(share(*score)));
     members.iter().map(item).collect()
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use hitrate_cache::redis::{Command, RedisError, typed};
 
 use super::{
-    Act, Pattern, Trap, args, command, key,
-    play::{Play, Upset},
-    race::Race,
+    Act, Pattern, Pitfall, args, command, key,
+    play::{ActionContext, ActionError},
     state::rounded,
-    trial::{Counted, Trial, Way},
+    trial::{Count, Trial, Variant},
+    trial_run::TrialRun,
 };
 
 /// The pattern.
@@ -68,7 +68,7 @@ pub const PATTERN: Pattern = Pattern {
             run: |play| Box::pin(decay(play)),
         },
     ],
-    trap: Trap {
+    pitfall: Pitfall {
         wrong: "ZSCORE, add one, ZADD. And halving the scores one by one.",
         why: "Who reads the score and writes it back loses what others added in between; halving topic by topic loses every mention that comes between reading a score and writing the half.",
         right: "ZINCRBY for a mention, and one ZUNIONSTORE with a weight for all: each is one step for Redis.",
@@ -79,18 +79,18 @@ pub const PATTERN: Pattern = Pattern {
         lost: "mentions lost",
         over: "too many",
         fields: &[args::actors("50"), args::number("mentions", "Mentions each", (1, 20), "6")],
-        ways: &[
-            Way {
+        variants: &[
+            Variant {
                 name: "ZSCORE, add, ZADD",
                 is_right: false,
                 code: "ZSCORE trending_topics {topic}\n(add 1)\nZADD trending_topics {score} {topic}",
-                run: |race| Box::pin(run(race, false)),
+                run: |trial_run| Box::pin(run(trial_run, false)),
             },
-            Way {
+            Variant {
                 name: "ZINCRBY",
                 is_right: true,
                 code: "ZINCRBY trending_topics 1 {topic}",
-                run: |race| Box::pin(run(race, true)),
+                run: |trial_run| Box::pin(run(trial_run, true)),
             },
         ],
     },
@@ -110,17 +110,17 @@ const TOPICS: [&str; 12] = [
     "geo", "bitmaps",
 ];
 
-fn increase(play: &Play, topic: &str, times: u64) -> Command {
+fn increase(play: &ActionContext, topic: &str, times: u64) -> Command {
     play.store().on("ZINCRBY", &play.key(NAME)).arg(times).arg(topic)
 }
 
 /// Keeps the best, and those for another day.
-fn bounded(play: &Play) -> [Command; 2] {
+fn bounded(play: &ActionContext) -> [Command; 2] {
     let trim = play.store().on("ZREMRANGEBYRANK", &play.key(NAME)).arg(0).arg(-BEST - 1);
     [trim, play.keep(NAME)]
 }
 
-async fn mention(play: &Play) -> Result<Vec<String>, Upset> {
+async fn mention(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (topic, times) = (play.args().text("topic"), u64::from(play.args().number("times")));
     let [trim, keep] = bounded(play);
     let replies = play.ask(vec![increase(play, topic, times), trim, keep]).await?;
@@ -128,7 +128,7 @@ async fn mention(play: &Play) -> Result<Vec<String>, Upset> {
     Ok(vec![format!("“{topic}” has a score of {} now.", rounded(score))])
 }
 
-async fn example(play: &Play) -> Result<Vec<String>, Upset> {
+async fn example(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let times = |(n, topic): (usize, &&str)| increase(play, topic, (TOPICS.len() - n) as u64);
     let mut commands: Vec<_> = TOPICS.iter().enumerate().map(times).collect();
     commands.extend(bounded(play));
@@ -136,7 +136,7 @@ async fn example(play: &Play) -> Result<Vec<String>, Upset> {
     Ok(vec!["Twelve topics were mentioned, in one round trip.".to_owned()])
 }
 
-async fn decay(play: &Play) -> Result<Vec<String>, Upset> {
+async fn decay(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (store, key) = (play.store(), play.key(NAME));
     let halve = store.on("ZUNIONSTORE", &key).arg(1).arg(store.name(&key));
     let drop = store.on("ZREMRANGEBYSCORE", &key).arg("-inf").arg(FLOOR);
@@ -148,29 +148,31 @@ async fn decay(play: &Play) -> Result<Vec<String>, Upset> {
     Ok(vec![format!("{} halved, {} dropped.", topics(&halved), topics(&dropped))])
 }
 
-async fn run(race: &Arc<Race>, at_once: bool) -> Result<Counted, RedisError> {
-    race.all(|race, n| async move {
-        for mention in 0..race.number("mentions") {
-            let topic = TOPICS[((n + mention) % 3) as usize];
-            one(&race, n, topic, at_once).await?;
-        }
-        Ok(())
-    })
-    .await?;
-    let all = race.store(0).on("ZRANGE", &race.key(NAME)).arg(0).arg(-1).arg("WITHSCORES");
-    let scores: Vec<(String, f64)> = race.run(0, all).await?;
+async fn run(trial_run: &Arc<TrialRun>, at_once: bool) -> Result<Count, RedisError> {
+    trial_run
+        .all(|trial_run, n| async move {
+            for mention in 0..trial_run.number("mentions") {
+                let topic = TOPICS[((n + mention) % 3) as usize];
+                one(&trial_run, n, topic, at_once).await?;
+            }
+            Ok(())
+        })
+        .await?;
+    let all =
+        trial_run.store(0).on("ZRANGE", &trial_run.key(NAME)).arg(0).arg(-1).arg("WITHSCORES");
+    let scores: Vec<(String, f64)> = trial_run.run(0, all).await?;
     let counted = scores.iter().map(|(_, score)| *score).sum::<f64>() as u64;
-    Ok(Counted::new(race.actors() * race.number("mentions"), counted))
+    Ok(Count::new(trial_run.actors() * trial_run.number("mentions"), counted))
 }
 
-async fn one(race: &Race, n: u64, topic: &str, at_once: bool) -> Result<(), RedisError> {
-    let (store, key) = (race.store(n), race.key(NAME));
+async fn one(trial_run: &TrialRun, n: u64, topic: &str, at_once: bool) -> Result<(), RedisError> {
+    let (store, key) = (trial_run.store(n), trial_run.key(NAME));
     if at_once {
-        let more: f64 = race.run(n, store.on("ZINCRBY", &key).arg(1).arg(topic)).await?;
+        let more: f64 = trial_run.run(n, store.on("ZINCRBY", &key).arg(1).arg(topic)).await?;
         debug_assert!(more >= 1.0);
         return Ok(());
     }
-    let score: Option<f64> = race.run(n, store.on("ZSCORE", &key).arg(topic)).await?;
+    let score: Option<f64> = trial_run.run(n, store.on("ZSCORE", &key).arg(topic)).await?;
     let more = score.unwrap_or_default() + 1.0;
-    race.run::<u64>(n, store.on("ZADD", &key).arg(more).arg(topic)).await.map(drop)
+    trial_run.run::<u64>(n, store.on("ZADD", &key).arg(more).arg(topic)).await.map(drop)
 }

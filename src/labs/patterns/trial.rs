@@ -18,13 +18,13 @@ use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::{
-    Doing, Pattern,
+    BoxFuture, Pattern,
     args::{Args, Field},
-    race::Race,
+    trial_run::TrialRun,
 };
 use crate::labs::support::{
-    run_lock::{NoTurn, Turns},
-    visitor_keys::Demo,
+    run_lock::{RunLock, RunLockError},
+    visitor_keys::VisitorKeys,
 };
 
 /// Connections that the actors share.
@@ -47,11 +47,11 @@ pub struct Trial {
     /// `actors` first, then what else can be set.
     pub fields: &'static [Field],
     /// One after the other, the wrong ones first.
-    pub ways: &'static [Way],
+    pub variants: &'static [Variant],
 }
 
 /// One way to do it.
-pub struct Way {
+pub struct Variant {
     /// What it is called.
     pub name: &'static str,
     /// Whether it is one to use.
@@ -59,23 +59,23 @@ pub struct Way {
     /// What each actor does, as one would write it down.
     pub code: &'static str,
     /// Lets the actors do it, and counts.
-    pub run: for<'a> fn(&'a Arc<Race>) -> Doing<'a, Result<Counted, RedisError>>,
+    pub run: for<'a> fn(&'a Arc<TrialRun>) -> BoxFuture<'a, Result<Count, RedisError>>,
 }
 
 /// What was counted of one way.
 #[derive(Debug, Clone, Default)]
-pub struct Counted {
+pub struct Count {
     /// How many there should be.
     pub expected: u64,
     /// How many there are.
     pub got: u64,
     /// What else was counted.
-    pub also: Vec<Tally>,
+    pub also: Vec<ExtraCount>,
 }
 
 /// Something else that was counted.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Tally {
+pub struct ExtraCount {
     /// A word for programs.
     pub name: &'static str,
     /// For persons.
@@ -88,18 +88,18 @@ pub struct Tally {
 
 /// What a trial brought.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Ran {
+pub struct TrialReport {
     /// How many acted at once, for each way.
     pub actors: u64,
     /// Milliseconds for all of it.
     pub took_ms: u64,
     /// In the order they ran.
-    pub ways: Vec<WayRan>,
+    pub variants: Vec<VariantReport>,
 }
 
 /// What one way brought.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct WayRan {
+pub struct VariantReport {
     /// The way.
     pub name: &'static str,
     /// Whether it is one to use.
@@ -113,7 +113,7 @@ pub struct WayRan {
     /// How many are too many.
     pub over: u64,
     /// What else was counted.
-    pub also: Vec<Tally>,
+    pub also: Vec<ExtraCount>,
     /// Half of the actors took at most this many microseconds for all they did.
     pub p50_us: u64,
     /// 99 of 100 took at most this many.
@@ -124,10 +124,10 @@ pub struct WayRan {
 
 /// Why there is nothing to tell.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum NotRun {
+pub enum TrialError {
     /// It is another's turn.
     #[error(transparent)]
-    Turn(#[from] NoTurn),
+    Turn(#[from] RunLockError),
     /// Redis went away, or was not there.
     #[error(transparent)]
     Failed(#[from] RedisError),
@@ -141,13 +141,13 @@ pub enum NotRun {
 pub struct Trials {
     address: Address,
     prefix: Arc<str>,
-    turns: Turns,
+    run_lock: RunLock,
 }
 
 impl Trials {
     /// On this Redis, under this prefix.
-    pub fn new(address: &Address, prefix: &str, turns: &Turns) -> Self {
-        Self { address: address.clone(), prefix: prefix.into(), turns: turns.clone() }
+    pub fn new(address: &Address, prefix: &str, run_lock: &RunLock) -> Self {
+        Self { address: address.clone(), prefix: prefix.into(), run_lock: run_lock.clone() }
     }
 
     /// Lets every way of the pattern's trial run to its end, even when nobody
@@ -157,23 +157,23 @@ impl Trials {
         &self,
         store: &Store,
         pattern: &'static Pattern,
-        demo: &Demo,
+        demo: &VisitorKeys,
         args: &Args,
-    ) -> Result<Ran, NotRun> {
+    ) -> Result<TrialReport, TrialError> {
         // A trial's own connections would wait for it, and tell the log again.
         store.answers().await?;
         let (this, store, demo, args) = (self.clone(), store.clone(), demo.clone(), args.clone());
         let work = async move || this.measure(&store, &pattern.trial, &demo, &args).await;
-        self.turns.run("trial", work).await?
+        self.run_lock.run("trial", work).await?
     }
 
     async fn measure(
         &self,
         later: &Store,
         trial: &Trial,
-        demo: &Demo,
+        demo: &VisitorKeys,
         args: &Args,
-    ) -> Result<Ran, NotRun> {
+    ) -> Result<TrialReport, TrialError> {
         let since = Instant::now();
         let health = Arc::new(Health::default());
         let open = |_| Store::open(&self.address, &self.prefix, &health);
@@ -181,32 +181,40 @@ impl Trials {
         for store in &stores {
             store.ready(TIMEOUT).await?;
         }
-        let mut ways = Vec::new();
-        for way in trial.ways {
-            let race = Arc::new(Race::new(&self.address, &stores, demo, args));
+        let mut variants = Vec::new();
+        for variant in trial.variants {
+            let trial_run = Arc::new(TrialRun::new(&self.address, &stores, demo, args));
             let left = MAX_DURATION.saturating_sub(since.elapsed());
-            let counted = timeout(left, (way.run)(&race)).await;
-            race.clear(!matches!(counted, Ok(Ok(_))), later).await;
-            ways.push(WayRan::of(way, counted.map_err(|_| NotRun::TooLong)??, &race));
+            let counted = timeout(left, (variant.run)(&trial_run)).await;
+            trial_run.clear(!matches!(counted, Ok(Ok(_))), later).await;
+            variants.push(VariantReport::of(
+                variant,
+                counted.map_err(|_| TrialError::TooLong)??,
+                &trial_run,
+            ));
         }
-        Ok(Ran { actors: u64::from(args.number("actors")), took_ms: millis(since.elapsed()), ways })
+        Ok(TrialReport {
+            actors: u64::from(args.number("actors")),
+            took_ms: millis(since.elapsed()),
+            variants,
+        })
     }
 }
 
-impl Ran {
+impl TrialReport {
     /// Microseconds for all of it.
     pub fn took_us(&self) -> u64 {
         self.took_ms * 1_000
     }
 }
 
-impl WayRan {
-    fn of(way: &Way, counted: Counted, race: &Race) -> Self {
-        let Counted { expected, got, also } = counted;
-        let [p50_us, p99_us, max_us] = race.times();
+impl VariantReport {
+    fn of(variant: &Variant, counted: Count, trial_run: &TrialRun) -> Self {
+        let Count { expected, got, also } = counted;
+        let [p50_us, p99_us, max_us] = trial_run.times();
         Self {
-            name: way.name,
-            is_right: way.is_right,
+            name: variant.name,
+            is_right: variant.is_right,
             expected,
             got,
             lost: expected.saturating_sub(got),
@@ -224,7 +232,7 @@ impl WayRan {
     }
 }
 
-impl Counted {
+impl Count {
     /// So many expected, so many there.
     pub fn new(expected: u64, got: u64) -> Self {
         Self { expected, got, also: Vec::new() }
@@ -232,15 +240,15 @@ impl Counted {
 
     /// And so many of something that should not be.
     pub fn bad(self, name: &'static str, label: &'static str, count: u64) -> Self {
-        self.and(Tally { name, label, count, is_bad: true })
+        self.and(ExtraCount { name, label, count, is_bad: true })
     }
 
     /// And so many of something worth knowing.
     pub fn known(self, name: &'static str, label: &'static str, count: u64) -> Self {
-        self.and(Tally { name, label, count, is_bad: false })
+        self.and(ExtraCount { name, label, count, is_bad: false })
     }
 
-    fn and(mut self, tally: Tally) -> Self {
+    fn and(mut self, tally: ExtraCount) -> Self {
         self.also.push(tally);
         self
     }

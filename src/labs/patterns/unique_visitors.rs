@@ -8,10 +8,10 @@ use hitrate_cache::{
 };
 
 use super::{
-    Act, Figure, Pattern, Trap, args, command, figure, key,
-    play::{Play, Upset},
-    race::Race,
-    trial::{Counted, Trial, Way},
+    Act, Pattern, Pitfall, Statistic, args, command, figure, key,
+    play::{ActionContext, ActionError},
+    trial::{Count, Trial, Variant},
+    trial_run::TrialRun,
 };
 use crate::{format, labs::support::visitor_keys::KEPT};
 
@@ -51,7 +51,7 @@ pub const PATTERN: Pattern = Pattern {
             run: |play| Box::pin(crowd(play)),
         },
     ],
-    trap: Trap {
+    pitfall: Pitfall {
         wrong: "SISMEMBER; if they are not in the set, SADD and INCR of a counter.",
         why: "Two requests of one new visitor both find them missing, and both count. It happens just when someone opens a page with several requests.",
         right: "Let SADD say whether they are new, and ask SCARD. Where an error of a per cent will do, PFADD and PFCOUNT take 12 KB at most; but a HyperLogLog can’t say who came.",
@@ -62,24 +62,24 @@ pub const PATTERN: Pattern = Pattern {
         lost: "too few",
         over: "too many",
         fields: &[args::actors("50"), args::number("visits", "Visitors each", (1, 100), "40")],
-        ways: &[
-            Way {
+        variants: &[
+            Variant {
                 name: "SISMEMBER, then SADD and INCR",
                 is_right: false,
                 code: "SISMEMBER visitors {visitor}\nSADD visitors {visitor}, INCR count if not",
-                run: |race| Box::pin(look_first(race)),
+                run: |trial_run| Box::pin(look_first(trial_run)),
             },
-            Way {
+            Variant {
                 name: "SADD, SCARD",
                 is_right: true,
                 code: "SADD visitors {visitor}\nSCARD visitors",
-                run: |race| Box::pin(run(race, "SADD", "SCARD")),
+                run: |trial_run| Box::pin(run(trial_run, "SADD", "SCARD")),
             },
-            Way {
+            Variant {
                 name: "PFADD, PFCOUNT: nearly",
                 is_right: true,
                 code: "PFADD visits {visitor}\nPFCOUNT visits",
-                run: |race| Box::pin(run(race, "PFADD", "PFCOUNT")),
+                run: |trial_run| Box::pin(run(trial_run, "PFADD", "PFCOUNT")),
             },
         ],
     },
@@ -92,7 +92,7 @@ pub const PATTERN: Pattern = Pattern {
 /// how long both are kept in seconds. Replies how many of them are new. O(n).
 static CROWD: Script = Script::new(include_str!("scripts/visitors_crowd.lua"));
 
-async fn visit(play: &Play) -> Result<Vec<String>, Upset> {
+async fn visit(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (store, visitor) = (play.store(), format!("user:{}", play.args().number("visitor")));
     let add = store.on("SADD", &play.key("visitors")).arg(&visitor);
     let estimate = store.on("PFADD", &play.key("visits")).arg(&visitor);
@@ -102,7 +102,7 @@ async fn visit(play: &Play) -> Result<Vec<String>, Upset> {
     Ok(vec![format!("{visitor} {counted}.")])
 }
 
-async fn crowd(play: &Play) -> Result<Vec<String>, Upset> {
+async fn crowd(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (from, count) = (play.args().number("from"), play.args().number("count"));
     let (set, log, mut new) = (play.key("visitors"), play.key("visits"), 0);
     for (from, some) in args::batches(from, count) {
@@ -114,7 +114,7 @@ async fn crowd(play: &Play) -> Result<Vec<String>, Upset> {
     Ok(vec![format!("{came} came, {} of them for the first time.", format::number(&new))])
 }
 
-async fn figures(play: &Play) -> Result<Vec<Figure>, Upset> {
+async fn figures(play: &ActionContext) -> Result<Vec<Statistic>, ActionError> {
     let (store, set, log) = (play.store(), play.peek("visitors"), play.peek("visits"));
     let all = vec![
         store.on("SCARD", &set),
@@ -144,46 +144,51 @@ fn visitor(actor: u64, visit: u64) -> String {
     format!("user:{}:{visit}", actor / 2)
 }
 
-fn expected(race: &Race) -> u64 {
-    race.actors().div_ceil(2) * race.number("visits")
+fn expected(trial_run: &TrialRun) -> u64 {
+    trial_run.actors().div_ceil(2) * trial_run.number("visits")
 }
 
-async fn look_first(race: &Arc<Race>) -> Result<Counted, RedisError> {
-    race.all(|race, n| async move {
-        let (store, set, count) = (race.store(n), race.key("visitors"), race.key("count"));
-        for visit in 0..race.number("visits") {
-            let visitor = visitor(n, visit);
-            if race.run::<bool>(n, store.on("SISMEMBER", &set).arg(&visitor)).await? {
-                continue;
+async fn look_first(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
+    trial_run
+        .all(|trial_run, n| async move {
+            let (store, set, count) =
+                (trial_run.store(n), trial_run.key("visitors"), trial_run.key("count"));
+            for visit in 0..trial_run.number("visits") {
+                let visitor = visitor(n, visit);
+                if trial_run.run::<bool>(n, store.on("SISMEMBER", &set).arg(&visitor)).await? {
+                    continue;
+                }
+                let add = store.on("SADD", &set).arg(&visitor);
+                let all =
+                    vec![add, store.on("INCR", &count), expire(store, &set), expire(store, &count)];
+                trial_run.run_all(n, all).await?;
             }
-            let add = store.on("SADD", &set).arg(&visitor);
-            let all =
-                vec![add, store.on("INCR", &count), expire(store, &set), expire(store, &count)];
-            race.run_all(n, all).await?;
-        }
-        Ok(())
-    })
-    .await?;
-    let counted: u64 = race.run(0, race.store(0).on("GET", &race.key("count"))).await?;
-    sized(race, "visitors", counted).await
+            Ok(())
+        })
+        .await?;
+    let counted: u64 =
+        trial_run.run(0, trial_run.store(0).on("GET", &trial_run.key("count"))).await?;
+    sized(trial_run, "visitors", counted).await
 }
 
 async fn run(
-    race: &Arc<Race>,
+    trial_run: &Arc<TrialRun>,
     add: &'static str,
     count: &'static str,
-) -> Result<Counted, RedisError> {
-    race.all(|race, n| async move {
-        let (store, key) = (race.store(n), race.key("visitors"));
-        for visit in 0..race.number("visits") {
-            let add = store.on(add, &key).arg(visitor(n, visit));
-            race.run_all(n, vec![add, expire(store, &key)]).await?;
-        }
-        Ok(())
-    })
-    .await?;
-    let counted: u64 = race.run(0, race.store(0).on(count, &race.key("visitors"))).await?;
-    sized(race, "visitors", counted).await
+) -> Result<Count, RedisError> {
+    trial_run
+        .all(|trial_run, n| async move {
+            let (store, key) = (trial_run.store(n), trial_run.key("visitors"));
+            for visit in 0..trial_run.number("visits") {
+                let add = store.on(add, &key).arg(visitor(n, visit));
+                trial_run.run_all(n, vec![add, expire(store, &key)]).await?;
+            }
+            Ok(())
+        })
+        .await?;
+    let counted: u64 =
+        trial_run.run(0, trial_run.store(0).on(count, &trial_run.key("visitors"))).await?;
+    sized(trial_run, "visitors", counted).await
 }
 
 fn expire<T>(store: &Store, key: &Key<T>) -> Command {
@@ -191,9 +196,10 @@ fn expire<T>(store: &Store, key: &Key<T>) -> Command {
 }
 
 /// With what the key takes.
-async fn sized(race: &Arc<Race>, name: &str, counted: u64) -> Result<Counted, RedisError> {
-    let bytes: Option<u64> = race.run(0, memory(race.store(0), &race.key(name))).await?;
-    Ok(Counted::new(expected(race), counted).known(
+async fn sized(trial_run: &Arc<TrialRun>, name: &str, counted: u64) -> Result<Count, RedisError> {
+    let bytes: Option<u64> =
+        trial_run.run(0, memory(trial_run.store(0), &trial_run.key(name))).await?;
+    Ok(Count::new(expected(trial_run), counted).known(
         "bytes",
         "Bytes of memory, by MEMORY USAGE",
         bytes.unwrap_or_default(),

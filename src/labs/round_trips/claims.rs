@@ -5,9 +5,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    Outcome,
-    clients::{Client, LOAD, POOL},
-    ways::{Row, Verb, Way},
+    RoundTripsReport,
+    clients::{ClientReport, LOAD, POOL},
+    modes::{ModeResult, SendMode, Verb},
 };
 use crate::format;
 
@@ -66,28 +66,34 @@ impl Verdict {
 
 impl Claim {
     /// All lines, held against this outcome.
-    pub fn held_against(outcome: &Outcome) -> Vec<Self> {
+    pub fn held_against(outcome: &RoundTripsReport) -> Vec<Self> {
         let pipelines = [
             (
                 Verb::Set,
-                Way::ByHundred,
+                SendMode::ByHundred,
                 "SET",
                 "one about 0.5 ms, a pipeline of 100 about 2 ms: 25 times faster",
                 25.0,
             ),
             (
                 Verb::Get,
-                Way::ByHundred,
+                SendMode::ByHundred,
                 "GET",
                 "one about 0.3 ms, a pipeline of 100 about 1.5 ms: 20 times faster",
                 20.0,
             ),
-            (Verb::Set, Way::OnePipeline, "Batch", "50 times faster", 50.0),
+            (Verb::Set, SendMode::OnePipeline, "Batch", "50 times faster", 50.0),
         ];
         let mut claims: Vec<_> = pipelines
             .into_iter()
-            .filter_map(|(verb, way, topic, says, times)| {
-                faster(outcome.row(verb, way)?, outcome.row(verb, Way::Singly)?, topic, says, times)
+            .filter_map(|(verb, mode, topic, says, times)| {
+                faster(
+                    outcome.row(verb, mode)?,
+                    outcome.row(verb, SendMode::Singly)?,
+                    topic,
+                    says,
+                    times,
+                )
             })
             .collect();
         if let [blocking, not_blocking] = outcome.clients.as_slice() {
@@ -98,21 +104,21 @@ impl Claim {
     }
 }
 
-impl Outcome {
+impl RoundTripsReport {
     /// One verb by one way.
-    pub fn row(&self, verb: Verb, way: Way) -> Option<&Row> {
-        self.rows.iter().find(|row| row.verb == verb && row.way == way)
+    pub fn row(&self, verb: Verb, mode: SendMode) -> Option<&ModeResult> {
+        self.rows.iter().find(|row| row.verb == verb && row.mode == mode)
     }
 }
 
 fn faster(
-    row: &Row,
-    singly: &Row,
+    row: &ModeResult,
+    singly: &ModeResult,
     topic: &'static str,
     says: &'static str,
     times: f64,
 ) -> Option<Claim> {
-    let [least, most] = row.times_range;
+    let [min, max] = row.times_range;
     (row.each.n > 0).then(|| Claim {
         topic,
         says,
@@ -123,18 +129,18 @@ fn faster(
             row.each.median()
         ),
         n: row.each.n,
-        spread: Some(format!("{least:.1} to {most:.1} times")),
+        spread: Some(format!("{min:.1} to {max:.1} times")),
         verdict: Verdict::of(row.times >= times),
     })
 }
 
 /// The documents' miss waits two seconds; ours waits less, and says so.
-fn of_clients(blocking: &Client, other: &Client) -> [Claim; 4] {
-    let ranges = |of: fn(&Client) -> &super::Spread| {
+fn of_clients(blocking: &ClientReport, other: &ClientReport) -> [Claim; 4] {
+    let ranges = |of: fn(&ClientReport) -> &super::Spread| {
         Some(format!("{}; {}", of(blocking).range(), of(other).range()))
     };
     let saved = 1.0 - other.connect.median_ns as f64 / blocking.connect.median_ns.max(1) as f64;
-    let rate = |client: &Client| client.crowd as f64 * 1e6 / client.crowd_us.max(1) as f64;
+    let rate = |client: &ClientReport| client.crowd as f64 * 1e6 / client.crowd_us.max(1) as f64;
     let times = rate(other) / rate(blocking).max(f64::MIN_POSITIVE);
     let load = millis(LOAD);
     [
@@ -213,15 +219,23 @@ mod tests {
     use super::*;
     use crate::labs::round_trips::Spread;
 
-    fn row(way: Way, each_ns: u64, times: f64) -> Row {
-        let each = Spread { n: 3, median_ns: each_ns, least_ns: 1, most_ns: 2 };
+    fn row(mode: SendMode, each_ns: u64, times: f64) -> ModeResult {
+        let each = Spread { n: 3, median_ns: each_ns, min_ns: 1, max_ns: 2 };
         let times_range = [times, times];
-        Row { verb: Verb::Set, way, commands: 9, each, rounds_ns: vec![], times, times_range }
+        ModeResult {
+            verb: Verb::Set,
+            mode,
+            commands: 9,
+            each,
+            rounds_ns: vec![],
+            times,
+            times_range,
+        }
     }
 
-    fn client(name: &'static str, crowd_us: u64) -> Client {
-        let spread = Spread { n: 1, median_ns: 1_000, least_ns: 1, most_ns: 2 };
-        Client {
+    fn client(name: &'static str, crowd_us: u64) -> ClientReport {
+        let spread = Spread { n: 1, median_ns: 1_000, min_ns: 1, max_ns: 2 };
+        ClientReport {
             name,
             connect: spread,
             hit: spread,
@@ -236,12 +250,12 @@ mod tests {
 
     #[test]
     fn a_claim_is_so_if_it_is_reached() {
-        let outcome = Outcome {
+        let outcome = RoundTripsReport {
             count: 9,
             simulated_us: 0,
             ping: Spread::default(),
             took_ms: 0,
-            rows: vec![row(Way::Singly, 500_000, 1.0), row(Way::ByHundred, 20_000, 25.0)],
+            rows: vec![row(SendMode::Singly, 500_000, 1.0), row(SendMode::ByHundred, 20_000, 25.0)],
             clients: vec![client("blocking", 100_000), client("async", 20_000)],
         };
         let claims = Claim::held_against(&outcome);

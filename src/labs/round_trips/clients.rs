@@ -17,7 +17,7 @@ use tokio::{task::JoinSet, time::sleep};
 use utoipa::ToSchema;
 
 use super::{
-    Stage,
+    Bench,
     spread::{Spread, nanos},
 };
 
@@ -38,7 +38,7 @@ const KEPT: u64 = 60;
 
 /// What one client took.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Client {
+pub struct ClientReport {
     /// `blocking` or `async`.
     pub name: &'static str,
     /// Connecting.
@@ -60,33 +60,33 @@ pub struct Client {
 }
 
 /// The blocking client, then the async one.
-pub async fn measure(address: &Address, stage: &Stage) -> Result<Vec<Client>, RedisError> {
-    let blocking = blocking(address, stage)?;
+pub async fn measure(address: &Address, bench: &Bench) -> Result<Vec<ClientReport>, RedisError> {
+    let blocking = blocking(address, bench)?;
     let mut call = DedicatedConnection::open(address).await?.with_bulk_deadline();
-    stage.clear(&mut call, "crowd").await?;
-    Ok(vec![blocking, not_blocking(address, stage).await?])
+    bench.clear(&mut call, "crowd").await?;
+    Ok(vec![blocking, not_blocking(address, bench).await?])
 }
 
 /// The commands of a miss of this number: look, and store.
-fn miss(stage: &Stage, n: usize) -> [Command; 2] {
-    let (store, key) = (&stage.store, stage.demo.key(&format!("crowd:{n}")));
+fn miss(bench: &Bench, n: usize) -> [Command; 2] {
+    let (store, key) = (&bench.store, bench.demo.key(&format!("crowd:{n}")));
     [store.on("GET", &key), store.on("SET", &key).arg("loaded").arg("EX").arg(KEPT)]
 }
 
 /// A key that the first part of the measurement has written.
-fn hit(stage: &Stage) -> Command {
-    stage.store.on("GET", &stage.demo.key("set:0"))
+fn hit(bench: &Bench) -> Command {
+    bench.store.on("GET", &bench.demo.key("set:0"))
 }
 
-fn blocking(address: &Address, stage: &Stage) -> Result<Client, RedisError> {
+fn blocking(address: &Address, bench: &Bench) -> Result<ClientReport, RedisError> {
     let connect = timed(CONNECTS, |_| BlockingConnection::open(address).map(drop))?;
     let mut call = BlockingConnection::open(address)?;
-    let there = hit(stage);
+    let there = hit(bench);
     let hit = timed(HITS, |_| call.run(&there).map(drop))?;
-    let missed = timed(MISSES, |n| blocking_miss(&mut call, stage, CROWD - 1 - n))?;
+    let missed = timed(MISSES, |n| blocking_miss(&mut call, bench, CROWD - 1 - n))?;
     let start = Instant::now();
-    let crowd = blocking_crowd(address, stage, start)?;
-    Ok(Client {
+    let crowd = blocking_crowd(address, bench, start)?;
+    Ok(ClientReport {
         name: "blocking",
         connect,
         hit,
@@ -100,15 +100,15 @@ fn blocking(address: &Address, stage: &Stage) -> Result<Client, RedisError> {
     })
 }
 
-fn blocking_miss(call: &mut BlockingConnection, stage: &Stage, n: usize) -> Result<(), RedisError> {
-    let [look, store] = miss(stage, n);
+fn blocking_miss(call: &mut BlockingConnection, bench: &Bench, n: usize) -> Result<(), RedisError> {
+    let [look, store] = miss(bench, n);
     call.run(&look)?;
     thread::sleep(LOAD);
     call.run(&store).map(drop)
 }
 
 /// Threads take misses until none or no time is left; returns how many they did.
-fn blocking_crowd(address: &Address, stage: &Stage, start: Instant) -> Result<u64, RedisError> {
+fn blocking_crowd(address: &Address, bench: &Bench, start: Instant) -> Result<u64, RedisError> {
     let next = AtomicUsize::new(0);
     let work = || -> Result<u64, RedisError> {
         let mut call = BlockingConnection::open(address)?;
@@ -118,7 +118,7 @@ fn blocking_crowd(address: &Address, stage: &Stage, start: Instant) -> Result<u6
             if n >= CROWD {
                 break;
             }
-            blocking_miss(&mut call, stage, n)?;
+            blocking_miss(&mut call, bench, n)?;
             done += 1;
         }
         Ok(done)
@@ -139,7 +139,7 @@ fn blocking_crowd(address: &Address, stage: &Stage, start: Instant) -> Result<u6
     })
 }
 
-async fn not_blocking(address: &Address, stage: &Stage) -> Result<Client, RedisError> {
+async fn not_blocking(address: &Address, bench: &Bench) -> Result<ClientReport, RedisError> {
     let mut connects = Vec::new();
     for _ in 0..CONNECTS {
         let start = Instant::now();
@@ -147,18 +147,18 @@ async fn not_blocking(address: &Address, stage: &Stage) -> Result<Client, RedisE
         connects.push(nanos(start.elapsed()));
     }
     let call = DedicatedConnection::open(address).await?.with_bulk_deadline();
-    let hits = hits(&mut call.clone(), stage, HITS, Duration::MAX).await?;
+    let hits = hits(&mut call.clone(), bench, HITS, Duration::MAX).await?;
     let mut misses = Vec::new();
     for n in 0..MISSES {
         let start = Instant::now();
-        async_miss(call.clone(), miss(stage, CROWD - 1 - n)).await?;
+        async_miss(call.clone(), miss(bench, CROWD - 1 - n)).await?;
         misses.push(nanos(start.elapsed()));
     }
-    let meanwhile = meanwhile(&call, stage).await?;
-    stage.clear(&mut call.clone(), "crowd").await?;
+    let meanwhile = meanwhile(&call, bench).await?;
+    bench.clear(&mut call.clone(), "crowd").await?;
     let start = Instant::now();
-    let crowd = async_crowd(&call, stage).await?;
-    Ok(Client {
+    let crowd = async_crowd(&call, bench).await?;
+    Ok(ClientReport {
         name: "async",
         connect: Spread::of(&connects),
         hit: Spread::of(&hits),
@@ -173,13 +173,13 @@ async fn not_blocking(address: &Address, stage: &Stage) -> Result<Client, RedisE
 
 async fn hits(
     call: &mut DedicatedConnection,
-    stage: &Stage,
-    most: usize,
+    bench: &Bench,
+    max: usize,
     within: Duration,
 ) -> Result<Vec<u64>, RedisError> {
-    let (there, start) = (hit(stage), Instant::now());
+    let (there, start) = (hit(bench), Instant::now());
     let mut took = Vec::new();
-    while took.len() < most && start.elapsed() < within {
+    while took.len() < max && start.elapsed() < within {
         let sent = Instant::now();
         call.run(&there).await?;
         took.push(nanos(sent.elapsed()));
@@ -188,10 +188,10 @@ async fn hits(
 }
 
 /// Hits that are answered while one miss waits, by the same thread.
-async fn meanwhile(call: &DedicatedConnection, stage: &Stage) -> Result<u64, RedisError> {
-    let waiting = async_miss(call.clone(), miss(stage, 0));
+async fn meanwhile(call: &DedicatedConnection, bench: &Bench) -> Result<u64, RedisError> {
+    let waiting = async_miss(call.clone(), miss(bench, 0));
     let mut other = call.clone();
-    let answered = hits(&mut other, stage, usize::MAX, LOAD);
+    let answered = hits(&mut other, bench, usize::MAX, LOAD);
     let (missed, answered) = tokio::join!(waiting, answered);
     missed?;
     Ok(answered?.len() as u64)
@@ -206,10 +206,10 @@ async fn async_miss(
     call.run(&store).await.map(drop)
 }
 
-async fn async_crowd(call: &DedicatedConnection, stage: &Stage) -> Result<u64, RedisError> {
+async fn async_crowd(call: &DedicatedConnection, bench: &Bench) -> Result<u64, RedisError> {
     let mut crowd = JoinSet::new();
     for n in 0..CROWD {
-        crowd.spawn(async_miss(call.clone(), miss(stage, n)));
+        crowd.spawn(async_miss(call.clone(), miss(bench, n)));
     }
     let mut done = 0;
     while let Some(ended) = crowd.join_next().await {

@@ -7,8 +7,8 @@
 
 mod claims;
 mod clients;
+mod modes;
 mod spread;
-mod ways;
 
 use std::{
     io,
@@ -26,14 +26,14 @@ use utoipa::ToSchema;
 
 pub use self::{
     claims::{Claim, Verdict},
-    clients::{Client, LOAD, POOL},
+    clients::{ClientReport, LOAD, POOL},
+    modes::{MAX_DURATION, ModeResult, SendMode, Verb},
     spread::Spread,
-    ways::{MAX_DURATION, Row, Verb, Way},
 };
 use crate::labs::support::{
     results::Kept,
-    run_lock::{NoTurn, Turns},
-    visitor_keys::Demo,
+    run_lock::{RunLock, RunLockError},
+    visitor_keys::VisitorKeys,
 };
 
 /// The most commands, and how many unless said otherwise: the documents' number.
@@ -47,7 +47,7 @@ pub const NETWORKS: [(&str, Duration); 4] = [
     ("10", Duration::from_millis(10)),
 ];
 /// The one that is chosen unless another is: the documents' numbers fit it.
-pub const USUAL: Duration = Duration::from_micros(500);
+pub const DEFAULTS: Duration = Duration::from_micros(500);
 /// Pings that tell what a round trip takes.
 const PINGS: usize = 50;
 /// Results that are kept: a few kilobytes each.
@@ -55,7 +55,7 @@ pub const KEPT_MAX: u64 = 64;
 
 /// What to measure.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct RoundTripsPlan {
     /// Commands in each turn, 1 to [`COUNT_MAX`].
     pub count: usize,
     /// One of [`NETWORKS`].
@@ -64,7 +64,7 @@ pub struct Plan {
 
 /// What was measured.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Outcome {
+pub struct RoundTripsReport {
     /// Commands in each turn.
     pub count: u64,
     /// The simulated round trip, in microseconds.
@@ -74,17 +74,17 @@ pub struct Outcome {
     /// Milliseconds for all of it.
     pub took_ms: u64,
     /// Each command by each way.
-    pub rows: Vec<Row>,
+    pub rows: Vec<ModeResult>,
     /// The blocking client and the async one, without a simulated network.
-    pub clients: Vec<Client>,
+    pub clients: Vec<ClientReport>,
 }
 
 /// Why there is nothing to show.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum NotRun {
+pub enum RoundTripsError {
     /// It is another's turn.
     #[error(transparent)]
-    Turn(#[from] NoTurn),
+    Turn(#[from] RunLockError),
     /// TLS has its ends inside the drivers, where no network can be put between.
     #[error("through TLS no network can be simulated: choose a round trip of 0")]
     Secured,
@@ -97,18 +97,18 @@ pub enum NotRun {
 #[derive(Clone)]
 pub struct RoundTrips {
     address: Address,
-    turns: Turns,
-    kept: Kept<Outcome>,
+    run_lock: RunLock,
+    kept: Kept<RoundTripsReport>,
 }
 
 impl RoundTrips {
     /// On this Redis.
-    pub fn new(address: &Address, turns: &Turns) -> Self {
-        Self { address: address.clone(), turns: turns.clone(), kept: Kept::at_most(KEPT_MAX) }
+    pub fn new(address: &Address, run_lock: &RunLock) -> Self {
+        Self { address: address.clone(), run_lock: run_lock.clone(), kept: Kept::at_most(KEPT_MAX) }
     }
 
     /// The result of this name, while it is kept.
-    pub fn kept(&self, name: &str) -> Option<Arc<Outcome>> {
+    pub fn kept(&self, name: &str) -> Option<Arc<RoundTripsReport>> {
         self.kept.find(name)
     }
 
@@ -117,26 +117,26 @@ impl RoundTrips {
     pub async fn run(
         &self,
         store: Store,
-        demo: Demo,
-        plan: Plan,
-    ) -> Result<(String, Arc<Outcome>), NotRun> {
+        demo: VisitorKeys,
+        plan: RoundTripsPlan,
+    ) -> Result<(String, Arc<RoundTripsReport>), RoundTripsError> {
         if store.is_away() {
-            return Err(NotRun::Redis(RedisError::Unreachable));
+            return Err(RoundTripsError::Redis(RedisError::Unreachable));
         }
         let this = self.clone();
         let work =
-            async move || Ok(this.kept.keep(this.measure(&Stage { store, demo, plan }).await?));
-        self.turns.run("round-trips", work).await?
+            async move || Ok(this.kept.keep(this.measure(&Bench { store, demo, plan }).await?));
+        self.run_lock.run("round-trips", work).await?
     }
 
-    async fn measure(&self, stage: &Stage) -> Result<Outcome, NotRun> {
+    async fn measure(&self, bench: &Bench) -> Result<RoundTripsReport, RoundTripsError> {
         let since = Instant::now();
         let mut direct = DedicatedConnection::open(&self.address).await?.with_bulk_deadline();
-        let mut call = self.call(&direct, stage.plan.round_trip).await?;
+        let mut call = self.call(&direct, bench.plan.round_trip).await?;
         let measured = async {
-            let ping = pings(&mut call, stage).await?;
-            let rows = ways::measure(&call, stage).await?;
-            let clients = clients::measure(&self.address, stage).await?;
+            let ping = pings(&mut call, bench).await?;
+            let rows = modes::measure(&call, bench).await?;
+            let clients = clients::measure(&self.address, bench).await?;
             Ok::<_, RedisError>((ping, rows, clients))
         };
         let (ping, rows, clients) = match measured.await {
@@ -145,14 +145,14 @@ impl RoundTrips {
             Err(error) if error.is_about_the_connection() => return Err(error.into()),
             measured => {
                 for family in ["set", "crowd"] {
-                    let _ = stage.clear(&mut direct, family).await;
+                    let _ = bench.clear(&mut direct, family).await;
                 }
                 measured?
             }
         };
-        Ok(Outcome {
-            count: stage.plan.count as u64,
-            simulated_us: micros(stage.plan.round_trip),
+        Ok(RoundTripsReport {
+            count: bench.plan.count as u64,
+            simulated_us: micros(bench.plan.round_trip),
             ping,
             took_ms: millis(since.elapsed()),
             rows,
@@ -165,27 +165,29 @@ impl RoundTrips {
         &self,
         direct: &DedicatedConnection,
         round_trip: Duration,
-    ) -> Result<DedicatedConnection, NotRun> {
+    ) -> Result<DedicatedConnection, RoundTripsError> {
         if round_trip.is_zero() {
             return Ok(direct.clone());
         }
         match DedicatedConnection::open_through(&self.address, round_trip).await {
             Ok(call) => Ok(call.with_bulk_deadline()),
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => Err(NotRun::Secured),
-            Err(_) => Err(NotRun::Redis(RedisError::Unreachable)),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                Err(RoundTripsError::Secured)
+            }
+            Err(_) => Err(RoundTripsError::Redis(RedisError::Unreachable)),
         }
     }
 }
 
 /// What a measurement works on.
-struct Stage {
+struct Bench {
     /// It makes commands; they are sent over other connections.
     store: Store,
-    demo: Demo,
-    plan: Plan,
+    demo: VisitorKeys,
+    plan: RoundTripsPlan,
 }
 
-impl Stage {
+impl Bench {
     /// Removes the keys of this family; what is left if this fails ends by itself.
     async fn clear(&self, call: &mut DedicatedConnection, family: &str) -> Result<(), RedisError> {
         let names: Vec<_> = (0..COUNT_MAX).map(|n| format!("{family}:{n}")).collect();
@@ -197,8 +199,8 @@ impl Stage {
     }
 }
 
-async fn pings(call: &mut DedicatedConnection, stage: &Stage) -> Result<Spread, RedisError> {
-    let ping = stage.store.command("PING");
+async fn pings(call: &mut DedicatedConnection, bench: &Bench) -> Result<Spread, RedisError> {
+    let ping = bench.store.command("PING");
     // The first one warms up.
     call.run(&ping).await?;
     let mut took = Vec::with_capacity(PINGS);

@@ -15,9 +15,9 @@ pub struct Spread {
     /// Half of them are at most this, in nanoseconds.
     pub median_ns: u64,
     /// The least, in nanoseconds.
-    pub least_ns: u64,
+    pub min_ns: u64,
     /// The most, in nanoseconds.
-    pub most_ns: u64,
+    pub max_ns: u64,
 }
 
 impl Spread {
@@ -28,8 +28,8 @@ impl Spread {
         Self {
             n: sorted.len() as u64,
             median_ns: middle(&sorted).unwrap_or_default(),
-            least_ns: sorted.first().copied().unwrap_or_default(),
-            most_ns: sorted.last().copied().unwrap_or_default(),
+            min_ns: sorted.first().copied().unwrap_or_default(),
+            max_ns: sorted.last().copied().unwrap_or_default(),
         }
     }
 
@@ -39,18 +39,18 @@ impl Spread {
     }
 
     /// The least of them.
-    pub fn least(&self) -> String {
-        time(self.least_ns)
+    pub fn min(&self) -> String {
+        time(self.min_ns)
     }
 
     /// The most.
-    pub fn most(&self) -> String {
-        time(self.most_ns)
+    pub fn max(&self) -> String {
+        time(self.max_ns)
     }
 
     /// `298 µs to 355 µs`.
     pub fn range(&self) -> String {
-        format!("{} to {}", self.least(), self.most())
+        format!("{} to {}", self.min(), self.max())
     }
 }
 
@@ -68,13 +68,13 @@ fn middle(sorted: &[u64]) -> Option<u64> {
 pub fn of_ratios(ratios: &[f64]) -> Option<(f64, f64, f64)> {
     let mut sorted = ratios.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let (least, most) = (*sorted.first()?, *sorted.last()?);
+    let (min, max) = (*sorted.first()?, *sorted.last()?);
     let half = sorted.len() / 2;
     let middle = match sorted.len() % 2 {
         1 => sorted[half],
         _ => sorted[half - 1].midpoint(sorted[half]),
     };
-    Some((middle, least, most))
+    Some((middle, min, max))
 }
 
 /// Whole nanoseconds.
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn the_middle_is_in_the_middle() {
         let spread = Spread::of(&[5, 1, 9]);
-        assert_eq!((spread.median_ns, spread.least_ns, spread.most_ns, spread.n), (5, 1, 9, 3));
+        assert_eq!((spread.median_ns, spread.min_ns, spread.max_ns, spread.n), (5, 1, 9, 3));
         assert_eq!(Spread::of(&[1, 4, 2, 3]).median_ns, 2, "between 2 and 3, rounded down");
         assert_eq!(Spread::of(&[]), Spread::default());
         assert_eq!(of_ratios(&[2.0, 8.0, 4.0]), Some((4.0, 2.0, 8.0)));

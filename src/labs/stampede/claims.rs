@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{crowd::FollowUp, run::Run};
+use super::{crowd::FollowUp, run::PolicyRun};
 use crate::format;
 
 /// A claim, and how it fared with each policy.
@@ -54,8 +54,8 @@ impl Verdict {
 
 impl Claim {
     /// Both claims, held against these runs.
-    pub fn held_against(runs: &[Run]) -> Vec<Self> {
-        let of = |says, finding: fn(&Run) -> Finding| Self {
+    pub fn held_against(runs: &[PolicyRun]) -> Vec<Self> {
+        let of = |says, finding: fn(&PolicyRun) -> Finding| Self {
             says,
             findings: runs.iter().map(finding).collect(),
         };
@@ -69,7 +69,7 @@ impl Claim {
     }
 }
 
-fn hits_once(run: &Run) -> Finding {
+fn hits_once(run: &PolicyRun) -> Finding {
     let (verdict, measured) = match run.origin_loads {
         _ if run.answered() == 0 => (Verdict::Unknown, "nobody was answered".to_owned()),
         0 => (Verdict::True, "not even once".to_owned()),
@@ -79,7 +79,7 @@ fn hits_once(run: &Run) -> Finding {
     Finding { policy: run.policy, verdict, measured }
 }
 
-fn next_are_quick(run: &Run) -> Finding {
+fn next_are_quick(run: &PolicyRun) -> Finding {
     let (verdict, measured) = match &run.next {
         FollowUp { left_out: true, .. } => {
             (Verdict::Unknown, "not asked, Redis was away".to_owned())
@@ -104,18 +104,19 @@ mod tests {
         let requests = below_1ms + from_1_to_5ms + above_5ms;
         let next =
             FollowUp { requests, below_1ms, from_1_to_5ms, above_5ms, ..FollowUp::default() };
-        next_are_quick(&Run { next, ..Run::blank() })
+        next_are_quick(&PolicyRun { next, ..PolicyRun::blank() })
     }
 
     #[test]
     fn the_first_claim_is_about_loads_alone() {
         let of = |origin_loads| {
-            let finding = hits_once(&Run { origin_loads, from_database: 100, ..Run::blank() });
+            let finding =
+                hits_once(&PolicyRun { origin_loads, from_database: 100, ..PolicyRun::blank() });
             (finding.verdict, finding.measured)
         };
         assert_eq!(of(1), (Verdict::True, "once".to_owned()));
         assert_eq!(of(1_000), (Verdict::False, "1,000 times".to_owned()));
-        assert_eq!(hits_once(&Run::blank()).verdict, Verdict::Unknown);
+        assert_eq!(hits_once(&PolicyRun::blank()).verdict, Verdict::Unknown);
     }
 
     #[test]

@@ -32,7 +32,7 @@ const LONGEST_US: u64 = 60_000_000;
 type Answer = Result<Lookup<Trial>, FetchError>;
 
 /// What a crowd met.
-pub struct Tally {
+pub struct CrowdTally {
     /// Of those who were answered, in microseconds.
     pub times: Histogram<u64>,
     /// How many were answered by whom, in the order of [`Source::ALL`].
@@ -74,7 +74,7 @@ pub struct FollowUp {
     pub left_out: bool,
 }
 
-impl Tally {
+impl CrowdTally {
     fn new() -> Self {
         Self {
             times: Histogram::new_with_bounds(1, LONGEST_US, 3).expect("constants that fit"),
@@ -122,7 +122,7 @@ impl Tally {
 
 /// All come at one signal, and their time runs from it. Who has no answer by
 /// `limit` is given up.
-pub async fn burst(scenario: &Arc<Scenario>, visitors: u32, limit: Duration) -> Tally {
+pub async fn burst(scenario: &Arc<Scenario>, visitors: u32, limit: Duration) -> CrowdTally {
     let signal = watch::Sender::new(None);
     let mut crowd = JoinSet::new();
     for _ in 0..visitors {
@@ -130,10 +130,10 @@ pub async fn burst(scenario: &Arc<Scenario>, visitors: u32, limit: Duration) -> 
     }
     let start = Instant::now();
     signal.send_replace(Some(start));
-    let mut tally = Tally::new();
+    let mut tally = CrowdTally::new();
     let _ = timeout(limit, async {
         while let Some(visited) = crowd.join_next().await {
-            let (answer, end) = visited.unwrap_or((Err(FetchError::BrokeOff), Instant::now()));
+            let (answer, end) = visited.unwrap_or((Err(FetchError::Aborted), Instant::now()));
             tally.count(answer, end - start);
         }
     })
@@ -161,7 +161,7 @@ pub async fn follow_up(scenario: &Arc<Scenario>) -> FollowUp {
     for _ in 0..CLIENTS {
         clients.spawn(ask_on(Arc::clone(scenario), Arc::clone(&left), until));
     }
-    let mut tally = Tally::new();
+    let mut tally = CrowdTally::new();
     while let Some(answers) = clients.join_next().await {
         for (answer, took) in answers.unwrap_or_default() {
             tally.count(answer, took);
@@ -189,7 +189,7 @@ async fn ask_on(
 }
 
 impl FollowUp {
-    fn of(tally: &Tally) -> Self {
+    fn of(tally: &CrowdTally) -> Self {
         let requests = tally.times.len();
         let below_1ms = tally.times.count_between(0, 999);
         let from_1_to_5ms = tally.times.count_between(1_000, 5_000);

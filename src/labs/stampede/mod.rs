@@ -31,14 +31,14 @@ use self::scenario::Scenario;
 pub use self::{
     claims::{Claim, Finding, Verdict},
     crowd::FollowUp,
-    run::Run,
+    run::PolicyRun,
     scenario::Start,
 };
 use crate::{
     demo::db::Db,
     labs::support::{
         results::Kept,
-        run_lock::{NoTurn, Turns},
+        run_lock::{RunLock, RunLockError},
     },
 };
 
@@ -52,7 +52,7 @@ pub const DELAY_MS_MAX: u32 = 5_000;
 /// that serving a stale value is seen to be quicker than waiting.
 pub const DELAY_MS: u32 = 200;
 /// The documents' way and one protection at a time: what runs unless said otherwise.
-pub const USUAL: [&str; 5] =
+pub const DEFAULTS: [&str; 5] =
     ["cache-aside", "single-flight", "lease", "early-refresh", "stale-while-revalidate"];
 
 /// No policy is begun later than this: whoever waits for the answer won't wait longer.
@@ -64,7 +64,7 @@ pub const KEPT_MAX: u64 = 64;
 
 /// What to measure.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct StampedePlan {
     /// One after the other, each at most once.
     pub policies: Vec<CachePolicy>,
     /// 1 to [`VISITORS_MAX`].
@@ -75,7 +75,7 @@ pub struct Plan {
 
 /// What was measured.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Outcome {
+pub struct StampedeReport {
     /// Who came at once, for each policy.
     pub visitors: u64,
     /// The simulated delay of the database, in milliseconds.
@@ -83,17 +83,17 @@ pub struct Outcome {
     /// Milliseconds for all of it, preparations included.
     pub took_ms: u64,
     /// In the order they were asked for.
-    pub runs: Vec<Run>,
+    pub runs: Vec<PolicyRun>,
     /// Policies that were not begun, as there was no time left.
     pub left_out: Vec<&'static str>,
 }
 
 /// Why there is nothing to show.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum NotRun {
+pub enum StampedeError {
     /// It is another's turn.
     #[error(transparent)]
-    Turn(#[from] NoTurn),
+    Turn(#[from] RunLockError),
     /// No visitor got an answer.
     #[error(transparent)]
     Failed(#[from] FetchError),
@@ -105,18 +105,18 @@ pub struct Stampedes {
     address: Address,
     prefix: Arc<str>,
     db: Arc<Db>,
-    turns: Turns,
-    kept: Kept<Outcome>,
+    run_lock: RunLock,
+    kept: Kept<StampedeReport>,
 }
 
 impl Stampedes {
     /// On this Redis, under this prefix, and on this database.
-    pub fn new(address: &Address, prefix: &str, db: &Arc<Db>, turns: &Turns) -> Self {
+    pub fn new(address: &Address, prefix: &str, db: &Arc<Db>, run_lock: &RunLock) -> Self {
         Self {
             address: address.clone(),
             prefix: prefix.into(),
             db: Arc::clone(db),
-            turns: turns.clone(),
+            run_lock: run_lock.clone(),
             kept: Kept::at_most(KEPT_MAX),
         }
     }
@@ -128,22 +128,25 @@ impl Stampedes {
     }
 
     /// The result of this name, while it is kept.
-    pub fn kept(&self, name: &str) -> Option<Arc<Outcome>> {
+    pub fn kept(&self, name: &str) -> Option<Arc<StampedeReport>> {
         self.kept.find(name)
     }
 
     /// Runs a stampede to its end, even when nobody waits for it any more.
     /// Returns the name under which the result is kept.
-    pub async fn run(&self, plan: Plan) -> Result<(String, Arc<Outcome>), NotRun> {
+    pub async fn run(
+        &self,
+        plan: StampedePlan,
+    ) -> Result<(String, Arc<StampedeReport>), StampedeError> {
         let this = self.clone();
         let work = async move || {
             let key = format!("{:016x}", rand::random::<u64>());
             Ok(this.kept.keep(this.measure(&plan, &key).await?))
         };
-        self.turns.run("stampede", work).await?
+        self.run_lock.run("stampede", work).await?
     }
 
-    async fn measure(&self, plan: &Plan, name: &str) -> Result<Outcome, FetchError> {
+    async fn measure(&self, plan: &StampedePlan, name: &str) -> Result<StampedeReport, FetchError> {
         let since = Instant::now();
         let store = Store::open(&self.address, &self.prefix, &Arc::new(Health::default()));
         // Without Redis it is worth measuring, too: each run tells what was wrong.
@@ -157,13 +160,13 @@ impl Stampedes {
         }
         match failure {
             Some(failure) if runs.iter().all(|run| run.answered() == 0) => Err(failure),
-            _ => Ok(Outcome::of(plan, runs, since)),
+            _ => Ok(StampedeReport::of(plan, runs, since)),
         }
     }
 }
 
-impl Outcome {
-    fn of(plan: &Plan, runs: Vec<Run>, since: Instant) -> Self {
+impl StampedeReport {
+    fn of(plan: &StampedePlan, runs: Vec<PolicyRun>, since: Instant) -> Self {
         Self {
             visitors: u64::from(plan.visitors),
             delay_ms: millis(plan.delay),
@@ -182,7 +185,7 @@ mod tests {
     fn every_preset_can_be_measured_once_and_the_usual_ones_come_first() {
         let names: Vec<_> = Stampedes::policies().map(|policy| policy.name).collect();
         assert_eq!(names.len(), CachePolicy::ALL.len() + CachePolicy::ISOLATED.len());
-        assert_eq!(names[..USUAL.len()], USUAL);
+        assert_eq!(names[..DEFAULTS.len()], DEFAULTS);
         assert!(names.iter().all(|name| names.iter().filter(|it| *it == name).count() == 1));
     }
 }

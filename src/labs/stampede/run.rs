@@ -7,13 +7,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    crowd::{self, FollowUp, Tally},
+    crowd::{self, CrowdTally, FollowUp},
     scenario::{SPARE, Scenario, Start},
 };
 
 /// What one policy's turn brought.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Run {
+pub struct PolicyRun {
     /// The policy.
     pub policy: &'static str,
     /// It, in one line.
@@ -53,7 +53,7 @@ pub struct Run {
     pub next: FollowUp,
 }
 
-impl Run {
+impl PolicyRun {
     /// A run before its start, for tests of what is made of one.
     #[cfg(test)]
     pub fn blank() -> Self {
@@ -80,9 +80,9 @@ impl Run {
     }
 
     /// What the crowd met, without what is known only around it.
-    fn of(scenario: &Scenario, tally: &Tally) -> Self {
+    fn of(scenario: &Scenario, tally: &CrowdTally) -> Self {
         let from = |source: Source| tally.sources[source as usize];
-        Run {
+        PolicyRun {
             policy: scenario.policy.name,
             about: scenario.policy.about,
             start: Start::Cold,
@@ -112,7 +112,7 @@ impl Run {
 
 /// The whole turn: the scenario is prepared, the crowd comes, then a few more
 /// requests, and the key is removed. The failure is the first that a visitor met.
-pub async fn run(scenario: Scenario, visitors: u32) -> (Run, Option<FetchError>) {
+pub async fn run(scenario: Scenario, visitors: u32) -> (PolicyRun, Option<FetchError>) {
     let scenario = Arc::new(scenario);
     let start = scenario.prepare().await;
     let before = scenario.loads();
@@ -122,8 +122,13 @@ pub async fn run(scenario: Scenario, visitors: u32) -> (Run, Option<FetchError>)
     let after = scenario.loads();
     let next = follow_up(&scenario, after).await;
     scenario.clear().await;
-    let run =
-        Run { start, visitors, origin_loads: after - before, next, ..Run::of(&scenario, &tally) };
+    let run = PolicyRun {
+        start,
+        visitors,
+        origin_loads: after - before,
+        next,
+        ..PolicyRun::of(&scenario, &tally)
+    };
     (run, tally.cause())
 }
 

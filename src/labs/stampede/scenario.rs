@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use utoipa::ToSchema;
 
 use super::{
-    Plan, Stampedes,
+    StampedePlan, Stampedes,
     origin::{Loads, Origin},
 };
 use crate::demo::{keys, model::Trial};
@@ -73,7 +73,7 @@ impl Scenario {
         all: &Stampedes,
         store: &Store,
         policy: &CachePolicy,
-        plan: &Plan,
+        plan: &StampedePlan,
         name: &str,
     ) -> Self {
         let engine = Arc::new(Engine::new(store.prefix(), &[keys::TRIAL], Arc::new(())));

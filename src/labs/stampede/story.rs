@@ -1,8 +1,8 @@
 //! What happened in a run, in words that are true for it.
 
-use super::{run::Run, scenario::Start};
+use super::{run::PolicyRun, scenario::Start};
 
-impl Run {
+impl PolicyRun {
     /// What the crowd found, in a word or two.
     pub fn found(&self) -> &'static str {
         match self.start {

@@ -18,17 +18,17 @@ use crate::{
 
 /// The three columns.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct Columns {
+pub struct Snapshot {
     /// The row.
-    pub database: Column,
+    pub database: StoreState,
     /// What Redis holds under the profile's key.
-    pub redis: Column,
+    pub redis: StoreState,
     /// What this process holds itself.
-    pub near: Column,
+    pub near: StoreState,
 }
 
 /// One of them, as a page names it.
-pub struct Place<'a> {
+pub struct StoreView<'a> {
     /// What it is called.
     pub title: &'static str,
     /// The class of its colour.
@@ -36,16 +36,16 @@ pub struct Place<'a> {
     /// What it means when nothing is there.
     pub nothing: &'static str,
     /// What is there.
-    pub column: &'a Column,
+    pub column: &'a StoreState,
     /// Whether it lacks what was acknowledged already.
     pub is_behind: bool,
 }
 
 /// What one of them holds.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct Column {
+pub struct StoreState {
     /// What kind of thing.
-    pub holds: Holds,
+    pub holds: Contents,
     /// The version of the profile, or that of which a mark speaks.
     pub version: Option<u64>,
     /// The profile itself.
@@ -64,7 +64,7 @@ pub struct Column {
 /// A kind of thing that a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Holds {
+pub enum Contents {
     /// The row, which is the truth unless a write waits.
     Row,
     /// A copy that is served.
@@ -103,7 +103,7 @@ pub enum Compared {
 
 type Row = Result<Option<Versioned<Profile>>, db::Error>;
 
-impl Columns {
+impl Snapshot {
     /// Looks at all three. No lookup is counted for it.
     pub async fn look(cache: &Cache, db: &Db, id: &UserId) -> Self {
         let key = keys::profile(id);
@@ -113,22 +113,22 @@ impl Columns {
 
     fn of(row: &Row, held: Inspection<Profile>) -> Self {
         let redis = match held.redis {
-            Ok(holding) => Column::held(holding),
-            Err(error) => Column::unknown(error.to_string()),
+            Ok(holding) => StoreState::held(holding),
+            Err(error) => StoreState::unknown(error.to_string()),
         };
-        let near = held.near.map_or_else(|| Column::only(Holds::Off), Column::held);
-        Self { redis: redis.beside(row), near: near.beside(row), database: Column::row(row) }
+        let near = held.near.map_or_else(|| StoreState::only(Contents::Off), StoreState::held);
+        Self { redis: redis.beside(row), near: near.beside(row), database: StoreState::row(row) }
     }
 
     /// Whether there is no such profile, for all that can be known.
     pub fn are_of_nobody(&self) -> bool {
-        self.database.holds == Holds::Nothing && self.redis.holds != Holds::Waiting
+        self.database.holds == Contents::Nothing && self.redis.holds != Contents::Waiting
     }
 
     /// The three in the order of the page.
-    pub fn places(&self) -> [Place<'_>; 3] {
+    pub fn places(&self) -> [StoreView<'_>; 3] {
         let is_behind = self.redis.compared == Some(Compared::Newer);
-        let place = |title, class, nothing, column| Place {
+        let place = |title, class, nothing, column| StoreView {
             title,
             class,
             nothing,
@@ -140,40 +140,44 @@ impl Columns {
             place("Redis", "redis", "No copy: the next read asks the database.", &self.redis);
         let nothing =
             "Nothing here. With the policy near, a copy comes here when it is read from Redis.";
-        [Place { is_behind, ..database }, redis, place("Near cache", "near", nothing, &self.near)]
+        [
+            StoreView { is_behind, ..database },
+            redis,
+            place("Near cache", "near", nothing, &self.near),
+        ]
     }
 
     /// The profile as the next reader should get it.
     pub fn latest(&self) -> Option<&Arc<Profile>> {
-        let waits = self.redis.holds == Holds::Waiting;
+        let waits = self.redis.holds == Contents::Waiting;
         if waits { self.redis.profile.as_ref() } else { self.database.profile.as_ref() }
     }
 }
 
-impl Place<'_> {
+impl StoreView<'_> {
     /// What it means that this is there.
     pub fn meaning(&self) -> String {
         self.column.meaning(self.nothing)
     }
 }
 
-impl Column {
-    fn only(holds: Holds) -> Self {
+impl StoreState {
+    fn only(holds: Contents) -> Self {
         let [ttl_ms, age_ms, version] = [None; 3];
         Self { holds, version, profile: None, ttl_ms, age_ms, compared: None, error: None }
     }
 
     fn unknown(error: String) -> Self {
-        Self { error: Some(error), ..Self::only(Holds::Unknown) }
+        Self { error: Some(error), ..Self::only(Contents::Unknown) }
     }
 
     fn row(row: &Row) -> Self {
         match row {
             Ok(Some(Versioned { value, version })) => {
                 let (version, profile) = (Some(*version), Some(Arc::new(value.clone())));
-                Self { version, profile, ..Self::only(Holds::Row) }
+                Self { version, profile, ..Self::only(Contents::Row) }
             }
-            Ok(None) => Self::only(Holds::Nothing),
+            Ok(None) => Self::only(Contents::Nothing),
             Err(error) => Self::unknown(error.to_string()),
         }
     }
@@ -185,18 +189,18 @@ impl Column {
         };
         let ms = |time: Duration| Some(millis(time));
         match holding {
-            CacheState::Nothing => Self::only(Holds::Nothing),
-            CacheState::Corrupt => Self::only(Holds::Garbage),
-            CacheState::Pending { value, version } => profile(Holds::Waiting, value, version),
-            CacheState::Absent(left) => Self { ttl_ms: ms(left), ..Self::only(Holds::Absent) },
+            CacheState::Nothing => Self::only(Contents::Nothing),
+            CacheState::Corrupt => Self::only(Contents::Garbage),
+            CacheState::Pending { value, version } => profile(Contents::Waiting, value, version),
+            CacheState::Absent(left) => Self { ttl_ms: ms(left), ..Self::only(Contents::Absent) },
             CacheState::Tombstone(version) => {
-                Self { version: Some(version), ..Self::only(Holds::Gone) }
+                Self { version: Some(version), ..Self::only(Contents::Gone) }
             }
             CacheState::Expired(version) => {
-                Self { version: Some(version), ..Self::only(Holds::Over) }
+                Self { version: Some(version), ..Self::only(Contents::Over) }
             }
             CacheState::Copy { value, version, age, left } => {
-                let copy = profile(Holds::Copy, value, version);
+                let copy = profile(Contents::Copy, value, version);
                 Self { ttl_ms: ms(left), age_ms: ms(age), ..copy }
             }
         }
@@ -205,15 +209,15 @@ impl Column {
     /// What is there, in a word or two.
     pub fn headline(&self) -> String {
         match (self.holds, self.version) {
-            (Holds::Row | Holds::Copy | Holds::Waiting, Some(version)) => {
+            (Contents::Row | Contents::Copy | Contents::Waiting, Some(version)) => {
                 format!("version {version}")
             }
-            (Holds::Gone, _) => "only a mark".to_owned(),
-            (Holds::Absent, _) => "known to be missing".to_owned(),
-            (Holds::Over, _) => "past its time".to_owned(),
-            (Holds::Garbage, _) => "something else".to_owned(),
-            (Holds::Off, _) => "off".to_owned(),
-            (Holds::Unknown, _) => "unknown".to_owned(),
+            (Contents::Gone, _) => "only a mark".to_owned(),
+            (Contents::Absent, _) => "known to be missing".to_owned(),
+            (Contents::Over, _) => "past its time".to_owned(),
+            (Contents::Garbage, _) => "something else".to_owned(),
+            (Contents::Off, _) => "off".to_owned(),
+            (Contents::Unknown, _) => "unknown".to_owned(),
             _ => "nothing".to_owned(),
         }
     }
@@ -222,20 +226,20 @@ impl Column {
         let left = || format::span(&self.ttl_ms.unwrap_or_default().div_ceil(1000));
         let version = self.version.unwrap_or_default();
         match self.holds {
-            Holds::Row => "The row, as every query would read it.".to_owned(),
-            Holds::Copy => format!("A copy, served for another {}.", left()),
-            Holds::Waiting => "Written behind: it waits here for the database.".to_owned(),
-            Holds::Gone => format!(
+            Contents::Row => "The row, as every query would read it.".to_owned(),
+            Contents::Copy => format!("A copy, served for another {}.", left()),
+            Contents::Waiting => "Written behind: it waits here for the database.".to_owned(),
+            Contents::Gone => format!(
                 "No copy. The mark keeps slow readers from storing what is older than                  version {version}."
             ),
-            Holds::Absent => format!("No database query for it for another {}.", left()),
-            Holds::Over => format!("Version {version} is served no more."),
-            Holds::Garbage => "Not written by hitrate; the next read overwrites it.".to_owned(),
-            Holds::Nothing => nothing.to_owned(),
-            Holds::Off => {
+            Contents::Absent => format!("No database query for it for another {}.", left()),
+            Contents::Over => format!("Version {version} is served no more."),
+            Contents::Garbage => "Not written by hitrate; the next read overwrites it.".to_owned(),
+            Contents::Nothing => nothing.to_owned(),
+            Contents::Off => {
                 "Redis does not tell this process of changes, so it keeps no copy.".to_owned()
             }
-            Holds::Unknown => format!("{}.", self.error.as_deref().unwrap_or("Nobody can say")),
+            Contents::Unknown => format!("{}.", self.error.as_deref().unwrap_or("Nobody can say")),
         }
     }
 
@@ -290,9 +294,9 @@ mod tests {
         CacheState::Copy { value: Arc::new(anna(age)), version, age: age_, left }
     }
 
-    fn columns(redis: CacheState<Profile>) -> Columns {
+    fn columns(redis: CacheState<Profile>) -> Snapshot {
         let row = Ok(Some(Versioned { value: anna(30), version: 5 }));
-        Columns::of(&row, Inspection { redis: Ok(redis), near: None })
+        Snapshot::of(&row, Inspection { redis: Ok(redis), near: None })
     }
 
     #[test]
@@ -307,7 +311,7 @@ mod tests {
         ] {
             assert_eq!(columns(holding).redis.compared, compared);
         }
-        assert_eq!(columns(CacheState::Nothing).near.holds, Holds::Off);
+        assert_eq!(columns(CacheState::Nothing).near.holds, Contents::Off);
     }
 
     #[test]

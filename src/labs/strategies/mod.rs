@@ -20,9 +20,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use self::{
-    columns::{Column, Columns, Compared, Holds},
-    runs::{Move, Run},
-    visits::{Token, Visit, Visits},
+    columns::{Compared, Contents, Snapshot, StoreState},
+    runs::{Run, Step},
+    visits::{StrategySession, Token, Visits},
 };
 use crate::{
     demo::{
@@ -36,7 +36,7 @@ use crate::{
     schemas,
 };
 
-/// How many readers come at once in a crowd. See [`Stage::crowd`].
+/// How many readers come at once in a crowd. See [`Session::crowd`].
 const CROWD: usize = 3;
 /// How long a run waits for the flush of a write: longer than a flusher that
 /// tries again after a fault.
@@ -46,7 +46,7 @@ const FLUSH_LOOK: Duration = Duration::from_millis(20);
 
 /// What a move did, and what was held where after it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Acted {
+pub struct StepResult {
     /// Its number in the visit, from 1.
     pub number: usize,
     /// `read`, `write`, `invalidate`, `crowd`, `flush` or `pause`.
@@ -67,7 +67,7 @@ pub struct Acted {
     pub elapsed_us: u64,
     /// What was held where after it.
     #[serde(flatten)]
-    pub columns: Columns,
+    pub columns: Snapshot,
     /// How it went.
     #[serde(skip)]
     pub timeline: Timeline,
@@ -78,7 +78,7 @@ pub struct Acted {
 
 /// What a move came to.
 #[derive(Default)]
-struct Outcome {
+struct StepOutcome {
     message: String,
     response: String,
     source: Option<Source>,
@@ -88,7 +88,7 @@ struct Outcome {
 }
 
 /// One profile, and how it is cached.
-pub struct Stage {
+pub struct Session {
     /// The worker's cache.
     pub cache: Cache,
     /// The database behind it.
@@ -101,24 +101,24 @@ pub struct Stage {
     pub delay: Duration,
 }
 
-impl Stage {
+impl Session {
     /// What is held where at the moment.
-    pub async fn look(&self) -> Columns {
-        Columns::look(&self.cache, &self.db, &self.id).await
+    pub async fn look(&self) -> Snapshot {
+        Snapshot::look(&self.cache, &self.db, &self.id).await
     }
 
     /// The moves of the policy's run, one after the other.
     ///
     /// # Errors
     /// What goes wrong at the database.
-    pub async fn run(self) -> Result<Vec<Acted>, FetchError> {
+    pub async fn run(self) -> Result<Vec<StepResult>, FetchError> {
         let run = Run::of(&self.policy);
         let delay = self.delay.min(runs::DELAY_MAX);
         let policy = run.ttl.map_or(self.policy, |ttl| self.policy.ttl(ttl));
-        let stage = Self { delay, policy, ..self };
-        let mut acts = Vec::with_capacity(run.moves.len());
-        for one in run.moves {
-            acts.push(stage.act(*one).await?);
+        let session = Self { delay, policy, ..self };
+        let mut acts = Vec::with_capacity(run.steps.len());
+        for one in run.steps {
+            acts.push(session.act(*one).await?);
         }
         Ok(acts)
     }
@@ -127,8 +127,8 @@ impl Stage {
     ///
     /// # Errors
     /// What goes wrong at the database.
-    pub async fn act(&self, one: Move) -> Result<Acted, FetchError> {
-        let next = if one == Move::Write { self.next().await } else { None };
+    pub async fn act(&self, one: Step) -> Result<StepResult, FetchError> {
+        let next = if one == Step::Write { self.next().await } else { None };
         let (trace, start) = (Trace::start(), Instant::now());
         let outcome = self.perform(one, next.as_ref(), &trace).await?;
         let took = start.elapsed();
@@ -139,23 +139,23 @@ impl Stage {
 
     async fn perform(
         &self,
-        one: Move,
+        one: Step,
         next: Option<&Profile>,
         trace: &Trace,
-    ) -> Result<Outcome, FetchError> {
+    ) -> Result<StepOutcome, FetchError> {
         match one {
-            Move::Read => self.read(trace).await,
-            Move::Write => self.write(next, trace).await,
-            Move::Invalidate => Ok(self.invalidate(trace).await),
-            Move::Crowd => self.crowd(trace).await,
-            Move::Flush => Ok(self.flush(trace).await),
-            Move::Pause(time) => Ok(pause(time, trace).await),
+            Step::Read => self.read(trace).await,
+            Step::Write => self.write(next, trace).await,
+            Step::Invalidate => Ok(self.invalidate(trace).await),
+            Step::Crowd => self.crowd(trace).await,
+            Step::Flush => Ok(self.flush(trace).await),
+            Step::Pause(time) => Ok(pause(time, trace).await),
         }
     }
 
-    async fn acted(&self, one: Move, outcome: Outcome, timeline: Timeline) -> Acted {
-        let Outcome { message, source, effect, version, cache_status, .. } = outcome;
-        Acted {
+    async fn acted(&self, one: Step, outcome: StepOutcome, timeline: Timeline) -> StepResult {
+        let StepOutcome { message, source, effect, version, cache_status, .. } = outcome;
+        StepResult {
             number: 0,
             act: one.name(),
             policy: self.policy.name,
@@ -178,26 +178,26 @@ impl Stage {
         Some(Profile { age, ..Profile::clone(now) })
     }
 
-    fn request(&self, one: Move, next: Option<&Profile>) -> String {
+    fn request(&self, one: Step, next: Option<&Profile>) -> String {
         let id = &self.id;
         match (one, next) {
-            (Move::Write, Some(next)) => format!("write age {} to profile {id}", next.age),
-            (Move::Crowd, _) => format!("read profile {id}, {CROWD} at once"),
-            (Move::Flush, _) => "wait for the flush".to_owned(),
-            (Move::Pause(_), _) => "wait".to_owned(),
+            (Step::Write, Some(next)) => format!("write age {} to profile {id}", next.age),
+            (Step::Crowd, _) => format!("read profile {id}, {CROWD} at once"),
+            (Step::Flush, _) => "wait for the flush".to_owned(),
+            (Step::Pause(_), _) => "wait".to_owned(),
             (one, _) => format!("{} profile {id}", one.name()),
         }
     }
 
-    async fn read(&self, trace: &Trace) -> Result<Outcome, FetchError> {
+    async fn read(&self, trace: &Trace) -> Result<StepOutcome, FetchError> {
         let lookup = self.find(trace).await?;
-        Ok(Outcome {
+        Ok(StepOutcome {
             message: profiles::message(&self.id, &lookup),
             response: told(&lookup),
             source: Some(lookup.source),
             version: lookup.version,
             cache_status: Some(lookup.cache_status()),
-            ..Outcome::default()
+            ..StepOutcome::default()
         })
     }
 
@@ -207,28 +207,32 @@ impl Stage {
     }
 
     /// Without a `next` nobody could say what is there: the write tells why.
-    async fn write(&self, next: Option<&Profile>, trace: &Trace) -> Result<Outcome, FetchError> {
+    async fn write(
+        &self,
+        next: Option<&Profile>,
+        trace: &Trace,
+    ) -> Result<StepOutcome, FetchError> {
         let Some(next) = next else { return self.nothing_to_write().await };
         let Profile { name, email, age, .. } = next.clone();
         let edit = ProfileEdit { name, email, age };
         let Self { cache, db, id, policy, .. } = self;
         let written = profiles::edit(cache, db, id, edit, policy, trace).await?;
-        Ok(Outcome {
+        Ok(StepOutcome {
             message: format!("The age is {age} now. {}", profiles::edited(&written)),
             response: written.version.map_or_else(nothing, |version| format!("version {version}")),
             effect: Some(effect(&written.effect)),
             version: written.version,
-            ..Outcome::default()
+            ..StepOutcome::default()
         })
     }
 
-    async fn nothing_to_write(&self) -> Result<Outcome, FetchError> {
+    async fn nothing_to_write(&self) -> Result<StepOutcome, FetchError> {
         self.db.inspect_profile(&self.id).await.map_err(FetchError::of)?;
         let (message, response) = ("There is nothing to write to.".to_owned(), nothing());
-        Ok(Outcome { message, response, ..Outcome::default() })
+        Ok(StepOutcome { message, response, ..StepOutcome::default() })
     }
 
-    async fn invalidate(&self, trace: &Trace) -> Outcome {
+    async fn invalidate(&self, trace: &Trace) -> StepOutcome {
         let invalidated = profiles::invalidate(&self.cache, &self.id, &self.policy, trace).await;
         let effect = match &invalidated {
             Ok(Invalidated::Dropped) => "invalidated",
@@ -237,26 +241,26 @@ impl Stage {
             Err(_) => "untold",
         };
         let (message, response) = (profiles::invalidated(&invalidated), effect.to_owned());
-        Outcome { message, response, effect: Some(effect), ..Outcome::default() }
+        StepOutcome { message, response, effect: Some(effect), ..StepOutcome::default() }
     }
 
     /// [`CROWD`] readers, who begin at the same moment.
-    async fn crowd(&self, trace: &Trace) -> Result<Outcome, FetchError> {
+    async fn crowd(&self, trace: &Trace) -> Result<StepOutcome, FetchError> {
         let (a, b, c) = tokio::join!(self.find(trace), self.find(trace), self.find(trace));
         let (lookup, _, _) = (a?, b?, c?);
         let queries = trace.spans().iter().filter(|step| step.target == Target::Database).count();
         let times = if queries == 1 { "once".to_owned() } else { format!("{queries} times") };
-        Ok(Outcome {
+        Ok(StepOutcome {
             message: format!("{CROWD} readers came at once, and the database was request {times}."),
             response: format!("{CROWD} × {}", told(&lookup)),
             source: Some(lookup.source),
             version: lookup.version,
-            ..Outcome::default()
+            ..StepOutcome::default()
         })
     }
 
     /// Waits until the database has what was written, within a bound.
-    async fn flush(&self, trace: &Trace) -> Outcome {
+    async fn flush(&self, trace: &Trace) -> StepOutcome {
         let (since, key) = (Instant::now(), keys::profile(&self.id));
         let waits = async || {
             let held = self.cache.inspect(&key).await.redis;
@@ -275,18 +279,22 @@ impl Stage {
             || response.to_owned(),
         );
         let (took, response) = (format::time(&micros(since.elapsed())), response.to_owned());
-        Outcome { message: format!("After {took} {response}."), response, ..Outcome::default() }
+        StepOutcome {
+            message: format!("After {took} {response}."),
+            response,
+            ..StepOutcome::default()
+        }
     }
 }
 
-async fn pause(time: Duration, trace: &Trace) -> Outcome {
+async fn pause(time: Duration, trace: &Trace) -> StepOutcome {
     let sent = Instant::now();
     tokio::time::sleep(time).await;
     let took = sent.elapsed();
     let trip = RoundTrip { target: Target::Hitrate, sent, took, simulated: took };
     trace.record(trip, || [("let time go by".to_owned(), "waited on purpose".to_owned())]);
     let message = format!("{} went by.", format::time(&micros(took)));
-    Outcome { message, response: "done".to_owned(), ..Outcome::default() }
+    StepOutcome { message, response: "done".to_owned(), ..StepOutcome::default() }
 }
 
 /// What a reader got, and from whom.
@@ -315,7 +323,7 @@ fn effect(effect: &Effect) -> &'static str {
     }
 }
 
-impl Move {
+impl Step {
     /// The word for it.
     pub const fn name(self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@ use hitrate_cache::{CachePolicy, Strategy};
 
 /// One thing done to a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Move {
+pub enum Step {
     /// Looks it up.
     Read,
     /// Gives it the next age.
@@ -25,7 +25,7 @@ pub enum Move {
 #[derive(Debug, Clone, Copy)]
 pub struct Run {
     /// In this order.
-    pub moves: &'static [Move],
+    pub steps: &'static [Step],
     /// The number of the move whose timeline shows it best.
     pub tells: usize,
     /// Where to look, and what is to be seen there while Redis works.
@@ -61,62 +61,62 @@ impl Run {
 }
 
 const NONE: Run = Run {
-    moves: &[Move::Read, Move::Read, Move::Write, Move::Read],
+    steps: &[Step::Read, Step::Read, Step::Write, Step::Read],
     tells: 2,
     shows: "Each read asks the database, the second as slowly as the first, and none is out of date.",
     ttl: None,
 };
 
 const CACHE_ASIDE: Run = Run {
-    moves: &[Move::Invalidate, Move::Crowd, Move::Read, Move::Write, Move::Read],
+    steps: &[Step::Invalidate, Step::Crowd, Step::Read, Step::Write, Step::Read],
     tells: 2,
     shows: "Readers who come at once all ask the database (step 2); the next finds the copy. A write drops it, so the read after it is a miss.",
     ttl: None,
 };
 
 const READ_THROUGH: Run = Run {
-    moves: &[Move::Invalidate, Move::Crowd, Move::Read, Move::Write, Move::Read],
+    steps: &[Step::Invalidate, Step::Crowd, Step::Read, Step::Write, Step::Read],
     tells: 2,
     shows: "Of the readers who come at once one asks the database, and the others wait for its answer (step 2). A write drops the copy, so the read after it is a miss.",
     ttl: None,
 };
 
 const NEAR: Run = Run {
-    moves: &[Move::Invalidate, Move::Read, Move::Read, Move::Read, Move::Write, Move::Read],
+    steps: &[Step::Invalidate, Step::Read, Step::Read, Step::Read, Step::Write, Step::Read],
     tells: 4,
     shows: "The first read fills Redis, the second the near cache, and the third asks neither Redis nor the database (step 4). A write drops both copies.",
     ttl: None,
 };
 
 const WRITE_THROUGH: Run = Run {
-    moves: &[Move::Invalidate, Move::Write, Move::Read, Move::Write, Move::Read],
+    steps: &[Step::Invalidate, Step::Write, Step::Read, Step::Write, Step::Read],
     tells: 2,
     shows: "After each write the database and Redis hold the same, and the next read is a hit.",
     ttl: None,
 };
 
 const WRITE_AROUND: Run = Run {
-    moves: &[Move::Read, Move::Write, Move::Read, Move::Read],
+    steps: &[Step::Read, Step::Write, Step::Read, Step::Read],
     tells: 2,
     shows: "A write leaves nothing in Redis but a mark (step 2). The first read after it is a miss and waits for the database, the second is a hit.",
     ttl: None,
 };
 
 const WRITE_BEHIND: Run = Run {
-    moves: &[Move::Read, Move::Write, Move::Write, Move::Read, Move::Flush, Move::Read],
+    steps: &[Step::Read, Step::Write, Step::Write, Step::Read, Step::Flush, Step::Read],
     tells: 2,
     shows: "After each write the database is behind Redis (steps 2 and 3), and a read gets the new value all the same. A flush takes the last of several writes to the database.",
     ttl: None,
 };
 
 const REFRESH_AHEAD: Run = Run {
-    moves: &[
-        Move::Invalidate,
-        Move::Read,
-        Move::Pause(NEAR_ITS_END),
-        Move::Read,
-        Move::Pause(PAST_ITS_END),
-        Move::Read,
+    steps: &[
+        Step::Invalidate,
+        Step::Read,
+        Step::Pause(NEAR_ITS_END),
+        Step::Read,
+        Step::Pause(PAST_ITS_END),
+        Step::Read,
     ],
     tells: 4,
     shows: "With a TTL of 2 s in this run: a read near its end is a hit and begins a reload in the background (step 4). When the first copy's time is over, the next read is a hit on the new one.",

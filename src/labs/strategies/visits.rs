@@ -5,11 +5,11 @@ use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use moka::{policy::EvictionPolicy, sync::Cache};
 
-use super::{Acted, Run};
+use super::{Run, StepResult};
 use crate::demo::model::UserId;
 
 /// The most visits kept: with all their stories some 10 MiB.
-const MOST: u64 = 256;
+const MAX_ENTRIES: u64 = 256;
 /// How long a visit is kept after its last act.
 const KEPT: Duration = Duration::from_secs(30 * 60);
 /// The most acts of one visit.
@@ -40,33 +40,33 @@ impl FromStr for Token {
 
 /// What a visitor did to one profile, the latest last.
 #[derive(Clone)]
-pub struct Visit {
+pub struct StrategySession {
     /// Whose profile.
     pub id: UserId,
     /// The last of them.
-    pub acts: Vec<Acted>,
+    pub acts: Vec<StepResult>,
     /// How many there were in all.
     pub count: usize,
     /// The run that they are, if they are one.
     pub run: Option<Run>,
 }
 
-impl Visit {
+impl StrategySession {
     /// Nothing done yet.
     pub fn new(id: UserId) -> Self {
         Self { id, acts: Vec::new(), count: 0, run: None }
     }
 
     /// A run, all of it.
-    pub fn of_run(id: UserId, run: Run, acts: Vec<Acted>) -> Self {
+    pub fn of_run(id: UserId, run: Run, acts: Vec<StepResult>) -> Self {
         let visit = acts.into_iter().fold(Self::new(id), Self::and);
         Self { run: Some(run), ..visit }
     }
 
     /// The same and one act more; the oldest go where there are too many.
-    pub fn and(mut self, act: Acted) -> Self {
+    pub fn and(mut self, act: StepResult) -> Self {
         self.count += 1;
-        self.acts.push(Acted { number: self.count, ..act });
+        self.acts.push(StepResult { number: self.count, ..act });
         self.acts.drain(..self.acts.len().saturating_sub(ACTS_MAX));
         Self { run: None, ..self }
     }
@@ -74,11 +74,11 @@ impl Visit {
 
 /// All visits of this process.
 #[derive(Clone)]
-pub struct Visits(Cache<Token, Arc<Visit>>);
+pub struct Visits(Cache<Token, Arc<StrategySession>>);
 
 impl Default for Visits {
     fn default() -> Self {
-        let visits = Cache::builder().max_capacity(MOST).time_to_live(KEPT);
+        let visits = Cache::builder().max_capacity(MAX_ENTRIES).time_to_live(KEPT);
         // The latest must find room, however often the others are looked at.
         Self(visits.eviction_policy(EvictionPolicy::lru()).build())
     }
@@ -86,12 +86,16 @@ impl Default for Visits {
 
 impl Visits {
     /// The visit of this name, if it is still kept.
-    pub fn find(&self, token: Token) -> Option<Arc<Visit>> {
+    pub fn find(&self, token: Token) -> Option<Arc<StrategySession>> {
         self.0.get(&token)
     }
 
     /// Keeps a visit, under its name or a new one, and returns that.
-    pub fn keep(&self, token: Option<Token>, visit: Visit) -> (Token, Arc<Visit>) {
+    pub fn keep(
+        &self,
+        token: Option<Token>,
+        visit: StrategySession,
+    ) -> (Token, Arc<StrategySession>) {
         let (token, visit) = (token.unwrap_or_else(|| Token(rand::random())), Arc::new(visit));
         self.0.insert(token, Arc::clone(&visit));
         (token, visit)
@@ -114,10 +118,11 @@ mod tests {
     #[test]
     fn only_so_many_visits_are_kept_and_the_latest_is_among_them() {
         let visits = Visits::default();
-        let visit = Visit::new("123".parse().unwrap());
-        let tokens: Vec<_> = (0..MOST * 2).map(|_| visits.keep(None, visit.clone()).0).collect();
+        let visit = StrategySession::new("123".parse().unwrap());
+        let tokens: Vec<_> =
+            (0..MAX_ENTRIES * 2).map(|_| visits.keep(None, visit.clone()).0).collect();
         visits.0.run_pending_tasks();
-        assert!(visits.0.entry_count() <= MOST);
+        assert!(visits.0.entry_count() <= MAX_ENTRIES);
         assert!(visits.find(*tokens.last().unwrap()).is_some());
         assert!(visits.find(tokens[0]).is_none());
     }

@@ -21,7 +21,7 @@ pub struct Act {
     /// The deprecated form that older texts use.
     pub instead_of: Option<&'static str>,
     /// For what makes a value larger: how large it may be before.
-    pub room: Option<Room>,
+    pub size_limit: Option<SizeLimit>,
     /// What goes out of date by it, and is removed along with it.
     pub outdates: &'static [&'static str],
 }
@@ -37,23 +37,23 @@ pub enum How {
     Many(&'static [&'static str]),
     /// This one by so many at once as the field `users` says, each in a round
     /// trip of their own.
-    Crowd(&'static [&'static str; 1]),
+    Concurrent(&'static [&'static str; 1]),
 }
 
 /// A bound on a value's size.
 #[derive(Debug, Clone, Copy)]
-pub struct Room {
+pub struct SizeLimit {
     /// The command that tells the size.
     pub count: &'static str,
     /// At this size nothing more is taken.
-    pub most: u64,
+    pub max: u64,
     /// What is counted.
     pub of: &'static str,
 }
 
 /// An act with everything in its fields.
 #[derive(Clone)]
-pub struct Move {
+pub struct Invocation {
     /// Which one.
     pub act: &'static Act,
     /// What is in its fields.
@@ -62,19 +62,25 @@ pub struct Move {
 
 impl Act {
     /// The act with these values; a field that is not given has its usual one.
-    pub fn with(&'static self, given: impl Fn(&str) -> Option<String>) -> Result<Move, Wrong> {
+    pub fn with(
+        &'static self,
+        given: impl Fn(&str) -> Option<String>,
+    ) -> Result<Invocation, Wrong> {
         let value = |field: &Field| {
             let text = given(field.name).unwrap_or_else(|| field.usual.to_owned());
             Ok((field.name, field.read(&text)?))
         };
-        Ok(Move { act: self, values: self.fields.iter().map(value).collect::<Result<_, _>>()? })
+        Ok(Invocation {
+            act: self,
+            values: self.fields.iter().map(value).collect::<Result<_, _>>()?,
+        })
     }
 
     /// Its commands, as they are described.
     pub fn forms(&self) -> Vec<&'static str> {
         match self.how {
             How::Commands(forms) | How::Refused(forms) | How::Many(forms) => forms.to_vec(),
-            How::Crowd(form) => form.to_vec(),
+            How::Concurrent(form) => form.to_vec(),
         }
     }
 
@@ -83,7 +89,7 @@ impl Act {
         match self.how {
             How::Commands(_) | How::Refused(_) => None,
             How::Many(_) => Some("count"),
-            How::Crowd(_) => Some("users"),
+            How::Concurrent(_) => Some("users"),
         }
     }
 
@@ -110,7 +116,7 @@ impl Act {
     }
 }
 
-impl Move {
+impl Invocation {
     /// What is in a field that has one value.
     pub fn value(&self, name: &str) -> &str {
         self.values.get(name).and_then(|values| values.first()).map_or("", String::as_str)

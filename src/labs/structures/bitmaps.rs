@@ -5,13 +5,13 @@ use super::{
     act::{Act, How},
     growth::{Growth, as_told},
     kept,
-    line::Line,
-    look::Seen,
+    line::CommandTemplate,
+    look::Readings,
     picture::{Bits, Day, Picture},
     reply::{bytes, count},
     step,
 };
-use crate::labs::support::fields::{choice, whole};
+use crate::labs::support::fields::{choice, integer};
 
 /// The highest bit: a bitmap has at most 1 MiB.
 const OFFSET: (i64, i64) = (0, 1 << 23);
@@ -38,13 +38,13 @@ pub const BITMAPS: Structure = Structure {
             how: How::Commands(&["SETBIT @{key} {offset} {bit}"]),
             fields: &[
                 choice("key", "Day", DAYS, TODAY),
-                whole("offset", "User, the offset", OFFSET, "1001"),
+                integer("offset", "User, the offset", OFFSET, "1001"),
                 choice("bit", "Bit", &["1", "0"], "1"),
             ],
             cost: "O(1)",
             about: "PipelineReplies what the bit was before. What the two days have in common is out of date then, so it goes, too.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[BOTH],
         },
         Act {
@@ -53,12 +53,12 @@ pub const BITMAPS: Structure = Structure {
             how: How::Commands(&["GETBIT @{key} {offset}"]),
             fields: &[
                 choice("key", "Day", DAYS, TODAY),
-                whole("offset", "User, the offset", OFFSET, "1001"),
+                integer("offset", "User, the offset", OFFSET, "1001"),
             ],
             cost: "O(1)",
             about: "Was this user there? Beyond the end every bit is 0.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -69,7 +69,7 @@ pub const BITMAPS: Structure = Structure {
             cost: "O(N), N bytes",
             about: "The day's actives. A megabyte takes well under a millisecond.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -83,7 +83,7 @@ pub const BITMAPS: Structure = Structure {
             cost: "O(N), N bytes",
             about: "Stores the bits that both days have: who came back. Their count by the count of the day before is the retention.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
     ],
@@ -124,10 +124,10 @@ pub const BITMAPS: Structure = Structure {
         of: "bytes",
         key: TODAY,
         encoding: ("OBJECT ENCODING @users_online", as_told),
-        up_to: |_, _| vec![Line::plain("SETBIT @users_online 1001 1")],
+        up_to: |_, _| vec![CommandTemplate::plain("SETBIT @users_online 1001 1")],
         beyond: |offset| {
-            let set = Line::plain(&format!("SETBIT @users_online {offset} 1"));
-            vec![set, Line::plain("UNLINK @users_online:both")]
+            let set = CommandTemplate::plain(&format!("SETBIT @users_online {offset} 1"));
+            vec![set, CommandTemplate::plain("UNLINK @users_online:both")]
         },
     },
     reads: &[
@@ -145,7 +145,7 @@ pub const BITMAPS: Structure = Structure {
     is_live: false,
 };
 
-fn draw(seen: &Seen<'_>) -> Picture {
+fn draw(seen: &Readings<'_>) -> Picture {
     let keys = [TODAY, YESTERDAY, BOTH];
     let days: Vec<_> = keys.into_iter().zip(seen.replies.chunks(3)).filter_map(day).collect();
     let actives = |key| days.iter().find(|day| day.key == key).map(|day| day.actives as f64);

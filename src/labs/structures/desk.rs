@@ -9,58 +9,58 @@ use hitrate_cache::{
 
 use super::{
     Structure,
-    line::Line,
+    line::CommandTemplate,
     reply::{self, Reply},
 };
 use crate::labs::support::{
     fields::Wrong,
-    visitor_keys::{Demo, Visitor},
+    visitor_keys::{VisitorId, VisitorKeys},
 };
 
 /// One visitor at one structure.
 #[derive(Clone)]
-pub struct Desk {
+pub struct Playground {
     pub(super) store: Store,
-    pub(super) demo: Demo,
+    pub(super) demo: VisitorKeys,
     pub(super) structure: &'static Structure,
 }
 
 /// Why nothing was played.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum Failure {
+pub enum PlaygroundError {
     /// What was sent is out of bounds.
     #[error(transparent)]
     Wrong(#[from] Wrong),
     /// There is no room for more.
     #[error("{0}")]
-    NoRoom(String),
+    Full(String),
     /// Redis said nothing.
     #[error(transparent)]
     Redis(#[from] RedisError),
 }
 
 /// Commands an act is about, and what was answered.
-pub(super) struct Played {
-    pub lines: Vec<Line>,
+pub(super) struct CommandOutcome {
+    pub lines: Vec<CommandTemplate>,
     pub replies: Vec<Reply>,
     pub look: Vec<Reply>,
 }
 
-impl Desk {
+impl Playground {
     /// This visitor's.
-    pub fn of(store: Store, visitor: &Visitor, structure: &'static Structure) -> Self {
-        Self { store, demo: visitor.demo(structure.slug), structure }
+    pub fn of(store: Store, visitor: &VisitorId, structure: &'static Structure) -> Self {
+        Self { store, demo: visitor.keys(structure.slug), structure }
     }
 
     /// The demo whose keys are played with.
-    pub fn demo(&self) -> &Demo {
+    pub fn demo(&self) -> &VisitorKeys {
         &self.demo
     }
 
     /// What Redis answers to these, in one round trip.
     pub(super) async fn ask(
         &self,
-        lines: Vec<Line>,
+        lines: Vec<CommandTemplate>,
         trace: &Trace,
     ) -> Result<Vec<Reply>, RedisError> {
         self.store.ask(self.commands(&lines), trace).await
@@ -69,7 +69,7 @@ impl Desk {
     /// Commands of which none need be allowed, in one round trip.
     pub(super) async fn try_all(
         &self,
-        lines: &[Line],
+        lines: &[CommandTemplate],
         trace: &Trace,
     ) -> Result<Vec<Result<Value, RedisError>>, RedisError> {
         let sent = Instant::now();
@@ -91,10 +91,10 @@ impl Desk {
     /// These commands, what renews the keys, and everything that is read: one round trip.
     pub(super) async fn run(
         &self,
-        lines: Vec<Line>,
+        lines: Vec<CommandTemplate>,
         renewals: Vec<Command>,
         trace: &Trace,
-    ) -> Result<Played, RedisError> {
+    ) -> Result<CommandOutcome, RedisError> {
         let looks = self.looks();
         let mut commands = self.commands(&lines);
         commands.extend(renewals);
@@ -102,10 +102,10 @@ impl Desk {
         let mut replies = self.store.ask(commands, trace).await?;
         let look = replies.split_off(replies.len() - looks.len());
         replies.truncate(lines.len());
-        Ok(Played { lines, replies, look })
+        Ok(CommandOutcome { lines, replies, look })
     }
 
-    pub(super) fn commands(&self, lines: &[Line]) -> Vec<Command> {
+    pub(super) fn commands(&self, lines: &[CommandTemplate]) -> Vec<Command> {
         lines.iter().map(|line| line.command(&self.store, &self.demo)).collect()
     }
 

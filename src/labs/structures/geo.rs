@@ -16,7 +16,7 @@ pub fn decode(geohash: u64) -> Degrees {
     let every_other =
         |first: u32| (0..STEPS).map(|n| (geohash >> (2 * n + first) & 1) << n).sum::<u64>();
     let middle =
-        |cell: u64, most: f64| (cell as f64 + 0.5) / f64::from(1_u32 << STEPS) * 2.0 * most - most;
+        |cell: u64, max: f64| (cell as f64 + 0.5) / f64::from(1_u32 << STEPS) * 2.0 * max - max;
     (middle(every_other(1), 180.0), middle(every_other(0), LATITUDE_MAX))
 }
 

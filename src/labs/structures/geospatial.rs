@@ -2,17 +2,17 @@
 
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
-    act::{Act, How, Room},
+    act::{Act, How, SizeLimit},
     geo::{self, Degrees, LATITUDE_MAX},
     growth::{Growth, as_told, elements, filled},
     kept,
-    look::Seen,
+    look::Readings,
     outcome::Done,
     picture::{Map, Maps, Picture, Point, Search},
     reply::{Reply, count, pairs},
     step,
 };
-use crate::labs::support::fields::{Field, choice, decimal, text};
+use crate::labs::support::fields::{Field, choice, number, text};
 
 const KEYS: &[&str] = &["cafes", "places"];
 const UNITS: &[&str] = &["km", "m", "mi", "ft"];
@@ -39,14 +39,14 @@ pub const GEOSPATIAL: Structure = Structure {
             how: How::Commands(&["GEOADD @{key} {longitude} {latitude} {member}"]),
             fields: &[
                 KEY,
-                decimal("longitude", "Longitude", LONGITUDE, "77.5946"),
-                decimal("latitude", "Latitude", LATITUDE, "12.9716"),
+                number("longitude", "Longitude", LONGITUDE, "77.5946"),
+                number("latitude", "Latitude", LATITUDE, "12.9716"),
                 text("member", "Name", MEMBER_MAX, "Cubbon Park Kiosk"),
             ],
             cost: "O(log N)",
             about: "The longitude comes first. A name that is there already moves.",
             instead_of: None,
-            room: Some(Room { count: "ZCARD @{key}", most: ELEMENTS_MAX, of: "points" }),
+            size_limit: Some(SizeLimit { count: "ZCARD @{key}", max: ELEMENTS_MAX, of: "points" }),
             outdates: &[],
         },
         Act {
@@ -62,7 +62,7 @@ pub const GEOSPATIAL: Structure = Structure {
             cost: "O(log N)",
             about: "As the crow flies. (nil) where one of them is not there.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -74,13 +74,13 @@ pub const GEOSPATIAL: Structure = Structure {
             fields: &[
                 KEY,
                 text("member", "Around", MEMBER_MAX, "MG Road Coffee"),
-                decimal("radius", "Radius", RADIUS, "5"),
+                number("radius", "Radius", RADIUS, "5"),
                 UNIT,
             ],
             cost: "O(N + log M), N around the circle, M in it",
             about: "The nearest first, with their distances. Itself is 0 away.",
             instead_of: Some("GEORADIUSBYMEMBER key member radius unit"),
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -91,15 +91,15 @@ pub const GEOSPATIAL: Structure = Structure {
             ]),
             fields: &[
                 choice("key", "Key", KEYS, KEYS[1]),
-                decimal("longitude", "Longitude", LONGITUDE, "15"),
-                decimal("latitude", "Latitude", LATITUDE, "37"),
-                decimal("radius", "Radius", RADIUS, "200"),
+                number("longitude", "Longitude", LONGITUDE, "15"),
+                number("latitude", "Latitude", LATITUDE, "37"),
+                number("radius", "Radius", RADIUS, "200"),
                 UNIT,
             ],
             cost: "O(N + log M), N around the circle, M in it",
             about: "The same around any point.",
             instead_of: Some("GEORADIUS key longitude latitude radius unit"),
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -110,7 +110,7 @@ pub const GEOSPATIAL: Structure = Structure {
             cost: "O(log N)",
             about: "A command of sorted sets, as that is what it is.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -121,7 +121,7 @@ pub const GEOSPATIAL: Structure = Structure {
             cost: "O(1)",
             about: "zset: there is no type of its own.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
     ],
@@ -221,7 +221,7 @@ fn cafe(n: u64) -> Vec<String> {
     vec![format!("{longitude:.5}"), format!("{latitude:.5}"), format!("cafe:{n}")]
 }
 
-fn draw(seen: &Seen<'_>) -> Picture {
+fn draw(seen: &Readings<'_>) -> Picture {
     let maps = KEYS.iter().zip(seen.replies.chunks(2)).filter_map(|(key, replies)| {
         let [size, members] = replies else { return None };
         let points = points(members);

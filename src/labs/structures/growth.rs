@@ -4,10 +4,10 @@
 
 use super::{
     ELEMENTS_MAX,
-    desk::{Desk, Failure},
-    line::Line,
-    look::Look,
-    outcome::{Grown, Outcome, Size},
+    desk::{Playground, PlaygroundError},
+    line::CommandTemplate,
+    look::PlaygroundView,
+    outcome::{EncodingChange, PlaygroundResult, Size},
     reply::{Reply, count, text},
 };
 use crate::format;
@@ -35,9 +35,9 @@ pub struct Growth {
     /// The command that tells the encoding, and how its reply is read.
     pub encoding: (&'static str, fn(&Value) -> Option<String>),
     /// What brings it from this size to the threshold.
-    pub up_to: fn(have: u64, threshold: i64) -> Vec<Line>,
+    pub up_to: fn(have: u64, threshold: i64) -> Vec<CommandTemplate>,
     /// What brings it past that.
-    pub beyond: fn(threshold: i64) -> Vec<Line>,
+    pub beyond: fn(threshold: i64) -> Vec<CommandTemplate>,
 }
 
 /// OBJECT ENCODING's reply, as it is.
@@ -51,9 +51,9 @@ pub fn filled(
     elements: std::ops::Range<u64>,
     at_once: usize,
     words: fn(u64) -> Vec<String>,
-) -> Vec<Line> {
+) -> Vec<CommandTemplate> {
     let elements: Vec<_> = elements.collect();
-    let line = |some: &[u64]| Line::plain(form).and(some.iter().flat_map(|&n| words(n)));
+    let line = |some: &[u64]| CommandTemplate::plain(form).and(some.iter().flat_map(|&n| words(n)));
     elements.chunks(at_once).map(line).collect()
 }
 
@@ -64,9 +64,10 @@ pub fn elements(threshold: i64) -> u64 {
 
 impl Growth {
     /// What asks for the threshold and the size.
-    pub fn asks(&self) -> Vec<Line> {
-        let settings = self.settings.iter().map(|name| Line::plain(&format!("CONFIG GET {name}")));
-        settings.chain([Line::plain(self.count)]).collect()
+    pub fn asks(&self) -> Vec<CommandTemplate> {
+        let settings =
+            self.settings.iter().map(|name| CommandTemplate::plain(&format!("CONFIG GET {name}")));
+        settings.chain([CommandTemplate::plain(self.count)]).collect()
     }
 
     /// The threshold, whether the server told it, and by which name.
@@ -80,8 +81,9 @@ impl Growth {
     }
 
     /// What measures it.
-    pub fn measures(&self) -> [Line; 3] {
-        [self.count, self.encoding.0, &format!("MEMORY USAGE @{}", self.key)].map(Line::plain)
+    pub fn measures(&self) -> [CommandTemplate; 3] {
+        [self.count, self.encoding.0, &format!("MEMORY USAGE @{}", self.key)]
+            .map(CommandTemplate::plain)
     }
 
     /// What it measured.
@@ -98,7 +100,7 @@ impl Growth {
 
     /// Every command, for who checks them.
     #[cfg(test)]
-    pub fn all_lines(&self) -> Vec<Line> {
+    pub fn all_lines(&self) -> Vec<CommandTemplate> {
         let mut lines = (self.up_to)(0, self.usual);
         lines.extend((self.beyond)(self.usual));
         lines.extend(self.measures());
@@ -106,9 +108,12 @@ impl Growth {
     }
 }
 
-impl Desk {
+impl Playground {
     /// Brings the value to the threshold and past it, measuring on both sides.
-    pub(super) async fn grow(&self, trace: &Trace) -> Result<(Outcome, Look), Failure> {
+    pub(super) async fn grow(
+        &self,
+        trace: &Trace,
+    ) -> Result<(PlaygroundResult, PlaygroundView), PlaygroundError> {
         let growth = &self.structure.growth;
         let (told, have) = self.threshold(trace).await?;
         let measures = growth.measures();
@@ -161,10 +166,10 @@ fn compared(
     (threshold, was_told, setting): (i64, bool, Option<&'static str>),
     before: Size,
     after: Size,
-) -> Grown {
+) -> EncodingChange {
     let message = changed(growth, &before, &after);
     let (key, of) = (growth.key, growth.of);
-    Grown { key, setting, threshold, was_told, of, before, after, message }
+    EncodingChange { key, setting, threshold, was_told, of, before, after, message }
 }
 
 fn changed(growth: &Growth, before: &Size, after: &Size) -> String {

@@ -2,15 +2,15 @@
 
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
-    act::{Act, How, Room},
+    act::{Act, How, SizeLimit},
     growth::{Growth, as_told, elements, filled},
     kept,
-    look::Seen,
+    look::Readings,
     picture::{Picture, Row, Table, Tables},
     reply::pairs,
     step,
 };
-use crate::labs::support::fields::{choice, several, text, whole};
+use crate::labs::support::fields::{choice, integer, several, text};
 
 const KEYS: &[&str] = &["user:42", "user:profile:77"];
 const VALUE_MAX: usize = 128;
@@ -40,7 +40,7 @@ pub const HASHES: Structure = Structure {
             cost: "O(1) for each field",
             about: "PipelineReplies how many fields are new: 0 says that it had a value before.",
             instead_of: Some("HMSET key field value"),
-            room: Some(Room { count: "HLEN @{key}", most: ELEMENTS_MAX, of: "fields" }),
+            size_limit: Some(SizeLimit { count: "HLEN @{key}", max: ELEMENTS_MAX, of: "fields" }),
             outdates: &[],
         },
         Act {
@@ -54,7 +54,7 @@ pub const HASHES: Structure = Structure {
             cost: "O(1)",
             about: "One field, without the others crossing the network.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -65,7 +65,7 @@ pub const HASHES: Structure = Structure {
             cost: "O(N), N fields",
             about: "Fields and values in turn, in no order that one could rely on.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -75,12 +75,12 @@ pub const HASHES: Structure = Structure {
             fields: &[
                 choice("key", "Key", KEYS, KEYS[1]),
                 text("field", "Field", MEMBER_MAX, "followers"),
-                whole("step", "Step", STEP, "1"),
+                integer("step", "Step", STEP, "1"),
             ],
             cost: "O(1)",
             about: "Atomic, as INCR is. Try it on a field that holds a name: Redis refuses.",
             instead_of: None,
-            room: Some(Room { count: "HLEN @{key}", most: ELEMENTS_MAX, of: "fields" }),
+            size_limit: Some(SizeLimit { count: "HLEN @{key}", max: ELEMENTS_MAX, of: "fields" }),
             outdates: &[],
         },
         Act {
@@ -94,7 +94,7 @@ pub const HASHES: Structure = Structure {
             cost: "O(N), N fields to delete",
             about: "With its last field the key itself goes.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
     ],
@@ -154,7 +154,7 @@ fn field(n: u64) -> Vec<String> {
     vec![format!("field:{n}"), n.to_string()]
 }
 
-fn draw(seen: &Seen<'_>) -> Picture {
+fn draw(seen: &Readings<'_>) -> Picture {
     let tables = KEYS.iter().zip(seen.replies).filter_map(|(key, reply)| {
         let mut rows = Row::all(pairs(reply));
         let count = rows.len();

@@ -4,16 +4,16 @@ use hitrate_cache::redis::Value;
 
 use super::{
     Example, MEMBER_MAX, Structure,
-    act::{Act, How, Room},
+    act::{Act, How, SizeLimit},
     growth::{Growth, filled},
     kept,
-    line::Line,
-    look::Seen,
+    line::CommandTemplate,
+    look::Readings,
     picture::{Estimate, Estimates, Picture},
     reply::{Reply, bytes, count},
     step,
 };
-use crate::labs::support::fields::{Field, Kind, choice, whole};
+use crate::labs::support::fields::{Field, Kind, choice, integer};
 
 const KEYS: [&str; 4] = ["visits", "searches:monday", "searches:tuesday", "searches"];
 const EXACT: [&str; 4] =
@@ -21,7 +21,7 @@ const EXACT: [&str; 4] =
 /// Those that members are added to.
 const ADDED: &[&str] = &["visits", "searches:monday", "searches:tuesday"];
 /// The most members: a set of them takes some 6 MB.
-const MOST: u64 = 100_000;
+const MAX_ENTRIES: u64 = 100_000;
 const MEMBERS: Field = Field {
     name: "members",
     label: "Members",
@@ -60,7 +60,11 @@ pub const HYPERLOGLOG: Structure = Structure {
             cost: "O(1) for each member",
             about: "1 says that the estimate has changed. The set beside it gets the same members.",
             instead_of: None,
-            room: Some(Room { count: "SCARD @{key}:exact", most: MOST, of: "members" }),
+            size_limit: Some(SizeLimit {
+                count: "SCARD @{key}:exact",
+                max: MAX_ENTRIES,
+                of: "members",
+            }),
             outdates: &[],
         },
         Act {
@@ -71,7 +75,7 @@ pub const HYPERLOGLOG: Structure = Structure {
             cost: "O(1)",
             about: "The estimate, and the exact count of the set.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -85,18 +89,22 @@ pub const HYPERLOGLOG: Structure = Structure {
             cost: "O(N), N keys",
             about: "Who was there on either day, each once: no two estimates are added up. For the set it is a union of all members.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
             slug: "random",
             label: "Add random members",
             how: How::Many(&["PFADD @visits", "SADD @visits:exact"]),
-            fields: &[whole("count", "How many", (1, 100_000), "10000")],
+            fields: &[integer("count", "How many", (1, 100_000), "10000")],
             cost: "O(1) for each member",
             about: "EntryMeta up here, a thousand in a command and five commands of each kind in a round trip. Watch the bytes of both.",
             instead_of: None,
-            room: Some(Room { count: "SCARD @visits:exact", most: MOST, of: "members" }),
+            size_limit: Some(SizeLimit {
+                count: "SCARD @visits:exact",
+                max: MAX_ENTRIES,
+                of: "members",
+            }),
             outdates: &[],
         },
     ],
@@ -166,7 +174,7 @@ pub const HYPERLOGLOG: Structure = Structure {
 };
 
 /// Members in as few commands as can be read, to both.
-fn add(from: u64, to: u64) -> Vec<Line> {
+fn add(from: u64, to: u64) -> Vec<CommandTemplate> {
     let both = ["PFADD @visits", "SADD @visits:exact"];
     both.iter()
         .flat_map(|form| filled(form, from..to, 1_000, |n| vec![format!("visitor:{n}")]))
@@ -182,14 +190,14 @@ fn registers(value: &Value) -> Option<&'static str> {
     }
 }
 
-fn draw(seen: &Seen<'_>) -> Picture {
+fn draw(seen: &Readings<'_>) -> Picture {
     let pairs = KEYS.into_iter().zip(EXACT).zip(seen.replies.chunks(4));
     let rows = pairs.filter_map(|(keys, replies)| estimate(seen, keys, replies));
     Picture::Estimates(Estimates { rows: rows.collect() })
 }
 
 fn estimate(
-    seen: &Seen<'_>,
+    seen: &Readings<'_>,
     (key, exact_key): (&'static str, &str),
     replies: &[Reply],
 ) -> Option<Estimate> {

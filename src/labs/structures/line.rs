@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use hitrate_cache::redis::{Command, Store};
 
-use crate::labs::support::visitor_keys::Demo;
+use crate::labs::support::visitor_keys::VisitorKeys;
 
 /// What a visitor put into the fields of an act, by their names.
 pub type Values = BTreeMap<&'static str, Vec<String>>;
@@ -21,7 +21,7 @@ const LENGTH: usize = 240;
 
 /// A command, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct CommandTemplate {
     words: Vec<Word>,
     /// For a person only: what was sent instead of what is not shown.
     note: String,
@@ -33,7 +33,7 @@ enum Word {
     Key(String),
 }
 
-impl Line {
+impl CommandTemplate {
     /// A description with the values in their places.
     pub fn of(form: &str, values: &Values) -> Self {
         let words = form.split(' ').flat_map(|word| words(word, values)).collect();
@@ -57,7 +57,7 @@ impl Line {
     }
 
     /// The command itself, on the keys of one demo.
-    pub fn command(&self, store: &Store, demo: &Demo) -> Command {
+    pub fn command(&self, store: &Store, demo: &VisitorKeys) -> Command {
         let words = self.words.iter().map(|word| match word {
             Word::Plain(text) => text.clone(),
             Word::Key(name) => store.name(&demo.key(name)),
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn values_take_the_place_of_their_fields() {
-        let line = Line::of("SADD @{key}:exact {member} {n}", &values());
+        let line = CommandTemplate::of("SADD @{key}:exact {member} {n}", &values());
         assert_eq!(line.shown(), r#"SADD a:1:exact "x y" "z\"" 7"#);
         assert_eq!(line.keys().collect::<Vec<_>>(), ["a:1:exact"]);
     }
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn what_a_visitor_writes_is_one_word_and_never_a_key() {
         let hostile: Values = [("value", vec!["@page_hits {key} FLUSHALL".to_owned()])].into();
-        let line = Line::of("SET @k {value}", &hostile);
+        let line = CommandTemplate::of("SET @k {value}", &hostile);
         assert_eq!(line.words.len(), 3);
         assert_eq!(line.keys().collect::<Vec<_>>(), ["k"]);
     }
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_long_command_is_cut() {
-        let line = Line::plain("SADD @numbers").and((0..1000).map(|n| n.to_string()));
+        let line = CommandTemplate::plain("SADD @numbers").and((0..1000).map(|n| n.to_string()));
         assert!(line.shown().ends_with(" 79 … and 920 words more"), "{}", line.shown());
     }
 }

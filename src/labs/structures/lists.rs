@@ -2,19 +2,20 @@
 
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
-    act::{Act, How, Room},
+    act::{Act, How, SizeLimit},
     growth::{Growth, as_told, filled},
     kept,
-    line::Line,
-    look::Seen,
+    line::CommandTemplate,
+    look::Readings,
     picture::{Boxes, Picture},
     reply::{count, texts},
     step,
 };
-use crate::labs::support::fields::{text, whole};
+use crate::labs::support::fields::{integer, text};
 
 const INDEX: (i64, i64) = (-1_000, 1_000);
-const ROOM: Option<Room> = Some(Room { count: "LLEN @tasks", most: ELEMENTS_MAX, of: "elements" });
+const ROOM: Option<SizeLimit> =
+    Some(SizeLimit { count: "LLEN @tasks", max: ELEMENTS_MAX, of: "elements" });
 /// Bytes of an element that fills a list, its header included.
 const FILLER: usize = 62;
 
@@ -36,7 +37,7 @@ pub const LISTS: Structure = Structure {
             cost: "O(1)",
             about: "The producer of a queue. PipelineReplies the new length; the same element may be there twice.",
             instead_of: None,
-            room: ROOM,
+            size_limit: ROOM,
             outdates: &[],
         },
         Act {
@@ -47,7 +48,7 @@ pub const LISTS: Structure = Structure {
             cost: "O(1)",
             about: "The same at the other end.",
             instead_of: None,
-            room: ROOM,
+            size_limit: ROOM,
             outdates: &[],
         },
         Act {
@@ -58,7 +59,7 @@ pub const LISTS: Structure = Structure {
             cost: "O(1)",
             about: "Takes the leftmost away and answers it: with LPUSH a stack, last in, first out.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -69,7 +70,7 @@ pub const LISTS: Structure = Structure {
             cost: "O(1)",
             about: "The worker of a queue: with LPUSH first in, first out. Real workers wait for the next one by BRPOP.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -77,13 +78,13 @@ pub const LISTS: Structure = Structure {
             label: "Read a range",
             how: How::Commands(&["LRANGE @tasks {start} {stop}"]),
             fields: &[
-                whole("start", "From index", INDEX, "0"),
-                whole("stop", "To index", INDEX, "-1"),
+                integer("start", "From index", INDEX, "0"),
+                integer("stop", "To index", INDEX, "-1"),
             ],
             cost: "O(S+N), S to the start, N in the range",
             about: "Both ends belong to it, and -1 is the last. Nothing is taken away.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -91,13 +92,13 @@ pub const LISTS: Structure = Structure {
             label: "Keep a range",
             how: How::Commands(&["LTRIM @tasks {start} {stop}"]),
             fields: &[
-                whole("start", "From index", INDEX, "0"),
-                whole("stop", "To index", INDEX, "9"),
+                integer("start", "From index", INDEX, "0"),
+                integer("stop", "To index", INDEX, "9"),
             ],
             cost: "O(N), N that go",
             about: "Drops everything outside: after an LPUSH it keeps the latest ten.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
     ],
@@ -152,11 +153,11 @@ fn fitting(threshold: i64) -> u64 {
     elements.min(ELEMENTS_MAX * 3 / 4)
 }
 
-fn push(have: u64, want: u64) -> Vec<Line> {
+fn push(have: u64, want: u64) -> Vec<CommandTemplate> {
     filled("RPUSH @tasks", have..want, 100, |n| vec![format!("{:.<FILLER$}", format!("task:{n} "))])
 }
 
-fn draw(seen: &Seen<'_>) -> Picture {
+fn draw(seen: &Readings<'_>) -> Picture {
     let [length, left, right] = seen.replies else { return Picture::Boxes(Boxes::default()) };
     let (count, left, mut right) = (count(length), texts(left), texts(right));
     let beyond = count.saturating_sub(left.len() as u64);

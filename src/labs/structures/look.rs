@@ -5,8 +5,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    desk::Desk,
-    line::Line,
+    desk::Playground,
+    line::CommandTemplate,
     outcome::Done,
     picture::Picture,
     reply::{self, Reply},
@@ -14,7 +14,7 @@ use super::{
 
 /// What there is to see.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Look {
+pub struct PlaygroundView {
     /// The value.
     pub picture: Picture,
     /// Its keys.
@@ -37,7 +37,7 @@ pub struct KeyFacts {
 }
 
 /// What a picture is made of.
-pub struct Seen<'a> {
+pub struct Readings<'a> {
     /// What Redis answered to what is read, in the order of the commands.
     pub replies: &'a [Reply],
     /// The keys.
@@ -46,7 +46,7 @@ pub struct Seen<'a> {
     pub done: Option<&'a Done>,
 }
 
-impl Seen<'_> {
+impl Readings<'_> {
     /// Bytes that a key takes; 0 if it is not there.
     pub fn bytes(&self, key: &str) -> u64 {
         let facts = self.keys.iter().find(|facts| facts.key == key);
@@ -54,29 +54,33 @@ impl Seen<'_> {
     }
 }
 
-impl Desk {
+impl Playground {
     /// Reads everything, and changes nothing.
-    pub async fn look(&self, done: Option<&Done>, trace: &Trace) -> Result<Look, RedisError> {
+    pub async fn look(
+        &self,
+        done: Option<&Done>,
+        trace: &Trace,
+    ) -> Result<PlaygroundView, RedisError> {
         let replies = self.ask(self.looks(), trace).await?;
         Ok(self.seen(&replies, done))
     }
 
     /// Everything that is read: for the picture, then of each key.
-    pub(super) fn looks(&self) -> Vec<Line> {
-        let reads = self.structure.reads.iter().map(|form| Line::plain(form));
+    pub(super) fn looks(&self) -> Vec<CommandTemplate> {
+        let reads = self.structure.reads.iter().map(|form| CommandTemplate::plain(form));
         let facts = self.structure.keys.iter().flat_map(|key| {
             ["MEMORY USAGE", "OBJECT ENCODING", "TTL"]
-                .map(|verb| Line::plain(&format!("{verb} @{}", key.name)))
+                .map(|verb| CommandTemplate::plain(&format!("{verb} @{}", key.name)))
         });
         reads.chain(facts).collect()
     }
 
-    pub(super) fn seen(&self, replies: &[Reply], done: Option<&Done>) -> Look {
+    pub(super) fn seen(&self, replies: &[Reply], done: Option<&Done>) -> PlaygroundView {
         let (reads, facts) = replies.split_at(self.structure.reads.len());
         let keys = self.structure.keys.iter().zip(facts.chunks(3));
         let keys: Vec<_> = keys.map(|(key, facts)| self.facts(key.name, facts)).collect();
-        let picture = (self.structure.draw)(&Seen { replies: reads, keys: &keys, done });
-        Look { picture, keys }
+        let picture = (self.structure.draw)(&Readings { replies: reads, keys: &keys, done });
+        PlaygroundView { picture, keys }
     }
 
     fn facts(&self, key: &'static str, replies: &[Reply]) -> KeyFacts {

@@ -10,9 +10,9 @@ use hitrate_cache::{
 use tokio::task::JoinSet;
 
 use super::{
-    act::{Move, Room},
-    desk::{Desk, Failure, Played, trip},
-    line::Line,
+    act::{Invocation, SizeLimit},
+    desk::{CommandOutcome, Playground, PlaygroundError, trip},
+    line::CommandTemplate,
     reply::{self, Reply},
 };
 use crate::format;
@@ -21,31 +21,36 @@ use crate::format;
 const MEMBERS: usize = 1_000;
 const COMMANDS: usize = 5;
 
-impl Desk {
+impl Playground {
     /// Whether there is room for what makes the value larger. What is under way
     /// at the same time may pass the bound, by as much as it adds.
-    pub(super) async fn check(&self, act: &Move, trace: &Trace) -> Result<(), Failure> {
-        let Some(room) = &act.act.room else { return Ok(()) };
-        let replies = self.ask(vec![Line::of(room.count, &act.values)], trace).await?;
-        match replies.iter().all(|reply| reply::count(reply) < room.most) {
+    pub(super) async fn check(
+        &self,
+        act: &Invocation,
+        trace: &Trace,
+    ) -> Result<(), PlaygroundError> {
+        let Some(size_limit) = &act.act.size_limit else { return Ok(()) };
+        let replies =
+            self.ask(vec![CommandTemplate::of(size_limit.count, &act.values)], trace).await?;
+        match replies.iter().all(|reply| reply::count(reply) < size_limit.max) {
             true => Ok(()),
-            false => Err(room.is_full()),
+            false => Err(size_limit.is_full()),
         }
     }
 
     /// Random members in batches, until all are there or there is no room.
     pub(super) async fn many(
         &self,
-        act: &Move,
+        act: &Invocation,
         forms: &[&'static str],
         trace: &Trace,
-    ) -> Result<Played, Failure> {
+    ) -> Result<CommandOutcome, PlaygroundError> {
         let wanted = act.number("count").unwrap_or_default() as usize;
         let (mut added, start) = (0, Instant::now());
         let mut sums = vec![0; forms.len()];
         while added < wanted {
             match self.check(act, &Trace::disabled()).await {
-                Err(Failure::NoRoom(_)) if added > 0 => break,
+                Err(PlaygroundError::Full(_)) if added > 0 => break,
                 checked => checked?,
             }
             let batch = (wanted - added).min(MEMBERS * COMMANDS);
@@ -59,19 +64,19 @@ impl Desk {
         let played = self.run(Vec::new(), self.renewals(), trace).await?;
         let replies = told.iter().map(|(_, reply)| Ok(Value::SimpleString(reply.clone())));
         let replies = replies.collect();
-        Ok(Played { lines: told.into_iter().map(|it| it.0).collect(), replies, ..played })
+        Ok(CommandOutcome { lines: told.into_iter().map(|it| it.0).collect(), replies, ..played })
     }
 
     /// Everybody at the same time. The connection carries all their commands, and
     /// Redis runs one after the other.
-    pub(super) async fn crowd(
+    pub(super) async fn concurrent(
         &self,
-        act: &Move,
+        act: &Invocation,
         form: &'static str,
         trace: &Trace,
-    ) -> Result<Played, Failure> {
+    ) -> Result<CommandOutcome, PlaygroundError> {
         let users = act.number("users").unwrap_or_default() as usize;
-        let (line, start) = (Line::of(form, &act.values), Instant::now());
+        let (line, start) = (CommandTemplate::of(form, &act.values), Instant::now());
         let replies = match self.all_at_once(&line, users).await {
             Ok(replies) => replies,
             Err(error) => {
@@ -88,26 +93,30 @@ impl Desk {
             vec![(line.shown(), told)]
         });
         let played = self.run(Vec::new(), self.renewals(), trace).await?;
-        Ok(Played { lines: vec![line], replies: vec![reply], ..played })
+        Ok(CommandOutcome { lines: vec![line], replies: vec![reply], ..played })
     }
 
     /// A command by so many, each in a round trip of their own.
-    async fn all_at_once(&self, line: &Line, users: usize) -> Result<Vec<Reply>, RedisError> {
+    async fn all_at_once(
+        &self,
+        line: &CommandTemplate,
+        users: usize,
+    ) -> Result<Vec<Reply>, RedisError> {
         let user = |_| {
             let (desk, line) = (self.clone(), line.clone());
             async move { desk.ask(vec![line], &Trace::disabled()).await }
         };
-        let crowd = (0..users).map(user).collect::<JoinSet<_>>().join_all().await;
-        Ok(crowd.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
+        let concurrent = (0..users).map(user).collect::<JoinSet<_>>().join_all().await;
+        Ok(concurrent.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
     }
 
     /// One round trip of random members; the sum of each command's replies.
     async fn batch(&self, forms: &[&'static str], members: usize) -> Result<Vec<i64>, RedisError> {
         let member = |_| format!("u{:012x}", rand::random::<u64>() >> 16);
         let members: Vec<String> = (0..members).map(member).collect();
-        let lines = members
-            .chunks(MEMBERS)
-            .flat_map(|some| forms.iter().map(|form| Line::plain(form).and(some.iter().cloned())));
+        let lines = members.chunks(MEMBERS).flat_map(|some| {
+            forms.iter().map(|form| CommandTemplate::plain(form).and(some.iter().cloned()))
+        });
         let mut commands = self.commands(&lines.collect::<Vec<_>>());
         let count = commands.len();
         // With each batch, so that one after which nothing comes ends, too.
@@ -135,23 +144,26 @@ fn all_of(replies: Vec<Reply>) -> Reply {
 }
 
 /// Batches of random members, as one line and one reply for each command.
-fn summed(forms: &[&'static str], count: usize, sums: &[i64]) -> Vec<(Line, String)> {
+fn summed(forms: &[&'static str], count: usize, sums: &[i64]) -> Vec<(CommandTemplate, String)> {
     let times = |one, many, size| format::counted(&(count.div_ceil(size) as u64), one, many);
     let commands = times("command", "commands", MEMBERS);
     let trips = times("round trip", "round trips", MEMBERS * COMMANDS);
     let members = format::counted(&(count as u64), "random member", "random members");
     let note = format!("({members} in {commands} and {trips})");
     let told = forms.iter().zip(sums).map(|(form, sum)| {
-        (Line::plain(form).noting(&note), format!("(integer) {sum}, summed over {commands}"))
+        (
+            CommandTemplate::plain(form).noting(&note),
+            format!("(integer) {sum}, summed over {commands}"),
+        )
     });
     told.collect()
 }
 
-impl Room {
-    fn is_full(&self) -> Failure {
-        let most = format::number(&self.most);
-        Failure::NoRoom(format!(
-            "There is room for {most} {} here, and they are all taken. Start again to empty it.",
+impl SizeLimit {
+    fn is_full(&self) -> PlaygroundError {
+        let max = format::number(&self.max);
+        PlaygroundError::Full(format!(
+            "There is room for {max} {} here, and they are all taken. Start again to empty it.",
             self.of
         ))
     }

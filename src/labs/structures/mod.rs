@@ -2,7 +2,7 @@
 //!
 //! A structure is a constant: what it is for, the keys it has, what a visitor
 //! can do, how it is read back and drawn, and the documents' example. One
-//! place plays them all ([`Desk`]), one page shows them. To add one, write its
+//! place plays them all ([`Playground`]), one page shows them. To add one, write its
 //! constant and list it in [`ALL`].
 
 mod act;
@@ -26,14 +26,14 @@ mod sorted_sets;
 mod streams;
 mod strings;
 
-use self::look::Seen;
+use self::look::Readings;
 pub use self::{
-    act::{Act, How, Move, Room},
-    desk::{Desk, Failure},
+    act::{Act, How, Invocation, SizeLimit},
+    desk::{Playground, PlaygroundError},
     growth::Growth,
     line::{readable, readable_words},
-    look::{KeyFacts, Look},
-    outcome::{Done, Grown, Outcome, Outcomes, Said, Size},
+    look::{KeyFacts, PlaygroundView},
+    outcome::{Done, EncodingChange, Exchange, PlaygroundResult, PlaygroundResults, Size},
     picture::Picture,
     play::What,
     streams::Tail,
@@ -82,7 +82,7 @@ pub struct Structure {
     pub growth: Growth,
     /// Commands that read everything that is drawn.
     reads: &'static [&'static str],
-    draw: fn(&Seen<'_>) -> Picture,
+    draw: fn(&Readings<'_>) -> Picture,
     /// Whether its picture can be followed while others write.
     pub is_live: bool,
 }
@@ -150,7 +150,7 @@ impl Structure {
     }
 
     /// One step of the example, ready to be played; the first is 1.
-    pub fn step(&self, number: usize) -> Option<(Move, &'static str)> {
+    pub fn step(&self, number: usize) -> Option<(Invocation, &'static str)> {
         let step = self.example.steps.get(number.checked_sub(1)?)?;
         let act = self.act(step.act)?;
         let given = |name: &str| step.with.iter().find(|it| it.0 == name).map(|it| it.1);
@@ -163,7 +163,7 @@ impl Structure {
 mod tests {
     use std::collections::{BTreeSet, HashSet};
 
-    use super::{line::Line, line::named_in, *};
+    use super::{line::CommandTemplate, line::named_in, *};
 
     /// Words that the page itself understands.
     const RESERVED: [&str; 4] = ["example", "step", "reset", "grow"];
@@ -199,12 +199,16 @@ mod tests {
             let mut touched = Vec::new();
             for act in structure.acts {
                 for values in act.every_choice() {
-                    let lines = act.forms().into_iter().map(|form| Line::of(form, &values));
-                    let room = act.room.iter().map(|room| Line::of(room.count, &values));
-                    touched.extend(lines.chain(room));
+                    let lines =
+                        act.forms().into_iter().map(|form| CommandTemplate::of(form, &values));
+                    let size_limit = act
+                        .size_limit
+                        .iter()
+                        .map(|size_limit| CommandTemplate::of(size_limit.count, &values));
+                    touched.extend(lines.chain(size_limit));
                 }
             }
-            touched.extend(structure.reads.iter().map(|form| Line::plain(form)));
+            touched.extend(structure.reads.iter().map(|form| CommandTemplate::plain(form)));
             touched.extend(structure.growth.all_lines());
             for line in &touched {
                 for key in line.keys() {

@@ -9,24 +9,24 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::line::Values;
-use crate::labs::support::visitor_keys::Demo;
+use crate::labs::support::visitor_keys::VisitorKeys;
 
 /// What all outcomes together may take, in bytes; the oldest make room.
-const MOST: u64 = 16 << 20;
+const MAX_ENTRIES: u64 = 16 << 20;
 /// How long one is kept.
 const KEPT: Duration = Duration::from_secs(30 * 60);
 
 /// What an act led to.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub struct PlaygroundResult {
     /// What was done, in a few words.
     pub title: String,
     /// The commands it is about, and what Redis answered.
-    pub said: Vec<Said>,
+    pub said: Vec<Exchange>,
     /// Redis's own words, if it refused one of them.
     pub refusal: Option<Refusal>,
     /// What growing led to.
-    pub grown: Option<Grown>,
+    pub grown: Option<EncodingChange>,
     /// The last act by itself, for what is drawn of it.
     pub done: Option<Done>,
     /// Everything that went over the trace.
@@ -40,7 +40,7 @@ pub struct Outcome {
 /// A command with the documents' names of keys, and its reply as redis-cli
 /// prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Said {
+pub struct Exchange {
     /// What was sent.
     pub command: String,
     /// What Redis answered.
@@ -54,7 +54,7 @@ pub struct Said {
 
 /// A value on both sides of a threshold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Grown {
+pub struct EncodingChange {
     /// Which key.
     pub key: &'static str,
     /// Redis's setting; null if the threshold is none of its settings.
@@ -95,7 +95,7 @@ pub struct Done {
     pub found: Vec<String>,
 }
 
-impl Outcome {
+impl PlaygroundResult {
     /// Bytes that it takes, nearly.
     fn size(&self) -> u32 {
         /// What a line takes besides its texts.
@@ -121,25 +121,25 @@ impl Done {
 
 /// The last outcome of each demo in this process.
 #[derive(Clone)]
-pub struct Outcomes(Cache<Demo, Arc<Outcome>>);
+pub struct PlaygroundResults(Cache<VisitorKeys, Arc<PlaygroundResult>>);
 
-impl Default for Outcomes {
+impl Default for PlaygroundResults {
     fn default() -> Self {
-        let kept = Cache::builder().max_capacity(MOST).time_to_live(KEPT);
-        let kept = kept.weigher(|_, outcome: &Arc<Outcome>| outcome.size());
+        let kept = Cache::builder().max_capacity(MAX_ENTRIES).time_to_live(KEPT);
+        let kept = kept.weigher(|_, outcome: &Arc<PlaygroundResult>| outcome.size());
         // The latest must find room, however often the others are looked at.
         Self(kept.eviction_policy(EvictionPolicy::lru()).build())
     }
 }
 
-impl Outcomes {
+impl PlaygroundResults {
     /// What the last act of this demo led to, if that is still kept.
-    pub fn last(&self, demo: &Demo) -> Option<Arc<Outcome>> {
+    pub fn last(&self, demo: &VisitorKeys) -> Option<Arc<PlaygroundResult>> {
         self.0.get(demo)
     }
 
     /// Keeps an outcome. The example goes on where it was, unless this was a part of it.
-    pub fn keep(&self, demo: Demo, mut outcome: Outcome) -> Arc<Outcome> {
+    pub fn keep(&self, demo: VisitorKeys, mut outcome: PlaygroundResult) -> Arc<PlaygroundResult> {
         let before = self.last(&demo).and_then(|it| it.next_step);
         outcome.next_step = outcome.next_step.or(before);
         let outcome = Arc::new(outcome);
@@ -151,13 +151,13 @@ impl Outcomes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{labs::support::visitor_keys::Visitor, token::Token};
+    use crate::{labs::support::visitor_keys::VisitorId, token::Token};
 
-    fn outcome(reply: &str, next_step: Option<usize>) -> Outcome {
+    fn outcome(reply: &str, next_step: Option<usize>) -> PlaygroundResult {
         let (command, reply) = ("GET k".to_owned(), reply.to_owned());
-        Outcome {
+        PlaygroundResult {
             title: String::new(),
-            said: vec![Said { command, reply, refused: false, shows: None }],
+            said: vec![Exchange { command, reply, refused: false, shows: None }],
             refusal: None,
             grown: None,
             done: None,
@@ -169,20 +169,20 @@ mod tests {
 
     #[test]
     fn only_so_much_is_kept_and_the_latest_is_among_it() {
-        let (outcomes, large) = (Outcomes::default(), "x".repeat(1 << 20));
-        let demos: Vec<_> = (0..40).map(|_| Visitor::of(&Token::random()).demo("sets")).collect();
+        let (outcomes, large) = (PlaygroundResults::default(), "x".repeat(1 << 20));
+        let demos: Vec<_> = (0..40).map(|_| VisitorId::of(&Token::random()).keys("sets")).collect();
         for demo in &demos {
             outcomes.keep(demo.clone(), outcome(&large, None));
         }
         outcomes.0.run_pending_tasks();
-        assert!(outcomes.0.weighted_size() <= MOST);
+        assert!(outcomes.0.weighted_size() <= MAX_ENTRIES);
         assert!(outcomes.last(&demos[39]).is_some() && outcomes.last(&demos[0]).is_none());
     }
 
     #[test]
     fn an_example_goes_on_where_it_was() {
-        let outcomes = Outcomes::default();
-        let demo = Visitor::of(&Token::random()).demo("sets");
+        let outcomes = PlaygroundResults::default();
+        let demo = VisitorId::of(&Token::random()).keys("sets");
         outcomes.keep(demo.clone(), outcome("", Some(3)));
         assert_eq!(outcomes.keep(demo.clone(), outcome("", None)).next_step, Some(3));
         assert_eq!(outcomes.keep(demo, outcome("", Some(1))).next_step, Some(1));

@@ -10,11 +10,11 @@ use hitrate_cache::{
 };
 
 use super::{
-    act::{How, Move},
-    desk::{Desk, Failure, Played},
-    line::Line,
-    look::Look,
-    outcome::{Done, Outcome, Said},
+    act::{How, Invocation},
+    desk::{CommandOutcome, Playground, PlaygroundError},
+    line::CommandTemplate,
+    look::PlaygroundView,
+    outcome::{Done, Exchange, PlaygroundResult},
     reply::{self, Reply},
 };
 use crate::labs::support::fields::Wrong;
@@ -23,7 +23,7 @@ use crate::labs::support::fields::Wrong;
 #[derive(Clone)]
 pub enum What {
     /// One act.
-    Act(Move),
+    Act(Invocation),
     /// All steps of the example, on empty keys.
     Example,
     /// One step of it; the first empties the keys.
@@ -34,9 +34,12 @@ pub enum What {
     Grow,
 }
 
-impl Desk {
+impl Playground {
     /// Does what the visitor chose, then reads everything.
-    pub async fn play(&self, what: What) -> Result<(Outcome, Look), Failure> {
+    pub async fn play(
+        &self,
+        what: What,
+    ) -> Result<(PlaygroundResult, PlaygroundView), PlaygroundError> {
         let (trace, start) = (Trace::start(), Instant::now());
         let (mut outcome, look) = match what {
             What::Act(act) => self.act(act, &trace).await?,
@@ -50,20 +53,28 @@ impl Desk {
         Ok((outcome, look))
     }
 
-    async fn act(&self, act: Move, trace: &Trace) -> Result<(Outcome, Look), Failure> {
+    async fn act(
+        &self,
+        act: Invocation,
+        trace: &Trace,
+    ) -> Result<(PlaygroundResult, PlaygroundView), PlaygroundError> {
         let said = match act.act.how {
             How::Commands(forms) | How::Refused(forms) => {
                 self.check(&act, trace).await?;
-                let lines = forms.iter().map(|form| Line::of(form, &act.values)).collect();
+                let lines =
+                    forms.iter().map(|form| CommandTemplate::of(form, &act.values)).collect();
                 self.run(lines, self.after(&act), trace).await?
             }
             How::Many(forms) => self.many(&act, forms, trace).await?,
-            How::Crowd([form]) => self.crowd(&act, form, trace).await?,
+            How::Concurrent([form]) => self.concurrent(&act, form, trace).await?,
         };
         Ok(self.told(act.act.label.to_owned(), said, Some(act), &[]))
     }
 
-    async fn example(&self, trace: &Trace) -> Result<(Outcome, Look), Failure> {
+    async fn example(
+        &self,
+        trace: &Trace,
+    ) -> Result<(PlaygroundResult, PlaygroundView), PlaygroundError> {
         let steps: Vec<_> = (1..).map_while(|number| self.structure.step(number)).collect();
         let (mut lines, mut shows) = (
             vec![self.removal()],
@@ -74,7 +85,7 @@ impl Desk {
         for (step, text) in &steps {
             let forms = step.act.forms();
             shows.extend(forms.iter().enumerate().map(|(n, _)| (n == 0).then_some(*text)));
-            lines.extend(forms.iter().map(|form| Line::of(form, &step.values)));
+            lines.extend(forms.iter().map(|form| CommandTemplate::of(form, &step.values)));
         }
         let played = self.run(lines, self.renewals(), trace).await?;
         let last = steps.into_iter().last().map(|(step, _)| step);
@@ -83,7 +94,11 @@ impl Desk {
         Ok((outcome, look))
     }
 
-    async fn step(&self, number: usize, trace: &Trace) -> Result<(Outcome, Look), Failure> {
+    async fn step(
+        &self,
+        number: usize,
+        trace: &Trace,
+    ) -> Result<(PlaygroundResult, PlaygroundView), PlaygroundError> {
         let count = self.structure.example.steps.len();
         let (step, shows) = self.structure.step(number).ok_or_else(|| {
             Wrong::OutOfRange(format!("The field step must be a whole number from 1 to {count}."))
@@ -91,7 +106,7 @@ impl Desk {
         let first = (number == 1).then(|| self.removal());
         let mut texts = vec![None; usize::from(first.is_some())];
         texts.push(Some(shows));
-        let acts = step.act.forms().into_iter().map(|form| Line::of(form, &step.values));
+        let acts = step.act.forms().into_iter().map(|form| CommandTemplate::of(form, &step.values));
         let played =
             self.run(first.into_iter().chain(acts).collect(), self.after(&step), trace).await?;
         let title = format!("Step {number} of {count}");
@@ -100,7 +115,10 @@ impl Desk {
         Ok((outcome, look))
     }
 
-    async fn reset(&self, trace: &Trace) -> Result<(Outcome, Look), Failure> {
+    async fn reset(
+        &self,
+        trace: &Trace,
+    ) -> Result<(PlaygroundResult, PlaygroundView), PlaygroundError> {
         let played = self.run(vec![self.removal()], Vec::new(), trace).await?;
         let (mut outcome, look) = self.told("Start again".to_owned(), played, None, &[]);
         outcome.next_step = Some(1);
@@ -108,14 +126,15 @@ impl Desk {
     }
 
     /// UNLINK of this demo's keys, and of no others.
-    fn removal(&self) -> Line {
+    fn removal(&self) -> CommandTemplate {
         let keys = self.structure.keys.iter().map(|key| format!(" @{}", key.name));
-        Line::plain(&format!("UNLINK{}", keys.collect::<String>()))
+        CommandTemplate::plain(&format!("UNLINK{}", keys.collect::<String>()))
     }
 
     /// What follows an act: what it outdates goes, everything else is renewed.
-    fn after(&self, act: &Move) -> Vec<Command> {
-        let outdated = act.act.outdates.iter().map(|key| Line::plain(&format!("UNLINK @{key}")));
+    fn after(&self, act: &Invocation) -> Vec<Command> {
+        let outdated =
+            act.act.outdates.iter().map(|key| CommandTemplate::plain(&format!("UNLINK @{key}")));
         let mut commands = self.commands(&outdated.collect::<Vec<_>>());
         commands.extend(self.renewals());
         commands
@@ -125,24 +144,36 @@ impl Desk {
     pub(super) fn told(
         &self,
         title: String,
-        played: Played,
-        act: Option<Move>,
+        played: CommandOutcome,
+        act: Option<Invocation>,
         shows: &[Option<&'static str>],
-    ) -> (Outcome, Look) {
+    ) -> (PlaygroundResult, PlaygroundView) {
         let refusal = played.replies.iter().find_map(|reply| reply.as_ref().err()).cloned();
         let shows = shows.iter().copied().chain(std::iter::repeat(None));
         let said = played.lines.iter().zip(&played.replies).zip(shows);
-        let said = said.map(|((line, reply), shows)| Said::of(line, reply, shows)).collect();
+        let said = said.map(|((line, reply), shows)| Exchange::of(line, reply, shows)).collect();
         let done = act.map(|act| Done::of(act, &played.replies));
         let look = self.seen(&played.look, done.as_ref());
         let nothing = (Vec::new(), 0, None);
         let (trace, elapsed_us, next_step) = nothing;
-        (Outcome { title, said, refusal, grown: None, done, trace, elapsed_us, next_step }, look)
+        (
+            PlaygroundResult {
+                title,
+                said,
+                refusal,
+                grown: None,
+                done,
+                trace,
+                elapsed_us,
+                next_step,
+            },
+            look,
+        )
     }
 }
 
-impl Said {
-    fn of(line: &Line, reply: &Reply, shows: Option<&'static str>) -> Self {
+impl Exchange {
+    fn of(line: &CommandTemplate, reply: &Reply, shows: Option<&'static str>) -> Self {
         let (reply, refused) = match reply {
             Ok(value) => (reply::printed(value), false),
             Err(Refusal { words, .. }) => (format!("(error) {words}"), true),
@@ -153,7 +184,7 @@ impl Said {
 
 impl Done {
     /// What was found is in the last reply.
-    fn of(act: Move, replies: &[Reply]) -> Self {
+    fn of(act: Invocation, replies: &[Reply]) -> Self {
         let last = replies.last().and_then(|reply| reply.as_ref().ok());
         let parts = last.and_then(reply::parts).unwrap_or_default();
         let first = |part: &Value| reply::text(reply::parts(part)?.first()?);

@@ -2,10 +2,10 @@
 
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
-    act::{Act, How, Room},
+    act::{Act, How, SizeLimit},
     growth::{Growth, as_told, elements, filled},
     kept,
-    look::Seen,
+    look::Readings,
     picture::{Members, Picture, Venn},
     reply::texts,
     step,
@@ -36,7 +36,7 @@ pub const SETS: Structure = Structure {
             cost: "O(1) for each member",
             about: "PipelineReplies how many are new. What is there already stays there once.",
             instead_of: None,
-            room: Some(Room { count: "SCARD @{key}", most: ELEMENTS_MAX, of: "members" }),
+            size_limit: Some(SizeLimit { count: "SCARD @{key}", max: ELEMENTS_MAX, of: "members" }),
             outdates: &[],
         },
         Act {
@@ -50,7 +50,7 @@ pub const SETS: Structure = Structure {
             cost: "O(1) for each member",
             about: "PipelineReplies how many were there. With its last member the key goes.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -64,7 +64,7 @@ pub const SETS: Structure = Structure {
             cost: "O(1)",
             about: "1 or 0, however large the set is.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -75,7 +75,7 @@ pub const SETS: Structure = Structure {
             cost: "O(N), N members",
             about: "All at once; for large sets SSCAN brings them in batches.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -86,7 +86,7 @@ pub const SETS: Structure = Structure {
             cost: "O(N·M), N in the smaller set, M sets",
             about: "The tags that both posts have.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -97,7 +97,7 @@ pub const SETS: Structure = Structure {
             cost: "O(N), N members of both",
             about: "What the first post has and the second has not. The order of the keys matters.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -108,7 +108,7 @@ pub const SETS: Structure = Structure {
             cost: "O(N), N members of both",
             about: "All tags, each once.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
     ],
@@ -174,7 +174,7 @@ fn number(n: u64) -> Vec<String> {
     vec![n.to_string()]
 }
 
-fn draw(seen: &Seen<'_>) -> Picture {
+fn draw(seen: &Readings<'_>) -> Picture {
     const NAMES: [&str; 8] = [
         KEYS[0],
         KEYS[1],

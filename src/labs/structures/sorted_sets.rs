@@ -2,21 +2,21 @@
 
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
-    act::{Act, How, Room},
+    act::{Act, How, SizeLimit},
     growth::{Growth, as_told, elements, filled},
     kept,
-    look::Seen,
+    look::Readings,
     picture::{Picture, Ranked, Ranking},
     reply::{count, pairs},
     step,
 };
-use crate::labs::support::fields::{decimal, several, text, whole};
+use crate::labs::support::fields::{integer, number, several, text};
 
 const KEY: &str = "leaderboard";
 const SCORE: (f64, f64) = (-1e12, 1e12);
 const RANK: (i64, i64) = (-1_000, 1_000);
-const ROOM: Option<Room> =
-    Some(Room { count: "ZCARD @leaderboard", most: ELEMENTS_MAX, of: "members" });
+const ROOM: Option<SizeLimit> =
+    Some(SizeLimit { count: "ZCARD @leaderboard", max: ELEMENTS_MAX, of: "members" });
 
 /// Sorted sets.
 pub const SORTED_SETS: Structure = Structure {
@@ -33,13 +33,13 @@ pub const SORTED_SETS: Structure = Structure {
             label: "Add or update",
             how: How::Commands(&["ZADD @leaderboard {score} {member}"]),
             fields: &[
-                decimal("score", "Score", SCORE, "500"),
+                number("score", "Score", SCORE, "500"),
                 text("member", "Member", MEMBER_MAX, "Alice"),
             ],
             cost: "O(log N)",
             about: "1 is new; 0 has a new score, and its new place at once.",
             instead_of: None,
-            room: ROOM,
+            size_limit: ROOM,
             outdates: &[],
         },
         Act {
@@ -47,35 +47,41 @@ pub const SORTED_SETS: Structure = Structure {
             label: "Add to a score",
             how: How::Commands(&["ZINCRBY @leaderboard {score} {member}"]),
             fields: &[
-                decimal("score", "Points", SCORE, "50"),
+                number("score", "Points", SCORE, "50"),
                 text("member", "Member", MEMBER_MAX, "Alice"),
             ],
             cost: "O(log N)",
             about: "Atomic, as INCR is. Who is not there begins at 0.",
             instead_of: None,
-            room: ROOM,
+            size_limit: ROOM,
             outdates: &[],
         },
         Act {
             slug: "zrange-rev",
             label: "The best first",
             how: How::Commands(&["ZRANGE @leaderboard {start} {stop} REV WITHSCORES"]),
-            fields: &[whole("start", "From rank", RANK, "0"), whole("stop", "To rank", RANK, "2")],
+            fields: &[
+                integer("start", "From rank", RANK, "0"),
+                integer("stop", "To rank", RANK, "2"),
+            ],
             cost: "O(log N + M), M in the range",
             about: "Ranks begin at 0, and both ends belong to the range.",
             instead_of: Some("ZREVRANGE leaderboard start stop WITHSCORES"),
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
             slug: "zrange",
             label: "The lowest first",
             how: How::Commands(&["ZRANGE @leaderboard {start} {stop} WITHSCORES"]),
-            fields: &[whole("start", "From rank", RANK, "0"), whole("stop", "To rank", RANK, "-1")],
+            fields: &[
+                integer("start", "From rank", RANK, "0"),
+                integer("stop", "To rank", RANK, "-1"),
+            ],
             cost: "O(log N + M), M in the range",
             about: "The order that it is kept in. Members of the same score stand in the order of their names.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -86,7 +92,7 @@ pub const SORTED_SETS: Structure = Structure {
             cost: "O(log N), and O(1) for the score",
             about: "From the best on, 0 is first; then the score.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -97,7 +103,7 @@ pub const SORTED_SETS: Structure = Structure {
             cost: "O(M·log N), M to remove",
             about: "PipelineReplies how many were there.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
     ],
@@ -150,7 +156,7 @@ fn player(n: u64) -> Vec<String> {
     vec![n.to_string(), format!("player:{n}")]
 }
 
-fn draw(seen: &Seen<'_>) -> Picture {
+fn draw(seen: &Readings<'_>) -> Picture {
     let [size, best] = seen.replies else { return Picture::Ranking(Ranking::default()) };
     let scores = pairs(best).into_iter().map(|(member, score)| {
         let score: f64 = score.parse().unwrap_or_default();

@@ -8,16 +8,16 @@ use hitrate_cache::{
 use super::{
     Example, MEMBER_MAX, Structure,
     act::{Act, How},
-    desk::Desk,
+    desk::Playground,
     growth::{Growth, as_told},
     kept,
-    line::Line,
-    look::{Look, Seen},
+    line::CommandTemplate,
+    look::{PlaygroundView, Readings},
     picture::{Entry, Log, Logs, Picture, Row},
     reply::{Reply, count, parts, text as text_of},
     step,
 };
-use crate::labs::support::fields::{Field, Kind, choice, decimal, text};
+use crate::labs::support::fields::{Field, Kind, choice, number, text};
 
 const EVENTS: &str = "mystream";
 const SENSORS: &str = "sensors";
@@ -42,13 +42,13 @@ pub const STREAMS: Structure = Structure {
             ]),
             fields: &[
                 NEW_ID,
-                decimal("temperature", "Temperature, °C", (-273.15, 10_000.0), "21.5"),
-                decimal("humidity", "Humidity, %", (0.0, 100.0), "48"),
+                number("temperature", "Temperature, °C", (-273.15, 10_000.0), "21.5"),
+                number("humidity", "Humidity, %", (0.0, 100.0), "48"),
             ],
             cost: "O(1), and O(N) for N that are trimmed",
             about: "* lets Redis make the id of its clock, in milliseconds, and a number for those of the same one. PipelineReplies the id.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -63,7 +63,7 @@ pub const STREAMS: Structure = Structure {
             cost: "O(1), and O(N) for N that are trimmed",
             about: "Try an id of your own, such as 1-1: one that is not above the last is refused, so that the log stays in order.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -74,7 +74,7 @@ pub const STREAMS: Structure = Structure {
             cost: "O(1)",
             about: "How many entries it has.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -89,7 +89,7 @@ pub const STREAMS: Structure = Structure {
             cost: "O(N), N entries answered",
             about: "- is the first and + the last; a time in milliseconds will do as an id. The oldest first, at most 20.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -100,7 +100,7 @@ pub const STREAMS: Structure = Structure {
             cost: "O(N), N entries answered",
             about: "What a listener asks with the last id it has seen; 0 is everything. With BLOCK it would wait for the next one. (nil) is nothing new, as always after $.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
     ],
@@ -150,12 +150,14 @@ const fn id(
     Field { name, label, kind: Kind::EntryId(signs), usual }
 }
 
-fn reading(n: u64) -> Line {
+fn reading(n: u64) -> CommandTemplate {
     let temperature = 20.0 + (n % 50) as f64 / 10.0;
-    Line::plain(&format!("XADD @sensors MAXLEN = 1000 * temperature {temperature:.1} humidity 48"))
+    CommandTemplate::plain(&format!(
+        "XADD @sensors MAXLEN = 1000 * temperature {temperature:.1} humidity 48"
+    ))
 }
 
-fn draw(seen: &Seen<'_>) -> Picture {
+fn draw(seen: &Readings<'_>) -> Picture {
     let logs = KEYS.iter().zip(seen.replies.chunks(2)).filter_map(|(key, replies)| {
         let [length, latest] = replies else { return None };
         let length = count(length);
@@ -188,22 +190,22 @@ fn at(id: &str) -> Option<String> {
 
 /// A listener at both streams, who asks for what came after the last they have seen.
 pub struct Tail {
-    desk: Desk,
+    desk: Playground,
     seen: Vec<(u64, String)>,
 }
 
 impl Tail {
     /// One who has seen nothing yet.
-    pub fn of(desk: Desk) -> Self {
+    pub fn of(desk: Playground) -> Self {
         Self { desk, seen: vec![(u64::MAX, "0".to_owned()); KEYS.len()] }
     }
 
     /// What there is to see, if something came or went. Never waits on the
     /// connection, which others use, too: whoever listens asks again.
-    pub async fn news(&mut self) -> Result<Option<Look>, RedisError> {
+    pub async fn news(&mut self) -> Result<Option<PlaygroundView>, RedisError> {
         let ids = self.seen.iter().map(|(_, id)| id.clone());
-        let read = Line::plain("XREAD COUNT 1 STREAMS @mystream @sensors").and(ids);
-        let lengths = KEYS.iter().map(|key| Line::plain(&format!("XLEN @{key}")));
+        let read = CommandTemplate::plain("XREAD COUNT 1 STREAMS @mystream @sensors").and(ids);
+        let lengths = KEYS.iter().map(|key| CommandTemplate::plain(&format!("XLEN @{key}")));
         let replies =
             self.desk.ask([read].into_iter().chain(lengths).collect(), &Trace::disabled()).await?;
         let is_new = matches!(&replies[0], Ok(value) if *value != Value::Nil);
@@ -216,7 +218,7 @@ impl Tail {
         Ok(Some(look))
     }
 
-    fn note(&mut self, look: &Look) {
+    fn note(&mut self, look: &PlaygroundView) {
         let Picture::Logs(Logs { logs }) = &look.picture else { return };
         self.seen = KEYS
             .iter()

@@ -2,17 +2,17 @@
 
 use super::{
     Example, Structure,
-    act::{Act, How, Room},
+    act::{Act, How, SizeLimit},
     ending,
     growth::{Growth, as_told},
     kept,
-    line::Line,
-    look::Seen,
+    line::CommandTemplate,
+    look::Readings,
     picture::{Picture, Text, Texts},
     reply::text as text_of,
     step,
 };
-use crate::labs::support::fields::{choice, text, whole};
+use crate::labs::support::fields::{choice, integer, text};
 
 const KEYS: [&str; 4] = ["token:abc123", "session:user:123", "views:homepage", "greeting"];
 /// Those whose TTL is not part of the demo.
@@ -44,7 +44,7 @@ pub const STRINGS: Structure = Structure {
             cost: "O(1)",
             about: "Stores the value, whatever was there before, and takes away a TTL that the key had.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -53,12 +53,12 @@ pub const STRINGS: Structure = Structure {
             how: How::Commands(&["SET @session:user:123 {value} EX {seconds}"]),
             fields: &[
                 text("value", "Value", VALUE_MAX, "active"),
-                whole("seconds", "Seconds", TTL, "10"),
+                integer("seconds", "Seconds", TTL, "10"),
             ],
             cost: "O(1)",
             about: "Value and TTL in one step, so that nothing can be left behind without an end. Look again when the time is over: the key is gone.",
             instead_of: Some("SETEX session:user:123 seconds value"),
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -69,7 +69,7 @@ pub const STRINGS: Structure = Structure {
             cost: "O(1)",
             about: "The value and the seconds it has left: (nil) and -2 where the key is not there, or not any more.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -80,29 +80,32 @@ pub const STRINGS: Structure = Structure {
             cost: "O(1)",
             about: "One more, in one step on the server. Try it on a text: Redis refuses, and nothing changes.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
             slug: "incrby",
             label: "Count by",
             how: How::Commands(&["INCRBY @{key} {step}"]),
-            fields: &[choice("key", "Key", KEPT, KEPT[1]), whole("step", "Step", STEP, "10")],
+            fields: &[choice("key", "Key", KEPT, KEPT[1]), integer("step", "Step", STEP, "10")],
             cost: "O(1)",
             about: "The same with a step of your own; a negative one counts down.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
             slug: "crowd",
             label: "Count up all at once",
-            how: How::Crowd(&["INCR @{key}"]),
-            fields: &[choice("key", "Key", KEPT, KEPT[1]), whole("users", "Users", USERS, "1000")],
+            how: How::Concurrent(&["INCR @{key}"]),
+            fields: &[
+                choice("key", "Key", KEPT, KEPT[1]),
+                integer("users", "Users", USERS, "1000"),
+            ],
             cost: "O(1) for each user",
             about: "So many users who count up at the same moment, each by a command of their own. Redis runs one after the other, so every reply is another number and none is lost.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
         Act {
@@ -116,7 +119,7 @@ pub const STRINGS: Structure = Structure {
             cost: "O(1), amortized",
             about: "Adds to the end and answers the new length in bytes.",
             instead_of: None,
-            room: Some(Room { count: "STRLEN @{key}", most: LARGEST, of: "bytes" }),
+            size_limit: Some(SizeLimit { count: "STRLEN @{key}", max: LARGEST, of: "bytes" }),
             outdates: &[],
         },
         Act {
@@ -127,7 +130,7 @@ pub const STRINGS: Structure = Structure {
             cost: "O(1)",
             about: "Wrong on purpose: each key has one type, and a command of another type is refused. A key that is not there counts as an empty list.",
             instead_of: None,
-            room: None,
+            size_limit: None,
             outdates: &[],
         },
     ],
@@ -179,11 +182,12 @@ pub const STRINGS: Structure = Structure {
     is_live: false,
 };
 
-fn set(letter: &str, length: i64) -> Line {
-    Line::plain("SET @greeting").and([letter.repeat(usize::try_from(length).unwrap_or_default())])
+fn set(letter: &str, length: i64) -> CommandTemplate {
+    CommandTemplate::plain("SET @greeting")
+        .and([letter.repeat(usize::try_from(length).unwrap_or_default())])
 }
 
-fn draw(seen: &Seen<'_>) -> Picture {
+fn draw(seen: &Readings<'_>) -> Picture {
     let values = KEYS.into_iter().zip(seen.replies).filter_map(|(key, reply)| {
         let text = reply.as_ref().ok().and_then(text_of)?;
         Some(Text { key, number: text.parse().ok(), bytes: text.len() as u64, text })

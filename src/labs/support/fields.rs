@@ -28,9 +28,9 @@ pub enum Kind {
     /// Several of them, with commas between.
     Several(usize),
     /// A whole number.
-    Whole(i64, i64),
+    Integer(i64, i64),
     /// A finite number.
-    Decimal(f64, f64),
+    Number(f64, f64),
     /// One of a few words.
     Choice(&'static [&'static str]),
     /// An id of a stream's entry, or one of these signs in place of one.
@@ -63,40 +63,40 @@ pub struct Described {
 pub const fn text(
     name: &'static str,
     label: &'static str,
-    most: usize,
+    max: usize,
     usual: &'static str,
 ) -> Field {
-    Field { name, label, kind: Kind::Text(most), usual }
+    Field { name, label, kind: Kind::Text(max), usual }
 }
 
 /// Several texts, with commas between.
 pub const fn several(
     name: &'static str,
     label: &'static str,
-    most: usize,
+    max: usize,
     usual: &'static str,
 ) -> Field {
-    Field { name, label, kind: Kind::Several(most), usual }
+    Field { name, label, kind: Kind::Several(max), usual }
 }
 
 /// A whole number.
-pub const fn whole(
+pub const fn integer(
     name: &'static str,
     label: &'static str,
-    (least, most): (i64, i64),
+    (min, max): (i64, i64),
     usual: &'static str,
 ) -> Field {
-    Field { name, label, kind: Kind::Whole(least, most), usual }
+    Field { name, label, kind: Kind::Integer(min, max), usual }
 }
 
 /// A finite number.
-pub const fn decimal(
+pub const fn number(
     name: &'static str,
     label: &'static str,
-    (least, most): (f64, f64),
+    (min, max): (f64, f64),
     usual: &'static str,
 ) -> Field {
-    Field { name, label, kind: Kind::Decimal(least, most), usual }
+    Field { name, label, kind: Kind::Number(min, max), usual }
 }
 
 /// One of a few words.
@@ -132,16 +132,16 @@ impl Field {
 impl Kind {
     fn values(self, text: &str) -> Option<Vec<String>> {
         let fits = match self {
-            Self::Several(most) => return several_of(text, most),
-            Self::Text(most) => (1..=most).contains(&text.chars().count()),
-            Self::Whole(least, most) => {
+            Self::Several(max) => return several_of(text, max),
+            Self::Text(max) => (1..=max).contains(&text.chars().count()),
+            Self::Integer(min, max) => {
                 let digits = text.strip_prefix('-').unwrap_or(text);
                 let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-                plain && text.parse().is_ok_and(|n: i64| (least..=most).contains(&n))
+                plain && text.parse().is_ok_and(|n: i64| (min..=max).contains(&n))
             }
-            Self::Decimal(least, most) => {
+            Self::Number(min, max) => {
                 let short = text.len() <= 32;
-                short && text.parse().is_ok_and(|n: f64| n.is_finite() && least <= n && n <= most)
+                short && text.parse().is_ok_and(|n: f64| n.is_finite() && min <= n && n <= max)
             }
             Self::Choice(words) => words.contains(&text),
             Self::EntryId(signs) => signs.contains(&text) || is_entry_id(text),
@@ -152,14 +152,14 @@ impl Kind {
     /// What may be in it, in words.
     pub fn takes(self) -> String {
         match self {
-            Self::Text(most) => format!("1 to {most} characters"),
-            Self::Several(most) => {
+            Self::Text(max) => format!("1 to {max} characters"),
+            Self::Several(max) => {
                 format!(
-                    "1 to {SEVERAL_MAX} values with commas between, each of 1 to {most} characters"
+                    "1 to {SEVERAL_MAX} values with commas between, each of 1 to {max} characters"
                 )
             }
-            Self::Whole(least, most) => format!("a whole number from {least} to {most}"),
-            Self::Decimal(least, most) => format!("a number from {least} to {most}"),
+            Self::Integer(min, max) => format!("a whole number from {min} to {max}"),
+            Self::Number(min, max) => format!("a number from {min} to {max}"),
             Self::Choice(words) => words.join(" or "),
             Self::EntryId(signs) => {
                 format!("an id as 1526919030474-0, or {}", signs.join(" or "))
@@ -178,8 +178,8 @@ impl Kind {
     /// The most characters a form takes for it.
     pub fn longest(self) -> usize {
         match self {
-            Self::Text(most) => most,
-            Self::Several(most) => SEVERAL_MAX * (most + 2),
+            Self::Text(max) => max,
+            Self::Several(max) => SEVERAL_MAX * (max + 2),
             Self::EntryId(_) => 41,
             _ => 32,
         }
@@ -188,8 +188,8 @@ impl Kind {
     /// Least, most and step of a number.
     pub fn bounds(self) -> Option<(String, String, &'static str)> {
         match self {
-            Self::Whole(least, most) => Some((least.to_string(), most.to_string(), "1")),
-            Self::Decimal(least, most) => Some((least.to_string(), most.to_string(), "any")),
+            Self::Integer(min, max) => Some((min.to_string(), max.to_string(), "1")),
+            Self::Number(min, max) => Some((min.to_string(), max.to_string(), "any")),
             _ => None,
         }
     }
@@ -197,16 +197,16 @@ impl Kind {
     /// Which keys a phone shows for it.
     pub fn input_mode(self) -> &'static str {
         match self {
-            Self::Whole(0.., _) => "numeric",
+            Self::Integer(0.., _) => "numeric",
             _ => "text",
         }
     }
 }
 
-fn several_of(text: &str, most: usize) -> Option<Vec<String>> {
+fn several_of(text: &str, max: usize) -> Option<Vec<String>> {
     let values: Vec<_> = text.split(',').map(str::trim).filter(|it| !it.is_empty()).collect();
     let fit = (1..=SEVERAL_MAX).contains(&values.len())
-        && values.iter().all(|value| value.chars().count() <= most);
+        && values.iter().all(|value| value.chars().count() <= max);
     fit.then(|| values.into_iter().map(str::to_owned).collect())
 }
 
@@ -236,9 +236,9 @@ mod tests {
         for (kind, good, bad) in [
             (Kind::Text(3), &["a", " äöü "][..], &["", " ", "abcd"][..]),
             (Kind::Several(3), &["a", "a, b", "a,,b", "a b"], &["", ",", "abcd", "a,abcd"]),
-            (Kind::Whole(-5, 5), &["-5", "0", "05"], &["", "-", "6", "1.5", "1e1", "+1", "0x1"]),
+            (Kind::Integer(-5, 5), &["-5", "0", "05"], &["", "-", "6", "1.5", "1e1", "+1", "0x1"]),
             (
-                Kind::Decimal(-180.0, 180.0),
+                Kind::Number(-180.0, 180.0),
                 &["-180", "1e2", ".5"],
                 &["", "181", "nan", "inf", "0x1"],
             ),
@@ -278,7 +278,7 @@ mod tests {
         #[test]
         fn whatever_comes_is_read_or_refused(text in "\\PC{0,80}|[0-9.,eE+*-]{0,40}") {
             let kinds = [
-                Kind::Text(9), Kind::Several(9), Kind::Whole(0, 9), Kind::Decimal(0.0, 9.0),
+                Kind::Text(9), Kind::Several(9), Kind::Integer(0, 9), Kind::Number(0.0, 9.0),
                 Kind::Choice(&["a"]), Kind::EntryId(&["$"]),
             ];
             for kind in kinds {

@@ -13,8 +13,8 @@ pub struct Kept<T>(Cache<String, Arc<T>>);
 
 impl<T: Send + Sync + 'static> Kept<T> {
     /// At most so many.
-    pub fn at_most(most: u64) -> Self {
-        let kept = Cache::builder().max_capacity(most).time_to_live(KEPT);
+    pub fn at_most(max: u64) -> Self {
+        let kept = Cache::builder().max_capacity(max).time_to_live(KEPT);
         // The latest must find room, however often the others are looked at.
         Self(kept.eviction_policy(EvictionPolicy::lru()).build())
     }

@@ -17,28 +17,28 @@ const NAME: usize = 8;
 
 /// Someone who plays, as keys name them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Visitor(String);
+pub struct VisitorId(String);
 
 /// One demo of one visitor. Its keys share a hash tag, so that in a cluster
 /// they live on one node and a command may take several of them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Demo {
+pub struct VisitorKeys {
     tag: String,
 }
 
-impl Visitor {
+impl VisitorId {
     /// Whoever has this token.
     pub fn of(token: &Token) -> Self {
         Self(token.digest(NAME))
     }
 
     /// One of their demos.
-    pub fn demo(&self, slug: &str) -> Demo {
-        Demo { tag: format!("{}:{slug}", self.0) }
+    pub fn keys(&self, slug: &str) -> VisitorKeys {
+        VisitorKeys { tag: format!("{}:{slug}", self.0) }
     }
 }
 
-impl Demo {
+impl VisitorKeys {
     /// The key that the documents call `name`.
     pub fn key(&self, name: &str) -> Key<()> {
         keys::demo(&self.tag, name)
@@ -61,12 +61,12 @@ mod tests {
 
     #[test]
     fn the_keys_of_a_demo_share_a_hash_tag_and_visitors_share_nothing() {
-        let (one, other) = (Visitor::of(&Token::random()), Visitor::of(&Token::random()));
+        let (one, other) = (VisitorId::of(&Token::random()), VisitorId::of(&Token::random()));
         let tag = |key: Key<()>| key.as_str().split_once('}').unwrap().0.to_owned();
-        let demo = one.demo("sets");
+        let demo = one.keys("sets");
         assert_eq!(tag(demo.key("post:1")), tag(demo.key("post:2")));
-        assert_ne!(tag(demo.key("post:1")), tag(one.demo("lists").key("post:1")));
-        assert_ne!(tag(demo.key("post:1")), tag(other.demo("sets").key("post:1")));
+        assert_ne!(tag(demo.key("post:1")), tag(one.keys("lists").key("post:1")));
+        assert_ne!(tag(demo.key("post:1")), tag(other.keys("sets").key("post:1")));
         assert!(demo.key("post:1").as_str().ends_with("}:post:1"));
     }
 }

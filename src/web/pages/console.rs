@@ -11,14 +11,14 @@ use utoipa::ToSchema;
 
 use super::{visitor, waterfall::Waterfall};
 use crate::{
-    labs::console::{Console, EXAMPLES, Entries, Entry, Group, LINE_MAX},
+    labs::console::{Console, ConsoleEntry, EXAMPLES, Entries, ExampleGroup, LINE_MAX},
     schemas,
     web::{
         error::{Error, Result},
         form::{Body, Fields},
         nav::{self, Link},
-        page::{self, Page, see, whole},
-        state::App,
+        page::{self, Page, run_to_completion, see_other},
+        state::WorkerState,
     },
 };
 
@@ -28,8 +28,8 @@ use crate::{
 pub struct ConsolePage {
     /// The last command; nothing of it before the first.
     #[serde(flatten)]
-    #[schema(value_type = Entry)]
-    last: Option<Arc<Entry>>,
+    #[schema(value_type = ConsoleEntry)]
+    last: Option<Arc<ConsoleEntry>>,
     /// Whether commands are taken.
     is_on: bool,
     /// What is put before each key that is typed.
@@ -38,7 +38,7 @@ pub struct ConsolePage {
     #[schema(value_type = Vec<schemas::Span>)]
     trace: Vec<Span>,
     /// The last commands of this visitor, the latest first.
-    #[schema(value_type = Vec<Entry>)]
+    #[schema(value_type = Vec<ConsoleEntry>)]
     history: Entries,
     /// Whether commands run as an ACL user of their own.
     #[serde(skip)]
@@ -61,7 +61,7 @@ pub struct TypedCommand {
     get, path = "/console", operation_id = "console",
     responses((status = 200, description = "The form and what was typed before", body = ConsolePage))
 )]
-pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<ConsolePage>> {
+pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<ConsolePage>> {
     Fields::of_query(&request, &[])?;
     let (visitor, _) = visitor::of(&request);
     let console = app.shared.console.as_ref();
@@ -84,7 +84,7 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<ConsolePa
         (status = 503, description = "Redis does not answer, or too many commands run"),
     )
 )]
-pub async fn run(app: Data<App>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
+pub async fn run(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
     let console = app.shared.console.clone().ok_or(Error::ConsoleOff)?;
     let fields = body.fields(&["command"])?;
     let line = fields.text("command", 1..=LINE_MAX)?;
@@ -92,12 +92,15 @@ pub async fn run(app: Data<App>, request: HttpRequest, body: Body) -> Result<Htt
     let prefix = Console::prefix(&app.store, &visitor);
     let store = app.store.clone();
     let history =
-        whole(async move { Ok::<_, Error>(console.run(&store, &visitor, &line).await?) }).await?;
+        run_to_completion(
+            async move { Ok::<_, Error>(console.run(&store, &visitor, &line).await?) },
+        )
+        .await?;
     let page = ConsolePage::of(&app, prefix, history);
     let status = page.status();
     let mut answer = match page::wants_json(request.headers()) || status != StatusCode::OK {
         true => Page::new(page).status(status).respond(request.headers()),
-        false => see(nav::CONSOLE.path).finish(),
+        false => see_other(nav::CONSOLE.path).finish(),
     };
     if let Some(cookie) = cookie {
         // It fits a header: a name and a token.
@@ -114,17 +117,21 @@ pub async fn run(app: Data<App>, request: HttpRequest, body: Body) -> Result<Htt
         (status = 403, description = "The console is off"),
     )
 )]
-pub async fn clear(app: Data<App>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
+pub async fn clear(
+    app: Data<WorkerState>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse> {
     let console = app.shared.console.as_ref().ok_or(Error::ConsoleOff)?;
     let _: Fields<'_> = body.fields(&[])?;
     console.forget(&visitor::of(&request).0);
-    Ok(see(nav::CONSOLE.path).finish())
+    Ok(see_other(nav::CONSOLE.path).finish())
 }
 
 impl ConsolePage {
     const LINK: Link = nav::CONSOLE;
 
-    fn of(app: &App, prefix: String, history: Entries) -> Self {
+    fn of(app: &WorkerState, prefix: String, history: Entries) -> Self {
         let last = history.first().cloned();
         Self {
             is_on: app.shared.console.is_some(),
@@ -139,7 +146,7 @@ impl ConsolePage {
 
     /// Whether the last command did what it was meant to.
     fn status(&self) -> StatusCode {
-        let failed = |last: &Arc<Entry>| last.refused.is_some() || last.is_error;
+        let failed = |last: &Arc<ConsoleEntry>| last.refused.is_some() || last.is_error;
         match self.last.as_ref().is_some_and(failed) {
             true => StatusCode::UNPROCESSABLE_ENTITY,
             false => StatusCode::OK,
@@ -149,11 +156,11 @@ impl ConsolePage {
 
 // What the template asks for.
 impl ConsolePage {
-    fn examples(&self) -> &'static [Group] {
+    fn examples(&self) -> &'static [ExampleGroup] {
         &EXAMPLES
     }
 
-    fn earlier(&self) -> impl Iterator<Item = &Arc<Entry>> {
+    fn earlier(&self) -> impl Iterator<Item = &Arc<ConsoleEntry>> {
         self.history.iter().skip(1)
     }
 
@@ -162,7 +169,7 @@ impl ConsolePage {
     }
 }
 
-impl Entry {
+impl ConsoleEntry {
     /// How it looks: as what it became.
     fn colour(&self) -> &'static str {
         match (&self.refused, self.is_error) {

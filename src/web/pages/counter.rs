@@ -20,7 +20,7 @@ use crate::{
         nav::{self, Link},
         page::Page,
         pages::{panels, waterfall::Waterfall},
-        state::App,
+        state::WorkerState,
     },
 };
 
@@ -57,7 +57,7 @@ impl CounterPage {
     get, path = "/", operation_id = "counter",
     responses((status = 200, description = "One more visit", body = CounterPage))
 )]
-pub async fn show(app: Data<App>, request: HttpRequest) -> Page<CounterPage> {
+pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Page<CounterPage> {
     let trace = Trace::start();
     let (hits, message) = match is_visit(&request) {
         false => (None, "Not counted: the browser only looked ahead.".to_owned()),

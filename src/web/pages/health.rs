@@ -5,7 +5,7 @@ use hitrate_cache::redis::HealthStatus;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{ops::stats, web::state::App};
+use crate::{ops::stats, web::state::WorkerState};
 
 /// Whether this process can do its work.
 #[derive(Serialize, ToSchema)]
@@ -35,7 +35,7 @@ pub async fn alive() -> HttpResponse {
         (status = 503, description = "The database is down", body = Readiness),
     )
 )]
-pub async fn ready(app: Data<App>) -> HttpResponse {
+pub async fn ready(app: Data<WorkerState>) -> HttpResponse {
     let database = app.shared.db.ping().await.is_ok();
     let redis = !matches!(app.store.status(), HealthStatus::Down(..));
     let word = |up: bool| if up { "up" } else { "down" };
@@ -48,7 +48,7 @@ pub async fn ready(app: Data<App>) -> HttpResponse {
     get, path = "/metrics", operation_id = "metrics",
     responses((status = 200, description = "Counters", content_type = "application/openmetrics-text"))
 )]
-pub async fn metrics(app: Data<App>) -> HttpResponse {
+pub async fn metrics(app: Data<WorkerState>) -> HttpResponse {
     stats::set_gauges(&app.cache, &app.shared.metrics).await;
     plain(StatusCode::OK)
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")

@@ -9,14 +9,14 @@ use utoipa::ToSchema;
 
 use super::waterfall::Waterfall;
 use crate::{
-    demo::invalidation::{self, Outcome, Unclear, What},
+    demo::invalidation::{self, InvalidTarget, InvalidationResult, InvalidationTarget},
     schemas,
     web::{
         error::Result,
         form::{Body, Fields},
         nav::{self, Link},
-        page::{Page, whole},
-        state::App,
+        page::{Page, run_to_completion},
+        state::WorkerState,
     },
 };
 
@@ -66,9 +66,13 @@ impl Default for Form {
 }
 
 /// By which field something can be named, and how its text is understood.
-type Way = (&'static str, fn(&str) -> Result<What, Unclear>);
+type InvalidationMethod = (&'static str, fn(&str) -> Result<InvalidationTarget, InvalidTarget>);
 
-const WAYS: [Way; 3] = [("key", What::key), ("tag", What::tag), ("pattern", What::pattern)];
+const WAYS: [InvalidationMethod; 3] = [
+    ("key", InvalidationTarget::key),
+    ("tag", InvalidationTarget::tag),
+    ("pattern", InvalidationTarget::pattern),
+];
 
 /// The forms.
 #[utoipa::path(
@@ -94,7 +98,7 @@ pub async fn show(request: HttpRequest) -> Result<Page<InvalidationPage>> {
     )
 )]
 pub async fn drop_copies(
-    app: Data<App>,
+    app: Data<WorkerState>,
     request: HttpRequest,
     body: Body,
 ) -> Result<actix_web::HttpResponse> {
@@ -107,12 +111,16 @@ pub async fn drop_copies(
         "tag" => form.tag.clone_from(&text),
         _ => form.pattern.clone_from(&text),
     }
-    let (outcome, trace) = whole(act(app, what, dry_run)).await?;
+    let (outcome, trace) = run_to_completion(act(app, what, dry_run)).await?;
     let dropped = Some(Dropped::of(by, text, dry_run, &outcome, &trace));
     Ok(Page::new(InvalidationPage { dropped, form }).respond(request.headers()))
 }
 
-async fn act(app: Data<App>, what: What, dry_run: bool) -> Result<(Outcome, Trace)> {
+async fn act(
+    app: Data<WorkerState>,
+    what: InvalidationTarget,
+    dry_run: bool,
+) -> Result<(InvalidationResult, Trace)> {
     let trace = Trace::start();
     let policy = app.shared.policy.ttl(app.shared.config.profile_ttl);
     let outcome = invalidation::run(&app.cache, &what, dry_run, &policy, &trace, |_| ()).await?;
@@ -120,10 +128,12 @@ async fn act(app: Data<App>, what: What, dry_run: bool) -> Result<(Outcome, Trac
 }
 
 /// The one thing that was named.
-fn named(fields: &Fields<'_>) -> Result<(&'static str, String, What)> {
+fn named(fields: &Fields<'_>) -> Result<(&'static str, String, InvalidationTarget)> {
     let mut sent = WAYS.iter().filter(|(name, _)| fields.sent(name));
     let (Some((name, parse)), None) = (sent.next(), sent.next()) else {
-        return Err(crate::web::error::Error::Unclear("Name one key, one tag or one pattern."));
+        return Err(crate::web::error::Error::InvalidTarget(
+            "Name one key, one tag or one pattern.",
+        ));
     };
     let text = fields.optional(name).unwrap_or_default().trim().to_owned();
     let what = parse(&text)?;
@@ -131,7 +141,13 @@ fn named(fields: &Fields<'_>) -> Result<(&'static str, String, What)> {
 }
 
 impl Dropped {
-    fn of(by: &'static str, what: String, dry_run: bool, outcome: &Outcome, trace: &Trace) -> Self {
+    fn of(
+        by: &'static str,
+        what: String,
+        dry_run: bool,
+        outcome: &InvalidationResult,
+        trace: &Trace,
+    ) -> Self {
         let counts = outcome.counts();
         Self {
             by,

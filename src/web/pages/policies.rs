@@ -2,7 +2,7 @@
 
 use hitrate_cache::CachePolicy;
 
-use crate::web::{error::Result, form::Fields, state::App};
+use crate::web::{error::Result, form::Fields, state::WorkerState};
 
 /// A line of a select.
 pub struct Choice {
@@ -30,7 +30,7 @@ pub fn choices(chosen: Option<&str>, configured: &str) -> Vec<Choice> {
 }
 
 /// What was asked for by `policy` and `cache`, else what is configured.
-pub fn chosen(app: &App, fields: &Fields<'_>) -> Result<CachePolicy> {
+pub fn chosen(app: &WorkerState, fields: &Fields<'_>) -> Result<CachePolicy> {
     let policy = named(fields)?.unwrap_or(app.shared.policy);
     let bypass = fields.choice("cache", &[("on", false), ("off", true)])?.unwrap_or_default();
     Ok(if bypass { policy.bypassing() } else { policy })

@@ -19,7 +19,7 @@ use crate::{
         error::{Error, Result},
         form::Fields,
         page::{self, CACHE_STATUS},
-        state::App,
+        state::WorkerState,
     },
 };
 
@@ -53,7 +53,7 @@ pub struct Offer {
     ),
     responses((status = 200, description = "The Laptop", body = Laptop))
 )]
-pub async fn laptop(app: Data<App>, request: HttpRequest) -> Result<HttpResponse> {
+pub async fn laptop(app: Data<WorkerState>, request: HttpRequest) -> Result<HttpResponse> {
     let lookup = find(&app, &request, LAPTOP).await?;
     let source = match lookup.source {
         Source::Database => "db",
@@ -78,7 +78,7 @@ pub async fn laptop(app: Data<App>, request: HttpRequest) -> Result<HttpResponse
         (status = 404, description = "No such product"),
     )
 )]
-pub async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse> {
+pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<HttpResponse> {
     let id = request.match_info().get("id").unwrap_or_default();
     answer(&find(&app, &request, number(id)?).await?, |product| product)
 }
@@ -90,7 +90,7 @@ fn number(text: &str) -> Result<u32> {
     fits.then_some(number).ok_or(Error::NoProduct)
 }
 
-async fn find(app: &App, request: &HttpRequest, id: u32) -> Result<Lookup<Product>> {
+async fn find(app: &WorkerState, request: &HttpRequest, id: u32) -> Result<Lookup<Product>> {
     let fields = Fields::of_query(request, &["cache", "policy"])?;
     let (config, db) = (&app.shared.config, &app.shared.db);
     let policy = policies::chosen(app, &fields)?.ttl(config.product_ttl);

@@ -12,13 +12,16 @@ use utoipa::ToSchema;
 use super::visitor;
 use crate::{
     format,
-    labs::round_trips::{COUNT_MAX, Claim, Client, NETWORKS, Outcome, Plan, Row, USUAL, Verb},
+    labs::round_trips::{
+        COUNT_MAX, Claim, ClientReport, DEFAULTS, ModeResult, NETWORKS, RoundTripsPlan,
+        RoundTripsReport, Verb,
+    },
     web::{
         error::Result,
         form::{BadInput, Body, Fields},
         nav::{self, Link},
-        page::{self, Page, see},
-        state::App,
+        page::{self, Page, see_other},
+        state::WorkerState,
     },
 };
 
@@ -34,8 +37,8 @@ pub struct RoundTripsPage {
     run: Option<String>,
     /// What was measured; nothing of it before.
     #[serde(flatten)]
-    #[schema(value_type = Outcome)]
-    outcome: Option<Arc<Outcome>>,
+    #[schema(value_type = RoundTripsReport)]
+    outcome: Option<Arc<RoundTripsReport>>,
     /// The documents' tables, each line beside what was measured.
     claims: Vec<Claim>,
     /// Whether a run was asked for that is not kept any more.
@@ -62,7 +65,7 @@ pub struct RoundTripsOrder {
         (status = 404, description = "That result is not kept any more", body = RoundTripsPage),
     )
 )]
-pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<RoundTripsPage>> {
+pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<RoundTripsPage>> {
     let fields = Fields::of_query(&request, &["run"])?;
     let Some(name) = fields.optional("run") else {
         return Ok(Page::new(RoundTripsPage::of(None, None)));
@@ -91,14 +94,14 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<RoundTrip
         (status = 503, description = "Redis does not answer"),
     )
 )]
-pub async fn run(app: Data<App>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
+pub async fn run(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
     let plan = plan(&body.fields(&["count", "round_trip"])?)?;
     let (visitor, cookie) = visitor::of(&request);
-    let demo = visitor.demo("round-trips");
+    let demo = visitor.keys("round-trips");
     let (name, outcome) = app.shared.round_trips.run(app.store.clone(), demo, plan).await?;
     let mut answer = match page::wants_json(request.headers()) {
         true => Page::new(RoundTripsPage::of(Some(name), Some(outcome))).respond(request.headers()),
-        false => see(&format!("{}?run={name}", nav::ROUND_TRIPS.path)).finish(),
+        false => see_other(&format!("{}?run={name}", nav::ROUND_TRIPS.path)).finish(),
     };
     if let Some(cookie) = cookie {
         // It fits a header: a name and a token.
@@ -107,16 +110,16 @@ pub async fn run(app: Data<App>, request: HttpRequest, body: Body) -> Result<Htt
     Ok(answer)
 }
 
-fn plan(fields: &Fields<'_>) -> Result<Plan, BadInput> {
+fn plan(fields: &Fields<'_>) -> Result<RoundTripsPlan, BadInput> {
     let count = fields.number("count", 1..=COUNT_MAX)?.unwrap_or(COUNT_MAX);
-    let round_trip = fields.choice("round_trip", &NETWORKS)?.unwrap_or(USUAL);
-    Ok(Plan { count: count as usize, round_trip })
+    let round_trip = fields.choice("round_trip", &NETWORKS)?.unwrap_or(DEFAULTS);
+    Ok(RoundTripsPlan { count: count as usize, round_trip })
 }
 
 impl RoundTripsPage {
     const LINK: Link = nav::ROUND_TRIPS;
 
-    fn of(run: Option<String>, outcome: Option<Arc<Outcome>>) -> Self {
+    fn of(run: Option<String>, outcome: Option<Arc<RoundTripsReport>>) -> Self {
         let claims = outcome.as_deref().map(Claim::held_against).unwrap_or_default();
         Self { run, outcome, claims, is_gone: false }
     }
@@ -139,10 +142,10 @@ struct Chart<'a> {
 
 /// One way, in per cent of the slowest.
 struct Bar<'a> {
-    row: &'a Row,
+    row: &'a ModeResult,
     width: f64,
-    least: f64,
-    most: f64,
+    min: f64,
+    max: f64,
 }
 
 // What the template asks for.
@@ -152,7 +155,7 @@ impl RoundTripsPage {
     }
 
     fn networks(&self) -> Vec<Network> {
-        let chosen = self.outcome.as_ref().map_or(micros(USUAL), |it| it.simulated_us);
+        let chosen = self.outcome.as_ref().map_or(micros(DEFAULTS), |it| it.simulated_us);
         let network = |(value, time): (&'static str, Duration)| Network {
             value,
             label: if time.is_zero() { "none".to_owned() } else { format!("{value} ms") },
@@ -168,17 +171,18 @@ impl RoundTripsPage {
 }
 
 impl<'a> Chart<'a> {
-    fn of(verb: Verb, rows: &'a [Row]) -> Self {
+    fn of(verb: Verb, rows: &'a [ModeResult]) -> Self {
         let rows: Vec<_> = rows.iter().filter(|row| row.verb == verb).collect();
-        let whole = rows.iter().map(|row| row.each.most_ns).max().unwrap_or_default().max(1);
-        let share = |ns: u64| (ns as f64 * 10_000.0 / whole as f64).round() / 100.0;
-        let bar = |row: &'a Row| Bar {
+        let run_to_completion =
+            rows.iter().map(|row| row.each.max_ns).max().unwrap_or_default().max(1);
+        let share = |ns: u64| (ns as f64 * 10_000.0 / run_to_completion as f64).round() / 100.0;
+        let bar = |row: &'a ModeResult| Bar {
             row,
             width: share(row.each.median_ns).max(NARROWEST),
-            least: share(row.each.least_ns),
-            most: share(row.each.most_ns),
+            min: share(row.each.min_ns),
+            max: share(row.each.max_ns),
         };
-        let told = rows.iter().map(|row| format!("{}: {}", row.way.title(), row.each.median()));
+        let told = rows.iter().map(|row| format!("{}: {}", row.mode.title(), row.each.median()));
         Self {
             verb: verb.name(),
             told: format!("{} each, {}", verb.name(), told.collect::<Vec<_>>().join(", ")),
@@ -187,7 +191,7 @@ impl<'a> Chart<'a> {
     }
 }
 
-impl Client {
+impl ClientReport {
     /// Microseconds for all that came at once, as a person reads them.
     fn crowd_time(&self) -> String {
         format::time(&self.crowd_us)

@@ -24,8 +24,8 @@ use crate::{
         error::Result,
         form::{Body, Fields},
         nav::{self, Link},
-        page::{self, Page, see},
-        state::App,
+        page::{self, Page, see_other},
+        state::WorkerState,
     },
 };
 
@@ -87,7 +87,7 @@ impl From<Live> for SessionView {
     get, path = "/sessions", operation_id = "session",
     responses((status = 200, description = "The session, or none", body = SessionsPage))
 )]
-pub async fn show(app: Data<App>, request: HttpRequest) -> Page<SessionsPage> {
+pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Page<SessionsPage> {
     let trace = Trace::start();
     let token = token(&request);
     let found = match &token {
@@ -126,7 +126,11 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Page<SessionsPage> {
         (status = 503, description = "Redis can't keep it"),
     )
 )]
-pub async fn start(app: Data<App>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
+pub async fn start(
+    app: Data<WorkerState>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse> {
     let fields = body.fields(&["username", "ttl", "expiry"])?;
     let username = fields.text("username", 1..=USERNAME_MAX)?;
     let ttl = fields.number("ttl", 1..=TTL_MAX)?.unwrap_or(TTL_DEFAULT);
@@ -160,7 +164,7 @@ pub struct StartSession {
         (status = 503, description = "Redis can't be told; the browser may try again"),
     )
 )]
-pub async fn end(app: Data<App>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
+pub async fn end(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
     let _: Fields<'_> = body.fields(&[])?;
     let trace = Trace::start();
     if let Some(token) = token(&request) {
@@ -174,7 +178,7 @@ pub async fn end(app: Data<App>, request: HttpRequest, body: Body) -> Result<Htt
 fn answer(request: &HttpRequest, page: SessionsPage, cookie: Cookie<'static>) -> HttpResponse {
     match page::wants_json(request.headers()) {
         true => Page::new(page).status(StatusCode::OK).cookie(cookie).respond(request.headers()),
-        false => see(nav::SESSIONS.path).cookie(cookie).finish(),
+        false => see_other(nav::SESSIONS.path).cookie(cookie).finish(),
     }
 }
 

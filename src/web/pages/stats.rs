@@ -19,7 +19,7 @@ use crate::{
         nav::{self, Link},
         page::Page,
         pages::{panels, sse},
-        state::{App, Viewer},
+        state::{ConnectionPermit, WorkerState},
     },
 };
 
@@ -53,7 +53,7 @@ impl StatsPage {
     get, path = "/stats", operation_id = "stats",
     responses((status = 200, description = "The panels", body = StatsPage))
 )]
-pub async fn show(app: Data<App>) -> Page<StatsPage> {
+pub async fn show(app: Data<WorkerState>) -> Page<StatsPage> {
     let sample = app.latest.get();
     let address = &app.shared.address;
     Page::new(StatsPage { sample, address: address.to_string(), redis_cli: address.redis_cli() })
@@ -67,14 +67,14 @@ pub async fn show(app: Data<App>) -> Page<StatsPage> {
         (status = 503, description = "Too many watch already"),
     )
 )]
-pub async fn live(app: Data<App>) -> Result<HttpResponse> {
-    let viewer = app.shared.viewers.enter().ok_or(Error::TooManyViewers)?;
+pub async fn live(app: Data<WorkerState>) -> Result<HttpResponse> {
+    let viewer = app.shared.viewers.try_acquire().ok_or(Error::TooManyViewers)?;
     let samples = app.shared.sampler.follow();
     let events = stream::unfold((samples, viewer), next_event).take(EVENTS_MAX);
     Ok(sse::answer(events))
 }
 
-type Following = (watch::Receiver<Arc<Sample>>, Viewer);
+type Following = (watch::Receiver<Arc<Sample>>, ConnectionPermit);
 
 /// Ends when sampling ends, which it does before the server stops.
 async fn next_event(

@@ -2,19 +2,19 @@
 
 use actix_web::{HttpRequest, cookie::Cookie};
 
-use crate::{labs::support::visitor_keys::Visitor, token::Token, web::page};
+use crate::{labs::support::visitor_keys::VisitorId, token::Token, web::page};
 
 const COOKIE: &str = "hitrate_visitor";
 
 /// Who asks. For someone new there is a cookie to send along, at the latest
 /// with what they stored.
-pub fn of(request: &HttpRequest) -> (Visitor, Option<Cookie<'static>>) {
+pub fn of(request: &HttpRequest) -> (VisitorId, Option<Cookie<'static>>) {
     let known = request.cookie(COOKIE).and_then(|cookie| Token::parse(cookie.value()));
     match known {
-        Some(token) => (Visitor::of(&token), None),
+        Some(token) => (VisitorId::of(&token), None),
         None => {
             let token = Token::random();
-            (Visitor::of(&token), Some(page::cookie(COOKIE, token.reveal(), "/")))
+            (VisitorId::of(&token), Some(page::cookie(COOKIE, token.reveal(), "/")))
         }
     }
 }

@@ -37,9 +37,9 @@ pub struct Percent(u64);
 impl Percent {
     const NONE: Self = Self(0);
 
-    /// `part` of `whole`, rounded.
-    fn of(part: u64, whole: u64) -> Self {
-        Self((part.saturating_mul(10_000) + whole / 2) / whole)
+    /// `part` of `run_to_completion`, rounded.
+    fn of(part: u64, run_to_completion: u64) -> Self {
+        Self((part.saturating_mul(10_000) + run_to_completion / 2) / run_to_completion)
     }
 
     /// Whether there is anything of it.

@@ -207,8 +207,8 @@ fn check_counts(history: &[Operation]) -> Vec<Violation> {
     counted.sort_by_key(|(_, visit)| visit.start);
     let mut found = counted_backwards(&counted);
     if let Some((total, last)) = counted.last() {
-        let (least, most) = (counted.len() as u64, visits().count() as u64);
-        if !(least..=most).contains(total) {
+        let (min, max) = (counted.len() as u64, visits().count() as u64);
+        if !(min..=max).contains(total) {
             found.push(violation(Breach::Miscounted, [*last]));
         }
     }

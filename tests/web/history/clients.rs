@@ -88,9 +88,8 @@ impl<'a> Client<'a> {
 
     /// Writers rest now and then: the next write hides what the last one left behind.
     fn pause(&mut self, task: Task) -> Duration {
-        let most =
-            if task == Task::Write && self.rng.random_bool(0.1) { REST_MS } else { PAUSE_MS };
-        Duration::from_millis(self.rng.random_range(0..=most))
+        let max = if task == Task::Write && self.rng.random_bool(0.1) { REST_MS } else { PAUSE_MS };
+        Duration::from_millis(self.rng.random_range(0..=max))
     }
 
     fn write(&mut self) -> Option<Operation> {

@@ -109,29 +109,29 @@ impl CachePolicy {
 }
 
 /// When Redis has been told of a write that it may not have been told of at
-/// once: `least` after the answer, and some time after what hindered it.
-fn told(write: &Operation, outages: &[Outage], least: Duration) -> Duration {
-    let least = write.end + least;
+/// once: `min` after the answer, and some time after what hindered it.
+fn told(write: &Operation, outages: &[Outage], min: Duration) -> Duration {
+    let min = write.end + min;
     let hinders = |fault: Fault| fault.keeps_from_redis(write.process).then_some(TOLD);
-    overcome(write.start, least, outages, hinders).unwrap_or(least)
+    overcome(write.start, min, outages, hinders).unwrap_or(min)
 }
 
 /// When another process has heard of it, or does not trust its own copies any
 /// more: while Redis is away it does for five seconds, which no outage here takes.
 fn pushed(write: &Operation, outages: &[Outage]) -> Duration {
-    let least = write.end + PUSHED;
+    let min = write.end + PUSHED;
     let hinders = |fault: Fault| fault.is_about_redis().then_some(TOLD);
-    overcome(write.start, least, outages, hinders).unwrap_or(least)
+    overcome(write.start, min, outages, hinders).unwrap_or(min)
 }
 
 /// When the database has it as well.
 fn flushed(write: &Operation, outages: &[Outage]) -> Duration {
-    let least = write.end + FLUSHED;
+    let min = write.end + FLUSHED;
     let hinders = |fault: Fault| match fault {
         Fault::Killed(_) => Some(TAKEN_OVER + FLUSHED),
         _ => Some(TOLD + FLUSHED),
     };
-    overcome(write.end, least, outages, hinders).unwrap_or(least)
+    overcome(write.end, min, outages, hinders).unwrap_or(min)
 }
 
 /// When that is overcome which happened between `start` and `end`, and what

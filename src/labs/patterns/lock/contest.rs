@@ -14,7 +14,7 @@ use rand::RngExt as _;
 use tokio::time::sleep;
 
 use super::{
-    super::{race::Race, trial::Counted},
+    super::{trial::Count, trial_run::TrialRun},
     ACQUIRE, FENCED, KEPT, RELEASE, random,
 };
 
@@ -46,22 +46,22 @@ struct Tallies {
 }
 
 pub(super) async fn run(
-    race: &Arc<Race>,
+    trial_run: &Arc<TrialRun>,
     release: Release,
     fenced: bool,
-) -> Result<Counted, RedisError> {
+) -> Result<Count, RedisError> {
     let tallies = Arc::new(Tallies::default());
-    let written = race
-        .all(|race, n| {
+    let written = trial_run
+        .all(|trial_run, n| {
             let tallies = Arc::clone(&tallies);
-            async move { worker(&race, n, &tallies, release, fenced).await }
+            async move { worker(&trial_run, n, &tallies, release, fenced).await }
         })
         .await?;
-    let report = race.store(0).on("HGET", &race.key("report")).arg("value");
-    let value: Option<u64> = race.run(0, report).await?;
+    let report = trial_run.store(0).on("HGET", &trial_run.key("report")).arg("value");
+    let value: Option<u64> = trial_run.run(0, report).await?;
     let written = written.into_iter().filter(|it| *it).count() as u64;
     let of = |count: &AtomicU64| count.load(SeqCst);
-    let counted = Counted::new(written, value.unwrap_or_default())
+    let counted = Count::new(written, value.unwrap_or_default())
         .bad("stolen", "Locks deleted by one who did not hold them", of(&tallies.stolen))
         .known("overlaps", "Times that one began while another still worked", of(&tallies.overlaps))
         .known("refused", "Late writes refused by the resource", of(&tallies.refused));
@@ -73,14 +73,14 @@ pub(super) async fn run(
 
 /// Takes the lock, works, gives it back. Returns whether its write was acknowledged.
 async fn worker(
-    race: &Race,
+    trial_run: &TrialRun,
     n: u64,
     tallies: &Tallies,
     release: Release,
     fenced: bool,
 ) -> Result<bool, RedisError> {
     let token = random();
-    let Some(fence) = lease(race, n, &token).await? else {
+    let Some(fence) = lease(trial_run, n, &token).await? else {
         tallies.gave_up.fetch_add(1, SeqCst);
         return Ok(false);
     };
@@ -89,26 +89,26 @@ async fn worker(
     }
     let pause = if n % 5 == 4 { PAUSE } else { WORK };
     let written = match fenced {
-        true => guarded(race, n, fence, pause).await,
-        false => unguarded(race, n, pause).await,
+        true => guarded(trial_run, n, fence, pause).await,
+        false => unguarded(trial_run, n, pause).await,
     };
     tallies.inside.fetch_sub(1, SeqCst);
     let written = written?;
     tallies.refused.fetch_add(u64::from(!written), SeqCst);
-    let stolen = give_back(race, n, &token, release).await?;
+    let stolen = give_back(trial_run, n, &token, release).await?;
     tallies.stolen.fetch_add(u64::from(stolen), SeqCst);
     Ok(written)
 }
 
 /// The fencing token, as soon as the lock can be had.
-async fn lease(race: &Race, n: u64, token: &str) -> Result<Option<u64>, RedisError> {
-    let (lock, fence) = (race.key("lock:report"), race.key("lock:report:fence"));
+async fn lease(trial_run: &TrialRun, n: u64, token: &str) -> Result<Option<u64>, RedisError> {
+    let (lock, fence) = (trial_run.key("lock:report"), trial_run.key("lock:report:fence"));
     let since = Instant::now();
     while since.elapsed() < TIMEOUT {
-        let store = race.store(n);
+        let store = trial_run.store(n);
         let acquire = store.script_on(&ACQUIRE, &[store.name(&lock), store.name(&fence)]);
         let acquire = acquire.arg(token).arg(LEASE.as_millis() as u64).arg(KEPT);
-        match race.run::<u64>(n, acquire).await? {
+        match trial_run.run::<u64>(n, acquire).await? {
             0 => sleep(rest()).await,
             fence => return Ok(Some(fence)),
         }
@@ -122,43 +122,53 @@ fn rest() -> Duration {
 }
 
 /// Reads, works, writes; the resource takes whoever comes.
-async fn unguarded(race: &Race, n: u64, work: Duration) -> Result<bool, RedisError> {
-    let (store, report) = (race.store(n), race.key("report"));
-    let value: Option<u64> = race.run(n, store.on("HGET", &report).arg("value")).await?;
+async fn unguarded(trial_run: &TrialRun, n: u64, work: Duration) -> Result<bool, RedisError> {
+    let (store, report) = (trial_run.store(n), trial_run.key("report"));
+    let value: Option<u64> = trial_run.run(n, store.on("HGET", &report).arg("value")).await?;
     sleep(work).await;
     let more = value.unwrap_or_default() + 1;
     let set = store.on("HSET", &report).arg("value").arg(more);
     let keep = store.on("EXPIRE", &report).arg(KEPT);
-    race.run_all(n, vec![set, keep]).await?;
+    trial_run.run_all(n, vec![set, keep]).await?;
     Ok(true)
 }
 
 /// The same; the resource refuses whoever comes with an older fencing token.
-async fn guarded(race: &Race, n: u64, fence: u64, work: Duration) -> Result<bool, RedisError> {
+async fn guarded(
+    trial_run: &TrialRun,
+    n: u64,
+    fence: u64,
+    work: Duration,
+) -> Result<bool, RedisError> {
     let ask = |text: String| {
-        race.store(n).script(&FENCED, &race.key("report")).arg(fence).arg(text).arg(KEPT)
+        trial_run.store(n).script(&FENCED, &trial_run.key("report")).arg(fence).arg(text).arg(KEPT)
     };
-    let (taken, value): (bool, String) = race.run(n, ask(String::new())).await?;
+    let (taken, value): (bool, String) = trial_run.run(n, ask(String::new())).await?;
     if !taken {
         return Ok(false);
     }
     sleep(work).await;
     let more = value.parse::<u64>().unwrap_or_default() + 1;
-    let (taken, _): (bool, String) = race.run(n, ask(more.to_string())).await?;
+    let (taken, _): (bool, String) = trial_run.run(n, ask(more.to_string())).await?;
     Ok(taken)
 }
 
 /// Returns whether it was someone else's lock that was deleted.
-async fn give_back(race: &Race, n: u64, token: &str, how: Release) -> Result<bool, RedisError> {
-    let (store, lock) = (race.store(n), race.key("lock:report"));
+async fn give_back(
+    trial_run: &TrialRun,
+    n: u64,
+    token: &str,
+    how: Release,
+) -> Result<bool, RedisError> {
+    let (store, lock) = (trial_run.store(n), trial_run.key("lock:report"));
     match how {
         Release::OwnOnly => {
-            race.run::<bool>(n, store.script(&RELEASE, &lock).arg(token)).await?;
+            trial_run.run::<bool>(n, store.script(&RELEASE, &lock).arg(token)).await?;
             Ok(false)
         }
         // GETDEL is DEL that tells what it deleted.
         Release::Blindly => {
-            let held: Option<String> = race.run(n, store.on("GETDEL", &lock)).await?;
+            let held: Option<String> = trial_run.run(n, store.on("GETDEL", &lock)).await?;
             Ok(held.is_some_and(|held| held != token))
         }
     }

@@ -7,9 +7,9 @@ use hitrate_cache::redis::{Script, Value, typed};
 
 use self::contest::{Release, run};
 use super::{
-    Act, Figure, Pattern, Trap, args, command, figure, key,
-    play::{Play, Upset},
-    trial::{Trial, Way},
+    Act, Pattern, Pitfall, Statistic, args, command, figure, key,
+    play::{ActionContext, ActionError},
+    trial::{Trial, Variant},
 };
 use crate::format;
 
@@ -72,7 +72,7 @@ pub const PATTERN: Pattern = Pattern {
             run: |play| Box::pin(delete(play)),
         },
     ],
-    trap: Trap {
+    pitfall: Pitfall {
         wrong: "DEL the lock when the work is done, without a look at whose it is. And: trust that the lease lasts as long as the work.",
         why: "A holder who pauses (garbage collection, a slow disk, a stopped process) outlives its lease; someone else holds the lock by then, and DEL takes it from them. So a third gets in, and so on. A token prevents that, but not that the late holder writes.",
         right: "Compare and delete in one script; and a fencing token that the guarded resource checks (Kleppmann, “How to do distributed locking”, 2016). Where the resource can’t check, a lock saves work but protects nothing.",
@@ -83,24 +83,24 @@ pub const PATTERN: Pattern = Pattern {
         lost: "updates lost",
         over: "too many",
         fields: &[args::actors("50")],
-        ways: &[
-            Way {
+        variants: &[
+            Variant {
                 name: "DEL without token",
                 is_right: false,
                 code: "SET lock:report {token} NX PX 20\nGET report … work … SET report\nDEL lock:report",
-                run: |race| Box::pin(run(race, Release::Blindly, false)),
+                run: |trial_run| Box::pin(run(trial_run, Release::Blindly, false)),
             },
-            Way {
+            Variant {
                 name: "Token, without fence",
                 is_right: false,
                 code: "SET lock:report {token} NX PX 20\nGET report … work … SET report\nEVAL “DEL if GET is my token”",
-                run: |race| Box::pin(run(race, Release::OwnOnly, false)),
+                run: |trial_run| Box::pin(run(trial_run, Release::OwnOnly, false)),
             },
-            Way {
+            Variant {
                 name: "Token and fencing token",
                 is_right: true,
                 code: FENCED_TEXT,
-                run: |race| Box::pin(run(race, Release::OwnOnly, true)),
+                run: |trial_run| Box::pin(run(trial_run, Release::OwnOnly, true)),
             },
         ],
     },
@@ -129,17 +129,17 @@ const FENCED_TEXT: &str = include_str!("../scripts/lock_fenced.lua");
 static FENCED: Script = Script::new(FENCED_TEXT);
 
 /// What a client remembers of its lease: token and fencing token.
-async fn remembered(play: &Play) -> Result<(Option<String>, Option<u64>), Upset> {
+async fn remembered(play: &ActionContext) -> Result<(Option<String>, Option<u64>), ActionError> {
     let client = play.peek(&client(play));
     let read = play.store().on("HMGET", &client).arg("token").arg("fence");
     play.one(read).await
 }
 
-fn client(play: &Play) -> String {
+fn client(play: &ActionContext) -> String {
     format!("client:{}", play.args().text("client"))
 }
 
-async fn acquire(play: &Play) -> Result<Vec<String>, Upset> {
+async fn acquire(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (store, who) = (play.store(), play.args().text("client"));
     let (lease, token) = (play.args().number("lease"), random());
     let keys = (play.key("lock:report"), play.key("lock:report:fence"));
@@ -156,7 +156,7 @@ async fn acquire(play: &Play) -> Result<Vec<String>, Upset> {
     )])
 }
 
-async fn write(play: &Play) -> Result<Vec<String>, Upset> {
+async fn write(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (who, text) = (play.args().text("client"), play.args().text("text"));
     let (_, Some(fence)) = remembered(play).await? else {
         return Ok(vec![format!(
@@ -174,7 +174,7 @@ async fn write(play: &Play) -> Result<Vec<String>, Upset> {
     }])
 }
 
-async fn release(play: &Play) -> Result<Vec<String>, Upset> {
+async fn release(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let who = play.args().text("client");
     let (Some(token), _) = remembered(play).await? else {
         return Ok(vec![format!("{who} never held the lock.")]);
@@ -187,7 +187,7 @@ async fn release(play: &Play) -> Result<Vec<String>, Upset> {
     }])
 }
 
-async fn delete(play: &Play) -> Result<Vec<String>, Upset> {
+async fn delete(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let who = play.args().text("client");
     let (own, _) = remembered(play).await?;
     let held: Option<String> =
@@ -199,7 +199,7 @@ async fn delete(play: &Play) -> Result<Vec<String>, Upset> {
     }])
 }
 
-async fn figures(play: &Play) -> Result<Vec<Figure>, Upset> {
+async fn figures(play: &ActionContext) -> Result<Vec<Statistic>, ActionError> {
     let store = play.store();
     let replies = play
         .ask(vec![

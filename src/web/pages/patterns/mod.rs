@@ -21,16 +21,19 @@ use self::{action_request::Asked, trial_chart::Lane};
 use super::{visitor, waterfall::Waterfall};
 use crate::{
     labs::{
-        patterns::{self, Act, Args, Entry, Figure, Pattern, Play, Played, Ran, Upset},
-        support::{fields::Field, visitor_keys::Demo},
+        patterns::{
+            self, Act, ActionContext, ActionError, ActionResult, Args, KeyState, Pattern,
+            Statistic, TrialReport,
+        },
+        support::{fields::Field, visitor_keys::VisitorKeys},
     },
     schemas,
     web::{
         error::{Error, Result},
         form::{Body, Fields},
         nav::{self, Link},
-        page::{self, Page, see, whole},
-        state::App,
+        page::{self, Page, run_to_completion, see_other},
+        state::WorkerState,
     },
 };
 
@@ -81,14 +84,14 @@ pub struct PatternPage {
     /// How it is now, in a line; null where a pattern has none.
     now: Option<String>,
     /// The visitor's keys and what they hold; null while Redis can't be asked.
-    state: Option<Vec<Entry>>,
+    state: Option<Vec<KeyState>>,
     /// What the keys mean together.
-    figures: Vec<Figure>,
+    figures: Vec<Statistic>,
     /// What was said to Redis: by the act, or for this look where there was none.
     #[schema(value_type = Vec<schemas::Span>)]
     said: Vec<Span>,
     /// What a trial counted; null when the act was none.
-    trial: Option<Ran>,
+    trial: Option<TrialReport>,
     #[serde(skip)]
     pattern: &'static Pattern,
     #[serde(skip)]
@@ -108,7 +111,7 @@ pub async fn index() -> Page<PatternsPage> {
         path: address(it),
         title: it.title,
         what_for: it.what_for,
-        wrong: Some(it.trap.wrong),
+        wrong: Some(it.pitfall.wrong),
     };
     let beside = |it: &Link| Row {
         path: it.path.to_owned(),
@@ -133,7 +136,7 @@ pub async fn index() -> Page<PatternsPage> {
     )
 )]
 pub async fn show(
-    app: Data<App>,
+    app: Data<WorkerState>,
     request: HttpRequest,
     slug: Path<String>,
 ) -> Result<Page<PatternPage>> {
@@ -144,7 +147,7 @@ pub async fn show(
     let found = name.and_then(|name| app.shared.plays.find(name, pattern.slug));
     let is_gone = name.is_some() && found.is_none();
     let kept = found.and_then(|played| Some((name?.to_owned(), played)));
-    let page = PatternPage::of(&app, pattern, &visitor.demo(pattern.slug), kept).await;
+    let page = PatternPage::of(&app, pattern, &visitor.keys(pattern.slug), kept).await;
     let page = Page::new(PatternPage { is_gone, ..page });
     Ok(match cookie {
         Some(cookie) => page.cookie(cookie),
@@ -180,16 +183,16 @@ pub struct PlayPattern {
     )
 )]
 pub async fn act(
-    app: Data<App>,
+    app: Data<WorkerState>,
     request: HttpRequest,
     slug: Path<String>,
     body: Body,
 ) -> Result<HttpResponse> {
     let pattern = patterns::named(&slug).ok_or(Error::NoPage)?;
     let (visitor, cookie) = visitor::of(&request);
-    let demo = visitor.demo(pattern.slug);
+    let demo = visitor.keys(pattern.slug);
     let played = match Asked::parse(pattern, &body) {
-        Ok(asked) => whole(play(app.clone(), pattern, demo.clone(), asked)).await,
+        Ok(asked) => run_to_completion(play(app.clone(), pattern, demo.clone(), asked)).await,
         Err(why) => Err(why.into()),
     };
     let played = match played {
@@ -208,7 +211,7 @@ pub async fn act(
         return Ok(page.respond(request.headers()));
     }
     let part = if played.trial.is_some() { "trial" } else { "outcome" };
-    let mut response = see(&format!("{}?play={name}#{part}", address(pattern)));
+    let mut response = see_other(&format!("{}?play={name}#{part}", address(pattern)));
     if let Some(cookie) = cookie {
         response.cookie(cookie);
     }
@@ -217,9 +220,9 @@ pub async fn act(
 
 /// The same page, with what is wrong and what was typed.
 async fn failed(
-    app: &App,
+    app: &WorkerState,
     pattern: &'static Pattern,
-    demo: &Demo,
+    demo: &VisitorKeys,
     error: Error,
     typed: Args,
 ) -> Page<PatternPage> {
@@ -238,15 +241,15 @@ fn address(pattern: &Pattern) -> String {
 }
 
 async fn play(
-    app: Data<App>,
+    app: Data<WorkerState>,
     pattern: &'static Pattern,
-    demo: Demo,
+    demo: VisitorKeys,
     asked: Asked,
-) -> Result<Played> {
+) -> Result<ActionResult> {
     let trace = Trace::start();
     let (act, args, lines, trial) = match asked {
         Asked::Act(act, args) => {
-            let play = Play::new(&app.store, &demo, args.clone(), &trace);
+            let play = ActionContext::new(&app.store, &demo, args.clone(), &trace);
             let lines = (act.run)(&play).await;
             // What it wrote before it was refused is the visitor's, too.
             play.note().await?;
@@ -257,18 +260,19 @@ async fn play(
             ("trial", args, Vec::new(), Some(ran))
         }
         Asked::Reset => {
-            let removed = Play::new(&app.store, &demo, Args::default(), &trace).reset().await?;
+            let removed =
+                ActionContext::new(&app.store, &demo, Args::default(), &trace).reset().await?;
             let what = crate::format::counted(&removed, "key was", "keys were");
             ("reset", Args::default(), vec![format!("{what} removed.")], None)
         }
     };
-    Ok(Played { slug: pattern.slug, act, args, lines, said: trace.spans(), trial })
+    Ok(ActionResult { slug: pattern.slug, act, args, lines, said: trace.spans(), trial })
 }
 
 /// What the keys hold, and what that means.
-type Look = (Vec<Entry>, Vec<Figure>);
+type Look = (Vec<KeyState>, Vec<Statistic>);
 
-async fn look(play: &Play, pattern: &Pattern) -> Result<Look, Upset> {
+async fn look(play: &ActionContext, pattern: &Pattern) -> Result<Look, ActionError> {
     let entries = patterns::state(play).await?;
     let figures = match pattern.figures {
         Some(figures) if !entries.is_empty() => figures(play).await?,
@@ -281,16 +285,16 @@ impl PatternPage {
     const LINK: Link = nav::PATTERNS;
 
     async fn of(
-        app: &App,
+        app: &WorkerState,
         pattern: &'static Pattern,
-        demo: &Demo,
-        kept: Option<(String, Arc<Played>)>,
+        demo: &VisitorKeys,
+        kept: Option<(String, Arc<ActionResult>)>,
     ) -> Self {
         let trace = Trace::start();
         let (name, played) = kept.unzip();
         let args = played.as_ref().map_or_else(Args::default, |played| played.args.clone());
         let filled = pattern.filled(&args);
-        let looked = look(&Play::new(&app.store, demo, filled, &trace), pattern).await;
+        let looked = look(&ActionContext::new(&app.store, demo, filled, &trace), pattern).await;
         let (look, error) = match looked {
             Ok(look) => (Some(look), None),
             Err(upset) => (None, Some(format!("Your keys can't be read: {upset}."))),
@@ -348,7 +352,7 @@ impl PatternPage {
         entries.iter().filter_map(|entry| entry.ttl_ms).min().map(|ms| ms + 2_000)
     }
 
-    fn lanes<'a>(&self, ran: &'a Ran) -> Vec<Lane<'a>> {
+    fn lanes<'a>(&self, ran: &'a TrialReport) -> Vec<Lane<'a>> {
         Lane::all(ran)
     }
 }

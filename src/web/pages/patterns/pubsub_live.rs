@@ -24,7 +24,7 @@ use crate::{
     web::{
         error::{Error, Result},
         pages::{sse::event, visitor},
-        state::{App, Viewer},
+        state::{ConnectionPermit, WorkerState},
     },
 };
 
@@ -39,7 +39,7 @@ const REST: Duration = Duration::from_millis(500);
 
 /// The last messages.
 #[derive(Template)]
-#[template(path = "heard.html")]
+#[template(path = "pubsub_live.html")]
 struct Heard<'a> {
     heard: u64,
     last: &'a VecDeque<String>,
@@ -54,10 +54,10 @@ struct Heard<'a> {
         (status = 503, description = "Too many listen already"),
     )
 )]
-pub async fn live(app: Data<App>, request: HttpRequest) -> Result<HttpResponse> {
-    let place = app.shared.listeners.enter().ok_or(Error::TooManyViewers)?;
+pub async fn live(app: Data<WorkerState>, request: HttpRequest) -> Result<HttpResponse> {
+    let place = app.shared.listeners.try_acquire().ok_or(Error::TooManyViewers)?;
     let (visitor, _) = visitor::of(&request);
-    let channel = app.store.name(&patterns::channel(&visitor.demo("publish-subscribe")));
+    let channel = app.store.name(&patterns::channel(&visitor.keys("publish-subscribe")));
     let listener = Listener {
         address: app.shared.address.clone(),
         channel,
@@ -90,7 +90,7 @@ struct Listener {
     until: Instant,
     heard: u64,
     last: VecDeque<String>,
-    _place: Viewer,
+    _place: ConnectionPermit,
 }
 
 impl Listener {

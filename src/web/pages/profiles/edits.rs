@@ -24,9 +24,9 @@ use crate::{
         error::{Error, Result},
         form::{BadInput, Body, Fields},
         nav,
-        page::{self, see, whole},
+        page::{self, run_to_completion, see_other},
         pages::policies,
-        state::App,
+        state::WorkerState,
     },
 };
 
@@ -64,7 +64,7 @@ pub struct Acted {
     )
 )]
 pub async fn edit(
-    app: Data<App>,
+    app: Data<WorkerState>,
     request: HttpRequest,
     id: Path<String>,
     body: Body,
@@ -74,7 +74,7 @@ pub async fn edit(
     let (change, policy) = (change(&fields)?, asked(&request, &fields)?);
     let back = address(&id, delay_ms(&fields)?, policy.map(|it| it.name));
     let policy = policy.unwrap_or(app.shared.policy).ttl(app.shared.config.profile_ttl);
-    let (written, trace) = whole(edit_whole(app, id.clone(), change, policy)).await?;
+    let (written, trace) = run_to_completion(edit_whole(app, id.clone(), change, policy)).await?;
     if written.version.is_none() {
         return Err(Error::NoProfile(id.to_string()));
     }
@@ -88,7 +88,7 @@ fn asked(request: &HttpRequest, body: &Fields<'_>) -> Result<Option<CachePolicy>
 }
 
 async fn edit_whole(
-    app: Data<App>,
+    app: Data<WorkerState>,
     id: UserId,
     change: ProfileEdit,
     policy: CachePolicy,
@@ -122,7 +122,7 @@ fn change(fields: &Fields<'_>) -> Result<ProfileEdit, BadInput> {
     )
 )]
 pub async fn invalidate(
-    app: Data<App>,
+    app: Data<WorkerState>,
     request: HttpRequest,
     id: Path<String>,
     body: Body,
@@ -154,7 +154,7 @@ pub async fn forget(request: HttpRequest, id: Path<String>) -> Result<HttpRespon
 fn acted(request: &HttpRequest, back: &str, done: Done, acted: Acted) -> HttpResponse {
     match page::wants_json(request.headers()) {
         true => HttpResponse::Ok().json(acted),
-        false => see(back).cookie(done.cookie()).finish(),
+        false => see_other(back).cookie(done.cookie()).finish(),
     }
 }
 

@@ -38,7 +38,7 @@ use crate::{
         form::Fields,
         nav::{self, Link},
         page::{CACHE_STATUS, Page},
-        state::App,
+        state::WorkerState,
     },
 };
 
@@ -115,7 +115,7 @@ struct Query {
 }
 
 impl Query {
-    fn parse(app: &App, request: &HttpRequest) -> Result<Self> {
+    fn parse(app: &WorkerState, request: &HttpRequest) -> Result<Self> {
         let fields = Fields::of_query(request, &["id", "delay_ms", "cache", "policy"])?;
         Ok(Self {
             id: if fields.sent("id") { Some(id(&fields)?) } else { None },
@@ -125,7 +125,7 @@ impl Query {
         })
     }
 
-    fn delay(&self, app: &App) -> Duration {
+    fn delay(&self, app: &WorkerState) -> Duration {
         let asked = self.delay_ms.map(|ms| Duration::from_millis(u64::from(ms)));
         asked.unwrap_or(app.shared.config.database_delay)
     }
@@ -154,7 +154,7 @@ pub(super) fn delay_ms(fields: &Fields<'_>) -> Result<Option<u32>> {
         (status = 404, description = "No such profile", body = ProfilesPage),
     )
 )]
-pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<ProfilesPage>> {
+pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<ProfilesPage>> {
     let query = Query::parse(&app, &request)?;
     let mut page = ProfilesPage::blank(&app, &request, &query);
     let Some(id) = &query.id else { return Ok(Page::new(page)) };
@@ -209,7 +209,7 @@ impl Answer {
 impl ProfilesPage {
     const LINK: Link = nav::PROFILES;
 
-    fn blank(app: &App, request: &HttpRequest, query: &Query) -> Self {
+    fn blank(app: &WorkerState, request: &HttpRequest, query: &Query) -> Self {
         Self {
             error: None,
             answer: None,

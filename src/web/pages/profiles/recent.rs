@@ -11,7 +11,7 @@ use crate::{demo::model::UserId, schemas, web::page};
 const COOKIE: &str = "hitrate_recent";
 const PATH: &str = "/profiles";
 /// The most lookups remembered: eight of the longest ids fit a cookie.
-const MOST: usize = 8;
+const MAX_ENTRIES: usize = 8;
 /// What as many usual ones take, in bytes.
 const ROOM: usize = 256;
 
@@ -33,14 +33,14 @@ pub struct Recent {
 /// What the visitor's cookie says, newest first. Anything else in it is dropped.
 pub fn of(request: &HttpRequest) -> Vec<Recent> {
     let text = page::cookie_of(request, COOKIE).unwrap_or_default();
-    text.split('~').take(MOST).filter_map(parse).collect()
+    text.split('~').take(MAX_ENTRIES).filter_map(parse).collect()
 }
 
 /// The line of `Set-Cookie` for `latest` and what came before it.
 pub fn remember(latest: &Recent, before: &[Recent]) -> String {
     let mut line = String::with_capacity(ROOM);
     line.extend([COOKIE, "="]);
-    for (n, recent) in std::iter::once(latest).chain(before).take(MOST).enumerate() {
+    for (n, recent) in std::iter::once(latest).chain(before).take(MAX_ENTRIES).enumerate() {
         let between = if n > 0 { "~" } else { "" };
         let elapsed = recent.elapsed_us.to_string();
         line.extend([between, recent.id.as_str(), ".", recent.source.name(), ".", &elapsed]);
@@ -76,7 +76,7 @@ mod tests {
         assert!(cookie.value().len() < 1024);
         let request = TestRequest::default().cookie(cookie).to_http_request();
         let read = of(&request);
-        assert_eq!((read.len(), &read[0]), (MOST, &recent("123")));
+        assert_eq!((read.len(), &read[0]), (MAX_ENTRIES, &recent("123")));
     }
 
     #[test]

@@ -13,14 +13,15 @@ use utoipa::ToSchema;
 use self::stampede_chart::Chart;
 use crate::{
     labs::stampede::{
-        Claim, DELAY_MS, DELAY_MS_MAX, Outcome, Plan, Run, Stampedes, USUAL, VISITORS, VISITORS_MAX,
+        Claim, DEFAULTS, DELAY_MS, DELAY_MS_MAX, PolicyRun, StampedePlan, StampedeReport,
+        Stampedes, VISITORS, VISITORS_MAX,
     },
     web::{
         error::Result,
         form::{BadInput, Body, Fields},
         nav::{self, Link},
-        page::{self, Page, see},
-        state::App,
+        page::{self, Page, see_other},
+        state::WorkerState,
     },
 };
 
@@ -38,7 +39,7 @@ pub struct StampedePage {
     /// Milliseconds for all runs, preparations included; null when nothing ran.
     took_ms: Option<u64>,
     /// One for each policy, in the order they ran.
-    runs: Vec<Run>,
+    runs: Vec<PolicyRun>,
     /// Policies for which no time was left.
     left_out: Vec<&'static str>,
     /// What the documents say, and how that fared.
@@ -70,7 +71,7 @@ pub struct StampedeOrder {
         (status = 404, description = "That result is not kept any more", body = StampedePage),
     )
 )]
-pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<StampedePage>> {
+pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<StampedePage>> {
     let fields = Fields::of_query(&request, &["run"])?;
     let Some(name) = fields.optional("run") else { return Ok(Page::new(StampedePage::blank())) };
     match app.shared.stampedes.kept(name) {
@@ -97,18 +98,18 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<StampedeP
         (status = 503, description = "No visitor got an answer"),
     )
 )]
-pub async fn run(app: Data<App>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
+pub async fn run(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
     let plan = plan(&body.fields_and_lists(&["visitors", "delay_ms"], &["policy"])?)?;
     let (name, outcome) = app.shared.stampedes.run(plan).await?;
     Ok(match page::wants_json(request.headers()) {
         true => Page::new(StampedePage::of(name, &outcome)).respond(request.headers()),
-        false => see(&format!("{}?run={name}", nav::STAMPEDE.path)).finish(),
+        false => see_other(&format!("{}?run={name}", nav::STAMPEDE.path)).finish(),
     })
 }
 
-fn plan(fields: &Fields<'_>) -> Result<Plan, BadInput> {
+fn plan(fields: &Fields<'_>) -> Result<StampedePlan, BadInput> {
     let delay_ms = fields.number("delay_ms", 0..=DELAY_MS_MAX)?.unwrap_or(DELAY_MS);
-    Ok(Plan {
+    Ok(StampedePlan {
         policies: policies(fields)?,
         visitors: fields.number("visitors", 1..=VISITORS_MAX)?.unwrap_or(VISITORS),
         delay: Duration::from_millis(u64::from(delay_ms)),
@@ -125,7 +126,7 @@ fn policies(fields: &Fields<'_>) -> Result<Vec<CachePolicy>, BadInput> {
         }
         chosen.push(policy);
     }
-    let usual = || USUAL.into_iter().filter_map(named).collect();
+    let usual = || DEFAULTS.into_iter().filter_map(named).collect();
     Ok(if chosen.is_empty() { usual() } else { chosen })
 }
 
@@ -154,8 +155,8 @@ impl StampedePage {
         }
     }
 
-    fn of(name: String, outcome: &Outcome) -> Self {
-        let Outcome { visitors, delay_ms, took_ms, runs, left_out } = outcome.clone();
+    fn of(name: String, outcome: &StampedeReport) -> Self {
+        let StampedeReport { visitors, delay_ms, took_ms, runs, left_out } = outcome.clone();
         let claims = Claim::held_against(&runs);
         Self {
             run: Some(name),
@@ -189,14 +190,14 @@ impl StampedePage {
     }
 
     fn offers(&self, usual: bool) -> Vec<Offer> {
-        let policies = Stampedes::policies().filter(|it| USUAL.contains(&it.name) == usual);
+        let policies = Stampedes::policies().filter(|it| DEFAULTS.contains(&it.name) == usual);
         policies.map(|policy| Offer { is_chosen: self.is_chosen(&policy), policy }).collect()
     }
 
     fn is_chosen(&self, policy: &CachePolicy) -> bool {
         let ran = self.runs.iter().map(|run| run.policy).chain(self.left_out.iter().copied());
         match self.runs.is_empty() {
-            true => USUAL.contains(&policy.name),
+            true => DEFAULTS.contains(&policy.name),
             false => ran.into_iter().any(|name| name == policy.name),
         }
     }

@@ -2,7 +2,7 @@
 
 use hitrate_cache::Source;
 
-use crate::{format, labs::stampede::Run};
+use crate::{format, labs::stampede::PolicyRun};
 
 /// No bar is narrower, in per cent: one that can't be seen would look like none.
 const NARROWEST: f64 = 0.5;
@@ -20,7 +20,7 @@ pub struct Chart<'a> {
 /// The bars of one run.
 pub struct Row<'a> {
     /// The run.
-    pub run: &'a Run,
+    pub run: &'a PolicyRun,
     /// Width of its loads, in per cent.
     pub loads: f64,
     /// p50, p99 and the slowest.
@@ -41,7 +41,7 @@ pub struct Time {
 
 impl<'a> Chart<'a> {
     /// Draws these runs.
-    pub fn of(runs: &'a [Run], delay_ms: u64) -> Self {
+    pub fn of(runs: &'a [PolicyRun], delay_ms: u64) -> Self {
         let delay_us = delay_ms * 1_000;
         let loads = runs.iter().map(|run| run.origin_loads).max().unwrap_or_default();
         let times = runs.iter().filter_map(|run| run.max_us).max().unwrap_or_default();
@@ -54,7 +54,7 @@ impl<'a> Chart<'a> {
     }
 }
 
-fn row(run: &Run, loads: u64, times: u64) -> Row<'_> {
+fn row(run: &PolicyRun, loads: u64, times: u64) -> Row<'_> {
     let time = |label, us: Option<u64>| Time { label, us, width: width(us.unwrap_or(0), times) };
     Row {
         run,
@@ -67,16 +67,16 @@ fn row(run: &Run, loads: u64, times: u64) -> Row<'_> {
     }
 }
 
-fn width(value: u64, whole: u64) -> f64 {
-    if value == 0 { 0.0 } else { share(value, whole).max(NARROWEST) }
+fn width(value: u64, run_to_completion: u64) -> f64 {
+    if value == 0 { 0.0 } else { share(value, run_to_completion).max(NARROWEST) }
 }
 
 /// In per cent, to two digits.
-fn share(value: u64, whole: u64) -> f64 {
-    (value as f64 * 10_000.0 / whole.max(1) as f64).round() / 100.0
+fn share(value: u64, run_to_completion: u64) -> f64 {
+    (value as f64 * 10_000.0 / run_to_completion.max(1) as f64).round() / 100.0
 }
 
-fn told(run: &Run) -> String {
+fn told(run: &PolicyRun) -> String {
     let loads = format::counted(&run.origin_loads, "load", "loads");
     let slowest =
         run.max_us.map_or_else(|| "nobody answered".to_owned(), |us| format::time(&us).to_string());

@@ -19,15 +19,15 @@ use super::{
 use crate::{
     demo::model::UserId,
     labs::{
-        strategies::{Acted, Columns, Holds, Move, Run, Stage, Token, Visit},
+        strategies::{Contents, Run, Session, Snapshot, Step, StepResult, StrategySession, Token},
         support::timeline::Timeline,
     },
     web::{
         error::{Error, Result},
         form::{BadInput, Body, Fields},
         nav::{self, Link},
-        page::{self, CACHE_STATUS, Page, see, whole},
-        state::App,
+        page::{self, CACHE_STATUS, Page, run_to_completion, see_other},
+        state::WorkerState,
     },
 };
 
@@ -40,16 +40,16 @@ const DELAYS: [u32; 5] = [0, 50, 200, 500, 2_000];
 
 /// What can be done, by the word that is sent.
 const ACTS: [(&str, Act); 4] = [
-    ("read", Act::One(Move::Read)),
-    ("write", Act::One(Move::Write)),
-    ("invalidate", Act::One(Move::Invalidate)),
+    ("read", Act::One(Step::Read)),
+    ("write", Act::One(Step::Write)),
+    ("invalidate", Act::One(Step::Invalidate)),
     ("run", Act::Run),
 ];
 
 /// What a visitor asks for.
 #[derive(Clone, Copy)]
 enum Act {
-    One(Move),
+    One(Step),
     Run,
 }
 
@@ -69,11 +69,11 @@ pub struct StrategiesPage {
     /// The name of this visit, to go on with; null before the first act.
     visit: Option<String>,
     /// The last acts of this visit, the latest last, and what was held where after each.
-    acts: Vec<Acted>,
+    acts: Vec<StepResult>,
     /// How the last of them went, or the one that was asked for.
     timeline: Option<Timeline>,
     /// What is held where at the moment.
-    now: Columns,
+    now: Snapshot,
     /// Every strategy.
     strategies: Vec<Row>,
     /// What the connected Redis means for writes that wait.
@@ -121,7 +121,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn parse(app: &App, fields: &Fields<'_>) -> Result<Self> {
+    fn parse(app: &WorkerState, fields: &Fields<'_>) -> Result<Self> {
         Ok(Self {
             id: id(app, fields)?,
             policy: policies::named(fields)?
@@ -133,12 +133,12 @@ impl Asked {
     }
 
     /// The visit so far, as far as it is about this profile.
-    fn visit(&self, app: &App) -> Option<Arc<Visit>> {
+    fn visit(&self, app: &WorkerState) -> Option<Arc<StrategySession>> {
         self.token.and_then(|token| app.shared.visits.find(token)).filter(|it| it.id == self.id)
     }
 
-    fn stage(&self, app: &App) -> Stage {
-        Stage {
+    fn session(&self, app: &WorkerState) -> Session {
+        Session {
             cache: app.cache.clone(),
             db: Arc::clone(&app.shared.db),
             id: self.id.clone(),
@@ -156,7 +156,7 @@ impl Asked {
 }
 
 /// The profile that was asked for, or the documents', or any that is there.
-fn id(app: &App, fields: &Fields<'_>) -> Result<UserId> {
+fn id(app: &WorkerState, fields: &Fields<'_>) -> Result<UserId> {
     if fields.sent("id") {
         return Ok(fields.optional("id").unwrap_or_default().trim().parse()?);
     }
@@ -180,12 +180,12 @@ fn id(app: &App, fields: &Fields<'_>) -> Result<UserId> {
         (status = 404, description = "No such profile", body = StrategiesPage),
     )
 )]
-pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<StrategiesPage>> {
+pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<StrategiesPage>> {
     let known = ["policy", "id", "delay_ms", "visit", "step"];
     let fields = Fields::of_query(&request, &known)?;
     let asked = Asked::parse(&app, &fields)?;
     let step = fields.number("step", 1..=u32::MAX)?;
-    let now = asked.stage(&app).look().await;
+    let now = asked.session(&app).look().await;
     let is_nobody = now.are_of_nobody();
     let visit = asked.visit(&app);
     let mut page = StrategiesPage::new(&app, asked, visit.as_deref(), step, now);
@@ -212,20 +212,20 @@ pub async fn show(app: Data<App>, request: HttpRequest) -> Result<Page<Strategie
         (status = 503, description = "The database does not answer, and there is no copy to serve"),
     )
 )]
-pub async fn act(app: Data<App>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
+pub async fn act(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
     let fields = body.fields(&["act", "policy", "id", "delay_ms", "visit"])?;
     let act = fields.choice("act", &ACTS)?.ok_or_else(needed)?;
     let mut asked = Asked::parse(&app, &fields)?;
-    let stage = asked.stage(&app);
-    if stage.look().await.are_of_nobody() {
+    let session = asked.session(&app);
+    if session.look().await.are_of_nobody() {
         return Err(Error::NoProfile(asked.id.to_string()));
     }
-    let acts = whole(perform(stage, act)).await?;
+    let acts = run_to_completion(perform(session, act)).await?;
     let last = acts.last().cloned();
     let (token, visit) = note(&app, &asked, act, acts);
     asked.token = Some(token);
     if !page::wants_json(request.headers()) {
-        return Ok(see(&asked.address()).finish());
+        return Ok(see_other(&asked.address()).finish());
     }
     let now = last.as_ref().expect("an act is at least one move").columns.clone();
     let page = Page::new(StrategiesPage::new(&app, asked, Some(&visit), None, now));
@@ -256,34 +256,39 @@ fn needed() -> BadInput {
     BadInput::OutOfRange(format!("The field act is needed: {words}."))
 }
 
-async fn perform(stage: Stage, act: Act) -> Result<Vec<Acted>> {
+async fn perform(session: Session, act: Act) -> Result<Vec<StepResult>> {
     Ok(match act {
-        Act::One(one) => vec![stage.act(one).await?],
-        Act::Run => stage.run().await?,
+        Act::One(one) => vec![session.act(one).await?],
+        Act::Run => session.run().await?,
     })
 }
 
 /// A run is a visit of its own; a single act goes on with the one before.
-fn note(app: &App, asked: &Asked, act: Act, acts: Vec<Acted>) -> (Token, Arc<Visit>) {
+fn note(
+    app: &WorkerState,
+    asked: &Asked,
+    act: Act,
+    acts: Vec<StepResult>,
+) -> (Token, Arc<StrategySession>) {
     let (visits, id) = (&app.shared.visits, asked.id.clone());
     if let Act::Run = act {
-        return visits.keep(None, Visit::of_run(id, Run::of(&asked.policy), acts));
+        return visits.keep(None, StrategySession::of_run(id, Run::of(&asked.policy), acts));
     }
     let before = asked.visit(app);
     let token = before.as_ref().and(asked.token);
-    let visit = before.map_or_else(|| Visit::new(id), |it| Visit::clone(&it));
-    visits.keep(token, acts.into_iter().fold(visit, Visit::and))
+    let visit = before.map_or_else(|| StrategySession::new(id), |it| StrategySession::clone(&it));
+    visits.keep(token, acts.into_iter().fold(visit, StrategySession::and))
 }
 
 impl StrategiesPage {
     const LINK: Link = nav::STRATEGIES;
 
     fn new(
-        app: &App,
+        app: &WorkerState,
         asked: Asked,
-        visit: Option<&Visit>,
+        visit: Option<&StrategySession>,
         step: Option<u32>,
-        now: Columns,
+        now: Snapshot,
     ) -> Self {
         let acts = visit.map_or_else(Vec::new, |visit| visit.acts.clone());
         let run = visit.and_then(|visit| visit.run);
@@ -317,7 +322,7 @@ impl Row {
 }
 
 impl Persistence {
-    fn of(app: &App) -> Self {
+    fn of(app: &WorkerState) -> Self {
         let sample = app.latest.get();
         let Some(server) = &sample.redis.server else { return Self::away() };
         let who = format!("The connected {} {}", server.name, server.version);
@@ -379,7 +384,7 @@ impl StrategiesPage {
 
     /// Whether Redis failed under one of the acts.
     fn is_blind(&self) -> bool {
-        self.acts.iter().any(|act| act.columns.redis.holds == Holds::Unknown)
+        self.acts.iter().any(|act| act.columns.redis.holds == Contents::Unknown)
     }
 
     /// Whose profile a run takes: one that is there.

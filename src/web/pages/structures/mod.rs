@@ -27,15 +27,15 @@ use self::{
 use super::visitor;
 use crate::{
     labs::{
-        structures::{self, Act, Desk, Failure, How, Structure, Tail, What},
+        structures::{self, Act, How, Playground, PlaygroundError, Structure, Tail, What},
         support::fields::Wrong,
     },
     web::{
         error::{Error, Result},
         form::{Body, Fields},
         nav::{self, Link},
-        page::{Page, see, wants_json, whole},
-        state::App,
+        page::{Page, run_to_completion, see_other, wants_json},
+        state::WorkerState,
     },
 };
 
@@ -64,15 +64,15 @@ pub struct Summary {
 /// Who asks, and for which structure.
 struct Asked {
     structure: &'static Structure,
-    desk: Desk,
+    desk: Playground,
     cookie: Option<Cookie<'static>>,
 }
 
 impl Asked {
-    fn of(app: &App, request: &HttpRequest, slug: &str) -> Result<Self> {
+    fn of(app: &WorkerState, request: &HttpRequest, slug: &str) -> Result<Self> {
         let structure = structures::named(slug).ok_or(Error::NoPage)?;
         let (visitor, cookie) = visitor::of(request);
-        let desk = Desk::of(app.store.clone(), &visitor, structure);
+        let desk = Playground::of(app.store.clone(), &visitor, structure);
         Ok(Self { structure, desk, cookie })
     }
 
@@ -114,7 +114,7 @@ pub async fn index() -> Page<StructuresPage> {
     )
 )]
 pub async fn show(
-    app: Data<App>,
+    app: Data<WorkerState>,
     request: HttpRequest,
     slug: Path<String>,
 ) -> Result<Page<StructurePage>> {
@@ -148,7 +148,7 @@ pub async fn show(
     )
 )]
 pub async fn act(
-    app: Data<App>,
+    app: Data<WorkerState>,
     request: HttpRequest,
     slug: Path<String>,
     body: Body,
@@ -158,8 +158,8 @@ pub async fn act(
     let fields = body.fields(&known)?;
     let (desk, what) = (asked.desk.clone(), wanted(asked.structure, &fields));
     let played = match what {
-        Ok(what) => whole(async move { desk.play(what).await }).await,
-        Err(wrong) => Err(Failure::from(wrong)),
+        Ok(what) => run_to_completion(async move { desk.play(what).await }).await,
+        Err(wrong) => Err(PlaygroundError::from(wrong)),
     };
     let (outcome, look) = match played {
         Ok(played) => played,
@@ -170,7 +170,7 @@ pub async fn act(
     let outcome = app.shared.outcomes.keep(asked.desk.demo().clone(), outcome);
     let status = outcome.refusal.as_ref().map_or(StatusCode::OK, status_of);
     if status == StatusCode::OK && !wants_json(request.headers()) {
-        let mut response = see(&format!("{}/{}", nav::STRUCTURES.path, asked.structure.slug));
+        let mut response = see_other(&format!("{}/{}", nav::STRUCTURES.path, asked.structure.slug));
         asked.cookie.into_iter().for_each(|cookie| {
             response.cookie(cookie);
         });
@@ -190,13 +190,13 @@ pub async fn act(
         (status = 503, description = "Too many watch already"),
     )
 )]
-pub async fn live(app: Data<App>, request: HttpRequest) -> Result<HttpResponse> {
+pub async fn live(app: Data<WorkerState>, request: HttpRequest) -> Result<HttpResponse> {
     let asked = Asked::of(&app, &request, "streams")?;
     if asked.cookie.is_some() {
         // Nobody's streams: a browser does not ask again after this.
         return Ok(HttpResponse::NoContent().finish());
     }
-    let viewer = app.shared.viewers.enter().ok_or(Error::TooManyViewers)?;
+    let viewer = app.shared.viewers.try_acquire().ok_or(Error::TooManyViewers)?;
     Ok(Listener::of(Tail::of(asked.desk), viewer).events())
 }
 
@@ -231,21 +231,25 @@ fn no_act(structure: &Structure) -> Wrong {
 }
 
 /// The same page, with what is wrong and what was typed.
-async fn failed(asked: Asked, fields: &Fields<'_>, failure: Failure) -> Page<StructurePage> {
+async fn failed(
+    asked: Asked,
+    fields: &Fields<'_>,
+    failure: PlaygroundError,
+) -> Page<StructurePage> {
     let status = match &failure {
-        Failure::Wrong(Wrong::Malformed(_)) => StatusCode::BAD_REQUEST,
-        Failure::Wrong(Wrong::OutOfRange(_)) | Failure::NoRoom(_) => {
+        PlaygroundError::Wrong(Wrong::Malformed(_)) => StatusCode::BAD_REQUEST,
+        PlaygroundError::Wrong(Wrong::OutOfRange(_)) | PlaygroundError::Full(_) => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
-        Failure::Redis(_) => StatusCode::SERVICE_UNAVAILABLE,
+        PlaygroundError::Redis(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     let trace = Trace::start();
     let look = match &failure {
-        Failure::Redis(error) => Err(error.clone()),
+        PlaygroundError::Redis(error) => Err(error.clone()),
         _ => asked.desk.look(None, &trace).await,
     };
     let mut page = asked.page().looking(look, trace);
-    if !matches!(failure, Failure::Redis(_)) {
+    if !matches!(failure, PlaygroundError::Redis(_)) {
         page.error = Some(failure.to_string());
     }
     page.typed = Typed::sent(asked.structure, fields);

@@ -199,16 +199,16 @@ impl Label {
 fn middle(points: &[Point]) -> geo::Degrees {
     let half = |of: fn(&Point) -> f64| {
         let all = points.iter().map(of);
-        let (least, most) = all.fold((f64::MAX, f64::MIN), |it, n| (it.0.min(n), it.1.max(n)));
-        if points.is_empty() { 0.0 } else { (least + most) / 2.0 }
+        let (min, max) = all.fold((f64::MAX, f64::MIN), |it, n| (it.0.min(n), it.1.max(n)));
+        if points.is_empty() { 0.0 } else { (min + max) / 2.0 }
     };
     (half(|point| point.longitude), half(|point| point.latitude))
 }
 
 /// Picture units in a kilometre, so that everything fits.
 fn unit(places: &[(f64, f64)], radius: f64) -> f64 {
-    let most = |of: fn(&(f64, f64)) -> f64| places.iter().map(of).fold(radius, f64::max);
-    let (east, north) = (most(|it| it.0.abs()), most(|it| it.1.abs()));
+    let max = |of: fn(&(f64, f64)) -> f64| places.iter().map(of).fold(radius, f64::max);
+    let (east, north) = (max(|it| it.0.abs()), max(|it| it.1.abs()));
     let fits = |half: f64, km: f64| (half - RIM) / km.max(LEAST_KM);
     fits(WIDTH / 2.0, east).min(fits(HEIGHT / 2.0, north))
 }

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::pictures;
 use crate::{
     labs::structures::Tail,
-    web::{error::Result, pages::sse, state::Viewer},
+    web::{error::Result, pages::sse, state::ConnectionPermit},
 };
 
 /// How often a listener asks, and after how many times in vain it shows that it is there.
@@ -22,13 +22,13 @@ const TICKS_MAX: u32 = 1_200;
 /// Someone who listens.
 pub struct Listener {
     tail: Tail,
-    _viewer: Viewer,
+    _viewer: ConnectionPermit,
     ticks: u32,
 }
 
 impl Listener {
     /// One who has seen nothing yet.
-    pub fn of(tail: Tail, viewer: Viewer) -> Self {
+    pub fn of(tail: Tail, viewer: ConnectionPermit) -> Self {
         Self { tail, _viewer: viewer, ticks: 0 }
     }
 

@@ -16,8 +16,8 @@ use crate::{
     format,
     labs::{
         structures::{
-            Act, Done, Grown, KeyFacts, Look, Outcome, Picture, Said, Size, Structure, readable,
-            readable_words,
+            Act, Done, EncodingChange, Exchange, KeyFacts, Picture, PlaygroundResult,
+            PlaygroundView, Size, Structure, readable, readable_words,
         },
         support::fields::{Described, Field},
     },
@@ -47,10 +47,10 @@ pub struct StructurePage {
     /// What was done last; null if nothing is known of it any more.
     act: Option<String>,
     /// The commands of that, and what Redis answered.
-    said: Vec<Said>,
+    said: Vec<Exchange>,
     /// What growing led to, if that was it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    grown: Option<Grown>,
+    grown: Option<EncodingChange>,
     /// Microseconds that it took, from the first command to the last reply.
     elapsed_us: Option<u64>,
     /// Which step of the example comes next.
@@ -155,7 +155,7 @@ impl StructurePage {
     }
 
     /// With what there is to see.
-    pub fn looking(mut self, look: Result<Look, RedisError>, trace: Trace) -> Self {
+    pub fn looking(mut self, look: Result<PlaygroundView, RedisError>, trace: Trace) -> Self {
         self.trace = trace.spans();
         match look {
             Ok(look) => {
@@ -172,7 +172,7 @@ impl StructurePage {
     }
 
     /// With what the last act led to.
-    pub fn after(mut self, outcome: &Arc<Outcome>) -> Self {
+    pub fn after(mut self, outcome: &Arc<PlaygroundResult>) -> Self {
         self.act = Some(outcome.title.clone());
         self.said.clone_from(&outcome.said);
         self.grown.clone_from(&outcome.grown);
@@ -196,7 +196,7 @@ impl StructurePage {
     }
 
     /// What the last act led to, if that can be said in a line.
-    fn headline(&self) -> Option<&Said> {
+    fn headline(&self) -> Option<&Exchange> {
         let short = self.said.len() <= 2 && self.grown.is_none() && !self.was_refused;
         self.said.first().filter(|said| short && !said.reply.contains('\n'))
     }

@@ -15,7 +15,7 @@ pub const BYTES_MAX: u64 = 1024 * 1024;
 /// Counts what there is, removes names that are gone, and adds the names of
 /// the command if there is room. Every element counts: from a few samples a
 /// list that begins with short ones looks small, whatever follows. KEYS: the list of names, then the command's keys.
-static ROOM: Script = Script::new(include_str!("room.lua"));
+static QUOTA: Script = Script::new(include_str!("quota.lua"));
 
 /// Asks for room for these keys; `list` is the key under which their names are.
 pub fn ask(store: &Store, list: &str, keys: &[&Word]) -> Command {
@@ -23,7 +23,7 @@ pub fn ask(store: &Store, list: &str, keys: &[&Word]) -> Command {
     let bounds = [KEYS_MAX, BYTES_MAX, 2 * KEPT.as_secs()].map(|it| it.to_string());
     let names: Vec<_> =
         [list.as_bytes()].into_iter().chain(keys.iter().map(|key| key.as_slice())).collect();
-    store.script_on(&ROOM, &names).arg(&bounds)
+    store.script_on(&QUOTA, &names).arg(&bounds)
 }
 
 /// Whether there is.

@@ -15,19 +15,19 @@ use hitrate_cache::{
 use tokio::{sync::watch, task::JoinSet};
 
 use super::args::Args;
-use crate::labs::support::visitor_keys::Demo;
+use crate::labs::support::visitor_keys::VisitorKeys;
 
 /// No actor takes longer, in microseconds.
 const LONGEST_US: u64 = 60_000_000;
 /// Keys that are removed in one round trip.
-const AT_ONCE: usize = 500;
+const CONCURRENCY: usize = 500;
 
 /// Where the actors of one way meet.
-pub struct Race {
+pub struct TrialRun {
     /// For those who need a connection of another kind.
     pub address: Address,
     stores: Vec<Store>,
-    demo: Demo,
+    demo: VisitorKeys,
     args: Args,
     /// So that no two trials share a key.
     id: u64,
@@ -35,9 +35,9 @@ pub struct Race {
     times: Mutex<Histogram<u64>>,
 }
 
-impl Race {
+impl TrialRun {
     /// With these connections, under the keys of this demo.
-    pub fn new(address: &Address, stores: &[Store], demo: &Demo, args: &Args) -> Self {
+    pub fn new(address: &Address, stores: &[Store], demo: &VisitorKeys, args: &Args) -> Self {
         Self {
             address: address.clone(),
             stores: stores.to_vec(),
@@ -139,7 +139,7 @@ impl Race {
     pub async fn clear(&self, was_cut_off: bool, later: &Store) {
         let keys = std::mem::take(&mut *self.keys.lock().expect("nobody panics meanwhile"));
         let keys: Vec<_> = keys.into_values().collect();
-        for some in keys.chunks(AT_ONCE) {
+        for some in keys.chunks(CONCURRENCY) {
             let unlink = |key: &Key<()>| self.store(0).on("UNLINK", key);
             let removed = self.store(0).run_many(some.iter().map(unlink).collect()).await;
             if was_cut_off || removed.is_err() {

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use utoipa::ToSchema;
 
 use super::{
-    Stage,
+    Bench,
     spread::{self, Spread},
 };
 
@@ -42,7 +42,7 @@ pub enum Verb {
 /// How it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Way {
+pub enum SendMode {
     /// Each command waits for the reply to the one before.
     Singly,
     /// A hundred at a time, then their replies.
@@ -66,7 +66,7 @@ impl Verb {
     }
 }
 
-impl Way {
+impl SendMode {
     /// The slowest first.
     pub const ALL: [Self; 4] = [Self::Singly, Self::ByHundred, Self::OnePipeline, Self::AtOnce];
 
@@ -97,11 +97,11 @@ impl Way {
 
 /// One command by one way.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Row {
+pub struct ModeResult {
     /// What was sent.
     pub verb: Verb,
     /// How.
-    pub way: Way,
+    pub mode: SendMode,
     /// Commands that were done in a round, the fewest of all rounds.
     pub commands: u64,
     /// Time for one command, over the rounds.
@@ -121,46 +121,49 @@ struct Turn {
 }
 
 /// Every verb by every way.
-pub async fn measure(call: &DedicatedConnection, stage: &Stage) -> Result<Vec<Row>, RedisError> {
+pub async fn measure(
+    call: &DedicatedConnection,
+    bench: &Bench,
+) -> Result<Vec<ModeResult>, RedisError> {
     let since = Instant::now();
-    let mut turns: Vec<(Verb, Way, Vec<Turn>)> = Vec::new();
+    let mut run_lock: Vec<(Verb, SendMode, Vec<Turn>)> = Vec::new();
     for verb in Verb::ALL {
-        turns.extend(Way::ALL.map(|way| (verb, way, Vec::new())));
+        run_lock.extend(SendMode::ALL.map(|mode| (verb, mode, Vec::new())));
     }
     // The first of all commands pays for memory and caches.
-    turn(call, stage, Verb::Set, Way::OnePipeline).await?;
+    turn(call, bench, Verb::Set, SendMode::OnePipeline).await?;
     for _ in 0..ROUNDS {
-        for (verb, way, taken) in &mut turns {
-            taken.push(turn(call, stage, *verb, *way).await?);
+        for (verb, mode, taken) in &mut run_lock {
+            taken.push(turn(call, bench, *verb, *mode).await?);
         }
         if since.elapsed() > BEGUN_WITHIN {
             break;
         }
     }
-    Ok(rows(turns))
+    Ok(rows(run_lock))
 }
 
-fn rows(turns: Vec<(Verb, Way, Vec<Turn>)>) -> Vec<Row> {
+fn rows(run_lock: Vec<(Verb, SendMode, Vec<Turn>)>) -> Vec<ModeResult> {
     let mut singly = Vec::new();
-    let row = |(verb, way, turns): (Verb, Way, Vec<Turn>)| {
-        let rounds_ns: Vec<_> = turns.iter().map(Turn::each).collect();
-        if way == Way::Singly {
+    let row = |(verb, mode, run_lock): (Verb, SendMode, Vec<Turn>)| {
+        let rounds_ns: Vec<_> = run_lock.iter().map(Turn::each).collect();
+        if mode == SendMode::Singly {
             singly.clone_from(&rounds_ns);
         }
         let pairs = singly.iter().zip(&rounds_ns);
         let ratios: Vec<_> = pairs.map(|(one, it)| *one as f64 / (*it).max(1) as f64).collect();
-        let (times, least, most) = spread::of_ratios(&ratios).unwrap_or_default();
-        Row {
+        let (times, min, max) = spread::of_ratios(&ratios).unwrap_or_default();
+        ModeResult {
             verb,
-            way,
-            commands: turns.iter().map(|turn| turn.done as u64).min().unwrap_or_default(),
+            mode,
+            commands: run_lock.iter().map(|turn| turn.done as u64).min().unwrap_or_default(),
             each: Spread::of(&rounds_ns),
             rounds_ns,
             times: rounded(times),
-            times_range: [rounded(least), rounded(most)],
+            times_range: [rounded(min), rounded(max)],
         }
     };
-    turns.into_iter().map(row).collect()
+    run_lock.into_iter().map(row).collect()
 }
 
 /// To two digits behind the point.
@@ -177,26 +180,26 @@ impl Turn {
 
 async fn turn(
     call: &DedicatedConnection,
-    stage: &Stage,
+    bench: &Bench,
     verb: Verb,
-    way: Way,
+    mode: SendMode,
 ) -> Result<Turn, RedisError> {
-    let commands: Vec<_> = (0..stage.plan.count).map(|n| command(stage, verb, n)).collect();
+    let commands: Vec<_> = (0..bench.plan.count).map(|n| command(bench, verb, n)).collect();
     let (count, start) = (commands.len(), Instant::now());
-    let done = match way {
-        Way::Singly => singly(call, &commands, start).await?,
-        Way::ByHundred => pipelined(call, commands, BATCH, start).await?,
-        Way::OnePipeline => pipelined(call, commands, count, start).await?,
-        Way::AtOnce => at_once(call, commands).await?,
+    let done = match mode {
+        SendMode::Singly => singly(call, &commands, start).await?,
+        SendMode::ByHundred => pipelined(call, commands, BATCH, start).await?,
+        SendMode::OnePipeline => pipelined(call, commands, count, start).await?,
+        SendMode::AtOnce => at_once(call, commands).await?,
     };
     Ok(Turn { done, took: start.elapsed() })
 }
 
-fn command(stage: &Stage, verb: Verb, n: usize) -> Command {
-    let key = stage.demo.key(&format!("set:{n}"));
+fn command(bench: &Bench, verb: Verb, n: usize) -> Command {
+    let key = bench.demo.key(&format!("set:{n}"));
     match verb {
-        Verb::Set => stage.store.on("SET", &key).arg(VALUE).arg("EX").arg(KEPT),
-        Verb::Get => stage.store.on("GET", &key),
+        Verb::Set => bench.store.on("SET", &key).arg(VALUE).arg("EX").arg(KEPT),
+        Verb::Get => bench.store.on("GET", &key),
     }
 }
 
@@ -252,7 +255,7 @@ async fn at_once(call: &DedicatedConnection, commands: Vec<Command>) -> Result<u
 mod tests {
     use super::*;
 
-    fn turns(took_us: &[u64]) -> Vec<Turn> {
+    fn run_lock(took_us: &[u64]) -> Vec<Turn> {
         let turn = |us: &u64| Turn { done: 10, took: Duration::from_micros(*us) };
         took_us.iter().map(turn).collect()
     }
@@ -260,15 +263,15 @@ mod tests {
     #[test]
     fn a_ratio_compares_turns_of_the_same_round_and_verb() {
         let rows = rows(vec![
-            (Verb::Set, Way::Singly, turns(&[100, 400, 100])),
-            (Verb::Set, Way::AtOnce, turns(&[10, 20, 50])),
-            (Verb::Get, Way::Singly, turns(&[50, 50, 50])),
-            (Verb::Get, Way::AtOnce, turns(&[50, 25, 100])),
+            (Verb::Set, SendMode::Singly, run_lock(&[100, 400, 100])),
+            (Verb::Set, SendMode::AtOnce, run_lock(&[10, 20, 50])),
+            (Verb::Get, SendMode::Singly, run_lock(&[50, 50, 50])),
+            (Verb::Get, SendMode::AtOnce, run_lock(&[50, 25, 100])),
         ]);
         assert_eq!((rows[0].times, rows[0].times_range), (1.0, [1.0, 1.0]));
         assert_eq!((rows[1].times, rows[1].times_range), (10.0, [2.0, 20.0]));
         assert_eq!((rows[3].times, rows[3].times_range), (1.0, [0.5, 2.0]));
-        assert_eq!((rows[0].each.median_ns, rows[0].each.most_ns), (10_000, 40_000));
+        assert_eq!((rows[0].each.median_ns, rows[0].each.max_ns), (10_000, 40_000));
         assert_eq!(rows[0].commands, 10);
     }
 }

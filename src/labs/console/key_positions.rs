@@ -1,6 +1,6 @@
 //! Which words of a command are keys.
 
-use super::{catalogue::Manual, words::Word};
+use super::{catalogue::CommandSpec, words::Word};
 
 /// Commands that say themselves how many keys follow: name, keys before the
 /// count, and the place of the count.
@@ -23,18 +23,18 @@ const PLAIN: [&str; 2] = ["georadius", "georadiusbymember"];
 
 /// The places of the keys, as far as words are there; none when they can't be
 /// told. What is told is still put to the server before anything runs.
-pub fn keys(words: &[Word], manual: &Manual) -> Option<Vec<usize>> {
-    let name = manual.name.as_str();
+pub fn keys(words: &[Word], spec: &CommandSpec) -> Option<Vec<usize>> {
+    let name = spec.name.as_str();
     if let Some((_, before, count)) = COUNTED.iter().find(|it| it.0 == name) {
         return Some(counted(words, before, *count));
     }
     if STREAMS.contains(&name) {
         return Some(streams(words));
     }
-    if manual.flag("movablekeys") && !PLAIN.contains(&name) {
+    if spec.flag("movablekeys") && !PLAIN.contains(&name) {
         return None;
     }
-    Some(in_steps(words.len(), manual))
+    Some(in_steps(words.len(), spec))
 }
 
 fn counted(words: &[Word], before: &[usize], count: usize) -> Vec<usize> {
@@ -50,13 +50,13 @@ fn streams(words: &[Word]) -> Vec<usize> {
     (keyword + 1..words.len()).take(following / 2).collect()
 }
 
-fn in_steps(words: usize, manual: &Manual) -> Vec<usize> {
+fn in_steps(words: usize, spec: &CommandSpec) -> Vec<usize> {
     let place = |at: i64| usize::try_from(at).ok();
-    let last = match manual.last {
+    let last = match spec.last {
         last @ ..0 => words.checked_add_signed(last as isize),
         last => place(last),
     };
-    match (place(manual.first), last, place(manual.step)) {
+    match (place(spec.first), last, place(spec.step)) {
         (Some(first @ 1..), Some(last), Some(step @ 1..)) => {
             (first..=last).step_by(step).take_while(|place| *place < words).collect()
         }
@@ -68,36 +68,44 @@ fn in_steps(words: usize, manual: &Manual) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    fn places(line: &str, manual: Manual) -> Option<Vec<usize>> {
+    fn key_positions(line: &str, spec: CommandSpec) -> Option<Vec<usize>> {
         let words: Vec<_> = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
-        keys(&words, &manual)
+        keys(&words, &spec)
     }
 
-    fn manual(name: &str, first: i64, last: i64, step: i64) -> Manual {
-        Manual { name: name.to_owned(), first, last, step, ..Manual::default() }
+    fn spec(name: &str, first: i64, last: i64, step: i64) -> CommandSpec {
+        CommandSpec { name: name.to_owned(), first, last, step, ..CommandSpec::default() }
     }
 
     #[test]
     fn the_server_says_where_keys_are() {
-        assert_eq!(places("SET a b", manual("set", 1, 1, 1)), Some(vec![1]));
-        assert_eq!(places("MSET a 1 b 2", manual("mset", 1, -1, 2)), Some(vec![1, 3]));
-        assert_eq!(places("DEL a b c", manual("del", 1, -1, 1)), Some(vec![1, 2, 3]));
-        assert_eq!(places("BITOP AND d a", manual("bitop", 2, -1, 1)), Some(vec![2, 3]));
-        assert_eq!(places("PING", manual("ping", 0, 0, 0)), Some(vec![]));
-        assert_eq!(places("GET", manual("get", 1, 1, 1)), Some(vec![]));
+        assert_eq!(key_positions("SET a b", spec("set", 1, 1, 1)), Some(vec![1]));
+        assert_eq!(key_positions("MSET a 1 b 2", spec("mset", 1, -1, 2)), Some(vec![1, 3]));
+        assert_eq!(key_positions("DEL a b c", spec("del", 1, -1, 1)), Some(vec![1, 2, 3]));
+        assert_eq!(key_positions("BITOP AND d a", spec("bitop", 2, -1, 1)), Some(vec![2, 3]));
+        assert_eq!(key_positions("PING", spec("ping", 0, 0, 0)), Some(vec![]));
+        assert_eq!(key_positions("GET", spec("get", 1, 1, 1)), Some(vec![]));
     }
 
     #[test]
     fn some_commands_say_it_themselves() {
-        let movable =
-            |name: &str| Manual { flags: vec!["movablekeys".to_owned()], ..manual(name, 1, 1, 1) };
+        let movable = |name: &str| CommandSpec {
+            flags: vec!["movablekeys".to_owned()],
+            ..spec(name, 1, 1, 1)
+        };
         let store = "ZUNIONSTORE d 2 a b WEIGHTS 1 2";
-        assert_eq!(places(store, movable("zunionstore")), Some(vec![1, 3, 4]));
-        assert_eq!(places("SINTERCARD 2 a b LIMIT 1", movable("sintercard")), Some(vec![2, 3]));
-        assert_eq!(places("ZUNION 99999999999999999999 a", movable("zunion")), Some(vec![]));
-        assert_eq!(places("XREAD COUNT 1 streams a b 0 0", movable("xread")), Some(vec![4, 5]));
-        assert_eq!(places("XREAD COUNT 1", movable("xread")), Some(vec![]));
-        assert_eq!(places("GEORADIUS p 1 2 3 km", movable("georadius")), Some(vec![1]));
-        assert_eq!(places("MIGRATE a b", movable("migrate")), None);
+        assert_eq!(key_positions(store, movable("zunionstore")), Some(vec![1, 3, 4]));
+        assert_eq!(
+            key_positions("SINTERCARD 2 a b LIMIT 1", movable("sintercard")),
+            Some(vec![2, 3])
+        );
+        assert_eq!(key_positions("ZUNION 99999999999999999999 a", movable("zunion")), Some(vec![]));
+        assert_eq!(
+            key_positions("XREAD COUNT 1 streams a b 0 0", movable("xread")),
+            Some(vec![4, 5])
+        );
+        assert_eq!(key_positions("XREAD COUNT 1", movable("xread")), Some(vec![]));
+        assert_eq!(key_positions("GEORADIUS p 1 2 3 km", movable("georadius")), Some(vec![1]));
+        assert_eq!(key_positions("MIGRATE a b", movable("migrate")), None);
     }
 }

@@ -43,7 +43,8 @@ fn every_page_has_a_test_of_its_name_and_a_template_if_it_shows_one() {
         let page = file.iter().find_map(|file| fs::read_to_string(file).ok()).unwrap();
         let template = root().join(format!("templates/{name}.html"));
         assert_eq!(page.contains("#[template"), template.is_file(), "the template of {name}");
-        assert!(root().join(format!("tests/web/{name}.rs")).is_file(), "no test for {name}");
+        let tests = [format!("tests/web/{name}.rs"), format!("tests/web/{name}/mod.rs")];
+        assert!(tests.iter().any(|it| root().join(it).is_file()), "no test for {name}");
     }
 }
 

@@ -1,0 +1,174 @@
+//! Chromium itself: fills forms, follows links, sees what a visitor sees.
+
+mod live;
+mod rules;
+mod walks;
+
+use std::{
+    net::TcpStream,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use fantoccini::{Client, ClientBuilder, Locator, wd::WebDriverCompatibleCommand};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+use ureq::http::Method;
+use url::{ParseError, Url};
+
+use crate::harness::{Hitrate, eventually, free_port};
+
+/// What a page may take to appear on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A browser window, driven by a chromedriver of its own.
+struct Browser {
+    client: Client,
+    _driver: Driver,
+}
+
+/// Ends with the value, and the browser with it.
+struct Driver(Child);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Look {
+    width: u32,
+    dark: bool,
+    scripts: bool,
+}
+
+const DESK: Look = Look { width: 1280, dark: false, scripts: true };
+const PHONE: Look = Look { width: 390, dark: true, scripts: true };
+
+impl Browser {
+    async fn open(look: Look) -> Self {
+        let port = free_port();
+        let driver = Command::new("chromedriver")
+            .arg(format!("--port={port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver should be installed");
+        eventually(TIMEOUT, "chromedriver listens", || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        let driver = Driver(driver);
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities(look))
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .expect("chromium should be installed");
+        if !look.scripts {
+            client.issue_cmd(DevTools("Network.enable", json!({}))).await.unwrap();
+            let blocked = json!({ "urls": ["*/static/*.js*"] });
+            client.issue_cmd(DevTools("Network.setBlockedURLs", blocked)).await.unwrap();
+        }
+        Self { client, _driver: driver }
+    }
+
+    async fn visit(&self, hitrate: &Hitrate, path: &str) {
+        self.client.goto(&format!("http://{}{path}", hitrate.address)).await.unwrap();
+    }
+
+    async fn text(&self, css: &str) -> String {
+        self.client.find(Locator::Css(css)).await.unwrap().text().await.unwrap()
+    }
+
+    async fn fill(&self, css: &str, value: &str) {
+        let field = self.client.find(Locator::Css(css)).await.unwrap();
+        field.clear().await.unwrap();
+        field.send_keys(value).await.unwrap();
+    }
+
+    async fn click(&self, css: &str) {
+        self.client.find(Locator::Css(css)).await.unwrap().click().await.unwrap();
+    }
+
+    async fn await_text(&self, css: &str, wanted: &str) {
+        let end = Instant::now() + TIMEOUT;
+        let mut seen = String::new();
+        while Instant::now() < end {
+            if let Ok(element) = self.client.find(Locator::Css(css)).await {
+                seen = element.text().await.unwrap_or_default();
+                if seen.contains(wanted) {
+                    return;
+                }
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{css} never said {wanted:?}, but {seen:?}");
+    }
+
+    async fn run(&self, script: &str) -> Value {
+        self.client.execute(script, vec![]).await.unwrap()
+    }
+
+    /// The cookie of whoever plays at patterns here.
+    async fn visitor(&self) -> String {
+        let cookie = self.client.get_named_cookie("hitrate_visitor").await.unwrap();
+        format!("hitrate_visitor={}", cookie.value())
+    }
+
+    /// Nothing scrolls sideways, and axe finds nothing.
+    async fn keeps_the_rules(&self, look: Look, path: &str, axe: Option<&str>) {
+        let sideways =
+            "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        assert_eq!(self.run("return innerWidth").await, look.width);
+        assert_eq!(self.run(sideways).await, 0, "{path} at {} px", look.width);
+        let Some(axe) = axe else { return };
+        // Both in one script: a page that reloads in between would forget axe.
+        let check = ";const done = arguments[0]; axe.run().then((r) => done(r.violations.map((v) => v.id + ': ' + v.nodes[0].html)))";
+        let violations = self.client.execute_async(&[axe, check].concat(), vec![]).await.unwrap();
+        assert_eq!(violations, json!([]), "{path} at {} px, dark: {}", look.width, look.dark);
+    }
+
+    async fn close(self) {
+        self.client.clone().close().await.unwrap();
+    }
+}
+
+/// A command of the DevTools protocol, and its parameters.
+///
+/// Scripts are kept out by refusing to load them, and `safety` holds that no
+/// page has any other. Turning scripts off altogether ends the driver, too: it
+/// clicks and types by scripts of its own.
+#[derive(Debug)]
+struct DevTools(&'static str, Value);
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(json!({ "cmd": self.0, "params": self.1 }).to_string()))
+    }
+}
+
+fn capabilities(look: Look) -> serde_json::Map<String, Value> {
+    let mut args = vec![
+        "--headless".to_owned(),
+        "--no-sandbox".to_owned(),
+        "--disable-gpu".to_owned(),
+        "--disable-dev-shm-usage".to_owned(),
+        "--no-first-run".to_owned(),
+        "--disable-background-networking".to_owned(),
+        "--disable-component-update".to_owned(),
+        "--disable-sync".to_owned(),
+        "--disable-quic".to_owned(),
+    ];
+    args.push(format!("--blink-settings=preferredColorScheme={}", u8::from(!look.dark)));
+    let options = json!({
+        "args": args,
+        "mobileEmulation": { "deviceMetrics": { "width": look.width, "height": 844, "pixelRatio": 1.0, "mobile": false } },
+    });
+    [("goog:chromeOptions".to_owned(), options)].into_iter().collect()
+}

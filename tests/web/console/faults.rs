@@ -1,0 +1,53 @@
+//! The console while Redis is away or frozen.
+
+use std::time::Duration;
+
+use super::Visitor;
+use crate::harness::{Hitrate, Redis, eventually, setup};
+
+#[test]
+fn redis_may_go_and_come_back() {
+    let mut hitrate = Hitrate::start();
+    let cookie = Visitor::new(&hitrate).cookie;
+    crate::harness::send_signal(hitrate.own_redis_pid(), "KILL");
+    hitrate.await_log("is started again", Duration::from_secs(10));
+    let visitor = Visitor { hitrate: &hitrate, cookie };
+    // The new one does not know the user yet.
+    eventually(Duration::from_secs(20), "the console works again", || {
+        let answer = visitor.post("INCR a");
+        assert!([200, 503].contains(&answer.status), "{answer:?}");
+        assert_eq!(hitrate.get_with("/console", &[("cookie", &visitor.cookie)]).status, 200);
+        answer.status == 200
+    });
+}
+
+#[test]
+fn without_redis_the_page_says_so() {
+    let mut redis = Redis::start();
+    let hitrate = setup().redis(&redis).start();
+    let visitor = Visitor::new(&hitrate);
+    redis.kill();
+    eventually(Duration::from_secs(5), "the page knows", || {
+        visitor.page().contains("Redis can&#39;t be reached")
+            || visitor.page().contains("Redis can't be reached")
+    });
+    let answer = visitor.post("GET a");
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    assert!(visitor.page().contains("PONG"), "what was typed is still shown");
+    redis.restart(&[]);
+    eventually(Duration::from_secs(10), "it is back", || visitor.post("GET a").status == 200);
+}
+
+#[test]
+fn a_frozen_redis_keeps_nobody_waiting() {
+    let redis = Redis::start();
+    let hitrate = setup().redis(&redis).start();
+    let visitor = Visitor::new(&hitrate);
+    visitor.run("SET a 1");
+    redis.signal("STOP");
+    let answer = visitor.post("GET a");
+    redis.signal("CONT");
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.took < Duration::from_millis(900), "a command's deadline: {:?}", answer.took);
+    eventually(Duration::from_secs(10), "it goes on", || visitor.post("GET a").status == 200);
+}

@@ -1,0 +1,104 @@
+//! Patterns while Redis refuses, is away, dies or is frozen.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use hitrate::labs::patterns::ALL;
+use redis::Commands as _;
+
+use super::{Visitor, entry, keys};
+use crate::{
+    faults::assert_no_panic,
+    harness::{Hitrate, Redis, eventually, setup},
+};
+
+#[test]
+fn what_redis_refuses_is_told_in_its_own_words() {
+    let hitrate = Hitrate::start();
+    let visitor = Visitor::new(&hitrate);
+    let told = visitor.play("expiring-key", "act=set");
+    let key = entry(&told, "username")["key"].as_str().unwrap().to_owned();
+    let mut redis = hitrate.own_redis();
+    redis::pipe().del(&key).lpush(&key, "x").exec(&mut redis).unwrap();
+    let refused = visitor.post("expiring-key", "act=read");
+    assert_eq!(refused.status, 422);
+    assert!(refused.json()["error"].as_str().unwrap().contains("WRONGTYPE"), "{refused:?}");
+    assert_eq!(entry(&visitor.look("expiring-key"), "username")["type"], "list");
+}
+
+#[test]
+fn without_redis_pages_stay_usable_and_acts_work_again_when_it_is_back() {
+    let mut redis = Redis::start();
+    let hitrate = setup().redis(&redis).start();
+    let visitor = Visitor::new(&hitrate);
+    visitor.play("shopping-cart", "act=add");
+    redis.kill();
+    for pattern in ALL {
+        let page = hitrate.get(&format!("/patterns/{}", pattern.slug));
+        assert_eq!(page.status, 200);
+        assert!(page.body.contains("Your keys can&#39;t be read: Redis"), "{}", page.body);
+        let act = visitor.post(pattern.slug, &format!("act={}", pattern.acts[0].name));
+        assert_eq!(act.status, 503, "{act:?}");
+        assert_eq!(visitor.post(pattern.slug, "act=reset").status, 503);
+    }
+    assert!(visitor.look("shopping-cart")["state"].is_null());
+    for _ in 0..3 {
+        assert_eq!(visitor.post("shopping-cart", "act=trial").status, 503);
+    }
+    assert_eq!(hitrate.logged("WARN  hitrate_cache::condition"), 1, "{}", hitrate.log());
+    redis.restart(&[]);
+    eventually(Duration::from_secs(10), "acts work again", || {
+        visitor.post("shopping-cart", "act=add").status == 200
+    });
+    eventually(Duration::from_secs(10), "trials do, too", || {
+        visitor.post("shopping-cart", "act=trial").status == 200
+    });
+    assert_no_panic(&hitrate);
+}
+
+#[test]
+fn redis_dies_during_a_trial() {
+    let mut redis = Redis::start();
+    let hitrate = Arc::new(setup().redis(&redis).start());
+    let running = {
+        let hitrate = Arc::clone(&hitrate);
+        thread::spawn(move || {
+            Visitor::new(&hitrate).post("distributed-lock", "act=trial&actors=200")
+        })
+    };
+    let mut connection = redis.connection();
+    eventually(Duration::from_secs(10), "it has begun", || {
+        !keys(&mut connection, "*trial:*").is_empty()
+    });
+    redis.kill();
+    let answer = running.join().unwrap();
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert_no_panic(&hitrate);
+}
+
+#[test]
+fn what_a_trial_leaves_in_a_frozen_redis_goes_when_it_thaws() {
+    let redis = Redis::start();
+    let hitrate = setup().redis(&redis).start();
+    let visitor = Visitor::new(&hitrate);
+    let mut connection = redis.connection();
+    thread::scope(|scope| {
+        let running = scope.spawn(|| visitor.post("distributed-lock", "act=trial&actors=200"));
+        // The resource that the lock guards, not the lock.
+        let mut ttl = -2;
+        eventually(Duration::from_secs(10), "it has written", || {
+            let report = keys(&mut connection, "*trial:????????????????:report");
+            ttl = report.first().map_or(-2, |key| connection.ttl(key).unwrap());
+            ttl != -2
+        });
+        assert!(ttl > 0, "it would end if hitrate died now: {ttl}");
+        redis.signal("STOP");
+        assert_eq!(running.join().unwrap().status, 503);
+        let refused = visitor.post("distributed-lock", "act=trial");
+        assert_eq!(refused.status, 503, "{refused:?}");
+        redis.signal("CONT");
+    });
+    eventually(Duration::from_secs(10), "its keys are gone", || {
+        keys(&mut connection, "*trial:*").is_empty()
+    });
+    assert_no_panic(&hitrate);
+}

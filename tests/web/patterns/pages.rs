@@ -1,0 +1,86 @@
+//! What stands on the pages, and what an act leaves.
+
+use hitrate::labs::patterns::ALL;
+use redis::Commands as _;
+
+use super::{Visitor, keys, lines};
+use crate::harness::Hitrate;
+
+/// A day, in seconds: no key of a demo stays longer.
+const DAY: i64 = 86_400;
+
+#[test]
+fn the_index_leads_to_every_pattern_and_each_tells_what_it_is_made_of() {
+    let hitrate = Hitrate::start();
+    let index = hitrate.json("/patterns");
+    let page = hitrate.get("/patterns").body;
+    assert_eq!(ALL.len(), 12);
+    for (row, pattern) in index["patterns"].as_array().unwrap().iter().zip(ALL) {
+        let path = format!("/patterns/{}", pattern.slug);
+        assert_eq!(row["path"], path.as_str());
+        assert!(page.contains(&format!("href=\"{path}\"")), "{path}");
+        let page = hitrate.get(&path);
+        assert_eq!(page.status, 200);
+        assert!(page.body.contains(&format!("<title>{} · hitrate</title>", pattern.title)));
+        assert!(pattern.keys.iter().all(|key| page.body.contains(key.name)), "{path}");
+        assert!(page.body.contains("yet.") || page.body.contains("at the moment."), "{path}");
+    }
+}
+
+#[test]
+fn every_act_plays_and_leaves_no_key_without_an_end() {
+    let hitrate = Hitrate::start();
+    let visitor = Visitor::new(&hitrate);
+    for pattern in ALL {
+        for act in pattern.acts {
+            let told = visitor.play(pattern.slug, &format!("act={}", act.name));
+            assert!(!lines(&told).is_empty(), "{told}");
+            assert_eq!((&told["slug"], &told["act"]), (&pattern.slug.into(), &act.name.into()));
+            assert!(!told["said"].as_array().unwrap().is_empty(), "{told}");
+            assert!(told["state"].is_array() && told["trial"].is_null(), "{told}");
+            let page = visitor.page(pattern.slug, &format!("act={}", act.name));
+            assert!(page.contains("class=\"told\"") && page.contains("The trace"), "{page}");
+        }
+    }
+    let mut redis = hitrate.own_redis();
+    let all = keys(&mut redis, "hitrate:demo:*");
+    assert!(all.len() > ALL.len(), "{all:?}");
+    for key in all {
+        let ttl: i64 = redis.ttl(&key).unwrap();
+        assert!((1..=DAY).contains(&ttl), "{key} ends in {ttl}");
+    }
+}
+
+#[test]
+fn what_is_not_there_is_told() {
+    let hitrate = Hitrate::start();
+    let visitor = Visitor::new(&hitrate);
+    assert_eq!(hitrate.get("/patterns/none").status, 404);
+    assert_eq!(visitor.post("none", "act=set").status, 404);
+    assert_eq!(hitrate.send("DELETE", "/patterns/expiring-key", &[], "").status, 405);
+    assert_eq!(hitrate.get("/patterns/expiring-key?x=1").status, 400);
+    for play in ["0", "%3Cscript%3E", "%00"] {
+        let page = hitrate.get(&format!("/patterns/expiring-key?play={play}"));
+        assert_eq!(page.status, 200);
+        assert!(page.body.contains("That result is not kept any more"), "{play}");
+    }
+    let play = visitor.play("expiring-key", "act=set")["play"].as_str().unwrap().to_owned();
+    let elsewhere = hitrate.get(&format!("/patterns/shopping-cart?play={play}")).body;
+    assert!(elsewhere.contains("That result is not kept any more"), "it is another pattern’s");
+}
+
+#[test]
+fn acts_that_ask_for_the_same_share_a_form() {
+    let hitrate = Hitrate::start();
+    let page = hitrate.get("/patterns/shopping-cart").body;
+    let forms: Vec<_> =
+        page.split("<form").skip(1).map(|form| form.split("</form>").next().unwrap()).collect();
+    let with = |act: &str| {
+        let button = format!("value=\"{act}\"");
+        *forms.iter().find(|form| form.contains(&button)).unwrap()
+    };
+    assert_eq!(with("add"), with("take"));
+    assert!(with("add").contains("name=\"quantity\""));
+    assert!(!with("empty").contains("name=\"quantity\""));
+    assert_eq!(page.matches("name=\"quantity\"").count(), 1);
+}

@@ -1,0 +1,88 @@
+//! A Redis that is away, frozen, full, or denies a command.
+
+use std::time::Duration;
+
+use hitrate::labs::structures::ALL;
+use serde_json::{Value, json};
+
+use super::Player;
+use crate::harness::{Redis, eventually, setup};
+
+#[test]
+fn without_redis_the_page_is_still_of_use_and_everything_is_there_again_after() {
+    let mut redis = Redis::with(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let hitrate = setup().redis(&redis).start();
+    let player = Player::new(&hitrate);
+    player.play("lists", "act=lpush&element=kept");
+    redis.kill();
+    for structure in ALL {
+        let path = format!("/structures/{}", structure.slug);
+        let cookies = [("cookie", player.cookie.as_str())];
+        let page = hitrate.get_with(&path, &cookies);
+        assert_eq!(page.status, 200);
+        assert!(page.body.contains("Redis can&#39;t be reached") && page.body.contains("Try it"));
+        for form in ["act=example", "act=grow", "act=reset"] {
+            let answer = player.send(structure.slug, form);
+            assert_eq!((answer.status, answer.header("retry-after")), (503, "1"), "{form}");
+            assert!(answer.json()["picture"].is_null());
+        }
+        let act = format!("act={}", structure.acts[0].slug);
+        let answer = hitrate.post_with(&path, &act, &cookies);
+        assert_eq!(answer.status, 503);
+        assert!(answer.body.contains("Try it"), "the page itself: {}", answer.body);
+    }
+    assert_eq!(player.send("hyperloglog", "act=random").status, 503);
+    assert_eq!(hitrate.get("/structures").status, 200);
+    redis.restart(&["--appendonly", "yes", "--appendfsync", "always"]);
+    eventually(Duration::from_secs(10), "hitrate finds Redis again", || {
+        player.send("lists", "act=rpush&element=new").status == 200
+    });
+    assert_eq!(player.look("lists")["picture"]["left"][0], "kept");
+}
+
+#[test]
+fn who_grows_a_value_waits_for_a_frozen_redis_as_briefly_as_anyone() {
+    let redis = Redis::start();
+    let hitrate = setup().redis(&redis).start();
+    let player = Player::new(&hitrate);
+    player.play("hashes", "act=example");
+    redis.signal("STOP");
+    let answer = player.send("hashes", "act=grow");
+    redis.signal("CONT");
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.took < Duration::from_secs(3), "a command's deadline: {:?}", answer.took);
+}
+
+#[test]
+fn a_command_that_is_denied_is_told_once() {
+    let redis = Redis::start();
+    redis.run(&["ACL", "SETUSER", "default", "-memory"]);
+    let hitrate = setup().redis(&redis).start();
+    let player = Player::new(&hitrate);
+    for _ in 0..3 {
+        player.play("sets", "act=sadd");
+        assert!(player.look("sets")["picture"].is_object(), "the rest works");
+    }
+    assert_eq!(hitrate.logged("Redis rights"), 1, "{}", hitrate.log());
+    let grown = player.play("sets", "act=grow")["grown"].clone();
+    assert_eq!(
+        (&grown["after"]["count"], &grown["after"]["memory_bytes"]),
+        (&json!(513), &Value::Null),
+        "{grown}"
+    );
+    assert!(!grown["message"].as_str().unwrap().contains(" B"), "no number is made up: {grown}");
+}
+
+#[test]
+fn a_full_redis_is_quoted_and_is_no_fault_of_the_visitor() {
+    let redis = Redis::start();
+    let hitrate = setup().redis(&redis).start();
+    let player = Player::new(&hitrate);
+    player.play("hashes", "act=hset");
+    redis.run(&["CONFIG", "SET", "maxmemory", "1"]);
+    let answer = player.send("hashes", "act=hset");
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    assert!(answer.json()["error"].as_str().unwrap().starts_with("OOM "), "{answer:?}");
+    assert!(answer.json()["picture"]["tables"][0].is_object(), "reading works");
+    assert_eq!(player.send("hyperloglog", "act=random").status, 503);
+}

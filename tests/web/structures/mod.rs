@@ -1,0 +1,80 @@
+//! Every structure, by a loop over all, and what each of them shows.
+
+mod bounds;
+mod examples;
+mod faults;
+mod follow;
+mod growth;
+mod pages;
+mod pictures;
+mod visitors;
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::harness::{Answer, Hitrate};
+
+const JSON: (&str, &str) = ("accept", "application/json");
+const DAY: i64 = 24 * 60 * 60;
+
+/// Someone who plays, with the cookie that makes the keys theirs.
+struct Player<'a> {
+    hitrate: &'a Hitrate,
+    cookie: String,
+}
+
+impl<'a> Player<'a> {
+    fn new(hitrate: &'a Hitrate) -> Self {
+        let first = hitrate.post("/structures/strings", "act=reset");
+        assert_eq!(first.status, 303);
+        Self { hitrate, cookie: first.cookie().to_owned() }
+    }
+
+    fn send(&self, slug: &str, form: &str) -> Answer {
+        let path = format!("/structures/{slug}");
+        self.hitrate.post_with(&path, form, &[JSON, ("cookie", &self.cookie)])
+    }
+
+    fn play(&self, slug: &str, form: &str) -> Value {
+        let answer = self.send(slug, form);
+        assert_eq!(answer.status, 200, "{slug} {form}: {answer:?}");
+        answer.json()
+    }
+
+    fn look(&self, slug: &str) -> Value {
+        let path = format!("/structures/{slug}");
+        let answer = self.hitrate.get_with(&path, &[JSON, ("cookie", &self.cookie)]);
+        assert_eq!(answer.status, 200);
+        answer.json()
+    }
+
+    fn page(&self, slug: &str) -> String {
+        let path = format!("/structures/{slug}");
+        let answer = self.hitrate.get_with(&path, &[("cookie", &self.cookie)]);
+        assert_eq!(answer.status, 200);
+        answer.body
+    }
+
+    /// What a key is called in Redis.
+    fn name(&self, slug: &str, key: &str) -> String {
+        let look = self.look(slug);
+        let keys = look["keys"].as_array().unwrap();
+        let facts = keys.iter().find(|facts| facts["key"] == key).unwrap();
+        facts["name"].as_str().unwrap().to_owned()
+    }
+}
+
+fn replies(json: &Value) -> Vec<&str> {
+    let said = json["said"].as_array().unwrap();
+    said.iter().map(|line| line["reply"].as_str().unwrap()).collect()
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+/// All keys of demos.
+fn keys(redis: &mut redis::Connection) -> BTreeSet<String> {
+    redis::cmd("KEYS").arg("hitrate:demo:*").query(redis).unwrap()
+}

@@ -1,0 +1,92 @@
+//! What stands on the pages, and what an act answers.
+
+use hitrate::labs::structures::{ALL, Structure};
+use serde_json::json;
+
+use super::{JSON, Player};
+use crate::harness::Hitrate;
+
+#[test]
+fn every_structure_has_a_page_that_invites() {
+    let hitrate = Hitrate::start();
+    let index = hitrate.get("/structures").body;
+    for structure in ALL {
+        let path = format!("/structures/{}", structure.slug);
+        assert!(index.contains(&format!("href=\"{path}\"")), "{path}");
+        let page = hitrate.get(&path);
+        assert_eq!(page.status, 200);
+        assert!(page.body.contains(&format!("<title>{} · hitrate", structure.title)));
+        assert!(page.body.contains("Nothing yet."), "{path}");
+        for act in structure.acts {
+            let id = format!("id=\"{}\"", act.slug);
+            assert!(page.body.contains(&id) && page.body.contains(act.cost), "{id}");
+            let old = act.instead_of.unwrap_or_default();
+            assert!(page.body.contains(old), "{old}");
+        }
+        let json = hitrate.json(&path);
+        assert_eq!(json["acts"].as_array().unwrap().len(), structure.acts.len());
+        assert!(json["keys"][0]["memory_bytes"].is_null());
+    }
+    assert_eq!(hitrate.json("/structures")["structures"].as_array().unwrap().len(), ALL.len());
+    assert_eq!(hitrate.get("/structures/trees").status, 404);
+    assert_eq!(hitrate.post("/structures/trees", "act=example").status, 404);
+    assert_eq!(hitrate.send("PUT", "/structures/sets", &[], "").status, 405);
+    assert_eq!(hitrate.get("/structures/sets?x=1").status, 400);
+}
+
+#[test]
+fn an_act_redirects_and_the_page_tells_it() {
+    let hitrate = Hitrate::start();
+    let first = hitrate.post("/structures/hashes", "act=hset&field=name&value=Alice");
+    assert_eq!((first.status, first.header("location")), (303, "/structures/hashes"));
+    let cookies = [("cookie", first.cookie())];
+    let page = hitrate.get_with("/structures/hashes", &cookies).body;
+    assert!(page.contains("HSET user:42 name Alice"), "{page}");
+    assert!(page.contains("(integer) 1") && page.contains("listpack"));
+    assert!(page.contains("<td>Alice</td>"), "the picture has it");
+    let other = hitrate.get("/structures/hashes").body;
+    assert!(!other.contains("Alice</td>") && !other.contains("Last act"), "nobody else sees it");
+}
+
+/// A structure's own words fit a page: nothing is promised that is not there.
+#[test]
+fn the_documents_commands_are_all_there() {
+    let verbs = |structure: &Structure| -> String {
+        structure.acts.iter().flat_map(|act| act.forms()).collect::<Vec<_>>().join("\n")
+    };
+    let all: String = ALL.iter().map(|structure| verbs(structure) + "\n").collect();
+    for verb in "SET GET INCR APPEND HSET HGET HGETALL HINCRBY HDEL LPUSH RPUSH LPOP RPOP LRANGE \
+                 SADD SREM SISMEMBER SMEMBERS SINTER SDIFF SUNION ZADD ZINCRBY ZRANGE ZREVRANK \
+                 ZSCORE ZREM SETBIT GETBIT BITCOUNT BITOP PFADD PFCOUNT PFMERGE GEOADD GEODIST \
+                 GEOSEARCH XADD XLEN XRANGE XREAD"
+        .split_whitespace()
+    {
+        assert!(all.lines().any(|form| form.split(' ').next() == Some(verb)), "{verb}");
+    }
+    for deprecated in ["SETEX", "GEORADIUS", "GEORADIUSBYMEMBER", "ZREVRANGE"] {
+        let named = ALL.iter().flat_map(|it| it.acts).filter_map(|act| act.instead_of);
+        assert!(named.into_iter().any(|old| old.split(' ').next() == Some(deprecated)));
+        assert!(!all.lines().any(|form| form.split(' ').next() == Some(deprecated)));
+    }
+}
+
+#[test]
+fn the_index_names_only_what_works_on_a_structure() {
+    let hitrate = Hitrate::start();
+    let index = hitrate.get_with("/structures", &[JSON]).json();
+    let commands = index["structures"][0]["commands"].as_array().unwrap();
+    assert!(commands.contains(&json!("APPEND")), "{commands:?}");
+    assert!(!commands.contains(&json!("LLEN")), "it is refused on purpose: {commands:?}");
+}
+
+#[test]
+fn what_a_value_takes_stands_beside_its_picture() {
+    let hitrate = Hitrate::start();
+    let player = Player::new(&hitrate);
+    player.play("hashes", "act=hset");
+    let page = player.page("hashes");
+    let facts = &player.look("hashes")["keys"][0];
+    let told = format!("{} B, {}", facts["memory_bytes"], facts["encoding"].as_str().unwrap());
+    let beside = page.split("class=\"play\"").nth(1).unwrap().split("class=\"tries\"").next();
+    assert!(beside.unwrap().contains(&told), "{told}");
+}

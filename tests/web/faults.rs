@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use crate::harness::{Answer, Hitrate, Redis, eventually, free_port, setup};
+use crate::harness::{Answer, Hitrate, Redis, eventually, setup};
 
 pub const JSON: (&str, &str) = ("accept", "application/json");
 /// What a page may take when something is broken; there is no simulated latency here.
@@ -75,8 +75,9 @@ pub fn assert_no_panic(hitrate: &Hitrate) {
 
 #[test]
 fn redis_was_never_there_and_then_comes() {
-    let port = free_port();
-    let hitrate = setup().set("REDIS_URL", format!("redis://127.0.0.1:{port}")).start();
+    let mut redis = Redis::start();
+    redis.kill();
+    let hitrate = setup().redis(&redis).start();
     assert_eq!(hitrate.logged("trying again in 1 s"), 1, "{}", hitrate.log());
     assert_eq!(hitrate.logged("trying again in 3 s"), 1);
     for _ in 0..5 {
@@ -89,7 +90,7 @@ fn redis_was_never_there_and_then_comes() {
         "once, not per request:\n{}",
         hitrate.log()
     );
-    let _redis = Redis::on(port, &[]);
+    redis.restart(&[]);
     assert_normal_within(BACK, &hitrate);
     eventually(BACK, "the log tells that it is back", || hitrate.logged("recovered after") == 1);
     assert_no_panic(&hitrate);

@@ -4,9 +4,9 @@ use std::{fs, path::Path, time::Duration};
 
 use tempfile::TempDir;
 
-use crate::harness::{Redis, eventually, free_port, run, setup, text};
+use crate::harness::{Redis, eventually, run, setup, text};
 
-/// One that speaks TLS, too, with a certificate that nobody but us believes.
+/// One that speaks TLS only, with a certificate that nobody but us believes.
 struct Secured {
     redis: Redis,
     args: Vec<String>,
@@ -15,7 +15,7 @@ struct Secured {
 
 impl Secured {
     fn start() -> Self {
-        let (dir, port) = (tempfile::tempdir().unwrap(), free_port().to_string());
+        let dir = tempfile::tempdir().unwrap();
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let file = |name: &str, content: String| {
             fs::write(dir.path().join(name), content).unwrap();
@@ -25,7 +25,7 @@ impl Secured {
         let key = file("key.pem", made.signing_key.serialize_pem());
         #[rustfmt::skip]
         let args = [
-            "--tls-port", &port, "--tls-auth-clients", "no",
+            "--port", "0", "--tls-port", "PORT", "--tls-auth-clients", "no",
             "--tls-cert-file", &certificate, "--tls-key-file", &key,
         ].map(str::to_owned);
         let redis = Redis::with(&args.each_ref().map(String::as_str));
@@ -38,7 +38,7 @@ impl Secured {
 
     fn settings(&self, believed: &Path) -> [(&'static str, String); 2] {
         [
-            ("REDIS_URL", format!("rediss://localhost:{}", self.args[1])),
+            ("REDIS_URL", format!("rediss://localhost:{}", self.redis.port)),
             ("SSL_CERT_FILE", believed.display().to_string()),
         ]
     }

@@ -1,10 +1,10 @@
 //! A redis-server of one test, on a TCP port of its own; it ends with the test.
 
 use std::{
-    fs,
-    net::{TcpListener, TcpStream},
+    fs::{self, File},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{self, Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -43,35 +43,33 @@ impl Redis {
         Self::with(&[])
     }
 
-    /// A port that is free now may be taken a moment later, so there are several tries.
+    /// With these arguments, in which `PORT` stands for its port.
     pub fn with(args: &[&str]) -> Self {
-        let tries = (0..5).find_map(|_| Self::try_on(free_port(), args));
-        tries.expect("redis-server should start on a free port")
+        let tries = (0..20).find_map(|_| Self::try_on(next_port(), args));
+        tries.expect("one of 20 ports should be free")
     }
 
-    pub fn on(port: u16, args: &[&str]) -> Self {
-        Self::try_on(port, args).expect("redis-server should start on this port")
-    }
-
-    /// None when the server ends at once.
+    /// None when the port is taken: redis-server itself says so, and ends.
     fn try_on(port: u16, args: &[&str]) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let child = spawn(port, dir.path(), args);
         let mut redis = Self { child, port, dir };
-        redis.listens().then_some(redis)
+        redis.serves().then_some(redis)
     }
 
-    /// Waits until it does; false when it has ended.
-    fn listens(&mut self) -> bool {
-        let end = Instant::now() + Duration::from_secs(10);
-        while self.child.try_wait().unwrap().is_none() {
-            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
-                return true;
+    /// Waits until it says that it does; false when another has its port.
+    fn serves(&mut self) -> bool {
+        let log = || fs::read_to_string(self.dir.path().join(LOG)).unwrap();
+        let end = Instant::now() + Duration::from_secs(20);
+        while !log().contains("eady to accept connections") {
+            if self.child.try_wait().unwrap().is_some() {
+                assert!(log().contains("Address already in use"), "it ended: {}", log());
+                return false;
             }
-            assert!(Instant::now() < end, "redis-server does not listen");
-            sleep(Duration::from_millis(20));
+            assert!(Instant::now() < end, "redis-server does not start: {}", log());
+            sleep(Duration::from_millis(5));
         }
-        false
+        true
     }
 
     pub fn url(&self) -> String {
@@ -99,7 +97,7 @@ impl Redis {
     pub fn restart(&mut self, args: &[&str]) {
         self.kill();
         self.child = spawn(self.port, self.dir.path(), args);
-        assert!(self.listens(), "redis-server ended");
+        assert!(self.serves(), "port {} was taken meanwhile", self.port);
     }
 }
 
@@ -111,18 +109,30 @@ impl Drop for Redis {
 }
 
 fn spawn(port: u16, dir: &Path, args: &[&str]) -> Child {
+    let port = port.to_string();
     let found = ["redis-server", "valkey-server"]
         .into_iter()
         .find(|name| Command::new(name).arg("--version").stdout(Stdio::null()).status().is_ok());
     Command::new(found.expect("redis-server or valkey-server should be installed"))
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-        .args(args)
+        .args(["--port", &port, "--bind", "127.0.0.1", "--save", ""])
+        .args(args.iter().map(|arg| if *arg == "PORT" { &port } else { *arg }))
         .current_dir(dir)
-        .stdout(Stdio::null())
+        .stdout(File::create(dir.join(LOG)).unwrap())
         .spawn()
         .unwrap()
 }
 
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// What redis-server says goes there, in its directory.
+const LOG: &str = "log";
+
+/// A port that no other server of this process has. They are below those which
+/// the kernel gives to whoever asks for any, so nothing takes one while its
+/// server is away; another process begins elsewhere.
+fn next_port() -> u16 {
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 20_000;
+    static USED: AtomicU16 = AtomicU16::new(0);
+    let used = u32::from(USED.fetch_add(1, Ordering::Relaxed));
+    let port = FIRST + (process::id().wrapping_mul(97) % COUNT + used) % COUNT;
+    u16::try_from(port).expect("it is below 30,000")
 }

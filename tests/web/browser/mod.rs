@@ -5,8 +5,8 @@ mod rules;
 mod walks;
 
 use std::{
-    net::TcpStream,
-    process::{Child, Command, Stdio},
+    io::{BufRead as _, BufReader, Lines},
+    process::{Child, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use ureq::http::Method;
 use url::{ParseError, Url};
 
-use crate::harness::{Hitrate, eventually, free_port};
+use crate::harness::Hitrate;
 
 /// What a page may take to appear on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,12 +29,35 @@ struct Browser {
 }
 
 /// Ends with the value, and the browser with it.
-struct Driver(Child);
+struct Driver {
+    process: Child,
+    /// Kept open: it may have more to say.
+    _said: Lines<BufReader<ChildStdout>>,
+}
+
+impl Driver {
+    /// On a port that it chooses, and says.
+    fn start() -> (Self, u16) {
+        let mut process = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver should be installed");
+        let mut said = BufReader::new(process.stdout.take().expect("it is piped")).lines();
+        let port = said.find_map(|line| {
+            let line = line.unwrap();
+            let port = line.strip_prefix("ChromeDriver was started successfully on port ")?;
+            port.trim_end_matches('.').parse().ok()
+        });
+        (Self { process, _said: said }, port.expect("chromedriver should say its port"))
+    }
+}
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -50,17 +73,7 @@ const PHONE: Look = Look { width: 390, dark: true, scripts: true };
 
 impl Browser {
     async fn open(look: Look) -> Self {
-        let port = free_port();
-        let driver = Command::new("chromedriver")
-            .arg(format!("--port={port}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver should be installed");
-        eventually(TIMEOUT, "chromedriver listens", || {
-            TcpStream::connect(("127.0.0.1", port)).is_ok()
-        });
-        let driver = Driver(driver);
+        let (driver, port) = Driver::start();
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities(look))
             .connect(&format!("http://127.0.0.1:{port}"))

@@ -5,7 +5,8 @@
 //! `proxy` is a network that delays, cuts, swallows and lies. `history` runs two
 //! processes under random faults, records every operation and judges it: no
 //! acknowledged write lost, nothing older read than was promised, the counter
-//! exact. `HITRATE_SEED` repeats a run, `bin/soak` goes on for as long as you like,
+//! exact. Each run has a seed of its own, `HITRATE_SEED` another one; `bin/soak`
+//! tries ever new ones for as long as you like,
 //! and deliberate faults (`failpoints`, in debug builds only) show that it would
 //! find one. `imports` and `tidy` hold the shape of the source.
 
@@ -17,6 +18,8 @@ mod harness;
 mod proxy;
 #[path = "../../cache/tests/cache/redis_server.rs"]
 mod redis_server;
+#[path = "../../cache/tests/cache/seed.rs"]
+mod seed;
 mod sources;
 
 mod console;

@@ -7,6 +7,8 @@
 mod proxy;
 #[allow(dead_code, reason = "shared with the tests of the whole program")]
 mod redis_server;
+#[allow(dead_code, reason = "shared with the tests of the whole program")]
+mod seed;
 mod world;
 
 mod deferred;

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -48,11 +49,11 @@ impl Mode {
         !matches!(self, Self::HalfOpen | Self::Garbage(_) | Self::Refuse)
     }
 
-    fn latency(self, way: Way) -> Duration {
+    fn latency(self, way: Way, rng: &mut StdRng) -> Duration {
         match self {
             Self::SlowAnswers(latency) if way == Way::FromRedis => latency,
             Self::Latency(latency) => latency,
-            Self::Jitter(most) => most.mul_f64(rand::random()),
+            Self::Jitter(most) => most.mul_f64(rng.random()),
             _ => Duration::ZERO,
         }
     }
@@ -82,6 +83,11 @@ struct Connection {
 
 impl Proxy {
     pub fn before(redis: &Redis) -> Self {
+        Self::seeded(redis, 1)
+    }
+
+    /// The same, with other random times.
+    pub fn seeded(redis: &Redis, seed: u64) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -94,7 +100,7 @@ impl Proxy {
                 let listener = TcpListener::from_std(listener).unwrap();
                 let mut end = modes.clone();
                 tokio::select! {
-                    () = accept(listener, target, modes, listed) => (),
+                    () = accept(listener, target, modes, listed, seed) => (),
                     // An error says that the proxy was dropped.
                     _ = async { while end.changed().await.is_ok() {} } => (),
                 }
@@ -134,15 +140,23 @@ impl Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, port: u16, mode: watch::Receiver<Mode>, open: Connections) {
+async fn accept(
+    listener: TcpListener,
+    port: u16,
+    mode: watch::Receiver<Mode>,
+    open: Connections,
+    seed: u64,
+) {
+    let mut rng = StdRng::seed_from_u64(seed);
     while let Ok((client, _)) = listener.accept().await {
+        let rngs = [rng.random(), rng.random()].map(StdRng::seed_from_u64);
         let (cut, when_cut) = oneshot::channel();
         let heard = Arc::default();
         open.lock().unwrap().push(Connection { heard: Arc::clone(&heard), cut });
         let mode = mode.clone();
         tokio::spawn(async move {
             tokio::select! {
-                _ = carry(client, port, mode, &heard) => (),
+                _ = carry(client, port, mode, &heard, rngs) => (),
                 _ = when_cut => (),
             }
         });
@@ -155,9 +169,10 @@ async fn carry(
     port: u16,
     mut mode: watch::Receiver<Mode>,
     heard: &Mutex<Vec<u8>>,
+    rngs: [StdRng; 2],
 ) -> std::io::Result<()> {
     client.set_nodelay(true)?;
-    let relayed = relay(&mut client, port, mode.clone(), heard);
+    let relayed = relay(&mut client, port, mode.clone(), heard, rngs);
     let broken = async { mode.wait_for(|mode| !mode.relays()).await.map(|mode| *mode) };
     // The one that breaks comes first: no byte passes in such a mode.
     let broken = tokio::select! {
@@ -185,6 +200,7 @@ async fn relay(
     port: u16,
     mode: watch::Receiver<Mode>,
     heard: &Mutex<Vec<u8>>,
+    [there, back]: [StdRng; 2],
 ) -> std::io::Result<()> {
     let mut server = TcpStream::connect(("127.0.0.1", port)).await?;
     server.set_nodelay(true)?;
@@ -196,8 +212,8 @@ async fn relay(
         heard.extend(bytes.iter().take(room));
     };
     tokio::select! {
-        ended = pump(from_client, to_server, Way::ToRedis, mode.clone(), listen) => ended,
-        ended = pump(from_server, to_client, Way::FromRedis, mode, |_| ()) => ended,
+        ended = pump(from_client, to_server, (Way::ToRedis, there), mode.clone(), listen) => ended,
+        ended = pump(from_server, to_client, (Way::FromRedis, back), mode, |_| ()) => ended,
     }
 }
 
@@ -205,7 +221,7 @@ async fn relay(
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    way: Way,
+    (way, mut rng): (Way, StdRng),
     mode: watch::Receiver<Mode>,
     listen: impl Fn(&[u8]),
 ) -> std::io::Result<()> {
@@ -215,7 +231,7 @@ async fn pump(
         let mut chunk = [0; 16 * 1024];
         while let n @ 1.. = from.read(&mut chunk).await? {
             listen(&chunk[..n]);
-            let due = Instant::now() + mode.borrow().latency(way);
+            let due = Instant::now() + mode.borrow().latency(way, &mut rng);
             let _ = send.send((due, chunk[..n].to_vec()));
         }
         Ok(())

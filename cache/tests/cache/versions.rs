@@ -1,20 +1,28 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use hitrate_cache::{CachePolicy, Fill, Source};
-use rand::RngExt as _;
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::time::sleep;
 
-use crate::world::{World, age, default, named};
+use crate::{
+    seed::seed_or,
+    world::{World, age, default, named},
+};
 
 /// Readers whose row grows old on the way, in two processes, against a writer.
-async fn old_values_after_a_race(world: &World, policy: &CachePolicy, rounds: u32) -> u32 {
+async fn old_values_after_a_race(
+    world: &World,
+    policy: &CachePolicy,
+    rounds: u32,
+    rng: &mut StdRng,
+) -> u32 {
     let (one, other) = (world.cache().await, world.cache().await);
     let policy = &CachePolicy { lease: None, single_flight: false, ..*policy };
     let mut old = 0;
     for round in 1..=rounds {
         let id = round.to_string();
         world.origin.put(&id, 0);
-        let pauses: [u64; 2] = rand::rng().random();
+        let pauses: [u64; 2] = rng.random();
         world.origin.lag_ms.store(1 + pauses[0] % 3, Ordering::SeqCst);
         let write = async {
             sleep(Duration::from_millis(pauses[1] % 3)).await;
@@ -35,20 +43,21 @@ async fn old_values_after_a_race(world: &World, policy: &CachePolicy, rounds: u3
 
 #[tokio::test]
 async fn a_slow_reader_never_leaves_an_old_value_behind() {
-    let world = World::new();
+    let (world, mut rng) = (World::new(), StdRng::seed_from_u64(seed_or(1)));
     for name in ["read-through", "write-through", "write-around", "refresh-ahead", "write-behind"] {
         world.redis.run(&["FLUSHALL"]);
-        assert_eq!(old_values_after_a_race(&world, &named(name), 150).await, 0, "{name}");
+        let old = old_values_after_a_race(&world, &named(name), 150, &mut rng).await;
+        assert_eq!(old, 0, "{name}");
     }
 }
 
 #[tokio::test]
 async fn without_versions_the_same_race_is_lost() {
-    let world = World::new();
+    let (world, mut rng) = (World::new(), StdRng::seed_from_u64(seed_or(1)));
     let mut old = 0;
     for _ in 0..20 {
         world.redis.run(&["FLUSHALL"]);
-        old += old_values_after_a_race(&world, &named("cache-aside"), 100).await;
+        old += old_values_after_a_race(&world, &named("cache-aside"), 100, &mut rng).await;
         if old > 0 {
             return;
         }

@@ -63,7 +63,7 @@ impl fmt::Display for Record {
 
 impl Run {
     pub fn record(&self) -> Record {
-        let world = World::begin(self.broken);
+        let world = World::begin(self.seed, self.broken);
         let values = AtomicU64::new(INITIAL + 1);
         let mut record = self.act(&world, &values);
         world.heal();

@@ -37,13 +37,13 @@ struct Process {
 
 impl World {
     /// `broken` is the name of a bug to switch on.
-    pub fn begin(broken: Option<&'static str>) -> Self {
+    pub fn begin(seed: u64, broken: Option<&'static str>) -> Self {
         let redis = Redis::with(REDIS);
         let dir = || tempfile::tempdir().unwrap();
         let process = || Process { dir: dir(), running: Mutex::default() };
         let mut world = Self {
             processes: (0..PROCESSES).map(|_| process()).collect(),
-            proxy: Proxy::before(&redis),
+            proxy: Proxy::seeded(&redis, seed),
             redis: Mutex::new(redis),
             database: dir(),
             broken,

@@ -202,6 +202,12 @@ impl Sampler {
     }
 }
 
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 /// The latest sample, for one thread: a copy of its own, so that those who show
 /// it don't count their references in the same place.
 pub struct Latest(RefCell<(watch::Receiver<Arc<Sample>>, Arc<Sample>)>);
@@ -357,7 +363,50 @@ fn ratio(hits: u64, misses: u64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use hitrate_cache::{
+        Engine,
+        redis::{Address, Health},
+    };
+
     use super::*;
+
+    /// Of a Redis that is not there.
+    async fn sampler() -> Sampler {
+        let address = Address::parse("redis://127.0.0.1:1").unwrap();
+        let store = Store::open(&address, "", &Arc::new(Health::default()));
+        let engine = Arc::new(Engine::new("", &keys::CACHED, Arc::new(())));
+        Sampler::start(&Cache::new(store, engine), Arc::new(Metrics::default())).await
+    }
+
+    #[tokio::test]
+    async fn sampling_ends_when_it_is_told_to_and_when_its_owner_is_dropped() {
+        for is_dropped in [true, false] {
+            let sampler = sampler().await;
+            let (mut samples, latest) = (sampler.follow(), Latest::of(&sampler));
+            match is_dropped {
+                true => drop(sampler),
+                false => sampler.stop(),
+            }
+            let ended = async { while samples.changed().await.is_ok() {} };
+            time::timeout(PERIOD * 5, ended).await.expect("the channel closes");
+            assert_eq!(latest.get().cache.hits, 0, "the last sample stays");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_sample_is_seen_after_the_end_and_copied_once() {
+        let first = sampler().await.follow().borrow().clone();
+        let (sender, samples) = watch::channel(Arc::clone(&first));
+        let latest = Latest(RefCell::new((samples, first)));
+        let before = latest.get();
+        let mut last = Sample::clone(&before);
+        last.cache.hits = 7;
+        sender.send_replace(Arc::new(last));
+        drop(sender);
+        let seen = latest.get();
+        assert_eq!((before.cache.hits, seen.cache.hits), (0, 7));
+        assert!(Arc::ptr_eq(&seen, &latest.get()), "nothing new, so nothing is copied");
+    }
 
     #[test]
     fn a_ratio_of_nothing_is_nothing() {

@@ -4,7 +4,11 @@ use std::{fs, path::Path, time::Duration};
 
 use tempfile::TempDir;
 
-use crate::harness::{Redis, eventually, run, setup, text};
+use crate::{
+    faults::{BACK, JSON, assert_no_panic, assert_normal_within, in_time},
+    harness::{Redis, eventually, run, setup, text},
+    proxy::{Mode, Proxy},
+};
 
 /// One that speaks TLS only, with a certificate that nobody but us believes.
 struct Secured {
@@ -37,8 +41,13 @@ impl Secured {
     }
 
     fn settings(&self, believed: &Path) -> [(&'static str, String); 2] {
+        self.settings_at(self.redis.port, believed)
+    }
+
+    /// By way of another port, as through a network that breaks.
+    fn settings_at(&self, port: u16, believed: &Path) -> [(&'static str, String); 2] {
         [
-            ("REDIS_URL", format!("rediss://localhost:{}", self.redis.port)),
+            ("REDIS_URL", format!("rediss://localhost:{port}")),
             ("SSL_CERT_FILE", believed.display().to_string()),
         ]
     }
@@ -67,6 +76,39 @@ fn everything_works_over_tls_and_again_after_a_restart() {
         hitrate.json("/")["hits"].is_number()
     });
     assert!(!hitrate.log().contains("panicked"), "{}", hitrate.log());
+}
+
+/// In the middle of an answer, so in the middle of a record of TLS: nobody says
+/// farewell. Whatever is connected anew meanwhile is cut off as well.
+#[test]
+fn a_connection_that_breaks_under_a_command_is_lost_and_comes_back() {
+    let secured = Secured::start();
+    let proxy = Proxy::before(&secured.redis);
+    let believed = secured.dir.path().join("certificate.pem");
+    let [(url, at), (file, believed)] = secured.settings_at(proxy.port, &believed);
+    let hitrate = setup().set(url, at).set(file, believed).start();
+    let lost = "This visit was not counted: Redis went away before it answered. \
+                Redis itself may have counted it.";
+    // A ping may find it broken before the visit does.
+    let is_lost = (0..5).any(|_| {
+        proxy.set(Mode::Pass);
+        assert_normal_within(BACK, &hitrate);
+        proxy.set(Mode::CutOff(7));
+        in_time(hitrate.get("/")).body.contains(lost)
+    });
+    assert!(is_lost, "{}", hitrate.log());
+    let lookup = || in_time(hitrate.get_with("/profiles?id=123", &[JSON])).json();
+    let next = lookup();
+    assert_eq!((&next["source"], &next["profile"]["age"]), (&"database".into(), &22.into()));
+    proxy.set(Mode::Pass);
+    assert_normal_within(BACK, &hitrate);
+
+    eventually(BACK, "it is cached", || lookup()["source"] == "cache");
+    proxy.set(Mode::CutOff(7));
+    assert_eq!(lookup()["source"], "database", "where a lookup itself is cut off, too");
+    proxy.set(Mode::Pass);
+    assert_normal_within(BACK, &hitrate);
+    assert_no_panic(&hitrate);
 }
 
 #[test]

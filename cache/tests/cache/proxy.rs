@@ -34,6 +34,8 @@ pub enum Mode {
     Jitter(Duration),
     /// Bytes are held, and go on afterwards.
     Freeze,
+    /// The next answer is cut off after so many bytes, and its connection with it.
+    CutOff(usize),
     /// The server's side is gone and nobody tells the client: what it sends is
     /// swallowed, for as long as it keeps that connection.
     HalfOpen,
@@ -68,7 +70,7 @@ enum Way {
 
 /// Stands before one Redis; ends when dropped.
 pub struct Proxy {
-    port: u16,
+    pub port: u16,
     mode: watch::Sender<Mode>,
     open: Connections,
 }
@@ -239,7 +241,11 @@ async fn pump(
     let write = async move {
         while let Some((due, bytes)) = underway.recv().await {
             sleep_until(due).await;
-            let _ = thawed.wait_for(|mode| *mode != Mode::Freeze).await;
+            let now = thawed.wait_for(|mode| *mode != Mode::Freeze).await.map(|mode| *mode);
+            if let (Ok(Mode::CutOff(length)), Way::FromRedis) = (now, way) {
+                to.write_all(&bytes[..length.min(bytes.len())]).await?;
+                return Err(std::io::ErrorKind::ConnectionAborted.into());
+            }
             to.write_all(&bytes).await?;
         }
         Ok(())

@@ -1,13 +1,9 @@
 //! What a policy does, as it is seen from outside: on the pages, in one process
 //! and in two on the same Redis and database.
 
-use std::{
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, thread, time::Duration};
 
-use crate::harness::{Hitrate, Redis, eventually, setup};
+use crate::harness::{BUSY, Hitrate, Redis, eventually, setup};
 
 const JSON: (&str, &str) = ("accept", "application/json");
 const NAMES: [&str; 8] = [
@@ -138,11 +134,14 @@ fn near_answers_from_memory_and_notices_an_edit() {
 fn what_has_ended_is_served_stale_while_the_database_is_slow() {
     let hitrate = setup().set("HITRATE_PROFILE_TTL", "300ms").start();
     hitrate.get("/profiles?id=123");
-    thread::sleep(Duration::from_millis(400));
-    let start = Instant::now();
-    let answer = hitrate.get_with("/profiles?id=123&delay_ms=1500", &[JSON]);
-    assert!(start.elapsed() < Duration::from_millis(800), "the soft timeout is 100 ms");
+    let look = || hitrate.get_with("/profiles?id=123&delay_ms=1500", &[JSON]);
+    let mut answer = look();
+    eventually(Duration::from_secs(1), "it has ended", || {
+        answer = look();
+        answer.json()["source"] != "cache"
+    });
     assert_eq!(answer.json()["source"], "stale");
+    assert!(answer.took < Duration::from_millis(1_500), "it did not wait for the database");
     assert_eq!(answer.header("cache-status"), "hitrate; hit; ttl=-1; detail=stale");
     assert!(hitrate.get("/profiles?id=123&delay_ms=1500").body.contains("badge stale"));
     assert_eq!(hitrate.json("/profiles?id=123&policy=cache-aside")["source"], "database");
@@ -176,8 +175,8 @@ fn a_process_that_is_killed_while_it_loads_delays_the_others_by_its_lease() {
     dies.end("KILL");
     let answer = lives.get_with("/profiles?id=123", &[JSON]);
     assert_eq!(answer.json()["source"], "database");
-    // The lease lasts a second; the rest is the load and a busy machine.
-    assert!(answer.took < Duration::from_millis(1_600), "{:?}", answer.took);
+    // The lease lasts a second.
+    assert!(answer.took < Duration::from_secs(1) * BUSY, "{:?}", answer.took);
 }
 
 #[test]
@@ -261,11 +260,10 @@ fn while_the_breaker_is_open_redis_costs_nothing() {
     for _ in 0..4 {
         hitrate.get("/");
     }
-    let start = Instant::now();
-    for _ in 0..100 {
-        assert_eq!(hitrate.get("/product/7").status, 200);
-    }
-    let took = start.elapsed();
+    let answers: Vec<_> = (0..100).map(|_| hitrate.get("/product/7")).collect();
     redis.signal("CONT");
-    assert!(took < Duration::from_secs(6), "{took:?} for a hundred");
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    let mut took: Vec<_> = answers.iter().map(|answer| answer.took).collect();
+    took.sort();
+    assert!(took[50] < Duration::from_millis(100), "half of a hundred: {took:?}");
 }

@@ -1,10 +1,13 @@
 //! The network between hitrate and Redis breaks here. Pages go on.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::{
-    faults::{BACK, JSON, assert_no_panic, assert_normal_within, in_time},
-    harness::{Hitrate, Redis, eventually, setup},
+    faults::{BACK, JSON, PAGE, assert_no_panic, assert_normal_within, in_time},
+    harness::{Hitrate, Redis, eventually, is_kept, setup},
     proxy::{Mode, Proxy},
 };
 
@@ -25,9 +28,9 @@ fn behind_a_proxy() -> (Redis, Proxy, Hitrate) {
 fn assert_survives(mode: Mode) {
     let (_redis, proxy, hitrate) = behind_a_proxy();
     proxy.set(mode);
-    for _ in 0..VISITS {
-        assert_serves_and_says_so(&hitrate);
-    }
+    let slowest = (0..VISITS).map(|_| slowest_page_that_says_so(&hitrate));
+    let slowest: Vec<_> = slowest.collect();
+    assert!(slowest.iter().min() < Some(&PAGE), "each time too long: {slowest:?}");
     eventually(BACK, "readiness tells that Redis is down", || {
         hitrate.get("/readyz").body.contains("\"redis\":\"down\"")
     });
@@ -36,14 +39,16 @@ fn assert_survives(mode: Mode) {
     assert_no_panic(&hitrate);
 }
 
-fn assert_serves_and_says_so(hitrate: &Hitrate) {
+/// Looks at every page; returns what the slowest one took.
+fn slowest_page_that_says_so(hitrate: &Hitrate) -> Duration {
     let visit = in_time(hitrate.get("/"));
     assert!(visit.body.contains("This visit was not counted: "), "{}", visit.body);
     let lookup = in_time(hitrate.get_with("/profiles?id=123", &[JSON]));
     assert_eq!(lookup.json()["source"], "database");
     assert!(lookup.body.contains("It was not stored in Redis: "), "{}", lookup.body);
-    in_time(hitrate.get("/product"));
-    in_time(hitrate.get("/stats"));
+    let product = in_time(hitrate.get("/product"));
+    let stats = in_time(hitrate.get("/stats"));
+    [visit, lookup, product, stats].map(|answer| answer.took).into_iter().max().unwrap()
 }
 
 #[test]
@@ -107,12 +112,10 @@ fn garbage_on_the_line_is_not_blamed_on_the_key() {
 fn every_connection_is_cut_again_and_again() {
     let (_redis, proxy, hitrate) = behind_a_proxy();
     for _ in 0..10 {
-        proxy.cut();
+        eventually(BACK, "it has connected again", || proxy.cut() > 0);
         in_time(hitrate.get("/"));
         in_time(hitrate.get("/profiles?id=123"));
-        thread::sleep(Duration::from_millis(30));
     }
-    eventually(BACK, "it has connected again", || proxy.cut() > 0);
     assert_normal_within(BACK, &hitrate);
     assert_no_panic(&hitrate);
 }
@@ -164,18 +167,24 @@ fn the_connection_that_hears_of_changes_is_cut() {
     let url = format!("sqlite://{}", database.path().join("hitrate.db").display());
     let reader = reader.set("DATABASE_URL", &url).start();
     let writer = writer.set("DATABASE_URL", &url).start();
-    for age in 20..24 {
+    let mut age = 20;
+    let is_soon = is_kept(Duration::from_millis(250), || {
+        age += 1;
         eventually(BACK, "a copy is kept in the process", || {
             reader.json("/profiles?id=123")["source"] == "memory"
         });
         eventually(BACK, "the connection is there", || proxy.cut_tracking() == 1);
         let edit = format!("name=Ann&email=a%40example.com&age={age}");
         assert_eq!(writer.post("/profiles/123", &edit).status, 303);
-        eventually(Duration::from_millis(250), "the copy is not used any more", || {
+        let start = Instant::now();
+        eventually(BACK, "the copy is not used any more", || {
             reader.json("/profiles?id=123")["profile"]["age"] == age
         });
+        let took = start.elapsed();
         assert!(reader.json("/")["hits"].is_u64(), "all else goes on");
-    }
+        took
+    });
+    assert!(is_soon, "five times an old copy was used for longer");
     assert_no_panic(&reader);
 }
 

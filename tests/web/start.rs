@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::{BufRead as _, BufReader, Read, Write},
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::Path,
     thread,
@@ -136,12 +136,13 @@ fn it_can_be_stopped_while_it_still_tries_to_reach_redis() {
         ("HITRATE_BIND", "127.0.0.1:0".to_owned()),
     ];
     let mut child = crate::harness::command(dir.path(), &settings);
-    let mut child = child.stderr(std::process::Stdio::null()).spawn().unwrap();
-    thread::sleep(Duration::from_millis(1500));
+    let mut child = child.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(log.any(|line| line.contains("trying again in 3 s")));
     send_signal(child.id(), "TERM");
     let start = Instant::now();
     assert!(child.wait().unwrap().success());
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_millis(2_500), "it did not try again first");
 }
 
 #[test]
@@ -156,7 +157,12 @@ fn requests_in_flight_finish_when_it_is_told_to_stop() {
     .unwrap();
     let mut viewer = hitrate.connect();
     write!(viewer, "GET /stats/live HTTP/1.1\r\nHost: {}\r\n\r\n", hitrate.address).unwrap();
-    thread::sleep(Duration::from_millis(200));
+    let lease = || -> bool {
+        let exists = redis::cmd("EXISTS").arg("hitrate:lease:profile:123").to_owned();
+        exists.query(&mut hitrate.own_redis()).unwrap()
+    };
+    eventually(Duration::from_secs(1), "it loads", lease);
+    viewer.read_exact(&mut [0; 16]).unwrap();
     let redis = hitrate.own_redis_pid();
     let start = Instant::now();
     assert!(hitrate.end("TERM").success());

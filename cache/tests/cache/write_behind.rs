@@ -8,11 +8,8 @@ use tokio::time::sleep;
 
 use crate::{
     redis_server::Redis,
-    world::{Behind, PACE, World, age, default, named, within},
+    world::{Behind, PACE, SOON, World, age, default, named, within},
 };
-
-/// A flush that nothing hinders, on a busy machine.
-const SOON: Duration = Duration::from_secs(3);
 
 fn flusher(world: &World, cache: &Cache, policy: FlushPolicy) -> Flusher {
     Flusher::start(cache, Behind(std::sync::Arc::clone(&world.origin)), policy)
@@ -104,9 +101,8 @@ async fn what_a_dead_process_had_taken_is_taken_over() {
     world.write(&cache, "1", 31, &policy).await;
     let taken = ["XREADGROUP", "GROUP", "flushers", "dead", "STREAMS", "test:write-behind", ">"];
     world.redis.run(&taken);
-    sleep(Duration::from_millis(3_050)).await;
     let _flusher = flusher(&world, &cache, PACE);
-    within(SOON, || world.origin.age("1") == 31 && waiting(&world) == 0).await;
+    within(SOON * 2, || world.origin.age("1") == 31 && waiting(&world) == 0).await;
 }
 
 /// Redis 6.0 has no XAUTOCLAIM, and some services take commands away.
@@ -188,7 +184,7 @@ async fn a_failing_origin_is_tried_again_and_nothing_is_set_aside() {
     world.write(&cache, "1", 31, &policy).await;
     world.origin.fails.store(true, Ordering::SeqCst);
     world.write(&cache, "1", 32, &policy).await;
-    sleep(Duration::from_millis(500)).await;
+    within(SOON, || cache.engine().write_behind_failure().is_some()).await;
     world.origin.fails.store(false, Ordering::SeqCst);
     within(SOON * 2, || world.origin.age("1") == 32 && waiting(&world) == 0).await;
     assert_eq!(world.redis.run(&["XLEN", "test:write-behind:aside"]), redis::Value::Int(0));
@@ -249,10 +245,10 @@ async fn a_write_that_redis_runs_too_late_does_nothing() {
     world.redis.signal("STOP");
     world.write(&cache, "1", 31, &policy).await;
     world.write(&cache, "1", 32, &policy).await;
-    sleep(Duration::from_millis(400)).await;
     world.redis.signal("CONT");
     let _flusher = flusher(&world, &cache, PACE);
-    sleep(Duration::from_millis(800)).await;
+    // Nothing happens, and nothing tells that it did not: many intervals pass.
+    sleep(PACE.interval * 15).await;
     assert_eq!(world.origin.age("1"), 32);
     assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), 32);
 }
@@ -311,6 +307,7 @@ async fn a_flusher_with_nothing_to_do_asks_for_nothing() {
         world.write(&cache, &n.to_string(), 31, &policy).await;
     }
     within(SOON, || waiting(&world) == 0).await;
+    // What the last flush has still to ask, and then the idle second itself.
     sleep(Duration::from_millis(200)).await;
     let before = commands(&world);
     sleep(Duration::from_millis(1_000)).await;
@@ -327,6 +324,7 @@ async fn a_copy_that_could_not_be_settled_is_settled_later() {
     world.redis.run(&["CONFIG", "SET", "maxmemory", "1"]);
     let _flusher = flusher(&world, &cache, PACE);
     within(SOON, || world.origin.age("1") == 31).await;
+    // Time for a few tries in vain.
     sleep(Duration::from_millis(200)).await;
     assert_eq!(waiting(&world), 1, "not done yet");
     world.redis.run(&["CONFIG", "SET", "maxmemory", "0"]);

@@ -20,7 +20,7 @@ use url::{ParseError, Url};
 use crate::harness::Hitrate;
 
 /// What a page may take to appear on a busy machine.
-const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A browser window, driven by a chromedriver of its own.
 struct Browser {
@@ -118,6 +118,20 @@ impl Browser {
             sleep(Duration::from_millis(50)).await;
         }
         panic!("{css} never said {wanted:?}, but {seen:?}");
+    }
+
+    /// The same, of a page that has to be looked at again where it has no scripts.
+    async fn await_later(&self, look: Look, css: &str, wanted: &str) {
+        let end = Instant::now() + TIMEOUT;
+        while !look.scripts && Instant::now() < end {
+            self.client.refresh().await.unwrap();
+            let found = self.client.find(Locator::Css(css)).await;
+            match found {
+                Ok(element) if element.text().await.unwrap_or_default().contains(wanted) => break,
+                _ => sleep(Duration::from_millis(100)).await,
+            }
+        }
+        self.await_text(css, wanted).await;
     }
 
     async fn run(&self, script: &str) -> Value {

@@ -60,11 +60,7 @@ async fn a_visitor_walks_through(look: Look) {
     browser.fill("#set-ttl", "1").await;
     browser.click("button[value=set]").await;
     browser.await_text(".told", "Cached username = qiross for 1 second.").await;
-    if !look.scripts {
-        sleep(Duration::from_millis(1100)).await;
-        browser.client.refresh().await.unwrap();
-    }
-    browser.await_text("[data-part=held]", "username does not exist or has expired.").await;
+    browser.await_later(look, "[data-part=held]", "username does not exist or has expired.").await;
 
     browser.click("nav a[href='/sessions']").await;
     browser.await_text(".message", "username does not exist or has expired.").await;
@@ -72,11 +68,7 @@ async fn a_visitor_walks_through(look: Look) {
     browser.click("form.ask button").await;
     browser.await_text(".moments .past", "Cached username = qiross for 2 seconds.").await;
     browser.await_text(".moments .now", "Retrieved username = qiross from cache.").await;
-    if !look.scripts {
-        sleep(Duration::from_millis(2100)).await;
-        browser.client.refresh().await.unwrap();
-    }
-    browser.await_text(".empty", "Your session is over").await;
+    browser.await_later(look, ".empty", "Your session is over").await;
     browser.await_text(".message", "username does not exist or has expired.").await;
     browser.close().await;
 }
@@ -98,6 +90,7 @@ async fn without_scripts_nothing_runs() {
     hitrate.get("/profiles?id=123");
     browser.visit(&hitrate, "/profiles?id=123").await;
     let before = browser.text("[data-countdown]").await;
+    // Longer than the second after which it would count down.
     sleep(Duration::from_millis(1500)).await;
     assert_eq!(browser.text("[data-countdown]").await, before, "scripts are really kept out");
     browser.close().await;

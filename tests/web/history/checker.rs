@@ -436,6 +436,7 @@ mod tests {
             .collect();
         let start = Instant::now();
         assert_eq!(breaches(&history), []);
-        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        // By comparing each with each it would take minutes.
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     }
 }

@@ -27,6 +27,7 @@ fn an_edit_that_is_made_after_its_answer_is_not_hidden() {
     let edits = [ANN, BEN].map(|form| {
         let hitrate = Arc::clone(&hitrate);
         let edit = thread::spawn(move || hitrate.post("/profiles/123", form).status);
+        // The one comes before the other.
         thread::sleep(Duration::from_millis(10));
         edit
     });
@@ -34,6 +35,7 @@ fn an_edit_that_is_made_after_its_answer_is_not_hidden() {
     hitrate.get("/profiles?id=123");
     runtime.block_on(sqlx::query("ROLLBACK").execute(&mut other)).unwrap();
     let name = |path| hitrate.json(path)["profile"]["name"].clone();
+    // SQLite has the lock by now, and makes what it goes on with.
     thread::sleep(Duration::from_millis(100));
     eventually(BACK, "the cache has what the database has", || {
         name("/profiles?id=123") == name("/profiles?id=123&cache=off")

@@ -7,7 +7,7 @@ use redis::Commands as _;
 
 use super::{Visitor, entry, keys};
 use crate::{
-    faults::assert_no_panic,
+    faults::{assert_no_panic, conditions_told},
     harness::{Hitrate, Redis, eventually, setup},
 };
 
@@ -44,7 +44,7 @@ fn without_redis_pages_stay_usable_and_acts_work_again_when_it_is_back() {
     for _ in 0..3 {
         assert_eq!(visitor.post("shopping-cart", "act=trial").status, 503);
     }
-    assert_eq!(hitrate.logged("WARN  hitrate_cache::condition"), 1, "{}", hitrate.log());
+    assert_eq!(conditions_told(&hitrate), 1, "{}", hitrate.log());
     redis.restart(&[]);
     eventually(Duration::from_secs(10), "acts work again", || {
         visitor.post("shopping-cart", "act=add").status == 200

@@ -6,7 +6,10 @@ use hitrate::labs::structures::ALL;
 use serde_json::{Value, json};
 
 use super::Player;
-use crate::harness::{Redis, eventually, setup};
+use crate::{
+    faults::assert_down,
+    harness::{Redis, eventually, setup},
+};
 
 #[test]
 fn without_redis_the_page_is_still_of_use_and_everything_is_there_again_after() {
@@ -15,6 +18,7 @@ fn without_redis_the_page_is_still_of_use_and_everything_is_there_again_after() 
     let player = Player::new(&hitrate);
     player.play("lists", "act=lpush&element=kept");
     redis.kill();
+    assert_down(&hitrate);
     for structure in ALL {
         let path = format!("/structures/{}", structure.slug);
         let cookies = [("cookie", player.cookie.as_str())];

@@ -17,10 +17,10 @@ use crate::{
         command::proves_writing,
         connection::{Reply, check_error},
         deferred::DeferredInvalidation,
+        notation::traced_reply,
         reply::{self, typed},
         script::is_unknown,
         supervisor::{self, Supervisor},
-        text,
     },
     trace::{RoundTrip, Trace},
 };
@@ -124,7 +124,7 @@ impl Store {
             let value = value.and_then(check_error);
             self.note(&command.verb(), command.script, &value);
             trace.record(RoundTrip::to_redis(sent, took), || {
-                [(command.shown(), text::reply(&value))]
+                [(command.shown(), traced_reply(&value))]
             });
             value.and_then(typed)
         }
@@ -149,7 +149,7 @@ impl Store {
         }
         trace.record(trip(sent), || {
             let told = asked.told.into_iter().zip(&replies);
-            told.map(|(said, reply)| (said, text::reply(reply))).collect::<Vec<_>>()
+            told.map(|(said, reply)| (said, traced_reply(reply))).collect::<Vec<_>>()
         });
         let mut replies = replies.drain(..);
         outcome.map(|()| {

@@ -4,7 +4,7 @@ use std::{borrow::Cow, io::Write as _};
 
 use redis::{Arg, Cmd, RedisWrite, ToRedisArgs};
 
-use crate::redis::{script::Script, text};
+use crate::redis::{notation::traced_command, script::Script};
 
 /// Room for the words of most commands, and for their bytes.
 const ARGS: usize = 4;
@@ -60,7 +60,7 @@ impl Command {
 
     /// As a person reads it, arguments shortened.
     pub(super) fn shown(&self) -> String {
-        text::command(&self.cmd, self.script)
+        traced_command(&self.cmd, self.script)
     }
 
     /// The call that works where Redis does not know the script by its digest.

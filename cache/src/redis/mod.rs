@@ -19,11 +19,11 @@ mod delay_proxy;
 mod error;
 mod health;
 mod info;
+mod notation;
 mod reply;
 mod script;
 mod subscription;
 mod supervisor;
-mod text;
 mod tracking;
 
 pub use redis::{FromRedisValue, Value};
@@ -37,6 +37,7 @@ pub use self::{
     error::RedisError,
     health::{Health, HealthStatus},
     info::{KeyCount, ServerInfo},
+    notation::Notation,
     reply::{Refusal, typed},
     script::Script,
     subscription::Subscription,

@@ -2,7 +2,7 @@
 
 use redis::{FromRedisValue, Value};
 
-use crate::redis::{error::RedisError, text};
+use crate::redis::{error::RedisError, notation::Notation};
 
 /// What Redis says when it refuses a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +50,7 @@ pub(super) fn said(replies: &Replies, n: usize) -> Result<Value, RedisError> {
 pub(super) fn shown(replies: &Replies, n: usize) -> String {
     match replies {
         Ok(replies) => match &replies[n] {
-            Ok(value) => text::shown(value),
+            Ok(value) => Notation::TRACE.value(value),
             Err(refusal) => format!("(error) {refusal}"),
         },
         Err(error) => format!("(error) {error}"),

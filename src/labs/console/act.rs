@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hitrate_cache::{
-    redis::{Command, DedicatedConnection, RedisError, Refusal, Store, Value},
+    redis::{Command, DedicatedConnection, Notation, RedisError, Refusal, Store, Value},
     time::micros,
     trace::{Trace, shortened},
 };
@@ -12,7 +12,7 @@ use super::{
     Console, ConsoleEntry,
     catalogue::CommandSpec,
     policy::{self, Authorization, Refused},
-    quota, reply,
+    quota,
     words::{self, Word},
 };
 use crate::{labs::support::visitor_keys::KEPT, token::Token};
@@ -201,7 +201,7 @@ impl CommandRun<'_> {
         });
         let commands = [self.store.words(words)].into_iter().chain(after).collect();
         let answers = call.ask(commands, &self.trace).await?;
-        entry.reply = Some(reply::printed(&answers.replies[0]));
+        entry.reply = Some(printed(&answers.replies[0]));
         entry.is_error = answers.replies[0].is_err();
         entry.elapsed_us = Some(micros(answers.took));
         if !expirations.at_once {
@@ -231,6 +231,13 @@ impl CommandRun<'_> {
 
     fn left(&self, key: &Word) -> Command {
         self.store.words(&[b"PTTL".as_slice(), key.as_slice()])
+    }
+}
+
+fn printed(reply: &Result<Value, Refusal>) -> String {
+    match reply {
+        Ok(value) => Notation::CONSOLE.value(value),
+        Err(refusal) => format!("(error) {refusal}"),
     }
 }
 

@@ -20,7 +20,6 @@ mod history;
 mod key_positions;
 mod policy;
 mod quota;
-mod reply;
 mod rules;
 mod words;
 

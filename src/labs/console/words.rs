@@ -1,5 +1,7 @@
 //! A typed line as words, the way redis-cli splits it, and words as it shows them.
 
+use hitrate_cache::redis::Notation;
+
 /// The longest line, in bytes.
 pub const LINE_MAX: usize = 4 * 1024;
 /// The most words of a command.
@@ -118,38 +120,9 @@ fn meant(escape: u8) -> u8 {
     }
 }
 
-/// Words as one could type them.
+/// Words as they would be typed, so that `split` reads the same ones.
 pub fn typed(words: &[Word]) -> String {
-    words.iter().map(|word| shown(word)).collect::<Vec<_>>().join(" ")
-}
-
-fn shown(word: &[u8]) -> String {
-    let plain = |byte: &u8| byte.is_ascii_graphic() && !b"\"'\\".contains(byte);
-    match !word.is_empty() && word.iter().all(plain) {
-        true => word.iter().map(|byte| *byte as char).collect(),
-        false => quoted(word),
-    }
-}
-
-/// A value the way redis-cli prints it: `"text"`, with every byte that is no
-/// printable ASCII escaped (`sdscatrepr` in Redis).
-pub fn quoted(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() + 2);
-    text.push('"');
-    for byte in bytes {
-        match byte {
-            b'"' | b'\\' => text.extend(['\\', *byte as char]),
-            b'\n' => text.push_str("\\n"),
-            b'\r' => text.push_str("\\r"),
-            b'\t' => text.push_str("\\t"),
-            0x07 => text.push_str("\\a"),
-            0x08 => text.push_str("\\b"),
-            b' '..=b'~' => text.push(*byte as char),
-            other => text.push_str(&format!("\\x{other:02x}")),
-        }
-    }
-    text.push('"');
-    text
+    Notation::CONSOLE.command(words)
 }
 
 #[cfg(test)]

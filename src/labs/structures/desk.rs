@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use hitrate_cache::{
-    redis::{Command, RedisError, Store, Value},
+    redis::{Command, Notation, RedisError, Store, Value},
     trace::{RoundTrip, Target, Trace},
 };
 
 use super::{
     Structure,
     line::CommandTemplate,
-    reply::{self, Reply},
+    reply::Reply,
 };
 use crate::labs::support::{
     fields::Wrong,
@@ -76,7 +76,7 @@ impl Playground {
         let replies = self.store.try_each(self.commands(lines)).await?;
         trace.record(trip(sent), || {
             let reply = |reply: &Result<Value, RedisError>| match reply {
-                Ok(value) => reply::printed(value).replace('\n', " "),
+                Ok(value) => Notation::PAGE.value(value).replace('\n', " "),
                 Err(error) => format!("(error) {error}"),
             };
             lines

@@ -7,15 +7,13 @@
 
 use std::collections::BTreeMap;
 
-use hitrate_cache::redis::{Command, Store};
+use hitrate_cache::redis::{Command, Notation, Store};
 
 use crate::labs::support::visitor_keys::VisitorKeys;
 
 /// What a visitor put into the fields of an act, by their names.
 pub type Values = BTreeMap<&'static str, Vec<String>>;
 
-/// A word shows at most this many characters.
-const WORD: usize = 64;
 /// A command shows words until it has this many characters.
 const LENGTH: usize = 240;
 
@@ -76,7 +74,7 @@ impl CommandTemplate {
                 break;
             }
             shown += &match word {
-                Word::Plain(text) => quoted(text),
+                Word::Plain(text) => Notation::PAGE.word(text.as_bytes()),
                 Word::Key(name) => name.clone(),
             };
             shown.push(' ');
@@ -126,15 +124,6 @@ pub fn readable(form: &str) -> String {
 pub fn readable_words(form: &str) -> Vec<(String, bool)> {
     let bare = |word: &str| word.chars().filter(|c| !['@', '{', '}'].contains(c)).collect();
     form.split(' ').map(|word| (bare(word), word.contains('{'))).collect()
-}
-
-fn quoted(text: &str) -> String {
-    let short = hitrate_cache::trace::shortened(text, WORD);
-    let plain = |c: char| c.is_ascii_graphic() && !['"', '\'', '\\'].contains(&c);
-    match !text.is_empty() && text.chars().all(plain) {
-        true => short,
-        false => format!("\"{}\"", short.replace('\\', "\\\\").replace('"', "\\\"")),
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use hitrate_cache::{
-    redis::{Command, Refusal, Value},
+    redis::{Command, Notation, Refusal, Value},
     time::micros,
     trace::Trace,
 };
@@ -175,7 +175,7 @@ impl Playground {
 impl Exchange {
     fn of(line: &CommandTemplate, reply: &Reply, shows: Option<&'static str>) -> Self {
         let (reply, refused) = match reply {
-            Ok(value) => (reply::printed(value), false),
+            Ok(value) => (Notation::PAGE.value(value), false),
             Err(Refusal { words, .. }) => (format!("(error) {words}"), true),
         };
         Self { command: line.shown(), reply, refused, shows }

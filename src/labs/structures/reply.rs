@@ -1,57 +1,9 @@
-//! What Redis answered: as a person reads it, and as plain types.
+//! Replies of Redis as plain types.
 
-use hitrate_cache::{
-    redis::{Refusal, Value},
-    trace::shortened,
-};
+use hitrate_cache::redis::{Refusal, Value};
 
 /// The reply of one command, or Redis's own words against it.
 pub type Reply = Result<Value, Refusal>;
-
-/// A text shows at most this many characters.
-const TEXT: usize = 200;
-/// A reply shows at most this many lines.
-const LINES: usize = 40;
-
-/// A reply the way redis-cli prints it, cut where it is long.
-pub fn printed(value: &Value) -> String {
-    let mut lines = Vec::new();
-    print(value, "", &mut lines);
-    let more = lines.len().saturating_sub(LINES);
-    lines.truncate(LINES);
-    if more > 0 {
-        lines.push(format!("… and {more} lines more"));
-    }
-    lines.join("\n")
-}
-
-fn print(value: &Value, before: &str, lines: &mut Vec<String>) {
-    if let Some(parts) = parts(value).filter(|parts| !parts.is_empty()) {
-        let width = parts.len().to_string().len();
-        for (n, part) in parts.iter().enumerate() {
-            let number = format!("{:>width$}) ", n + 1);
-            let indent = if n == 0 { before.to_owned() } else { " ".repeat(before.len()) };
-            print(part, &(indent + &number), lines);
-        }
-        return;
-    }
-    lines.push(format!("{before}{}", scalar(value)));
-}
-
-fn scalar(value: &Value) -> String {
-    match value {
-        Value::Nil => "(nil)".to_owned(),
-        Value::Int(number) => format!("(integer) {number}"),
-        Value::Okay => "OK".to_owned(),
-        Value::SimpleString(text) => shortened(text, TEXT),
-        Value::BulkString(bytes) => {
-            let text = shortened(&String::from_utf8_lossy(bytes), TEXT);
-            format!("\"{}\"", text.replace('"', "\\\""))
-        }
-        Value::Array(_) | Value::Set(_) => "(empty array)".to_owned(),
-        other => shortened(&format!("{other:?}"), TEXT),
-    }
-}
 
 /// The parts of a reply that has parts.
 pub fn parts(value: &Value) -> Option<&[Value]> {
@@ -107,27 +59,6 @@ mod tests {
 
     fn bulk(text: &str) -> Value {
         Value::BulkString(text.as_bytes().to_vec())
-    }
-
-    #[test]
-    fn a_reply_reads_as_in_redis_cli() {
-        assert_eq!(printed(&Value::Int(3)), "(integer) 3");
-        assert_eq!(printed(&Value::Nil), "(nil)");
-        assert_eq!(printed(&bulk("a\"b")), "\"a\\\"b\"");
-        assert_eq!(printed(&Value::Array(vec![])), "(empty array)");
-        let entry = Value::Array(vec![bulk("1-0"), Value::Array(vec![bulk("a"), bulk("1")])]);
-        let printed = printed(&Value::Array(vec![entry.clone(), entry]));
-        assert_eq!(
-            printed,
-            "1) 1) \"1-0\"\n   2) 1) \"a\"\n      2) \"1\"\n2) 1) \"1-0\"\n   2) 1) \"a\"\n      2) \"1\""
-        );
-    }
-
-    #[test]
-    fn a_long_reply_is_cut() {
-        let long = printed(&Value::Array(vec![Value::Nil; 100]));
-        assert_eq!(long.lines().count(), LINES + 1);
-        assert!(long.ends_with("… and 60 lines more"));
     }
 
     #[test]

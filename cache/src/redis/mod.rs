@@ -40,5 +40,5 @@ pub use self::{
     reply::{Refusal, typed},
     script::Script,
     subscription::Subscription,
-    tracking::{Invalidations, track},
+    tracking::{InvalidationListener, track},
 };

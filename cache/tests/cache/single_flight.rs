@@ -78,7 +78,7 @@ async fn a_load_that_panics_fails_all_who_wait_and_the_next_one_works() {
     world.origin.panics.store(true, Ordering::SeqCst);
     let (cache, policy) = (world.cache().await, default());
     let failed = join_all((0..50).map(|_| world.fetch(&cache, "1", &policy))).await;
-    assert!(failed.iter().all(|it| matches!(it, Err(FetchError::BrokeOff))), "{failed:?}");
+    assert!(failed.iter().all(|it| matches!(it, Err(FetchError::Aborted))), "{failed:?}");
     assert_eq!(world.origin.loads(), 1);
     world.origin.panics.store(false, Ordering::SeqCst);
     // The lease that the panic left behind ends by itself.
@@ -155,7 +155,7 @@ async fn more_loads_than_the_origin_takes_are_turned_away_at_once() {
         (world.fetch(&cache, id, &policy).await, start.elapsed())
     }))
     .await;
-    let shed: Vec<_> = told.iter().filter(|it| matches!(it.0, Err(FetchError::Shed))).collect();
+    let shed: Vec<_> = told.iter().filter(|it| matches!(it.0, Err(FetchError::Rejected))).collect();
     assert_eq!(shed.len(), 500 - 64 - 256);
     let slowest = shed.iter().map(|it| it.1).max().unwrap();
     assert!(slowest < Duration::from_millis(250), "before the first load ended: {slowest:?}");

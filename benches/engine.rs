@@ -121,7 +121,7 @@ impl Stage {
     }
 
     async fn hit(&self, trace: &Trace) -> usize {
-        let policy = CachePolicy { early: None, ..CachePolicy::DEFAULT };
+        let policy = CachePolicy { xfetch_beta: None, ..CachePolicy::DEFAULT };
         fetch(&self.cache, &self.key, &policy, trace).await
     }
 

@@ -30,25 +30,25 @@ pub struct Cache {
 }
 
 /// One request to the cache: its key, its policy and its trace.
-pub(crate) struct Ask<'a, T> {
+pub(crate) struct Request<'a, T> {
     pub(crate) key: &'a Key<T>,
     pub(crate) policy: &'a CachePolicy,
     pub(crate) trace: &'a Trace,
 }
 
-impl<T> Clone for Ask<'_, T> {
+impl<T> Clone for Request<'_, T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T> Copy for Ask<'_, T> {}
+impl<T> Copy for Request<'_, T> {}
 
 impl Cache {
     /// A cache on this connection.
     pub fn new(store: Store, engine: Arc<Engine>) -> Self {
-        let named = |namespace: &Namespace| (*namespace, store.name(&keys::tag(*namespace)));
-        let tags = engine.namespaces.iter().map(named).collect();
+        let tag_key = |namespace: &Namespace| (*namespace, store.full_key(&keys::tag(*namespace)));
+        let tags = engine.namespaces.iter().map(tag_key).collect();
         Self { store, engine, decoded: Arc::default(), tags }
     }
 
@@ -61,7 +61,7 @@ impl Cache {
             && let (Ok(pending), Ok(dead_letters)) =
                 (pending.and_then(typed), dead_letters.and_then(typed))
         {
-            self.engine.pending.looked(Backlog { pending, dead_letters });
+            self.engine.write_queue.record_backlog(Backlog { pending, dead_letters });
         }
         self.engine.backlog()
     }
@@ -91,7 +91,7 @@ impl Cache {
     ) -> impl Future<Output = Result<Lookup<T>, FetchError>> + Send {
         async move {
             let start = Instant::now();
-            let mut lookup = self.read(Ask { key, policy, trace }, origin).await?;
+            let mut lookup = self.read(Request { key, policy, trace }, origin).await?;
             let took = start.elapsed();
             lookup.elapsed_us = micros(took);
             let bypassed = lookup.forward == Forward::Bypass;
@@ -114,8 +114,8 @@ impl Cache {
         origin: O,
     ) -> Result<Written, FetchError> {
         let key = value.key();
-        let ask = Ask { key: &key, policy, trace };
-        policy.strategy.write(self, ask, &Arc::new(value), origin).await
+        let request = Request { key: &key, policy, trace };
+        policy.strategy.write(self, request, &Arc::new(value), origin).await
     }
 
     /// Fills the cache with these values in one round trip, each TTL varied by
@@ -130,26 +130,26 @@ impl Cache {
         let tag = self.store.on("GET", &keys::tag(first.value.key().namespace()));
         let tag: Option<u64> = self.store.run(tag, &Trace::disabled()).await?;
         let (created_at, load_duration) = (self.store.now() / 1000, Duration::ZERO);
-        let set = |it: &Versioned<T>| {
+        let store = |it: &Versioned<T>| {
             let ttl = jittered(policy.ttl, policy.jitter, rand::random());
-            let made = EntryMeta { created_at, ttl, load_duration, tag: tag.unwrap_or_default() };
-            let entry = entry::encode(it.version, Some(&it.value), made);
-            self.set(&it.value.key(), it.version, entry, ttl, created_at * 1000, policy)
+            let meta = EntryMeta { created_at, ttl, load_duration, tag: tag.unwrap_or_default() };
+            let entry = entry::encode(it.version, Some(&it.value), meta);
+            self.store_command(&it.value.key(), it.version, entry, ttl, created_at * 1000, policy)
         };
-        let sets: Vec<_> = values.iter().filter_map(set).collect();
+        let sets: Vec<_> = values.iter().filter_map(store).collect();
         let count = sets.len();
         self.store.run_many(sets).await.map(|_| count)
     }
 
     /// The command that stores an entry, loaded since this moment: microseconds
     /// by Redis's clock. `None` when it is too large, which is counted.
-    pub(crate) fn set<T>(
+    pub(crate) fn store_command<T>(
         &self,
         key: &Key<T>,
         version: u64,
         entry: Vec<u8>,
         ttl: Duration,
-        since: u64,
+        loaded_since: u64,
         policy: &CachePolicy,
     ) -> Option<Command> {
         let ttl = millis(ttl).max(1);
@@ -157,7 +157,7 @@ impl Cache {
         admitted.then(|| match policy.versioned {
             true => {
                 let fill = self.store.script(&scripts::FILL, key);
-                fill.arg(version).arg(entry).arg(ttl).arg(since)
+                fill.arg(version).arg(entry).arg(ttl).arg(loaded_since)
             }
             false => self.store.on("SET", key).arg(entry).arg("PX").arg(ttl),
         })
@@ -169,10 +169,10 @@ impl Cache {
     }
 
     /// The tag's whole name, made once for the namespaces that are registered.
-    pub(crate) fn tag_name(&self, namespace: Namespace) -> Cow<'_, str> {
+    pub(crate) fn tag_key(&self, namespace: Namespace) -> Cow<'_, str> {
         match self.tags.iter().find(|(it, _)| *it == namespace) {
-            Some((_, name)) => Cow::Borrowed(name),
-            None => Cow::Owned(self.store.name(&keys::tag(namespace))),
+            Some((_, key)) => Cow::Borrowed(key),
+            None => Cow::Owned(self.store.full_key(&keys::tag(namespace))),
         }
     }
 }
@@ -197,10 +197,10 @@ mod tests {
             u in 0.0..1.0_f64,
         ) {
             let ttl = Duration::from_millis(ttl_ms);
-            let (least, most) = (ttl.mul_f64(1.0 - jitter), ttl.mul_f64(1.0 + jitter));
+            let (min, max) = (ttl.mul_f64(1.0 - jitter), ttl.mul_f64(1.0 + jitter));
             let varied = jittered(ttl, jitter, u);
-            let hair = Duration::from_micros(1);
-            prop_assert!(varied + hair >= least && varied <= most + hair);
+            let rounding = Duration::from_micros(1);
+            prop_assert!(varied + rounding >= min && varied <= max + rounding);
         }
     }
 }

@@ -13,7 +13,7 @@ use std::{
 /// and not of every request that met it.
 pub struct Condition<T> {
     is_failing: AtomicBool,
-    now: Mutex<Option<Failing<T>>>,
+    current: Mutex<Option<Failing<T>>>,
     /// Logged with each change: what is meant, and what follows from it.
     subject: &'static str,
 }
@@ -23,30 +23,30 @@ struct Failing<T> {
     since: Instant,
     /// What the log has heard since then. Two errors that take turns are
     /// told once each.
-    told: Vec<T>,
+    logged: Vec<T>,
 }
 
 /// The most errors told before it is well again.
-const TOLD_MAX: usize = 8;
+const MAX_LOGGED: usize = 8;
 
 impl<T: Clone + PartialEq + Display> Condition<T> {
     /// Nothing is wrong yet with `subject`.
     pub const fn healthy(subject: &'static str) -> Self {
-        Self { is_failing: AtomicBool::new(false), now: Mutex::new(None), subject }
+        Self { is_failing: AtomicBool::new(false), current: Mutex::new(None), subject }
     }
 
     /// It failed, by `error`.
     pub fn failing(&self, error: &T) {
-        let mut now = self.now.lock().expect("nobody panics while changing a condition");
-        let now = now.get_or_insert_with(|| Failing {
+        let mut current = self.current.lock().expect("nobody panics while changing a condition");
+        let current = current.get_or_insert_with(|| Failing {
             latest: error.clone(),
             since: Instant::now(),
-            told: Vec::new(),
+            logged: Vec::new(),
         });
-        now.latest = error.clone();
-        if !now.told.contains(error) && now.told.len() < TOLD_MAX {
+        current.latest = error.clone();
+        if !current.logged.contains(error) && current.logged.len() < MAX_LOGGED {
             log::warn!("{}: {error}", self.subject);
-            now.told.push(error.clone());
+            current.logged.push(error.clone());
         }
         self.is_failing.store(true, Ordering::Release);
     }
@@ -56,8 +56,8 @@ impl<T: Clone + PartialEq + Display> Condition<T> {
         if !self.is_failing.load(Ordering::Acquire) {
             return;
         }
-        let mut now = self.now.lock().expect("nobody panics while changing a condition");
-        if let Some(error) = now.take() {
+        let mut current = self.current.lock().expect("nobody panics while changing a condition");
+        if let Some(error) = current.take() {
             self.is_failing.store(false, Ordering::Release);
             let lasted = error.since.elapsed().as_secs_f64();
             log::info!("{}: recovered after {lasted:.1} s", self.subject);
@@ -69,8 +69,8 @@ impl<T: Clone + PartialEq + Display> Condition<T> {
         if !self.is_failing.load(Ordering::Acquire) {
             return None;
         }
-        let now = self.now.lock().expect("nobody panics while changing a condition");
-        now.as_ref().map(|error| (error.latest.clone(), error.since.elapsed()))
+        let current = self.current.lock().expect("nobody panics while changing a condition");
+        current.as_ref().map(|error| (error.latest.clone(), error.since.elapsed()))
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mood_keeps_the_trouble_until_it_recovers() {
+    fn a_condition_keeps_its_failure_until_it_recovers() {
         let condition = Condition::healthy("the test");
         assert!(condition.failure().is_none());
         condition.failing(&"broken");

@@ -9,16 +9,16 @@ use crate::{
     Key, Namespace, Observer,
     fetch::{bulkhead::Bulkhead, single_flight::SingleFlight},
     keys,
-    local::{near::Near, negative::NegativeLimit, stale::LocalEntries},
+    local::{entries::LocalEntries, near::Near, negative::NegativeLimit},
     redis::{self, Address},
     write::write_behind::{Backlog, Queue},
 };
 
 /// Loads that run at the origin at once: more than it works on at a time, so
 /// that simulated waiting does not keep others out.
-const RUNNING: usize = 64;
+const MAX_RUNNING_LOADS: usize = 64;
 /// Loads that wait for their turn.
-const WAITING: usize = 256;
+const MAX_QUEUED_LOADS: usize = 256;
 /// The largest entry, unless the user of the cache says otherwise: Redis serves
 /// everybody else while it does not copy a larger one.
 pub const MAX_ENTRY_BYTES: usize = 1024 * 1024;
@@ -31,12 +31,12 @@ pub struct Engine {
     pub(crate) bulkhead: Bulkhead,
     pub(crate) near: Arc<Near>,
     /// Copies that may be served past their TTL.
-    pub(crate) grace: LocalEntries,
+    pub(crate) stale: LocalEntries,
     pub(crate) negative: NegativeLimit,
-    pub(crate) marks: NegativeLimit,
-    pub(crate) pending: Queue,
+    pub(crate) tombstones: NegativeLimit,
+    pub(crate) write_queue: Queue,
     pub(crate) max_entry_bytes: usize,
-    pub(crate) oversize: Once,
+    pub(crate) oversize_logged: Once,
 }
 
 impl Engine {
@@ -47,14 +47,14 @@ impl Engine {
             observer,
             namespaces: namespaces.to_vec(),
             single_flight: Arc::default(),
-            bulkhead: Bulkhead::new(RUNNING, WAITING),
+            bulkhead: Bulkhead::new(MAX_RUNNING_LOADS, MAX_QUEUED_LOADS),
             near: Arc::new(Near::new(prefix)),
-            grace: LocalEntries::default(),
+            stale: LocalEntries::default(),
             negative: NegativeLimit::default(),
-            marks: NegativeLimit::default(),
-            pending: Queue::default(),
+            tombstones: NegativeLimit::default(),
+            write_queue: Queue::default(),
             max_entry_bytes: MAX_ENTRY_BYTES,
-            oversize: Once::new(),
+            oversize_logged: Once::new(),
         }
     }
 
@@ -71,7 +71,7 @@ impl Engine {
         if !fits {
             let (namespace, max) = (namespace.name(), self.max_entry_bytes);
             self.observer.entry_rejected(namespace);
-            self.oversize.call_once(|| {
+            self.oversize_logged.call_once(|| {
                 log::warn!(
                     "a {namespace} of {bytes} bytes is not cached: an entry may have {max}. \
                      Later ones are only counted"
@@ -91,19 +91,19 @@ impl Engine {
 
     /// How many loads wait for their turn, and the most that ever did.
     pub fn queued(&self) -> (usize, usize) {
-        (self.bulkhead.waiting(), self.bulkhead.most_waiting())
+        (self.bulkhead.waiting(), self.bulkhead.max_waiting())
     }
 
     /// The acknowledged writes that the origin does not have, as of the last look.
     pub fn backlog(&self) -> Backlog {
-        self.pending.backlog()
+        self.write_queue.backlog()
     }
 
     /// Why acknowledged writes don't get to the origin, and since when; `None`
     /// while they do. That Redis can't be reached is no part of
     /// it: its own health says so.
     pub fn write_behind_failure(&self) -> Option<(String, Duration)> {
-        self.pending.failure()
+        self.write_queue.failure()
     }
 
     /// How many copies this process holds, and whether Redis tells it of changes.
@@ -119,14 +119,14 @@ impl Engine {
     /// Invalidates everything that this process knows of a namespace.
     pub(crate) fn invalidate_namespace(&self, namespace: Namespace) {
         self.single_flight.close_all(namespace.name());
-        self.near.drop_all();
-        self.grace.clear();
+        self.near.invalidate_all();
+        self.stale.clear();
     }
 
     pub(crate) fn invalidate_local_name(&self, name: &str) {
         self.single_flight.close(name);
-        self.near.drop_copy(name);
+        self.near.invalidate(name);
         // After the count went up: nobody can remember what was loaded before.
-        self.grace.remove(name);
+        self.stale.remove(name);
     }
 }

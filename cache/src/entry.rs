@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The scripts count in doubles, which are exact up to here.
-const VERSION_MAX: u64 = 1 << 53;
+const MAX_VERSION: u64 = 1 << 53;
 
 /// When a copy was made and how long it is good; all times by Redis's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,7 +27,7 @@ pub struct EntryMeta {
 }
 
 #[derive(Serialize)]
-struct Written<'a, T> {
+struct SerializedEntry<'a, T> {
     version: u64,
     created_at: u64,
     ttl: u64,
@@ -37,7 +37,7 @@ struct Written<'a, T> {
 }
 
 #[derive(Deserialize)]
-struct Read<T> {
+struct DeserializedEntry<T> {
     version: u64,
     value: Option<T>,
     #[serde(default)]
@@ -67,13 +67,13 @@ pub enum Content<T> {
     Absent(EntryMeta),
     /// There was one up to this version, and it was forgotten; when that was
     /// asked for, at this microsecond of Redis's clock, else 0.
-    Tombstone(u64, u64),
+    Tombstone { version: u64, invalidated_at: u64 },
 }
 
 /// What to put under the key of this value; `None` says that there is none.
-pub fn encode<T: Cached>(version: u64, value: Option<&T>, made: EntryMeta) -> Vec<u8> {
-    let EntryMeta { created_at, ttl, load_duration, tag } = made;
-    let written = Written {
+pub fn encode<T: Cached>(version: u64, value: Option<&T>, meta: EntryMeta) -> Vec<u8> {
+    let EntryMeta { created_at, ttl, load_duration, tag } = meta;
+    let entry = SerializedEntry {
         version,
         created_at,
         ttl: millis(ttl),
@@ -81,36 +81,36 @@ pub fn encode<T: Cached>(version: u64, value: Option<&T>, made: EntryMeta) -> Ve
         tag,
         value,
     };
-    serde_json::to_vec(&written).expect("plain data with text keys is JSON")
+    serde_json::to_vec(&entry).expect("plain data with text keys is JSON")
 }
 
 /// The same without its first field, the version: a script puts it in.
-pub fn encode_tail<T: Cached>(value: &T, made: EntryMeta) -> Vec<u8> {
-    let whole = encode(0, Some(value), made);
-    whole[r#"{"version":0,"#.len()..].to_vec()
+pub fn encode_tail<T: Cached>(value: &T, meta: EntryMeta) -> Vec<u8> {
+    let entry = encode(0, Some(value), meta);
+    entry[r#"{"version":0,"#.len()..].to_vec()
 }
 
 /// What `bytes` say, if that belongs under `key`; else what is wrong with them.
 pub fn decode<T: Cached>(bytes: &[u8], key: &Key<T>) -> Result<Content<T>, &'static str> {
-    let read: Read<T> =
+    let read: DeserializedEntry<T> =
         serde_json::from_slice(bytes).map_err(|_| "a value that can't be decoded")?;
     let (version, pending) = (read.version, read.pending.is_some());
-    let made = EntryMeta {
+    let meta = EntryMeta {
         created_at: read.created_at,
         ttl: Duration::from_millis(read.ttl),
         load_duration: Duration::from_micros(read.load_duration),
         tag: read.tag,
     };
     match read.value {
-        _ if version >= VERSION_MAX => Err("a version beyond all counting"),
-        _ if read.gone => Ok(Content::Tombstone(version, read.at)),
-        None if version == 0 => Ok(Content::Absent(made)),
+        _ if version >= MAX_VERSION => Err("a version beyond all counting"),
+        _ if read.gone => Ok(Content::Tombstone { version, invalidated_at: read.at }),
+        None if version == 0 => Ok(Content::Absent(meta)),
         None => Err("a version without a value"),
         Some(value) if !value.belongs_under(key) => Err("the value of another key"),
         Some(value) if pending => {
             Ok(Content::Pending(Versioned { value: Arc::new(value), version }))
         }
-        Some(value) => Ok(Content::Value(Versioned { value: Arc::new(value), version }, made)),
+        Some(value) => Ok(Content::Value(Versioned { value: Arc::new(value), version }, meta)),
     }
 }
 
@@ -125,7 +125,7 @@ pub fn decode_entry<T: Cached>(
 ) -> Result<Option<Versioned<Arc<T>>>, &'static str> {
     decode(bytes, key).map(|content| match content {
         Content::Value(value, _) | Content::Pending(value) => Some(value),
-        Content::Absent(_) | Content::Tombstone(..) => None,
+        Content::Absent(_) | Content::Tombstone { .. } => None,
     })
 }
 
@@ -150,11 +150,11 @@ mod tests {
         Versioned { value: Arc::new(it.value), version: it.version }
     }
 
-    fn encoded(it: &Versioned<Profile>, made: EntryMeta) -> Vec<u8> {
-        encode(it.version, Some(&it.value), made)
+    fn encoded(it: &Versioned<Profile>, meta: EntryMeta) -> Vec<u8> {
+        encode(it.version, Some(&it.value), meta)
     }
 
-    fn made() -> EntryMeta {
+    fn meta() -> EntryMeta {
         let (ttl, load_duration) = (Duration::from_secs(300), Duration::from_micros(1234));
         EntryMeta { created_at: 1_700_000_000_000, ttl, load_duration, tag: 5 }
     }
@@ -162,25 +162,28 @@ mod tests {
     #[test]
     fn a_value_comes_back_as_it_went() {
         let key = anna().value.key();
-        let bytes = encoded(&anna(), made());
-        assert_eq!(decode(&bytes, &key), Ok(Content::Value(shared(anna()), made())));
-        assert_eq!(decode(&encode::<Profile>(0, None, made()), &key), Ok(Content::Absent(made())));
-        assert_eq!(decode(br#"{"version":7,"gone":true}"#, &key), Ok(Content::Tombstone(7, 0)));
+        let bytes = encoded(&anna(), meta());
+        assert_eq!(decode(&bytes, &key), Ok(Content::Value(shared(anna()), meta())));
+        assert_eq!(decode(&encode::<Profile>(0, None, meta()), &key), Ok(Content::Absent(meta())));
+        assert_eq!(
+            decode(br#"{"version":7,"gone":true}"#, &key),
+            Ok(Content::Tombstone { version: 7, invalidated_at: 0 })
+        );
         let asked = br#"{"version":7,"at":9,"gone":true}"#;
-        assert_eq!(decode(asked, &key), Ok(Content::Tombstone(7, 9)));
+        assert_eq!(decode(asked, &key), Ok(Content::Tombstone { version: 7, invalidated_at: 9 }));
     }
 
     #[test]
     fn the_version_comes_first_where_the_scripts_look_for_it() {
-        assert!(encoded(&anna(), made()).starts_with(br#"{"version":7,"created_at":"#));
+        assert!(encoded(&anna(), meta()).starts_with(br#"{"version":7,"created_at":"#));
     }
 
     #[test]
     fn a_script_can_put_version_and_mark_before_the_tail() {
-        let tail = String::from_utf8(encode_tail(&anna().value, made())).unwrap();
-        let whole = format!(r#"{{"version":7,"pending":9,{tail}"#);
+        let tail = String::from_utf8(encode_tail(&anna().value, meta())).unwrap();
+        let entry = format!(r#"{{"version":7,"pending":9,{tail}"#);
         let pending = Ok(Content::Pending(shared(anna())));
-        assert_eq!(decode(whole.as_bytes(), &anna().value.key()), pending);
+        assert_eq!(decode(entry.as_bytes(), &anna().value.key()), pending);
     }
 
     #[test]
@@ -192,7 +195,7 @@ mod tests {
     #[test]
     fn a_copy_under_another_key_is_refused() {
         let other = sample::profile("2");
-        assert!(decode(&encoded(&anna(), made()), &other).is_err());
+        assert!(decode(&encoded(&anna(), meta()), &other).is_err());
     }
 
     #[test]
@@ -217,7 +220,7 @@ mod tests {
             byte in any::<u8>(),
             cut in 0..200_usize,
         ) {
-            let mut bytes = encoded(&anna(), made());
+            let mut bytes = encoded(&anna(), meta());
             let end = bytes.len();
             bytes[at % end] = byte;
             bytes.truncate(end - cut % end);
@@ -227,11 +230,11 @@ mod tests {
         }
 
         #[test]
-        fn any_age_comes_back_as_it_went(created_at: u64, ttl_ms in 0..u64::from(u32::MAX), delta_us in 0..u64::from(u32::MAX), tag: u64, version in 1..VERSION_MAX) {
+        fn any_age_comes_back_as_it_went(created_at: u64, ttl_ms in 0..u64::from(u32::MAX), delta_us in 0..u64::from(u32::MAX), tag: u64, version in 1..MAX_VERSION) {
             let (ttl, load_duration) = (Duration::from_millis(ttl_ms), Duration::from_micros(delta_us));
-            let (made, value) = (EntryMeta { created_at, ttl, load_duration, tag }, Versioned { version, ..anna() });
-            let bytes = encoded(&value, made);
-            prop_assert_eq!(decode(&bytes, &value.value.key()), Ok(Content::Value(shared(value.clone()), made)));
+            let (meta, value) = (EntryMeta { created_at, ttl, load_duration, tag }, Versioned { version, ..anna() });
+            let bytes = encoded(&value, meta);
+            prop_assert_eq!(decode(&bytes, &value.value.key()), Ok(Content::Value(shared(value.clone()), meta)));
         }
     }
 }

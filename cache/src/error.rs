@@ -11,7 +11,7 @@ pub trait OriginError: std::error::Error + Send + Sync + 'static {
     }
 
     /// Whether it is about this one value, and others may well be taken.
-    fn is_about_the_value(&self) -> bool {
+    fn is_value_error(&self) -> bool {
         false
     }
 }
@@ -27,20 +27,20 @@ pub enum FetchError {
     TimedOut,
     /// Too many loads wait for the origin already: this one was not begun.
     #[error("the database has more to do than it can")]
-    Shed,
+    Rejected,
     /// The load ended without an answer: it panicked, or its process is stopping.
     #[error("the lookup broke off")]
-    BrokeOff,
+    Aborted,
 }
 
 impl FetchError {
     /// The origin's error, for all who wait.
-    pub fn of(fault: impl OriginError) -> Self {
-        Self::Origin(Arc::new(fault))
+    pub fn of(error: impl OriginError) -> Self {
+        Self::Origin(Arc::new(error))
     }
 
     /// Whether trying again at once may help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Origin(fault) if fault.is_transient())
+        matches!(self, Self::Origin(error) if error.is_transient())
     }
 }

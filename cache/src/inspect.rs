@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     Cache, Cached, Key,
     entry::{self, Content},
-    fetch::probe::{Copied, Probe},
+    fetch::probe::{Probe, RawCopy},
     local::cached_copy::CachedCopy,
     redis::RedisError,
     trace::Trace,
@@ -57,9 +57,9 @@ pub enum CacheState<T> {
 }
 
 impl<T> CacheState<T> {
-    fn held(held: CachedCopy<T>, left: Duration) -> Self {
-        let CachedCopy { version, age, .. } = held;
-        match held.value {
+    fn from_copy(copy: CachedCopy<T>, left: Duration) -> Self {
+        let CachedCopy { version, age, .. } = copy;
+        match copy.value {
             Some(value) => Self::Copy { value, version, age, left },
             None => Self::Absent(left),
         }
@@ -74,31 +74,32 @@ impl Cache {
     }
 
     async fn inspect_redis<T: Cached>(&self, key: &Key<T>) -> Result<CacheState<T>, RedisError> {
-        let (bytes, tag): Copied = self.store.run(self.getting(key), &Trace::disabled()).await?;
+        let (bytes, tag): RawCopy =
+            self.store.run(self.get_command(key), &Trace::disabled()).await?;
         if self.store.is_deferred(key) {
             return Err(RedisError::Outdated);
         }
         Ok(match bytes {
-            Some(bytes) => self.holding(key, &bytes, tag.unwrap_or_default()),
+            Some(bytes) => self.interpret(key, &bytes, tag.unwrap_or_default()),
             None => CacheState::Nothing,
         })
     }
 
-    fn holding<T: Cached>(&self, key: &Key<T>, bytes: &[u8], tag: u64) -> CacheState<T> {
-        let (value, made) = match entry::decode(bytes, key) {
-            Ok(Content::Value(value, made)) => (Some(value), made),
-            Ok(Content::Absent(made)) => (None, made),
+    fn interpret<T: Cached>(&self, key: &Key<T>, bytes: &[u8], tag: u64) -> CacheState<T> {
+        let (value, meta) = match entry::decode(bytes, key) {
+            Ok(Content::Value(value, meta)) => (Some(value), meta),
+            Ok(Content::Absent(meta)) => (None, meta),
             Ok(Content::Pending(it)) => {
                 return CacheState::Pending { value: it.value, version: it.version };
             }
-            Ok(Content::Tombstone(version, _)) => return CacheState::Tombstone(version),
+            Ok(Content::Tombstone { version, .. }) => return CacheState::Tombstone(version),
             Err(_) => return CacheState::Corrupt,
         };
         let version = value.as_ref().map_or(0, |it| it.version);
-        match self.entry_meta(value.as_ref(), made, bytes.len()) {
-            Probe::Fresh(held) if made.tag == tag => {
-                let left = held.left.unwrap_or_default();
-                CacheState::held(held, left)
+        match self.check_freshness(value.as_ref(), meta, bytes.len()) {
+            Probe::Fresh(copy) if meta.tag == tag => {
+                let left = copy.left.unwrap_or_default();
+                CacheState::from_copy(copy, left)
             }
             _ => CacheState::Expired(version),
         }
@@ -107,7 +108,7 @@ impl Cache {
     fn inspect_local<T: Cached>(&self, key: &Key<T>) -> Option<CacheState<T>> {
         let (near, name) = (&self.engine.near, key.as_str());
         let nothing = near.is_tracking().then_some(CacheState::Nothing);
-        let Some(held) = near.get(name, self.store.is_away()) else { return nothing };
-        Some(CacheState::held(held, near.left(name)))
+        let Some(copy) = near.get(name, self.store.is_unavailable()) else { return nothing };
+        Some(CacheState::from_copy(copy, near.left(name)))
     }
 }

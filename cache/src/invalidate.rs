@@ -6,18 +6,18 @@ use crate::{
     Cache, CachePolicy, Key, Namespace, keys,
     redis::{Command, RedisError, Value, typed},
     scripts,
-    trace::{RoundTrip, Target, Trace},
-    write::paths::{MARK_TTL, edited_ttl},
+    trace::{RoundTrip, Trace},
+    write::paths::{TOMBSTONE_TTL, edited_ttl},
 };
 
 /// Keys that one SCAN looks at: about a tenth of a millisecond of Redis's time.
-const BATCH: usize = 500;
+const SCAN_COUNT: usize = 500;
 /// No sweep takes longer; one that was not done by then says so.
 const MAX_DURATION: Duration = Duration::from_secs(20);
 
 /// Who forgets key after key, of values that were never there, shall not fill
 /// Redis with marks: so many are made within this time, see [`crate::local::negative`].
-const MARKS: Duration = Duration::from_secs(60);
+const TOMBSTONE_WINDOW: Duration = Duration::from_secs(60);
 
 /// The effect of invalidating one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +40,9 @@ impl Pattern {
     pub fn parse(text: &str, namespaces: &[Namespace]) -> Option<Self> {
         let (first, _) = text.split_once(':')?;
         let is_known = namespaces.iter().any(|namespace| namespace.name() == first);
-        let fits = |c: char| c.is_ascii_alphanumeric() || "-_*?:".contains(c);
-        let is_good = is_known && text.len() <= 100 && text.chars().all(fits);
-        is_good.then(|| Self(text.to_owned()))
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-_*?:".contains(c);
+        let is_valid = is_known && text.len() <= 100 && text.chars().all(is_allowed);
+        is_valid.then(|| Self(text.to_owned()))
     }
 
     /// As it was typed.
@@ -72,12 +72,12 @@ impl Cache {
         policy: &CachePolicy,
         trace: &Trace,
     ) -> Result<Invalidated, RedisError> {
-        let invalidate_command = match self.engine.marks.admit(MARKS) {
+        let command = match self.engine.tombstones.admit(TOMBSTONE_WINDOW) {
             true => self.invalidate_command(key, None, policy),
             false => self.store.script(&scripts::INVALIDATE, key).arg(-1).arg(0).arg(0).arg(0),
         };
         // What this process holds goes even when Redis can't be told.
-        let reply: Result<i64, RedisError> = self.store.run(invalidate_command, trace).await;
+        let reply: Result<i64, RedisError> = self.store.run(command, trace).await;
         self.engine.invalidate_local(key);
         let reply = reply?;
         Ok(match reply {
@@ -95,9 +95,9 @@ impl Cache {
         trace: &Trace,
     ) -> Result<(), RedisError> {
         let next = self.store.script(&scripts::NEXT_GENERATION, &keys::tag(namespace));
-        let moved = self.store.run::<Value>(next, trace).await;
+        let outcome = self.store.run::<Value>(next, trace).await;
         self.engine.invalidate_namespace(namespace);
-        moved.map(|_| ())
+        outcome.map(|_| ())
     }
 
     /// Drops the copies whose names match, a batch at a time (SCAN, never
@@ -111,17 +111,18 @@ impl Cache {
         trace: &Trace,
         mut progress: impl FnMut(ScanProgress),
     ) -> Result<ScanProgress, RedisError> {
-        let (start, mut sweep, mut cursor) = (Instant::now(), ScanProgress::default(), 0_u64);
+        let (start, mut scan, mut cursor) = (Instant::now(), ScanProgress::default(), 0_u64);
         loop {
             let names = self.scan(pattern, &mut cursor, trace).await?;
-            sweep.scans += 1;
-            let told = self.invalidate_names(&names, dry_run, edited_ttl(policy), trace).await?;
-            sweep.found += told.iter().filter(|it| **it > 0).count() as u64;
-            sweep.dropped += told.iter().filter(|it| **it == 1 && !dry_run).count() as u64;
-            sweep.is_complete = cursor == 0;
-            progress(sweep);
-            if sweep.is_complete || start.elapsed() >= MAX_DURATION {
-                return Ok(sweep);
+            scan.scans += 1;
+            let outcomes =
+                self.invalidate_names(&names, dry_run, edited_ttl(policy), trace).await?;
+            scan.found += outcomes.iter().filter(|it| **it > 0).count() as u64;
+            scan.dropped += outcomes.iter().filter(|it| **it == 1 && !dry_run).count() as u64;
+            scan.is_complete = cursor == 0;
+            progress(scan);
+            if scan.is_complete || start.elapsed() >= MAX_DURATION {
+                return Ok(scan);
             }
         }
     }
@@ -135,7 +136,7 @@ impl Cache {
         let matching = format!("{}{}", self.store.prefix(), pattern.0);
         let scan = self.store.command("SCAN").arg(*cursor).arg("MATCH").arg(matching);
         let (next, names): (u64, Vec<String>) =
-            self.store.run(scan.arg("COUNT").arg(BATCH), trace).await?;
+            self.store.run(scan.arg("COUNT").arg(SCAN_COUNT), trace).await?;
         *cursor = next;
         Ok(names)
     }
@@ -145,39 +146,37 @@ impl Cache {
         &self,
         names: &[String],
         dry_run: bool,
-        edited: u64,
+        edited_ttl: u64,
         trace: &Trace,
     ) -> Result<Vec<i64>, RedisError> {
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        let forget = |name: &String| match dry_run {
-            true => self.store.script_on(&scripts::WOULD_INVALIDATE, std::slice::from_ref(name)),
-            false => self.invalidate_command_for(name, edited),
+        let script = if dry_run { &scripts::WOULD_INVALIDATE } else { &scripts::INVALIDATE };
+        let command = |name: &String| match dry_run {
+            true => self.store.script_on(script, std::slice::from_ref(name)),
+            false => self.invalidate_command_for(name, edited_ttl),
         };
         let sent = Instant::now();
-        let replies = self.store.run_many(names.iter().map(forget).collect()).await?;
-        let told: Vec<_> =
+        let replies = self.store.run_many(names.iter().map(command).collect()).await?;
+        let outcomes: Vec<_> =
             replies.into_iter().map(|it| typed::<i64>(it).unwrap_or_default()).collect();
         if !dry_run {
             self.invalidate_local_names(names);
         }
-        let act = if dry_run { "is it a copy" } else { "drop, leave a mark" };
-        let took = sent.elapsed();
-        let trip = RoundTrip { target: Target::Redis, sent, took, simulated: Duration::ZERO };
-        trace.record(trip, || {
-            let copies = told.iter().filter(|it| **it > 0).count() as u64;
-            let told = format!("{copies} {}", if copies == 1 { "copy" } else { "copies" });
-            vec![(format!("EVALSHA '-- {act} …' × {}", names.len()), told)]
+        trace.record(RoundTrip::to_redis(sent, sent.elapsed()), || {
+            let copies = outcomes.iter().filter(|it| **it > 0).count();
+            let reply = format!("{copies} {}", if copies == 1 { "copy" } else { "copies" });
+            [(format!("EVALSHA '{} …' × {}", script.summary(), names.len()), reply)]
         });
-        Ok(told)
+        Ok(outcomes)
     }
 
-    fn invalidate_command_for(&self, name: &str, edited: u64) -> Command {
+    fn invalidate_command_for(&self, name: &str, edited_ttl: u64) -> Command {
         let prefix = self.store.prefix();
         let known = format!("{prefix}edited:{}", name.strip_prefix(prefix).unwrap_or(name));
-        let forget = self.store.script_on(&scripts::INVALIDATE, &[name.to_owned(), known]);
-        forget.arg(-1).arg(crate::time::millis(MARK_TTL)).arg(0).arg(edited)
+        let command = self.store.script_on(&scripts::INVALIDATE, &[name.to_owned(), known]);
+        command.arg(-1).arg(crate::time::millis(TOMBSTONE_TTL)).arg(0).arg(edited_ttl)
     }
 
     fn invalidate_local_names(&self, names: &[String]) {
@@ -194,11 +193,11 @@ mod tests {
     #[test]
     fn a_pattern_stays_under_our_own_copies() {
         let known = [Namespace::new("profile"), Namespace::new("product")];
-        for good in ["profile:*", "product:1?", "profile:user-*"] {
-            assert!(Pattern::parse(good, &known).is_some(), "{good}");
+        for valid in ["profile:*", "product:1?", "profile:user-*"] {
+            assert!(Pattern::parse(valid, &known).is_some(), "{valid}");
         }
-        for bad in ["*", "session:*", "profile", "profile:[a", "tag:*", "profile:é", ""] {
-            assert_eq!(Pattern::parse(bad, &known), None, "{bad}");
+        for invalid in ["*", "session:*", "profile", "profile:[a", "tag:*", "profile:é", ""] {
+            assert_eq!(Pattern::parse(invalid, &known), None, "{invalid}");
         }
     }
 }

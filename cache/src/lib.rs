@@ -109,7 +109,7 @@ pub mod trace;
 mod value;
 mod write;
 
-pub(crate) use self::cache::Ask;
+pub(crate) use self::cache::Request;
 pub use self::{
     cache::Cache,
     engine::{Engine, MAX_ENTRY_BYTES},

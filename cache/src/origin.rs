@@ -15,11 +15,11 @@ pub trait Origin<T>: Send + Sync + 'static {
     fn load(&self) -> impl Future<Output = Result<Option<Versioned<T>>, Self::Error>> + Send;
 }
 
-impl<T, E, L, F> Origin<T> for L
+impl<T, E, F, Fut> Origin<T> for F
 where
     E: OriginError,
-    L: Fn() -> F + Send + Sync + 'static,
-    F: Future<Output = Result<Option<Versioned<T>>, E>> + Send,
+    F: Fn() -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Option<Versioned<T>>, E>> + Send,
 {
     type Error = E;
 

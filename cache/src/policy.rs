@@ -26,7 +26,7 @@ pub struct CachePolicy {
     pub grace: Duration,
     /// The parameter β of XFetch; see [`crate::fetch::xfetch`]. More than 1 refreshes
     /// earlier, less than 1 later.
-    pub early: Option<f64>,
+    pub xfetch_beta: Option<f64>,
     /// Whether concurrent misses of one key in this process share one load.
     pub single_flight: bool,
     /// How long another process waits for one that loads the same key and died.
@@ -52,13 +52,13 @@ const ABSENT_TTL: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(600);
 /// How long the others wait for a process that died while loading. A living
 /// one renews its lease three times as often; see [`crate::fetch::lease`].
-const LEASE: Duration = Duration::from_secs(1);
+const LEASE_TTL: Duration = Duration::from_secs(1);
 /// Backstop for an invalidation that never came.
-const NEAR: Duration = Duration::from_secs(30);
+const NEAR_TTL: Duration = Duration::from_secs(30);
 /// What a visitor does not notice.
-const SOFT: Duration = Duration::from_millis(100);
+const SOFT_TIMEOUT: Duration = Duration::from_millis(100);
 /// What a visitor takes for a fault.
-const HARD: Duration = Duration::from_secs(1);
+const HARD_TIMEOUT: Duration = Duration::from_secs(1);
 /// The documents' TTL; pages put their setting in its place.
 const TTL: Duration = Duration::from_secs(300);
 
@@ -71,12 +71,12 @@ const CACHE_ASIDE: CachePolicy = CachePolicy {
     jitter: 0.0,
     absent_ttl: ABSENT_TTL,
     grace: Duration::ZERO,
-    early: None,
+    xfetch_beta: None,
     single_flight: false,
     lease: None,
     near: None,
     soft_timeout: None,
-    hard_timeout: HARD,
+    hard_timeout: HARD_TIMEOUT,
     versioned: false,
 };
 
@@ -87,16 +87,16 @@ const READ_THROUGH: CachePolicy = CachePolicy {
     strategy: Strategy::ReadThrough,
     jitter: JITTER,
     grace: GRACE,
-    early: Some(BETA),
+    xfetch_beta: Some(BETA),
     single_flight: true,
-    lease: Some(LEASE),
-    soft_timeout: Some(SOFT),
+    lease: Some(LEASE_TTL),
+    soft_timeout: Some(SOFT_TIMEOUT),
     versioned: true,
     ..CACHE_ASIDE
 };
 
 /// Nothing but versions: the ground on which one protection is shown at a time.
-const BARE: CachePolicy =
+const UNPROTECTED: CachePolicy =
     CachePolicy { strategy: Strategy::ReadThrough, versioned: true, ..CACHE_ASIDE };
 
 /// Why a text names no preset.
@@ -126,7 +126,7 @@ impl CachePolicy {
         Self {
             name: "near-cache",
             about: "read-through, and a second cache in this process",
-            near: Some(NEAR),
+            near: Some(NEAR_TTL),
             ..READ_THROUGH
         },
         Self {
@@ -151,7 +151,7 @@ impl CachePolicy {
             name: "refresh-ahead",
             about: "what is asked for near its end is reloaded in the background",
             strategy: Strategy::RefreshAhead,
-            early: None,
+            xfetch_beta: None,
             ..READ_THROUGH
         },
     ];
@@ -160,30 +160,30 @@ impl CachePolicy {
     pub const ISOLATED: [Self; 4] = [
         Self {
             name: "single-flight",
-            about: "one load in each process, and all who ask share it",
+            about: "one load in each process, and all who request share it",
             single_flight: true,
-            ..BARE
+            ..UNPROTECTED
         },
         Self {
             name: "lease",
             about: "one load among all processes: Redis lends the right to it",
-            lease: Some(LEASE),
-            ..BARE
+            lease: Some(LEASE_TTL),
+            ..UNPROTECTED
         },
         Self {
             name: "early-refresh",
             about: "a value is reloaded in the background shortly before its TTL ends",
-            early: Some(BETA),
+            xfetch_beta: Some(BETA),
             single_flight: true,
-            ..BARE
+            ..UNPROTECTED
         },
         Self {
             name: "stale-while-revalidate",
             about: "a value past its TTL is served while it is reloaded",
             grace: GRACE,
-            soft_timeout: Some(SOFT),
+            soft_timeout: Some(SOFT_TIMEOUT),
             single_flight: true,
-            ..BARE
+            ..UNPROTECTED
         },
     ];
 
@@ -206,7 +206,7 @@ impl CachePolicy {
     }
 
     /// For an origin that is known to take this long: a load may take so much longer.
-    pub fn on_top_of(self, delay: Duration) -> Self {
+    pub fn with_origin_delay(self, delay: Duration) -> Self {
         Self { hard_timeout: self.hard_timeout + delay, ..self }
     }
 
@@ -231,11 +231,11 @@ mod tests {
     }
 
     #[test]
-    fn plain_has_no_protection() {
-        let plain = CachePolicy::named("cache-aside").unwrap();
-        assert!(!plain.single_flight && !plain.versioned && plain.grace.is_zero());
+    fn cache_aside_has_no_protection() {
+        let policy = CachePolicy::named("cache-aside").unwrap();
+        assert!(!policy.single_flight && !policy.versioned && policy.grace.is_zero());
         assert_eq!(
-            (plain.early, plain.lease, plain.near, plain.soft_timeout),
+            (policy.xfetch_beta, policy.lease, policy.near, policy.soft_timeout),
             (None, None, None, None)
         );
     }

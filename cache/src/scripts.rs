@@ -31,7 +31,7 @@ pub static WOULD_INVALIDATE: Script = Script::new(include_str!("scripts/would_in
 /// `KEYS[1]` the entry, `KEYS[2]` the clock of writes. Replies the version that
 /// is held, 0 for none, and the stamp of a write that begins now: the server's
 /// time in microseconds, and later than any stamp before, as a clock may step back.
-pub static HELD: Script = Script::new(include_str!("scripts/held.lua"));
+pub static WRITE_CONTEXT: Script = Script::new(include_str!("scripts/write_context.lua"));
 
 /// `KEYS[1]` the entry, `KEYS[2]` the stream, `KEYS[3]` the clock of writes,
 /// `KEYS[4]` what is known of edits; the version known of the origin,

@@ -149,12 +149,12 @@ impl Trace {
         &self,
         target: Target,
         since: Instant,
-        act: &str,
+        operation: &str,
         outcome: impl FnOnce() -> String,
     ) {
         let trip =
             RoundTrip { target, sent: since, took: since.elapsed(), simulated: Duration::ZERO };
-        self.record(trip, || [(act.to_owned(), outcome())]);
+        self.record(trip, || [(operation.to_owned(), outcome())]);
     }
 
     /// What was recorded so far.
@@ -175,43 +175,43 @@ impl Record {
 }
 
 /// At most `most` characters of a text, with control characters made visible.
-pub fn shortened(text: &str, most: usize) -> String {
-    let mut short = String::with_capacity(text.len().min(most));
-    push_shortened(&mut short, text, most);
+pub fn shortened(text: &str, max: usize) -> String {
+    let mut short = String::with_capacity(text.len().min(max));
+    push_shortened(&mut short, text, max);
     short
 }
 
 /// The same, behind what is there already.
-pub fn push_shortened(line: &mut String, text: &str, most: usize) {
-    if push_plain(line, text.as_bytes(), most) {
+pub fn push_shortened(line: &mut String, text: &str, max: usize) {
+    if push_plain(line, text.as_bytes(), max) {
         return;
     }
-    for c in text.chars().take(most) {
+    for c in text.chars().take(max) {
         match c.is_control() {
             true => line.extend(c.escape_default()),
             false => line.push(c),
         }
     }
-    if text.chars().nth(most).is_some() {
+    if text.chars().nth(max).is_some() {
         line.push('…');
     }
 }
 
 /// The same for what may be no text.
-pub fn push_shortened_bytes(line: &mut String, bytes: &[u8], most: usize) {
-    if !push_plain(line, bytes, most) {
-        push_shortened(line, &String::from_utf8_lossy(bytes), most);
+pub fn push_shortened_bytes(line: &mut String, bytes: &[u8], max: usize) {
+    if !push_plain(line, bytes, max) {
+        push_shortened(line, &String::from_utf8_lossy(bytes), max);
     }
 }
 
 /// The same for nearly all there is: as far as it is shown, nothing has to be
 /// made visible. False, and nothing pushed, for anything else.
-fn push_plain(line: &mut String, bytes: &[u8], most: usize) -> bool {
-    let shown = &bytes[..bytes.len().min(most)];
+fn push_plain(line: &mut String, bytes: &[u8], max: usize) -> bool {
+    let shown = &bytes[..bytes.len().min(max)];
     let plain = shown.iter().fold(true, |all, byte| all & (b' '..0x7f).contains(byte));
     if let (true, Ok(text)) = (plain, str::from_utf8(shown)) {
         line.push_str(text);
-        line.push_str(if bytes.len() > most { "…" } else { "" });
+        line.push_str(if bytes.len() > max { "…" } else { "" });
     }
     plain
 }
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_of_one_pipeline_share_a_trip() {
+    fn commands_of_one_pipeline_share_a_round_trip() {
         let trace = Trace::start();
         trace.record(trip(), || vec![("GET a".into(), "1".into()), ("PTTL a".into(), "9".into())]);
         trace.record(trip(), || vec![("SET a".into(), "OK".into())]);
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wire_that_is_off_formats_nothing() {
+    fn a_disabled_trace_formats_nothing() {
         let trace = Trace::disabled();
         trace.record(trip(), || -> Vec<_> { unreachable!("nobody is recording") });
         assert!(trace.spans().is_empty());

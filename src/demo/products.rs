@@ -41,7 +41,7 @@ pub async fn find(
 ) -> Result<Lookup<Product>, FetchError> {
     let bypass = policy.strategy == hitrate_cache::Strategy::None;
     let row = Row { db: Arc::clone(db), id, delay, bypass };
-    let policy = policy.on_top_of(delay);
+    let policy = policy.with_origin_delay(delay);
     let lookup = cache.fetch(&keys::product(id), &policy, &Trace::disabled(), row).await?;
     if lookup.source.is_hit() {
         log::info!("CACHE HIT: Fetching product {id} from cache.");

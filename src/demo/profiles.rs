@@ -43,7 +43,7 @@ impl OriginError for db::Error {
     }
 
     /// Whatever else is wrong ends some time, and the write waits for that.
-    fn is_about_the_value(&self) -> bool {
+    fn is_value_error(&self) -> bool {
         matches!(self, Self::Unfit)
     }
 }
@@ -76,7 +76,7 @@ pub async fn find(
     delay: Duration,
     trace: &Trace,
 ) -> Result<Lookup<Profile>, FetchError> {
-    let policy = policy.on_top_of(delay);
+    let policy = policy.with_origin_delay(delay);
     cache.fetch(&keys::profile(id), &policy, trace, Row::of(db, id, delay, trace)).await
 }
 
@@ -117,10 +117,10 @@ impl Sink for Behind {
         let readable: Vec<_> = late.iter().flatten().cloned().collect();
         let mut caught_up = self.0.catch_up_profiles(&readable).await?.into_iter();
         let outcome = |late: &Option<Late>| match late.as_ref().and_then(|_| caught_up.next()) {
-            Some(CaughtUp::As(version)) => ApplyResult::As(version),
+            Some(CaughtUp::As(version)) => ApplyResult::Applied(version),
             Some(CaughtUp::Superseded(version)) => ApplyResult::Superseded(version),
-            Some(CaughtUp::NoRow) => ApplyResult::Refused("there is no such profile"),
-            None => ApplyResult::Refused("it is no profile"),
+            Some(CaughtUp::NoRow) => ApplyResult::Rejected("there is no such profile"),
+            None => ApplyResult::Rejected("it is no profile"),
         };
         Ok(late.iter().map(outcome).collect())
     }
@@ -187,7 +187,9 @@ fn from_the_database(id: &UserId, lookup: &Lookup<Profile>) -> String {
             "User profile for {id} fetched from the database. \
              It was not stored in Redis: it is larger than an entry may be."
         ),
-        Fill::Unkept => format!("User profile for {id} not found in cache, nor in the database."),
+        Fill::NotCached => {
+            format!("User profile for {id} not found in cache, nor in the database.")
+        }
         _ if missing => format!(
             "User profile for {id} not found in cache, nor in the database. \
              Redis keeps the absence for {absent_s} s."

@@ -72,7 +72,7 @@ pub async fn start(
         let _ = end(store, old, trace).await;
     }
     let left = Duration::from_secs(u64::from(ttl));
-    Ok((token, Live { session, left, key: store.name(&key) }))
+    Ok((token, Live { session, left, key: store.full_key(&key) }))
 }
 
 /// The session of this token, if it is alive. Using a sliding one renews it.
@@ -96,7 +96,7 @@ pub async fn find(store: &Store, token: &Token, trace: &Trace) -> Result<Option<
             renewed => renewed?,
         },
     };
-    let live = Live { session, left: Duration::from_millis(left), key: store.name(&key) };
+    let live = Live { session, left: Duration::from_millis(left), key: store.full_key(&key) };
     Ok((left > 0).then_some(live))
 }
 

@@ -93,7 +93,7 @@ pub enum Error {
     #[error("{}. Try again in a moment.", capitalized(.0))]
     Redis(#[from] RedisError),
     /// 422: Redis's own words about what a visitor asked of it.
-    #[error("Redis refused: {}.", .0.words)]
+    #[error("Redis refused: {}.", .0.message)]
     Refusal(Refusal),
     /// 503.
     #[error("Too many visitors watch live already. Reload the page instead.")]

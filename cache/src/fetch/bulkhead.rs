@@ -13,39 +13,40 @@ use crate::error::FetchError;
 pub struct Bulkhead {
     running: Semaphore,
     waiting: AtomicUsize,
-    queue: usize,
-    most_waiting: AtomicUsize,
+    queue_capacity: usize,
+    max_waiting: AtomicUsize,
 }
 
 /// One that waits, until dropped, whether it got its turn or gave up.
-struct Waiting<'a>(&'a AtomicUsize);
+struct QueueSlot<'a>(&'a AtomicUsize);
 
 impl Bulkhead {
     /// Lets `running` loads run and `queue` more wait.
-    pub fn new(running: usize, queue: usize) -> Self {
+    pub fn new(running: usize, queue_capacity: usize) -> Self {
         Self {
             running: Semaphore::new(running),
             waiting: AtomicUsize::new(0),
-            queue,
-            most_waiting: AtomicUsize::new(0),
+            queue_capacity,
+            max_waiting: AtomicUsize::new(0),
         }
     }
 
     /// A place at the origin, after those who came before; [`FetchError::Shed`]
     /// when too many wait already.
-    pub async fn enter(&self) -> Result<SemaphorePermit<'_>, FetchError> {
+    pub async fn acquire(&self) -> Result<SemaphorePermit<'_>, FetchError> {
         if let Ok(permit) = self.running.try_acquire() {
             return Ok(permit);
         }
-        let _waiting = self.queue_up().ok_or(FetchError::Shed)?;
+        let _slot = self.enter_queue().ok_or(FetchError::Rejected)?;
         Ok(self.running.acquire().await.expect("the bulkhead is never closed"))
     }
 
-    fn queue_up(&self) -> Option<Waiting<'_>> {
-        let more = |count| (count < self.queue).then_some(count + 1);
-        let before = self.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        self.most_waiting.fetch_max(before + 1, Ordering::AcqRel);
-        Some(Waiting(&self.waiting))
+    fn enter_queue(&self) -> Option<QueueSlot<'_>> {
+        let increment = |count| (count < self.queue_capacity).then_some(count + 1);
+        let before =
+            self.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, increment).ok()?;
+        self.max_waiting.fetch_max(before + 1, Ordering::AcqRel);
+        Some(QueueSlot(&self.waiting))
     }
 
     /// How many wait at the moment.
@@ -54,12 +55,12 @@ impl Bulkhead {
     }
 
     /// The most who ever waited at once.
-    pub fn most_waiting(&self) -> usize {
-        self.most_waiting.load(Ordering::Acquire)
+    pub fn max_waiting(&self) -> usize {
+        self.max_waiting.load(Ordering::Acquire)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for QueueSlot<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
@@ -72,23 +73,23 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_comes_when_the_queue_is_full_is_turned_away_at_once() {
+    async fn a_load_is_rejected_at_once_when_the_queue_is_full() {
         let bulkhead = Bulkhead::new(1, 1);
-        let first = bulkhead.enter().await.unwrap();
-        let mut second = Box::pin(bulkhead.enter());
+        let first = bulkhead.acquire().await.unwrap();
+        let mut second = Box::pin(bulkhead.acquire());
         assert!(second.as_mut().now_or_never().is_none());
-        assert!(matches!(bulkhead.enter().await, Err(FetchError::Shed)));
+        assert!(matches!(bulkhead.acquire().await, Err(FetchError::Rejected)));
         drop(first);
         assert!(second.as_mut().now_or_never().is_some());
         drop(second);
-        assert_eq!((bulkhead.waiting(), bulkhead.most_waiting()), (0, 1));
+        assert_eq!((bulkhead.waiting(), bulkhead.max_waiting()), (0, 1));
     }
 
     #[tokio::test]
-    async fn who_gives_up_leaves_the_queue() {
+    async fn a_cancelled_waiter_leaves_the_queue() {
         let bulkhead = Bulkhead::new(1, 1);
-        let _first = bulkhead.enter().await.unwrap();
-        let mut second = Box::pin(bulkhead.enter());
+        let _first = bulkhead.acquire().await.unwrap();
+        let mut second = Box::pin(bulkhead.acquire());
         assert!(second.as_mut().now_or_never().is_none());
         drop(second);
         assert_eq!(bulkhead.waiting(), 0);

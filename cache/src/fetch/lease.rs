@@ -19,9 +19,10 @@ use crate::{
 };
 
 /// Between two looks for what the holder stores.
-const PAUSE: Backoff = Backoff { base: Duration::from_millis(10), most: Duration::from_millis(50) };
+const POLL_BACKOFF: Backoff =
+    Backoff { base: Duration::from_millis(10), max: Duration::from_millis(50) };
 /// Never less: a wait of nothing would hammer Redis.
-const LEAST: Duration = Duration::from_millis(5);
+const MIN_POLL_DELAY: Duration = Duration::from_millis(5);
 
 /// A lease that was taken.
 pub struct Lease {
@@ -52,8 +53,8 @@ impl Lease {
     }
 
     /// How long to wait before looking again, the `attempt`th time.
-    pub fn pause(attempt: u32) -> Duration {
-        LEAST + PAUSE.draw(attempt)
+    pub fn poll_delay(attempt: u32) -> Duration {
+        MIN_POLL_DELAY + POLL_BACKOFF.random_delay(attempt)
     }
 
     /// Does `work`, and renews the lease meanwhile. The work goes on while
@@ -61,11 +62,11 @@ impl Lease {
     pub async fn hold_during<R>(&self, work: impl Future<Output = R>) -> R {
         tokio::select! {
             done = work => done,
-            never = self.keep() => match never {},
+            never = self.renew_periodically() => match never {},
         }
     }
 
-    async fn keep(&self) -> Infallible {
+    async fn renew_periodically(&self) -> Infallible {
         loop {
             sleep(self.ttl / 3).await;
             self.renew().await;

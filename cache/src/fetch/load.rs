@@ -9,12 +9,12 @@ use std::{
 use tokio::time::{error::Elapsed, timeout};
 
 use crate::{
-    Ask, Cache, CachePolicy, Cached, Key, Source, Versioned,
+    Cache, CachePolicy, Cached, Key, Request, Source, Versioned,
     entry::{self, EntryMeta},
     error::FetchError,
     fetch::{
         lease::Lease,
-        loaded::Loaded,
+        load_outcome::LoadOutcome,
         lookup::Fill,
         probe::{self, Miss, Probe, ProbeResult},
         retry::Backoff,
@@ -27,12 +27,12 @@ use crate::{
 };
 
 /// Loads that failed by a passing fault are tried so many times in all.
-const ATTEMPTS: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 /// And only while a visitor has not waited long.
-const WITHIN: Duration = Duration::from_millis(150);
+const RETRY_WINDOW: Duration = Duration::from_millis(150);
 /// Between them: a lock is held for milliseconds.
-const AGAIN: Backoff =
-    Backoff { base: Duration::from_millis(20), most: Duration::from_millis(200) };
+const RETRY_BACKOFF: Backoff =
+    Backoff { base: Duration::from_millis(20), max: Duration::from_millis(200) };
 
 /// A load that was decided on: everything it takes, owned, so that it can go
 /// on without the one who asked.
@@ -44,25 +44,25 @@ pub(crate) struct Load<T, O> {
     origin: O,
     tag: u64,
     /// The load began after this was seen: see [`ProbeResult::dropped`].
-    dropped: u64,
+    invalidated_at: u64,
     miss: Miss,
     /// What another process stores must be loaded after this, in milliseconds
     /// since 1970: a reload is not answered by the copy it replaces.
-    after: u64,
+    newer_than: u64,
 }
 
 /// The answer of a load, if it came in time.
-type Waited<T> = Result<Result<Loaded<T>, FetchError>, Elapsed>;
+type TimedAnswer<T> = Result<Result<LoadOutcome<T>, FetchError>, Elapsed>;
 
 impl Cache {
     /// Loads in the caller's own task: it ends when the caller leaves.
     pub(crate) async fn load_here<T: Cached, O: Origin<T>>(
         &self,
-        ask: Ask<'_, T>,
-        seen: &ProbeResult<T>,
+        request: Request<'_, T>,
+        probed: &ProbeResult<T>,
         origin: O,
-    ) -> Result<Loaded<T>, FetchError> {
-        self.load(ask, seen, origin).run().await
+    ) -> Result<LoadOutcome<T>, FetchError> {
+        self.load(request, probed, origin).run().await
     }
 
     /// Loads in a task that goes on when the caller leaves, and that others
@@ -75,84 +75,95 @@ impl Cache {
     /// when the origin is merely as slow as the policy allows.
     pub(crate) async fn load_shared<T: Cached, O: Origin<T>>(
         &self,
-        ask: Ask<'_, T>,
-        seen: &ProbeResult<T>,
+        request: Request<'_, T>,
+        probed: &ProbeResult<T>,
         origin: O,
-    ) -> Result<(Loaded<T>, bool), FetchError> {
-        let (origin, mut policy, limit) = (Arc::new(origin), *ask.policy, wait_limit(ask.policy));
+    ) -> Result<(LoadOutcome<T>, bool), FetchError> {
+        let (origin, mut policy, limit) =
+            (Arc::new(origin), *request.policy, wait_limit(request.policy));
         for is_first in [true, false] {
-            let ask = Ask { policy: &policy, ..ask };
+            let request = Request { policy: &policy, ..request };
             let since = Instant::now();
-            let (mut waiter, leader) = self.join(ask);
+            let (mut waiter, leader) = self.join(request);
             if let Some(leader) = leader {
-                self.begin(ask, seen, Arc::clone(&origin), leader);
-                return Ok((waiter.answer().await?, false));
+                self.spawn_load(request, probed, Arc::clone(&origin), leader);
+                return Ok((waiter.wait().await?, false));
             }
-            let answer = timeout(limit, waiter.answer()).await;
-            tell_wait(ask, since, &answer);
+            let answer = timeout(limit, waiter.wait()).await;
+            trace_wait(request, since, &answer);
             match answer {
                 // It may have begun before a write that this caller must see:
                 // once more. It has landed, so the next one began after the look.
-                Ok(Ok(loaded)) if is_first && loaded.version < seen.floor => (),
+                Ok(Ok(loaded)) if is_first && loaded.version < probed.floor => (),
                 Ok(answer) => return Ok((answer?, true)),
                 Err(_) => {
-                    self.engine.single_flight.leave(ask.key.as_str(), &waiter);
+                    self.engine.single_flight.close_flight(request.key.as_str(), &waiter);
                     policy.lease = None;
                 }
             }
         }
-        Ok((self.load(ask, seen, origin).load_and_fill(None).await?, false))
+        Ok((self.load(request, probed, origin).load_and_fill(None).await?, false))
     }
 
     /// Begins to load in the background, unless somebody does already.
     pub(crate) fn refresh<T: Cached, O: Origin<T>>(
         &self,
-        ask: Ask<'_, T>,
-        seen: &ProbeResult<T>,
-        held: &CachedCopy<T>,
+        request: Request<'_, T>,
+        probed: &ProbeResult<T>,
+        copy: &CachedCopy<T>,
         origin: O,
     ) {
-        if let (_, Some(leader)) = self.engine.single_flight.join::<T>(ask.key.as_str()) {
-            let done = || "begun".to_owned();
-            ask.trace.event(Target::Hitrate, Instant::now(), "reload in the background", done);
-            let load = Load { after: held.created_at, ..self.load(ask, seen, origin) };
+        if let (_, Some(leader)) = self.engine.single_flight.join::<T>(request.key.as_str()) {
+            let outcome = || "started".to_owned();
+            request.trace.event(
+                Target::Hitrate,
+                Instant::now(),
+                "reload in the background",
+                outcome,
+            );
+            let load = Load { newer_than: copy.created_at, ..self.load(request, probed, origin) };
             tokio::spawn(async move { leader.complete(load.run().await) });
         }
     }
 
-    fn join<T: Cached>(&self, ask: Ask<'_, T>) -> (Waiter<T>, Option<Leader<T>>) {
-        match ask.policy.single_flight {
-            true => self.engine.single_flight.join(ask.key.as_str()),
+    fn join<T: Cached>(&self, request: Request<'_, T>) -> (Waiter<T>, Option<Leader<T>>) {
+        match request.policy.single_flight {
+            true => self.engine.single_flight.join(request.key.as_str()),
             false => self.engine.single_flight.detached(),
         }
     }
 
-    fn begin<T: Cached, O: Origin<T>>(
+    fn spawn_load<T: Cached, O: Origin<T>>(
         &self,
-        ask: Ask<'_, T>,
-        seen: &ProbeResult<T>,
+        request: Request<'_, T>,
+        probed: &ProbeResult<T>,
         origin: Arc<O>,
         leader: Leader<T>,
     ) {
-        let load = self.load(ask, seen, origin);
+        let load = self.load(request, probed, origin);
         tokio::spawn(async move { leader.complete(load.run().await) });
     }
 
-    fn load<T: Cached, O>(&self, ask: Ask<'_, T>, seen: &ProbeResult<T>, origin: O) -> Load<T, O> {
-        let miss = match &seen.probe {
+    fn load<T: Cached, O>(
+        &self,
+        request: Request<'_, T>,
+        probed: &ProbeResult<T>,
+        origin: O,
+    ) -> Load<T, O> {
+        let miss = match &probed.probe {
             Probe::Miss(miss) => miss.clone(),
             _ => Miss::Empty,
         };
         Load {
             cache: self.clone(),
-            key: ask.key.clone(),
-            policy: *ask.policy,
-            trace: ask.trace.clone(),
+            key: request.key.clone(),
+            policy: *request.policy,
+            trace: request.trace.clone(),
             origin,
-            tag: seen.tag,
-            dropped: seen.dropped,
+            tag: probed.tag,
+            invalidated_at: probed.invalidated_at,
             miss,
-            after: 0,
+            newer_than: 0,
         }
     }
 }
@@ -168,7 +179,7 @@ impl<T, O: Origin<T>> Origin<T> for Arc<O> {
 
 impl<T: Cached, O: Origin<T>> Load<T, O> {
     /// The whole load: under the lease if there is one.
-    async fn run(self) -> Result<Loaded<T>, FetchError> {
+    async fn run(self) -> Result<LoadOutcome<T>, FetchError> {
         match self.policy.lease {
             Some(lease) if matches!(self.miss, Miss::Empty | Miss::Corrupt(_)) => {
                 self.load_leased(lease).await
@@ -181,23 +192,23 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     /// not longer than a load of this policy may take, and than it takes to
     /// find the holder dead. Then it loads all the same: a lease saves loads,
     /// and must not cost an answer.
-    async fn load_leased(&self, ttl: Duration) -> Result<Loaded<T>, FetchError> {
+    async fn load_leased(&self, ttl: Duration) -> Result<LoadOutcome<T>, FetchError> {
         let end = Instant::now() + self.policy.hard_timeout + ttl;
         let mut waits = 0;
         while Instant::now() < end {
             let lease = Lease::new(&self.cache.store, &self.key, ttl);
-            match self.take(&lease).await {
+            match self.try_acquire(&lease).await {
                 // Without Redis there is no lease, and nobody to share with.
                 Err(_) => return self.load_and_fill(None).await,
-                Ok((taken, Some(loaded))) => {
-                    self.release(taken.then_some(&lease)).await;
+                Ok((acquired, Some(loaded))) => {
+                    self.release(acquired.then_some(&lease)).await;
                     return Ok(loaded);
                 }
                 Ok((true, None)) => {
                     return lease.hold_during(self.load_and_fill(Some(&lease))).await;
                 }
                 Ok((false, None)) if waits == 0 && lease.is_wrong_type().await => break,
-                Ok((false, None)) => tokio::time::sleep(Lease::pause(waits)).await,
+                Ok((false, None)) => tokio::time::sleep(Lease::poll_delay(waits)).await,
             }
             waits += 1;
         }
@@ -206,30 +217,34 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
 
     /// Whether the lease was taken, and what is stored by now: in one round
     /// trip, as the one who had the lease may just have stored it.
-    async fn take(&self, lease: &Lease) -> Result<(bool, Option<Loaded<T>>), RedisError> {
-        let look = self.cache.getting(&self.key);
-        let [taken, copied] =
-            self.cache.store.run_all([lease.acquire_command(), look], &self.trace).await?;
-        let seen = self.cache.answered(&self.key, copied.and_then(probe::copied));
-        Ok((taken? != Value::Nil, stored_by_another(seen, self.after)))
+    async fn try_acquire(
+        &self,
+        lease: &Lease,
+    ) -> Result<(bool, Option<LoadOutcome<T>>), RedisError> {
+        let get = self.cache.get_command(&self.key);
+        let [acquired, copy] =
+            self.cache.store.run_all([lease.acquire_command(), get], &self.trace).await?;
+        let probed = self.cache.interpret_reply(&self.key, copy.and_then(probe::parse_copy));
+        Ok((acquired? != Value::Nil, stored_by_another(probed, self.newer_than)))
     }
 
-    async fn load_and_fill(&self, lease: Option<&Lease>) -> Result<Loaded<T>, FetchError> {
-        let (start, since) = (Instant::now(), self.cache.time_lower_bound().max(self.dropped));
-        let before = self.cache.engine.near.epoch(self.key.as_str());
-        let loaded = self.ask_origin().await;
+    async fn load_and_fill(&self, lease: Option<&Lease>) -> Result<LoadOutcome<T>, FetchError> {
+        let (start, since) =
+            (Instant::now(), self.cache.time_lower_bound().max(self.invalidated_at));
+        let epoch = self.cache.engine.near.epoch(self.key.as_str());
+        let loaded = self.load_with_permit().await;
         if loaded.is_err() {
             self.release(lease).await;
         }
         let value = loaded?;
         let load_duration = start.elapsed();
-        let made = self.made(value.is_some(), load_duration);
+        let meta = self.meta(value.is_some(), load_duration);
         let version = value.as_ref().map_or(0, |it| it.version);
-        let entry = entry::encode(version, value.as_ref().map(|it| &it.value), made);
+        let entry = entry::encode(version, value.as_ref().map(|it| &it.value), meta);
         let bytes = entry.len();
         let value = value.map(|it| Arc::new(it.value));
-        let (tag, left, created_at) = (self.tag, Some(made.ttl), made.created_at);
-        let held = CachedCopy {
+        let (tag, left, created_at) = (self.tag, Some(meta.ttl), meta.created_at);
+        let copy = CachedCopy {
             value: value.clone(),
             version,
             created_at,
@@ -241,13 +256,13 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         };
         // Before the fill: Redis tells this process of that as of any change.
         if !matches!(self.miss, Miss::Bypassed) {
-            self.cache.remember(self.ask(), &held, before);
+            self.cache.remember(self.request(), &copy, epoch);
         }
-        let fill = self.fill(version, value.is_some(), entry, made.ttl, since, lease).await;
+        let fill = self.fill(version, value.is_some(), entry, meta.ttl, since, lease).await;
         if fill == Fill::Superseded {
-            self.cache.engine.grace.remove(self.key.as_str());
+            self.cache.engine.stale.remove(self.key.as_str());
         }
-        Ok(Loaded {
+        Ok(LoadOutcome {
             version,
             value,
             source: Source::Database,
@@ -257,12 +272,12 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         })
     }
 
-    fn ask(&self) -> Ask<'_, T> {
-        Ask { key: &self.key, policy: &self.policy, trace: &self.trace }
+    fn request(&self) -> Request<'_, T> {
+        Request { key: &self.key, policy: &self.policy, trace: &self.trace }
     }
 
-    fn made(&self, is_there: bool, load_duration: Duration) -> EntryMeta {
-        let ttl = if is_there { self.policy.ttl } else { self.policy.absent_ttl };
+    fn meta(&self, exists: bool, load_duration: Duration) -> EntryMeta {
+        let ttl = if exists { self.policy.ttl } else { self.policy.absent_ttl };
         EntryMeta { created_at: self.cache.store.now() / 1000, ttl, load_duration, tag: self.tag }
     }
 
@@ -271,30 +286,30 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     /// may need, so none is begun that can't end in time. Who has waited that
     /// long leaves the queue, and so does a caller who loads in its own task
     /// and goes: neither uses a place.
-    async fn ask_origin(&self) -> Result<Option<Versioned<T>>, FetchError> {
+    async fn load_with_permit(&self) -> Result<Option<Versioned<T>>, FetchError> {
         let (engine, hard) = (&self.cache.engine, self.policy.hard_timeout);
-        let turn =
-            timeout(hard, engine.bulkhead.enter()).await.map_err(|_| FetchError::TimedOut)?;
-        let _turn = turn.inspect_err(|_| engine.observer.load_rejected())?;
-        timeout(hard, self.try_origin()).await.unwrap_or(Err(FetchError::TimedOut))
+        let permit =
+            timeout(hard, engine.bulkhead.acquire()).await.map_err(|_| FetchError::TimedOut)?;
+        let _permit = permit.inspect_err(|_| engine.observer.load_rejected())?;
+        timeout(hard, self.load_with_retries()).await.unwrap_or(Err(FetchError::TimedOut))
     }
 
     /// A load, and again after a passing fault.
-    async fn try_origin(&self) -> Result<Option<Versioned<T>>, FetchError> {
+    async fn load_with_retries(&self) -> Result<Option<Versioned<T>>, FetchError> {
         let engine = &self.cache.engine;
         let (start, mut attempt) = (Instant::now(), 0);
         loop {
             engine.observer.loaded(self.key.namespace().name());
             let failure = match self.origin.load().await {
                 Ok(value) => return Ok(value),
-                Err(fault) => FetchError::of(fault),
+                Err(error) => FetchError::of(error),
             };
             attempt += 1;
-            let is_worth_it = failure.is_transient() && start.elapsed() < WITHIN;
-            if attempt >= ATTEMPTS || !is_worth_it {
+            let may_retry = failure.is_transient() && start.elapsed() < RETRY_WINDOW;
+            if attempt >= MAX_ATTEMPTS || !may_retry {
                 return Err(failure);
             }
-            tokio::time::sleep(AGAIN.draw(attempt)).await;
+            tokio::time::sleep(RETRY_BACKOFF.random_delay(attempt)).await;
         }
     }
 
@@ -302,7 +317,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     async fn fill(
         &self,
         version: u64,
-        is_there: bool,
+        exists: bool,
         entry: Vec<u8>,
         ttl: Duration,
         since: u64,
@@ -311,18 +326,20 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         if matches!(self.miss, Miss::Bypassed) {
             return Fill::Bypassed;
         }
-        let Some(set) = self.cache.set(&self.key, version, entry, ttl, since, &self.policy) else {
+        let Some(set) =
+            self.cache.store_command(&self.key, version, entry, ttl, since, &self.policy)
+        else {
             self.release(lease).await;
             return Fill::TooLarge;
         };
         let filled = match &self.miss {
             // Redis failed a moment ago: the visitor shall not wait for it twice.
-            Miss::RedisError(error) if !error.is_refused_write() => Err(error.for_unsent()),
-            _ if !is_there && !self.may_keep_absence(ttl) => {
+            Miss::Redis(error) if !error.is_refused_write() => Err(error.for_unsent()),
+            _ if !exists && !self.admits_negative_entry(ttl) => {
                 self.release(lease).await;
-                return Fill::Unkept;
+                return Fill::NotCached;
             }
-            Miss::Corrupt(what) => self.replace(set, what, lease).await,
+            Miss::Corrupt(what) => self.replace_corrupt(set, what, lease).await,
             _ => self.store(set, lease).await,
         };
         match filled {
@@ -341,7 +358,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         }
     }
 
-    fn may_keep_absence(&self, ttl: Duration) -> bool {
+    fn admits_negative_entry(&self, ttl: Duration) -> bool {
         !ttl.is_zero() && self.cache.engine.negative.admit(ttl)
     }
 
@@ -357,19 +374,19 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
             }
         };
         if reply == Value::Int(2) {
-            self.tell_overwritten("another type of value");
+            self.warn_overwritten("a value of another type");
         }
         // A script says 0 when something newer is there; a plain SET says OK.
         Ok(reply != Value::Int(0))
     }
 
-    fn tell_overwritten(&self, what: &str) {
-        let name = self.cache.store.name(&self.key);
-        log::warn!("{name} held {what}; it is overwritten");
+    fn warn_overwritten(&self, what: &str) {
+        let name = self.cache.store.full_key(&self.key);
+        log::warn!("{name} held {what} and was overwritten");
     }
 
     /// Puts a value where garbage is, whatever that looks like to the script.
-    async fn replace(
+    async fn replace_corrupt(
         &self,
         set: Command,
         what: &'static str,
@@ -378,7 +395,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         let store = &self.cache.store;
         store.run::<Value>(store.on("UNLINK", &self.key), &self.trace).await?;
         let stored = self.store(set, lease).await?;
-        self.tell_overwritten(what);
+        self.warn_overwritten(what);
         Ok(stored)
     }
 }
@@ -389,27 +406,27 @@ fn wait_limit(policy: &CachePolicy) -> Duration {
     policy.hard_timeout.saturating_mul(2).saturating_add(policy.lease.unwrap_or_default())
 }
 
-fn tell_wait<T>(ask: Ask<'_, T>, since: Instant, answer: &Waited<T>) {
+fn trace_wait<T>(request: Request<'_, T>, since: Instant, answer: &TimedAnswer<T>) {
     let outcome = || match answer {
         Ok(Ok(loaded)) => format!("version {}", loaded.version),
         Ok(Err(failure)) => failure.to_string(),
-        Err(_) => "it takes too long".to_owned(),
+        Err(_) => "timed out".to_owned(),
     };
-    ask.trace.event(Target::Hitrate, since, "wait for the load under way", outcome);
+    request.trace.event(Target::Hitrate, since, "wait for the load in progress", outcome);
 }
 
-fn stored_by_another<T>(seen: ProbeResult<T>, after: u64) -> Option<Loaded<T>> {
-    let Probe::Fresh(held) = seen.probe else { return None };
+fn stored_by_another<T>(probed: ProbeResult<T>, newer_than: u64) -> Option<LoadOutcome<T>> {
+    let Probe::Fresh(copy) = probed.probe else { return None };
     // A value that the origin does not have yet is newer than any.
-    if held.created_at <= after && held.left.is_some() {
+    if copy.created_at <= newer_than && copy.left.is_some() {
         return None;
     }
-    Some(Loaded {
-        value: held.value,
-        version: held.version,
+    Some(LoadOutcome {
+        value: copy.value,
+        version: copy.version,
         source: Source::Cache,
-        fill: Fill::Unneeded,
-        ttl: held.left,
-        age: held.age,
+        fill: Fill::NotNeeded,
+        ttl: copy.left,
+        age: copy.age,
     })
 }

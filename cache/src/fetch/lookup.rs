@@ -18,7 +18,7 @@ pub struct Lookup<T> {
     /// How long the cache will hold the value as fresh from now on.
     pub ttl: Option<Duration>,
     /// How long ago that time ended, for a stale value.
-    pub past: Duration,
+    pub stale_for: Duration,
     /// Since the value was loaded from the origin.
     pub age: Duration,
     /// What a miss did to the cache.
@@ -37,7 +37,7 @@ pub struct Lookup<T> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fill {
     /// It was there already.
-    Unneeded,
+    NotNeeded,
     /// It is there now, for this long.
     Stored(Duration),
     /// Something newer is there already, and stays.
@@ -47,7 +47,7 @@ pub enum Fill {
     /// It was not put there: its entry is larger than the cache allows.
     TooLarge,
     /// Not kept: it is missing, and Redis keeps enough of such marks already.
-    Unkept,
+    NotCached,
     /// The caller wanted no cache.
     Bypassed,
 }
@@ -88,8 +88,8 @@ impl<T> Lookup<T> {
         let (label, seconds) = match self.ttl {
             // A negative TTL says how long ago it ended; at least a second, as
             // zero would read as just now.
-            _ if source == Source::Stale && !self.past.is_zero() => {
-                ("; ttl=-", Some(self.past.as_secs().max(1)))
+            _ if source == Source::Stale && !self.stale_for.is_zero() => {
+                ("; ttl=-", Some(self.stale_for.as_secs().max(1)))
             }
             ttl => ("; ttl=", ttl.map(|ttl| ttl.as_secs())),
         };

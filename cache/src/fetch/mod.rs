@@ -7,7 +7,7 @@
 pub mod bulkhead;
 pub mod lease;
 pub mod load;
-pub mod loaded;
+pub mod load_outcome;
 pub mod lookup;
 pub mod probe;
 pub mod read;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Ask, Cache, Cached, Key, Source, Versioned,
+    Cache, Cached, Key, Request, Source, Versioned,
     entry::{Content, EntryMeta},
     fetch::retry::Backoff,
     keys,
@@ -25,17 +25,17 @@ pub struct ProbeResult<T> {
     /// The generation of the tag, for a copy made from now on.
     pub tag: u64,
     /// Whether somebody dropped the copy since it was made.
-    pub gone: bool,
+    pub is_tombstone: bool,
     /// When somebody asked for that, in microseconds of Redis's clock; else 0.
-    pub dropped: u64,
+    pub invalidated_at: u64,
     /// Whether this process did not see the copy before.
-    pub is_new: bool,
+    pub is_newly_decoded: bool,
 }
 
 /// A copy past its TTL.
 pub struct StaleCopy<T> {
     /// The copy.
-    pub held: CachedCopy<T>,
+    pub copy: CachedCopy<T>,
     /// Why Redis could not say whether anything is newer, if it could not.
     pub error: Option<RedisError>,
 }
@@ -58,21 +58,28 @@ pub enum Miss {
     /// Something that is no such value: overwritten by the fill, told once.
     Corrupt(&'static str),
     /// Redis could not say.
-    RedisError(RedisError),
+    Redis(RedisError),
 }
 
 impl<T> ProbeResult<T> {
     /// Nothing usable, and nothing learned.
     pub fn miss(miss: Miss) -> Self {
-        Self { probe: Probe::Miss(miss), floor: 0, tag: 0, gone: false, dropped: 0, is_new: false }
+        Self {
+            probe: Probe::Miss(miss),
+            floor: 0,
+            tag: 0,
+            is_tombstone: false,
+            invalidated_at: 0,
+            is_newly_decoded: false,
+        }
     }
 }
 
 /// The bytes of a copy, and the generation of its tag.
-pub type Copied = (Option<Vec<u8>>, Option<u64>);
+pub type RawCopy = (Option<Vec<u8>>, Option<u64>);
 
 /// Both, out of the reply to [`Cache::getting`].
-pub fn copied(reply: Value) -> Result<Copied, RedisError> {
+pub fn parse_copy(reply: Value) -> Result<RawCopy, RedisError> {
     let Value::Array(parts) = reply else { return typed(reply) };
     let mut parts = parts.into_iter();
     let (copy, tag) = (parts.next().unwrap_or(Value::Nil), parts.next().unwrap_or(Value::Nil));
@@ -86,28 +93,30 @@ pub fn copied(reply: Value) -> Result<Copied, RedisError> {
 
 impl Cache {
     /// Looks where the policy allows.
-    pub(crate) async fn probe<T: Cached>(&self, ask: Ask<'_, T>) -> ProbeResult<T> {
-        let Some(near_ttl) = ask.policy.near else { return self.probe_redis(ask).await };
-        let (name, near, since) = (ask.key.as_str(), &self.engine.near, Instant::now());
-        if let Some(held) = near.get(name, self.store.is_away()) {
-            ask.trace.event(Target::Memory, since, "look in the near cache", || told(&held));
-            let (floor, tag) = (held.version, held.tag);
+    pub(crate) async fn probe<T: Cached>(&self, request: Request<'_, T>) -> ProbeResult<T> {
+        let Some(near_ttl) = request.policy.near else { return self.probe_redis(request).await };
+        let (name, near, since) = (request.key.as_str(), &self.engine.near, Instant::now());
+        if let Some(copy) = near.get(name, self.store.is_unavailable()) {
+            request
+                .trace
+                .event(Target::Memory, since, "look up the near cache", || describe(&copy));
+            let (floor, tag) = (copy.version, copy.tag);
             return ProbeResult {
                 floor,
                 tag,
-                probe: Probe::Fresh(held),
+                probe: Probe::Fresh(copy),
                 ..ProbeResult::miss(Miss::Bypassed)
             };
         }
-        ask.trace.event(Target::Memory, since, "look in the near cache", || "nothing".to_owned());
-        let before = near.epoch(name);
-        let seen = self.probe_redis(ask).await;
-        if let Probe::Fresh(held) = &seen.probe
-            && held.left.is_some()
+        request.trace.event(Target::Memory, since, "look up the near cache", || "miss".to_owned());
+        let epoch = near.epoch(name);
+        let probed = self.probe_redis(request).await;
+        if let Probe::Fresh(copy) = &probed.probe
+            && copy.left.is_some()
         {
-            near.keep(name, held.clone(), near_ttl, before);
+            near.insert(name, copy.clone(), near_ttl, epoch);
         }
-        seen
+        probed
     }
 
     /// A copy of this process past its TTL that may still be served: nothing
@@ -115,74 +124,81 @@ impl Cache {
     /// that only when there is such a copy. O(1).
     pub(crate) async fn probe_stale<T: Cached>(
         &self,
-        ask: Ask<'_, T>,
-        seen: &ProbeResult<T>,
+        request: Request<'_, T>,
+        probed: &ProbeResult<T>,
     ) -> Option<StaleCopy<T>> {
-        let grace = ask.policy.grace;
-        let held = (!grace.is_zero()).then(|| self.engine.grace.get::<T>(ask.key.as_str()))?;
-        let held = held.filter(|held| held.value.is_some() && held.past < grace)?;
-        match &seen.probe {
-            Probe::Miss(Miss::RedisError(RedisError::Outdated)) => return None,
-            Probe::Miss(Miss::RedisError(error)) => {
-                return Some(StaleCopy { held, error: Some(error.clone()) });
+        let grace = request.policy.grace;
+        let copy = (!grace.is_zero()).then(|| self.engine.stale.get::<T>(request.key.as_str()))?;
+        let copy = copy.filter(|copy| copy.value.is_some() && copy.stale_for < grace)?;
+        match &probed.probe {
+            Probe::Miss(Miss::Redis(RedisError::Outdated)) => return None,
+            Probe::Miss(Miss::Redis(error)) => {
+                return Some(StaleCopy { copy, error: Some(error.clone()) });
             }
-            _ if seen.gone || held.version < seen.floor || held.tag != seen.tag => return None,
+            _ if probed.is_tombstone || copy.version < probed.floor || copy.tag != probed.tag => {
+                return None;
+            }
             _ => (),
         }
-        let edited = self.store.on("GET", &keys::edited(ask.key));
-        match self.store.run::<Option<u64>>(edited, ask.trace).await {
-            Ok(floor) if held.version < floor.unwrap_or_default() => None,
-            outcome => Some(StaleCopy { held, error: outcome.err() }),
+        let edited = self.store.on("GET", &keys::edited(request.key));
+        match self.store.run::<Option<u64>>(edited, request.trace).await {
+            Ok(floor) if copy.version < floor.unwrap_or_default() => None,
+            outcome => Some(StaleCopy { copy, error: outcome.err() }),
         }
     }
 
     /// Remembers a copy for its grace, unless it was outdated since `epoch`.
-    pub(crate) fn remember<T: Cached>(&self, ask: Ask<'_, T>, held: &CachedCopy<T>, epoch: Epoch) {
-        let (name, grace) = (ask.key.as_str(), ask.policy.grace);
-        let Some(left) = held.left.filter(|_| !grace.is_zero() && held.value.is_some()) else {
+    pub(crate) fn remember<T: Cached>(
+        &self,
+        request: Request<'_, T>,
+        copy: &CachedCopy<T>,
+        epoch: Epoch,
+    ) {
+        let (name, grace) = (request.key.as_str(), request.policy.grace);
+        let Some(left) = copy.left.filter(|_| !grace.is_zero() && copy.value.is_some()) else {
             return;
         };
-        let copies = &self.engine.grace;
+        let entries = &self.engine.stale;
         self.engine.near.if_unchanged(name, epoch, || {
-            let known = copies.get::<T>(name);
+            let known = entries.get::<T>(name);
             let is_newer = |known: CachedCopy<T>| {
-                (known.version, known.created_at) < (held.version, held.created_at)
-                    || known.tag != held.tag
+                (known.version, known.created_at) < (copy.version, copy.created_at)
+                    || known.tag != copy.tag
             };
             if known.is_none_or(is_newer) {
-                copies.keep(name, held.clone(), left + grace);
+                entries.insert(name, copy.clone(), left + grace);
             }
         });
     }
 
     /// Copy and tag in one round trip. O(1).
-    async fn probe_redis<T: Cached>(&self, ask: Ask<'_, T>) -> ProbeResult<T> {
-        if self.is_deferred(ask.key) {
-            return ProbeResult::miss(Miss::RedisError(RedisError::Outdated));
+    async fn probe_redis<T: Cached>(&self, request: Request<'_, T>) -> ProbeResult<T> {
+        if self.is_deferred(request.key) {
+            return ProbeResult::miss(Miss::Redis(RedisError::Outdated));
         }
-        let before = self.engine.near.epoch(ask.key.as_str());
-        let was_there = !self.store.is_away();
-        let mut reply = self.store.run::<Value>(self.getting(ask.key), ask.trace).await;
-        if was_there && reply.as_ref().is_err_and(RedisError::is_away) {
-            reply = Box::pin(self.get_again(ask)).await;
+        let epoch = self.engine.near.epoch(request.key.as_str());
+        let was_available = !self.store.is_unavailable();
+        let mut reply = self.store.run::<Value>(self.get_command(request.key), request.trace).await;
+        if was_available && reply.as_ref().is_err_and(RedisError::is_disconnected) {
+            reply = Box::pin(self.retry_get(request)).await;
         }
-        let seen = self.answered(ask.key, reply.and_then(copied));
-        if let Probe::Fresh(held) = &seen.probe
-            && seen.is_new
+        let probed = self.interpret_reply(request.key, reply.and_then(parse_copy));
+        if let Probe::Fresh(copy) = &probed.probe
+            && probed.is_newly_decoded
         {
-            self.remember(ask, held, before);
+            self.remember(request, copy, epoch);
         }
-        seen
+        probed
     }
 
     /// A connection that breaks under the question is soon there again, and
     /// asking twice harms nobody. A Redis that was away before is not waited for.
-    async fn get_again<T>(&self, ask: Ask<'_, T>) -> Result<Value, RedisError> {
+    async fn retry_get<T>(&self, request: Request<'_, T>) -> Result<Value, RedisError> {
         let mut reply = Err(RedisError::Unreachable);
         for attempt in 0..RETRIES {
-            tokio::time::sleep(AGAIN.draw(attempt)).await;
-            reply = self.store.run(self.getting(ask.key), ask.trace).await;
-            if !reply.as_ref().is_err_and(RedisError::is_away) {
+            tokio::time::sleep(RETRY_BACKOFF.random_delay(attempt)).await;
+            reply = self.store.run(self.get_command(request.key), request.trace).await;
+            if !reply.as_ref().is_err_and(RedisError::is_disconnected) {
                 break;
             }
         }
@@ -197,27 +213,25 @@ impl Cache {
     }
 
     /// The command that asks for copy and tag.
-    pub(crate) fn getting<T>(&self, key: &Key<T>) -> Command {
-        self.store.on("MGET", key).arg(self.tag_name(key.namespace()))
+    pub(crate) fn get_command<T>(&self, key: &Key<T>) -> Command {
+        self.store.on("MGET", key).arg(self.tag_key(key.namespace()))
     }
 
     /// What its reply means.
-    pub(crate) fn answered<T: Cached>(
+    pub(crate) fn interpret_reply<T: Cached>(
         &self,
         key: &Key<T>,
-        reply: Result<Copied, RedisError>,
+        reply: Result<RawCopy, RedisError>,
     ) -> ProbeResult<T> {
         match reply {
-            Err(error) => ProbeResult::miss(Miss::RedisError(error)),
+            Err(error) => ProbeResult::miss(Miss::Redis(error)),
             // The copy was taken back while the question was on its way.
-            Ok(_) if self.is_deferred(key) => {
-                ProbeResult::miss(Miss::RedisError(RedisError::Outdated))
-            }
-            Ok((bytes, tag)) => self.understood(key, bytes, tag.unwrap_or_default()),
+            Ok(_) if self.is_deferred(key) => ProbeResult::miss(Miss::Redis(RedisError::Outdated)),
+            Ok((bytes, tag)) => self.interpret_entry(key, bytes, tag.unwrap_or_default()),
         }
     }
 
-    fn understood<T: Cached>(
+    fn interpret_entry<T: Cached>(
         &self,
         key: &Key<T>,
         bytes: Option<Vec<u8>>,
@@ -228,60 +242,66 @@ impl Cache {
         };
         let size = bytes.len();
         if size > self.engine.max_entry_bytes {
-            return ProbeResult { tag, ..ProbeResult::miss(Miss::Corrupt("too large a value")) };
+            return ProbeResult {
+                tag,
+                ..ProbeResult::miss(Miss::Corrupt("an entry above the size limit"))
+            };
         }
-        let (content, is_new) = match self.decoded.decode(bytes, key) {
+        let (content, is_newly_decoded) = match self.decoded.decode(bytes, key) {
             Ok(decoded) => decoded,
             Err(what) => return ProbeResult { tag, ..ProbeResult::miss(Miss::Corrupt(what)) },
         };
-        let empty = |floor| ProbeResult { floor, tag, is_new, ..ProbeResult::miss(Miss::Empty) };
+        let empty =
+            |floor| ProbeResult { floor, tag, is_newly_decoded, ..ProbeResult::miss(Miss::Empty) };
         match &*content {
-            Content::Value(value, made) if made.tag == tag => ProbeResult {
-                probe: self.entry_meta(Some(value), *made, size),
+            Content::Value(value, meta) if meta.tag == tag => ProbeResult {
+                probe: self.check_freshness(Some(value), *meta, size),
                 ..empty(value.version)
             },
             Content::Value(value, _) => empty(value.version),
             Content::Pending(value) => {
                 let (version, value) = (value.version, Some(Arc::clone(&value.value)));
-                let held = CachedCopy { value, version, tag, bytes: size, ..CachedCopy::default() };
-                ProbeResult { probe: Probe::Fresh(held), ..empty(version) }
+                let copy = CachedCopy { value, version, tag, bytes: size, ..CachedCopy::default() };
+                ProbeResult { probe: Probe::Fresh(copy), ..empty(version) }
             }
-            Content::Absent(made) if made.tag == tag => {
-                ProbeResult { probe: self.entry_meta(None, *made, size), ..empty(0) }
+            Content::Absent(meta) if meta.tag == tag => {
+                ProbeResult { probe: self.check_freshness(None, *meta, size), ..empty(0) }
             }
             Content::Absent(_) => empty(0),
-            Content::Tombstone(version, at) => {
-                ProbeResult { gone: true, dropped: *at, ..empty(*version) }
-            }
+            Content::Tombstone { version, invalidated_at } => ProbeResult {
+                is_tombstone: true,
+                invalidated_at: *invalidated_at,
+                ..empty(*version)
+            },
         }
     }
 
     /// Fresh or not, by Redis's clock.
-    pub(crate) fn entry_meta<T>(
+    pub(crate) fn check_freshness<T>(
         &self,
         value: Option<&Versioned<Arc<T>>>,
-        made: EntryMeta,
+        meta: EntryMeta,
         bytes: usize,
     ) -> Probe<T> {
         let now = self.store.now() / 1000;
-        let age = Duration::from_millis(now.saturating_sub(made.created_at));
+        let age = Duration::from_millis(now.saturating_sub(meta.created_at));
         let version = value.map_or(0, |it| it.version);
-        let left = made.ttl.saturating_sub(age);
-        let held = CachedCopy {
+        let left = meta.ttl.saturating_sub(age);
+        let copy = CachedCopy {
             value: value.map(|it| Arc::clone(&it.value)),
             version,
-            created_at: made.created_at,
+            created_at: meta.created_at,
             age,
             left: Some(left),
-            past: Duration::ZERO,
-            load_duration: made.load_duration,
-            tag: made.tag,
+            stale_for: Duration::ZERO,
+            load_duration: meta.load_duration,
+            tag: meta.tag,
             bytes,
             source: Source::Cache,
         };
         // Born far in the future: a clock was set back, and the age is unknown.
-        match left.is_zero() || made.created_at > now + millis(FUTURE) {
-            false => Probe::Fresh(held),
+        match left.is_zero() || meta.created_at > now + millis(MAX_CLOCK_SKEW) {
+            false => Probe::Fresh(copy),
             true => Probe::Miss(Miss::Empty),
         }
     }
@@ -289,13 +309,14 @@ impl Cache {
 
 /// How often a question is asked again, and when: connecting takes some 20 ms.
 const RETRIES: u32 = 2;
-const AGAIN: Backoff = Backoff { base: Duration::from_millis(20), most: Duration::from_millis(60) };
+const RETRY_BACKOFF: Backoff =
+    Backoff { base: Duration::from_millis(20), max: Duration::from_millis(60) };
 /// How far two processes' ideas of Redis's clock may be apart.
-const FUTURE: Duration = Duration::from_secs(2);
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(2);
 
-fn told<T>(held: &CachedCopy<T>) -> String {
-    match held.value {
-        Some(_) => format!("version {}, {} ms old", held.version, millis(held.age)),
-        None => format!("known to be missing, for {} ms", millis(held.age)),
+fn describe<T>(copy: &CachedCopy<T>) -> String {
+    match copy.value {
+        Some(_) => format!("version {}, {} ms old", copy.version, millis(copy.age)),
+        None => format!("known to be absent, {} ms old", millis(copy.age)),
     }
 }

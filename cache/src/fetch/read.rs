@@ -8,10 +8,10 @@ use std::{
 use futures_util::future::BoxFuture;
 
 use crate::{
-    Ask, Cache, CachePolicy, Cached, Source,
+    Cache, CachePolicy, Cached, Request, Source,
     error::FetchError,
     fetch::{
-        loaded::Loaded,
+        load_outcome::LoadOutcome,
         lookup::{Fill, Forward, Lookup},
         probe::{Miss, Probe, ProbeResult, StaleCopy},
         xfetch,
@@ -22,38 +22,38 @@ use crate::{
 };
 
 /// The last part of a TTL, as a share of it: refresh-ahead reloads what is read then.
-const AHEAD: f64 = 0.2;
+const REFRESH_AHEAD_SHARE: f64 = 0.2;
 
 /// Whom a read asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reads {
+pub enum ReadMode {
     /// The origin alone; the cache is neither read nor filled.
-    Origin,
+    Bypass,
     /// The cache, then the origin, in the caller's own task.
-    Aside,
+    CacheAside,
     /// The cache, which loads what it does not have, and what XFetch picks.
-    Through,
+    ReadThrough,
     /// The same, and what has little time left is reloaded before it ends.
-    Ahead,
+    RefreshAhead,
 }
 
 /// What a look leads to. A load is in a box, so that a hit does not carry its weight.
-enum Next<'a, T> {
+enum ReadStep<'a, T> {
     Hit(Lookup<T>),
     Load(BoxFuture<'a, Result<Lookup<T>, FetchError>>),
 }
 
-impl Reads {
+impl ReadMode {
     /// Whether a read that found this copy begins to replace it.
-    fn is_due<T>(self, policy: &CachePolicy, held: &CachedCopy<T>) -> bool {
-        let is_there = held.source == Source::Cache && held.value.is_some();
-        let Some(left) = held.left.filter(|_| is_there) else { return false };
+    fn is_due<T>(self, policy: &CachePolicy, copy: &CachedCopy<T>) -> bool {
+        let is_cached_value = copy.source == Source::Cache && copy.value.is_some();
+        let Some(left) = copy.left.filter(|_| is_cached_value) else { return false };
         match self {
-            Self::Origin | Self::Aside => false,
-            Self::Ahead => left < policy.ttl.mul_f64(AHEAD),
-            Self::Through => policy.early.is_some_and(|beta| {
-                xfetch::may_be_due(left, held.load_duration, beta)
-                    && xfetch::is_due(left, held.load_duration, beta, rand::random())
+            Self::Bypass | Self::CacheAside => false,
+            Self::RefreshAhead => left < policy.ttl.mul_f64(REFRESH_AHEAD_SHARE),
+            Self::ReadThrough => policy.xfetch_beta.is_some_and(|beta| {
+                xfetch::may_be_due(left, copy.load_duration, beta)
+                    && xfetch::is_due(left, copy.load_duration, beta, rand::random())
             }),
         }
     }
@@ -64,121 +64,126 @@ impl Cache {
     #[expect(clippy::manual_async_fn, reason = "it holds the origin once, an async fn twice")]
     pub(crate) fn read<T: Cached, O: Origin<T>>(
         &self,
-        ask: Ask<'_, T>,
+        request: Request<'_, T>,
         origin: O,
     ) -> impl Future<Output = Result<Lookup<T>, FetchError>> + Send {
         async move {
-            let seen = match ask.policy.strategy.reads() {
-                Reads::Origin => ProbeResult::miss(Miss::Bypassed),
-                _ => self.probe(ask).await,
+            let probed = match request.policy.strategy.read_mode() {
+                ReadMode::Bypass => ProbeResult::miss(Miss::Bypassed),
+                _ => self.probe(request).await,
             };
-            match self.hit(ask, seen, origin) {
-                Next::Hit(lookup) => Ok(lookup),
-                Next::Load(load) => load.await,
+            match self.resolve(request, probed, origin) {
+                ReadStep::Hit(lookup) => Ok(lookup),
+                ReadStep::Load(load) => load.await,
             }
         }
     }
 
-    fn hit<'a, T: Cached, O: Origin<T>>(
+    fn resolve<'a, T: Cached, O: Origin<T>>(
         &'a self,
-        ask: Ask<'a, T>,
-        mut seen: ProbeResult<T>,
+        request: Request<'a, T>,
+        mut probed: ProbeResult<T>,
         origin: O,
-    ) -> Next<'a, T> {
-        let reads = ask.policy.strategy.reads();
-        match mem::replace(&mut seen.probe, Probe::Miss(Miss::Empty)) {
-            Probe::Fresh(held) => {
-                if reads.is_due(ask.policy, &held) {
-                    self.refresh(ask, &seen, &held, origin);
+    ) -> ReadStep<'a, T> {
+        let mode = request.policy.strategy.read_mode();
+        match mem::replace(&mut probed.probe, Probe::Miss(Miss::Empty)) {
+            Probe::Fresh(copy) => {
+                if mode.is_due(request.policy, &copy) {
+                    self.refresh(request, &probed, &copy, origin);
                 }
-                Next::Hit(self.held(ask, held))
+                ReadStep::Hit(self.lookup_from_copy(request, copy))
             }
             miss => {
-                seen.probe = miss;
-                Next::Load(Box::pin(self.read_on(reads, ask, seen, origin)))
+                probed.probe = miss;
+                ReadStep::Load(Box::pin(self.read_miss(mode, request, probed, origin)))
             }
         }
     }
 
     /// There is no fresh copy.
-    async fn read_on<T: Cached, O: Origin<T>>(
+    async fn read_miss<T: Cached, O: Origin<T>>(
         &self,
-        reads: Reads,
-        ask: Ask<'_, T>,
-        seen: ProbeResult<T>,
+        mode: ReadMode,
+        request: Request<'_, T>,
+        probed: ProbeResult<T>,
         origin: O,
     ) -> Result<Lookup<T>, FetchError> {
-        let forward = match reads {
-            Reads::Origin => Forward::Bypass,
-            Reads::Aside => Forward::Miss,
-            Reads::Through | Reads::Ahead => return self.read_together(ask, seen, origin).await,
+        let forward = match mode {
+            ReadMode::Bypass => Forward::Bypass,
+            ReadMode::CacheAside => Forward::Miss,
+            ReadMode::ReadThrough | ReadMode::RefreshAhead => {
+                return self.load_or_serve_stale(request, probed, origin).await;
+            }
         };
-        let loaded = self.load_here(ask, &seen, origin).await?;
-        Ok(self.loaded(ask, loaded, forward, false))
+        let loaded = self.load_here(request, &probed, origin).await?;
+        Ok(self.lookup_from_load(request, loaded, forward, false))
     }
 
     /// One load for all who ask now, unless a copy past its TTL will do.
-    async fn read_together<T: Cached, O: Origin<T>>(
+    async fn load_or_serve_stale<T: Cached, O: Origin<T>>(
         &self,
-        ask: Ask<'_, T>,
-        seen: ProbeResult<T>,
+        request: Request<'_, T>,
+        probed: ProbeResult<T>,
         origin: O,
     ) -> Result<Lookup<T>, FetchError> {
-        if let Some(past) = self.probe_stale(ask, &seen).await {
-            return self.read_with_grace(ask, &seen, past, origin).await;
+        if let Some(stale) = self.probe_stale(request, &probed).await {
+            return self.load_with_stale_fallback(request, &probed, stale, origin).await;
         }
-        let (loaded, collapsed) = self.load_shared(ask, &seen, origin).await?;
-        Ok(self.loaded(ask, loaded, Forward::Miss, collapsed))
+        let (loaded, collapsed) = self.load_shared(request, &probed, origin).await?;
+        Ok(self.lookup_from_load(request, loaded, Forward::Miss, collapsed))
     }
 
     /// Waits a little for the origin, then serves what is past its TTL; the
     /// load goes on. When Redis could not say that nothing is newer, it waits
     /// until the origin fails.
-    async fn read_with_grace<T: Cached, O: Origin<T>>(
+    async fn load_with_stale_fallback<T: Cached, O: Origin<T>>(
         &self,
-        ask: Ask<'_, T>,
-        seen: &ProbeResult<T>,
-        past: StaleCopy<T>,
+        request: Request<'_, T>,
+        probed: &ProbeResult<T>,
+        stale: StaleCopy<T>,
         origin: O,
     ) -> Result<Lookup<T>, FetchError> {
-        let soft = ask.policy.soft_timeout.filter(|_| past.error.is_none());
+        let soft = request.policy.soft_timeout.filter(|_| stale.error.is_none());
         let (since, timeout) = (Instant::now(), soft.unwrap_or(Duration::MAX));
-        let loading = self.load_shared(ask, seen, origin);
+        let loading = self.load_shared(request, probed, origin);
         let why = match tokio::time::timeout(timeout, loading).await {
             Ok(Ok((loaded, collapsed))) => {
-                let is_sure = past.error.is_none();
-                let forward = if is_sure { Forward::Stale } else { Forward::Miss };
-                return Ok(self.loaded(ask, loaded, forward, collapsed));
+                let is_confirmed_stale = stale.error.is_none();
+                let forward = if is_confirmed_stale { Forward::Stale } else { Forward::Miss };
+                return Ok(self.lookup_from_load(request, loaded, forward, collapsed));
             }
             Ok(Err(failure)) => failure.to_string(),
-            Err(_) => "the load goes on in the background".to_owned(),
+            Err(_) => "the load continues in the background".to_owned(),
         };
-        ask.trace.event(Target::Hitrate, since, "serve what is past its TTL", || why);
-        let fill = past.error.map_or(Fill::Unneeded, Fill::Failed);
-        Ok(Lookup { fill, ..self.held(ask, CachedCopy { source: Source::Stale, ..past.held }) })
+        request.trace.event(Target::Hitrate, since, "serve what is stale its TTL", || why);
+        let fill = stale.error.map_or(Fill::NotNeeded, Fill::Failed);
+        Ok(Lookup {
+            fill,
+            ..self.lookup_from_copy(request, CachedCopy { source: Source::Stale, ..stale.copy })
+        })
     }
 
-    fn held<T>(&self, ask: Ask<'_, T>, held: CachedCopy<T>) -> Lookup<T> {
+    fn lookup_from_copy<T>(&self, request: Request<'_, T>, copy: CachedCopy<T>) -> Lookup<T> {
         Lookup {
-            version: held.value.as_ref().map(|_| held.version),
-            value: held.value,
-            source: held.source,
-            key: self.store.name(ask.key),
-            ttl: held.left,
-            past: held.past,
-            age: held.age,
-            fill: Fill::Unneeded,
+            version: copy.value.as_ref().map(|_| copy.version),
+            value: copy.value,
+            source: copy.source,
+            key: self.store.full_key(request.key),
+            ttl: copy.left,
+            stale_for: copy.stale_for,
+            age: copy.age,
+            fill: Fill::NotNeeded,
             forward: Forward::No,
             collapsed: false,
-            policy: ask.policy.name,
+            policy: request.policy.name,
             elapsed_us: 0,
         }
     }
 
-    fn loaded<T>(
+    fn lookup_from_load<T>(
         &self,
-        ask: Ask<'_, T>,
-        loaded: Loaded<T>,
+        request: Request<'_, T>,
+        loaded: LoadOutcome<T>,
         forward: Forward,
         collapsed: bool,
     ) -> Lookup<T> {
@@ -186,14 +191,14 @@ impl Cache {
             version: loaded.value.as_ref().map(|_| loaded.version),
             value: loaded.value,
             source: loaded.source,
-            key: self.store.name(ask.key),
+            key: self.store.full_key(request.key),
             ttl: loaded.ttl,
-            past: Duration::ZERO,
+            stale_for: Duration::ZERO,
             age: loaded.age,
             fill: loaded.fill,
             forward,
             collapsed,
-            policy: ask.policy.name,
+            policy: request.policy.name,
             elapsed_us: 0,
         }
     }

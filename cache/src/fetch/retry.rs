@@ -11,19 +11,19 @@ pub struct Backoff {
     /// Ceiling of the first wait.
     pub base: Duration,
     /// No ceiling is higher.
-    pub most: Duration,
+    pub max: Duration,
 }
 
 impl Backoff {
     /// The wait before attempt `attempt` + 1; `u` is drawn from 0 to 1.
-    pub fn wait(&self, attempt: u32, u: f64) -> Duration {
+    pub fn delay(&self, attempt: u32, u: f64) -> Duration {
         let ceiling = self.base.saturating_mul(1_u32.checked_shl(attempt).unwrap_or(u32::MAX));
-        ceiling.min(self.most).mul_f64(u.clamp(0.0, 1.0))
+        ceiling.min(self.max).mul_f64(u.clamp(0.0, 1.0))
     }
 
     /// The same, drawn by chance.
-    pub fn draw(&self, attempt: u32) -> Duration {
-        self.wait(attempt, rand::random())
+    pub fn random_delay(&self, attempt: u32) -> Duration {
+        self.delay(attempt, rand::random())
     }
 }
 
@@ -36,12 +36,12 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
-        fn a_wait_is_never_longer_than_its_ceiling(attempt in 0..200_u32, u in 0.0..1.0_f64) {
-            let backoff = Backoff { base: Duration::from_millis(10), most: Duration::from_secs(1) };
-            let wait = backoff.wait(attempt, u);
-            prop_assert!(wait <= backoff.most);
+        fn a_delay_never_exceeds_its_ceiling(attempt in 0..200_u32, u in 0.0..1.0_f64) {
+            let backoff = Backoff { base: Duration::from_millis(10), max: Duration::from_secs(1) };
+            let delay = backoff.delay(attempt, u);
+            prop_assert!(delay <= backoff.max);
             if attempt < 6 {
-                prop_assert!(wait <= backoff.base * 2_u32.pow(attempt));
+                prop_assert!(delay <= backoff.base * 2_u32.pow(attempt));
             }
         }
     }

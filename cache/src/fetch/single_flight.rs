@@ -13,10 +13,10 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::{error::FetchError, fetch::loaded::Loaded};
+use crate::{error::FetchError, fetch::load_outcome::LoadOutcome};
 
 /// What a load brought; nothing while it is under way.
-type Outcome<T> = Option<Result<Loaded<T>, FetchError>>;
+type Answer<T> = Option<Result<LoadOutcome<T>, FetchError>>;
 
 /// The loads under way in this process.
 #[derive(Default)]
@@ -24,16 +24,16 @@ pub struct SingleFlight(Mutex<HashMap<String, Arc<dyn Any + Send + Sync>>>);
 
 /// A place in a load that is under way.
 pub struct Waiter<T> {
-    outcome: watch::Receiver<Outcome<T>>,
+    answer: watch::Receiver<Answer<T>>,
     /// Which load it is; holding its sender itself would keep it from ending.
-    flight: Weak<watch::Sender<Outcome<T>>>,
+    flight: Weak<watch::Sender<Answer<T>>>,
 }
 
 /// The duty to load. Dropping it ends the flight, answered or not.
 pub struct Leader<T: Send + Sync + 'static> {
     single_flight: Arc<SingleFlight>,
     name: String,
-    outcome: Arc<watch::Sender<Outcome<T>>>,
+    answer: Arc<watch::Sender<Answer<T>>>,
 }
 
 impl SingleFlight {
@@ -42,82 +42,81 @@ impl SingleFlight {
         self: &Arc<Self>,
         name: &str,
     ) -> (Waiter<T>, Option<Leader<T>>) {
-        let mut under_way = self.under_way();
-        let flight = under_way.get(name).cloned();
-        if let Some(Ok(outcome)) = flight.map(Arc::downcast::<watch::Sender<Outcome<T>>>) {
-            return (Waiter::on(&outcome), None);
+        let mut in_flight = self.in_flight();
+        let flight = in_flight.get(name).cloned();
+        if let Some(Ok(answer)) = flight.map(Arc::downcast::<watch::Sender<Answer<T>>>) {
+            return (Waiter::on(&answer), None);
         }
-        let outcome = Arc::new(watch::Sender::new(None));
-        under_way.insert(name.to_owned(), Arc::clone(&outcome) as _);
-        let waiter = Waiter::on(&outcome);
-        let leader = Leader { single_flight: Arc::clone(self), name: name.to_owned(), outcome };
+        let answer = Arc::new(watch::Sender::new(None));
+        in_flight.insert(name.to_owned(), Arc::clone(&answer) as _);
+        let waiter = Waiter::on(&answer);
+        let leader = Leader { single_flight: Arc::clone(self), name: name.to_owned(), answer };
         (waiter, Some(leader))
     }
 
     /// A load that nobody else boards.
     pub fn detached<T: Send + Sync + 'static>(self: &Arc<Self>) -> (Waiter<T>, Option<Leader<T>>) {
-        let (single_flight, outcome) = (Arc::clone(self), Arc::new(watch::Sender::new(None)));
-        (Waiter::on(&outcome), Some(Leader { single_flight, name: String::new(), outcome }))
+        let (single_flight, answer) = (Arc::clone(self), Arc::new(watch::Sender::new(None)));
+        (Waiter::on(&answer), Some(Leader { single_flight, name: String::new(), answer }))
     }
 
     /// Nobody boards the load of `name` any more: what it brings may be older
     /// than a write just made. Those who are on it wait on.
     pub fn close(&self, name: &str) {
-        self.under_way().remove(name);
+        self.in_flight().remove(name);
     }
 
     /// The same for all whose names begin with this word.
     pub fn close_all(&self, namespace: &str) {
         let is_other = |name: &str| name.split(':').next() != Some(namespace);
-        self.under_way().retain(|name, _| is_other(name));
+        self.in_flight().retain(|name, _| is_other(name));
     }
 
     /// Nobody boards this one load of `name` any more: it takes too long.
     /// Another that is under way by now is left as it is.
-    pub fn leave<T>(&self, name: &str, waiter: &Waiter<T>) {
-        self.close_one(name, waiter.flight.as_ptr().cast());
+    pub fn close_flight<T>(&self, name: &str, waiter: &Waiter<T>) {
+        self.close_if_same(name, waiter.flight.as_ptr().cast());
     }
 
-    fn close_one(&self, name: &str, flight: *const ()) {
-        let mut under_way = self.under_way();
-        if under_way.get(name).is_some_and(|it| Arc::as_ptr(it).cast() == flight) {
-            under_way.remove(name);
+    fn close_if_same(&self, name: &str, flight: *const ()) {
+        let mut in_flight = self.in_flight();
+        if in_flight.get(name).is_some_and(|it| Arc::as_ptr(it).cast() == flight) {
+            in_flight.remove(name);
         }
     }
 
-    fn under_way(&self) -> MutexGuard<'_, HashMap<String, Arc<dyn Any + Send + Sync>>> {
+    fn in_flight(&self) -> MutexGuard<'_, HashMap<String, Arc<dyn Any + Send + Sync>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T> Waiter<T> {
-    fn on(flight: &Arc<watch::Sender<Outcome<T>>>) -> Self {
-        Self { outcome: flight.subscribe(), flight: Arc::downgrade(flight) }
+    fn on(flight: &Arc<watch::Sender<Answer<T>>>) -> Self {
+        Self { answer: flight.subscribe(), flight: Arc::downgrade(flight) }
     }
 
     /// Waits for the answer.
-    pub async fn answer(&mut self) -> Result<Loaded<T>, FetchError> {
-        let landed = self.outcome.wait_for(Option::is_some).await;
-        landed
-            .map_or(Err(FetchError::BrokeOff), |it| it.clone().unwrap_or(Err(FetchError::BrokeOff)))
+    pub async fn wait(&mut self) -> Result<LoadOutcome<T>, FetchError> {
+        let answer = self.answer.wait_for(Option::is_some).await;
+        answer.map_or(Err(FetchError::Aborted), |it| it.clone().unwrap_or(Err(FetchError::Aborted)))
     }
 }
 
 impl<T: Send + Sync + 'static> Leader<T> {
     /// Ends the flight with this answer.
-    pub fn complete(self, answer: Result<Loaded<T>, FetchError>) {
-        self.end();
-        self.outcome.send_replace(Some(answer));
+    pub fn complete(self, answer: Result<LoadOutcome<T>, FetchError>) {
+        self.close();
+        self.answer.send_replace(Some(answer));
     }
 
     /// Nobody boards any more. Another flight of the same key may be under way.
-    fn end(&self) {
-        self.single_flight.close_one(&self.name, Arc::as_ptr(&self.outcome).cast());
+    fn close(&self) {
+        self.single_flight.close_if_same(&self.name, Arc::as_ptr(&self.answer).cast());
     }
 }
 
 impl<T: Send + Sync + 'static> Drop for Leader<T> {
     fn drop(&mut self) {
-        self.end();
+        self.close();
     }
 }

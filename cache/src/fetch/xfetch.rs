@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_draw_makes_due_needs_none() {
+    fn the_bound_excludes_only_reads_that_no_draw_makes_due() {
         let (load_duration, highest) = (Duration::from_millis(10), 1.0 - f64::EPSILON / 2.0);
         for left_ms in 0..1_000 {
             let left = Duration::from_millis(left_ms);
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_loaded_in_no_time_is_not_refreshed_before_its_end() {
+    fn a_value_that_loads_instantly_is_not_refreshed_early() {
         assert!(!is_due(Duration::from_micros(1), Duration::ZERO, 1.0, 0.999_999));
     }
 }

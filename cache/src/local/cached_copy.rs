@@ -20,7 +20,7 @@ pub struct CachedCopy<T> {
     /// that the origin does not have yet.
     pub left: Option<Duration>,
     /// How long ago its TTL ended.
-    pub past: Duration,
+    pub stale_for: Duration,
     /// How long the load took.
     pub load_duration: Duration,
     /// The generation of its tag.
@@ -39,7 +39,7 @@ impl<T> Clone for CachedCopy<T> {
 
 impl<T> Default for CachedCopy<T> {
     fn default() -> Self {
-        let [age, past, load_duration] = [Duration::ZERO; 3];
+        let [age, stale_for, load_duration] = [Duration::ZERO; 3];
         let (version, created_at, tag, bytes, source) = (0, 0, 0, 0, Source::Cache);
         Self {
             value: None,
@@ -47,7 +47,7 @@ impl<T> Default for CachedCopy<T> {
             created_at,
             age,
             left: None,
-            past,
+            stale_for,
             load_duration,
             tag,
             bytes,
@@ -58,9 +58,9 @@ impl<T> Default for CachedCopy<T> {
 
 impl<T> CachedCopy<T> {
     /// The same, so much later.
-    pub fn later(&self, time: Duration) -> Self {
+    pub fn aged_by(&self, time: Duration) -> Self {
         let left = self.left.map(|left| left.saturating_sub(time));
-        let over = self.left.map_or(Duration::ZERO, |left| time.saturating_sub(left));
-        Self { age: self.age + time, left, past: self.past + over, ..self.clone() }
+        let expired = self.left.map_or(Duration::ZERO, |left| time.saturating_sub(left));
+        Self { age: self.age + time, left, stale_for: self.stale_for + expired, ..self.clone() }
     }
 }

@@ -13,9 +13,9 @@ use crate::{
 };
 
 /// Places for entries; each key has one, which it may share.
-const PLACES: usize = 512;
+const SLOTS: usize = 512;
 /// A larger entry is decoded each time: a mebibyte in all is enough for this.
-const LARGEST: usize = 2048;
+const MAX_DECODED_BYTES: usize = 2048;
 
 /// What was decoded last, by key.
 pub struct DecodedEntries(Mutex<Vec<Option<Decoded>>>);
@@ -28,7 +28,7 @@ struct Decoded {
 
 impl Default for DecodedEntries {
     fn default() -> Self {
-        Self(Mutex::new((0..PLACES).map(|_| None).collect()))
+        Self(Mutex::new((0..SLOTS).map(|_| None).collect()))
     }
 }
 
@@ -40,27 +40,22 @@ impl DecodedEntries {
         bytes: Vec<u8>,
         key: &Key<T>,
     ) -> Result<(Arc<Content<T>>, bool), &'static str> {
-        let place = slot(key.as_str(), PLACES);
-        if let Some(content) = self.known(place, &bytes, key) {
+        let index = slot(key.as_str(), SLOTS);
+        if let Some(content) = self.get(index, &bytes, key) {
             return Ok((content, false));
         }
         let content = Arc::new(entry::decode(&bytes, key)?);
-        if bytes.len() <= LARGEST {
+        if bytes.len() <= MAX_DECODED_BYTES {
             let (name, content) = (key.as_str().to_owned(), Arc::clone(&content) as _);
-            let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            places[place] = Some(Decoded { name, bytes, content });
+            let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            slots[index] = Some(Decoded { name, bytes, content });
         }
         Ok((content, true))
     }
 
-    fn known<T: Cached>(
-        &self,
-        place: usize,
-        bytes: &[u8],
-        key: &Key<T>,
-    ) -> Option<Arc<Content<T>>> {
-        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let decoded = places[place].as_ref()?;
+    fn get<T: Cached>(&self, index: usize, bytes: &[u8], key: &Key<T>) -> Option<Arc<Content<T>>> {
+        let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let decoded = slots[index].as_ref()?;
         // The name as well: a copy of one value under another's key is refused.
         let is_same = decoded.bytes == bytes && decoded.name == key.as_str();
         let content = is_same.then(|| Arc::clone(&decoded.content))?;
@@ -82,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_bytes_are_decoded_once_and_others_anew() {
+    fn the_same_bytes_are_decoded_once() {
         let (memo, key) = (DecodedEntries::default(), anna().key());
         let bytes = |version| entry::encode(version, Some(&anna()), EntryMeta::default());
         let (first, is_new) = memo.decode(bytes(1), &key).unwrap();
@@ -93,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn known_bytes_under_another_key_are_still_refused() {
+    fn known_bytes_under_another_key_are_still_rejected() {
         let memo = DecodedEntries::default();
         let bytes = entry::encode(1, Some(&anna()), EntryMeta::default());
         memo.decode(bytes.clone(), &anna().key()).unwrap();

@@ -4,7 +4,7 @@
 
 pub mod cached_copy;
 pub mod decoded;
+pub mod entries;
 pub mod near;
 pub mod negative;
 pub mod slots;
-pub mod stale;

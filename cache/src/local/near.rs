@@ -18,8 +18,8 @@ use std::{
 
 use crate::{
     Source,
-    local::{cached_copy::CachedCopy, slots::slot, stale::LocalEntries},
-    redis::Invalidations,
+    local::{cached_copy::CachedCopy, entries::LocalEntries, slots::slot},
+    redis::InvalidationListener,
     time::micros,
 };
 
@@ -27,7 +27,7 @@ use crate::{
 const STRIPES: usize = 256;
 /// How long copies are served after Redis went away: about as long as it takes
 /// to come back after a restart. Other processes can't tell us of edits meanwhile.
-pub const AWAY_MAX: Duration = Duration::from_secs(5);
+pub const MAX_OUTAGE: Duration = Duration::from_secs(5);
 
 /// Values of [`Near::tracking`] below the microsecond at which it was lost.
 const OFF: u64 = 0;
@@ -35,7 +35,7 @@ const ON: u64 = 1;
 
 /// The copies of this process.
 pub struct Near {
-    local_entries: LocalEntries,
+    entries: LocalEntries,
     stripes: Vec<Stripe>,
     started: Instant,
     /// Whether Redis tells us of changes: [`OFF`], [`ON`], or since when it
@@ -49,9 +49,9 @@ pub struct Near {
 struct Stripe {
     /// How often one of them was invalidated. Changed under the lock only, and
     /// read without: those who ask at once would wait for each other.
-    count: AtomicU64,
+    epoch: AtomicU64,
     /// Held while the count or a copy changes.
-    lock: Mutex<()>,
+    mutex: Mutex<()>,
 }
 
 /// The count of a key's stripe before its value was asked for.
@@ -63,7 +63,7 @@ impl Near {
     /// Redis puts before our names.
     pub fn new(prefix: &str) -> Self {
         Self {
-            local_entries: LocalEntries::default(),
+            entries: LocalEntries::default(),
             stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
             started: Instant::now(),
             tracking: AtomicU64::new(OFF),
@@ -76,26 +76,26 @@ impl Near {
     pub fn get<T: Send + Sync + 'static>(
         &self,
         name: &str,
-        redis_away: bool,
+        is_redis_unavailable: bool,
     ) -> Option<CachedCopy<T>> {
-        let source = self.usable(redis_away)?;
-        self.local_entries.get(name).map(|held| CachedCopy { source, ..held })
+        let source = self.serving_source(is_redis_unavailable)?;
+        self.entries.get(name).map(|copy| CachedCopy { source, ..copy })
     }
 
-    fn usable(&self, redis_away: bool) -> Option<Source> {
+    fn serving_source(&self, is_redis_unavailable: bool) -> Option<Source> {
         match self.tracking.load(Ordering::Acquire) {
             ON => Some(Source::Memory),
             OFF => None,
-            lost => {
-                let ago = micros(self.started.elapsed()).saturating_sub(lost);
-                (redis_away && ago < micros(AWAY_MAX)).then_some(Source::Stale)
+            lost_at => {
+                let ago = micros(self.started.elapsed()).saturating_sub(lost_at);
+                (is_redis_unavailable && ago < micros(MAX_OUTAGE)).then_some(Source::Stale)
             }
         }
     }
 
     /// How long the copy of `name` is still kept.
     pub fn left(&self, name: &str) -> Duration {
-        self.local_entries.left(name)
+        self.entries.left(name)
     }
 
     /// Whether Redis tells us of changes, so that copies are kept.
@@ -105,56 +105,56 @@ impl Near {
 
     /// Take this before asking for a value that [`Self::keep`] shall keep.
     pub fn epoch(&self, name: &str) -> Epoch {
-        Epoch(self.stripe(name).count())
+        Epoch(self.stripe(name).epoch())
     }
 
     /// Keeps a value for at most `ttl`, unless something about
     /// it changed since `epoch`.
-    pub fn keep<T: Send + Sync + 'static>(
+    pub fn insert<T: Send + Sync + 'static>(
         &self,
         name: &str,
-        held: CachedCopy<T>,
+        copy: CachedCopy<T>,
         ttl: Duration,
         epoch: Epoch,
     ) {
         let stripe = self.stripe(name);
-        let _held = stripe.hold();
-        if stripe.count() != epoch.0 || !self.is_tracking() {
+        let _guard = stripe.lock();
+        if stripe.epoch() != epoch.0 || !self.is_tracking() {
             return;
         }
-        let time = held.left.map_or(ttl, |left| left.min(ttl));
-        self.local_entries.keep(name, held, time);
+        let time = copy.left.map_or(ttl, |left| left.min(ttl));
+        self.entries.insert(name, copy, time);
     }
 
     /// Does something with a value unless something about it changed since `epoch`.
-    pub fn if_unchanged(&self, name: &str, epoch: Epoch, act: impl FnOnce()) {
+    pub fn if_unchanged(&self, name: &str, epoch: Epoch, action: impl FnOnce()) {
         let stripe = self.stripe(name);
-        let _held = stripe.hold();
-        if stripe.count() == epoch.0 {
-            act();
+        let _guard = stripe.lock();
+        if stripe.epoch() == epoch.0 {
+            action();
         }
     }
 
     /// Drops the copy of `name`, and keeps none that was asked for before.
-    pub fn drop_copy(&self, name: &str) {
+    pub fn invalidate(&self, name: &str) {
         let stripe = self.stripe(name);
-        let _held = stripe.hold();
-        stripe.count_up();
-        self.local_entries.remove(name);
+        let _guard = stripe.lock();
+        stripe.advance();
+        self.entries.remove(name);
     }
 
     /// The same for all.
-    pub fn drop_all(&self) {
+    pub fn invalidate_all(&self) {
         for stripe in &self.stripes {
-            let _held = stripe.hold();
-            stripe.count_up();
+            let _guard = stripe.lock();
+            stripe.advance();
         }
-        self.local_entries.clear();
+        self.entries.clear();
     }
 
     /// About how many copies there are.
     pub fn len(&self) -> u64 {
-        self.local_entries.len()
+        self.entries.len()
     }
 
     fn stripe(&self, name: &str) -> &Stripe {
@@ -163,42 +163,42 @@ impl Near {
 }
 
 impl Stripe {
-    fn hold(&self) -> MutexGuard<'_, ()> {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count(&self) -> u64 {
-        self.count.load(Ordering::Acquire)
+    fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
     }
 
     /// Only while it is held.
-    fn count_up(&self) {
-        self.count.store(self.count() + 1, Ordering::Release);
+    fn advance(&self) {
+        self.epoch.store(self.epoch() + 1, Ordering::Release);
     }
 }
 
-impl Invalidations for Near {
-    fn began(&self) {
-        self.drop_all();
+impl InvalidationListener for Near {
+    fn tracking_started(&self) {
+        self.invalidate_all();
         self.tracking.store(ON, Ordering::Release);
     }
 
-    fn lost(&self) {
+    fn tracking_lost(&self) {
         let now = micros(self.started.elapsed()).max(ON + 1);
         // What was lost before stays lost since then.
         let _ = self.tracking.compare_exchange(ON, now, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    fn changed(&self, key: &str) {
+    fn key_changed(&self, key: &str) {
         let Some(name) = key.strip_prefix(&self.prefix) else { return };
         match name.starts_with("tag:") {
-            true => self.drop_all(),
-            false => self.drop_copy(name),
+            true => self.invalidate_all(),
+            false => self.invalidate(name),
         }
     }
 
     fn all_changed(&self) {
-        self.drop_all();
+        self.invalidate_all();
     }
 }
 
@@ -210,58 +210,58 @@ mod tests {
 
     const TTL: Duration = Duration::from_secs(60);
 
-    fn held(version: u64) -> CachedCopy<String> {
+    fn copy(version: u64) -> CachedCopy<String> {
         CachedCopy { value: Some(Arc::new("x".to_owned())), version, ..CachedCopy::default() }
     }
 
     fn tracking() -> Near {
         let near = Near::new("p:");
-        near.began();
+        near.tracking_started();
         near
     }
 
     fn get(near: &Near, name: &str) -> Option<u64> {
-        near.get::<String>(name, false).map(|held| held.version)
+        near.get::<String>(name, false).map(|copy| copy.version)
     }
 
     #[test]
     fn a_copy_is_dropped_when_its_key_changes() {
         let near = tracking();
-        near.keep("a", held(1), TTL, near.epoch("a"));
+        near.insert("a", copy(1), TTL, near.epoch("a"));
         assert_eq!(get(&near, "a"), Some(1));
-        near.changed("p:a");
+        near.key_changed("p:a");
         assert_eq!(get(&near, "a"), None);
     }
 
     #[test]
     fn a_fill_that_raced_an_invalidation_is_not_kept() {
         let near = tracking();
-        let before = near.epoch("a");
-        near.changed("p:a");
-        near.keep("a", held(1), TTL, before);
+        let epoch = near.epoch("a");
+        near.key_changed("p:a");
+        near.insert("a", copy(1), TTL, epoch);
         assert_eq!(get(&near, "a"), None);
     }
 
     #[test]
     fn without_tracking_nothing_is_kept_or_served() {
         let near = Near::new("p:");
-        near.keep("a", held(1), TTL, near.epoch("a"));
+        near.insert("a", copy(1), TTL, near.epoch("a"));
         assert_eq!(get(&near, "a"), None);
-        near.began();
-        near.keep("a", held(1), TTL, near.epoch("a"));
-        near.lost();
+        near.tracking_started();
+        near.insert("a", copy(1), TTL, near.epoch("a"));
+        near.tracking_lost();
         assert_eq!(get(&near, "a"), None, "Redis is there and may know better");
-        let away = near.get::<String>("a", true).map(|held| held.source);
+        let away = near.get::<String>("a", true).map(|copy| copy.source);
         assert_eq!(away, Some(Source::Stale));
-        near.began();
+        near.tracking_started();
         assert_eq!(get(&near, "a"), None, "what was told meanwhile was not heard");
     }
 
     #[test]
     fn a_copy_ends_with_the_ttl_in_redis() {
         let near = tracking();
-        let short = CachedCopy { left: Some(Duration::ZERO), ..held(1) };
-        near.keep("a", short, TTL, near.epoch("a"));
+        let short = CachedCopy { left: Some(Duration::ZERO), ..copy(1) };
+        near.insert("a", short, TTL, near.epoch("a"));
         assert_eq!(get(&near, "a"), None);
     }
 
@@ -276,20 +276,20 @@ mod tests {
                 let (near, truth) = (Arc::clone(&near), Arc::clone(&truth));
                 std::thread::spawn(move || {
                     for _ in 0..20_000 {
-                        let least = truth.load(Ordering::Acquire).saturating_sub(1);
+                        let oldest = truth.load(Ordering::Acquire).saturating_sub(1);
                         if let Some(found) = get(&near, "a") {
-                            assert!(found >= least, "{found} after {least} was announced");
+                            assert!(found >= oldest, "{found} after {oldest} was announced");
                         }
-                        let before = near.epoch("a");
+                        let epoch = near.epoch("a");
                         let value = truth.load(Ordering::Acquire);
-                        near.keep("a", held(value), TTL, before);
+                        near.insert("a", copy(value), TTL, epoch);
                     }
                 })
             })
             .collect();
         for _ in 0..20_000 {
             truth.fetch_add(1, Ordering::AcqRel);
-            near.changed("p:a");
+            near.key_changed("p:a");
         }
         for reader in readers {
             reader.join().unwrap();

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// The most marks that one process makes within the TTL of one: some 200 KiB.
-const MOST: u32 = 1_000;
+const MAX_ENTRIES: u32 = 1_000;
 
 /// Counts the marks of the current stretch of time.
 #[derive(Debug)]
@@ -22,12 +22,12 @@ impl Default for NegativeLimit {
 impl NegativeLimit {
     /// Whether one more mark, which will live for `ttl`, may be made.
     pub fn admit(&self, ttl: Duration) -> bool {
-        let mut stretch = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if stretch.0.elapsed() >= ttl {
-            *stretch = (Instant::now(), 0);
+        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if window.0.elapsed() >= ttl {
+            *window = (Instant::now(), 0);
         }
-        stretch.1 += 1;
-        stretch.1 <= MOST
+        window.1 += 1;
+        window.1 <= MAX_ENTRIES
     }
 }
 
@@ -36,11 +36,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_marks_are_made_than_are_allowed_to_live_at_once() {
+    fn no_more_entries_are_admitted_than_may_exist_at_once() {
         let negative = NegativeLimit::default();
         let ttl = Duration::from_secs(60);
-        let made = (0..MOST * 3).filter(|_| negative.admit(ttl)).count();
-        assert_eq!(made, MOST as usize);
-        assert!(negative.admit(Duration::ZERO), "the next stretch begins");
+        let admitted = (0..MAX_ENTRIES * 3).filter(|_| negative.admit(ttl)).count();
+        assert_eq!(admitted, MAX_ENTRIES as usize);
+        assert!(negative.admit(Duration::ZERO), "the next window begins");
     }
 }

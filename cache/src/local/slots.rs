@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn like_texts_are_spread_over_all_slots() {
+    fn similar_texts_spread_over_all_slots() {
         let names: [fn(usize) -> String; 5] = [
             |n| format!("profile:{n}"),
             |n| format!("profile:user-{n:03}"),
@@ -30,9 +30,9 @@ mod tests {
             |n| format!("trial:{n:08}"),
         ];
         for name in names {
-            let taken: BTreeSet<_> = (0..1_000).map(|n| slot(&name(n), 256)).collect();
+            let used: BTreeSet<_> = (0..1_000).map(|n| slot(&name(n), 256)).collect();
             // By chance it would be 251.
-            assert!(taken.len() > 230, "{}: {} of 256", name(0), taken.len());
+            assert!(used.len() > 230, "{}: {} of 256", name(0), used.len());
         }
     }
 }

@@ -15,7 +15,7 @@ pub struct Address(ConnectionInfo);
 /// hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "REDIS_URL (or REDIS_HOST) is no address of a Redis: expected redis://[user:password@]host:port[/db], \
+    "REDIS_URL (or REDIS_HOST) is not a valid Redis address: expected redis://[user:password@]host:port[/db], \
      rediss://… or redis+unix:///path"
 )]
 pub struct BadAddress;
@@ -25,13 +25,13 @@ impl Address {
     pub fn parse(url: &str) -> Result<Self, BadAddress> {
         let info = url.into_connection_info().map_err(|_| BadAddress)?;
         let supported = info.addr().is_supported();
-        supported.then(|| Self(tuned(info))).ok_or(BadAddress)
+        supported.then(|| Self(with_settings(info))).ok_or(BadAddress)
     }
 
     /// The unix socket of an own server.
     pub fn unix(socket: &Path) -> Self {
         let addr = ConnectionAddr::Unix(socket.to_owned());
-        Self(tuned(addr.into_connection_info().expect("a path is an address")))
+        Self(with_settings(addr.into_connection_info().expect("a path is an address")))
     }
 
     /// The same server, for another of its users (redis.io/docs: "ACL").
@@ -51,7 +51,7 @@ impl Address {
     }
 
     /// A client that takes pushes, too, which RESP3 has and RESP2 has not.
-    pub(super) fn pushing_client(&self) -> Client {
+    pub(super) fn resp3_client(&self) -> Client {
         let redis = self.0.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         Client::open(self.0.clone().set_redis_settings(redis))
             .expect("the address was checked when it was parsed")
@@ -60,7 +60,7 @@ impl Address {
     /// The `redis-cli` call that reaches the same server; asks for a password itself.
     pub fn redis_cli(&self) -> String {
         let server = match self.0.addr() {
-            ConnectionAddr::Unix(path) => format!("-s {}", quoted(path)),
+            ConnectionAddr::Unix(path) => format!("-s {}", shell_quoted(path)),
             ConnectionAddr::Tcp(host, port) => format!("-h {host} -p {port}"),
             ConnectionAddr::TcpTls { host, port, .. } => format!("--tls -h {host} -p {port}"),
             _ => String::new(),
@@ -73,7 +73,7 @@ impl Address {
 }
 
 /// A path for a shell, from whatever directory.
-fn quoted(path: &Path) -> String {
+fn shell_quoted(path: &Path) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
     let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c));
     if plain { path } else { format!("'{}'", path.replace('\'', "'\\''")) }
@@ -81,7 +81,7 @@ fn quoted(path: &Path) -> String {
 
 /// Without TCP_NODELAY a small command waits for the reply to the one before;
 /// the user timeout ends a connection whose peer fell off the network.
-fn tuned(info: ConnectionInfo) -> ConnectionInfo {
+fn with_settings(info: ConnectionInfo) -> ConnectionInfo {
     let settings = TcpSettings::default().set_nodelay(true);
     #[cfg(target_os = "linux")]
     let settings = settings.set_user_timeout(Duration::from_secs(1));
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn other_schemes_are_refused() {
+    fn other_schemes_are_rejected() {
         for bad in ["", "localhost", "http://localhost:6379", "redis://"] {
             assert!(Address::parse(bad).is_err(), "{bad}");
         }

@@ -18,7 +18,7 @@ pub const SLOW: Duration = Duration::from_millis(100);
 /// Calls that are looked back on.
 const WINDOW: u32 = 20;
 /// It is suspicious when so many of them were slow.
-const SLOW_MAX: u32 = WINDOW / 2;
+const MAX_SLOW: u32 = WINDOW / 2;
 /// Rests before each next probe. The last repeats: back within half a second.
 const BACKOFFS: [Duration; 4] = [
     Duration::from_millis(20),
@@ -82,18 +82,18 @@ impl Breaker {
     /// A call was answered. Returns whether so many of the last were slow that
     /// a probe shall tell why: Redis may be slow, or we are, and then it must
     /// not be blamed for it.
-    pub fn answered(&mut self, took: Duration) -> bool {
+    pub fn record_latency(&mut self, took: Duration) -> bool {
         self.slow = (self.slow << 1 | u32::from(took > SLOW)) & ((1 << WINDOW) - 1);
-        let suspects = self.slow.count_ones() >= SLOW_MAX;
-        if suspects {
+        let is_suspect = self.slow.count_ones() >= MAX_SLOW;
+        if is_suspect {
             self.slow = 0;
         }
-        suspects
+        is_suspect
     }
 
     /// A call failed, so that the connection is in doubt. Returns whether that
     /// opened it. The first probe is due at once.
-    pub fn failed(&mut self, now: Instant) -> bool {
+    pub fn record_failure(&mut self, now: Instant) -> bool {
         let opens = self.state == BreakerState::Closed;
         if opens {
             self.open(now, Duration::ZERO);
@@ -107,7 +107,7 @@ impl Breaker {
     }
 
     /// A probe begins.
-    pub fn probe(&mut self) {
+    pub fn begin_probe(&mut self) {
         if self.state == BreakerState::Open {
             self.state = BreakerState::HalfOpen;
         }
@@ -121,15 +121,15 @@ impl Breaker {
     /// A probe failed. `denied` is a refusal of our password or rights. The
     /// rest is drawn between half and all of its length, so that several
     /// connections don't come back at the same moment.
-    pub fn probe_failed(&mut self, denied: bool, spread: f64, now: Instant) {
-        let rest = BACKOFFS[self.failures.min(BACKOFFS.len() - 1)]
-            .mul_f64(0.5 + spread.clamp(0.0, 1.0) / 2.0);
+    pub fn probe_failed(&mut self, denied: bool, jitter: f64, now: Instant) {
+        let backoff = BACKOFFS[self.failures.min(BACKOFFS.len() - 1)]
+            .mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
         self.failures += 1;
-        self.open(now, if denied { DENIED_BACKOFF } else { rest });
+        self.open(now, if denied { DENIED_BACKOFF } else { backoff });
     }
 
-    fn open(&mut self, now: Instant, rest: Duration) {
-        (self.state, self.due) = (BreakerState::Open, now + rest);
+    fn open(&mut self, now: Instant, backoff: Duration) {
+        (self.state, self.due) = (BreakerState::Open, now + backoff);
     }
 }
 
@@ -145,7 +145,7 @@ mod tests {
         Failed,
         Probe,
         Close,
-        Missed(bool, f64),
+        ProbeFailed(bool, f64),
         Wait(u64),
     }
 
@@ -155,35 +155,36 @@ mod tests {
             Just(Event::Failed),
             Just(Event::Probe),
             Just(Event::Close),
-            (any::<bool>(), 0.0..1.0).prop_map(|(denied, spread)| Event::Missed(denied, spread)),
+            (any::<bool>(), 0.0..1.0)
+                .prop_map(|(denied, jitter)| Event::ProbeFailed(denied, jitter)),
             (0..2_000_u64).prop_map(Event::Wait),
         ];
         proptest::collection::vec(event, 0..200)
     }
 
     #[test]
-    fn a_failed_call_opens_it_and_an_answered_probe_closes_it() {
+    fn a_failed_call_opens_the_breaker_and_an_answered_probe_closes_it() {
         let now = Instant::now();
         let mut breaker = Breaker::new(now);
-        assert!(breaker.failed(now) && !breaker.failed(now), "it opens once");
+        assert!(breaker.record_failure(now) && !breaker.record_failure(now), "it opens once");
         assert_eq!((breaker.state(), breaker.backoff(now)), (BreakerState::Open, Duration::ZERO));
-        breaker.probe();
+        breaker.begin_probe();
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
         breaker.probe_failed(false, 1.0, now);
         assert_eq!(breaker.backoff(now), BACKOFFS[0]);
-        breaker.probe();
+        breaker.begin_probe();
         breaker.close();
         assert_eq!(breaker.state(), BreakerState::Closed);
     }
 
     #[test]
-    fn slow_calls_are_suspicious_when_they_are_half_of_the_last() {
+    fn half_of_the_last_calls_being_slow_requests_a_probe() {
         let mut breaker = Breaker::new(Instant::now());
-        for _ in 0..SLOW_MAX - 1 {
-            assert!(!breaker.answered(SLOW * 2));
-            assert!(!breaker.answered(SLOW / 2));
+        for _ in 0..MAX_SLOW - 1 {
+            assert!(!breaker.record_latency(SLOW * 2));
+            assert!(!breaker.record_latency(SLOW / 2));
         }
-        assert!(breaker.answered(SLOW * 2), "the tenth slow one of twenty");
+        assert!(breaker.record_latency(SLOW * 2), "the tenth slow one of twenty");
         assert_eq!(breaker.state(), BreakerState::Closed, "a probe decides");
     }
 
@@ -191,17 +192,17 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         /// Whatever happens in whatever order, on a clock that only the test moves.
         #[test]
-        fn it_never_rests_longer_than_the_longest_rest_and_closes_by_a_probe_only(events in events()) {
+        fn the_backoff_is_bounded_and_only_a_probe_closes_it(events in events()) {
             let mut now = Instant::now();
             let mut breaker = Breaker::new(now);
             for event in events {
                 let before = breaker.state();
                 match event {
-                    Event::Answered(ms) => { breaker.answered(Duration::from_millis(ms)); }
-                    Event::Failed => { breaker.failed(now); }
-                    Event::Probe => breaker.probe(),
+                    Event::Answered(ms) => { breaker.record_latency(Duration::from_millis(ms)); }
+                    Event::Failed => { breaker.record_failure(now); }
+                    Event::Probe => breaker.begin_probe(),
                     Event::Close => breaker.close(),
-                    Event::Missed(denied, spread) => breaker.probe_failed(denied, spread, now),
+                    Event::ProbeFailed(denied, jitter) => breaker.probe_failed(denied, jitter, now),
                     Event::Wait(ms) => now += Duration::from_millis(ms),
                 }
                 let after = breaker.state();

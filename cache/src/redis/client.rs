@@ -19,7 +19,7 @@ use crate::{
         deferred::DeferredInvalidation,
         notation::traced_reply,
         reply::{self, typed},
-        script::is_unknown,
+        script::is_noscript,
         supervisor::{self, Supervisor},
     },
     trace::{RoundTrip, Trace},
@@ -38,9 +38,9 @@ pub struct Store {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeferError {
     /// Redis could not be told now, and will be.
-    Owed(RedisError),
+    Deferred(RedisError),
     /// Redis could not be told now, and too many wait already to remember it.
-    Unremembered,
+    LimitReached,
 }
 
 impl Store {
@@ -58,12 +58,12 @@ impl Store {
     /// Starts a call of a script on `key`. The trace shows the script's first
     /// line, a comment.
     pub fn script<T>(&self, script: &'static Script, key: &Key<T>) -> Command {
-        Command::calling(script, &[self.name(key)])
+        Command::script(script, &[self.full_key(key)])
     }
 
     /// Starts a call of a script on several keys, by their whole names.
     pub fn script_on(&self, script: &'static Script, names: &[impl ToRedisArgs]) -> Command {
-        Command::calling(script, names)
+        Command::script(script, names)
     }
 
     /// Starts a command whose first argument is no key.
@@ -72,12 +72,12 @@ impl Store {
     }
 
     /// Starts a command of any words, verb first.
-    pub fn words<W: ToRedisArgs>(&self, words: &[W]) -> Command {
-        Command::of(words)
+    pub fn raw_command<W: ToRedisArgs>(&self, args: &[W]) -> Command {
+        Command::raw(args)
     }
 
     /// The key as Redis knows it, prefix and all.
-    pub fn name<T>(&self, key: &Key<T>) -> String {
+    pub fn full_key<T>(&self, key: &Key<T>) -> String {
         [&self.prefix, key.as_str()].concat()
     }
 
@@ -87,7 +87,7 @@ impl Store {
     }
 
     /// Whether nothing can be asked of Redis at the moment.
-    pub fn is_away(&self) -> bool {
+    pub fn is_unavailable(&self) -> bool {
         !self.health.is_closed()
     }
 
@@ -115,16 +115,16 @@ impl Store {
     ) -> impl Future<Output = Result<T, RedisError>> + Send {
         async move {
             let mut reply = supervisor::send(&self.supervisor, &command.cmd).await;
-            if reply.value.as_ref().is_ok_and(is_unknown)
-                && let Some(call) = command.by_text()
+            if reply.value.as_ref().is_ok_and(is_noscript)
+                && let Some(eval) = command.eval_fallback()
             {
-                reply = Box::pin(supervisor::send(&self.supervisor, &call)).await;
+                reply = Box::pin(supervisor::send(&self.supervisor, &eval)).await;
             }
             let Reply { value, sent, took } = reply;
             let value = value.and_then(check_error);
-            self.note(&command.verb(), command.script, &value);
+            self.record_outcome(&command.verb(), command.script, &value);
             trace.record(RoundTrip::to_redis(sent, took), || {
-                [(command.shown(), traced_reply(&value))]
+                [(command.text(), traced_reply(&value))]
             });
             value.and_then(typed)
         }
@@ -137,19 +137,19 @@ impl Store {
         commands: [Command; N],
         trace: &Trace,
     ) -> Result<[Result<Value, RedisError>; N], RedisError> {
-        let asked = Asked::of(commands, trace.is_enabled());
+        let batch = Batch::of(commands, trace.is_enabled());
         let sent = Instant::now();
-        let replies = self.send(&asked, supervisor::DEADLINE).await;
+        let replies = self.send(&batch, supervisor::DEADLINE).await;
         let (outcome, mut replies) = match replies {
-            Ok(replies) => (Ok(()), each(replies)),
+            Ok(replies) => (Ok(()), check_each(replies)),
             Err(error) => (Err(error.clone()), vec![Err(error); N]),
         };
-        for ((verb, script), reply) in asked.verbs.iter().zip(&asked.scripts).zip(&replies) {
-            self.note(verb, *script, reply);
+        for ((verb, script), reply) in batch.verbs.iter().zip(&batch.scripts).zip(&replies) {
+            self.record_outcome(verb, *script, reply);
         }
-        trace.record(trip(sent), || {
-            let told = asked.told.into_iter().zip(&replies);
-            told.map(|(said, reply)| (said, traced_reply(reply))).collect::<Vec<_>>()
+        trace.record(round_trip(sent), || {
+            let texts = batch.texts.into_iter().zip(&replies);
+            texts.map(|(text, reply)| (text, traced_reply(reply))).collect::<Vec<_>>()
         });
         let mut replies = replies.drain(..);
         outcome.map(|()| {
@@ -168,7 +168,7 @@ impl Store {
         &self,
         commands: Vec<Command>,
     ) -> Result<Vec<Result<Value, RedisError>>, RedisError> {
-        self.send(&Asked::of(commands, false), supervisor::BULK_DEADLINE).await.map(each)
+        self.send(&Batch::of(commands, false), supervisor::BULK_DEADLINE).await.map(check_each)
     }
 
     /// A few commands for a visitor who waits, in one round trip; each has a reply
@@ -177,44 +177,44 @@ impl Store {
         &self,
         commands: Vec<Command>,
     ) -> Result<Vec<Result<Value, RedisError>>, RedisError> {
-        self.send(&Asked::of(commands, false), supervisor::DEADLINE).await.map(each)
+        self.send(&Batch::of(commands, false), supervisor::DEADLINE).await.map(check_each)
     }
 
     /// Sends commands that a visitor chose, in one round trip. What Redis says
     /// of each is passed on as it is; the outer error means that it said nothing.
-    pub async fn ask(
+    pub async fn pipeline_raw(
         &self,
         commands: Vec<Command>,
         trace: &Trace,
     ) -> Result<Vec<Result<Value, Refusal>>, RedisError> {
-        let (asked, sent) = (Asked::of(commands, trace.is_enabled()), Instant::now());
-        let replies = self.send(&asked, supervisor::DEADLINE).await;
-        let replies = replies.map(|it| it.into_iter().map(reply::of).collect::<Vec<_>>());
-        for (n, verb) in asked.verbs.iter().enumerate() {
-            self.note(verb, asked.scripts[n], &reply::said(&replies, n));
+        let (batch, sent) = (Batch::of(commands, trace.is_enabled()), Instant::now());
+        let replies = self.send(&batch, supervisor::DEADLINE).await;
+        let replies = replies.map(|it| it.into_iter().map(reply::or_refusal).collect::<Vec<_>>());
+        for (n, verb) in batch.verbs.iter().enumerate() {
+            self.record_outcome(verb, batch.scripts[n], &reply::outcome_at(&replies, n));
         }
-        trace.record(trip(sent), || {
-            let told = asked.told.into_iter().enumerate();
-            told.map(|(n, command)| (command, reply::shown(&replies, n))).collect::<Vec<_>>()
+        trace.record(round_trip(sent), || {
+            let texts = batch.texts.into_iter().enumerate();
+            texts.map(|(n, command)| (command, reply::text_at(&replies, n))).collect::<Vec<_>>()
         });
         replies
     }
 
     /// One round trip, and a second for scripts that Redis does not know: those
     /// did nothing in the first. Only they have the error of the second.
-    async fn send(&self, asked: &Asked, deadline: Duration) -> Result<Replies, RedisError> {
-        let replies = supervisor::send_all(&self.supervisor, &asked.pipeline, deadline).await?;
+    async fn send(&self, batch: &Batch, deadline: Duration) -> Result<Replies, RedisError> {
+        let replies = supervisor::send_all(&self.supervisor, &batch.pipeline, deadline).await?;
         let mut replies: Replies = replies.into_iter().map(Ok).collect();
-        let is_unknown = |n: &usize| replies[*n].as_ref().is_ok_and(is_unknown);
-        let scripts = (0..replies.len()).filter(|n| asked.scripts[*n].is_some());
-        let unknown: Vec<_> = scripts.filter(is_unknown).collect();
+        let is_noscript = |n: &usize| replies[*n].as_ref().is_ok_and(is_noscript);
+        let scripts = (0..replies.len()).filter(|n| batch.scripts[*n].is_some());
+        let unknown: Vec<_> = scripts.filter(is_noscript).collect();
         if unknown.is_empty() {
             return Ok(replies);
         }
-        let again = asked.by_text(&unknown);
-        let texts = Box::pin(supervisor::send_all(&self.supervisor, &again, deadline)).await;
-        for (n, call) in unknown.into_iter().enumerate() {
-            replies[call] = match &texts {
+        let retry = batch.eval_fallback(&unknown);
+        let texts = Box::pin(supervisor::send_all(&self.supervisor, &retry, deadline)).await;
+        for (n, index) in unknown.into_iter().enumerate() {
+            replies[index] = match &texts {
                 Ok(texts) => Ok(texts[n].clone()),
                 Err(error) => Err(error.clone()),
             };
@@ -235,28 +235,30 @@ impl Store {
         let invalidation = DeferredInvalidation::of(&command, rank);
         let outcome = self.run(command, trace).await;
         match outcome {
-            Err(_) if !self.health.deferred.defer(self.name(key), invalidation) => {
-                Err(DeferError::Unremembered)
+            Err(_) if !self.health.deferred.defer(self.full_key(key), invalidation) => {
+                Err(DeferError::LimitReached)
             }
-            outcome => outcome.map_err(DeferError::Owed),
+            outcome => outcome.map_err(DeferError::Deferred),
         }
     }
 
     /// Remembers a command that must run before `key` is used again. False
     /// when there are too many to remember.
     pub fn defer<T>(&self, key: &Key<T>, command: Command, rank: u64) -> bool {
-        self.health.deferred.defer(self.name(key), DeferredInvalidation::of(&command, Some(rank)))
+        self.health
+            .deferred
+            .defer(self.full_key(key), DeferredInvalidation::of(&command, Some(rank)))
     }
 
     /// The same, however many there are: for the few keys that stand for many.
     pub fn defer_unbounded<T>(&self, key: &Key<T>, command: Command) {
         self.health
             .deferred
-            .defer_unbounded(self.name(key), DeferredInvalidation::of(&command, None));
+            .defer_unbounded(self.full_key(key), DeferredInvalidation::of(&command, None));
     }
 
     /// Whether Redis answers at all, within a command's deadline.
-    pub async fn answers(&self) -> Result<(), RedisError> {
+    pub async fn ping(&self) -> Result<(), RedisError> {
         let pong: Result<Value, _> = self.run(self.command("PING"), &Trace::disabled()).await;
         match pong {
             Err(error) if error.is_about_the_connection() => Err(error),
@@ -271,7 +273,7 @@ impl Store {
 
     /// Whether what Redis holds under `key` is known to be outdated.
     pub fn is_deferred<T>(&self, key: &Key<T>) -> bool {
-        self.health.deferred.any() && self.health.deferred.has(&self.name(key))
+        self.health.deferred.any() && self.health.deferred.has(&self.full_key(key))
     }
 
     /// What works at the moment.
@@ -291,52 +293,57 @@ impl Store {
         }
     }
 
-    fn note(&self, verb: &str, script: Option<&'static Script>, reply: &Result<Value, RedisError>) {
+    fn record_outcome(
+        &self,
+        verb: &str,
+        script: Option<&'static Script>,
+        reply: &Result<Value, RedisError>,
+    ) {
         let proves = |value| script.map_or(proves_writing(verb), |it| it.has_stored(value));
         match reply {
-            Err(error) => self.health.failed(verb, error),
-            Ok(value) if proves(value) => self.health.wrote(),
+            Err(error) => self.health.record_error(verb, error),
+            Ok(value) if proves(value) => self.health.record_write(),
             Ok(_) => (),
         }
-        if reply.is_ok() && self.health.is_denied() {
-            self.health.allowed(verb);
+        if reply.is_ok() && self.health.has_denied() {
+            self.health.record_allowed(verb);
         }
     }
 }
 
 /// Commands that go out together, and what is needed of them afterwards.
-struct Asked {
+struct Batch {
     pipeline: Pipeline,
     verbs: Vec<Cow<'static, str>>,
     scripts: Vec<Option<&'static Script>>,
     /// As the trace shows them; none where nobody records.
-    told: Vec<String>,
+    texts: Vec<String>,
 }
 
-impl Asked {
+impl Batch {
     fn of(commands: impl IntoIterator<Item = Command>, is_recorded: bool) -> Self {
-        let (verbs, scripts, told) = (Vec::new(), Vec::new(), Vec::new());
-        let mut asked = Self { pipeline: Pipeline::new(), verbs, scripts, told };
+        let (verbs, scripts, texts) = (Vec::new(), Vec::new(), Vec::new());
+        let mut batch = Self { pipeline: Pipeline::new(), verbs, scripts, texts };
         for command in commands {
             if is_recorded {
-                asked.told.push(command.shown());
+                batch.texts.push(command.text());
             }
-            asked.verbs.push(command.verb());
-            asked.scripts.push(command.script);
-            asked.pipeline.add_command(command.cmd);
+            batch.verbs.push(command.verb());
+            batch.scripts.push(command.script);
+            batch.pipeline.add_command(command.cmd);
         }
-        asked
+        batch
     }
 
     /// These of them again, scripts by their text.
-    fn by_text(&self, which: &[usize]) -> Pipeline {
-        let mut again = Pipeline::new();
+    fn eval_fallback(&self, indices: &[usize]) -> Pipeline {
+        let mut retry = Pipeline::new();
         for (n, call) in self.pipeline.cmd_iter().enumerate() {
-            if let (true, Some(script)) = (which.contains(&n), self.scripts[n]) {
-                again.add_command(script.by_text(call));
+            if let (true, Some(script)) = (indices.contains(&n), self.scripts[n]) {
+                retry.add_command(script.eval(call));
             }
         }
-        again
+        retry
     }
 }
 
@@ -344,10 +351,10 @@ impl Asked {
 type Replies = Vec<Result<Value, RedisError>>;
 
 /// Refusals as errors, too.
-fn each(replies: Replies) -> Replies {
+fn check_each(replies: Replies) -> Replies {
     replies.into_iter().map(|reply| reply.and_then(check_error)).collect()
 }
 
-fn trip(sent: Instant) -> RoundTrip {
+fn round_trip(sent: Instant) -> RoundTrip {
     RoundTrip::to_redis(sent, sent.elapsed())
 }

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_goes_on_from_what_the_server_said() {
+    fn the_clock_continues_from_the_servers_answer() {
         let clock = ServerClock::default();
         clock.set(1_000_000_000, Instant::now());
         std::thread::sleep(Duration::from_millis(2));

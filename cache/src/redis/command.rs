@@ -7,8 +7,8 @@ use redis::{Arg, Cmd, RedisWrite, ToRedisArgs};
 use crate::redis::{notation::traced_command, script::Script};
 
 /// Room for the words of most commands, and for their bytes.
-const ARGS: usize = 4;
-const DATA: usize = 96;
+const ARG_CAPACITY: usize = 4;
+const BYTE_CAPACITY: usize = 96;
 
 /// A command, and the script it calls if it calls one.
 pub struct Command {
@@ -20,21 +20,21 @@ pub struct Command {
 impl Command {
     /// A command of this verb.
     pub(super) fn new(verb: &'static str) -> Self {
-        let mut cmd = Cmd::with_capacity(ARGS, DATA);
+        let mut cmd = Cmd::with_capacity(ARG_CAPACITY, BYTE_CAPACITY);
         cmd.arg(verb);
         Self { cmd, script: None, verb: verb.into() }
     }
 
     /// A call of a script on these keys, by their whole names.
-    pub(super) fn calling(script: &'static Script, names: &[impl ToRedisArgs]) -> Self {
-        let cmd = script.by_digest(names);
+    pub(super) fn script(script: &'static Script, names: &[impl ToRedisArgs]) -> Self {
+        let cmd = script.evalsha(names);
         Self { cmd, script: Some(script), verb: "EVALSHA".into() }
     }
 
     /// A command of any words, verb first.
-    pub(super) fn of<W: ToRedisArgs>(words: &[W]) -> Self {
+    pub(super) fn raw<W: ToRedisArgs>(args: &[W]) -> Self {
         let mut cmd = Cmd::new();
-        cmd.arg(words);
+        cmd.arg(args);
         let verb = match cmd.args_iter().next() {
             Some(Arg::Simple(verb)) => String::from_utf8_lossy(verb).into_owned(),
             _ => String::new(),
@@ -44,7 +44,7 @@ impl Command {
 
     /// Adds a key: prefix and name are one argument.
     pub(super) fn key(mut self, prefix: &str, key: &str) -> Self {
-        self.cmd.arg(Named { prefix, key });
+        self.cmd.arg(PrefixedKey { prefix, key });
         self
     }
 
@@ -59,13 +59,13 @@ impl Command {
     }
 
     /// As a person reads it, arguments shortened.
-    pub(super) fn shown(&self) -> String {
+    pub(super) fn text(&self) -> String {
         traced_command(&self.cmd, self.script)
     }
 
     /// The call that works where Redis does not know the script by its digest.
-    pub(super) fn by_text(&self) -> Option<Cmd> {
-        self.script.map(|script| script.by_text(&self.cmd))
+    pub(super) fn eval_fallback(&self) -> Option<Cmd> {
+        self.script.map(|script| script.eval(&self.cmd))
     }
 }
 
@@ -92,12 +92,12 @@ const DENY_OOM: [&str; 53] = [
 ];
 
 /// A key as Redis knows it, written into a command without a text in between.
-struct Named<'a> {
+struct PrefixedKey<'a> {
     prefix: &'a str,
     key: &'a str,
 }
 
-impl ToRedisArgs for Named<'_> {
+impl ToRedisArgs for PrefixedKey<'_> {
     fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
         let mut argument = out.writer_for_next_arg();
         for part in [self.prefix, self.key] {
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_redis_refuses_when_full_proves_writing() {
+    fn a_command_that_redis_rejects_when_full_proves_writing() {
         for verb in ["SET", "set", "BITOP", "XADD"] {
             assert!(proves_writing(verb), "{verb}");
         }

@@ -20,7 +20,7 @@ use tokio::{
 use crate::redis::{address::Address, error::RedisError};
 
 /// Commands that may wait for the driver: beyond that, senders wait their turn.
-const BUFFER: usize = 1_024;
+const PIPELINE_BUFFER: usize = 1_024;
 
 /// Many share it, and their commands are on their way at the same time. Clones
 /// are the same connection, which closes with the last of them.
@@ -41,9 +41,9 @@ impl Connection {
     pub async fn open(address: &Address, timeout: Duration) -> Result<Self, RedisError> {
         let (due, client, config) = (Instant::now() + timeout, address.client(), config());
         let connecting = client.get_multiplexed_async_connection_with_config(&config);
-        let opened = in_time(due, connecting).await.map_err(RedisError::before_send);
+        let opened = with_deadline(due, connecting).await.map_err(RedisError::before_send);
         let connection = Self(opened.inspect_err(|error| log::debug!("connect: {error}"))?);
-        connection.tell_name(due).await;
+        connection.set_name(due).await;
         Ok(connection)
     }
 
@@ -58,54 +58,57 @@ impl Connection {
     {
         let (due, settings) = (Instant::now() + timeout, address.info().redis_settings());
         let greeting = MultiplexedConnection::new_with_config(settings, stream, config());
-        let (connection, driver) = in_time(due, greeting).await.map_err(RedisError::before_send)?;
+        let (connection, driver) =
+            with_deadline(due, greeting).await.map_err(RedisError::before_send)?;
         tokio::spawn(driver);
         Ok(Self(connection))
     }
 
     /// Names the connection, for CLIENT LIST. A user without that right stays unnamed.
-    async fn tell_name(&self, due: Instant) {
+    async fn set_name(&self, due: Instant) {
         let mut name = redis::cmd("CLIENT");
         name.arg("SETNAME").arg("hitrate");
-        let _ = self.ask(due, async |connection| connection.send_packed_command(&name).await).await;
+        let _ = self
+            .send_until(due, async |connection| connection.send_packed_command(&name).await)
+            .await;
     }
 
     /// Asks one command, which has so much time.
-    pub async fn one(&self, command: &Cmd, deadline: Duration) -> Reply {
+    pub async fn send(&self, command: &Cmd, deadline: Duration) -> Reply {
         let sent = Instant::now();
-        let ask = async |connection: &mut MultiplexedConnection| {
+        let send = async |connection: &mut MultiplexedConnection| {
             connection.send_packed_command(command).await
         };
-        let value = self.ask(sent + deadline, ask).await;
+        let value = self.send_until(sent + deadline, send).await;
         Reply { value, sent, took: sent.elapsed() }
     }
 
     /// Asks several in one round trip, which has so much time. The value is an
     /// array of all replies.
-    pub async fn many(&self, pipeline: &Pipeline, deadline: Duration) -> Reply {
+    pub async fn send_all(&self, pipeline: &Pipeline, deadline: Duration) -> Reply {
         let sent = Instant::now();
         if pipeline.is_empty() {
             return Reply { value: Ok(Value::Array(Vec::new())), sent, took: Duration::ZERO };
         }
-        let ask = async |connection: &mut MultiplexedConnection| {
+        let send = async |connection: &mut MultiplexedConnection| {
             connection.req_packed_commands(pipeline, 0, pipeline.len()).await
         };
-        let value = self.ask(sent + deadline, ask).await.map(Value::Array);
+        let value = self.send_until(sent + deadline, send).await.map(Value::Array);
         Reply { value, sent, took: sent.elapsed() }
     }
 
-    async fn ask<T>(
+    async fn send_until<T>(
         &self,
         due: Instant,
-        ask: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, DriverError>,
+        send: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, DriverError>,
     ) -> Result<T, RedisError> {
         let mut connection = self.0.clone();
-        let mut asked = pin!(ask(&mut connection));
+        let mut sending = pin!(send(&mut connection));
         // An error without any waiting means that the driver has ended, so the
         // command was not sent; one that comes later leaves that open.
-        match poll_fn(|context| Poll::Ready(asked.as_mut().poll(context))).await {
+        match poll_fn(|context| Poll::Ready(sending.as_mut().poll(context))).await {
             Poll::Ready(reply) => reply.map_err(|error| RedisError::from(&error).before_send()),
-            Poll::Pending => in_time(due, asked).await,
+            Poll::Pending => with_deadline(due, sending).await,
         }
     }
 }
@@ -114,7 +117,7 @@ fn config() -> AsyncConnectionConfig {
     AsyncConnectionConfig::new()
         .set_connection_timeout(None)
         .set_response_timeout(None)
-        .set_pipeline_buffer_size(BUFFER)
+        .set_pipeline_buffer_size(PIPELINE_BUFFER)
 }
 
 /// Maps an error reply to a [`RedisError`].
@@ -126,15 +129,15 @@ pub fn check_error(value: Value) -> Result<Value, RedisError> {
 }
 
 /// The replies of a pipeline.
-pub fn parts(value: Value) -> Result<Vec<Value>, RedisError> {
+pub fn into_array(value: Value) -> Result<Vec<Value>, RedisError> {
     match value {
         Value::Array(replies) => Ok(replies),
-        _ => Err(RedisError::Other("another type of reply".to_owned())),
+        _ => Err(RedisError::Other("not an array".to_owned())),
     }
 }
 
 /// Awaits the library's reply until `due`.
-pub async fn in_time<T>(
+pub async fn with_deadline<T>(
     due: Instant,
     reply: impl Future<Output = Result<T, DriverError>>,
 ) -> Result<T, RedisError> {

@@ -9,7 +9,7 @@ use tokio::net::UnixStream;
 use crate::{
     redis::{
         Address, Command, RedisError, Refusal,
-        connection::parts,
+        connection::into_array,
         connection::{Connection, Reply, check_error},
         delay_proxy, reply, supervisor,
     },
@@ -37,7 +37,7 @@ pub struct BlockingConnection(redis::Connection);
 impl DedicatedConnection {
     /// Connects, within the deadline.
     pub async fn open(address: &Address) -> Result<Self, RedisError> {
-        let connection = Connection::open(address, supervisor::CONNECT).await?;
+        let connection = Connection::open(address, supervisor::CONNECT_TIMEOUT).await?;
         Ok(Self { connection, deadline: supervisor::DEADLINE })
     }
 
@@ -45,7 +45,7 @@ impl DedicatedConnection {
     /// where the connection is secured by TLS.
     pub async fn open_through(address: &Address, round_trip: Duration) -> io::Result<Self> {
         let stream = UnixStream::from_std(delay_proxy::start(address, round_trip / 2)?)?;
-        let connected = Connection::over(stream, address, supervisor::CONNECT).await;
+        let connected = Connection::over(stream, address, supervisor::CONNECT_TIMEOUT).await;
         let connection = connected.map_err(io::Error::other)?;
         Ok(Self { connection, deadline: supervisor::DEADLINE })
     }
@@ -57,30 +57,31 @@ impl DedicatedConnection {
 
     /// Sends commands in one round trip. Each has a reply of its own; the outer
     /// error means that none came in time.
-    pub async fn ask(
+    pub async fn pipeline_raw(
         &mut self,
         commands: Vec<Command>,
         trace: &Trace,
     ) -> Result<PipelineReplies, RedisError> {
-        let told = commands.iter().take_while(|_| trace.is_enabled()).map(Command::shown);
-        let told: Vec<_> = told.collect();
+        let texts = commands.iter().take_while(|_| trace.is_enabled()).map(Command::text);
+        let texts: Vec<_> = texts.collect();
         let mut pipeline = Pipeline::with_capacity(commands.len());
         for command in commands {
-            pipeline.add_command(command.by_text().unwrap_or(command.cmd));
+            pipeline.add_command(command.eval_fallback().unwrap_or(command.cmd));
         }
-        let Reply { value, sent, took } = self.connection.many(&pipeline, self.deadline).await;
-        let replies = value.and_then(parts);
-        let replies = replies.map(|it| it.into_iter().map(reply::answered).collect::<Vec<_>>());
+        let Reply { value, sent, took } = self.connection.send_all(&pipeline, self.deadline).await;
+        let replies = value.and_then(into_array);
+        let replies =
+            replies.map(|it| it.into_iter().map(reply::check_refusal).collect::<Vec<_>>());
         trace.record(RoundTrip::to_redis(sent, took), || {
-            let told = told.into_iter().enumerate();
-            told.map(|(n, command)| (command, reply::shown(&replies, n))).collect::<Vec<_>>()
+            let texts = texts.into_iter().enumerate();
+            texts.map(|(n, command)| (command, reply::text_at(&replies, n))).collect::<Vec<_>>()
         });
         replies.map(|replies| PipelineReplies { replies, took })
     }
 
     /// Sends one command.
     pub async fn run(&mut self, command: &Command) -> Result<Value, RedisError> {
-        check_error(self.connection.one(&command.cmd, self.deadline).await.value?)
+        check_error(self.connection.send(&command.cmd, self.deadline).await.value?)
     }
 }
 
@@ -88,12 +89,12 @@ impl BlockingConnection {
     /// Connects, within the deadline.
     pub fn open(address: &Address) -> Result<Self, RedisError> {
         let client = address.client();
-        let connected = client.get_connection_with_timeout(supervisor::CONNECT);
+        let connected = client.get_connection_with_timeout(supervisor::CONNECT_TIMEOUT);
         let connection = connected.map_err(|error| RedisError::from(&error).before_send())?;
-        let limit = Some(supervisor::CONNECT);
-        let limited = connection.set_read_timeout(limit);
-        limited
-            .and(connection.set_write_timeout(limit))
+        let timeout = Some(supervisor::CONNECT_TIMEOUT);
+        let timeouts_set = connection.set_read_timeout(timeout);
+        timeouts_set
+            .and(connection.set_write_timeout(timeout))
             .map_err(|error| RedisError::from(&error))?;
         Ok(Self(connection))
     }

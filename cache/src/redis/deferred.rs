@@ -14,7 +14,7 @@ use redis::Cmd;
 use crate::redis::{command::Command, script::Script};
 
 /// The most keys remembered: some 600 bytes each.
-const KEYS_MAX: usize = 10_000;
+const MAX_KEYS: usize = 10_000;
 
 /// The commands still to be run, at most two a key.
 #[derive(Default)]
@@ -40,13 +40,13 @@ impl DeferredInvalidation {
     }
 
     /// What is to be sent.
-    pub fn call(&self) -> Cmd {
+    pub fn command(&self) -> Cmd {
         Cmd::clone(&self.command)
     }
 
     /// The call to send where Redis does not know the script by its digest.
-    pub fn by_text(&self) -> Option<Cmd> {
-        self.script.map(|script| script.by_text(&self.command))
+    pub fn eval_fallback(&self) -> Option<Cmd> {
+        self.script.map(|script| script.eval(&self.command))
     }
 }
 
@@ -54,7 +54,7 @@ impl DeferredInvalidations {
     /// Remembers a command. False when there are too many keys to remember.
     pub fn defer(&self, key: String, invalidation: DeferredInvalidation) -> bool {
         let mut deferred = self.by_key.lock().expect("inserting a key does not panic");
-        let fits = deferred.len() < KEYS_MAX || deferred.contains_key(&key);
+        let fits = deferred.len() < MAX_KEYS || deferred.contains_key(&key);
         if fits {
             self.add(&mut deferred, key, invalidation);
         }
@@ -103,13 +103,13 @@ impl DeferredInvalidations {
     /// All of them, by key.
     pub fn all(&self) -> Vec<(String, DeferredInvalidation)> {
         let deferred = self.by_key.lock().expect("cloning keys does not panic");
-        let each = |(key, deferred): (&String, &Vec<DeferredInvalidation>)| {
+        let of_key = |(key, deferred): (&String, &Vec<DeferredInvalidation>)| {
             deferred
                 .iter()
                 .map(|invalidation| (key.clone(), invalidation.clone()))
                 .collect::<Vec<_>>()
         };
-        deferred.iter().flat_map(each).collect()
+        deferred.iter().flat_map(of_key).collect()
     }
 
     /// This command has run. Those deferred for the key since stay.
@@ -130,12 +130,12 @@ mod tests {
     use super::*;
 
     fn invalidation(name: &str, rank: Option<u64>) -> DeferredInvalidation {
-        DeferredInvalidation::of(&Command::of(&[name]), rank)
+        DeferredInvalidation::of(&Command::raw(&[name]), rank)
     }
 
     fn verbs(deferred: &DeferredInvalidations) -> Vec<String> {
         let packed = |invalidation: &DeferredInvalidation| {
-            String::from_utf8(invalidation.call().get_packed_command()).unwrap()
+            String::from_utf8(invalidation.command().get_packed_command()).unwrap()
         };
         let verb = |invalidation: &DeferredInvalidation| {
             packed(invalidation).lines().nth(2).unwrap().to_owned()
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_rank_stays_and_beside_it_the_latest_without() {
+    fn the_highest_rank_stays_beside_the_latest_unranked() {
         let deferred = DeferredInvalidations::default();
         for (name, rank) in
             [("OLD", Some(1)), ("ANY", None), ("NEW", Some(3)), ("LATE", Some(2)), ("LAST", None)]
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_free_when_all_of_its_own_is_paid() {
+    fn a_key_is_usable_once_all_its_invalidations_have_run() {
         let deferred = DeferredInvalidations::default();
         deferred.defer("key".into(), invalidation("RANKED", Some(1)));
         deferred.defer("key".into(), invalidation("ANY", None));
@@ -171,10 +171,10 @@ mod tests {
     }
 
     #[test]
-    fn they_are_bounded_but_for_those_that_stand_for_many() {
+    fn the_number_of_keys_is_bounded_except_for_tags() {
         let deferred = DeferredInvalidations::default();
         assert!(
-            (0..KEYS_MAX).all(|key| deferred.defer(key.to_string(), invalidation("DEL", None)))
+            (0..MAX_KEYS).all(|key| deferred.defer(key.to_string(), invalidation("DEL", None)))
         );
         assert!(!deferred.defer("one more".into(), invalidation("DEL", None)));
         assert!(deferred.defer("7".into(), invalidation("DEL", Some(1))));

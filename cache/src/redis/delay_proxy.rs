@@ -20,9 +20,9 @@ use crate::redis::{Address, supervisor};
 
 /// Bytes read at once, and such pieces on their way at once.
 const CHUNK: usize = 64 * 1024;
-const CHUNKS_MAX: usize = 1_024;
+const MAX_CHUNKS: usize = 1_024;
 /// A thread wakes up to so much late; that last part it waits awake.
-const OVERSLEEP: Duration = Duration::from_micros(120);
+const MAX_OVERSLEEP: Duration = Duration::from_micros(120);
 
 /// Some bytes, and when they arrive.
 type DelayedChunk = (Instant, Vec<u8>);
@@ -37,17 +37,17 @@ pub fn start(address: &Address, one_way: Duration) -> io::Result<UnixStream> {
         ConnectionAddr::Unix(path) => {
             let server = UnixStream::connect(path)?;
             let (end, to_server) = (server.try_clone()?, server.try_clone()?);
-            carry(from_client, to_server, one_way, move || end.shutdown(Shutdown::Write))?;
+            forward(from_client, to_server, one_way, move || end.shutdown(Shutdown::Write))?;
             let end = to_client.try_clone()?;
-            carry(server, to_client, one_way, move || end.shutdown(Shutdown::Both))?;
+            forward(server, to_client, one_way, move || end.shutdown(Shutdown::Both))?;
         }
         ConnectionAddr::Tcp(host, port) => {
             let server = connect(host, *port)?;
             server.set_nodelay(true)?;
             let (end, to_server) = (server.try_clone()?, server.try_clone()?);
-            carry(from_client, to_server, one_way, move || end.shutdown(Shutdown::Write))?;
+            forward(from_client, to_server, one_way, move || end.shutdown(Shutdown::Write))?;
             let end = to_client.try_clone()?;
-            carry(server, to_client, one_way, move || end.shutdown(Shutdown::Both))?;
+            forward(server, to_client, one_way, move || end.shutdown(Shutdown::Both))?;
         }
         _ => return Err(io::ErrorKind::Unsupported.into()),
     }
@@ -58,7 +58,7 @@ pub fn start(address: &Address, one_way: Duration) -> io::Result<UnixStream> {
 fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     let mut failure = io::ErrorKind::NotFound.into();
     for address in (host, port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, supervisor::CONNECT) {
+        match TcpStream::connect_timeout(&address, supervisor::CONNECT_TIMEOUT) {
             Ok(stream) => return Ok(stream),
             Err(error) => failure = error,
         }
@@ -67,15 +67,15 @@ fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
 }
 
 /// Carries one direction until its source ends; both threads end then.
-fn carry(
+fn forward(
     from: impl Read + Send + 'static,
     to: impl Write + Send + 'static,
     one_way: Duration,
     end: impl FnOnce() -> io::Result<()> + Send + 'static,
 ) -> io::Result<()> {
-    let (sender, chunk) = sync_channel(CHUNKS_MAX);
+    let (sender, chunk) = sync_channel(MAX_CHUNKS);
     let thread = || thread::Builder::new().name("delay-proxy".to_owned());
-    thread().spawn(move || take(from, &sender, one_way))?;
+    thread().spawn(move || read_chunks(from, &sender, one_way))?;
     thread().spawn(move || {
         let _ = deliver(to, &chunk);
         let _ = end();
@@ -83,10 +83,10 @@ fn carry(
     Ok(())
 }
 
-fn take(mut from: impl Read, sender: &SyncSender<DelayedChunk>, one_way: Duration) {
-    let mut piece = vec![0; CHUNK];
-    while let Ok(length @ 1..) = from.read(&mut piece) {
-        let chunk = (Instant::now() + one_way, piece[..length].to_vec());
+fn read_chunks(mut from: impl Read, sender: &SyncSender<DelayedChunk>, one_way: Duration) {
+    let mut buffer = vec![0; CHUNK];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        let chunk = (Instant::now() + one_way, buffer[..length].to_vec());
         if sender.send(chunk).is_err() {
             return;
         }
@@ -103,8 +103,8 @@ fn deliver(mut to: impl Write, chunk: &Receiver<DelayedChunk>) -> io::Result<()>
 
 fn wait_until(due: Instant) {
     let left = due.saturating_duration_since(Instant::now());
-    if left > OVERSLEEP {
-        thread::sleep(left - OVERSLEEP);
+    if left > MAX_OVERSLEEP {
+        thread::sleep(left - MAX_OVERSLEEP);
     }
     while Instant::now() < due {
         std::hint::spin_loop();

@@ -69,7 +69,7 @@ impl RedisError {
     }
 
     /// Whether there is no connection, or none any more.
-    pub fn is_away(&self) -> bool {
+    pub fn is_disconnected(&self) -> bool {
         matches!(self, Self::Unreachable | Self::ConnectionLost)
     }
 
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_sent_is_not_in_doubt() {
+    fn an_unsent_command_is_not_ambiguous() {
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
         assert!(RedisError::from(refused).is_ambiguous(), "it may have been in the middle");
         for error in [

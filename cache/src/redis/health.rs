@@ -28,7 +28,7 @@ pub struct Health {
     /// Counts losses: each tells the other connections to look at once.
     losses: watch::Sender<u64>,
     writes: Condition<RedisError>,
-    rights: Condition<RedisError>,
+    permissions: Condition<RedisError>,
     /// The commands that an access control list denies us.
     denied: Mutex<BTreeSet<String>>,
     /// What Redis has to be told before some keys are used again.
@@ -84,14 +84,14 @@ impl Default for Health {
     fn default() -> Self {
         Self {
             down: Mutex::new(0),
-            connection: Condition::healthy("Redis connection (pages go on from the database)"),
+            connection: Condition::healthy("Redis connection (requests fall back to the database)"),
             losses: watch::Sender::new(0),
             writes: Condition::healthy("Redis writes (nothing is cached or counted)"),
-            rights: Condition::healthy("Redis rights (some of what hitrate does is denied)"),
+            permissions: Condition::healthy("Redis permissions (some commands are denied)"),
             denied: Mutex::default(),
             deferred: DeferredInvalidations::default(),
             replay: tokio::sync::Mutex::default(),
-            deferral: Condition::healthy("Deferred invalidations (their keys are not cached)"),
+            deferral: Condition::healthy("Deferred invalidations (their keys bypass the cache)"),
             breakers: Mutex::new(Breakers { half_open: 0, open: 0, changed: Instant::now() }),
             closed: AtomicBool::new(true),
             clock: ServerClock::default(),
@@ -107,7 +107,7 @@ impl Health {
     }
 
     /// Deferred invalidations were replayed; Redis refused one of them so.
-    pub(super) fn replayed(&self, refusal: Option<&RedisError>) {
+    pub(super) fn record_replay(&self, refusal: Option<&RedisError>) {
         match refusal {
             Some(error) => self.deferral.failing(error),
             None => self.deferral.recovered(),
@@ -119,7 +119,7 @@ impl Health {
         if let Some((error, since)) = self.connection.failure() {
             return HealthStatus::Down(error, since);
         }
-        match self.writes.failure().or_else(|| self.rights.failure()) {
+        match self.writes.failure().or_else(|| self.permissions.failure()) {
             Some((error, since)) => HealthStatus::Refusing(error, since),
             None => HealthStatus::Up,
         }
@@ -138,7 +138,7 @@ impl Health {
     }
 
     /// A connection's breaker turned.
-    pub(super) fn turned(&self, from: BreakerState, to: BreakerState) {
+    pub(super) fn breaker_changed(&self, from: BreakerState, to: BreakerState) {
         if from == to {
             return;
         }
@@ -158,14 +158,14 @@ impl Health {
     }
 
     /// A connection went down.
-    pub(super) fn lost(&self, error: &RedisError) {
+    pub(super) fn connection_lost(&self, error: &RedisError) {
         *self.down.lock().expect("counting does not panic") += 1;
         self.connection.failing(error);
         self.losses.send_modify(|losses| *losses += 1);
     }
 
     /// A connection that is down still is, for this reason.
-    pub(super) fn still_lost(&self, error: &RedisError) {
+    pub(super) fn connection_still_down(&self, error: &RedisError) {
         self.connection.failing(error);
     }
 
@@ -175,7 +175,7 @@ impl Health {
     }
 
     /// A connection that was down works again.
-    pub(super) fn regained(&self) {
+    pub(super) fn connection_restored(&self) {
         let mut down = self.down.lock().expect("counting does not panic");
         *down = down.saturating_sub(1);
         if *down == 0 {
@@ -184,18 +184,18 @@ impl Health {
     }
 
     /// A connection that was down is not used any more.
-    pub(super) fn let_go(&self) {
+    pub(super) fn connection_dropped(&self) {
         let mut down = self.down.lock().expect("counting does not panic");
         *down = down.saturating_sub(1);
     }
 
     /// A command that needs memory, or at least the right to write, worked.
-    pub(super) fn wrote(&self) {
+    pub(super) fn record_write(&self) {
         self.writes.recovered();
     }
 
     /// The command `verb` was answered with `error`.
-    pub(super) fn failed(&self, verb: &str, error: &RedisError) {
+    pub(super) fn record_error(&self, verb: &str, error: &RedisError) {
         // Without a connection nothing was sent, so nothing was refused.
         if self.connection.failure().is_some() {
             return;
@@ -206,20 +206,20 @@ impl Health {
         if *error == RedisError::Denied {
             let mut denied = self.denied.lock().expect("inserting a verb does not panic");
             denied.insert(verb.to_owned());
-            self.rights.failing(error);
+            self.permissions.failing(error);
         }
     }
 
     /// Whether some command was denied to us that may be allowed again.
-    pub(super) fn is_denied(&self) -> bool {
-        self.rights.failure().is_some()
+    pub(super) fn has_denied(&self) -> bool {
+        self.permissions.failure().is_some()
     }
 
     /// The command `verb` is allowed.
-    pub(super) fn allowed(&self, verb: &str) {
+    pub(super) fn record_allowed(&self, verb: &str) {
         let mut denied = self.denied.lock().expect("removing a verb does not panic");
         if denied.remove(verb) && denied.is_empty() {
-            self.rights.recovered();
+            self.permissions.recovered();
         }
     }
 }

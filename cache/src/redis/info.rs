@@ -76,8 +76,8 @@ pub struct KeyCount {
 }
 
 /// Calls of SCAN in one slice, and keys looked at by each call.
-const SLICE: usize = 20;
-const BATCH: usize = 500;
+const SCANS_PER_SLICE: usize = 20;
+const SCAN_COUNT: usize = 500;
 
 impl KeyCount {
     /// Begins the count anew; the last complete one stays.
@@ -112,9 +112,9 @@ impl Store {
     /// number is approximate while keys come and go.
     pub async fn count_keys(&self, count: &mut KeyCount) -> Result<(), RedisError> {
         let pattern = format!("{}*", self.prefix);
-        for _ in 0..SLICE {
+        for _ in 0..SCANS_PER_SLICE {
             let mut scan = redis::cmd("SCAN");
-            scan.arg(count.cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(BATCH);
+            scan.arg(count.cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(SCAN_COUNT);
             let (cursor, keys): (u64, Vec<redis::Value>) = typed(
                 supervisor::send(&self.supervisor, &scan).await.value.and_then(check_error)?,
             )?;
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_valkey_says_so() {
+    fn valkey_is_recognised() {
         let info = ServerInfo::parse("redis_version:7.2.4\r\nvalkey_version:9.0.1\r\n");
         assert_eq!((info.server, info.version.as_str()), ("Valkey", "9.0.1"));
     }

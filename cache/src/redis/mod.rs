@@ -41,5 +41,5 @@ pub use self::{
     reply::{Refusal, typed},
     script::Script,
     subscription::Subscription,
-    tracking::{Invalidations, track},
+    tracking::{InvalidationListener, track},
 };

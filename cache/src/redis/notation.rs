@@ -159,7 +159,10 @@ impl Notation {
         }
         if text.len() > self.bytes_max {
             text.truncate(text.floor_char_boundary(self.bytes_max));
-            text.push_str(&format!("\n… cut here: only the first {} KiB are shown", self.bytes_max / 1_024));
+            text.push_str(&format!(
+                "\n… cut here: only the first {} KiB are shown",
+                self.bytes_max / 1_024
+            ));
         }
         text
     }
@@ -188,7 +191,8 @@ pub fn traced_command(cmd: &Cmd, script: Option<&Script>) -> String {
         line.push_str(if n > 0 { " " } else { "" });
         match (arg, script) {
             (Arg::Simple(_), Some(script)) if n == 1 => {
-                Notation::TRACE.push_quoted(&mut line, format!("{} …", script.summary()).as_bytes());
+                Notation::TRACE
+                    .push_quoted(&mut line, format!("{} …", script.summary()).as_bytes());
             }
             (Arg::Simple(bytes), _) => Notation::TRACE.push_word(&mut line, bytes),
             _ => line.push('0'),
@@ -196,7 +200,7 @@ pub fn traced_command(cmd: &Cmd, script: Option<&Script>) -> String {
     }
     let more = cmd.args_iter().skip(WORDS_MAX).count();
     if more > 0 {
-        line.push_str(&format!(" … and {more} words more"));
+        line.push_str(&format!(" … and {more} more arguments"));
     }
     line
 }
@@ -239,7 +243,7 @@ mod tests {
         let mut add = redis::cmd("SADD");
         add.arg("k").arg((0..1_000).collect::<Vec<_>>());
         let line = traced_command(&add, None);
-        assert!(line.ends_with(" 37 … and 962 words more"), "{line}");
+        assert!(line.ends_with(" 37 … and 962 more arguments"), "{line}");
     }
 
     #[test]
@@ -277,7 +281,11 @@ mod tests {
         assert_eq!(Notation::PAGE.value(&nils).lines().count(), 41);
         for long in [bulk(&"ü".repeat(16 * 1_024)), nils] {
             let text = Notation::CONSOLE.value(&long);
-            assert!(text.len() < 17 * 1_024 && text.ends_with("first 16 KiB are shown"), "{}", text.len());
+            assert!(
+                text.len() < 17 * 1_024 && text.ends_with("first 16 KiB are shown"),
+                "{}",
+                text.len()
+            );
         }
     }
 }

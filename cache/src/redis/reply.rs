@@ -6,10 +6,10 @@ use crate::redis::{error::RedisError, notation::Notation};
 
 /// What Redis says when it refuses a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{words}")]
+#[error("{message}")]
 pub struct Refusal {
     /// Its own words, for someone who typed the command: they may name keys.
-    pub words: String,
+    pub message: String,
     /// The same, as anything else sees it.
     pub error: RedisError,
 }
@@ -18,25 +18,25 @@ pub struct Refusal {
 pub(super) type Replies = Result<Vec<Result<Value, Refusal>>, RedisError>;
 
 /// A reply with its refusal in Redis's own words; an error in ours.
-pub(super) fn of(reply: Result<Value, RedisError>) -> Result<Value, Refusal> {
-    let refusal = |error: RedisError| Refusal { words: error.to_string(), error };
-    reply.map_err(refusal).and_then(answered)
+pub(super) fn or_refusal(reply: Result<Value, RedisError>) -> Result<Value, Refusal> {
+    let refusal = |error: RedisError| Refusal { message: error.to_string(), error };
+    reply.map_err(refusal).and_then(check_refusal)
 }
 
 /// An error reply as a refusal.
-pub(super) fn answered(value: Value) -> Result<Value, Refusal> {
+pub(super) fn check_refusal(value: Value) -> Result<Value, Refusal> {
     match value {
         Value::ServerError(error) => {
-            let words = [error.code(), error.details().unwrap_or_default()].join(" ");
+            let message = [error.code(), error.details().unwrap_or_default()].join(" ");
             let error = RedisError::from_code(Some(error.code()));
-            Err(Refusal { words: words.trim_end().to_owned(), error })
+            Err(Refusal { message: message.trim_end().to_owned(), error })
         }
         value => Ok(value),
     }
 }
 
 /// The reply of one of several commands, as health is told of it.
-pub(super) fn said(replies: &Replies, n: usize) -> Result<Value, RedisError> {
+pub(super) fn outcome_at(replies: &Replies, n: usize) -> Result<Value, RedisError> {
     match replies {
         Ok(replies) => match &replies[n] {
             Ok(_) => Ok(Value::Nil),
@@ -47,7 +47,7 @@ pub(super) fn said(replies: &Replies, n: usize) -> Result<Value, RedisError> {
 }
 
 /// The same, as the trace shows it.
-pub(super) fn shown(replies: &Replies, n: usize) -> String {
+pub(super) fn text_at(replies: &Replies, n: usize) -> String {
     match replies {
         Ok(replies) => match &replies[n] {
             Ok(value) => Notation::TRACE.value(value),
@@ -59,6 +59,5 @@ pub(super) fn shown(replies: &Replies, n: usize) -> String {
 
 /// A reply as the type that the caller expects.
 pub fn typed<T: FromRedisValue>(value: Value) -> Result<T, RedisError> {
-    redis::from_redis_value(value)
-        .map_err(|_| RedisError::Other("another type of reply".to_owned()))
+    redis::from_redis_value(value).map_err(|_| RedisError::Other("wrong type".to_owned()))
 }

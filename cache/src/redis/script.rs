@@ -43,14 +43,14 @@ impl Script {
     }
 
     /// `EVALSHA digest numkeys key …`
-    pub(super) fn by_digest(&self, names: &[impl ToRedisArgs]) -> Cmd {
+    pub(super) fn evalsha(&self, names: &[impl ToRedisArgs]) -> Cmd {
         let mut cmd = redis::cmd("EVALSHA");
         cmd.arg(self.digest()).arg(names.len()).arg(names);
         cmd
     }
 
     /// The same call with the whole text, which Redis then remembers.
-    pub(super) fn by_text(&self, call: &Cmd) -> Cmd {
+    pub(super) fn eval(&self, call: &Cmd) -> Cmd {
         let mut cmd = redis::cmd("EVAL");
         cmd.arg(self.text);
         for arg in call.args_iter().skip(2) {
@@ -63,7 +63,7 @@ impl Script {
 }
 
 /// Whether Redis does not know the script: it did nothing.
-pub fn is_unknown(reply: &Value) -> bool {
+pub fn is_noscript(reply: &Value) -> bool {
     matches!(reply, Value::ServerError(error) if error.code() == "NOSCRIPT")
 }
 
@@ -72,9 +72,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_takes_the_place_of_the_digest() {
+    fn eval_replaces_the_digest_by_the_text() {
         let script = Script::new("-- says hello\nreturn 'hello'");
-        let mut call = script.by_digest(&["a".to_owned()]);
+        let mut call = script.evalsha(&["a".to_owned()]);
         call.arg("x");
         let words = |cmd: &Cmd| {
             let text = |arg| match arg {
@@ -85,7 +85,7 @@ mod tests {
         };
         assert_eq!(words(&call)[..1], ["EVALSHA"]);
         assert_eq!(words(&call)[2..], ["1", "a", "x"]);
-        assert_eq!(words(&script.by_text(&call)), ["EVAL", script.text, "1", "a", "x"]);
+        assert_eq!(words(&script.eval(&call)), ["EVAL", script.text, "1", "a", "x"]);
         assert_eq!(script.summary(), "-- says hello");
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use futures_util::{Stream, StreamExt as _};
 use redis::Msg;
 
-use crate::redis::{Address, RedisError, connection::in_time};
+use crate::redis::{Address, RedisError, connection::with_deadline};
 
 /// How long connecting and subscribing may take.
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ impl Subscription {
             connection.subscribe(channel).await?;
             Ok(connection)
         };
-        let connection = in_time(Instant::now() + DEADLINE, subscribing).await;
+        let connection = with_deadline(Instant::now() + DEADLINE, subscribing).await;
         let connection = connection.map_err(RedisError::before_send)?;
         Ok(Self(Box::pin(connection.into_on_message())))
     }

@@ -23,11 +23,11 @@ use tokio::{
 use crate::redis::{
     address::Address,
     breaker::{Breaker, SLOW},
-    connection::{Connection, Reply, check_error, parts},
+    connection::{Connection, Reply, check_error, into_array},
     deferred::DeferredInvalidation,
     error::RedisError,
     health::Health,
-    script::is_unknown,
+    script::is_noscript,
 };
 
 /// How long a command may take. A visitor waits for a frozen Redis at most
@@ -36,13 +36,13 @@ pub const DEADLINE: Duration = Duration::from_millis(250);
 /// How long a large pipeline may take, with no visitor waiting.
 pub const BULK_DEADLINE: Duration = Duration::from_secs(5);
 /// How long connecting may take: in the background, so a distant server with TLS fits.
-pub const CONNECT: Duration = Duration::from_secs(1);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Deferred invalidations that go out together.
-const BATCH: usize = 1_000;
+const REPLAY_BATCH: usize = 1_000;
 /// How often an idle connection is tried, so that a silent death is noticed.
-const TICK: Duration = Duration::from_secs(1);
+const PING_INTERVAL: Duration = Duration::from_secs(1);
 /// How often Redis is asked for its time: in between clocks drift by microseconds.
-const TIME_TICK: Duration = Duration::from_secs(10);
+const TIME_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A multiplexed connection and the task that keeps it up.
 pub struct Supervisor {
@@ -52,9 +52,9 @@ pub struct Supervisor {
     breaker: Mutex<Breaker>,
     /// Whether some of the last calls were slow; else a quick one changes nothing.
     saw_slow: AtomicBool,
-    doubt: Notify,
+    probe_requested: Notify,
     /// Calls were slow, for whatever reason.
-    sluggish: Notify,
+    slow: Notify,
 }
 
 #[derive(Clone)]
@@ -63,7 +63,7 @@ enum State {
     /// The breaker is closed.
     Up(Connection),
     /// Something failed; the next ping decides.
-    Doubtful(RedisError),
+    Suspect(RedisError),
     Down(RedisError),
 }
 
@@ -77,8 +77,8 @@ impl Supervisor {
             state: watch::Sender::new(State::Starting),
             breaker: Mutex::new(Breaker::new(Instant::now())),
             saw_slow: AtomicBool::new(false),
-            doubt: Notify::new(),
-            sluggish: Notify::new(),
+            probe_requested: Notify::new(),
+            slow: Notify::new(),
         });
         tokio::spawn(run(Arc::downgrade(&supervisor)));
         supervisor
@@ -86,15 +86,15 @@ impl Supervisor {
 
     /// The connection, if it is up. Waits only for the very first attempt.
     pub async fn connection(&self) -> Result<Connection, RedisError> {
-        if let Some(answer) = self.usable() {
+        if let Some(answer) = self.current() {
             return answer;
         }
         // In a box, so that no other request carries room for it.
-        Box::pin(self.started()).await;
-        self.usable().unwrap_or(Err(RedisError::Unreachable))
+        Box::pin(self.wait_until_started()).await;
+        self.current().unwrap_or(Err(RedisError::Unreachable))
     }
 
-    async fn started(&self) {
+    async fn wait_until_started(&self) {
         let mut states = self.state.subscribe();
         let started = states.wait_for(|state| !matches!(state, State::Starting));
         let _ = timeout(DEADLINE, started).await;
@@ -112,8 +112,8 @@ impl Supervisor {
 
     fn record_latency(&self, took: Duration) {
         let mut breaker = self.breaker();
-        if breaker.answered(took) {
-            self.sluggish.notify_one();
+        if breaker.record_latency(took) {
+            self.slow.notify_one();
         }
         self.saw_slow.store(breaker.has_seen_slow(), Ordering::Relaxed);
     }
@@ -123,7 +123,7 @@ impl Supervisor {
         let mut breaker = self.breaker();
         let before = breaker.state();
         change(&mut breaker);
-        self.health.turned(before, breaker.state());
+        self.health.breaker_changed(before, breaker.state());
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
@@ -133,7 +133,7 @@ impl Supervisor {
     /// A command failed by `error`: nobody else shall run into it.
     fn mark_failed(&self, error: &RedisError) {
         self.transition(|breaker| {
-            breaker.failed(Instant::now());
+            breaker.record_failure(Instant::now());
         });
         self.request_probe(error);
     }
@@ -142,34 +142,34 @@ impl Supervisor {
         self.state.send_if_modified(|state| {
             let was_up = matches!(state, State::Up(_));
             if was_up {
-                *state = State::Doubtful(error.clone());
+                *state = State::Suspect(error.clone());
             }
             was_up
         });
-        self.doubt.notify_one();
+        self.probe_requested.notify_one();
     }
 
-    fn usable(&self) -> Option<Result<Connection, RedisError>> {
+    fn current(&self) -> Option<Result<Connection, RedisError>> {
         match &*self.state.borrow() {
             State::Up(connection) => Some(Ok(connection.clone())),
-            State::Doubtful(error) | State::Down(error) => Some(Err(error.for_unsent())),
+            State::Suspect(error) | State::Down(error) => Some(Err(error.for_unsent())),
             State::Starting => None,
         }
     }
 
     /// Connects, checks that the server answers, and replays what was deferred.
     async fn connect(&self) -> Result<Connection, RedisError> {
-        let connection = Connection::open(&self.address, CONNECT).await?;
+        let connection = Connection::open(&self.address, CONNECT_TIMEOUT).await?;
         ping(&connection).await?;
-        self.ask_time(&connection).await?;
+        self.sync_clock(&connection).await?;
         self.replay(&connection).await?;
         Ok(connection)
     }
 
     /// What time it is there, to date copies by. A server that denies TIME is
     /// dated by our own clock.
-    async fn ask_time(&self, connection: &Connection) -> Result<(), RedisError> {
-        let Reply { value, sent, .. } = connection.one(&redis::cmd("TIME"), DEADLINE).await;
+    async fn sync_clock(&self, connection: &Connection) -> Result<(), RedisError> {
+        let Reply { value, sent, .. } = connection.send(&redis::cmd("TIME"), DEADLINE).await;
         let time = check_error(value?).map(redis::from_redis_value::<(u64, u64)>);
         if let Ok(Ok((seconds, micros))) = time {
             self.health.clock.set(seconds * 1_000_000 + micros, sent);
@@ -189,19 +189,20 @@ impl Supervisor {
             return Ok(());
         }
         let mut refusal = None;
-        for deferred in self.health.deferred.all().chunks(BATCH) {
-            let by_digest = |invalidation: &DeferredInvalidation| Some(invalidation.call());
-            let (unknown, refused) = self.replay_batch(connection, deferred, by_digest).await?;
+        for deferred in self.health.deferred.all().chunks(REPLAY_BATCH) {
+            let evalsha = |invalidation: &DeferredInvalidation| Some(invalidation.command());
+            let (unknown, refused) = self.replay_batch(connection, deferred, evalsha).await?;
             // Redis restarted, or forgot its scripts.
-            let (_, others) =
-                self.replay_batch(connection, &unknown, DeferredInvalidation::by_text).await?;
+            let (_, others) = self
+                .replay_batch(connection, &unknown, DeferredInvalidation::eval_fallback)
+                .await?;
             refusal = refusal.or(refused).or(others);
             if refusal.as_ref().is_some_and(RedisError::is_refused_write) {
                 break;
             }
         }
-        *not_before = refusal.is_some().then(|| Instant::now() + TICK);
-        self.health.replayed(refusal.as_ref());
+        *not_before = refusal.is_some().then(|| Instant::now() + PING_INTERVAL);
+        self.health.record_replay(refusal.as_ref());
         Ok(())
     }
 
@@ -213,17 +214,17 @@ impl Supervisor {
         deferred: &[(String, DeferredInvalidation)],
         call: impl Fn(&DeferredInvalidation) -> Option<Cmd>,
     ) -> Result<(Vec<(String, DeferredInvalidation)>, Option<RedisError>), RedisError> {
-        let (mut pipeline, mut sent) = (Pipeline::with_capacity(deferred.len()), Vec::new());
+        let (mut pipeline, mut pending) = (Pipeline::with_capacity(deferred.len()), Vec::new());
         for (key, invalidation) in deferred {
             if let Some(call) = call(invalidation) {
                 pipeline.add_command(call);
-                sent.push((key, invalidation));
+                pending.push((key, invalidation));
             }
         }
-        let replies = parts(connection.many(&pipeline, BULK_DEADLINE).await.value?)?;
+        let replies = into_array(connection.send_all(&pipeline, BULK_DEADLINE).await.value?)?;
         let (mut unknown, mut refusal) = (Vec::new(), None);
-        for ((key, invalidation), reply) in sent.into_iter().zip(replies) {
-            if is_unknown(&reply) {
+        for ((key, invalidation), reply) in pending.into_iter().zip(replies) {
+            if is_noscript(&reply) {
                 unknown.push((key.clone(), invalidation.clone()));
                 continue;
             }
@@ -235,7 +236,7 @@ impl Supervisor {
         Ok((unknown, refusal))
     }
 
-    fn set(&self, state: State) {
+    fn set_state(&self, state: State) {
         let was_down = matches!(*self.state.borrow(), State::Down(_));
         match &state {
             State::Down(error) => {
@@ -243,13 +244,17 @@ impl Supervisor {
                 self.transition(|breaker| {
                     breaker.probe_failed(denied, rand::random(), Instant::now())
                 });
-                if was_down { self.health.still_lost(error) } else { self.health.lost(error) }
+                if was_down {
+                    self.health.connection_still_down(error)
+                } else {
+                    self.health.connection_lost(error)
+                }
             }
             State::Up(_) => {
                 self.transition(Breaker::close);
                 self.saw_slow.store(false, Ordering::Relaxed);
                 if was_down {
-                    self.health.regained();
+                    self.health.connection_restored();
                 }
             }
             _ => (),
@@ -262,7 +267,7 @@ impl Drop for Supervisor {
     fn drop(&mut self) {
         self.transition(Breaker::close);
         if matches!(*self.state.borrow(), State::Down(_)) {
-            self.health.let_go();
+            self.health.connection_dropped();
         }
     }
 }
@@ -270,60 +275,60 @@ impl Drop for Supervisor {
 /// The life of a supervisor: connect, hold, and again.
 async fn run(supervisor: Weak<Supervisor>) {
     loop {
-        let Some(held) = supervisor.upgrade() else { return };
-        held.transition(Breaker::probe);
-        let error = match held.connect().await {
+        let Some(this) = supervisor.upgrade() else { return };
+        this.transition(Breaker::begin_probe);
+        let error = match this.connect().await {
             Ok(connection) => {
-                held.set(State::Up(connection.clone()));
-                drop(held);
+                this.set_state(State::Up(connection.clone()));
+                drop(this);
                 monitor(&supervisor, connection).await
             }
             Err(error) => error,
         };
-        let Some(held) = supervisor.upgrade() else { return };
-        held.set(State::Down(error.before_send()));
-        let rest = held.breaker().backoff(Instant::now());
-        drop(held);
-        sleep(rest).await;
+        let Some(this) = supervisor.upgrade() else { return };
+        this.set_state(State::Down(error.before_send()));
+        let backoff = this.breaker().backoff(Instant::now());
+        drop(this);
+        sleep(backoff).await;
     }
 }
 
 /// Returns what went wrong, when something does.
 async fn monitor(supervisor: &Weak<Supervisor>, connection: Connection) -> RedisError {
-    let Some(mut losses) = supervisor.upgrade().map(|held| held.health.losses()) else {
+    let Some(mut losses) = supervisor.upgrade().map(|this| this.health.losses()) else {
         return RedisError::Unreachable;
     };
-    let mut asked_time = Instant::now();
+    let mut clock_synced = Instant::now();
     loop {
-        let Some(held) = supervisor.upgrade() else { return RedisError::Unreachable };
-        let (doubted, suspected) = tokio::select! {
-            () = held.doubt.notified() => (true, true),
-            () = held.sluggish.notified() => (false, true),
+        let Some(this) = supervisor.upgrade() else { return RedisError::Unreachable };
+        let (is_requested, is_suspect) = tokio::select! {
+            () = this.probe_requested.notified() => (true, true),
+            () = this.slow.notified() => (false, true),
             _ = losses.changed() => (false, false),
-            () = sleep(TICK) => (false, false),
+            () = sleep(PING_INTERVAL) => (false, false),
         };
-        if doubted {
-            let rest = held.breaker().backoff(Instant::now());
-            sleep(rest).await;
-            held.transition(Breaker::probe);
+        if is_requested {
+            let backoff = this.breaker().backoff(Instant::now());
+            sleep(backoff).await;
+            this.transition(Breaker::begin_probe);
         }
         let took = match ping(&connection).await {
             Ok(took) => took,
             Err(error) => return error,
         };
-        if let Err(error) = held.replay(&connection).await {
+        if let Err(error) = this.replay(&connection).await {
             return error;
         }
-        if asked_time.elapsed() >= TIME_TICK {
-            let _ = held.ask_time(&connection).await;
-            asked_time = Instant::now();
+        if clock_synced.elapsed() >= TIME_INTERVAL {
+            let _ = this.sync_clock(&connection).await;
+            clock_synced = Instant::now();
         }
-        if suspected && took > SLOW && is_slow(&connection).await {
+        if is_suspect && took > SLOW && is_slow(&connection).await {
             // Alive, but no use yet: probe again after a rest.
-            held.set(State::Down(RedisError::TimedOut));
-            held.doubt.notify_one();
-        } else if doubted {
-            held.set(State::Up(connection.clone()));
+            this.set_state(State::Down(RedisError::TimedOut));
+            this.probe_requested.notify_one();
+        } else if is_requested {
+            this.set_state(State::Up(connection.clone()));
         }
     }
 }
@@ -331,22 +336,22 @@ async fn monitor(supervisor: &Weak<Supervisor>, connection: Connection) -> Redis
 /// Whether Redis is slow after all: it may just have thawed, or this thread
 /// may have more to do than it can, so that everything is slow.
 async fn is_slow(connection: &Connection) -> bool {
-    let lag = own_lag().await;
+    let lag = scheduler_lag().await;
     ping(connection).await.is_ok_and(|took| took > SLOW && took > 4 * lag)
 }
 
 /// How long this thread keeps a task waiting that is due: a reply waits as
 /// long, whatever Redis does.
-async fn own_lag() -> Duration {
-    let nap = Duration::from_millis(2);
+async fn scheduler_lag() -> Duration {
+    let pause = Duration::from_millis(2);
     let start = Instant::now();
-    sleep(nap).await;
-    start.elapsed().saturating_sub(nap)
+    sleep(pause).await;
+    start.elapsed().saturating_sub(pause)
 }
 
 /// How long a sign of life took.
 async fn ping(connection: &Connection) -> Result<Duration, RedisError> {
-    let Reply { value, took, .. } = connection.one(&redis::cmd("PING"), DEADLINE).await;
+    let Reply { value, took, .. } = connection.send(&redis::cmd("PING"), DEADLINE).await;
     match check_error(value?) {
         // A Redis that can't save says so even to a ping, and still reads.
         Err(error) if !error.is_refused_write() => Err(error),
@@ -362,7 +367,7 @@ pub async fn send(supervisor: &Supervisor, command: &Cmd) -> Reply {
             return Reply { value: Err(error), sent: Instant::now(), took: Duration::ZERO };
         }
     };
-    let reply = connection.one(command, DEADLINE).await;
+    let reply = connection.send(command, DEADLINE).await;
     supervisor.record_call(reply.took, reply.value.as_ref().err());
     reply
 }
@@ -373,9 +378,10 @@ pub async fn send_all(
     pipeline: &Pipeline,
     deadline: Duration,
 ) -> Result<Vec<Value>, RedisError> {
-    let Reply { value, took, .. } = supervisor.connection().await?.many(pipeline, deadline).await;
+    let Reply { value, took, .. } =
+        supervisor.connection().await?.send_all(pipeline, deadline).await;
     // Bulk work may well take its time.
     let took = if deadline == DEADLINE { took } else { Duration::ZERO };
     supervisor.record_call(took, value.as_ref().err());
-    parts(value?)
+    into_array(value?)
 }

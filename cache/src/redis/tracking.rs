@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::redis::{
     address::Address,
-    connection::{check_error, in_time},
+    connection::{check_error, with_deadline},
     error::RedisError,
 };
 
@@ -26,43 +26,43 @@ use crate::redis::{
 const DEADLINE: Duration = Duration::from_millis(500);
 /// How often the connection is tried: a silent one tells nothing, and what it
 /// does not tell would be served for as long as that.
-const TICK: Duration = Duration::from_millis(500);
+const PING_INTERVAL: Duration = Duration::from_millis(500);
 /// Between attempts to connect.
-const PAUSE: Duration = Duration::from_millis(250);
+const RECONNECT_DELAY: Duration = Duration::from_millis(250);
 
 /// Who is told what changed. Called on the connection's own task: be quick.
-pub trait Invalidations: Send + Sync + 'static {
+pub trait InvalidationListener: Send + Sync + 'static {
     /// From now on every change is told.
-    fn began(&self);
+    fn tracking_started(&self);
     /// From now on none is.
-    fn lost(&self);
+    fn tracking_lost(&self);
     /// This key changed, prefix and all.
-    fn changed(&self, key: &str);
+    fn key_changed(&self, key: &str);
     /// Everything may have changed.
     fn all_changed(&self);
 }
 
 /// Tells `told` of every change under these prefixes, until it is dropped.
 /// Runs on the calling runtime.
-pub fn track(address: &Address, prefixes: Vec<String>, told: &Arc<impl Invalidations>) {
-    let client = address.pushing_client();
-    let told = Arc::downgrade(told);
+pub fn track(address: &Address, prefixes: Vec<String>, listener: &Arc<impl InvalidationListener>) {
+    let client = address.resp3_client();
+    let listener = Arc::downgrade(listener);
     tokio::spawn(async move {
-        while told.strong_count() > 0 {
+        while listener.strong_count() > 0 {
             let broken = Arc::new(Notify::new());
-            match connect(&client, &prefixes, &told, &broken).await {
+            match connect(&client, &prefixes, &listener, &broken).await {
                 Ok(connection) => {
-                    if let Some(told) = told.upgrade() {
-                        told.began();
+                    if let Some(listener) = listener.upgrade() {
+                        listener.tracking_started();
                     }
-                    monitor(connection, &told, &broken).await;
-                    if let Some(told) = told.upgrade() {
-                        told.lost();
+                    monitor(connection, &listener, &broken).await;
+                    if let Some(listener) = listener.upgrade() {
+                        listener.tracking_lost();
                     }
                 }
-                Err(error) => log::debug!("tracking: {error}"),
+                Err(error) => log::debug!("client tracking: {error}"),
             }
-            sleep(PAUSE).await;
+            sleep(RECONNECT_DELAY).await;
         }
     });
 }
@@ -70,45 +70,45 @@ pub fn track(address: &Address, prefixes: Vec<String>, told: &Arc<impl Invalidat
 async fn connect(
     client: &redis::Client,
     prefixes: &[String],
-    told: &Weak<impl Invalidations>,
+    listener: &Weak<impl InvalidationListener>,
     broken: &Arc<Notify>,
 ) -> Result<MultiplexedConnection, RedisError> {
-    let (listener, broken) = (Weak::clone(told), Arc::clone(broken));
+    let (target, broken) = (Weak::clone(listener), Arc::clone(broken));
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(DEADLINE))
         .set_response_timeout(Some(DEADLINE))
         .set_push_sender(move |push: PushInfo| {
-            hear(push, &listener, &broken);
+            dispatch(push, &target, &broken);
             Ok::<_, ()>(())
         });
     let connecting = client.get_multiplexed_async_connection_with_config(&config);
-    let mut connection = in_time(Instant::now() + DEADLINE * 2, connecting).await?;
+    let mut connection = with_deadline(Instant::now() + DEADLINE * 2, connecting).await?;
     let mut name = redis::cmd("CLIENT");
     name.arg("SETNAME").arg("hitrate-tracking");
-    let _ = in_time(Instant::now() + DEADLINE, connection.req_packed_command(&name)).await;
-    let mut ask = redis::cmd("CLIENT");
-    ask.arg("TRACKING").arg("ON").arg("BCAST");
+    let _ = with_deadline(Instant::now() + DEADLINE, connection.req_packed_command(&name)).await;
+    let mut tracking = redis::cmd("CLIENT");
+    tracking.arg("TRACKING").arg("ON").arg("BCAST");
     for prefix in prefixes {
-        ask.arg("PREFIX").arg(prefix);
+        tracking.arg("PREFIX").arg(prefix);
     }
-    in_time(Instant::now() + DEADLINE, connection.req_packed_command(&ask))
+    with_deadline(Instant::now() + DEADLINE, connection.req_packed_command(&tracking))
         .await
         .and_then(check_error)?;
     Ok(connection)
 }
 
-fn hear(push: PushInfo, told: &Weak<impl Invalidations>, broken: &Notify) {
-    let Some(told) = told.upgrade() else { return };
+fn dispatch(push: PushInfo, listener: &Weak<impl InvalidationListener>, broken: &Notify) {
+    let Some(listener) = listener.upgrade() else { return };
     match (push.kind, push.data.into_iter().next()) {
         (PushKind::Invalidate, Some(Value::Array(keys))) => {
             for key in keys {
                 if let Value::BulkString(name) = key {
-                    told.changed(&String::from_utf8_lossy(&name));
+                    listener.key_changed(&String::from_utf8_lossy(&name));
                 }
             }
         }
         // FLUSHALL and FLUSHDB name no key.
-        (PushKind::Invalidate, _) => told.all_changed(),
+        (PushKind::Invalidate, _) => listener.all_changed(),
         (PushKind::Disconnection, _) => broken.notify_one(),
         _ => (),
     }
@@ -117,15 +117,18 @@ fn hear(push: PushInfo, told: &Weak<impl Invalidations>, broken: &Notify) {
 /// Returns when the connection is of no use any more.
 async fn monitor(
     mut connection: MultiplexedConnection,
-    told: &Weak<impl Invalidations>,
+    listener: &Weak<impl InvalidationListener>,
     broken: &Notify,
 ) {
-    while told.strong_count() > 0 {
-        if timeout(TICK, broken.notified()).await.is_ok() {
+    while listener.strong_count() > 0 {
+        if timeout(PING_INTERVAL, broken.notified()).await.is_ok() {
             return;
         }
         let ping = redis::cmd("PING");
-        if in_time(Instant::now() + DEADLINE, connection.req_packed_command(&ping)).await.is_err() {
+        if with_deadline(Instant::now() + DEADLINE, connection.req_packed_command(&ping))
+            .await
+            .is_err()
+        {
             return;
         }
     }

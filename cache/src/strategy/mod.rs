@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 pub use self::kind::Strategy;
 use crate::{
-    Ask, Cache, Cached, FetchError, fetch::read::Reads, origin::Writable, write::written::Written,
+    Cache, Cached, FetchError, Request, fetch::read::ReadMode, origin::Writable,
+    write::written::Written,
 };
 
 /// Calls a member of the strategy's file.
@@ -44,17 +45,17 @@ impl Strategy {
         dispatch!(self, RISKS)
     }
 
-    pub(super) const fn reads(self) -> Reads {
-        dispatch!(self, READS)
+    pub(super) const fn read_mode(self) -> ReadMode {
+        dispatch!(self, READ_MODE)
     }
 
     pub(super) async fn write<T: Cached, O: Writable<T>>(
         self,
         cache: &Cache,
-        ask: Ask<'_, T>,
+        request: Request<'_, T>,
         value: &Arc<T>,
         origin: O,
     ) -> Result<Written, FetchError> {
-        dispatch!(self, write(cache, ask, value, origin).await)
+        dispatch!(self, write(cache, request, value, origin).await)
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Ask, Cache, Cached, FetchError, fetch::read::Reads, origin::Writable, write::written::Written,
+    Cache, Cached, FetchError, Request, fetch::read::ReadMode, origin::Writable,
+    write::written::Written,
 };
 
 pub const GUARANTEES: &str =
@@ -11,14 +12,14 @@ pub const GUARANTEES: &str =
 pub const RISKS: &str = "Every read waits for a query of the database, and when the database is down there is no answer.";
 
 /// Asks the origin, and leaves the cache as it is.
-pub const READS: Reads = Reads::Origin;
+pub const READ_MODE: ReadMode = ReadMode::Bypass;
 
 /// Writes to the origin. Others may use a cache: it forgets its copy.
 pub async fn write<T: Cached, O: Writable<T>>(
     cache: &Cache,
-    ask: Ask<'_, T>,
+    request: Request<'_, T>,
     value: &Arc<T>,
     origin: O,
 ) -> Result<Written, FetchError> {
-    cache.write_and_invalidate(ask, value, origin).await
+    cache.write_and_invalidate(request, value, origin).await
 }

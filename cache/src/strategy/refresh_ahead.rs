@@ -4,21 +4,22 @@
 use std::sync::Arc;
 
 use crate::{
-    Ask, Cache, Cached, FetchError, fetch::read::Reads, origin::Writable, write::written::Written,
+    Cache, Cached, FetchError, Request, fetch::read::ReadMode, origin::Writable,
+    write::written::Written,
 };
 
 pub const GUARANTEES: &str = "A key that is read in the last fifth of its TTL is reloaded in the background, by one loader: its readers go on hitting, and none waits.";
 pub const RISKS: &str = "The database is asked for values that nobody may read again. A key that is read seldom still runs out, and its next reader waits.";
 
 /// As read-through, and begins a reload in the last fifth of the TTL.
-pub const READS: Reads = Reads::Ahead;
+pub const READ_MODE: ReadMode = ReadMode::RefreshAhead;
 
 /// Writes to the origin; the cache forgets what is older.
 pub async fn write<T: Cached, O: Writable<T>>(
     cache: &Cache,
-    ask: Ask<'_, T>,
+    request: Request<'_, T>,
     value: &Arc<T>,
     origin: O,
 ) -> Result<Written, FetchError> {
-    cache.write_and_invalidate(ask, value, origin).await
+    cache.write_and_invalidate(request, value, origin).await
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Ask, Cache, Cached, FetchError, fetch::read::Reads, origin::Writable, write::written::Written,
+    Cache, Cached, FetchError, Request, fetch::read::ReadMode, origin::Writable,
+    write::written::Written,
 };
 
 pub const GUARANTEES: &str = "A read right after a write is a hit, and brings what was just written. The database is written first, so Redis never holds what it does not have.";
@@ -11,14 +12,14 @@ pub const RISKS: &str =
     "Every write waits for both, and what nobody reads takes memory in Redis until its TTL ends.";
 
 /// As read-through.
-pub const READS: Reads = Reads::Through;
+pub const READ_MODE: ReadMode = ReadMode::ReadThrough;
 
 /// Writes to the origin, then stores what was written under its new version.
 pub async fn write<T: Cached, O: Writable<T>>(
     cache: &Cache,
-    ask: Ask<'_, T>,
+    request: Request<'_, T>,
     value: &Arc<T>,
     origin: O,
 ) -> Result<Written, FetchError> {
-    cache.write_and_store(ask, value, origin).await
+    cache.write_and_store(request, value, origin).await
 }

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 
 use crate::{
-    Ask, Cache, CachePolicy, Cached, Failpoint, Key, Namespace,
+    Cache, CachePolicy, Cached, Failpoint, Key, Namespace, Request,
     entry::{self, EntryMeta},
     error::{FetchError, OriginError},
     fetch::probe::{Probe, ProbeResult},
@@ -22,21 +22,21 @@ use crate::{
 
 /// How long the mark of a forgotten version stays: longer than any reader may
 /// take from its SELECT to its fill, a Redis that was frozen in between included.
-pub(crate) const MARK_TTL: Duration = Duration::from_secs(60);
+pub(crate) const TOMBSTONE_TTL: Duration = Duration::from_secs(60);
 /// The most writes that may wait for the database: some 5 MiB in Redis.
-const QUEUE_MAX: usize = 10_000;
+const MAX_QUEUED_WRITES: usize = 10_000;
 /// What [`scripts::ENQUEUE`] puts before the tail of an entry has at most so many
 /// bytes: `{"version":`, `"pending":` and two numbers.
-const HEAD_MAX: usize = 64;
+const MAX_HEAD_BYTES: usize = 64;
 /// After this long a write that Redis did not run yet goes another way.
-const ENQUEUE_MAX: Duration = Duration::from_millis(250);
+const ENQUEUE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// What the cache knew before a write.
 struct WriteContext {
     order: WriteOrder,
     tag: u64,
     /// How far ahead the stamp may be of Redis's clock.
-    ahead: Duration,
+    commit_wait: Duration,
 }
 
 /// What a write that waits follows.
@@ -49,7 +49,7 @@ struct BaseVersion {
 /// Why a write can't be queued.
 enum EnqueueError {
     /// Redis says so, or says nothing.
-    RedisError(RedisError),
+    Redis(RedisError),
     /// In Redis's own word.
     Refused(String),
 }
@@ -68,85 +68,102 @@ impl Cache {
     /// The origin first; then the cache drops what is older.
     pub(crate) async fn write_and_invalidate<T: Cached, O: Writable<T>>(
         &self,
-        ask: Ask<'_, T>,
+        request: Request<'_, T>,
         value: &Arc<T>,
         origin: O,
     ) -> Result<Written, FetchError> {
-        let known = self.known(ask).await;
-        let changed = self.write_to_origin(ask, value, origin, &known).await;
+        let context = self.write_context(request).await;
+        let outcome = self.write_to_origin(request, value, origin, &context).await;
         // A write that timed out may have happened: the copy must go as well.
-        let newer = changed.as_ref().ok().copied().flatten();
-        let effect = match self.supersede(ask.key, newer, ask.policy, ask.trace).await {
-            Ok(dropped) => Effect::Invalidated(dropped),
-            Err(error) => Effect::Deferred(error),
-        };
-        changed.map(|newer| Written { version: newer.map(|it| it.version), effect })
+        let committed = outcome.as_ref().ok().copied().flatten();
+        let effect =
+            match self.supersede(request.key, committed, request.policy, request.trace).await {
+                Ok(dropped) => Effect::Invalidated(dropped),
+                Err(error) => Effect::Deferred(error),
+            };
+        outcome.map(|committed| Written { version: committed.map(|it| it.version), effect })
     }
 
     /// The origin first, so that the cache is never newer; then the cache: it
     /// drops what is older and stores what was written, in one round trip.
     pub(crate) async fn write_and_store<T: Cached, O: Writable<T>>(
         &self,
-        ask: Ask<'_, T>,
+        request: Request<'_, T>,
         value: &Arc<T>,
         origin: O,
     ) -> Result<Written, FetchError> {
-        let known = self.known(ask).await;
-        let changed = self.write_to_origin(ask, value, origin, &known).await;
-        let Ok(Some(newer)) = changed else {
-            let _ = self.supersede(ask.key, None, ask.policy, ask.trace).await;
-            return changed.map(|_| Written::nothing());
+        let context = self.write_context(request).await;
+        let outcome = self.write_to_origin(request, value, origin, &context).await;
+        let Ok(Some(committed)) = outcome else {
+            let _ = self.supersede(request.key, None, request.policy, request.trace).await;
+            return outcome.map(|_| Written::nothing());
         };
         let (created_at, load_duration) = (self.store.now() / 1000, Duration::ZERO);
-        let made = EntryMeta { created_at, ttl: ask.policy.ttl, load_duration, tag: known.tag };
-        let entry = entry::encode(newer.version, Some(&**value), made);
-        let set = self.set(ask.key, newer.version, entry, made.ttl, newer.stamp, ask.policy);
-        let is_stored = match set {
-            Some(set) => self.drop_and_store(ask, newer, set).await,
+        let meta =
+            EntryMeta { created_at, ttl: request.policy.ttl, load_duration, tag: context.tag };
+        let entry = entry::encode(committed.version, Some(&**value), meta);
+        let store = self.store_command(
+            request.key,
+            committed.version,
+            entry,
+            meta.ttl,
+            committed.stamp,
+            request.policy,
+        );
+        let is_stored = match store {
+            Some(store) => self.invalidate_and_store(request, committed, store).await,
             None => false,
         };
         let effect = match is_stored {
             true => Effect::Stored,
-            false => match self.supersede(ask.key, Some(newer), ask.policy, ask.trace).await {
+            false => match self
+                .supersede(request.key, Some(committed), request.policy, request.trace)
+                .await
+            {
                 Ok(dropped) => Effect::Invalidated(dropped),
                 Err(error) => Effect::Deferred(error),
             },
         };
-        Ok(Written { version: Some(newer.version), effect })
+        Ok(Written { version: Some(committed.version), effect })
     }
 
     /// Drops what is older than the write and stores what was written, in one
     /// round trip. Whether both were done.
-    async fn drop_and_store<T>(&self, ask: Ask<'_, T>, newer: Committed, set: Command) -> bool {
-        let forget = self.invalidate_command(ask.key, Some(newer), ask.policy);
-        let stored = self.store.run_all([forget, set], ask.trace).await;
-        self.engine.invalidate_local(ask.key);
+    async fn invalidate_and_store<T>(
+        &self,
+        request: Request<'_, T>,
+        committed: Committed,
+        store: Command,
+    ) -> bool {
+        let invalidate = self.invalidate_command(request.key, Some(committed), request.policy);
+        let stored = self.store.run_all([invalidate, store], request.trace).await;
+        self.engine.invalidate_local(request.key);
         matches!(stored, Ok([Ok(_), Ok(_)]))
     }
 
     /// Redis now, the origin later. When Redis can't take it, the origin now.
     pub(crate) async fn write_behind<T: Cached, O: Writable<T>>(
         &self,
-        ask: Ask<'_, T>,
+        request: Request<'_, T>,
         value: &Arc<T>,
         origin: O,
     ) -> Result<Written, FetchError> {
         let origin = Arc::new(origin);
-        if self.store.is_away() {
-            return self.write_and_invalidate(ask, value, origin).await;
+        if self.store.is_unavailable() {
+            return self.write_and_invalidate(request, value, origin).await;
         }
-        let Some(base) = self.base_version(ask, Arc::clone(&origin)).await? else {
+        let Some(base) = self.base_version(request, Arc::clone(&origin)).await? else {
             return Ok(Written::nothing());
         };
-        match self.enqueue(ask, value, base).await {
+        match self.enqueue(request, value, base).await {
             Ok(version) => {
-                self.engine.invalidate_local(ask.key);
-                self.engine.pending.added();
+                self.engine.invalidate_local(request.key);
+                self.engine.write_queue.record_added();
                 Ok(Written { version: Some(version), effect: Effect::Queued })
             }
-            Err(why) => {
-                log::debug!("written through: {why:?}");
-                self.write_and_invalidate(ask, value, origin).await
+            Err(error) => {
+                log::debug!("write-behind: written through instead: {error:?}");
+                self.write_and_invalidate(request, value, origin).await
             }
         }
     }
@@ -154,47 +171,48 @@ impl Cache {
     /// What a write follows; `None` when there is no value.
     async fn base_version<T: Cached, O: Origin<T>>(
         &self,
-        ask: Ask<'_, T>,
+        request: Request<'_, T>,
         origin: O,
     ) -> Result<Option<BaseVersion>, FetchError> {
-        let seen: ProbeResult<T> = self.probe(ask).await;
-        if let Probe::Fresh(held) = &seen.probe
-            && held.value.is_some()
+        let probed: ProbeResult<T> = self.probe(request).await;
+        if let Probe::Fresh(copy) = &probed.probe
+            && copy.value.is_some()
         {
-            return Ok(Some(BaseVersion { version: held.version, tag: seen.tag }));
+            return Ok(Some(BaseVersion { version: copy.version, tag: probed.tag }));
         }
         // Not by the lease: a mark of absence may be older than the value.
-        let policy = CachePolicy { lease: None, ..*ask.policy };
-        let ask = Ask { policy: &policy, ..ask };
-        let loaded = self.load_here(ask, &seen, origin).await?;
-        Ok(loaded.value.map(|_| BaseVersion { version: loaded.version, tag: seen.tag }))
+        let policy = CachePolicy { lease: None, ..*request.policy };
+        let request = Request { policy: &policy, ..request };
+        let loaded = self.load_here(request, &probed, origin).await?;
+        Ok(loaded.value.map(|_| BaseVersion { version: loaded.version, tag: probed.tag }))
     }
 
     async fn enqueue<T: Cached>(
         &self,
-        ask: Ask<'_, T>,
+        request: Request<'_, T>,
         value: &T,
         base: BaseVersion,
     ) -> Result<u64, EnqueueError> {
-        let latest = self.store.now() + micros(ENQUEUE_MAX);
-        let Some(enqueue) = self.enqueuing(ask, value, base, latest) else {
-            return Err(EnqueueError::Refused("too large".to_owned()));
+        let latest = self.store.now() + micros(ENQUEUE_TIMEOUT);
+        let Some(enqueue) = self.enqueue_command(request, value, base, latest) else {
+            return Err(EnqueueError::Refused("entry too large".to_owned()));
         };
         if self.engine.observer.failpoint(Failpoint::AckBeforeRedis) {
-            return Ok(self.enqueue_some_time(enqueue, base));
+            return Ok(self.enqueue_after_ack(enqueue, base));
         }
-        let reply = self.store.run::<Vec<Value>>(enqueue, ask.trace).await;
+        let reply = self.store.run::<Vec<Value>>(enqueue, request.trace).await;
         if let Err(error) = &reply
             && error.is_ambiguous()
         {
             self.wait_until_expired(latest).await;
         }
-        let mut parts = reply.map_err(EnqueueError::RedisError)?.into_iter();
+        let mut parts = reply.map_err(EnqueueError::Redis)?.into_iter();
         let mut next = || parts.next().unwrap_or(Value::Nil);
-        let (queued, told) = (typed::<u64>(next()).map_err(EnqueueError::RedisError)?, next());
+        let (queued, value_or_reason) =
+            (typed::<u64>(next()).map_err(EnqueueError::Redis)?, next());
         match queued {
-            0 => Err(EnqueueError::Refused(typed(told).map_err(EnqueueError::RedisError)?)),
-            _ => typed(told).map_err(EnqueueError::RedisError),
+            0 => Err(EnqueueError::Refused(typed(value_or_reason).map_err(EnqueueError::Redis)?)),
+            _ => typed(value_or_reason).map_err(EnqueueError::Redis),
         }
     }
 
@@ -203,38 +221,39 @@ impl Cache {
     /// does nothing any more, and another write can't be overtaken by it.
     async fn wait_until_expired(&self, latest: u64) {
         let left = latest.saturating_sub(self.store.now()) + micros(2 * self.store.clock_error());
-        tokio::time::sleep(Duration::from_micros(left).min(2 * ENQUEUE_MAX)).await;
+        tokio::time::sleep(Duration::from_micros(left).min(2 * ENQUEUE_TIMEOUT)).await;
     }
 
     /// `None` when the entry is too large.
-    fn enqueuing<T: Cached>(
+    fn enqueue_command<T: Cached>(
         &self,
-        ask: Ask<'_, T>,
+        request: Request<'_, T>,
         value: &T,
         base: BaseVersion,
         latest: u64,
     ) -> Option<Command> {
         let (created_at, ttl, load_duration) =
-            (self.store.now() / 1000, ask.policy.ttl, Duration::ZERO);
+            (self.store.now() / 1000, request.policy.ttl, Duration::ZERO);
         let tail =
             entry::encode_tail(value, EntryMeta { created_at, ttl, load_duration, tag: base.tag });
-        if !self.engine.admit_entry(ask.key.namespace(), tail.len() + HEAD_MAX) {
+        if !self.engine.admit_entry(request.key.namespace(), tail.len() + MAX_HEAD_BYTES) {
             return None;
         }
         let value = serde_json::to_string(value).expect("plain data with text keys is JSON");
         let names = [
-            self.store.name(ask.key),
-            self.store.name(&keys::write_behind()),
-            self.store.name(&keys::write_clock()),
-            self.store.name(&keys::edited(ask.key)),
+            self.store.full_key(request.key),
+            self.store.full_key(&keys::write_behind()),
+            self.store.full_key(&keys::write_clock()),
+            self.store.full_key(&keys::edited(request.key)),
         ];
         let enqueue = self.store.script_on(&scripts::ENQUEUE, &names);
-        let enqueue = enqueue.arg(base.version).arg(latest).arg(QUEUE_MAX).arg(ask.key.as_str());
-        Some(enqueue.arg(tail).arg(value).arg(edited_ttl(ask.policy)))
+        let enqueue =
+            enqueue.arg(base.version).arg(latest).arg(MAX_QUEUED_WRITES).arg(request.key.as_str());
+        Some(enqueue.arg(tail).arg(value).arg(edited_ttl(request.policy)))
     }
 
     /// Deliberately wrong: acknowledges what only this process knows.
-    fn enqueue_some_time(&self, enqueue: Command, base: BaseVersion) -> u64 {
+    fn enqueue_after_ack(&self, enqueue: Command, base: BaseVersion) -> u64 {
         let store = self.store.clone();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(150)).await;
@@ -245,48 +264,50 @@ impl Cache {
 
     /// What the cache knows of the key before a write: the version it may not
     /// fall behind, and the time. Without Redis, nothing and our idea of it.
-    async fn known<T: Cached>(&self, ask: Ask<'_, T>) -> WriteContext {
-        let names = [self.store.name(ask.key), self.store.name(&keys::write_clock())];
-        let held = self.store.script_on(&scripts::HELD, &names);
-        let tag = self.store.on("GET", &keys::tag(ask.key.namespace()));
-        let Ok([held, tag]) = self.store.run_all([held, tag], ask.trace).await else {
-            return self.unknown();
+    async fn write_context<T: Cached>(&self, request: Request<'_, T>) -> WriteContext {
+        let names = [self.store.full_key(request.key), self.store.full_key(&keys::write_clock())];
+        let copy = self.store.script_on(&scripts::WRITE_CONTEXT, &names);
+        let tag = self.store.on("GET", &keys::tag(request.key.namespace()));
+        let Ok([copy, tag]) = self.store.run_all([copy, tag], request.trace).await else {
+            return self.write_context_without_redis();
         };
-        let Ok((floor, stamp)) = held.and_then(typed::<(u64, u64)>) else { return self.unknown() };
+        let Ok((floor, stamp)) = copy.and_then(typed::<(u64, u64)>) else {
+            return self.write_context_without_redis();
+        };
         let tag = tag.and_then(typed::<Option<u64>>).ok().flatten().unwrap_or_default();
-        WriteContext { order: WriteOrder { floor, stamp }, tag, ahead: Duration::ZERO }
+        WriteContext { order: WriteOrder { floor, stamp }, tag, commit_wait: Duration::ZERO }
     }
 
     /// Without Redis the stamp is the latest that its clock may show, so that
     /// the write counts as later than all that were acknowledged before.
-    fn unknown(&self) -> WriteContext {
+    fn write_context_without_redis(&self) -> WriteContext {
         let error = self.store.clock_error();
         let order = WriteOrder { floor: 0, stamp: self.store.now() + micros(error) };
-        WriteContext { order, tag: 0, ahead: 2 * error }
+        WriteContext { order, tag: 0, commit_wait: 2 * error }
     }
 
     /// In a task of its own: a write that takes longer than the caller waits
     /// may still be made, and then the cache must hear of it.
     async fn write_to_origin<T: Cached, O: Writable<T>>(
         &self,
-        ask: Ask<'_, T>,
+        request: Request<'_, T>,
         value: &Arc<T>,
         origin: O,
-        known: &WriteContext,
+        context: &WriteContext,
     ) -> Result<Option<Committed>, FetchError> {
-        let (value, order, ahead) = (Arc::clone(value), known.order, known.ahead);
+        let (value, order, commit_wait) = (Arc::clone(value), context.order, context.commit_wait);
         let mut writing = tokio::spawn(async move {
-            let changed = origin.write(&value, order).await;
+            let outcome = origin.write(&value, order).await;
             // Whatever is acknowledged after this write has a later stamp
             // (commit wait: Corbett et al., "Spanner", OSDI 2012).
-            tokio::time::sleep(ahead).await;
-            changed
+            tokio::time::sleep(commit_wait).await;
+            outcome
         });
-        match tokio::time::timeout(ask.policy.hard_timeout, &mut writing).await {
-            Ok(Ok(changed)) => changed.map_err(FetchError::of),
-            Ok(Err(_)) => Err(FetchError::BrokeOff),
+        match tokio::time::timeout(request.policy.hard_timeout, &mut writing).await {
+            Ok(Ok(outcome)) => outcome.map_err(FetchError::of),
+            Ok(Err(_)) => Err(FetchError::Aborted),
             Err(_) => {
-                self.supersede_when_written(ask, writing);
+                self.supersede_when_written(request, writing);
                 Err(FetchError::TimedOut)
             }
         }
@@ -294,13 +315,13 @@ impl Cache {
 
     fn supersede_when_written<T: Cached, E: OriginError>(
         &self,
-        ask: Ask<'_, T>,
+        request: Request<'_, T>,
         writing: JoinHandle<Result<Option<Committed>, E>>,
     ) {
-        let (cache, key, policy) = (self.clone(), ask.key.clone(), *ask.policy);
+        let (cache, key, policy) = (self.clone(), request.key.clone(), *request.policy);
         tokio::spawn(async move {
-            if let Ok(Ok(Some(newer))) = writing.await {
-                let _ = cache.supersede(&key, Some(newer), &policy, &Trace::disabled()).await;
+            if let Ok(Ok(Some(committed))) = writing.await {
+                let _ = cache.supersede(&key, Some(committed), &policy, &Trace::disabled()).await;
             }
         });
     }
@@ -312,19 +333,19 @@ impl Cache {
     pub async fn supersede<T>(
         &self,
         key: &Key<T>,
-        newer: Option<Committed>,
+        committed: Option<Committed>,
         policy: &CachePolicy,
         trace: &Trace,
     ) -> Result<bool, RedisError> {
-        let invalidate_command = self.invalidate_command(key, newer, policy);
-        let rank = newer.map(|it| it.version);
-        let dropped: Result<i64, DeferError> =
-            self.store.run_or_defer(key, invalidate_command, rank, trace).await;
+        let command = self.invalidate_command(key, committed, policy);
+        let rank = committed.map(|it| it.version);
+        let reply: Result<i64, DeferError> =
+            self.store.run_or_defer(key, command, rank, trace).await;
         self.engine.invalidate_local(key);
-        match dropped {
+        match reply {
             Ok(dropped) => Ok(dropped == 1),
-            Err(DeferError::Owed(error)) => Err(error),
-            Err(DeferError::Unremembered) => {
+            Err(DeferError::Deferred(error)) => Err(error),
+            Err(DeferError::LimitReached) => {
                 self.defer_namespace_invalidation(key.namespace());
                 Err(RedisError::Outdated)
             }
@@ -332,9 +353,12 @@ impl Cache {
     }
 
     /// The same, as soon as Redis can be told; until then the copy is not used.
-    pub fn supersede_later<T>(&self, key: &Key<T>, newer: Committed, policy: &CachePolicy) {
-        if !self.store.defer(key, self.invalidate_command(key, Some(newer), policy), newer.version)
-        {
+    pub fn supersede_later<T>(&self, key: &Key<T>, committed: Committed, policy: &CachePolicy) {
+        if !self.store.defer(
+            key,
+            self.invalidate_command(key, Some(committed), policy),
+            committed.version,
+        ) {
             self.defer_namespace_invalidation(key.namespace());
         }
         self.engine.invalidate_local(key);
@@ -351,30 +375,30 @@ impl Cache {
     pub(crate) fn invalidate_command<T>(
         &self,
         key: &Key<T>,
-        newer: Option<Committed>,
+        committed: Option<Committed>,
         policy: &CachePolicy,
     ) -> Command {
-        let (good, stamp) = newer.map_or((-1, 0), |it| (it.version.cast_signed(), it.stamp));
+        let (version, stamp) = committed.map_or((-1, 0), |it| (it.version.cast_signed(), it.stamp));
         let names = [
-            self.store.name(key),
-            self.store.name(&keys::edited(key)),
-            self.store.name(&keys::write_clock()),
+            self.store.full_key(key),
+            self.store.full_key(&keys::edited(key)),
+            self.store.full_key(&keys::write_clock()),
         ];
-        let forget = self.store.script_on(&scripts::INVALIDATE, &names);
-        forget.arg(good).arg(millis(MARK_TTL)).arg(stamp).arg(edited_ttl(policy))
+        let invalidate = self.store.script_on(&scripts::INVALIDATE, &names);
+        invalidate.arg(version).arg(millis(TOMBSTONE_TTL)).arg(stamp).arg(edited_ttl(policy))
     }
 }
 
 /// In milliseconds: as long as any process may hold a copy, its grace included.
 pub(crate) fn edited_ttl(policy: &CachePolicy) -> u64 {
-    millis(MARK_TTL.max(policy.ttl + policy.grace))
+    millis(TOMBSTONE_TTL.max(policy.ttl + policy.grace))
 }
 
 impl std::fmt::Debug for EnqueueError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::RedisError(error) => write!(f, "{error}"),
-            Self::Refused(word) => f.write_str(word),
+            Self::Redis(error) => write!(f, "{error}"),
+            Self::Refused(reason) => f.write_str(reason),
         }
     }
 }

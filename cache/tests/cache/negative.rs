@@ -11,7 +11,7 @@ async fn random_ids_do_not_fill_redis() {
     for hundred in 0..30 {
         let ids: Vec<_> = (0..100).map(|n| format!("nobody-{hundred}-{n}")).collect();
         for found in join_all(ids.iter().map(|id| world.fetch(&cache, id, &policy))).await {
-            unkept += u32::from(found.unwrap().fill == Fill::Unkept);
+            unkept += u32::from(found.unwrap().fill == Fill::NotCached);
         }
     }
     assert_eq!(world.redis.run(&["DBSIZE"]), redis::Value::Int(1_000));

@@ -82,7 +82,7 @@ async fn a_load_that_panics_fails_all_who_wait_and_the_next_one_works() {
     world.origin.panics.store(true, Ordering::SeqCst);
     let (cache, policy) = (world.cache().await, default());
     let failed = join_all((0..50).map(|_| world.fetch(&cache, "1", &policy))).await;
-    assert!(failed.iter().all(|it| matches!(it, Err(FetchError::BrokeOff))), "{failed:?}");
+    assert!(failed.iter().all(|it| matches!(it, Err(FetchError::Aborted))), "{failed:?}");
     assert_eq!(world.origin.loads(), 1);
     world.origin.panics.store(false, Ordering::SeqCst);
     // The lease that the panic left behind ends by itself.
@@ -160,7 +160,7 @@ async fn more_loads_than_the_origin_takes_are_turned_away_at_once() {
         (world.fetch(&cache, id, &policy).await, start.elapsed())
     }))
     .await;
-    let shed = told.iter().filter(|it| matches!(it.0, Err(FetchError::Shed)));
+    let shed = told.iter().filter(|it| matches!(it.0, Err(FetchError::Rejected)));
     let mut waited: Vec<_> = shed.map(|it| it.1).collect();
     assert_eq!(waited.len(), 500 - 64 - 256);
     waited.sort();

@@ -118,7 +118,7 @@ async fn an_early_refresh_is_one_load_in_the_background() {
     world.origin.slow(200);
     let cache = world.cache().await;
     // A β of 50 makes 200 ms of loading time reach 10 s ahead: nearly certain.
-    let policy = CachePolicy { early: Some(50.0), ..default().ttl(Duration::from_secs(2)) };
+    let policy = CachePolicy { xfetch_beta: Some(50.0), ..default().ttl(Duration::from_secs(2)) };
     world.fetch(&cache, "1", &policy).await.unwrap();
     for _ in 0..20 {
         let found = world.fetch(&cache, "1", &policy).await.unwrap();

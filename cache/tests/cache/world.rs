@@ -84,7 +84,7 @@ pub struct Down {
 }
 
 impl OriginError for Down {
-    fn is_about_the_value(&self) -> bool {
+    fn is_value_error(&self) -> bool {
         self.about_the_value
     }
 }
@@ -235,7 +235,7 @@ fn apply(
 ) -> ApplyResult {
     let value: Profile = serde_json::from_str(&write.value).unwrap();
     let Some((row, stamp)) = rows.get_mut(&value.user_id) else {
-        return ApplyResult::Refused("no such row");
+        return ApplyResult::Rejected("no such row");
     };
     if *stamp > write.stamp {
         return ApplyResult::Superseded(row.version);
@@ -244,7 +244,7 @@ fn apply(
         row.version = if row.version < write.version { write.version } else { row.version + 1 };
         (row.value, *stamp) = (value, write.stamp);
     }
-    ApplyResult::As(row.version)
+    ApplyResult::Applied(row.version)
 }
 
 pub fn key(id: &str) -> Key<Profile> {

@@ -112,12 +112,12 @@ impl CommandRun<'_> {
             return Ok(());
         }
         let getkeys = ["COMMAND".into(), "GETKEYS".into()].into_iter().chain(words.iter().cloned());
-        let mut commands = vec![self.store.words::<Word>(&getkeys.collect::<Vec<_>>())];
+        let mut commands = vec![self.store.raw_command::<Word>(&getkeys.collect::<Vec<_>>())];
         if plan.grows {
             let keys: Vec<_> = plan.keys.iter().map(|place| &words[*place]).collect();
             commands.push(quota::ask(self.store, &self.prefix, &keys));
         }
-        let answers = own.ask(commands, &self.trace).await?;
+        let answers = own.pipeline_raw(commands, &self.trace).await?;
         self.are_own(&answers.replies[0])?;
         Ok(answers.replies.get(1).map_or(Ok(()), quota::is_there)?)
     }
@@ -155,7 +155,7 @@ impl CommandRun<'_> {
             opened => return opened,
         }
         // Off the trace: what it says of the password is nobody's business.
-        let answers = own.ask(vec![self.make_user(secret)], &Trace::disabled()).await?;
+        let answers = own.pipeline_raw(vec![self.make_user(secret)], &Trace::disabled()).await?;
         match &answers.replies[0] {
             Ok(_) => DedicatedConnection::open(&guest).await,
             Err(refusal) => Err(refusal.error.clone()),
@@ -167,7 +167,7 @@ impl CommandRun<'_> {
         let make = ["ACL", "SETUSER", USER, "reset", "on"].map(str::to_owned);
         let rights = RIGHTS.split_whitespace().map(str::to_owned);
         let words = make.into_iter().chain([format!("#{}", secret.reveal_digest()), keys]);
-        self.store.words(&words.chain(rights).collect::<Vec<_>>())
+        self.store.raw_command(&words.chain(rights).collect::<Vec<_>>())
     }
 
     /// How the keys of a command that writes get a TTL. Redis 7 has `EXPIRE … LT`,
@@ -199,8 +199,8 @@ impl CommandRun<'_> {
             true => self.end(key).arg("LT"),
             false => self.left(key),
         });
-        let commands = [self.store.words(words)].into_iter().chain(after).collect();
-        let answers = call.ask(commands, &self.trace).await?;
+        let commands = [self.store.raw_command(words)].into_iter().chain(after).collect();
+        let answers = call.pipeline_raw(commands, &self.trace).await?;
         entry.reply = Some(printed(&answers.replies[0]));
         entry.is_error = answers.replies[0].is_err();
         entry.elapsed_us = Some(micros(answers.took));
@@ -220,17 +220,17 @@ impl CommandRun<'_> {
         let endless = expirations.keys.iter().zip(left).filter(|(_, left)| is_endless(left));
         let ends: Vec<_> = endless.map(|(key, _)| self.end(key)).collect();
         if !ends.is_empty() {
-            call.ask(ends, &self.trace).await?;
+            call.pipeline_raw(ends, &self.trace).await?;
         }
         Ok(())
     }
 
     fn end(&self, key: &Word) -> Command {
-        self.store.words(&[b"EXPIRE".as_slice(), key.as_slice()]).arg(KEPT.as_secs())
+        self.store.raw_command(&[b"EXPIRE".as_slice(), key.as_slice()]).arg(KEPT.as_secs())
     }
 
     fn left(&self, key: &Word) -> Command {
-        self.store.words(&[b"PTTL".as_slice(), key.as_slice()])
+        self.store.raw_command(&[b"PTTL".as_slice(), key.as_slice()])
     }
 }
 

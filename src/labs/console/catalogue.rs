@@ -146,8 +146,8 @@ impl Catalogue {
         if let Some(known) = self.0.get(name) {
             return Ok(known);
         }
-        let ask = |what| store.words(&["COMMAND", what, name]);
-        let answers = call.ask(vec![ask("INFO"), ask("DOCS")], trace).await?;
+        let ask = |what| store.raw_command(&["COMMAND", what, name]);
+        let answers = call.pipeline_raw(vec![ask("INFO"), ask("DOCS")], trace).await?;
         let spec = read(&answers.replies)?.map(Arc::new);
         self.0.insert(name.to_owned(), spec.clone());
         Ok(spec)

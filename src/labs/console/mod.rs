@@ -124,7 +124,7 @@ impl Console {
 
     /// What the names of a visitor's keys begin with in Redis.
     pub fn prefix(store: &Store, visitor: &VisitorId) -> String {
-        store.name(&visitor.keys("console").key(""))
+        store.full_key(&visitor.keys("console").key(""))
     }
 
     /// Runs what was typed, if it may run. Adds it to the history either way.
@@ -137,7 +137,7 @@ impl Console {
         let _place = self.place()?;
         // To find out by connecting, as each command does, would take a frozen
         // Redis the time that a distant one may need.
-        store.answers().await?;
+        store.ping().await?;
         let prefix = Self::prefix(store, visitor);
         let act = CommandRun { console: self, store, prefix, trace: Trace::start() };
         let mut entry = ConsoleEntry { typed: line.to_owned(), ..ConsoleEntry::default() };

@@ -90,7 +90,7 @@ impl ActionContext {
     ) -> Result<Vec<Result<Value, Refusal>>, RedisError> {
         match commands.is_empty() {
             true => Ok(Vec::new()),
-            false => self.store.ask(commands, &self.trace).await,
+            false => self.store.pipeline_raw(commands, &self.trace).await,
         }
     }
 
@@ -141,6 +141,6 @@ impl ActionContext {
     }
 
     fn name(&self, name: &str) -> String {
-        self.store.name(&self.demo.key(name))
+        self.store.full_key(&self.demo.key(name))
     }
 }

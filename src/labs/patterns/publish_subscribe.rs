@@ -117,7 +117,7 @@ async fn publish(play: &ActionContext) -> Result<Vec<String>, ActionError> {
 }
 
 async fn channel_run(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
-    let name = trial_run.store(0).name(&trial_run.key(CHANNEL));
+    let name = trial_run.store(0).full_key(&trial_run.key(CHANNEL));
     let early = Subscription::open(&trial_run.address, &name).await?;
     round(trial_run).await?;
     let late = Subscription::open(&trial_run.address, &name).await?;
@@ -179,7 +179,7 @@ async fn read_after(trial_run: &TrialRun, id: &str) -> Result<(u64, String), Red
     let store = trial_run.store(0);
     let read = store.command("XREAD").arg("COUNT").arg(KEPT_IN_TRIAL).arg("STREAMS");
     let read: Option<Read> =
-        trial_run.run(0, read.arg(store.name(&trial_run.key(LOG))).arg(id)).await?;
+        trial_run.run(0, read.arg(store.full_key(&trial_run.key(LOG))).arg(id)).await?;
     let entries = read.into_iter().flatten().flat_map(|(_, entries)| entries);
     let ids: Vec<_> = entries.map(|(id, _)| id).collect();
     let last = ids.last().cloned().unwrap_or_else(|| id.to_owned());

@@ -133,8 +133,8 @@ async fn crowd(play: &ActionContext) -> Result<Vec<String>, ActionError> {
 async fn retention(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (store, both) = (play.store(), play.key(BOTH));
     let [monday, tuesday] = [MONDAY, TUESDAY].map(|name| play.peek(name));
-    let and = store.command("BITOP").arg("AND").arg(store.name(&both));
-    let and = and.arg(store.name(&monday)).arg(store.name(&tuesday));
+    let and = store.command("BITOP").arg("AND").arg(store.full_key(&both));
+    let and = and.arg(store.full_key(&monday)).arg(store.full_key(&tuesday));
     let count = |key| store.on("BITCOUNT", key);
     let all = vec![and, play.keep(BOTH), count(&monday), count(&tuesday), count(&both)];
     let replies = play.ask(all).await?;
@@ -191,8 +191,10 @@ async fn run(trial_run: &Arc<TrialRun>, in_place: bool) -> Result<Count, RedisEr
         })
         .await?;
     let (store, both) = (trial_run.store(0), trial_run.key(BOTH));
-    let and = store.command("BITOP").arg("AND").arg(store.name(&both));
-    let and = and.arg(store.name(&trial_run.key(MONDAY))).arg(store.name(&trial_run.key(TUESDAY)));
+    let and = store.command("BITOP").arg("AND").arg(store.full_key(&both));
+    let and = and
+        .arg(store.full_key(&trial_run.key(MONDAY)))
+        .arg(store.full_key(&trial_run.key(TUESDAY)));
     trial_run.run_all(0, vec![and, expire(store, &both)]).await?;
     let again = trial_run.run(0, store.on("BITCOUNT", &both)).await?;
     Ok(Count::new(trial_run.actors(), again))

@@ -106,7 +106,7 @@ pub async fn of(play: &ActionContext) -> Result<Vec<KeyState>, RedisError> {
 async fn heads(play: &ActionContext, names: Vec<String>) -> Result<Vec<Head>, RedisError> {
     let ask = |name: &String| {
         let (store, key) = (play.store(), play.peek(name));
-        let memory = store.command("MEMORY").arg("USAGE").arg(store.name(&key));
+        let memory = store.command("MEMORY").arg("USAGE").arg(store.full_key(&key));
         [store.on("TYPE", &key), store.on("PTTL", &key), memory]
     };
     let replies = play.try_all(names.iter().flat_map(ask).collect()).await?;
@@ -136,7 +136,7 @@ fn questions(play: &ActionContext, head: &Head) -> [Command; 2] {
 }
 
 fn entry(play: &ActionContext, head: Head, replies: &[Result<Value, Refusal>]) -> KeyState {
-    let key = play.store().name(&play.peek(&head.name));
+    let key = play.store().full_key(&play.peek(&head.name));
     let (text, items) = match head.kind.as_str() {
         "hash" => (None, told(&replies[1]).map_or_else(Vec::new, |(_, it): (Value, _)| pairs(it))),
         "zset" => (None, told(&replies[1]).map_or_else(Vec::new, ranked)),

@@ -138,7 +138,7 @@ async fn example(play: &ActionContext) -> Result<Vec<String>, ActionError> {
 
 async fn decay(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (store, key) = (play.store(), play.key(NAME));
-    let halve = store.on("ZUNIONSTORE", &key).arg(1).arg(store.name(&key));
+    let halve = store.on("ZUNIONSTORE", &key).arg(1).arg(store.full_key(&key));
     let drop = store.on("ZREMRANGEBYSCORE", &key).arg("-inf").arg(FLOOR);
     let all = vec![halve.arg("WEIGHTS").arg("0.5"), drop, play.keep(NAME)];
     let mut replies = play.ask(all).await?.into_iter();

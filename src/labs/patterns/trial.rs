@@ -161,7 +161,7 @@ impl Trials {
         args: &Args,
     ) -> Result<TrialReport, TrialError> {
         // A trial's own connections would wait for it, and tell the log again.
-        store.answers().await?;
+        store.ping().await?;
         let (this, store, demo, args) = (self.clone(), store.clone(), demo.clone(), args.clone());
         let work = async move || this.measure(&store, &pattern.trial, &demo, &args).await;
         self.run_lock.run("trial", work).await?

@@ -107,7 +107,7 @@ async fn crowd(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (set, log, mut new) = (play.key("visitors"), play.key("visits"), 0);
     for (from, some) in args::batches(from, count) {
         let store = play.store();
-        let crowd = store.script_on(&CROWD, &[store.name(&set), store.name(&log)]);
+        let crowd = store.script_on(&CROWD, &[store.full_key(&set), store.full_key(&log)]);
         new += play.one::<u64>(crowd.arg(from).arg(some).arg(KEPT.as_secs())).await?;
     }
     let came = format::counted(&u64::from(count), "visitor", "visitors");
@@ -136,7 +136,7 @@ async fn figures(play: &ActionContext) -> Result<Vec<Statistic>, ActionError> {
 }
 
 fn memory<T>(store: &Store, key: &Key<T>) -> Command {
-    store.command("MEMORY").arg("USAGE").arg(store.name(key))
+    store.command("MEMORY").arg("USAGE").arg(store.full_key(key))
 }
 
 /// Each visitor comes to two actors.

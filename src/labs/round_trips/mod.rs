@@ -120,7 +120,7 @@ impl RoundTrips {
         demo: VisitorKeys,
         plan: RoundTripsPlan,
     ) -> Result<(String, Arc<RoundTripsReport>), RoundTripsError> {
-        if store.is_away() {
+        if store.is_unavailable() {
             return Err(RoundTripsError::Redis(RedisError::Unreachable));
         }
         let this = self.clone();
@@ -193,7 +193,7 @@ impl Bench {
         let names: Vec<_> = (0..COUNT_MAX).map(|n| format!("{family}:{n}")).collect();
         for names in names.chunks(100) {
             let unlink = |name: &String| self.store.on("UNLINK", &self.demo.key(name));
-            call.ask(names.iter().map(unlink).collect(), &Trace::disabled()).await?;
+            call.pipeline_raw(names.iter().map(unlink).collect(), &Trace::disabled()).await?;
         }
         Ok(())
     }

@@ -90,7 +90,7 @@ impl CrowdTally {
     fn count(&mut self, answer: Answer, took: Duration) {
         match answer {
             Ok(lookup) => self.answered(&lookup, took),
-            Err(FetchError::Shed) => {
+            Err(FetchError::Rejected) => {
                 self.shed += 1;
                 self.shed_max_us = self.shed_max_us.max(Some(micros(took)));
             }
@@ -111,7 +111,7 @@ impl CrowdTally {
 
     /// Why visitors went without an answer, where some did.
     pub fn cause(&self) -> Option<FetchError> {
-        self.failure.clone().or((self.shed > 0).then_some(FetchError::Shed))
+        self.failure.clone().or((self.shed > 0).then_some(FetchError::Rejected))
     }
 
     /// A quantile, or the most at 1; none where nobody was answered.

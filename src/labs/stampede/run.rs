@@ -135,7 +135,7 @@ pub async fn run(scenario: Scenario, visitors: u32) -> (PolicyRun, Option<FetchE
 /// The requests after the crowd. Without Redis each of them would only wait
 /// for the database once more.
 async fn follow_up(scenario: &Arc<Scenario>, before: u64) -> FollowUp {
-    if scenario.cache.store().is_away() {
+    if scenario.cache.store().is_unavailable() {
         return FollowUp { left_out: true, ..FollowUp::default() };
     }
     let next = crowd::follow_up(scenario).await;

@@ -86,7 +86,7 @@ impl Scenario {
         Self {
             cache: Cache::new(store.clone(), engine),
             key: keys::trial(&name),
-            policy: policy.ttl(TTL).on_top_of(delay),
+            policy: policy.ttl(TTL).with_origin_delay(delay),
             origin: Origin { db, name, delay, loads: Arc::new(Loads::default()) },
         }
     }

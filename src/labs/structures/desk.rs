@@ -7,11 +7,7 @@ use hitrate_cache::{
     trace::{RoundTrip, Target, Trace},
 };
 
-use super::{
-    Structure,
-    line::CommandTemplate,
-    reply::Reply,
-};
+use super::{Structure, line::CommandTemplate, reply::Reply};
 use crate::labs::support::{
     fields::Wrong,
     visitor_keys::{VisitorId, VisitorKeys},
@@ -63,7 +59,7 @@ impl Playground {
         lines: Vec<CommandTemplate>,
         trace: &Trace,
     ) -> Result<Vec<Reply>, RedisError> {
-        self.store.ask(self.commands(&lines), trace).await
+        self.store.pipeline_raw(self.commands(&lines), trace).await
     }
 
     /// Commands of which none need be allowed, in one round trip.
@@ -99,7 +95,7 @@ impl Playground {
         let mut commands = self.commands(&lines);
         commands.extend(renewals);
         commands.extend(self.commands(&looks));
-        let mut replies = self.store.ask(commands, trace).await?;
+        let mut replies = self.store.pipeline_raw(commands, trace).await?;
         let look = replies.split_off(replies.len() - looks.len());
         replies.truncate(lines.len());
         Ok(CommandOutcome { lines, replies, look })

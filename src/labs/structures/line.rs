@@ -58,9 +58,9 @@ impl CommandTemplate {
     pub fn command(&self, store: &Store, demo: &VisitorKeys) -> Command {
         let words = self.words.iter().map(|word| match word {
             Word::Plain(text) => text.clone(),
-            Word::Key(name) => store.name(&demo.key(name)),
+            Word::Key(name) => store.full_key(&demo.key(name)),
         });
-        store.words(&words.collect::<Vec<_>>())
+        store.raw_command(&words.collect::<Vec<_>>())
     }
 
     /// As one would type it, with the documents' names of keys.

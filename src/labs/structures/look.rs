@@ -87,7 +87,7 @@ impl Playground {
         let known = |reply: &Reply| Some(reply::count(reply)).filter(|count| *count > 0);
         KeyFacts {
             key,
-            name: self.store.name(&self.demo.key(key)),
+            name: self.store.full_key(&self.demo.key(key)),
             memory_bytes: known(&replies[0]),
             encoding: replies[1].as_ref().ok().and_then(reply::text),
             ttl_s: known(&replies[2]),

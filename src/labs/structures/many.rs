@@ -89,7 +89,9 @@ impl Playground {
             .noting(&format!("({} at once)", format::counted(&(users as u64), "user", "users")));
         let reply = all_of(replies);
         trace.record(trip(start), || {
-            let told = reply.as_ref().map_or_else(ToString::to_string, |value| Notation::PAGE.value(value));
+            let told = reply
+                .as_ref()
+                .map_or_else(ToString::to_string, |value| Notation::PAGE.value(value));
             vec![(line.shown(), told)]
         });
         let played = self.run(Vec::new(), self.renewals(), trace).await?;

@@ -176,7 +176,7 @@ impl Exchange {
     fn of(line: &CommandTemplate, reply: &Reply, shows: Option<&'static str>) -> Self {
         let (reply, refused) = match reply {
             Ok(value) => (Notation::PAGE.value(value), false),
-            Err(Refusal { words, .. }) => (format!("(error) {words}"), true),
+            Err(Refusal { message, .. }) => (format!("(error) {message}"), true),
         };
         Self { command: line.shown(), reply, refused, shows }
     }

@@ -140,7 +140,7 @@ impl ConsolePage {
             last,
             history,
             has_user: app.shared.console.as_ref().is_some_and(|it| it.has_user()),
-            is_away: app.store.is_away(),
+            is_away: app.store.is_unavailable(),
         }
     }
 

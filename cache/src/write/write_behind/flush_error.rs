@@ -7,7 +7,7 @@ use crate::{condition::Condition, redis::RedisError};
 /// Why a round ended early.
 pub enum FlushError {
     /// At the sink.
-    At(String),
+    Sink(String),
     /// At Redis, in this step.
     Redis(FlushStep, RedisError),
 }
@@ -22,13 +22,13 @@ pub enum FlushStep {
     /// Taking over abandoned ones.
     TakeOver,
     /// Removing consumers who are gone.
-    ScanProgress,
+    Sweep,
     /// Turning pending copies into ordinary ones.
     Settle,
     /// Taking written ones off the stream.
     Acknowledge,
     /// Moving a rejected one to the second stream.
-    SetAside,
+    DeadLetter,
 }
 
 impl FlushStep {
@@ -38,15 +38,15 @@ impl FlushStep {
             Self::Count => "XLEN",
             Self::Read => "XREADGROUP",
             Self::TakeOver => "XPENDING or XCLAIM",
-            Self::ScanProgress => "XINFO or XGROUP",
+            Self::Sweep => "XINFO or XGROUP",
             Self::Settle => "EVALSHA",
             Self::Acknowledge => "XACK or XDEL",
-            Self::SetAside => "XADD",
+            Self::DeadLetter => "XADD",
         }
     }
 
     /// Turns Redis's error with this step into the end of the round.
-    pub fn stuck(self) -> impl Fn(RedisError) -> FlushError {
+    pub fn error(self) -> impl Fn(RedisError) -> FlushError {
         move |error| FlushError::Redis(self, error)
     }
 }
@@ -54,7 +54,7 @@ impl FlushStep {
 impl FlushError {
     /// Whether the connection is the cause: then its own health tells it, once
     /// for everything that uses it.
-    fn is_told_elsewhere(&self) -> bool {
+    fn is_connection_error(&self) -> bool {
         matches!(self, Self::Redis(_, error) if error.is_about_the_connection())
     }
 }
@@ -62,18 +62,18 @@ impl FlushError {
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::At(what) => f.write_str(what),
-            Self::Redis(step, error) => write!(f, "{error} to {}", step.command()),
+            Self::Sink(message) => f.write_str(message),
+            Self::Redis(step, error) => write!(f, "{}: {error}", step.command()),
         }
     }
 }
 
 /// Told in the log once per change, and on the panel; what the connection
 /// tells itself is neither good nor bad news here.
-pub fn note(condition: &Condition<String>, outcome: &Result<(), FlushError>) {
+pub fn report(condition: &Condition<String>, outcome: &Result<(), FlushError>) {
     match outcome {
         Ok(()) => condition.recovered(),
-        Err(error) if error.is_told_elsewhere() => log::debug!("write-behind: {error}"),
+        Err(error) if error.is_connection_error() => log::debug!("write-behind: {error}"),
         Err(error) => condition.failing(&error.to_string()),
     }
 }

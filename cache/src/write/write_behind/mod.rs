@@ -7,10 +7,10 @@
 //! once; the stamp makes the second time do nothing. What a dead process had
 //! taken is taken over; what the sink refuses for good is set aside.
 
+mod claimed;
 mod flush_error;
-mod pending;
 mod queue;
-mod taken;
+mod sink;
 mod worker;
 
 use std::{sync::Arc, time::Duration};
@@ -19,13 +19,13 @@ use tokio::{sync::Notify, task::JoinHandle, time::timeout};
 
 use self::worker::FlushWorker;
 pub use self::{
-    pending::{ApplyResult, FlushPolicy, QueuedWrite, Sink},
     queue::{Backlog, Queue},
+    sink::{ApplyResult, FlushPolicy, QueuedWrite, Sink},
 };
 use crate::Cache;
 
 /// How long the last round may take when hitrate stops.
-const LAST: Duration = Duration::from_secs(1);
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Takes waiting writes to the origin until it is stopped.
 pub struct Flusher {
@@ -44,6 +44,6 @@ impl Flusher {
     /// Flushes a last time, within a bound; what stays waits in Redis.
     pub async fn stop(self) {
         self.stop.notify_one();
-        let _ = timeout(LAST, self.task).await;
+        let _ = timeout(STOP_TIMEOUT, self.task).await;
     }
 }

@@ -13,7 +13,7 @@ use crate::condition::Condition;
 /// The waiting writes, as this process knows of them.
 pub struct Queue {
     added: AtomicU64,
-    full: Notify,
+    write_added: Notify,
     waiting: AtomicU64,
     dead_letters: AtomicU64,
     /// Whether writes get to the origin.
@@ -35,12 +35,14 @@ impl Default for Queue {
     fn default() -> Self {
         Self {
             added: AtomicU64::default(),
-            full: Notify::new(),
+            write_added: Notify::new(),
             waiting: AtomicU64::default(),
             dead_letters: AtomicU64::default(),
-            flushing: Condition::healthy("Write-behind (acknowledged writes wait in Redis)"),
+            flushing: Condition::healthy(
+                "Write-behind flush (acknowledged writes stay queued in Redis)",
+            ),
             taking_over: Condition::healthy(
-                "Write-behind (writes of ended processes wait in Redis)",
+                "Write-behind takeover (writes of stopped processes stay queued in Redis)",
             ),
         }
     }
@@ -48,25 +50,25 @@ impl Default for Queue {
 
 impl Queue {
     /// One more waits.
-    pub(crate) fn added(&self) {
+    pub(crate) fn record_added(&self) {
         self.added.fetch_add(1, Ordering::AcqRel);
         self.waiting.fetch_add(1, Ordering::AcqRel);
-        self.full.notify_one();
+        self.write_added.notify_one();
     }
 
     /// How many this process added since the last flush began.
-    pub(super) fn count_added(&self) -> u64 {
+    pub(super) fn added_since_flush(&self) -> u64 {
         self.added.load(Ordering::Acquire)
     }
 
     /// A flush begins: it takes those that were added.
-    pub(super) fn forget_added(&self) {
+    pub(super) fn reset_added(&self) {
         self.added.store(0, Ordering::Release);
     }
 
     /// Waits until this process adds one.
-    pub(super) async fn one_was_added(&self) {
-        self.full.notified().await;
+    pub(super) async fn wait_for_write(&self) {
+        self.write_added.notified().await;
     }
 
     /// How many wait, in all processes, as of the last look.
@@ -75,7 +77,7 @@ impl Queue {
     }
 
     /// So many wait by now.
-    pub(super) fn counted(&self, waiting: u64) {
+    pub(super) fn set_waiting(&self, waiting: u64) {
         self.waiting.store(waiting, Ordering::Release);
     }
 
@@ -85,8 +87,8 @@ impl Queue {
     }
 
     /// Both, as Redis just said.
-    pub(crate) fn looked(&self, backlog: Backlog) {
-        self.counted(backlog.pending);
+    pub(crate) fn record_backlog(&self, backlog: Backlog) {
+        self.set_waiting(backlog.pending);
         self.dead_letters.store(backlog.dead_letters, Ordering::Release);
     }
 

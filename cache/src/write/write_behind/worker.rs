@@ -10,9 +10,9 @@ use std::{
 use tokio::{sync::Notify, time::timeout};
 
 use super::{
-    flush_error::{FlushError, FlushStep, note},
-    pending::{ApplyResult, FlushPolicy, QueuedWrite, Sink},
-    taken::{ClaimedWrite, latest, taken},
+    claimed::{ClaimedWrite, latest, parse_entries},
+    flush_error::{FlushError, FlushStep, report},
+    sink::{ApplyResult, FlushPolicy, QueuedWrite, Sink},
 };
 use crate::{
     Cache, Engine, Failpoint,
@@ -23,27 +23,28 @@ use crate::{
     scripts,
     time::millis,
     trace::Trace,
-    write::paths::MARK_TTL,
+    write::paths::TOMBSTONE_TTL,
 };
 
 /// The consumer group: one for all processes. [`scripts::ENQUEUE`] makes it.
 const GROUP: &str = "flushers";
 /// What was taken this long ago and not acknowledged is taken over.
-const ABANDONED: Duration = Duration::from_secs(3);
+const ABANDONED_AFTER: Duration = Duration::from_secs(3);
 /// How many times the size of a flush may be looked at for abandoned writes in
 /// one step: those of consumers who are at work come first and don't count.
-const LOOKED_AT: usize = 10;
+const SCAN_FACTOR: usize = 10;
 /// Time between two looks for abandoned writes and for consumers who are gone.
-const ROUNDS: Duration = Duration::from_secs(1);
+const TAKE_OVER_INTERVAL: Duration = Duration::from_secs(1);
 /// While nobody writes behind, Redis is only asked now and then whether some
 /// other process left something.
-const IDLE: Duration = Duration::from_secs(2);
+const IDLE_POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// A consumer that was not heard of for so long, and holds nothing, is removed.
-const GONE: Duration = Duration::from_secs(600);
+const CONSUMER_EXPIRY: Duration = Duration::from_secs(600);
 /// A write that the sink refuses so many times is set aside.
-const ATTEMPTS: u32 = 5;
+const MAX_ATTEMPTS: u32 = 5;
 /// Between two attempts.
-const AGAIN: Backoff = Backoff { base: Duration::from_millis(50), most: Duration::from_secs(1) };
+const RETRY_BACKOFF: Backoff =
+    Backoff { base: Duration::from_millis(50), max: Duration::from_secs(1) };
 
 /// The flusher's task.
 pub struct FlushWorker<S> {
@@ -52,11 +53,11 @@ pub struct FlushWorker<S> {
     sink: Arc<S>,
     policy: FlushPolicy,
     consumer: String,
-    refused: HashMap<String, u32>,
-    looked: Option<Instant>,
-    asked: Option<Instant>,
+    attempts: HashMap<String, u32>,
+    last_takeover: Option<Instant>,
+    last_poll: Option<Instant>,
     /// Whether something was taken that is not acknowledged yet.
-    has_failed: bool,
+    has_unacknowledged: bool,
 }
 
 impl<S: Sink> FlushWorker<S> {
@@ -68,10 +69,10 @@ impl<S: Sink> FlushWorker<S> {
             sink: Arc::new(sink),
             policy,
             consumer: format!("{:016x}", rand::random::<u64>()),
-            refused: HashMap::new(),
-            looked: None,
-            asked: None,
-            has_failed: false,
+            attempts: HashMap::new(),
+            last_takeover: None,
+            last_poll: None,
+            has_unacknowledged: false,
         }
     }
 
@@ -81,18 +82,18 @@ impl<S: Sink> FlushWorker<S> {
         loop {
             let pause = match failures {
                 0 => self.policy.interval,
-                _ => self.policy.interval + AGAIN.draw(failures),
+                _ => self.policy.interval + RETRY_BACKOFF.random_delay(failures),
             };
             let stopped = tokio::select! {
                 () = stop.notified() => true,
-                () = self.due(pause, failures > 0) => false,
+                () = self.wait_until_due(pause, failures > 0) => false,
             };
             match self.flush_all().await {
                 // Nothing was asked: no news.
                 Ok(false) => (),
                 flushed => {
                     failures = if flushed.is_ok() { 0 } else { failures + 1 };
-                    note(&self.engine.pending.flushing, &flushed.map(|_| ()));
+                    report(&self.engine.write_queue.flushing, &flushed.map(|_| ()));
                 }
             }
             if stopped {
@@ -102,11 +103,11 @@ impl<S: Sink> FlushWorker<S> {
     }
 
     /// The interval is over, or enough writes wait.
-    async fn due(&self, pause: Duration, failing: bool) {
-        let queue = &self.engine.pending;
+    async fn wait_until_due(&self, pause: Duration, failing: bool) {
+        let queue = &self.engine.write_queue;
         let full = async {
-            while failing || queue.count_added() < self.policy.size as u64 {
-                queue.one_was_added().await;
+            while failing || queue.added_since_flush() < self.policy.size as u64 {
+                queue.wait_for_write().await;
             }
         };
         let _ = timeout(pause, full).await;
@@ -114,36 +115,36 @@ impl<S: Sink> FlushWorker<S> {
 
     /// False when there was no reason to look.
     async fn flush_all(&mut self) -> Result<bool, FlushError> {
-        if !self.is_worth_a_look() {
+        if !self.should_poll() {
             return Ok(false);
         }
-        self.engine.pending.forget_added();
-        if self.count().await? == 0 {
-            self.has_failed = false;
-            self.engine.pending.taking_over.recovered();
+        self.engine.write_queue.reset_added();
+        if self.count_queued().await? == 0 {
+            self.has_unacknowledged = false;
+            self.engine.write_queue.taking_over.recovered();
             return Ok(true);
         }
-        let own = self.flush_own().await;
-        if !matches!(own, Err(FlushError::At(_))) {
+        let retried = self.retry_unacknowledged().await;
+        if !matches!(retried, Err(FlushError::Sink(_))) {
             self.flush_new().await?;
         }
-        self.count().await?;
-        own.map(|()| true)
+        self.count_queued().await?;
+        retried.map(|()| true)
     }
 
     /// Once more what this process took and could not flush.
-    async fn flush_own(&mut self) -> Result<(), FlushError> {
+    async fn retry_unacknowledged(&mut self) -> Result<(), FlushError> {
         let mut from = "0".to_owned();
-        while self.has_failed {
-            let taken = self.take(&from).await?;
-            let Some(last) = taken.last() else {
-                self.has_failed = false;
+        while self.has_unacknowledged {
+            let writes = self.read(&from).await?;
+            let Some(last) = writes.last() else {
+                self.has_unacknowledged = false;
                 break;
             };
             from.clone_from(&last.id);
-            self.flush(taken).await?;
+            self.flush(writes).await?;
             // There may be more than one flush takes.
-            self.has_failed = true;
+            self.has_unacknowledged = true;
         }
         Ok(())
     }
@@ -151,12 +152,12 @@ impl<S: Sink> FlushWorker<S> {
     async fn flush_new(&mut self) -> Result<(), FlushError> {
         loop {
             // What is lost on its way counts as taken, too.
-            let had_failed = std::mem::replace(&mut self.has_failed, true);
-            let writes = self.take(">").await?;
-            self.has_failed = had_failed;
+            let had_unacknowledged = std::mem::replace(&mut self.has_unacknowledged, true);
+            let writes = self.read(">").await?;
+            self.has_unacknowledged = had_unacknowledged;
             let count = writes.len();
             self.flush(writes).await?;
-            self.has_failed |= had_failed;
+            self.has_unacknowledged |= had_unacknowledged;
             self.take_over_when_due().await;
             if count < self.policy.size {
                 return Ok(());
@@ -165,33 +166,34 @@ impl<S: Sink> FlushWorker<S> {
     }
 
     /// How many wait by now.
-    async fn count(&self) -> Result<u64, FlushError> {
+    async fn count_queued(&self) -> Result<u64, FlushError> {
         let length = self.store.on("XLEN", &keys::write_behind());
         let waiting =
-            self.store.run(length, &Trace::disabled()).await.map_err(FlushStep::Count.stuck())?;
-        self.engine.pending.counted(waiting);
+            self.store.run(length, &Trace::disabled()).await.map_err(FlushStep::Count.error())?;
+        self.engine.write_queue.set_waiting(waiting);
         Ok(waiting)
     }
 
-    fn is_worth_a_look(&mut self) -> bool {
-        let queue = &self.engine.pending;
-        let is_busy = queue.count_added() > 0 || queue.waiting() > 0 || self.has_failed;
-        let is_time = self.asked.is_none_or(|at| at.elapsed() >= IDLE);
-        if is_time {
-            self.asked = Some(Instant::now());
+    fn should_poll(&mut self) -> bool {
+        let queue = &self.engine.write_queue;
+        let is_busy =
+            queue.added_since_flush() > 0 || queue.waiting() > 0 || self.has_unacknowledged;
+        let is_due = self.last_poll.is_none_or(|at| at.elapsed() >= IDLE_POLL_INTERVAL);
+        if is_due {
+            self.last_poll = Some(Instant::now());
         }
-        is_busy || is_time
+        is_busy || is_due
     }
 
     /// Once in a while; a failure is told and holds up nothing else: most often
     /// there is nothing to take over, and new writes need none of it.
     async fn take_over_when_due(&mut self) {
-        if self.looked.is_some_and(|at| at.elapsed() < ROUNDS) {
+        if self.last_takeover.is_some_and(|at| at.elapsed() < TAKE_OVER_INTERVAL) {
             return;
         }
-        self.looked = Some(Instant::now());
+        self.last_takeover = Some(Instant::now());
         let taken_over = self.take_over().await;
-        note(&self.engine.pending.taking_over, &taken_over);
+        report(&self.engine.write_queue.taking_over, &taken_over);
     }
 
     /// What others took and never acknowledged, and what we took before and
@@ -199,44 +201,44 @@ impl<S: Sink> FlushWorker<S> {
     async fn take_over(&mut self) -> Result<(), FlushError> {
         loop {
             let claim = self.store.script(&scripts::TAKE_OVER, &keys::write_behind());
-            let claim = claim.arg(GROUP).arg(&self.consumer).arg(millis(ABANDONED));
-            let claim = claim.arg(self.policy.size).arg(LOOKED_AT * self.policy.size);
+            let claim = claim.arg(GROUP).arg(&self.consumer).arg(millis(ABANDONED_AFTER));
+            let claim = claim.arg(self.policy.size).arg(SCAN_FACTOR * self.policy.size);
             let entries = self.store.run(claim, &Trace::disabled()).await;
-            let writes = taken(entries.map_err(FlushStep::TakeOver.stuck())?);
+            let writes = parse_entries(entries.map_err(FlushStep::TakeOver.error())?);
             if writes.is_empty() {
                 break;
             }
             self.flush(writes).await?;
         }
         let sweep = self.store.script(&scripts::SWEEP, &keys::write_behind());
-        let sweep = sweep.arg(GROUP).arg(millis(GONE));
+        let sweep = sweep.arg(GROUP).arg(millis(CONSUMER_EXPIRY));
         let swept = self.store.run::<i64>(sweep, &Trace::disabled()).await;
-        swept.map(|_| ()).map_err(FlushStep::ScanProgress.stuck())
+        swept.map(|_| ()).map_err(FlushStep::Sweep.error())
     }
 
-    async fn take(&self, from: &str) -> Result<Vec<ClaimedWrite>, FlushError> {
-        let taken = match self.read_group(from).await {
+    async fn read(&self, from: &str) -> Result<Vec<ClaimedWrite>, FlushError> {
+        let writes = match self.read_group(from).await {
             // Somebody removed it, or made the stream without it.
-            Err(RedisError::Other(code)) if code == "NOGROUP" => match self.make_group().await {
+            Err(RedisError::Other(code)) if code == "NOGROUP" => match self.create_group().await {
                 Ok(()) => self.read_group(from).await,
                 Err(error) => Err(error),
             },
-            taken => taken,
+            writes => writes,
         };
-        taken.map_err(FlushStep::Read.stuck())
+        writes.map_err(FlushStep::Read.error())
     }
 
     async fn read_group(&self, from: &str) -> Result<Vec<ClaimedWrite>, RedisError> {
         let read = self.store.command("XREADGROUP").arg("GROUP").arg(GROUP).arg(&self.consumer);
         let read = read.arg("COUNT").arg(self.policy.size).arg("STREAMS");
-        let read = read.arg(self.store.name(&keys::write_behind())).arg(from);
+        let read = read.arg(self.store.full_key(&keys::write_behind())).arg(from);
         let streams: Option<Vec<(Value, Value)>> = self.store.run(read, &Trace::disabled()).await?;
         let first = streams.and_then(|streams| streams.into_iter().next());
-        Ok(first.map(|(_, entries)| taken(entries)).unwrap_or_default())
+        Ok(first.map(|(_, entries)| parse_entries(entries)).unwrap_or_default())
     }
 
-    async fn make_group(&self) -> Result<(), RedisError> {
-        let name = self.store.name(&keys::write_behind());
+    async fn create_group(&self) -> Result<(), RedisError> {
+        let name = self.store.full_key(&keys::write_behind());
         let make = self.store.command("XGROUP").arg("CREATE").arg(name).arg(GROUP).arg(0);
         match self.store.run::<Value>(make.arg("MKSTREAM"), &Trace::disabled()).await {
             Err(RedisError::Other(code)) if code == "BUSYGROUP" => Ok(()),
@@ -247,30 +249,31 @@ impl<S: Sink> FlushWorker<S> {
     /// To the origin, then to the copies, then off the stream. Of several
     /// writes of one key only the latest is written: nobody could see the
     /// others in between. What could not be settled is not acknowledged.
-    async fn flush(&mut self, taken: Vec<ClaimedWrite>) -> Result<(), FlushError> {
-        if taken.is_empty() {
+    async fn flush(&mut self, writes: Vec<ClaimedWrite>) -> Result<(), FlushError> {
+        if writes.is_empty() {
             return Ok(());
         }
-        self.has_failed = true;
-        let mut ids: Vec<_> = taken.iter().map(|it| (it.id.clone(), it.key().to_owned())).collect();
+        self.has_unacknowledged = true;
+        let mut ids: Vec<_> =
+            writes.iter().map(|it| (it.id.clone(), it.key().to_owned())).collect();
         if self.engine.observer.failpoint(Failpoint::FlushForgets) {
             self.acknowledge(&ids).await?;
         }
-        let mut kept = Vec::new();
-        for it in taken.iter().filter(|it| it.write.is_none() && !it.is_deleted) {
-            if !self.move_to_dead_letters(&it.id, "it can't be read").await? {
-                kept.push(it.id.clone());
+        let mut stuck = Vec::new();
+        for it in writes.iter().filter(|it| it.write.is_none() && !it.is_deleted) {
+            if !self.move_to_dead_letters(&it.id, "the entry can't be decoded").await? {
+                stuck.push(it.id.clone());
             }
         }
-        ids.retain(|(id, _)| !kept.contains(id));
-        let all: Vec<_> = taken.into_iter().filter_map(|it| it.write).collect();
+        ids.retain(|(id, _)| !stuck.contains(id));
+        let all: Vec<_> = writes.into_iter().filter_map(|it| it.write).collect();
         let (written, applied) = self.apply_latest(all).await?;
         let unsettled = self.settle(&written, &applied).await?;
         let error = unsettled.first().map(|(_, error)| error.clone());
         ids.retain(|(_, key)| unsettled.iter().all(|(it, _)| it != key));
         self.acknowledge(&ids).await?;
-        self.has_failed = error.is_some();
-        error.map_or(Ok(()), |error| Err(FlushStep::Settle.stuck()(error)))
+        self.has_unacknowledged = error.is_some();
+        error.map_or(Ok(()), |error| Err(FlushStep::Settle.error()(error)))
     }
 
     /// The latest write of each key. When one of them can't be kept, each write
@@ -280,15 +283,15 @@ impl<S: Sink> FlushWorker<S> {
         all: Vec<QueuedWrite>,
     ) -> Result<(Arc<[QueuedWrite]>, Vec<ApplyResult>), FlushError> {
         let latest: Arc<[QueuedWrite]> = latest(all.iter().cloned()).into();
-        let is_refused = |it: &ApplyResult| matches!(it, ApplyResult::Refused(_));
+        let is_rejected = |it: &ApplyResult| matches!(it, ApplyResult::Rejected(_));
         match self.apply(&latest).await? {
-            Ok(applied) if !applied.iter().any(is_refused) => return Ok((latest, applied)),
-            Err(fault) if !fault.is_about_the_value() => {
-                return Err(FlushError::At(fault.to_string()));
+            Ok(applied) if !applied.iter().any(is_rejected) => return Ok((latest, applied)),
+            Err(error) if !error.is_value_error() => {
+                return Err(FlushError::Sink(error.to_string()));
             }
             _ => (),
         }
-        let applied = self.one_by_one(&all).await?;
+        let applied = self.apply_one_by_one(&all).await?;
         Ok((all.into(), applied))
     }
 
@@ -299,26 +302,31 @@ impl<S: Sink> FlushWorker<S> {
     ) -> Result<Result<Vec<ApplyResult>, S::Error>, FlushError> {
         let (sink, writes) = (Arc::clone(&self.sink), Arc::clone(writes));
         let applying = tokio::spawn(async move { sink.apply(&writes).await });
-        applying.await.map_err(|_| FlushError::At("it broke off".to_owned()))
+        applying
+            .await
+            .map_err(|_| FlushError::Sink("the flush to the database was aborted".to_owned()))
     }
 
     /// Finds the one that the sink refuses.
-    async fn one_by_one(&mut self, writes: &[QueuedWrite]) -> Result<Vec<ApplyResult>, FlushError> {
+    async fn apply_one_by_one(
+        &mut self,
+        writes: &[QueuedWrite],
+    ) -> Result<Vec<ApplyResult>, FlushError> {
         let mut applied = Vec::new();
         for write in writes {
             match self.apply(&[write.clone()].into()).await? {
                 Ok(one) => applied.extend(one),
-                Err(fault) => {
-                    let attempts = self.refused.entry(write.id.clone()).or_default();
+                Err(error) => {
+                    let attempts = self.attempts.entry(write.id.clone()).or_default();
                     *attempts += 1;
-                    if *attempts < ATTEMPTS || !fault.is_about_the_value() {
-                        return Err(FlushError::At(fault.to_string()));
+                    if *attempts < MAX_ATTEMPTS || !error.is_value_error() {
+                        return Err(FlushError::Sink(error.to_string()));
                     }
-                    applied.push(ApplyResult::Refused("the database refused it again and again"));
+                    applied.push(ApplyResult::Rejected("the database rejected it repeatedly"));
                 }
             }
         }
-        self.refused.clear();
+        self.attempts.clear();
         Ok(applied)
     }
 
@@ -329,9 +337,10 @@ impl<S: Sink> FlushWorker<S> {
         writes: &[QueuedWrite],
         applied: &[ApplyResult],
     ) -> Result<Vec<(String, RedisError)>, FlushError> {
-        let each = writes.iter().zip(applied).map(|(write, applied)| self.settling(write, applied));
+        let each =
+            writes.iter().zip(applied).map(|(write, applied)| self.settle_command(write, applied));
         let replies =
-            self.store.run_each(each.collect()).await.map_err(FlushStep::Settle.stuck())?;
+            self.store.run_each(each.collect()).await.map_err(FlushStep::Settle.error())?;
         let mut unsettled = Vec::new();
         for (write, reply) in writes.iter().zip(replies) {
             unsettled.extend(reply.err().map(|error| (write.key.clone(), error)));
@@ -339,7 +348,7 @@ impl<S: Sink> FlushWorker<S> {
         // Only now, as it takes the write off the stream: a copy that waits for
         // a write that is gone would never end.
         for (write, applied) in writes.iter().zip(applied) {
-            if let ApplyResult::Refused(why) = applied
+            if let ApplyResult::Rejected(why) = applied
                 && unsettled.iter().all(|(key, _)| *key != write.key)
                 && !self.move_to_dead_letters(&write.id, why).await?
             {
@@ -350,21 +359,24 @@ impl<S: Sink> FlushWorker<S> {
     }
 
     /// What the copy in Redis becomes.
-    fn settling(&self, write: &QueuedWrite, applied: &ApplyResult) -> Command {
-        let (key, mark) = (self.store.prefix().to_owned() + &write.key, millis(MARK_TTL));
+    fn settle_command(&self, write: &QueuedWrite, applied: &ApplyResult) -> Command {
+        let (key, tombstone_ttl) =
+            (self.store.prefix().to_owned() + &write.key, millis(TOMBSTONE_TTL));
         let on = |script| self.store.script_on(script, std::slice::from_ref(&key));
-        let discard = |version: u64| on(&scripts::DISCARD).arg(write.stamp).arg(mark).arg(version);
+        let discard =
+            |version: u64| on(&scripts::DISCARD).arg(write.stamp).arg(tombstone_ttl).arg(version);
         match applied {
             // An ordinary copy ends some time; the next lookup loads it then.
-            ApplyResult::As(version) if *version == write.version => {
+            ApplyResult::Applied(version) if *version == write.version => {
                 on(&scripts::SETTLE).arg(write.stamp)
             }
-            ApplyResult::As(version) => {
-                let forget = on(&scripts::INVALIDATE).arg(version.cast_signed()).arg(mark);
-                forget.arg(write.stamp + 1).arg(0)
+            ApplyResult::Applied(version) => {
+                let invalidate =
+                    on(&scripts::INVALIDATE).arg(version.cast_signed()).arg(tombstone_ttl);
+                invalidate.arg(write.stamp + 1).arg(0)
             }
             ApplyResult::Superseded(version) => discard(*version),
-            ApplyResult::Refused(_) => discard(0),
+            ApplyResult::Rejected(_) => discard(0),
         }
     }
 
@@ -379,7 +391,7 @@ impl<S: Sink> FlushWorker<S> {
             self.store.on("XDEL", &stream).arg(&ids),
         ];
         let done = self.store.run_many(done.into()).await;
-        done.map(|_| ()).map_err(FlushStep::Acknowledge.stuck())
+        done.map(|_| ()).map_err(FlushStep::Acknowledge.error())
     }
 
     /// False when there is no place for it: then it stays where it is.
@@ -387,11 +399,14 @@ impl<S: Sink> FlushWorker<S> {
         let (from, to) = (keys::write_behind(), keys::write_behind_dead_letters());
         let set = self
             .store
-            .script_on(&scripts::DEAD_LETTER, &[self.store.name(&from), self.store.name(&to)])
+            .script_on(
+                &scripts::DEAD_LETTER,
+                &[self.store.full_key(&from), self.store.full_key(&to)],
+            )
             .arg(id)
             .arg(why);
         let set = self.store.run::<i64>(set, &Trace::disabled()).await;
-        let is_set = set.map_err(FlushStep::SetAside.stuck())? >= 0;
+        let is_set = set.map_err(FlushStep::DeadLetter.error())? >= 0;
         let done = if is_set { "is set aside" } else { "can't be set aside and stays" };
         log::error!("write-behind: a write {done}, {why}: {id}");
         Ok(is_set)

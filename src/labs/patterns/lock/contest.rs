@@ -106,7 +106,7 @@ async fn lease(trial_run: &TrialRun, n: u64, token: &str) -> Result<Option<u64>,
     let since = Instant::now();
     while since.elapsed() < TIMEOUT {
         let store = trial_run.store(n);
-        let acquire = store.script_on(&ACQUIRE, &[store.name(&lock), store.name(&fence)]);
+        let acquire = store.script_on(&ACQUIRE, &[store.full_key(&lock), store.full_key(&fence)]);
         let acquire = acquire.arg(token).arg(LEASE.as_millis() as u64).arg(KEPT);
         match trial_run.run::<u64>(n, acquire).await? {
             0 => sleep(rest()).await,

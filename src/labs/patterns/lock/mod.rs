@@ -143,7 +143,7 @@ async fn acquire(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (store, who) = (play.store(), play.args().text("client"));
     let (lease, token) = (play.args().number("lease"), random());
     let keys = (play.key("lock:report"), play.key("lock:report:fence"));
-    let acquire = store.script_on(&ACQUIRE, &[store.name(&keys.0), store.name(&keys.1)]);
+    let acquire = store.script_on(&ACQUIRE, &[store.full_key(&keys.0), store.full_key(&keys.1)]);
     let fence: u64 = play.one(acquire.arg(&token).arg(lease * 1_000).arg(KEPT)).await?;
     if fence == 0 {
         return Ok(vec![format!("{who} does not get the lock: someone holds it.")]);

@@ -57,7 +57,7 @@ struct Heard<'a> {
 pub async fn live(app: Data<WorkerState>, request: HttpRequest) -> Result<HttpResponse> {
     let place = app.shared.listeners.try_acquire().ok_or(Error::TooManyViewers)?;
     let (visitor, _) = visitor::of(&request);
-    let channel = app.store.name(&patterns::channel(&visitor.keys("publish-subscribe")));
+    let channel = app.store.full_key(&patterns::channel(&visitor.keys("publish-subscribe")));
     let listener = Listener {
         address: app.shared.address.clone(),
         channel,

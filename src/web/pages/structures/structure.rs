@@ -183,7 +183,7 @@ impl StructurePage {
             return self;
         }
         self.trace.clone_from(&outcome.trace);
-        self.error = outcome.refusal.as_ref().map(|refusal| refusal.words.clone());
+        self.error = outcome.refusal.as_ref().map(|refusal| refusal.message.clone());
         self.was_refused = self.error.is_some();
         self
     }

@@ -24,11 +24,11 @@ pub struct QueuedWrite {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApplyResult {
     /// The origin has it, under this version.
-    As(u64),
+    Applied(u64),
     /// The origin has something later, under this version.
     Superseded(u64),
     /// It can never have it.
-    Refused(&'static str),
+    Rejected(&'static str),
 }
 
 /// Where waiting writes go.

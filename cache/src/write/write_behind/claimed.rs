@@ -37,19 +37,19 @@ pub fn latest(writes: impl Iterator<Item = QueuedWrite>) -> Vec<QueuedWrite> {
 }
 
 /// Each by itself: one that can't be read keeps none of the others.
-pub fn taken(entries: Value) -> Vec<ClaimedWrite> {
+pub fn parse_entries(entries: Value) -> Vec<ClaimedWrite> {
     let Value::Array(entries) = entries else { return Vec::new() };
-    entries.into_iter().filter_map(one_taken).collect()
+    entries.into_iter().filter_map(parse_entry).collect()
 }
 
-fn one_taken(entry: Value) -> Option<ClaimedWrite> {
+fn parse_entry(entry: Value) -> Option<ClaimedWrite> {
     let (id, fields): (String, Value) = typed(entry).ok()?;
     let is_deleted = fields == Value::Nil;
-    let write = typed(fields).ok().and_then(|fields| pending(&id, &fields));
+    let write = typed(fields).ok().and_then(|fields| parse_write(&id, &fields));
     Some(ClaimedWrite { id, write, is_deleted })
 }
 
-fn pending(id: &str, fields: &HashMap<String, String>) -> Option<QueuedWrite> {
+fn parse_write(id: &str, fields: &HashMap<String, String>) -> Option<QueuedWrite> {
     let number = |name| fields.get(name)?.parse().ok();
     Some(QueuedWrite {
         id: id.to_owned(),
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_writes_of_a_key_the_latest_is_left() {
+    fn only_the_latest_write_of_each_key_is_left() {
         let writes = [write("a", 1), write("b", 2), write("a", 4), write("a", 3)];
         let left: Vec<_> = latest(writes.into_iter()).iter().map(|it| it.stamp).collect();
         assert_eq!(left, [2, 4]);

@@ -12,17 +12,17 @@ use crate::local::cached_copy::CachedCopy;
 
 /// Bytes of all copies together, as they lie in Redis. In memory they take
 /// some two to three times as much.
-const BYTES: u64 = 16 * 1024 * 1024;
+const CAPACITY: u64 = 16 * 1024 * 1024;
 /// What a copy costs beside its value and name, in bytes.
 const OVERHEAD: usize = 128;
 
 /// The copies, the most used of them when there is no room for all.
-pub struct LocalEntries(Moka<String, StaleEntry>);
+pub struct LocalEntries(Moka<String, LocalEntry>);
 
 /// One copy; the type of its value is known by its name.
 #[derive(Clone)]
-struct StaleEntry {
-    held: Arc<dyn Any + Send + Sync>,
+struct LocalEntry {
+    copy: Arc<dyn Any + Send + Sync>,
     since: Instant,
     until: Instant,
     weight: u32,
@@ -30,9 +30,9 @@ struct StaleEntry {
 
 impl Default for LocalEntries {
     fn default() -> Self {
-        let copies =
-            Moka::builder().max_capacity(BYTES).weigher(|_, kept: &StaleEntry| kept.weight);
-        Self(copies.build())
+        let entries =
+            Moka::builder().max_capacity(CAPACITY).weigher(|_, entry: &LocalEntry| entry.weight);
+        Self(entries.build())
     }
 }
 
@@ -40,23 +40,28 @@ impl LocalEntries {
     /// The copy under `name` as it is by now, if it is still kept.
     pub fn get<T: Send + Sync + 'static>(&self, name: &str) -> Option<CachedCopy<T>> {
         let now = Instant::now();
-        let kept = self.0.get(name).filter(|kept| now < kept.until)?;
-        let held = kept.held.downcast_ref::<CachedCopy<T>>()?;
-        Some(held.later(now.saturating_duration_since(kept.since)))
+        let entry = self.0.get(name).filter(|entry| now < entry.until)?;
+        let copy = entry.copy.downcast_ref::<CachedCopy<T>>()?;
+        Some(copy.aged_by(now.saturating_duration_since(entry.since)))
     }
 
     /// How long the copy under `name` is still kept.
     pub fn left(&self, name: &str) -> Duration {
-        let until = self.0.get(name).map(|kept| kept.until);
+        let until = self.0.get(name).map(|entry| entry.until);
         until.map_or(Duration::ZERO, |it| it.saturating_duration_since(Instant::now()))
     }
 
     /// Keeps a copy for so long.
-    pub fn keep<T: Send + Sync + 'static>(&self, name: &str, held: CachedCopy<T>, time: Duration) {
+    pub fn insert<T: Send + Sync + 'static>(
+        &self,
+        name: &str,
+        copy: CachedCopy<T>,
+        time: Duration,
+    ) {
         let since = Instant::now();
         let until = since.checked_add(time).unwrap_or(since);
-        let weight = u32::try_from(held.bytes + name.len() + OVERHEAD).unwrap_or(u32::MAX);
-        self.0.insert(name.to_owned(), StaleEntry { held: Arc::new(held), since, until, weight });
+        let weight = u32::try_from(copy.bytes + name.len() + OVERHEAD).unwrap_or(u32::MAX);
+        self.0.insert(name.to_owned(), LocalEntry { copy: Arc::new(copy), since, until, weight });
     }
 
     /// Drops the copy under `name`.

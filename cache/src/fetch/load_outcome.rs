@@ -6,7 +6,7 @@ use crate::{Source, fetch::lookup::Fill};
 
 /// What a load brought.
 #[derive(Debug)]
-pub struct Loaded<T> {
+pub struct LoadOutcome<T> {
     /// `None` where there is no such value.
     pub value: Option<Arc<T>>,
     /// 0 where there is no value.
@@ -21,7 +21,7 @@ pub struct Loaded<T> {
     pub age: Duration,
 }
 
-impl<T> Clone for Loaded<T> {
+impl<T> Clone for LoadOutcome<T> {
     fn clone(&self) -> Self {
         let Self { version, source, ttl, age, .. } = *self;
         Self { value: self.value.clone(), fill: self.fill.clone(), version, source, ttl, age }

@@ -1,4 +1,4 @@
-//! The trace: what one request said to Redis and to the database, in order.
+//! The trace of one request: its commands to Redis and the database, in order.
 
 use std::{
     mem,
@@ -13,23 +13,23 @@ use crate::time::micros;
 /// One command and its reply.
 #[derive(Debug, Clone, Serialize)]
 pub struct Span {
-    /// Who was asked.
+    /// The target of the command.
     pub target: Target,
     /// The command or statement, arguments shortened.
     pub command: String,
     /// The reply, shortened.
     pub reply: String,
-    /// Microseconds from the start of the request to the sending.
+    /// Microseconds from the start of the request until the command was sent.
     pub start_us: u64,
-    /// Microseconds from the sending to the reply, simulated time included.
+    /// Microseconds from sending to the reply, simulated delay included.
     pub elapsed_us: u64,
-    /// How much of `elapsed_us` was simulated, in microseconds.
+    /// The simulated share of `elapsed_us`, in microseconds.
     pub simulated_us: u64,
-    /// Which round trip this was: commands of one pipeline share a number.
+    /// The number of the round trip: the commands of one pipeline share it.
     pub round_trip: usize,
 }
 
-/// Who a [`Span`] spoke to.
+/// The target of a [`Span`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Target {
@@ -39,12 +39,12 @@ pub enum Target {
     Database,
     /// The near cache, in this process.
     Memory,
-    /// hitrate itself: what it decided, or waited for.
+    /// hitrate itself: a decision, or a wait.
     Hitrate,
 }
 
 impl Target {
-    /// The word for it, for programs.
+    /// The name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Redis => "redis",
@@ -54,7 +54,7 @@ impl Target {
         }
     }
 
-    /// Who it is, in a word.
+    /// The label on pages.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Redis => "Redis",
@@ -64,7 +64,7 @@ impl Target {
         }
     }
 
-    /// The colour that stands for it everywhere.
+    /// The colour class on pages.
     pub const fn colour(self) -> &'static str {
         match self {
             Self::Redis => "cache",
@@ -75,8 +75,9 @@ impl Target {
     }
 }
 
-/// Collects the [`Span`]s of one request. Recording costs formatting, so a
-/// caller that shows nothing uses [`Trace::disabled`]. Clones write to the same record.
+/// Collects the [`Span`]s of one request. Clones append to the same record.
+/// Recording formats every command, so a caller that shows no trace uses
+/// [`Trace::disabled`].
 #[derive(Clone)]
 pub struct Trace(Option<Arc<Record>>);
 
@@ -85,43 +86,43 @@ struct Record {
     spans: Mutex<Vec<Span>>,
 }
 
-/// One round trip, as the two doors report it.
+/// One round trip to Redis or the database.
 pub struct RoundTrip {
-    /// Who was asked.
+    /// The target.
     pub target: Target,
     /// When it was sent.
     pub sent: Instant,
     /// Time until the reply.
     pub took: Duration,
-    /// How much of it was simulated.
+    /// The simulated share of that time.
     pub simulated: Duration,
 }
 
 impl RoundTrip {
-    /// Nothing of it simulated.
+    /// A round trip to Redis, without simulated delay.
     pub fn to_redis(sent: Instant, took: Duration) -> Self {
         Self { target: Target::Redis, sent, took, simulated: Duration::ZERO }
     }
 }
 
 impl Trace {
-    /// Records from now on.
+    /// Starts a trace; span times count from now.
     pub fn start() -> Self {
         Self(Some(Arc::new(Record { start: Instant::now(), spans: Mutex::default() })))
     }
 
-    /// Records nothing, at no cost.
+    /// A trace that records nothing, at no cost.
     pub const fn disabled() -> Self {
         Self(None)
     }
 
-    /// Whether anyone is recording.
+    /// Whether spans are recorded.
     pub fn is_enabled(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Adds one round trip of one or more commands with their replies; `lines`
-    /// is only called when someone is recording.
+    /// Records one round trip: its commands with their replies. `lines` is called
+    /// only if the trace is enabled.
     pub fn record<Lines: IntoIterator<Item = (String, String)>>(
         &self,
         trip: RoundTrip,
@@ -144,7 +145,8 @@ impl Trace {
         }));
     }
 
-    /// Adds what hitrate itself or its near cache did, from `since` until now.
+    /// Records a step of hitrate itself or of its near cache, from `since` until
+    /// now.
     pub fn event(
         &self,
         target: Target,
@@ -157,12 +159,13 @@ impl Trace {
         self.record(trip, || [(operation.to_owned(), outcome())]);
     }
 
-    /// What was recorded so far.
+    /// The spans recorded so far.
     pub fn spans(&self) -> Vec<Span> {
         self.0.as_ref().map_or_else(Vec::new, |record| record.spans().clone())
     }
 
-    /// What was recorded, taken out. What goes on in the background is not in it.
+    /// Takes the recorded spans. Spans of background work that end later are not
+    /// included.
     pub fn into_spans(self) -> Vec<Span> {
         self.0.map_or_else(Vec::new, |record| mem::take(&mut record.spans()))
     }
@@ -174,14 +177,15 @@ impl Record {
     }
 }
 
-/// At most `most` characters of a text, with control characters made visible.
+/// At most `max` characters of a text, with control characters escaped. Appends `…`
+/// if it was cut.
 pub fn shortened(text: &str, max: usize) -> String {
     let mut short = String::with_capacity(text.len().min(max));
     push_shortened(&mut short, text, max);
     short
 }
 
-/// The same, behind what is there already.
+/// Appends the text to `line`, as [`shortened`] returns it.
 pub fn push_shortened(line: &mut String, text: &str, max: usize) {
     if push_plain(line, text.as_bytes(), max) {
         return;
@@ -197,15 +201,15 @@ pub fn push_shortened(line: &mut String, text: &str, max: usize) {
     }
 }
 
-/// The same for what may be no text.
+/// As [`push_shortened`], for bytes that may not be UTF-8.
 pub fn push_shortened_bytes(line: &mut String, bytes: &[u8], max: usize) {
     if !push_plain(line, bytes, max) {
         push_shortened(line, &String::from_utf8_lossy(bytes), max);
     }
 }
 
-/// The same for nearly all there is: as far as it is shown, nothing has to be
-/// made visible. False, and nothing pushed, for anything else.
+/// The fast path for printable ASCII, which needs no escaping. Returns false, and
+/// appends nothing, for anything else.
 fn push_plain(line: &mut String, bytes: &[u8], max: usize) -> bool {
     let shown = &bytes[..bytes.len().min(max)];
     let plain = shown.iter().fold(true, |all, byte| all & (b' '..0x7f).contains(byte));

@@ -569,7 +569,7 @@ fn a_threshold_that_may_not_be_asked_for_is_the_usual_one() {
     assert_eq!((&grown["was_told"], &grown["threshold"]), (&json!(false), &json!(512)));
     assert!(player.page("hashes").contains("as the server does not tell"));
     let page = hitrate.get("/").body;
-    assert!(!page.contains("refuses hitrate"), "that is no news about hitrate's rights: {page}");
+    assert!(!page.contains("Redis denied access"), "that is no news about hitrate's rights: {page}");
 }
 
 #[test]
@@ -627,7 +627,7 @@ fn a_command_that_is_denied_is_told_once() {
         player.play("sets", "act=sadd");
         assert!(player.look("sets")["picture"].is_object(), "the rest works");
     }
-    assert_eq!(hitrate.logged("Redis rights"), 1, "{}", hitrate.log());
+    assert_eq!(hitrate.logged("Redis permissions"), 1, "{}", hitrate.log());
     let grown = player.play("sets", "act=grow")["grown"].clone();
     assert_eq!(
         (&grown["after"]["count"], &grown["after"]["memory_bytes"]),

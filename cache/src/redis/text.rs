@@ -1,4 +1,4 @@
-//! Commands and replies as a person reads them, the way redis-cli prints them.
+//! Commands and replies as text, in the style of redis-cli.
 
 use std::fmt::Write as _;
 
@@ -9,17 +9,17 @@ use crate::{
     trace::{push_shortened, push_shortened_bytes},
 };
 
-/// One argument or reply shows at most this many characters.
+/// Characters shown of an argument or reply.
 const MAX_ARG_CHARS: usize = 96;
-/// A command shows at most this many of its words.
+/// Arguments shown of a command.
 const MAX_ARGS: usize = 40;
-/// A reply with parts shows at most this many of them.
+/// Elements shown of an array reply.
 const MAX_ELEMENTS: usize = 8;
-/// Room for most lines, so that they don't grow.
+/// Initial capacity of a line: most never grow.
 const LINE_CAPACITY: usize = 192;
 
-/// `SET hitrate:profile:123 "{…}" PX 300000`; a script by its first line, which
-/// says what it does.
+/// Formats a command, such as `SET hitrate:profile:123 "{…}" PX 300000`. A script
+/// is shown by its first line.
 pub fn command(cmd: &Cmd, script: Option<&Script>) -> String {
     let mut line = String::with_capacity(LINE_CAPACITY);
     for (n, arg) in cmd.args_iter().take(MAX_ARGS).enumerate() {
@@ -46,7 +46,7 @@ fn push_summary(line: &mut String, script: &Script) {
 }
 
 fn push_arg(line: &mut String, bytes: &[u8]) {
-    // The start without a branch for each byte: most words end there.
+    // Checks the start without a branch per byte: most arguments end there.
     let (start, rest) = bytes.split_at(bytes.len().min(MAX_ARG_CHARS));
     let is_plain = |byte: &u8| PLAIN[usize::from(*byte)];
     let starts_plain = start.iter().fold(!start.is_empty(), |all, byte| all & is_plain(byte));
@@ -59,7 +59,7 @@ fn push_arg(line: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Bytes that a word may have without quotes around it.
+/// Bytes that need no quotes.
 const PLAIN: [bool; 256] = {
     let (mut plain, mut byte) = ([false; 256], b'!');
     while byte <= b'~' {
@@ -79,7 +79,7 @@ fn push_text(line: &mut String, bytes: &[u8]) {
     push_shortened_bytes(line, bytes, MAX_ARG_CHARS);
 }
 
-/// `(integer) 1`, `OK`, `(nil)`, `'{…}'`, or what went wrong.
+/// Formats a reply or error: `(integer) 1`, `OK`, `(nil)`, `'{…}'`.
 pub fn reply(reply: &Result<Value, RedisError>) -> String {
     match reply {
         Ok(value) => self::value(value),
@@ -87,7 +87,7 @@ pub fn reply(reply: &Result<Value, RedisError>) -> String {
     }
 }
 
-/// A value as the trace shows it.
+/// Formats a value.
 pub fn value(value: &Value) -> String {
     let mut line = String::with_capacity(LINE_CAPACITY);
     push_value(&mut line, value);

@@ -82,7 +82,7 @@ impl Cache {
     /// # Errors
     /// Returns the origin's error, a timeout or a rejection, unless a stale copy
     /// could be served instead. A Redis failure is never an error: it is a miss.
-    #[expect(clippy::manual_async_fn, reason = "it holds the origin once, an async fn twice")]
+    #[expect(clippy::manual_async_fn, reason = "an async fn would store the origin twice")]
     pub fn fetch<T: Cached, O: Origin<T>>(
         &self,
         key: &Key<T>,

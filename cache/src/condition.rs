@@ -37,7 +37,7 @@ impl<T: Clone + PartialEq + Display> Condition<T> {
 
     /// Records a failure, and logs it unless this error is logged already.
     pub fn failing(&self, error: &T) {
-        let mut current = self.current.lock().expect("nobody panics while changing a condition");
+        let mut current = self.current.lock().expect("changing a condition does not panic");
         let current = current.get_or_insert_with(|| Failing {
             latest: error.clone(),
             since: Instant::now(),
@@ -56,7 +56,7 @@ impl<T: Clone + PartialEq + Display> Condition<T> {
         if !self.is_failing.load(Ordering::Acquire) {
             return;
         }
-        let mut current = self.current.lock().expect("nobody panics while changing a condition");
+        let mut current = self.current.lock().expect("changing a condition does not panic");
         if let Some(error) = current.take() {
             self.is_failing.store(false, Ordering::Release);
             let lasted = error.since.elapsed().as_secs_f64();
@@ -69,7 +69,7 @@ impl<T: Clone + PartialEq + Display> Condition<T> {
         if !self.is_failing.load(Ordering::Acquire) {
             return None;
         }
-        let current = self.current.lock().expect("nobody panics while changing a condition");
+        let current = self.current.lock().expect("changing a condition does not panic");
         current.as_ref().map(|error| (error.latest.clone(), error.since.elapsed()))
     }
 }

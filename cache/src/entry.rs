@@ -173,8 +173,11 @@ mod tests {
             decode(br#"{"version":7,"gone":true}"#, &key),
             Ok(Content::Tombstone { version: 7, invalidated_at: 0 })
         );
-        let asked = br#"{"version":7,"at":9,"gone":true}"#;
-        assert_eq!(decode(asked, &key), Ok(Content::Tombstone { version: 7, invalidated_at: 9 }));
+        let explicit = br#"{"version":7,"at":9,"gone":true}"#;
+        assert_eq!(
+            decode(explicit, &key),
+            Ok(Content::Tombstone { version: 7, invalidated_at: 9 })
+        );
     }
 
     #[test]
@@ -205,8 +208,8 @@ mod tests {
     #[test]
     fn deep_and_large_garbage_is_rejected() {
         let key = anna().value.key();
-        for bad in [vec![b'['; 60_000], vec![b' '; 1_000_000], b"null".to_vec(), b"".to_vec()] {
-            assert!(decode(&bad, &key).is_err());
+        for garbage in [vec![b'['; 60_000], vec![b' '; 1_000_000], b"null".to_vec(), b"".to_vec()] {
+            assert!(decode(&garbage, &key).is_err());
         }
     }
 

@@ -125,17 +125,17 @@ impl Trace {
     /// only if the trace is enabled.
     pub fn record<Lines: IntoIterator<Item = (String, String)>>(
         &self,
-        trip: RoundTrip,
+        round_trip: RoundTrip,
         lines: impl FnOnce() -> Lines,
     ) {
         let Some(record) = &self.0 else { return };
         let lines = lines();
-        let start_us = micros(trip.sent.saturating_duration_since(record.start));
-        let (elapsed_us, simulated_us) = (micros(trip.took), micros(trip.simulated));
+        let start_us = micros(round_trip.sent.saturating_duration_since(record.start));
+        let (elapsed_us, simulated_us) = (micros(round_trip.took), micros(round_trip.simulated));
         let mut spans = record.spans();
         let number = spans.last().map_or(1, |span| span.round_trip + 1);
         spans.extend(lines.into_iter().map(|(command, reply)| Span {
-            target: trip.target,
+            target: round_trip.target,
             command,
             reply,
             start_us,
@@ -154,9 +154,9 @@ impl Trace {
         operation: &str,
         outcome: impl FnOnce() -> String,
     ) {
-        let trip =
+        let round_trip =
             RoundTrip { target, sent: since, took: since.elapsed(), simulated: Duration::ZERO };
-        self.record(trip, || [(operation.to_owned(), outcome())]);
+        self.record(round_trip, || [(operation.to_owned(), outcome())]);
     }
 
     /// The spans recorded so far.
@@ -173,7 +173,7 @@ impl Trace {
 
 impl Record {
     fn spans(&self) -> MutexGuard<'_, Vec<Span>> {
-        self.spans.lock().expect("nobody panics while adding a span")
+        self.spans.lock().expect("adding a span does not panic")
     }
 }
 
@@ -224,7 +224,7 @@ fn push_plain(line: &mut String, bytes: &[u8], max: usize) -> bool {
 mod tests {
     use super::*;
 
-    fn trip() -> RoundTrip {
+    fn round_trip() -> RoundTrip {
         let took = Duration::from_micros(5);
         RoundTrip { target: Target::Redis, sent: Instant::now(), took, simulated: Duration::ZERO }
     }
@@ -232,8 +232,10 @@ mod tests {
     #[test]
     fn commands_of_one_pipeline_share_a_round_trip() {
         let trace = Trace::start();
-        trace.record(trip(), || vec![("GET a".into(), "1".into()), ("PTTL a".into(), "9".into())]);
-        trace.record(trip(), || vec![("SET a".into(), "OK".into())]);
+        trace.record(round_trip(), || {
+            vec![("GET a".into(), "1".into()), ("PTTL a".into(), "9".into())]
+        });
+        trace.record(round_trip(), || vec![("SET a".into(), "OK".into())]);
         let trips: Vec<_> = trace.spans().iter().map(|span| span.round_trip).collect();
         assert_eq!(trips, [1, 1, 2]);
     }
@@ -241,7 +243,7 @@ mod tests {
     #[test]
     fn a_disabled_trace_formats_nothing() {
         let trace = Trace::disabled();
-        trace.record(trip(), || -> Vec<_> { unreachable!("nobody is recording") });
+        trace.record(round_trip(), || -> Vec<_> { unreachable!("the trace is disabled") });
         assert!(trace.spans().is_empty());
     }
 

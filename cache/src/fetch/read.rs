@@ -63,7 +63,7 @@ impl ReadMode {
 
 impl Cache {
     /// Returns a copy, or loads the value.
-    #[expect(clippy::manual_async_fn, reason = "it holds the origin once, an async fn twice")]
+    #[expect(clippy::manual_async_fn, reason = "an async fn would store the origin twice")]
     pub(crate) fn read<T: Cached, O: Origin<T>>(
         &self,
         request: Request<'_, T>,

@@ -252,11 +252,11 @@ mod tests {
         near.tracking_started();
         near.insert("a", copy(1), TTL, near.epoch("a"));
         near.tracking_lost();
-        assert_eq!(get(&near, "a"), None, "Redis is there and may know better");
+        assert_eq!(get(&near, "a"), None, "Redis is available and may have a newer value");
         let away = near.get::<String>("a", true).map(|copy| copy.source);
         assert_eq!(away, Some(Source::Stale));
         near.tracking_started();
-        assert_eq!(get(&near, "a"), None, "what was told meanwhile was not heard");
+        assert_eq!(get(&near, "a"), None, "invalidations in between were missed");
     }
 
     #[test]
@@ -280,7 +280,7 @@ mod tests {
                     for _ in 0..20_000 {
                         let oldest = truth.load(Ordering::Acquire).saturating_sub(1);
                         if let Some(found) = get(&near, "a") {
-                            assert!(found >= oldest, "{found} after {oldest} was announced");
+                            assert!(found >= oldest, "{found} after {oldest} was invalidated");
                         }
                         let epoch = near.epoch("a");
                         let value = truth.load(Ordering::Acquire);

@@ -47,7 +47,7 @@ impl Address {
 
     /// Creates a client for this address; does not connect.
     pub fn client(&self) -> Client {
-        Client::open(self.0.clone()).expect("the address was checked when it was parsed")
+        Client::open(self.0.clone()).expect("the address is valid, as it was parsed")
     }
 
     pub(super) fn info(&self) -> &ConnectionInfo {
@@ -58,7 +58,7 @@ impl Address {
     pub(super) fn resp3_client(&self) -> Client {
         let redis = self.0.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         Client::open(self.0.clone().set_redis_settings(redis))
-            .expect("the address was checked when it was parsed")
+            .expect("the address is valid, as it was parsed")
     }
 
     /// The `redis-cli` command that connects to this server. redis-cli prompts for
@@ -122,8 +122,8 @@ mod tests {
 
     #[test]
     fn other_schemes_are_rejected() {
-        for bad in ["", "localhost", "http://localhost:6379", "redis://"] {
-            assert!(Address::parse(bad).is_err(), "{bad}");
+        for url in ["", "localhost", "http://localhost:6379", "redis://"] {
+            assert!(Address::parse(url).is_err(), "{url}");
         }
         assert!(Address::parse("redis+unix:///run/redis.sock").is_ok());
         assert!(Address::parse("rediss://cache.example.com:6380").is_ok());

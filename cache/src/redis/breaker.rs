@@ -186,8 +186,8 @@ mod tests {
             assert!(!breaker.record_latency(SLOW * 2));
             assert!(!breaker.record_latency(SLOW / 2));
         }
-        assert!(breaker.record_latency(SLOW * 2), "the tenth slow one of twenty");
-        assert_eq!(breaker.state(), BreakerState::Closed, "a probe decides");
+        assert!(breaker.record_latency(SLOW * 2), "ten of twenty calls were slow");
+        assert_eq!(breaker.state(), BreakerState::Closed, "only a probe opens it");
     }
 
     proptest! {

@@ -112,7 +112,7 @@ impl Store {
     /// # Errors
     /// Returns a [`RedisError`] if Redis is unavailable, times out or replies with
     /// an error, or if the reply is not a `T`.
-    #[expect(clippy::manual_async_fn, reason = "it holds the command once, an async fn twice")]
+    #[expect(clippy::manual_async_fn, reason = "an async fn would store the command twice")]
     pub fn run<T: FromRedisValue>(
         &self,
         command: Command,

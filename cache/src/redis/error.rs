@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn an_unsent_command_is_not_ambiguous() {
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
-        assert!(RedisError::from(refused).is_ambiguous(), "it may have been in the middle");
+        assert!(RedisError::from(refused).is_ambiguous(), "the command may have been in flight");
         for error in [
             RedisError::Unreachable,
             RedisError::ConnectionLost,

@@ -77,16 +77,16 @@ mod tests {
         let script = Script::new("-- says hello\nreturn 'hello'");
         let mut call = script.evalsha(&["a".to_owned()]);
         call.arg("x");
-        let words = |cmd: &Cmd| {
+        let args = |cmd: &Cmd| {
             let text = |arg| match arg {
                 Arg::Simple(bytes) => String::from_utf8_lossy(bytes).into_owned(),
                 _ => String::new(),
             };
             cmd.args_iter().map(text).collect::<Vec<_>>()
         };
-        assert_eq!(words(&call)[..1], ["EVALSHA"]);
-        assert_eq!(words(&call)[2..], ["1", "a", "x"]);
-        assert_eq!(words(&script.eval(&call)), ["EVAL", script.text, "1", "a", "x"]);
+        assert_eq!(args(&call)[..1], ["EVALSHA"]);
+        assert_eq!(args(&call)[2..], ["1", "a", "x"]);
+        assert_eq!(args(&script.eval(&call)), ["EVAL", script.text, "1", "a", "x"]);
         assert_eq!(script.summary(), "-- says hello");
     }
 }

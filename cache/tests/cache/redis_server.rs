@@ -1,4 +1,4 @@
-//! A redis-server of one test, on a TCP port of its own; it ends with the test.
+//! A redis-server for one test, on its own TCP port; it stops with the test.
 
 use std::{
     fs,
@@ -17,12 +17,12 @@ pub fn send_signal(pid: u32, signal: &str) {
 }
 
 pub fn is_alive(pid: u32) -> bool {
-    // A zombie waits for its parent and does nothing any more.
+    // A zombie is no longer running.
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     !status.is_empty() && !status.contains("State:\tZ")
 }
 
-/// Waits until something holds.
+/// Waits until a condition holds.
 pub fn eventually(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + limit;
     while !holds() {
@@ -31,7 +31,7 @@ pub fn eventually(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) 
     }
 }
 
-/// A redis-server on a TCP port of its own.
+/// A redis-server on its own TCP port.
 pub struct Redis {
     child: Child,
     pub port: u16,
@@ -43,7 +43,7 @@ impl Redis {
         Self::with(&[])
     }
 
-    /// A port that is free now may be taken a moment later, so there are several tries.
+    /// A free port may be taken a moment later, so this tries several.
     pub fn with(args: &[&str]) -> Self {
         let tries = (0..5).find_map(|_| Self::try_on(free_port(), args));
         tries.expect("redis-server should start on a free port")
@@ -53,7 +53,7 @@ impl Redis {
         Self::try_on(port, args).expect("redis-server should start on this port")
     }
 
-    /// None when the server ends at once.
+    /// Returns `None` if the server exits at once.
     fn try_on(port: u16, args: &[&str]) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let child = spawn(port, dir.path(), args);
@@ -61,7 +61,7 @@ impl Redis {
         redis.listens().then_some(redis)
     }
 
-    /// Waits until it does; false when it has ended.
+    /// Waits until the server listens; false if it has exited.
     fn listens(&mut self) -> bool {
         let end = Instant::now() + Duration::from_secs(10);
         while self.child.try_wait().unwrap().is_none() {
@@ -95,7 +95,7 @@ impl Redis {
         let _ = self.child.wait();
     }
 
-    /// Starts it again, on the same port and directory.
+    /// Restarts the server on the same port and directory.
     pub fn restart(&mut self, args: &[&str]) {
         self.kill();
         self.child = spawn(self.port, self.dir.path(), args);
@@ -105,7 +105,7 @@ impl Redis {
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        // Stopped processes can be killed, too.
+        // A stopped process can be killed as well.
         self.kill();
     }
 }

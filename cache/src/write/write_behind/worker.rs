@@ -244,7 +244,7 @@ impl<S: Sink> FlushWorker<S> {
         let make = self.store.command("XGROUP").arg("CREATE").arg(name).arg(GROUP).arg(0);
         match self.store.run::<Value>(make.arg("MKSTREAM"), &Trace::disabled()).await {
             Err(RedisError::Other(code)) if code == "BUSYGROUP" => Ok(()),
-            made => made.map(|_| ()),
+            created => created.map(|_| ()),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The cache: its verbs, and the commands that they share.
+//! The cache: its operations, and the commands they share.
 
 use std::{
     borrow::Cow,
@@ -19,17 +19,17 @@ use crate::{
     write::write_behind::Backlog,
 };
 
-/// The cache of one worker.
+/// A cache on one Redis connection. Each worker has its own; cloning is cheap.
 #[derive(Clone)]
 pub struct Cache {
     pub(crate) store: Store,
     pub(crate) engine: Arc<Engine>,
     pub(crate) decoded: Arc<DecodedEntries>,
-    /// Names of the tags, made once.
+    /// The full key of each registered namespace's tag.
     pub(crate) tags: Arc<[(Namespace, String)]>,
 }
 
-/// One request to the cache: its key, its policy and its trace.
+/// The arguments that every step of an operation needs: key, policy and trace.
 pub(crate) struct Request<'a, T> {
     pub(crate) key: &'a Key<T>,
     pub(crate) policy: &'a CachePolicy,
@@ -45,15 +45,15 @@ impl<T> Clone for Request<'_, T> {
 impl<T> Copy for Request<'_, T> {}
 
 impl Cache {
-    /// A cache on this connection.
+    /// Creates a cache on this connection.
     pub fn new(store: Store, engine: Arc<Engine>) -> Self {
         let tag_key = |namespace: &Namespace| (*namespace, store.full_key(&keys::tag(*namespace)));
         let tags = engine.namespaces.iter().map(tag_key).collect();
         Self { store, engine, decoded: Arc::default(), tags }
     }
 
-    /// The acknowledged writes that the origin does not have, asked of Redis
-    /// now; without it, as of the last look. O(1).
+    /// Returns the number of acknowledged writes that the origin does not have yet.
+    /// Asks Redis; if that fails, returns the last known numbers. O(1).
     pub async fn count_backlog(&self) -> Backlog {
         let length = |key| self.store.on("XLEN", &key);
         let lengths = [length(keys::write_behind()), length(keys::write_behind_dead_letters())];
@@ -66,22 +66,23 @@ impl Cache {
         self.engine.backlog()
     }
 
-    /// The connection it is on.
+    /// The connection this cache uses.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// The engine, shared with the caches of other threads.
+    /// The engine, which the caches of all threads share.
     pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }
 
-    /// Returns the value under `key`, asking `origin` when the policy says so.
+    /// Returns the value under `key`, loading it from `origin` when the policy
+    /// requires it.
     ///
     /// # Errors
-    /// Only what goes wrong at the origin, and only where no copy may be
-    /// served in its place.
-    #[expect(clippy::manual_async_fn, reason = "it holds the origin once, an async fn twice")]
+    /// Returns the origin's error, a timeout or a rejection, unless a stale copy
+    /// could be served instead. A Redis failure is never an error: it is a miss.
+    #[expect(clippy::manual_async_fn, reason = "an async fn would store the origin twice")]
     pub fn fetch<T: Cached, O: Origin<T>>(
         &self,
         key: &Key<T>,
@@ -100,12 +101,15 @@ impl Cache {
         }
     }
 
-    /// Replaces the value under its key, at the origin and in the cache, in the
-    /// policy's order. Not to be dropped half done: run it in a task of its own.
+    /// Replaces a value at the origin and in the cache, in the order the policy
+    /// defines. Returns [`Written`], whose version is `None` if the origin has no
+    /// such value.
+    ///
+    /// Must run to completion: spawn a task for it if the caller may be cancelled.
     ///
     /// # Errors
-    /// What goes wrong at the origin. The write may have happened all the same
-    /// when it timed out; the cache then holds neither value.
+    /// Returns the origin's error or a timeout. After a timeout the write may still
+    /// have happened; the copy is then invalidated.
     pub async fn write<T: Cached, O: Writable<T>>(
         &self,
         value: T,
@@ -118,9 +122,12 @@ impl Cache {
         policy.strategy.write(self, request, &Arc::new(value), origin).await
     }
 
-    /// Fills the cache with these values in one round trip, each TTL varied by
-    /// the policy's jitter, so that what is filled together does not end together.
-    /// Returns how many were sent: all but those that are too large.
+    /// Stores values in one round trip, for warming the cache. The policy's jitter
+    /// varies each TTL, so that the copies don't expire together. Returns how many
+    /// were sent, which excludes values above the entry size limit.
+    ///
+    /// # Errors
+    /// Returns a [`RedisError`] if Redis is unreachable or rejects a command.
     pub async fn put_all<T: Cached>(
         &self,
         values: &[Versioned<T>],
@@ -141,8 +148,9 @@ impl Cache {
         self.store.run_many(sets).await.map(|_| count)
     }
 
-    /// The command that stores an entry, loaded since this moment: microseconds
-    /// by Redis's clock. `None` when it is too large, which is counted.
+    /// Builds the command that stores an entry. `loaded_since` is when the load
+    /// began, in microseconds by Redis's clock. Returns `None`, and counts it, if
+    /// the entry exceeds the size limit.
     pub(crate) fn store_command<T>(
         &self,
         key: &Key<T>,
@@ -163,12 +171,12 @@ impl Cache {
         })
     }
 
-    /// A moment that Redis's clock has surely passed, in microseconds.
+    /// A time that Redis's clock has certainly passed, in microseconds since 1970.
     pub(crate) fn time_lower_bound(&self) -> u64 {
         self.store.now().saturating_sub(micros(self.store.clock_error()))
     }
 
-    /// The tag's whole name, made once for the namespaces that are registered.
+    /// The full key of a namespace's tag, precomputed for registered namespaces.
     pub(crate) fn tag_key(&self, namespace: Namespace) -> Cow<'_, str> {
         match self.tags.iter().find(|(it, _)| *it == namespace) {
             Some((_, key)) => Cow::Borrowed(key),
@@ -177,7 +185,8 @@ impl Cache {
     }
 }
 
-/// A TTL, varied by at most `jitter` of it, up or down; `u` is drawn from 0 to 1.
+/// Varies a TTL by up to `jitter`, a share of it, in either direction. `u` is a
+/// random number from 0 to 1.
 fn jittered(ttl: Duration, jitter: f64, u: f64) -> Duration {
     ttl.mul_f64((1.0 + jitter * (2.0 * u - 1.0)).max(0.0))
 }

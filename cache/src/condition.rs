@@ -1,4 +1,4 @@
-//! A condition that comes and goes, spoken of once per change.
+//! Conditions of a component, logged once per change.
 
 use std::{
     fmt::Display,
@@ -9,35 +9,35 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Remembers what is wrong with something, so that the log hears of a change
-/// and not of every request that met it.
+/// Tracks whether a component is healthy or failing, so that the log gets one line
+/// per change and not one per affected request.
 pub struct Condition<T> {
     is_failing: AtomicBool,
     current: Mutex<Option<Failing<T>>>,
-    /// Logged with each change: what is meant, and what follows from it.
+    /// Starts each log line: the component, and what a failure means.
     subject: &'static str,
 }
 
 struct Failing<T> {
     latest: T,
     since: Instant,
-    /// What the log has heard since then. Two errors that take turns are
-    /// told once each.
+    /// The errors logged since then. Of two errors that alternate, each is logged
+    /// once.
     logged: Vec<T>,
 }
 
-/// The most errors told before it is well again.
+/// Distinct errors logged until the component recovers.
 const MAX_LOGGED: usize = 8;
 
 impl<T: Clone + PartialEq + Display> Condition<T> {
-    /// Nothing is wrong yet with `subject`.
+    /// A condition that starts healthy.
     pub const fn healthy(subject: &'static str) -> Self {
         Self { is_failing: AtomicBool::new(false), current: Mutex::new(None), subject }
     }
 
-    /// It failed, by `error`.
+    /// Records a failure, and logs it unless this error is logged already.
     pub fn failing(&self, error: &T) {
-        let mut current = self.current.lock().expect("nobody panics while changing a condition");
+        let mut current = self.current.lock().expect("changing a condition does not panic");
         let current = current.get_or_insert_with(|| Failing {
             latest: error.clone(),
             since: Instant::now(),
@@ -51,12 +51,12 @@ impl<T: Clone + PartialEq + Display> Condition<T> {
         self.is_failing.store(true, Ordering::Release);
     }
 
-    /// It worked. Costs one atomic read while nothing is wrong.
+    /// Records a success, and logs a recovery. Costs one atomic read while healthy.
     pub fn recovered(&self) {
         if !self.is_failing.load(Ordering::Acquire) {
             return;
         }
-        let mut current = self.current.lock().expect("nobody panics while changing a condition");
+        let mut current = self.current.lock().expect("changing a condition does not panic");
         if let Some(error) = current.take() {
             self.is_failing.store(false, Ordering::Release);
             let lasted = error.since.elapsed().as_secs_f64();
@@ -64,12 +64,12 @@ impl<T: Clone + PartialEq + Display> Condition<T> {
         }
     }
 
-    /// What is wrong, and for how long already.
+    /// The latest error, and how long the failure has lasted; `None` while healthy.
     pub fn failure(&self) -> Option<(T, Duration)> {
         if !self.is_failing.load(Ordering::Acquire) {
             return None;
         }
-        let current = self.current.lock().expect("nobody panics while changing a condition");
+        let current = self.current.lock().expect("changing a condition does not panic");
         current.as_ref().map(|error| (error.latest.clone(), error.since.elapsed()))
     }
 }

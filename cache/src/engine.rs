@@ -1,4 +1,4 @@
-//! State shared by all caches of one process, on every thread.
+//! State shared by all caches of one process.
 
 use std::{
     sync::{Arc, Once},
@@ -14,13 +14,13 @@ use crate::{
     write::write_behind::{Backlog, Queue},
 };
 
-/// Loads that run at the origin at once: more than it works on at a time, so
-/// that simulated waiting does not keep others out.
+/// Concurrent loads at the origin. More than it works on at a time, so that loads
+/// with a simulated delay don't keep others waiting.
 const MAX_RUNNING_LOADS: usize = 64;
-/// Loads that wait for their turn.
+/// Loads that may wait for one of those slots.
 const MAX_QUEUED_LOADS: usize = 256;
-/// The largest entry, unless the user of the cache says otherwise: Redis serves
-/// everybody else while it does not copy a larger one.
+/// The default size limit of an entry, in bytes. While Redis copies a larger one,
+/// it serves nobody else.
 pub const MAX_ENTRY_BYTES: usize = 1024 * 1024;
 
 /// State shared by all caches of one process, on every thread.
@@ -40,8 +40,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Nothing cached, nothing under way. `prefix` is what the store puts before
-    /// every key; `namespaces` are those whose values are cached.
+    /// Creates an empty engine. `prefix` is what the [`Store`](crate::redis::Store)
+    /// puts before every key; `namespaces` are those whose values are cached.
     pub fn new(prefix: &str, namespaces: &[Namespace], observer: Arc<dyn Observer>) -> Self {
         Self {
             observer,
@@ -58,14 +58,14 @@ impl Engine {
         }
     }
 
-    /// Sets the largest entry, in bytes, header included. A larger one is neither
-    /// stored nor read, but counted.
+    /// Sets the size limit of an entry, in bytes including its header. A larger
+    /// entry is neither stored nor read; [`Observer::entry_rejected`] counts it.
     pub fn with_max_entry_bytes(self, max_entry_bytes: usize) -> Self {
         Self { max_entry_bytes, ..self }
     }
 
-    /// Whether an entry may be stored. Counts one that may not; the log has
-    /// only the first, as the same value is loaded again and again.
+    /// Whether an entry of this size may be stored. Each rejection is counted, but
+    /// only the first is logged: the same value is loaded again and again.
     pub(crate) fn admit_entry(&self, namespace: Namespace, bytes: usize) -> bool {
         let fits = bytes <= self.max_entry_bytes;
         if !fits {
@@ -73,50 +73,50 @@ impl Engine {
             self.observer.entry_rejected(namespace);
             self.oversize_logged.call_once(|| {
                 log::warn!(
-                    "a {namespace} of {bytes} bytes is not cached: an entry may have {max}. \
-                     Later ones are only counted"
+                    "a {namespace} entry of {bytes} bytes is not cached: the limit is {max} bytes. \
+                     Further ones are counted, not logged"
                 );
             });
         }
         fits
     }
 
-    /// Lets Redis tell the near cache what changes, from now on. Without it the
-    /// near cache keeps nothing. Runs on the calling runtime.
+    /// Subscribes the near cache to Redis's invalidation pushes, on the calling
+    /// runtime. Without it the near cache stays empty.
     pub fn track(&self, address: &Address, prefix: &str) {
         let tracked = self.namespaces.iter().chain([&keys::TAG]);
         let prefixes = tracked.map(|namespace| format!("{prefix}{}:", namespace.name()));
         redis::track(address, prefixes.collect(), &self.near);
     }
 
-    /// How many loads wait for their turn, and the most that ever did.
+    /// The number of loads that wait for the origin: now, and at most so far.
     pub fn queued(&self) -> (usize, usize) {
         (self.bulkhead.waiting(), self.bulkhead.max_waiting())
     }
 
-    /// The acknowledged writes that the origin does not have, as of the last look.
+    /// The acknowledged writes that the origin does not have yet, as last counted.
     pub fn backlog(&self) -> Backlog {
         self.write_queue.backlog()
     }
 
-    /// Why acknowledged writes don't get to the origin, and since when; `None`
-    /// while they do. That Redis can't be reached is no part of
-    /// it: its own health says so.
+    /// The error that keeps acknowledged writes from the origin, and how long it
+    /// has lasted; `None` while flushing works. A connection failure is not
+    /// included, as [`Health`](crate::redis::Health) reports it.
     pub fn write_behind_failure(&self) -> Option<(String, Duration)> {
         self.write_queue.failure()
     }
 
-    /// How many copies this process holds, and whether Redis tells it of changes.
+    /// The number of near-cache entries, and whether invalidation pushes arrive.
     pub fn near(&self) -> (u64, bool) {
         (self.near.len(), self.near.is_tracking())
     }
 
-    /// From now on nobody here uses what was known of `key`.
+    /// Invalidates everything this process knows about `key`.
     pub(crate) fn invalidate_local<T>(&self, key: &Key<T>) {
         self.invalidate_local_name(key.as_str());
     }
 
-    /// Invalidates everything that this process knows of a namespace.
+    /// Invalidates everything this process knows about a namespace.
     pub(crate) fn invalidate_namespace(&self, namespace: Namespace) {
         self.single_flight.close_all(namespace.name());
         self.near.invalidate_all();
@@ -126,7 +126,8 @@ impl Engine {
     pub(crate) fn invalidate_local_name(&self, name: &str) {
         self.single_flight.close(name);
         self.near.invalidate(name);
-        // After the count went up: nobody can remember what was loaded before.
+        // Last, as `near` has advanced the epoch: a load that began earlier can no
+        // longer add its copy.
         self.stale.remove(name);
     }
 }

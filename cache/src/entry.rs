@@ -1,5 +1,5 @@
-//! How a value lies in Redis: JSON of the value, its version and its age. The
-//! scripts beside this file rely on the first two fields and their order.
+//! The format of an entry in Redis: JSON with the version, the metadata and the
+//! value. The scripts rely on the first two fields and their order.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,17 +10,18 @@ use crate::{
     time::{micros, millis},
 };
 
-/// The scripts count in doubles, which are exact up to here.
+/// Versions are below this, as the scripts compute with doubles, which are exact up
+/// to 2⁵³.
 const MAX_VERSION: u64 = 1 << 53;
 
-/// When a copy was made and how long it is good; all times by Redis's clock.
+/// Metadata of an entry; all times are by Redis's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EntryMeta {
-    /// Milliseconds since 1970 when it was loaded.
+    /// When it was loaded, in milliseconds since 1970.
     pub created_at: u64,
-    /// How long it is fresh.
+    /// How long it is fresh after that.
     pub ttl: Duration,
-    /// How long the load took: what XFetch reckons with.
+    /// How long the load took; XFetch needs it.
     pub load_duration: Duration,
     /// The generation of its tag.
     pub tag: u64,
@@ -56,21 +57,22 @@ struct DeserializedEntry<T> {
     tag: u64,
 }
 
-/// What an entry says.
+/// The content of an entry.
 #[derive(Debug, PartialEq)]
 pub enum Content<T> {
     /// A value.
     Value(Versioned<Arc<T>>, EntryMeta),
-    /// A value that the origin does not have yet: it is written behind.
+    /// A write-behind value that the origin does not have yet.
     Pending(Versioned<Arc<T>>),
-    /// The origin has none.
+    /// A negative entry: the origin has no such value.
     Absent(EntryMeta),
-    /// There was one up to this version, and it was forgotten; when that was
-    /// asked for, at this microsecond of Redis's clock, else 0.
+    /// A tombstone: copies up to this version were invalidated. `invalidated_at` is
+    /// when an explicit invalidation ran, in microseconds by Redis's clock; 0 after
+    /// an edit.
     Tombstone { version: u64, invalidated_at: u64 },
 }
 
-/// What to put under the key of this value; `None` says that there is none.
+/// Encodes an entry. `None` encodes the absence of a value.
 pub fn encode<T: Cached>(version: u64, value: Option<&T>, meta: EntryMeta) -> Vec<u8> {
     let EntryMeta { created_at, ttl, load_duration, tag } = meta;
     let entry = SerializedEntry {
@@ -84,16 +86,17 @@ pub fn encode<T: Cached>(version: u64, value: Option<&T>, meta: EntryMeta) -> Ve
     serde_json::to_vec(&entry).expect("plain data with text keys is JSON")
 }
 
-/// The same without its first field, the version: a script puts it in.
+/// Encodes an entry without its first field, the version, which a script adds.
 pub fn encode_tail<T: Cached>(value: &T, meta: EntryMeta) -> Vec<u8> {
     let entry = encode(0, Some(value), meta);
     entry[r#"{"version":0,"#.len()..].to_vec()
 }
 
-/// What `bytes` say, if that belongs under `key`; else what is wrong with them.
+/// Decodes an entry, and checks that it belongs under `key`. The error describes
+/// the entry, for the log.
 pub fn decode<T: Cached>(bytes: &[u8], key: &Key<T>) -> Result<Content<T>, &'static str> {
     let read: DeserializedEntry<T> =
-        serde_json::from_slice(bytes).map_err(|_| "a value that can't be decoded")?;
+        serde_json::from_slice(bytes).map_err(|_| "an entry that can't be decoded")?;
     let (version, pending) = (read.version, read.pending.is_some());
     let meta = EntryMeta {
         created_at: read.created_at,
@@ -102,7 +105,7 @@ pub fn decode<T: Cached>(bytes: &[u8], key: &Key<T>) -> Result<Content<T>, &'sta
         tag: read.tag,
     };
     match read.value {
-        _ if version >= MAX_VERSION => Err("a version beyond all counting"),
+        _ if version >= MAX_VERSION => Err("a version out of range"),
         _ if read.gone => Ok(Content::Tombstone { version, invalidated_at: read.at }),
         None if version == 0 => Ok(Content::Absent(meta)),
         None => Err("a version without a value"),
@@ -114,11 +117,12 @@ pub fn decode<T: Cached>(bytes: &[u8], key: &Key<T>) -> Result<Content<T>, &'sta
     }
 }
 
-/// The value in an entry of Redis, if it has one and belongs under `key`, fresh
-/// or not: a door for tools that look at entries, and for the fuzzer.
+/// Decodes the value of an entry, fresh or not; `None` for a tombstone or a
+/// negative entry. For tools that inspect entries, and for the fuzzer.
 ///
 /// # Errors
-/// What is wrong with the bytes.
+/// Returns a description of the entry if it can't be decoded or belongs under
+/// another key.
 pub fn decode_entry<T: Cached>(
     bytes: &[u8],
     key: &Key<T>,
@@ -160,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_comes_back_as_it_went() {
+    fn a_value_survives_a_round_trip() {
         let key = anna().value.key();
         let bytes = encoded(&anna(), meta());
         assert_eq!(decode(&bytes, &key), Ok(Content::Value(shared(anna()), meta())));
@@ -169,17 +173,20 @@ mod tests {
             decode(br#"{"version":7,"gone":true}"#, &key),
             Ok(Content::Tombstone { version: 7, invalidated_at: 0 })
         );
-        let asked = br#"{"version":7,"at":9,"gone":true}"#;
-        assert_eq!(decode(asked, &key), Ok(Content::Tombstone { version: 7, invalidated_at: 9 }));
+        let explicit = br#"{"version":7,"at":9,"gone":true}"#;
+        assert_eq!(
+            decode(explicit, &key),
+            Ok(Content::Tombstone { version: 7, invalidated_at: 9 })
+        );
     }
 
     #[test]
-    fn the_version_comes_first_where_the_scripts_look_for_it() {
+    fn the_version_comes_first_where_the_scripts_expect_it() {
         assert!(encoded(&anna(), meta()).starts_with(br#"{"version":7,"created_at":"#));
     }
 
     #[test]
-    fn a_script_can_put_version_and_mark_before_the_tail() {
+    fn a_script_can_put_version_and_stamp_before_the_tail() {
         let tail = String::from_utf8(encode_tail(&anna().value, meta())).unwrap();
         let entry = format!(r#"{{"version":7,"pending":9,{tail}"#);
         let pending = Ok(Content::Pending(shared(anna())));
@@ -187,22 +194,22 @@ mod tests {
     }
 
     #[test]
-    fn what_an_older_hitrate_wrote_is_past_its_ttl() {
+    fn an_entry_without_metadata_is_past_its_ttl() {
         let old = br#"{"version":0,"value":null}"#;
         assert_eq!(decode(old, &anna().value.key()), Ok(Content::Absent(EntryMeta::default())));
     }
 
     #[test]
-    fn a_copy_under_another_key_is_refused() {
+    fn a_copy_under_another_key_is_rejected() {
         let other = sample::profile("2");
         assert!(decode(&encoded(&anna(), meta()), &other).is_err());
     }
 
     #[test]
-    fn deep_and_large_garbage_is_refused() {
+    fn deep_and_large_garbage_is_rejected() {
         let key = anna().value.key();
-        for bad in [vec![b'['; 60_000], vec![b' '; 1_000_000], b"null".to_vec(), b"".to_vec()] {
-            assert!(decode(&bad, &key).is_err());
+        for garbage in [vec![b'['; 60_000], vec![b' '; 1_000_000], b"null".to_vec(), b"".to_vec()] {
+            assert!(decode(&garbage, &key).is_err());
         }
     }
 
@@ -230,7 +237,7 @@ mod tests {
         }
 
         #[test]
-        fn any_age_comes_back_as_it_went(created_at: u64, ttl_ms in 0..u64::from(u32::MAX), delta_us in 0..u64::from(u32::MAX), tag: u64, version in 1..MAX_VERSION) {
+        fn any_metadata_survives_a_round_trip(created_at: u64, ttl_ms in 0..u64::from(u32::MAX), delta_us in 0..u64::from(u32::MAX), tag: u64, version in 1..MAX_VERSION) {
             let (ttl, load_duration) = (Duration::from_millis(ttl_ms), Duration::from_micros(delta_us));
             let (meta, value) = (EntryMeta { created_at, ttl, load_duration, tag }, Versioned { version, ..anna() });
             let bytes = encoded(&value, meta);

@@ -1,45 +1,47 @@
-//! What can go wrong with a lookup: only what goes wrong at the origin.
+//! Errors of a lookup or write: only the origin can fail one.
 
 use std::sync::Arc;
 
-/// An origin's own error.
+/// An error of the origin.
 pub trait OriginError: std::error::Error + Send + Sync + 'static {
-    /// Whether the same call may well work a moment later, so that trying
-    /// again within the deadline is worth it.
+    /// Whether the same call may succeed a moment later, so that it is retried
+    /// within the deadline.
     fn is_transient(&self) -> bool {
         false
     }
 
-    /// Whether it is about this one value, and others may well be taken.
+    /// Whether the origin rejects this particular value, while it may accept
+    /// others.
     fn is_value_error(&self) -> bool {
         false
     }
 }
 
-/// Why there is no answer. Shared by all who waited for the same load.
+/// Why an operation failed. All callers that share a load get the same error.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FetchError {
-    /// The origin failed.
+    /// The origin returned an error.
     #[error("{0}")]
     Origin(Arc<dyn OriginError>),
     /// The load took longer than the hard timeout.
     #[error("the database did not answer in time")]
     TimedOut,
-    /// Too many loads wait for the origin already: this one was not begun.
-    #[error("the database has more to do than it can")]
+    /// The load was not started, as too many loads are queued for the origin.
+    #[error("the database is overloaded: too many loads are queued")]
     Rejected,
-    /// The load ended without an answer: it panicked, or its process is stopping.
-    #[error("the lookup broke off")]
+    /// The load ended without an answer: its task panicked, or the process is
+    /// stopping.
+    #[error("the load was aborted")]
     Aborted,
 }
 
 impl FetchError {
-    /// The origin's error, for all who wait.
+    /// Wraps an origin's error.
     pub fn of(error: impl OriginError) -> Self {
         Self::Origin(Arc::new(error))
     }
 
-    /// Whether trying again at once may help.
+    /// Whether an immediate retry may succeed.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Origin(error) if error.is_transient())
     }

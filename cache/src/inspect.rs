@@ -1,5 +1,5 @@
-//! Peeking: what the caches hold of one key, seen without using it. Nothing is
-//! counted, filled or dropped, and nothing is told on an act's trace.
+//! Inspection: a read-only view of what is cached under a key. Counts, fills and
+//! drops nothing, and does not appear in any trace.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,47 +12,47 @@ use crate::{
     trace::Trace,
 };
 
-/// What the caches hold of one key.
+/// The cached state of one key.
 #[derive(Debug, Clone)]
 pub struct Inspection<T> {
-    /// In Redis, if it could say.
+    /// The state in Redis, or why it is unknown.
     pub redis: Result<CacheState<T>, RedisError>,
-    /// In this process; `None` while Redis does not tell it of changes, for
-    /// then it keeps nothing.
+    /// The state in the near cache; `None` while invalidation pushes don't arrive,
+    /// when it holds nothing.
     pub near: Option<CacheState<T>>,
 }
 
-/// What is under a key.
+/// The state of a key in one cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CacheState<T> {
     /// Nothing.
     Nothing,
-    /// A copy that is served.
+    /// A fresh copy.
     Copy {
         /// The value.
         value: Arc<T>,
         /// Its version.
         version: u64,
-        /// Since it was loaded from the origin.
+        /// Time since it was loaded from the origin.
         age: Duration,
-        /// How long it will be served here.
+        /// How much longer it will be served from here.
         left: Duration,
     },
-    /// A value that waits for the origin: it is written behind.
+    /// A write-behind value that the origin does not have yet.
     Pending {
         /// The value.
         value: Arc<T>,
         /// Its version.
         version: u64,
     },
-    /// The knowledge that the origin has none, for so long.
+    /// A negative entry, and how much longer it is valid.
     Absent(Duration),
-    /// A mark that copies below this version were dropped.
+    /// A tombstone: copies up to this version were invalidated.
     Tombstone(u64),
-    /// A copy of this version that is served no more: its TTL ended, or its
-    /// tag moved on.
+    /// A copy of this version that is no longer served: its TTL expired, or its tag
+    /// has a new generation.
     Expired(u64),
-    /// What was not written by hitrate.
+    /// Data that hitrate did not write.
     Corrupt,
 }
 
@@ -67,8 +67,8 @@ impl<T> CacheState<T> {
 }
 
 impl Cache {
-    /// What the caches hold of `key` at the moment. One read of Redis, which
-    /// counts it as it counts any client's.
+    /// Returns the cached state of `key`. Costs one read in Redis, which counts in
+    /// its keyspace statistics.
     pub async fn inspect<T: Cached>(&self, key: &Key<T>) -> Inspection<T> {
         Inspection { redis: self.inspect_redis(key).await, near: self.inspect_local(key) }
     }

@@ -10,13 +10,15 @@ use crate::{
     write::paths::{TOMBSTONE_TTL, edited_ttl},
 };
 
-/// Keys that one SCAN looks at: about a tenth of a millisecond of Redis's time.
+/// Keys that one SCAN examines: about 0.1 ms of Redis's time.
 const SCAN_COUNT: usize = 500;
-/// No sweep takes longer; one that was not done by then says so.
+/// How long an invalidation by pattern may take. One that is cut off is reported as
+/// incomplete.
 const MAX_DURATION: Duration = Duration::from_secs(20);
 
-/// Who forgets key after key, of values that were never there, shall not fill
-/// Redis with marks: so many are made within this time, see [`crate::local::negative`].
+/// The window in which one process may create a limited number of tombstones (see
+/// [`crate::local::negative`]). Otherwise invalidating keys that never existed
+/// would fill Redis.
 const TOMBSTONE_WINDOW: Duration = Duration::from_secs(60);
 
 /// The effect of invalidating one key.
@@ -24,19 +26,22 @@ const TOMBSTONE_WINDOW: Duration = Duration::from_secs(60);
 pub enum Invalidated {
     /// There was no copy.
     Nothing,
-    /// It is gone.
+    /// The copy was dropped.
     Dropped,
-    /// It stays: the origin does not have that value yet.
+    /// A pending write-behind copy was kept: the origin does not have its value
+    /// yet.
     Kept,
 }
 
-/// A pattern under our own prefix, for copies only: `profile:user-*`.
+/// A glob pattern for cached copies under the store's prefix, such as
+/// `profile:user-*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(String);
 
 impl Pattern {
-    /// A text such as `profile:user-*`: the name of one of these namespaces, a
-    /// colon, and letters, digits, `-`, `_`, `*` or `?`; at most 100 in all.
+    /// Parses a pattern: a registered namespace, a colon, and ASCII letters,
+    /// digits, `-`, `_`, `:`, `*` or `?`; at most 100 characters. Returns `None`
+    /// for anything else.
     pub fn parse(text: &str, namespaces: &[Namespace]) -> Option<Self> {
         let (first, _) = text.split_once(':')?;
         let is_known = namespaces.iter().any(|namespace| namespace.name() == first);
@@ -45,27 +50,31 @@ impl Pattern {
         is_valid.then(|| Self(text.to_owned()))
     }
 
-    /// As it was typed.
+    /// The pattern as it was entered.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// How far an invalidation by pattern has come.
+/// The progress of an invalidation by pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ScanProgress {
-    /// Copies that the pattern names; marks and other keys don't count.
+    /// Matching copies; tombstones and other keys don't count.
     pub found: u64,
-    /// Those that were dropped; none in a dry run.
+    /// Copies dropped; 0 in a dry run.
     pub dropped: u64,
-    /// Calls of SCAN.
+    /// SCAN calls.
     pub scans: u64,
-    /// Whether every key was looked at.
+    /// Whether the whole keyspace was scanned.
     pub is_complete: bool,
 }
 
 impl Cache {
-    /// Drops the copy of one key; the next lookup asks the origin.
+    /// Drops the copy of one key; the next lookup loads it from the origin. The
+    /// copies in this process are dropped even if Redis fails.
+    ///
+    /// # Errors
+    /// Returns a [`RedisError`] if Redis is unreachable or rejects the command.
     pub async fn invalidate<T>(
         &self,
         key: &Key<T>,
@@ -76,7 +85,6 @@ impl Cache {
             true => self.invalidate_command(key, None, policy),
             false => self.store.script(&scripts::INVALIDATE, key).arg(-1).arg(0).arg(0).arg(0),
         };
-        // What this process holds goes even when Redis can't be told.
         let reply: Result<i64, RedisError> = self.store.run(command, trace).await;
         self.engine.invalidate_local(key);
         let reply = reply?;
@@ -87,8 +95,11 @@ impl Cache {
         })
     }
 
-    /// Drops all copies of a namespace by one write, however many there are: they
-    /// carry the generation of their tag, and that moves on. O(1).
+    /// Drops all copies of a namespace with one write, however many there are: each
+    /// copy carries the generation of its tag, and this starts a new one. O(1).
+    ///
+    /// # Errors
+    /// Returns a [`RedisError`] if Redis is unreachable or rejects the command.
     pub async fn invalidate_tag(
         &self,
         namespace: Namespace,
@@ -100,9 +111,12 @@ impl Cache {
         outcome.map(|_| ())
     }
 
-    /// Drops the copies whose names match, a batch at a time (SCAN, never
-    /// KEYS), or only counts them in a dry run. `progress` hears of each batch.
-    /// SCAN may name a key twice, and misses none that was there all along.
+    /// Drops all copies that match, in batches (SCAN, never KEYS); a dry run only
+    /// counts them. `progress` is called after each batch. SCAN may return a key
+    /// twice, but returns every key that exists throughout the scan.
+    ///
+    /// # Errors
+    /// Returns a [`RedisError`] if Redis fails; earlier batches stay dropped.
     pub async fn invalidate_matching(
         &self,
         pattern: &Pattern,
@@ -141,7 +155,8 @@ impl Cache {
         Ok(names)
     }
 
-    /// What each of them was, and is no more unless in a dry run. One round trip.
+    /// Invalidates the named keys in one round trip, or only examines them in a dry
+    /// run. Returns the reply of the script for each.
     async fn invalidate_names(
         &self,
         names: &[String],
@@ -191,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_stays_under_our_own_copies() {
+    fn a_pattern_names_cached_copies_only() {
         let known = [Namespace::new("profile"), Namespace::new("product")];
         for valid in ["profile:*", "product:1?", "profile:user-*"] {
             assert!(Pattern::parse(valid, &known).is_some(), "{valid}");

@@ -1,4 +1,4 @@
-//! The keys that the cache keeps for itself, beside those of the values.
+//! Keys that the cache uses itself, besides those of the values.
 
 use smol_str::SmolStr;
 
@@ -9,25 +9,24 @@ pub(super) const TAG: Namespace = Namespace::new("tag");
 const EDITED: Namespace = Namespace::new("edited");
 const WRITE_BEHIND: Namespace = Namespace::new("write-behind");
 
-/// `lease:{key}` — who loads the value of this key at the moment: a random
-/// token, with a TTL.
+/// `lease:{key}` — the lease for loading this key: a random token, with a TTL.
 pub fn lease<T>(key: &Key<T>) -> Key<u64> {
     Key::of(LEASE, key.as_str())
 }
 
-/// `tag:{namespace}` — which generation of the namespace's copies is good; a number.
+/// `tag:{namespace}` — the current generation of the namespace's copies; a number.
 pub fn tag(namespace: Namespace) -> Key<u64> {
     Key::of(TAG, namespace.name())
 }
 
-/// `edited:{key}` — the version below which no copy past its TTL is served; a
-/// number, kept as long as any process may hold such a copy.
+/// `edited:{key}` — the lowest version that may be served past its TTL; a number,
+/// kept as long as any process may hold an older copy.
 pub fn edited<T>(key: &Key<T>) -> Key<u64> {
     Key::of(EDITED, key.as_str())
 }
 
-/// `write-clock` — the latest stamp of a write, in microseconds: stamps don't
-/// go back when a clock does.
+/// `write-clock` — the latest stamp of a write, in microseconds, so that stamps
+/// never go back when the clock does.
 pub fn write_clock() -> Key<u64> {
     Key::new(WRITE_BEHIND, SmolStr::new_static("write-clock"))
 }
@@ -37,7 +36,8 @@ pub fn write_behind() -> Key<()> {
     Key::new(WRITE_BEHIND, SmolStr::new_static("write-behind"))
 }
 
-/// `write-behind:aside` — the stream of writes that the database refused for good.
+/// `write-behind:aside` — the dead letters: a stream of writes that the database
+/// rejected permanently.
 pub fn write_behind_dead_letters() -> Key<()> {
     Key::new(WRITE_BEHIND, SmolStr::new_static("write-behind:aside"))
 }

@@ -1,9 +1,10 @@
-//! A cache layer over Redis, in front of a slow origin.
+//! An async cache on Redis, in front of a slow origin.
 //!
-//! Three verbs are the whole of it: [`Cache::fetch`] reads, [`Cache::write`]
-//! writes, [`Cache::forget`] (and its siblings by tag and by pattern) drops.
-//! How is a value, the [`CachePolicy`]: a strategy and its protections. What
-//! happened comes back as plain data, the [`Lookup`] or [`Written`].
+//! There are three operations: [`Cache::fetch`] reads, [`Cache::write`] writes and
+//! [`Cache::invalidate`] (with its variants by tag and by pattern) drops copies. A
+//! [`CachePolicy`] selects the strategy and the protections. Each operation returns
+//! plain data that says what happened: a [`Lookup`], [`Written`] or
+//! [`Invalidated`].
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -38,52 +39,56 @@
 //! let cache = Cache::new(store, Arc::new(Engine::new("app:", &[USER], Arc::new(()))));
 //!
 //! let key = Key::of(USER, "123");
-//! let found = cache.fetch(&key, &CachePolicy::DEFAULT, &Trace::disabled(), || load_user("123")).await?;
-//! println!("{:?} from {:?}, {} µs", found.value.is_some(), found.source, found.elapsed_us);
+//! let lookup = cache.fetch(&key, &CachePolicy::DEFAULT, &Trace::disabled(), || load_user("123")).await?;
+//! println!("{:?} from {:?}, {} µs", lookup.value.is_some(), lookup.source, lookup.elapsed_us);
 //! # Ok(()) }
 //! ```
 //!
-//! What always holds, whatever the policy (`cache-aside` excepted, which is there to
-//! see what happens without):
+//! # Guarantees
 //!
-//! - A cache that fails is a miss. The only error is the origin's ([`FetchError`]).
-//! - An older value never replaces a newer one: entries carry versions, and a
-//!   fill compares them inside a script ([`scripts`]).
-//! - After a write was acknowledged, nobody in this process reads the older
-//!   value; nobody in any process once Redis was told, which is before the
-//!   acknowledgement unless Redis can't be reached. A near cache learns of
-//!   another process's write by a push, a moment later.
-//! - Every wait has a deadline, every queue a bound.
+//! These hold for every policy except `cache-aside`, which shows what happens
+//! without them:
 //!
-//! Where an older value may be read after a newer one was acknowledged, and for
-//! how long:
+//! - A cache failure is a miss. The only error is the origin's ([`FetchError`]).
+//! - An older value never replaces a newer one. Entries carry versions, and a fill
+//!   compares them inside a script ([`scripts`]).
+//! - Once a write is acknowledged, no reader in this process gets the older value.
+//!   Readers in other processes stop getting it when Redis has been updated, which
+//!   happens before the acknowledgement unless Redis is unreachable. A near cache
+//!   learns of another process's write from an invalidation push, a moment later.
+//! - Every wait has a deadline, and every queue has a bound.
 //!
-//! | when | by whom | how long |
+//! An older value may still be read after a newer one was acknowledged in these
+//! cases:
+//!
+//! | when | by | for how long |
 //! |---|---|---|
-//! | policy `cache-aside` | everyone | until the TTL ends, if a slow reader stored it |
-//! | an edit while Redis can't be told | other processes | until it is told: within 2 s of its return |
-//! | policy `near-cache`, an edit in another process | this process | until Redis's push arrives; a second if the connection for pushes is frozen |
-//! | policy `near-cache`, Redis away | other processes | 5 s, marked `stale` |
-//! | policy `write-behind` | readers of the database itself, or without Redis | until it is flushed: the interval plus what hinders it |
-//! | Redis away and the origin failing | other processes | the grace, marked `stale` |
+//! | policy `cache-aside` | everyone | until the TTL expires, if a slow reader stored the old value |
+//! | an edit while Redis is unreachable | other processes | until the invalidation is replayed: within 2 s of Redis's return |
+//! | policy `near-cache`, an edit in another process | this process | until Redis's push arrives; 1 s if the tracking connection is frozen |
+//! | policy `near-cache`, Redis unavailable | other processes | 5 s, marked `stale` |
+//! | policy `write-behind` | readers that bypass the cache, or when Redis is unavailable | until the write is flushed: the flush interval plus any delay |
+//! | Redis unavailable and the origin failing | other processes | the grace period, marked `stale` |
 //!
-//! Known limits:
+//! # Known limits
 //!
-//! - An acknowledged write-behind is lost if Redis then loses its memory: at most
-//!   the last second with `appendfsync everysec`, nothing with `always`, everything
-//!   that was not flushed without an append-only file.
-//! - Stamps take Redis's clock from its last answer, right to half a round trip.
-//! - An invalidation by pattern sees only what is there: a load of a cold key that
-//!   is under way in another process stores its value all the same.
-//! - Copies past their TTL are kept in the process, not in Redis, where a key ends
-//!   with its TTL. What is known of an edit is kept under `edited:{key}` for as
-//!   long as any process may hold such a copy.
+//! - An acknowledged write-behind write is lost if Redis then loses its memory: at
+//!   most the last second with `appendfsync everysec`, none with `always`, and
+//!   everything not yet flushed without an append-only file.
+//! - Stamps use Redis's clock as of its last reply, accurate to half a round trip.
+//! - An invalidation by pattern covers only existing keys: if another process is
+//!   loading a cold key meanwhile, it still stores its value.
+//! - Copies past their TTL are kept in the process, because Redis deletes a key
+//!   when its TTL expires. The version of the last edit is kept under
+//!   `edited:{key}` for as long as any process may hold such a copy.
 //!
-//! Where to find what: [`fetch`] is a lookup, step by step; [`mod@write`] a write, with
-//! [`write_behind`] for those that wait; `strategy/` has a file for each strategy:
-//! which of those steps it takes. [`local`] is what this process holds, [`entry`]
-//! how a value lies in Redis, [`invalidate`] dropping copies on purpose, [`inspect`]
-//! what is held at the moment, for the eye only, and [`redis`] the door to Redis.
+//! # Modules
+//!
+//! [`fetch`] implements a lookup and [`mod@write`] a write, with [`write_behind`]
+//! for queued writes. `strategy/` has one file per strategy, which combines these
+//! steps. [`local`] holds the state of this process, [`entry`] the format of a
+//! value in Redis, [`invalidate`] explicit invalidation, [`inspect`] a read-only
+//! view of what is cached, and [`redis`] the Redis client.
 
 mod cache;
 pub mod condition;

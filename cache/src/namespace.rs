@@ -1,50 +1,49 @@
-//! Namespaces and keys: the name of a value in Redis, carrying the type of that
-//! value. The store puts its prefix before each.
+//! Namespaces and typed keys. The store puts its prefix before each key.
 
 use std::{fmt, marker::PhantomData};
 
 use serde::{Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
 
-/// A kind of values: the first word of their keys, and the name under which
-/// their statistics are gathered. Those whose values are cached are registered
-/// with the [`Engine`](crate::Engine).
+/// A kind of value: the first word of its keys, and the label of its statistics.
+/// Namespaces whose values are cached are registered with the
+/// [`Engine`](crate::Engine).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Namespace(&'static str);
 
 impl Namespace {
-    /// A namespace of this name.
+    /// Creates a namespace of this name.
     pub const fn new(name: &'static str) -> Self {
         Self(name)
     }
 
-    /// The word itself.
+    /// The name.
     pub const fn name(self) -> &'static str {
         self.0
     }
 }
 
-/// The name of a value in Redis, carrying the type of that value.
+/// The key of a value in Redis, typed by the value.
 pub struct Key<T> {
     namespace: Namespace,
     name: SmolStr,
     value: PhantomData<fn() -> T>,
 }
 
-/// A value that may be cached. It knows its own key, so that a copy found
-/// under another's key is recognised and refused.
+/// A value that can be cached. It knows its own key, so that a copy found under
+/// another key is recognised and rejected.
 pub trait Cached: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The key this value belongs under.
     fn key(&self) -> Key<Self>;
 
-    /// Whether it belongs under this one.
+    /// Whether the value belongs under `key`.
     fn belongs_under(&self, key: &Key<Self>) -> bool {
         self.key() == *key
     }
 }
 
 impl<T> Key<T> {
-    /// A key of this name, whose statistics are those of `namespace`.
+    /// Creates a key of this name, counted in the statistics of `namespace`.
     pub fn new(namespace: Namespace, name: impl Into<SmolStr>) -> Self {
         Self { namespace, name: name.into(), value: PhantomData }
     }
@@ -54,12 +53,12 @@ impl<T> Key<T> {
         Self::new(namespace, SmolStr::from_iter([namespace.name(), ":", id]))
     }
 
-    /// The name, without the prefix.
+    /// The key without the store's prefix.
     pub fn as_str(&self) -> &str {
         &self.name
     }
 
-    /// What its statistics are gathered under.
+    /// The namespace whose statistics count this key.
     pub fn namespace(&self) -> Namespace {
         self.namespace
     }

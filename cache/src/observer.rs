@@ -1,15 +1,14 @@
-//! What the cache tells its user while it works: namespaces and times, never
-//! keys or values. Counting and exporting is the user's.
+//! Events for metrics: namespaces and times, never keys or values.
 
 use std::time::Duration;
 
 use crate::Source;
 
-/// Hears what happens in the cache. Every method does nothing unless it is
-/// overridden; each is called on the thread that works, so it should be quick.
+/// Receives the events of the cache. The default methods do nothing. They are
+/// called on the working thread, so they must be quick.
 pub trait Observer: Send + Sync + 'static {
-    /// A lookup was answered, from `source`, after `elapsed`. `bypassed` when the
-    /// caller wanted no cache.
+    /// A lookup was answered from `source` after `elapsed`. `bypassed` says that
+    /// the policy used no cache.
     fn looked_up(
         &self,
         namespace: &'static str,
@@ -20,21 +19,21 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (namespace, source, bypassed, elapsed);
     }
 
-    /// The origin was asked for a value, whether or not it had one.
+    /// A load was sent to the origin, whether or not it has the value.
     fn loaded(&self, namespace: &'static str) {
         let _ = namespace;
     }
 
-    /// A load was turned away, as too many wait for their turn already.
+    /// A load was rejected, as too many are queued.
     fn load_rejected(&self) {}
 
-    /// A value was not stored, as its entry is larger than the cache allows.
+    /// A value was not stored, as its entry exceeds the size limit.
     fn entry_rejected(&self, namespace: &'static str) {
         let _ = namespace;
     }
 
-    /// Whether the cache should misbehave in this way. For tests that show that
-    /// such a fault would be found; `false` in any program for use.
+    /// Whether a failpoint is active: tests use it to prove that they would find
+    /// such a bug. Always `false` in production.
     #[doc(hidden)]
     fn failpoint(&self, failpoint: Failpoint) -> bool {
         let _ = failpoint;
@@ -42,15 +41,15 @@ pub trait Observer: Send + Sync + 'static {
     }
 }
 
-/// A deliberate fault of the cache.
+/// A deliberate bug in the cache.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failpoint {
-    /// Write-behind acknowledges a write that only this process knows of.
+    /// Write-behind acknowledges a write before Redis has it.
     AckBeforeRedis,
-    /// Write-behind takes a write off the queue before the database has it.
+    /// Write-behind removes a write from the queue before the database has it.
     FlushForgets,
 }
 
-/// Hears nothing.
+/// Ignores all events.
 impl Observer for () {}

@@ -1,17 +1,18 @@
-//! What is behind the cache: the slow, true source of a value.
+//! The system of record behind the cache.
 
 use crate::{Versioned, error::OriginError};
 
-/// Where a value is loaded from. A closure that makes the future is one:
+/// A source that values are loaded from. A closure that returns a future is one:
 /// `move || { let db = Arc::clone(&db); async move { db.find(7).await } }`.
 ///
-/// It owns what it needs: a load may go on after the caller has left.
+/// An origin owns what it needs, because a load may continue after its caller has
+/// left.
 pub trait Origin<T>: Send + Sync + 'static {
-    /// What goes wrong there.
+    /// The error of a load or write.
     type Error: OriginError;
 
-    /// The value as of now; `None` when there is none. It is called again
-    /// after a transient error.
+    /// Loads the current value; `None` if there is none. Called again after a
+    /// transient error.
     fn load(&self) -> impl Future<Output = Result<Option<Versioned<T>>, Self::Error>> + Send;
 }
 
@@ -28,12 +29,12 @@ where
     }
 }
 
-/// An origin that takes writes.
+/// An origin that accepts writes.
 pub trait Writable<T>: Origin<T> {
-    /// Replaces the value, and returns its new version and stamp; `None` when
-    /// there is no value to replace. The version must be above `order.floor`
-    /// and above any version before, the stamp at least `order.stamp` and above
-    /// any stamp before.
+    /// Replaces the value. Returns the new version and stamp, or `None` if there is
+    /// no value to replace. The new version must be above `order.floor` and all
+    /// earlier versions; the stamp must be at least `order.stamp` and above all
+    /// earlier stamps.
     fn write(
         &self,
         value: &T,
@@ -41,21 +42,21 @@ pub trait Writable<T>: Origin<T> {
     ) -> impl Future<Output = Result<Option<Committed>, Self::Error>> + Send;
 }
 
-/// Where a write belongs among the others of its key.
+/// The position of a write among the other writes of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriteOrder {
-    /// The highest version that the cache knows of. With write-behind it may
-    /// be ahead of the origin.
+    /// The highest version known to the cache. With write-behind it may be ahead of
+    /// the origin.
     pub floor: u64,
-    /// When the write began, in microseconds since 1970 by Redis's clock. Of
-    /// two writes the later stays.
+    /// When the write began, in microseconds since 1970 by Redis's clock. The last
+    /// write wins, by stamp.
     pub stamp: u64,
 }
 
-/// A version that the origin has.
+/// A write that the origin has committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Committed {
-    /// Its number.
+    /// The version.
     pub version: u64,
     /// When it was written, in microseconds since 1970 by Redis's clock.
     pub stamp: u64,

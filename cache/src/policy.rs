@@ -1,68 +1,68 @@
-//! A caching design as a value: a strategy, and which protections go with it.
+//! Caching policies: a strategy, and the protections that go with it.
 
 use std::{str::FromStr, time::Duration};
 
 use crate::strategy::Strategy;
 
-/// One design. Plain data: take a preset by name and change what you like.
+/// A caching policy. Plain data: take a preset by name and change its fields.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CachePolicy {
-    /// What it is called in a URL.
+    /// The name in URLs and settings.
     pub name: &'static str,
-    /// In one line, for someone who has to choose.
+    /// A one-line description for pages.
     pub about: &'static str,
-    /// Who reads from where, and who writes where first.
+    /// How reads and writes use cache and origin.
     pub strategy: Strategy,
     /// How long a value is fresh.
     pub ttl: Duration,
-    /// Share of the TTL, 0 to 1, by which it is varied when many values are
-    /// set together, so that they don't end together.
+    /// The share of the TTL, 0 to 1, by which bulk fills vary it, so that the
+    /// copies don't expire together.
     pub jitter: f64,
-    /// How long the absence of a value is kept; zero keeps none. Short,
-    /// because nobody invalidates it when the value appears.
+    /// How long the absence of a value is cached; zero disables negative caching.
+    /// Short, because nothing invalidates the entry when the value is created.
     pub absent_ttl: Duration,
-    /// How long past its TTL a value may still be served when the origin fails
-    /// or is slow.
+    /// How long after its TTL a copy may be served if the origin fails or is slow.
     pub grace: Duration,
-    /// The parameter β of XFetch; see [`crate::fetch::xfetch`]. More than 1 refreshes
-    /// earlier, less than 1 later.
+    /// The parameter β of XFetch (see [`crate::fetch::xfetch`]): above 1 refreshes
+    /// earlier, below 1 later. `None` disables early refresh.
     pub xfetch_beta: Option<f64>,
-    /// Whether concurrent misses of one key in this process share one load.
+    /// Whether concurrent misses of a key in this process share one load.
     pub single_flight: bool,
-    /// How long another process waits for one that loads the same key and died.
+    /// The TTL of the lease that lets one process at a time load a key, and so how
+    /// long the others wait if it dies. `None` disables leases.
     pub lease: Option<Duration>,
-    /// How long this process may keep its own copy.
+    /// How long this process may keep its own copy. `None` disables the near cache.
     pub near: Option<Duration>,
-    /// How long a visitor waits for the origin when there is something stale to serve.
+    /// How long to wait for the origin when a stale copy can be served instead.
     pub soft_timeout: Option<Duration>,
-    /// How long a load may take at all, and before that the wait for its turn.
+    /// How long a load may take, and how long it may wait for a slot before that.
     pub hard_timeout: Duration,
-    /// Whether a fill compares versions, so that a slow reader can't store an
-    /// old value. Off is only to see what happens.
+    /// Whether a fill compares versions, so that a slow reader can't store an old
+    /// value. Disabled only to demonstrate the race.
     pub versioned: bool,
 }
 
-/// β of XFetch as its authors recommend it.
+/// The β that the authors of XFetch recommend.
 const BETA: f64 = 1.0;
-/// A tenth up or down.
+/// ±10 %.
 const JITTER: f64 = 0.1;
-/// Takes a burst of requests off the database, and is not noticed.
+/// Long enough to absorb a burst of requests, short enough to go unnoticed.
 const ABSENT_TTL: Duration = Duration::from_secs(10);
-/// A database may be gone as long as a restart or a failover takes.
+/// Covers a database restart or failover.
 const GRACE: Duration = Duration::from_secs(600);
-/// How long the others wait for a process that died while loading. A living
-/// one renews its lease three times as often; see [`crate::fetch::lease`].
+/// How long other processes wait for one that died while loading. A live holder
+/// renews its lease three times in this time; see [`crate::fetch::lease`].
 const LEASE_TTL: Duration = Duration::from_secs(1);
-/// Backstop for an invalidation that never came.
+/// Limits staleness if an invalidation push is lost.
 const NEAR_TTL: Duration = Duration::from_secs(30);
-/// What a visitor does not notice.
+/// Below what a visitor notices.
 const SOFT_TIMEOUT: Duration = Duration::from_millis(100);
-/// What a visitor takes for a fault.
+/// Beyond this a visitor assumes a failure.
 const HARD_TIMEOUT: Duration = Duration::from_secs(1);
-/// The documents' TTL; pages put their setting in its place.
+/// The tutorial's TTL; pages replace it with their setting.
 const TTL: Duration = Duration::from_secs(300);
 
-/// The documents' cache-aside: no protection but the deadline.
+/// The tutorial's cache-aside: no protection but the deadline.
 const CACHE_ASIDE: CachePolicy = CachePolicy {
     name: "cache-aside",
     about: "the tutorial's cache-aside, without any protection",
@@ -80,7 +80,7 @@ const CACHE_ASIDE: CachePolicy = CachePolicy {
     versioned: false,
 };
 
-/// Every protection that costs no memory here.
+/// Every protection that needs no memory in this process.
 const READ_THROUGH: CachePolicy = CachePolicy {
     name: "read-through",
     about: "read-through with every protection",
@@ -95,13 +95,13 @@ const READ_THROUGH: CachePolicy = CachePolicy {
     ..CACHE_ASIDE
 };
 
-/// Nothing but versions: the ground on which one protection is shown at a time.
+/// Versions only: the base for showing one protection at a time.
 const UNPROTECTED: CachePolicy =
     CachePolicy { strategy: Strategy::ReadThrough, versioned: true, ..CACHE_ASIDE };
 
-/// Why a text names no preset.
+/// The name of a policy is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("There is no policy of this name, only {}.", CachePolicy::names())]
+#[error("Unknown policy. Valid policies: {}.", CachePolicy::names())]
 pub struct UnknownPolicy;
 
 impl FromStr for CachePolicy {
@@ -113,11 +113,11 @@ impl FromStr for CachePolicy {
 }
 
 impl CachePolicy {
-    /// The presets for lookups, in the order in which a page offers them.
+    /// The presets for lookups, in the order in which pages offer them.
     pub const ALL: [Self; 8] = [
         Self {
             name: "none",
-            about: "no cache: each lookup asks the database",
+            about: "no cache: every lookup queries the database",
             strategy: Strategy::None,
             ..CACHE_ASIDE
         },
@@ -125,31 +125,31 @@ impl CachePolicy {
         READ_THROUGH,
         Self {
             name: "near-cache",
-            about: "read-through, and a second cache in this process",
+            about: "read-through, plus a cache in this process",
             near: Some(NEAR_TTL),
             ..READ_THROUGH
         },
         Self {
             name: "write-through",
-            about: "an edit goes to the database and, in the same act, to the cache",
+            about: "an edit updates the database, then the cache",
             strategy: Strategy::WriteThrough,
             ..READ_THROUGH
         },
         Self {
             name: "write-around",
-            about: "an edit goes to the database only; the next lookup loads it",
+            about: "an edit updates the database and drops the copy; the next lookup loads it",
             strategy: Strategy::WriteAround,
             ..READ_THROUGH
         },
         Self {
             name: "write-behind",
-            about: "an edit is done when Redis has it; the database gets it later",
+            about: "an edit is acknowledged once Redis has queued it; the database is updated later",
             strategy: Strategy::WriteBehind,
             ..READ_THROUGH
         },
         Self {
             name: "refresh-ahead",
-            about: "what is asked for near its end is reloaded in the background",
+            about: "a value read in the last fifth of its TTL is reloaded in the background",
             strategy: Strategy::RefreshAhead,
             xfetch_beta: None,
             ..READ_THROUGH
@@ -160,26 +160,26 @@ impl CachePolicy {
     pub const ISOLATED: [Self; 4] = [
         Self {
             name: "single-flight",
-            about: "one load in each process, and all who request share it",
+            about: "concurrent misses in a process share one load",
             single_flight: true,
             ..UNPROTECTED
         },
         Self {
             name: "lease",
-            about: "one load among all processes: Redis lends the right to it",
+            about: "one process at a time loads a key: it holds a lease in Redis",
             lease: Some(LEASE_TTL),
             ..UNPROTECTED
         },
         Self {
             name: "early-refresh",
-            about: "a value is reloaded in the background shortly before its TTL ends",
+            about: "a value is reloaded in the background shortly before its TTL expires",
             xfetch_beta: Some(BETA),
             single_flight: true,
             ..UNPROTECTED
         },
         Self {
             name: "stale-while-revalidate",
-            about: "a value past its TTL is served while it is reloaded",
+            about: "a stale value is served while it is reloaded",
             grace: GRACE,
             soft_timeout: Some(SOFT_TIMEOUT),
             single_flight: true,
@@ -187,30 +187,30 @@ impl CachePolicy {
         },
     ];
 
-    /// Every protection, and no near cache.
+    /// The default: read-through with every protection, without a near cache.
     pub const DEFAULT: Self = READ_THROUGH;
 
-    /// The preset of this name, for a lookup.
+    /// The preset of this name, if it is one of [`Self::ALL`].
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|policy| policy.name == name)
     }
 
-    /// The names of the presets for lookups.
+    /// The names of [`Self::ALL`], separated by commas.
     pub fn names() -> String {
         Self::ALL.map(|policy| policy.name).join(", ")
     }
 
-    /// With this TTL.
+    /// Sets the TTL.
     pub fn ttl(self, ttl: Duration) -> Self {
         Self { ttl, ..self }
     }
 
-    /// For an origin that is known to take this long: a load may take so much longer.
+    /// Extends the hard timeout by the known (simulated) delay of the origin.
     pub fn with_origin_delay(self, delay: Duration) -> Self {
         Self { hard_timeout: self.hard_timeout + delay, ..self }
     }
 
-    /// Without any cache: neither read nor filled.
+    /// Bypasses the cache: it is neither read nor filled.
     pub fn bypassing(self) -> Self {
         Self { strategy: Strategy::None, ..self }
     }

@@ -1,13 +1,13 @@
-//! Time as whole numbers: what JSON, Redis and SQL take.
+//! Time as integers, for JSON, Redis and SQL.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Whole microseconds.
+/// A duration in whole microseconds.
 pub fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Whole milliseconds.
+/// A duration in whole milliseconds.
 pub fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! The trace: what one request said to Redis and to the database, in order.
+//! The trace of one request: its commands to Redis and the database, in order.
 
 use std::{
     mem,
@@ -13,23 +13,23 @@ use crate::time::micros;
 /// One command and its reply.
 #[derive(Debug, Clone, Serialize)]
 pub struct Span {
-    /// Who was asked.
+    /// The target of the command.
     pub target: Target,
     /// The command or statement, arguments shortened.
     pub command: String,
     /// The reply, shortened.
     pub reply: String,
-    /// Microseconds from the start of the request to the sending.
+    /// Microseconds from the start of the request until the command was sent.
     pub start_us: u64,
-    /// Microseconds from the sending to the reply, simulated time included.
+    /// Microseconds from sending to the reply, simulated delay included.
     pub elapsed_us: u64,
-    /// How much of `elapsed_us` was simulated, in microseconds.
+    /// The simulated share of `elapsed_us`, in microseconds.
     pub simulated_us: u64,
-    /// Which round trip this was: commands of one pipeline share a number.
+    /// The number of the round trip: the commands of one pipeline share it.
     pub round_trip: usize,
 }
 
-/// Who a [`Span`] spoke to.
+/// The target of a [`Span`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Target {
@@ -39,12 +39,12 @@ pub enum Target {
     Database,
     /// The near cache, in this process.
     Memory,
-    /// hitrate itself: what it decided, or waited for.
+    /// hitrate itself: a decision, or a wait.
     Hitrate,
 }
 
 impl Target {
-    /// The word for it, for programs.
+    /// The name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Redis => "redis",
@@ -54,7 +54,7 @@ impl Target {
         }
     }
 
-    /// Who it is, in a word.
+    /// The label on pages.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Redis => "Redis",
@@ -64,7 +64,7 @@ impl Target {
         }
     }
 
-    /// The colour that stands for it everywhere.
+    /// The colour class on pages.
     pub const fn colour(self) -> &'static str {
         match self {
             Self::Redis => "cache",
@@ -75,8 +75,9 @@ impl Target {
     }
 }
 
-/// Collects the [`Span`]s of one request. Recording costs formatting, so a
-/// caller that shows nothing uses [`Trace::disabled`]. Clones write to the same record.
+/// Collects the [`Span`]s of one request. Clones append to the same record.
+/// Recording formats every command, so a caller that shows no trace uses
+/// [`Trace::disabled`].
 #[derive(Clone)]
 pub struct Trace(Option<Arc<Record>>);
 
@@ -85,56 +86,56 @@ struct Record {
     spans: Mutex<Vec<Span>>,
 }
 
-/// One round trip, as the two doors report it.
+/// One round trip to Redis or the database.
 pub struct RoundTrip {
-    /// Who was asked.
+    /// The target.
     pub target: Target,
     /// When it was sent.
     pub sent: Instant,
     /// Time until the reply.
     pub took: Duration,
-    /// How much of it was simulated.
+    /// The simulated share of that time.
     pub simulated: Duration,
 }
 
 impl RoundTrip {
-    /// Nothing of it simulated.
+    /// A round trip to Redis, without simulated delay.
     pub fn to_redis(sent: Instant, took: Duration) -> Self {
         Self { target: Target::Redis, sent, took, simulated: Duration::ZERO }
     }
 }
 
 impl Trace {
-    /// Records from now on.
+    /// Starts a trace; span times count from now.
     pub fn start() -> Self {
         Self(Some(Arc::new(Record { start: Instant::now(), spans: Mutex::default() })))
     }
 
-    /// Records nothing, at no cost.
+    /// A trace that records nothing, at no cost.
     pub const fn disabled() -> Self {
         Self(None)
     }
 
-    /// Whether anyone is recording.
+    /// Whether spans are recorded.
     pub fn is_enabled(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Adds one round trip of one or more commands with their replies; `lines`
-    /// is only called when someone is recording.
+    /// Records one round trip: its commands with their replies. `lines` is called
+    /// only if the trace is enabled.
     pub fn record<Lines: IntoIterator<Item = (String, String)>>(
         &self,
-        trip: RoundTrip,
+        round_trip: RoundTrip,
         lines: impl FnOnce() -> Lines,
     ) {
         let Some(record) = &self.0 else { return };
         let lines = lines();
-        let start_us = micros(trip.sent.saturating_duration_since(record.start));
-        let (elapsed_us, simulated_us) = (micros(trip.took), micros(trip.simulated));
+        let start_us = micros(round_trip.sent.saturating_duration_since(record.start));
+        let (elapsed_us, simulated_us) = (micros(round_trip.took), micros(round_trip.simulated));
         let mut spans = record.spans();
         let number = spans.last().map_or(1, |span| span.round_trip + 1);
         spans.extend(lines.into_iter().map(|(command, reply)| Span {
-            target: trip.target,
+            target: round_trip.target,
             command,
             reply,
             start_us,
@@ -144,7 +145,8 @@ impl Trace {
         }));
     }
 
-    /// Adds what hitrate itself or its near cache did, from `since` until now.
+    /// Records a step of hitrate itself or of its near cache, from `since` until
+    /// now.
     pub fn event(
         &self,
         target: Target,
@@ -152,17 +154,18 @@ impl Trace {
         operation: &str,
         outcome: impl FnOnce() -> String,
     ) {
-        let trip =
+        let round_trip =
             RoundTrip { target, sent: since, took: since.elapsed(), simulated: Duration::ZERO };
-        self.record(trip, || [(operation.to_owned(), outcome())]);
+        self.record(round_trip, || [(operation.to_owned(), outcome())]);
     }
 
-    /// What was recorded so far.
+    /// The spans recorded so far.
     pub fn spans(&self) -> Vec<Span> {
         self.0.as_ref().map_or_else(Vec::new, |record| record.spans().clone())
     }
 
-    /// What was recorded, taken out. What goes on in the background is not in it.
+    /// Takes the recorded spans. Spans of background work that end later are not
+    /// included.
     pub fn into_spans(self) -> Vec<Span> {
         self.0.map_or_else(Vec::new, |record| mem::take(&mut record.spans()))
     }
@@ -170,18 +173,19 @@ impl Trace {
 
 impl Record {
     fn spans(&self) -> MutexGuard<'_, Vec<Span>> {
-        self.spans.lock().expect("nobody panics while adding a span")
+        self.spans.lock().expect("adding a span does not panic")
     }
 }
 
-/// At most `most` characters of a text, with control characters made visible.
+/// At most `max` characters of a text, with control characters escaped. Appends `…`
+/// if it was cut.
 pub fn shortened(text: &str, max: usize) -> String {
     let mut short = String::with_capacity(text.len().min(max));
     push_shortened(&mut short, text, max);
     short
 }
 
-/// The same, behind what is there already.
+/// Appends the text to `line`, as [`shortened`] returns it.
 pub fn push_shortened(line: &mut String, text: &str, max: usize) {
     if push_plain(line, text.as_bytes(), max) {
         return;
@@ -197,15 +201,15 @@ pub fn push_shortened(line: &mut String, text: &str, max: usize) {
     }
 }
 
-/// The same for what may be no text.
+/// As [`push_shortened`], for bytes that may not be UTF-8.
 pub fn push_shortened_bytes(line: &mut String, bytes: &[u8], max: usize) {
     if !push_plain(line, bytes, max) {
         push_shortened(line, &String::from_utf8_lossy(bytes), max);
     }
 }
 
-/// The same for nearly all there is: as far as it is shown, nothing has to be
-/// made visible. False, and nothing pushed, for anything else.
+/// The fast path for printable ASCII, which needs no escaping. Returns false, and
+/// appends nothing, for anything else.
 fn push_plain(line: &mut String, bytes: &[u8], max: usize) -> bool {
     let shown = &bytes[..bytes.len().min(max)];
     let plain = shown.iter().fold(true, |all, byte| all & (b' '..0x7f).contains(byte));
@@ -220,7 +224,7 @@ fn push_plain(line: &mut String, bytes: &[u8], max: usize) -> bool {
 mod tests {
     use super::*;
 
-    fn trip() -> RoundTrip {
+    fn round_trip() -> RoundTrip {
         let took = Duration::from_micros(5);
         RoundTrip { target: Target::Redis, sent: Instant::now(), took, simulated: Duration::ZERO }
     }
@@ -228,8 +232,10 @@ mod tests {
     #[test]
     fn commands_of_one_pipeline_share_a_round_trip() {
         let trace = Trace::start();
-        trace.record(trip(), || vec![("GET a".into(), "1".into()), ("PTTL a".into(), "9".into())]);
-        trace.record(trip(), || vec![("SET a".into(), "OK".into())]);
+        trace.record(round_trip(), || {
+            vec![("GET a".into(), "1".into()), ("PTTL a".into(), "9".into())]
+        });
+        trace.record(round_trip(), || vec![("SET a".into(), "OK".into())]);
         let trips: Vec<_> = trace.spans().iter().map(|span| span.round_trip).collect();
         assert_eq!(trips, [1, 1, 2]);
     }
@@ -237,7 +243,7 @@ mod tests {
     #[test]
     fn a_disabled_trace_formats_nothing() {
         let trace = Trace::disabled();
-        trace.record(trip(), || -> Vec<_> { unreachable!("nobody is recording") });
+        trace.record(round_trip(), || -> Vec<_> { unreachable!("the trace is disabled") });
         assert!(trace.spans().is_empty());
     }
 

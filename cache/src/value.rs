@@ -1,4 +1,4 @@
-//! Values with their versions, and where an answer came from.
+//! Versioned values, and the sources of an answer.
 
 use serde::Serialize;
 
@@ -6,21 +6,22 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
-    /// Redis held it.
+    /// A copy in Redis.
     Cache,
-    /// The database was asked.
+    /// The database.
     Database,
-    /// This process held it, and nobody else was asked.
+    /// A copy in this process; nothing else was asked.
     Memory,
-    /// A copy past its TTL: the database failed, was slow, or Redis is away.
+    /// A copy past its TTL, because the database failed or was slow, or Redis is
+    /// unavailable.
     Stale,
 }
 
 impl Source {
-    /// Every source, in the order of the panels.
+    /// Every source, in the order in which panels show them.
     pub const ALL: [Self; 4] = [Self::Cache, Self::Database, Self::Memory, Self::Stale];
 
-    /// The word for it, everywhere the same.
+    /// The name in JSON, metrics and pages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
@@ -30,17 +31,17 @@ impl Source {
         }
     }
 
-    /// Whether the answer took no query of the database.
+    /// Whether the answer took no database query.
     pub const fn is_hit(self) -> bool {
         !matches!(self, Self::Database)
     }
 }
 
-/// A value with the number of its edition: each edit counts it up.
+/// A value and its version, which each edit increments.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Versioned<T> {
     /// The value.
     pub value: T,
-    /// 1 for what was never edited.
+    /// 1 for a value that was never edited.
     pub version: u64,
 }

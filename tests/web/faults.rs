@@ -173,10 +173,10 @@ fn redis_freezes_and_thaws() {
     assert_normal_within(BACK, &hitrate);
     redis.signal("STOP");
     let first = in_time(hitrate.get("/"));
-    let slow = "This visit was not counted: Redis did not answer in time. It may still count it";
+    let slow = "This visit was not counted: Redis did not reply in time. It may still count it";
     assert!(first.body.contains(slow), "{}", first.body);
     let unasked =
-        "This visit was not counted: Redis was not asked, as it did not answer a moment ago.";
+        "This visit was not counted: Redis is not responding.";
     eventually(PAGE, "a later visit is not sent", || hitrate.get("/").body.contains(unasked));
     assert_serves_without_redis(&hitrate);
     assert_down(&hitrate);
@@ -229,7 +229,7 @@ fn redis_is_full() {
     hitrate.get("/profiles?id=123");
     redis.run(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
     redis.run(&["CONFIG", "SET", "maxmemory", "1"]);
-    assert_serves_without_writes(&hitrate, "Redis is full and takes no writes");
+    assert_serves_without_writes(&hitrate, "Redis has reached maxmemory and rejects writes");
     redis.run(&["CONFIG", "SET", "maxmemory", "0"]);
     assert_normal_within(BACK, &hitrate);
     assert_no_panic(&hitrate);
@@ -259,7 +259,7 @@ fn the_password_is_wrong_and_is_never_shown() {
     let hitrate = setup().set("REDIS_URL", url).start();
     assert_serves_without_redis(&hitrate);
     assert_down(&hitrate);
-    assert!(hitrate.get("/").body.contains("Redis refuses hitrate&#39;s password or rights"));
+    assert!(hitrate.get("/").body.contains("Redis denied access: check the password and the ACL rules"));
     for shown in [hitrate.log(), hitrate.get("/stats").body, hitrate.get("/").body] {
         assert!(!shown.contains("sesame"), "{shown}");
     }
@@ -341,7 +341,7 @@ fn a_copy_that_could_not_be_taken_back_stays_unused() {
             (&seen["profile"]["name"], &seen["source"]),
             (&"Ann".into(), &"database".into())
         );
-        assert!(seen["message"].as_str().unwrap().contains("an older copy"), "{seen}");
+        assert!(seen["message"].as_str().unwrap().contains("an outdated copy"), "{seen}");
         thread::sleep(Duration::from_millis(200));
     }
     redis.run(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
@@ -398,10 +398,10 @@ fn rights_that_were_taken_away_are_named_on_page_panel_and_log() {
     let hitrate = setup().redis(&redis).start();
     redis.run(&["ACL", "SETUSER", "default", "-incr"]);
     for _ in 0..3 {
-        assert!(hitrate.get("/").body.contains("Redis refuses hitrate&#39;s password or rights"));
+        assert!(hitrate.get("/").body.contains("Redis denied access: check the password and the ACL rules"));
     }
     eventually(BACK, "the panel tells it", || hitrate.json("/stats")["redis"]["state"] != "up");
-    assert!(hitrate.logged("Redis refuses hitrate's password or rights") >= 1);
+    assert!(hitrate.logged("Redis denied access: check the password and the ACL rules") >= 1);
 }
 
 #[test]
@@ -442,19 +442,19 @@ fn garbage_at_our_key_is_a_miss_that_is_overwritten_and_told_once() {
             (&"database".into(), &22.into())
         );
         assert_eq!(hitrate.json("/profiles?id=123")["source"], "cache", "healed");
-        assert_eq!(hitrate.logged("it is overwritten"), told + 1, "{}", hitrate.log());
+        assert_eq!(hitrate.logged("was overwritten"), told + 1, "{}", hitrate.log());
     }
     redis.run(&["DEL", "hitrate:profile:123"]);
     redis.run(&["LPUSH", "hitrate:profile:123", "x"]);
     assert_eq!(hitrate.json("/profiles?id=123")["source"], "database");
     assert_eq!(hitrate.json("/profiles?id=123")["source"], "cache");
-    assert_eq!(hitrate.logged("another type of value; it is overwritten"), 1);
+    assert_eq!(hitrate.logged("a value of another type and was overwritten"), 1);
     // A counter that is no number is told, and the page is still there.
     for bad in ["many", "-5", "9223372036854775807"] {
         redis.run(&["SET", "hitrate:page_hits", bad]);
         let page = in_time(hitrate.get("/")).body;
         assert!(
-            page.contains("This visit was not counted: its key in Redis holds no count"),
+            page.contains("This visit was not counted: its key in Redis does not hold a number"),
             "{bad}"
         );
     }

@@ -57,8 +57,8 @@ fn the_transcript_tells_every_command_in_order() {
         "SET hitrate:lease:profile:123 ",
         "MGET hitrate:profile:123 hitrate:tag:profile",
         "SELECT user_id",
-        "EVALSHA '-- store, unless something newer is held …' 1 hitrate:profile:123 1",
-        "EVALSHA '-- give it back, if it is still ours …' 1 hitrate:lease:profile:123",
+        "EVALSHA '-- store the entry unless a newer one exists …' 1 hitrate:profile:123 1",
+        "EVALSHA '-- release the lease if this process still holds it …' 1 hitrate:lease:profile:123",
     ]) {
         assert!(said.starts_with(begins), "{said} is not {begins}");
     }

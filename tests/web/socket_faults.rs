@@ -124,7 +124,7 @@ fn every_connection_is_cut_again_and_again() {
 #[test]
 fn a_visit_whose_answer_is_lost_may_have_been_counted() {
     let (redis, proxy, hitrate) = behind_a_proxy();
-    let lost = "This visit was not counted: Redis went away before it answered. \
+    let lost = "This visit was not counted: Redis disconnected before replying. \
                 Redis itself may have counted it.";
     // On a busy machine a cut may come too late.
     let mut rounds = (0..5).map(|_| visit_and_cut(&redis, &proxy, &hitrate));

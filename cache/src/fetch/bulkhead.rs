@@ -1,6 +1,5 @@
-//! How many loads may run at the origin at once, and how many may wait for
-//! their turn. More are turned away at once: a queue without end would answer
-//! nobody in time.
+//! Limits the loads that run at the origin and those that queue for it. Further
+//! loads are rejected at once: an unbounded queue would answer nobody in time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,7 +7,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::FetchError;
 
-/// The way to the origin.
+/// The bulkhead in front of the origin.
 #[derive(Debug)]
 pub struct Bulkhead {
     running: Semaphore,
@@ -17,11 +16,11 @@ pub struct Bulkhead {
     max_waiting: AtomicUsize,
 }
 
-/// One that waits, until dropped, whether it got its turn or gave up.
+/// A place in the queue, until dropped.
 struct QueueSlot<'a>(&'a AtomicUsize);
 
 impl Bulkhead {
-    /// Lets `running` loads run and `queue` more wait.
+    /// Allows `running` concurrent loads and a queue of `queue_capacity`.
     pub fn new(running: usize, queue_capacity: usize) -> Self {
         Self {
             running: Semaphore::new(running),
@@ -31,8 +30,10 @@ impl Bulkhead {
         }
     }
 
-    /// A place at the origin, after those who came before; [`FetchError::Shed`]
-    /// when too many wait already.
+    /// Waits for a slot, in order of arrival.
+    ///
+    /// # Errors
+    /// Returns [`FetchError::Rejected`] if the queue is full.
     pub async fn acquire(&self) -> Result<SemaphorePermit<'_>, FetchError> {
         if let Ok(permit) = self.running.try_acquire() {
             return Ok(permit);
@@ -49,12 +50,12 @@ impl Bulkhead {
         Some(QueueSlot(&self.waiting))
     }
 
-    /// How many wait at the moment.
+    /// The current length of the queue.
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Acquire)
     }
 
-    /// The most who ever waited at once.
+    /// The maximum length of the queue so far.
     pub fn max_waiting(&self) -> usize {
         self.max_waiting.load(Ordering::Acquire)
     }

@@ -1,8 +1,8 @@
-//! The right to load a key, lent by Redis to one process at a time, so that N
-//! processes make one load between them (Nishtala et al.: "Scaling Memcache at
-//! Facebook", NSDI 2013, has leases; the lock is that of redis.io/docs:
-//! `SET key token NX PX`). A holder renews it while it loads; when it dies, the
-//! lease ends and the next one takes it.
+//! Leases: the right to load a key, granted by Redis to one process at a time, so
+//! that N processes make one load between them. Leases are described in Nishtala et
+//! al., "Scaling Memcache at Facebook", NSDI 2013; the lock is the one of
+//! redis.io/docs, `SET key token NX PX`. The holder renews its lease while it
+//! loads; when it dies, the lease expires and another process takes over.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -18,13 +18,13 @@ use crate::{
     trace::Trace,
 };
 
-/// Between two looks for what the holder stores.
+/// Delay between two polls for the holder's result.
 const POLL_BACKOFF: Backoff =
     Backoff { base: Duration::from_millis(10), max: Duration::from_millis(50) };
-/// Never less: a wait of nothing would hammer Redis.
+/// The minimum delay: without one, waiters would hammer Redis.
 const MIN_POLL_DELAY: Duration = Duration::from_millis(5);
 
-/// A lease that was taken.
+/// A lease on one key.
 pub struct Lease {
     store: Store,
     key: Key<u64>,
@@ -33,32 +33,33 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// A lease of `key`, to be taken by [`Self::taking`].
+    /// Creates a lease on `key`; [`Self::acquire_command`] acquires it.
     pub fn new<T>(store: &Store, key: &Key<T>, ttl: Duration) -> Self {
         let (key, token) = (keys::lease(key), rand::random::<u64>() >> 1);
         Self { store: store.clone(), key, token, ttl }
     }
 
-    /// The command that takes it. Replies nil when somebody else has it. O(1).
+    /// Acquires the lease. Replies nil if another process holds it. O(1).
     pub fn acquire_command(&self) -> Command {
         let set = self.store.on("SET", &self.key).arg(self.token);
         set.arg("NX").arg("PX").arg(millis(self.ttl))
     }
 
-    /// Whether something is there that is no lease, so that it never ends as one
-    /// does. Costs a round trip: asked once by who did not get it. O(1).
+    /// Whether the key holds something other than a lease, which may never expire.
+    /// Costs a round trip; only a process that failed to acquire the lease asks.
+    /// O(1).
     pub async fn is_wrong_type(&self) -> bool {
         let length = self.store.on("STRLEN", &self.key);
         self.store.run::<u64>(length, &Trace::disabled()).await == Err(RedisError::WrongType)
     }
 
-    /// How long to wait before looking again, the `attempt`th time.
+    /// The delay before poll number `attempt`.
     pub fn poll_delay(attempt: u32) -> Duration {
         MIN_POLL_DELAY + POLL_BACKOFF.random_delay(attempt)
     }
 
-    /// Does `work`, and renews the lease meanwhile. The work goes on while
-    /// Redis is slow to answer a renewal.
+    /// Runs `work`, and renews the lease meanwhile. A slow renewal does not hold up
+    /// the work.
     pub async fn hold_during<R>(&self, work: impl Future<Output = R>) -> R {
         tokio::select! {
             done = work => done,
@@ -75,16 +76,16 @@ impl Lease {
 
     async fn renew(&self) {
         let renew = self.store.script(&scripts::RENEW, &self.key).arg(self.token);
-        // A lease that can't be renewed ends: the worst of it is a second load.
+        // If renewal fails, the lease expires; the worst case is a second load.
         let _ = self.store.run::<i64>(renew.arg(millis(self.ttl)), &Trace::disabled()).await;
     }
 
-    /// Gives it back, so that the next one need not wait for its end.
+    /// Releases the lease, so that others need not wait for its expiry.
     pub async fn release(&self) {
         let _ = self.store.run::<i64>(self.release_command(), &Trace::disabled()).await;
     }
 
-    /// The command that gives it back.
+    /// Releases the lease if this process still holds it.
     pub fn release_command(&self) -> Command {
         self.store.script(&scripts::RELEASE, &self.key).arg(self.token)
     }

@@ -1,5 +1,5 @@
-//! Loading a value from its origin, and what holds on the way: one load at a
-//! time for all who ask, a turn at the origin, deadlines, and the fill.
+//! Loads a value from its origin and fills the cache, with one load at a time per
+//! key, a slot in the bulkhead, and deadlines.
 
 use std::{
     sync::Arc,
@@ -26,16 +26,15 @@ use crate::{
     trace::{Target, Trace},
 };
 
-/// Loads that failed by a passing fault are tried so many times in all.
+/// Attempts in total after transient errors.
 const MAX_ATTEMPTS: u32 = 3;
-/// And only while a visitor has not waited long.
+/// Retries start only within this time, so that a visitor does not wait long.
 const RETRY_WINDOW: Duration = Duration::from_millis(150);
-/// Between them: a lock is held for milliseconds.
+/// Backoff between attempts: a database lock is held for milliseconds.
 const RETRY_BACKOFF: Backoff =
     Backoff { base: Duration::from_millis(20), max: Duration::from_millis(200) };
 
-/// A load that was decided on: everything it takes, owned, so that it can go
-/// on without the one who asked.
+/// A load. It owns everything it needs, so that it can continue without its caller.
 pub(crate) struct Load<T, O> {
     cache: Cache,
     key: Key<T>,
@@ -43,19 +42,19 @@ pub(crate) struct Load<T, O> {
     trace: Trace,
     origin: O,
     tag: u64,
-    /// The load began after this was seen: see [`ProbeResult::dropped`].
+    /// The load starts after this time; see [`ProbeResult::invalidated_at`].
     invalidated_at: u64,
     miss: Miss,
-    /// What another process stores must be loaded after this, in milliseconds
-    /// since 1970: a reload is not answered by the copy it replaces.
+    /// A copy stored by another process must have been loaded after this, in
+    /// milliseconds since 1970: the copy being replaced is no answer to a reload.
     newer_than: u64,
 }
 
-/// The answer of a load, if it came in time.
+/// The answer of a load, if it arrived in time.
 type TimedAnswer<T> = Result<Result<LoadOutcome<T>, FetchError>, Elapsed>;
 
 impl Cache {
-    /// Loads in the caller's own task: it ends when the caller leaves.
+    /// Loads in the caller's task: the load ends if the caller is cancelled.
     pub(crate) async fn load_here<T: Cached, O: Origin<T>>(
         &self,
         request: Request<'_, T>,
@@ -65,14 +64,14 @@ impl Cache {
         self.load(request, probed, origin).run().await
     }
 
-    /// Loads in a task that goes on when the caller leaves, and that others
-    /// share if the policy says so.
+    /// Loads in a separate task that continues if the caller is cancelled, and
+    /// which other callers share if the policy allows.
     ///
-    /// Others wait for it as long as a load of their own policy might take.
-    /// If it is slower they leave it, and share one that keeps their time,
-    /// without the lease that the slow one may hold; should that be slow as
-    /// well, each loads in its own turn. So who waits is not one more load
-    /// when the origin is merely as slow as the policy allows.
+    /// Callers wait for a shared load as long as a load of their own policy may
+    /// take. If it takes longer, they leave it and share a new one with their own
+    /// timeout, without the lease, which the slow load may hold. If that is slow
+    /// too, each caller loads by itself. So a merely slow origin, within the
+    /// policy's limits, gets no extra loads.
     pub(crate) async fn load_shared<T: Cached, O: Origin<T>>(
         &self,
         request: Request<'_, T>,
@@ -92,8 +91,9 @@ impl Cache {
             let answer = timeout(limit, waiter.wait()).await;
             trace_wait(request, since, &answer);
             match answer {
-                // It may have begun before a write that this caller must see:
-                // once more. It has landed, so the next one began after the look.
+                // The load may have started before a write that this caller must
+                // see: try once more. It has completed, so the next load starts
+                // after the probe.
                 Ok(Ok(loaded)) if is_first && loaded.version < probed.floor => (),
                 Ok(answer) => return Ok((answer?, true)),
                 Err(_) => {
@@ -105,7 +105,7 @@ impl Cache {
         Ok((self.load(request, probed, origin).load_and_fill(None).await?, false))
     }
 
-    /// Begins to load in the background, unless somebody does already.
+    /// Starts a background reload, unless one is in progress.
     pub(crate) fn refresh<T: Cached, O: Origin<T>>(
         &self,
         request: Request<'_, T>,
@@ -168,7 +168,7 @@ impl Cache {
     }
 }
 
-/// A shared origin is one, too.
+/// A shared origin is an origin as well.
 impl<T, O: Origin<T>> Origin<T> for Arc<O> {
     type Error = O::Error;
 
@@ -178,7 +178,7 @@ impl<T, O: Origin<T>> Origin<T> for Arc<O> {
 }
 
 impl<T: Cached, O: Origin<T>> Load<T, O> {
-    /// The whole load: under the lease if there is one.
+    /// Runs the load, under the lease if the policy has one.
     async fn run(self) -> Result<LoadOutcome<T>, FetchError> {
         match self.policy.lease {
             Some(lease) if matches!(self.miss, Miss::Empty | Miss::Corrupt(_)) => {
@@ -188,17 +188,16 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         }
     }
 
-    /// Loads if no other process does, else waits for what that one stores:
-    /// not longer than a load of this policy may take, and than it takes to
-    /// find the holder dead. Then it loads all the same: a lease saves loads,
-    /// and must not cost an answer.
+    /// Loads if no other process does; otherwise waits for the copy that one
+    /// stores, at most as long as a load may take plus the lease's TTL. After that
+    /// it loads anyway: a lease saves loads, but must not cost an answer.
     async fn load_leased(&self, ttl: Duration) -> Result<LoadOutcome<T>, FetchError> {
         let end = Instant::now() + self.policy.hard_timeout + ttl;
         let mut waits = 0;
         while Instant::now() < end {
             let lease = Lease::new(&self.cache.store, &self.key, ttl);
             match self.try_acquire(&lease).await {
-                // Without Redis there is no lease, and nobody to share with.
+                // Without Redis there are no leases, and no shared copies.
                 Err(_) => return self.load_and_fill(None).await,
                 Ok((acquired, Some(loaded))) => {
                     self.release(acquired.then_some(&lease)).await;
@@ -215,8 +214,8 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         self.load_and_fill(None).await
     }
 
-    /// Whether the lease was taken, and what is stored by now: in one round
-    /// trip, as the one who had the lease may just have stored it.
+    /// Tries to acquire the lease, and reads the copy in the same round trip, as
+    /// the previous holder may just have stored it.
     async fn try_acquire(
         &self,
         lease: &Lease,
@@ -254,7 +253,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
             bytes,
             ..CachedCopy::default()
         };
-        // Before the fill: Redis tells this process of that as of any change.
+        // Before the fill, whose own invalidation push would advance the epoch.
         if !matches!(self.miss, Miss::Bypassed) {
             self.cache.remember(self.request(), &copy, epoch);
         }
@@ -281,11 +280,9 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         EntryMeta { created_at: self.cache.store.now() / 1000, ttl, load_duration, tag: self.tag }
     }
 
-    /// One load, in its turn. The wait for the turn and the load may take the
-    /// hard timeout each: whoever gets a place has all the time that a load
-    /// may need, so none is begun that can't end in time. Who has waited that
-    /// long leaves the queue, and so does a caller who loads in its own task
-    /// and goes: neither uses a place.
+    /// Waits for a slot in the bulkhead, then loads. Each of the two may take the
+    /// hard timeout, so no load starts without enough time to finish. A load that
+    /// has waited too long, or whose caller is cancelled, leaves the queue.
     async fn load_with_permit(&self) -> Result<Option<Versioned<T>>, FetchError> {
         let (engine, hard) = (&self.cache.engine, self.policy.hard_timeout);
         let permit =
@@ -294,7 +291,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         timeout(hard, self.load_with_retries()).await.unwrap_or(Err(FetchError::TimedOut))
     }
 
-    /// A load, and again after a passing fault.
+    /// Loads, and retries after a transient error.
     async fn load_with_retries(&self) -> Result<Option<Versioned<T>>, FetchError> {
         let engine = &self.cache.engine;
         let (start, mut attempt) = (Instant::now(), 0);
@@ -313,7 +310,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         }
     }
 
-    /// Stores the entry, and gives the lease back.
+    /// Stores the entry, and releases the lease.
     async fn fill(
         &self,
         version: u64,
@@ -333,7 +330,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
             return Fill::TooLarge;
         };
         let filled = match &self.miss {
-            // Redis failed a moment ago: the visitor shall not wait for it twice.
+            // Redis has just failed: the visitor must not wait for it twice.
             Miss::Redis(error) if !error.is_refused_write() => Err(error.for_unsent()),
             _ if !exists && !self.admits_negative_entry(ttl) => {
                 self.release(lease).await;
@@ -362,7 +359,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         !ttl.is_zero() && self.cache.engine.negative.admit(ttl)
     }
 
-    /// Stores, and gives the lease back in the same round trip.
+    /// Stores the entry, and releases the lease in the same round trip.
     async fn store(&self, set: Command, lease: Option<&Lease>) -> Result<bool, RedisError> {
         let store = &self.cache.store;
         let reply = match lease {
@@ -376,7 +373,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         if reply == Value::Int(2) {
             self.warn_overwritten("a value of another type");
         }
-        // A script says 0 when something newer is there; a plain SET says OK.
+        // The script replies 0 if a newer entry exists; a plain SET replies OK.
         Ok(reply != Value::Int(0))
     }
 
@@ -385,7 +382,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         log::warn!("{name} held {what} and was overwritten");
     }
 
-    /// Puts a value where garbage is, whatever that looks like to the script.
+    /// Replaces a corrupt entry, which the fill script might take for a newer one.
     async fn replace_corrupt(
         &self,
         set: Command,
@@ -400,8 +397,8 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     }
 }
 
-/// The longest that a load of this policy may well take: the wait for its
-/// turn, the load, and the end of a lease that somebody left behind.
+/// The longest a load of this policy may take: the wait for a slot, the load, and
+/// the expiry of an abandoned lease.
 fn wait_limit(policy: &CachePolicy) -> Duration {
     policy.hard_timeout.saturating_mul(2).saturating_add(policy.lease.unwrap_or_default())
 }
@@ -417,7 +414,7 @@ fn trace_wait<T>(request: Request<'_, T>, since: Instant, answer: &TimedAnswer<T
 
 fn stored_by_another<T>(probed: ProbeResult<T>, newer_than: u64) -> Option<LoadOutcome<T>> {
     let Probe::Fresh(copy) = probed.probe else { return None };
-    // A value that the origin does not have yet is newer than any.
+    // A pending value is always newer.
     if copy.created_at <= newer_than && copy.left.is_some() {
         return None;
     }

@@ -1,23 +1,23 @@
-//! The answer of a load, as all who wait for it get it.
+//! The outcome of a load, shared by all callers that waited for it.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{Source, fetch::lookup::Fill};
 
-/// What a load brought.
+/// The outcome of a successful load.
 #[derive(Debug)]
 pub struct LoadOutcome<T> {
-    /// `None` where there is no such value.
+    /// `None` if the origin has no such value.
     pub value: Option<Arc<T>>,
-    /// 0 where there is no value.
+    /// 0 if there is no value.
     pub version: u64,
-    /// The origin, or the cache when another process was first.
+    /// The origin, or the cache if another process was faster.
     pub source: Source,
-    /// What became of it in the cache.
+    /// How the load changed the cache.
     pub fill: Fill,
-    /// How long it stays fresh there.
+    /// How long the cached copy is fresh.
     pub ttl: Option<Duration>,
-    /// Since it was loaded.
+    /// Time since the value was loaded.
     pub age: Duration,
 }
 

@@ -1,72 +1,73 @@
-//! What a lookup found, where, and what it did to the cache.
+//! The result of a lookup: the value, its source, and its effect on the cache.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{Source, redis::RedisError};
 
-/// The answer to one lookup, as plain data.
+/// The result of one lookup, as plain data.
 #[derive(Debug, Clone)]
 pub struct Lookup<T> {
-    /// `None` means that the origin has no such value, as a cache may know, too.
+    /// `None` if the origin has no such value, which may be cached as well.
     pub value: Option<Arc<T>>,
-    /// The value's version in the origin; `None` when there is no value.
+    /// The value's version; `None` if there is no value.
     pub version: Option<u64>,
-    /// Who answered.
+    /// Where the answer came from.
     pub source: Source,
-    /// The key in Redis, prefix and all.
+    /// The key in Redis, prefix included.
     pub key: String,
-    /// How long the cache will hold the value as fresh from now on.
+    /// How much longer the cached copy is fresh, if there is one that expires.
     pub ttl: Option<Duration>,
-    /// How long ago that time ended, for a stale value.
+    /// How long ago the TTL expired, for a stale value.
     pub stale_for: Duration,
-    /// Since the value was loaded from the origin.
+    /// Time since the value was loaded from the origin.
     pub age: Duration,
-    /// What a miss did to the cache.
+    /// How a miss changed the cache.
     pub fill: Fill,
-    /// Why there was something to load, where there was.
+    /// Why the origin was asked, if it was.
     pub forward: Forward,
-    /// Whether the answer is that of a load which another lookup had begun.
+    /// Whether the lookup shared a load that another one had started.
     pub collapsed: bool,
-    /// The policy's name.
+    /// The name of the policy.
     pub policy: &'static str,
-    /// Microseconds from question to answer, simulated time included.
+    /// Microseconds until the answer, simulated delay included.
     pub elapsed_us: u64,
 }
 
-/// What became of the value in the cache.
+/// The effect of a lookup on the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fill {
-    /// It was there already.
+    /// Nothing had to be stored.
     NotNeeded,
-    /// It is there now, for this long.
+    /// The value was stored, with this TTL.
     Stored(Duration),
-    /// Something newer is there already, and stays.
+    /// The cache has a newer value, which was kept.
     Superseded,
-    /// It could not be put there.
+    /// Storing the value failed.
     Failed(RedisError),
-    /// It was not put there: its entry is larger than the cache allows.
+    /// The entry exceeds the size limit, and was not stored.
     TooLarge,
-    /// Not kept: it is missing, and Redis keeps enough of such marks already.
+    /// The absence was not cached: the policy has no negative caching, or its limit
+    /// was reached.
     NotCached,
-    /// The caller wanted no cache.
+    /// The cache was bypassed.
     Bypassed,
 }
 
-/// Why the origin was asked, in the words of RFC 9211.
+/// Why the origin was asked, in the terms of RFC 9211.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forward {
-    /// It was not.
+    /// It was not asked.
     No,
-    /// The cache had nothing under this key.
+    /// The cache had no copy.
     Miss,
-    /// What it had was past its TTL.
+    /// The cached copy was past its TTL.
     Stale,
-    /// The cache was not asked.
+    /// The cache was bypassed.
     Bypass,
 }
 
 impl Fill {
-    /// How long the value will stay, where it was stored just now.
+    /// The TTL of the value, if it was just stored.
     pub fn ttl(&self) -> Option<Duration> {
         match self {
             Self::Stored(ttl) => Some(*ttl),
@@ -76,7 +77,7 @@ impl Fill {
 }
 
 impl<T> Lookup<T> {
-    /// `Cache-Status` (RFC 9211) of this lookup. It never carries the key.
+    /// The `Cache-Status` header (RFC 9211) of this lookup. Never contains the key.
     pub fn cache_status(&self) -> String {
         match self.source {
             Source::Database => self.forwarded(),
@@ -86,8 +87,8 @@ impl<T> Lookup<T> {
 
     fn hit(&self, source: Source) -> String {
         let (label, seconds) = match self.ttl {
-            // A negative TTL says how long ago it ended; at least a second, as
-            // zero would read as just now.
+            // A negative TTL says how long ago it expired; at least 1 s, as 0 would
+            // mean just now.
             _ if source == Source::Stale && !self.stale_for.is_zero() => {
                 ("; ttl=-", Some(self.stale_for.as_secs().max(1)))
             }

@@ -1,8 +1,8 @@
-//! A lookup, step by step: [`probe`] looks for a copy, in this process and then in
-//! Redis; [`load`] gets the value from its origin, one load at a time for all who
-//! ask ([`single_flight`] in this process, [`lease`] among processes), in its turn
-//! ([`bulkhead`]), again after a passing fault ([`retry`]); [`xfetch`] decides on
-//! early reloads. [`read`] puts the steps in order, [`lookup`] is what comes of it.
+//! The steps of a lookup. [`probe`] looks for a copy, in this process and then in
+//! Redis. [`load`] loads the value from its origin: one load at a time
+//! ([`single_flight`] within this process, [`lease`] among processes), limited by
+//! the [`bulkhead`], with a [`retry`] after a transient error. [`xfetch`] decides
+//! on early refreshes. [`read`] combines the steps, and [`lookup`] is the result.
 
 pub mod bulkhead;
 pub mod lease;

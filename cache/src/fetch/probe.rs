@@ -1,4 +1,4 @@
-//! Looking for a copy: in this process, then in Redis.
+//! Looks for a copy in this process, then in Redis.
 
 use std::{
     sync::Arc,
@@ -16,19 +16,20 @@ use crate::{
     trace::Target,
 };
 
-/// What a look found, and what it learned on the way.
+/// The result of a probe.
 pub struct ProbeResult<T> {
-    /// The copy, or none.
+    /// The copy, or why there is none.
     pub probe: Probe<T>,
-    /// No value below this version is good any more.
+    /// The lowest acceptable version of a load.
     pub floor: u64,
-    /// The generation of the tag, for a copy made from now on.
+    /// The current generation of the tag, for a copy loaded from now on.
     pub tag: u64,
-    /// Whether somebody dropped the copy since it was made.
+    /// Whether Redis holds a tombstone: the copy was invalidated.
     pub is_tombstone: bool,
-    /// When somebody asked for that, in microseconds of Redis's clock; else 0.
+    /// When it was invalidated explicitly, in microseconds by Redis's clock; else
+    /// 0.
     pub invalidated_at: u64,
-    /// Whether this process did not see the copy before.
+    /// Whether this process decoded the entry for the first time.
     pub is_newly_decoded: bool,
 }
 
@@ -36,33 +37,34 @@ pub struct ProbeResult<T> {
 pub struct StaleCopy<T> {
     /// The copy.
     pub copy: CachedCopy<T>,
-    /// Why Redis could not say whether anything is newer, if it could not.
+    /// The error that kept Redis from confirming that nothing is newer, if any.
     pub error: Option<RedisError>,
 }
 
-/// What was found.
+/// Whether a fresh copy was found.
 pub enum Probe<T> {
     /// A copy within its TTL.
     Fresh(CachedCopy<T>),
-    /// Nothing usable.
+    /// No usable copy.
     Miss(Miss),
 }
 
-/// Why there was nothing usable.
+/// Why no usable copy was found.
 #[derive(Debug, Clone)]
 pub enum Miss {
-    /// Nobody asked.
+    /// The cache was bypassed.
     Bypassed,
-    /// There is nothing.
+    /// There is no copy, or only an expired or invalidated one.
     Empty,
-    /// Something that is no such value: overwritten by the fill, told once.
+    /// The entry is corrupt, as described here. The fill overwrites it, and logs
+    /// it.
     Corrupt(&'static str),
-    /// Redis could not say.
+    /// Redis failed.
     Redis(RedisError),
 }
 
 impl<T> ProbeResult<T> {
-    /// Nothing usable, and nothing learned.
+    /// A miss about which nothing else is known.
     pub fn miss(miss: Miss) -> Self {
         Self {
             probe: Probe::Miss(miss),
@@ -75,10 +77,10 @@ impl<T> ProbeResult<T> {
     }
 }
 
-/// The bytes of a copy, and the generation of its tag.
+/// The bytes of an entry, and the generation of its tag.
 pub type RawCopy = (Option<Vec<u8>>, Option<u64>);
 
-/// Both, out of the reply to [`Cache::getting`].
+/// Parses the reply to [`Cache::get_command`].
 pub fn parse_copy(reply: Value) -> Result<RawCopy, RedisError> {
     let Value::Array(parts) = reply else { return typed(reply) };
     let mut parts = parts.into_iter();
@@ -87,12 +89,13 @@ pub fn parse_copy(reply: Value) -> Result<RawCopy, RedisError> {
         Value::BulkString(bytes) => Some(bytes),
         other => typed(other)?,
     };
-    // A tag that is no number was not set by us: the first one mends it.
+    // A tag that is not a number was not set by hitrate; the next generation
+    // replaces it.
     Ok((copy, typed(tag).unwrap_or_default()))
 }
 
 impl Cache {
-    /// Looks where the policy allows.
+    /// Looks for a copy in the caches that the policy uses.
     pub(crate) async fn probe<T: Cached>(&self, request: Request<'_, T>) -> ProbeResult<T> {
         let Some(near_ttl) = request.policy.near else { return self.probe_redis(request).await };
         let (name, near, since) = (request.key.as_str(), &self.engine.near, Instant::now());
@@ -119,9 +122,8 @@ impl Cache {
         probed
     }
 
-    /// A copy of this process past its TTL that may still be served: nothing
-    /// is known of a newer version or of an invalidation. Redis is asked for
-    /// that only when there is such a copy. O(1).
+    /// Returns this process's stale copy if it may be served: no newer version and
+    /// no invalidation is known. Asks Redis only if there is such a copy. O(1).
     pub(crate) async fn probe_stale<T: Cached>(
         &self,
         request: Request<'_, T>,
@@ -147,7 +149,8 @@ impl Cache {
         }
     }
 
-    /// Remembers a copy for its grace, unless it was outdated since `epoch`.
+    /// Keeps a copy for its grace period, unless the key was invalidated since
+    /// `epoch`.
     pub(crate) fn remember<T: Cached>(
         &self,
         request: Request<'_, T>,
@@ -171,7 +174,7 @@ impl Cache {
         });
     }
 
-    /// Copy and tag in one round trip. O(1).
+    /// Reads the copy and the tag in one round trip. O(1).
     async fn probe_redis<T: Cached>(&self, request: Request<'_, T>) -> ProbeResult<T> {
         if self.is_deferred(request.key) {
             return ProbeResult::miss(Miss::Redis(RedisError::Outdated));
@@ -191,8 +194,8 @@ impl Cache {
         probed
     }
 
-    /// A connection that breaks under the question is soon there again, and
-    /// asking twice harms nobody. A Redis that was away before is not waited for.
+    /// Retries a read whose connection broke: it is usually back soon, and reads
+    /// are safe to repeat. If Redis was unavailable before, nothing waits for it.
     async fn retry_get<T>(&self, request: Request<'_, T>) -> Result<Value, RedisError> {
         let mut reply = Err(RedisError::Unreachable);
         for attempt in 0..RETRIES {
@@ -205,19 +208,18 @@ impl Cache {
         reply
     }
 
-    /// Whether what Redis holds under the key, or of its namespace, is known to be
-    /// outdated.
+    /// Whether an invalidation of the key, or of its namespace, is deferred.
     fn is_deferred<T>(&self, key: &Key<T>) -> bool {
         self.store.has_deferred()
             && (self.store.is_deferred(key) || self.store.is_deferred(&keys::tag(key.namespace())))
     }
 
-    /// The command that asks for copy and tag.
+    /// Reads the copy and the tag.
     pub(crate) fn get_command<T>(&self, key: &Key<T>) -> Command {
         self.store.on("MGET", key).arg(self.tag_key(key.namespace()))
     }
 
-    /// What its reply means.
+    /// Interprets the reply to [`Self::get_command`].
     pub(crate) fn interpret_reply<T: Cached>(
         &self,
         key: &Key<T>,
@@ -225,7 +227,7 @@ impl Cache {
     ) -> ProbeResult<T> {
         match reply {
             Err(error) => ProbeResult::miss(Miss::Redis(error)),
-            // The copy was taken back while the question was on its way.
+            // The copy was invalidated while the command was in flight.
             Ok(_) if self.is_deferred(key) => ProbeResult::miss(Miss::Redis(RedisError::Outdated)),
             Ok((bytes, tag)) => self.interpret_entry(key, bytes, tag.unwrap_or_default()),
         }
@@ -276,7 +278,7 @@ impl Cache {
         }
     }
 
-    /// Fresh or not, by Redis's clock.
+    /// Decides by Redis's clock whether a copy is fresh.
     pub(crate) fn check_freshness<T>(
         &self,
         value: Option<&Versioned<Arc<T>>>,
@@ -299,7 +301,8 @@ impl Cache {
             bytes,
             source: Source::Cache,
         };
-        // Born far in the future: a clock was set back, and the age is unknown.
+        // Created far in the future: the clock was set back, and the age is
+        // unknown.
         match left.is_zero() || meta.created_at > now + millis(MAX_CLOCK_SKEW) {
             false => Probe::Fresh(copy),
             true => Probe::Miss(Miss::Empty),
@@ -307,11 +310,11 @@ impl Cache {
     }
 }
 
-/// How often a question is asked again, and when: connecting takes some 20 ms.
+/// Retries of a read; connecting takes about 20 ms.
 const RETRIES: u32 = 2;
 const RETRY_BACKOFF: Backoff =
     Backoff { base: Duration::from_millis(20), max: Duration::from_millis(60) };
-/// How far two processes' ideas of Redis's clock may be apart.
+/// How far two processes' estimates of Redis's clock may differ.
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(2);
 
 fn describe<T>(copy: &CachedCopy<T>) -> String {

@@ -1,4 +1,4 @@
-//! How a read goes, by whom it asks first.
+//! Read paths: which caches a read uses, and when it loads.
 
 use std::{
     mem,
@@ -21,30 +21,32 @@ use crate::{
     trace::Target,
 };
 
-/// The last part of a TTL, as a share of it: refresh-ahead reloads what is read then.
+/// The last share of the TTL, in which refresh-ahead reloads a value that is read.
 const REFRESH_AHEAD_SHARE: f64 = 0.2;
 
-/// Whom a read asks.
+/// How a read uses the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadMode {
-    /// The origin alone; the cache is neither read nor filled.
+    /// The origin only; the cache is neither read nor filled.
     Bypass,
-    /// The cache, then the origin, in the caller's own task.
+    /// The cache, then the origin, in the caller's task.
     CacheAside,
-    /// The cache, which loads what it does not have, and what XFetch picks.
+    /// The cache, which loads missing values, and refreshes early as XFetch
+    /// decides.
     ReadThrough,
-    /// The same, and what has little time left is reloaded before it ends.
+    /// As read-through, and a value is reloaded when little of its TTL is left.
     RefreshAhead,
 }
 
-/// What a look leads to. A load is in a box, so that a hit does not carry its weight.
+/// The next step after a probe. A load is boxed, so that a hit does not carry its
+/// size.
 enum ReadStep<'a, T> {
     Hit(Lookup<T>),
     Load(BoxFuture<'a, Result<Lookup<T>, FetchError>>),
 }
 
 impl ReadMode {
-    /// Whether a read that found this copy begins to replace it.
+    /// Whether a read that found this copy starts to replace it.
     fn is_due<T>(self, policy: &CachePolicy, copy: &CachedCopy<T>) -> bool {
         let is_cached_value = copy.source == Source::Cache && copy.value.is_some();
         let Some(left) = copy.left.filter(|_| is_cached_value) else { return false };
@@ -60,8 +62,8 @@ impl ReadMode {
 }
 
 impl Cache {
-    /// A copy, or what a load brings.
-    #[expect(clippy::manual_async_fn, reason = "it holds the origin once, an async fn twice")]
+    /// Returns a copy, or loads the value.
+    #[expect(clippy::manual_async_fn, reason = "an async fn would store the origin twice")]
     pub(crate) fn read<T: Cached, O: Origin<T>>(
         &self,
         request: Request<'_, T>,
@@ -100,7 +102,7 @@ impl Cache {
         }
     }
 
-    /// There is no fresh copy.
+    /// Continues after a miss.
     async fn read_miss<T: Cached, O: Origin<T>>(
         &self,
         mode: ReadMode,
@@ -119,7 +121,7 @@ impl Cache {
         Ok(self.lookup_from_load(request, loaded, forward, false))
     }
 
-    /// One load for all who ask now, unless a copy past its TTL will do.
+    /// Shares one load with concurrent callers, unless a stale copy can be served.
     async fn load_or_serve_stale<T: Cached, O: Origin<T>>(
         &self,
         request: Request<'_, T>,
@@ -133,9 +135,9 @@ impl Cache {
         Ok(self.lookup_from_load(request, loaded, Forward::Miss, collapsed))
     }
 
-    /// Waits a little for the origin, then serves what is past its TTL; the
-    /// load goes on. When Redis could not say that nothing is newer, it waits
-    /// until the origin fails.
+    /// Waits up to the soft timeout for the origin, then serves the stale copy
+    /// while the load continues. If Redis could not confirm that nothing is newer,
+    /// it waits until the origin fails.
     async fn load_with_stale_fallback<T: Cached, O: Origin<T>>(
         &self,
         request: Request<'_, T>,
@@ -155,7 +157,7 @@ impl Cache {
             Ok(Err(failure)) => failure.to_string(),
             Err(_) => "the load continues in the background".to_owned(),
         };
-        request.trace.event(Target::Hitrate, since, "serve what is stale its TTL", || why);
+        request.trace.event(Target::Hitrate, since, "serve the stale copy", || why);
         let fill = stale.error.map_or(Fill::NotNeeded, Fill::Failed);
         Ok(Lookup {
             fill,

@@ -1,27 +1,26 @@
-//! How long to wait before trying again: exponential backoff with full jitter
-//! (Brooker: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
-//! Each wait is drawn evenly from nothing up to a ceiling that doubles, so
-//! that those who failed together don't come back together.
+//! Exponential backoff with full jitter (Brooker: "Exponential Backoff And Jitter",
+//! AWS Architecture Blog, 2015). Each delay is drawn uniformly between zero and a
+//! ceiling that doubles, so that callers that failed together don't retry together.
 
 use std::time::Duration;
 
-/// The ceilings of a series of waits.
+/// The ceilings of a series of delays.
 #[derive(Debug, Clone, Copy)]
 pub struct Backoff {
-    /// Ceiling of the first wait.
+    /// The ceiling of the first delay.
     pub base: Duration,
-    /// No ceiling is higher.
+    /// The highest ceiling.
     pub max: Duration,
 }
 
 impl Backoff {
-    /// The wait before attempt `attempt` + 1; `u` is drawn from 0 to 1.
+    /// The delay before attempt `attempt` + 1. `u` is a random number from 0 to 1.
     pub fn delay(&self, attempt: u32, u: f64) -> Duration {
         let ceiling = self.base.saturating_mul(1_u32.checked_shl(attempt).unwrap_or(u32::MAX));
         ceiling.min(self.max).mul_f64(u.clamp(0.0, 1.0))
     }
 
-    /// The same, drawn by chance.
+    /// A random delay before attempt `attempt` + 1.
     pub fn random_delay(&self, attempt: u32) -> Duration {
         self.delay(attempt, rand::random())
     }

@@ -1,9 +1,8 @@
-//! Single-flight: loads that are under way, by key, so that whoever misses the
-//! same key meanwhile waits for the same answer.
+//! Single-flight: concurrent misses of one key share one load.
 //!
-//! A load is a task of its own: a caller who leaves does not end it for the
-//! others. When it fails, all who wait get that failure once and nothing is
-//! kept; when it panics, its leader is dropped and tells them so.
+//! A load runs in its own task, so a caller that is cancelled does not end it for
+//! the others. If it fails, all its waiters get the error once and nothing is kept;
+//! if it panics, its leader is dropped and they get [`FetchError::Aborted`].
 
 use std::{
     any::Any,
@@ -15,21 +14,22 @@ use tokio::sync::watch;
 
 use crate::{error::FetchError, fetch::load_outcome::LoadOutcome};
 
-/// What a load brought; nothing while it is under way.
+/// The answer of a load; `None` while it is in progress.
 type Answer<T> = Option<Result<LoadOutcome<T>, FetchError>>;
 
-/// The loads under way in this process.
+/// The loads in progress in this process, by key.
 #[derive(Default)]
 pub struct SingleFlight(Mutex<HashMap<String, Arc<dyn Any + Send + Sync>>>);
 
-/// A place in a load that is under way.
+/// Waits for the answer of a load.
 pub struct Waiter<T> {
     answer: watch::Receiver<Answer<T>>,
-    /// Which load it is; holding its sender itself would keep it from ending.
+    /// Identifies the load. Weak, as holding the sender would keep the channel
+    /// open.
     flight: Weak<watch::Sender<Answer<T>>>,
 }
 
-/// The duty to load. Dropping it ends the flight, answered or not.
+/// The obligation to load. Dropping it ends the load, answered or not.
 pub struct Leader<T: Send + Sync + 'static> {
     single_flight: Arc<SingleFlight>,
     name: String,
@@ -37,7 +37,7 @@ pub struct Leader<T: Send + Sync + 'static> {
 }
 
 impl SingleFlight {
-    /// A waiter in the load of `name`, and the duty to load for the first.
+    /// Joins the load of `name`, or starts one: then the caller is its leader.
     pub fn join<T: Send + Sync + 'static>(
         self: &Arc<Self>,
         name: &str,
@@ -54,26 +54,26 @@ impl SingleFlight {
         (waiter, Some(leader))
     }
 
-    /// A load that nobody else boards.
+    /// Starts a load that no one else can join.
     pub fn detached<T: Send + Sync + 'static>(self: &Arc<Self>) -> (Waiter<T>, Option<Leader<T>>) {
         let (single_flight, answer) = (Arc::clone(self), Arc::new(watch::Sender::new(None)));
         (Waiter::on(&answer), Some(Leader { single_flight, name: String::new(), answer }))
     }
 
-    /// Nobody boards the load of `name` any more: what it brings may be older
-    /// than a write just made. Those who are on it wait on.
+    /// Closes the load of `name` to new callers, as its value may be older than a
+    /// write just made. Those already waiting continue.
     pub fn close(&self, name: &str) {
         self.in_flight().remove(name);
     }
 
-    /// The same for all whose names begin with this word.
+    /// As [`Self::close`], for all keys of a namespace.
     pub fn close_all(&self, namespace: &str) {
         let is_other = |name: &str| name.split(':').next() != Some(namespace);
         self.in_flight().retain(|name, _| is_other(name));
     }
 
-    /// Nobody boards this one load of `name` any more: it takes too long.
-    /// Another that is under way by now is left as it is.
+    /// Closes this load of `name` to new callers, as it takes too long. A newer
+    /// load of the same key stays open.
     pub fn close_flight<T>(&self, name: &str, waiter: &Waiter<T>) {
         self.close_if_same(name, waiter.flight.as_ptr().cast());
     }
@@ -96,6 +96,10 @@ impl<T> Waiter<T> {
     }
 
     /// Waits for the answer.
+    ///
+    /// # Errors
+    /// Returns the load's error, or [`FetchError::Aborted`] if its leader was
+    /// dropped.
     pub async fn wait(&mut self) -> Result<LoadOutcome<T>, FetchError> {
         let answer = self.answer.wait_for(Option::is_some).await;
         answer.map_or(Err(FetchError::Aborted), |it| it.clone().unwrap_or(Err(FetchError::Aborted)))
@@ -103,13 +107,13 @@ impl<T> Waiter<T> {
 }
 
 impl<T: Send + Sync + 'static> Leader<T> {
-    /// Ends the flight with this answer.
+    /// Completes the load with this answer.
     pub fn complete(self, answer: Result<LoadOutcome<T>, FetchError>) {
         self.close();
         self.answer.send_replace(Some(answer));
     }
 
-    /// Nobody boards any more. Another flight of the same key may be under way.
+    /// Closes this load to new callers. A newer load of the same key stays open.
     fn close(&self) {
         self.single_flight.close_if_same(&self.name, Arc::as_ptr(&self.answer).cast());
     }

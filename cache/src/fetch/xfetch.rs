@@ -1,28 +1,28 @@
-//! Early refresh: a value is reloaded shortly before its TTL ends, by chance,
-//! so that it does not end for everyone at once.
+//! Probabilistic early refresh: a value is reloaded shortly before its TTL expires,
+//! so that it does not expire for all readers at once.
 //!
-//! XFetch (Vattani, Chierichetti, Lowenstein: "Optimal Probabilistic Cache
-//! Stampede Prevention", VLDB 2015) decides for each read on its own:
+//! XFetch (Vattani, Chierichetti, Lowenstein: "Optimal Probabilistic Cache Stampede
+//! Prevention", VLDB 2015) decides independently for each read:
 //!
 //! ```text
-//! refresh when  −δ · β · ln(u)  ≥  time left,   u drawn evenly from (0, 1]
+//! refresh when  −δ · β · ln(u)  ≥  time left,   u drawn uniformly from (0, 1]
 //! ```
 //!
-//! δ is how long the last load took, β a parameter (1 is the authors' choice;
-//! more refreshes earlier). So with a time t left, a read refreshes with
-//! probability e^(−t / δβ): a slow origin is asked earlier, and a key that is
-//! read often is refreshed by one of its last readers. The refresh runs in the
-//! background here, by one loader, and the reader gets the copy.
+//! δ is the duration of the last load, and β a parameter (the authors recommend 1;
+//! more refreshes earlier). With t left, a read refreshes with probability e^(−t /
+//! δβ): a slow origin is asked earlier, and a busy key is refreshed by one of its
+//! last readers. Here the refresh runs in the background, by one loader, and the
+//! reader gets the copy.
 
 use std::time::Duration;
 
-/// Whether a read may refresh the value now, whatever is drawn: of the numbers
-/// that are, the one nearest to 1 has a logarithm of −36.7.
+/// Whether any draw could make a refresh due: the random number closest to 1 has a
+/// logarithm of −36.7.
 pub fn may_be_due(left: Duration, load_duration: Duration, beta: f64) -> bool {
     load_duration.as_secs_f64() * beta * 37.0 >= left.as_secs_f64()
 }
 
-/// Whether a read shall refresh the value now. `u` is drawn from 0 to 1.
+/// Whether this read refreshes the value. `u` is a random number from 0 to 1.
 pub fn is_due(left: Duration, load_duration: Duration, beta: f64, u: f64) -> bool {
     let ahead = -(load_duration.as_secs_f64() * beta) * (1.0 - u).ln();
     ahead >= left.as_secs_f64()
@@ -34,8 +34,8 @@ mod tests {
 
     use super::*;
 
-    /// The share of reads that refresh, against e^(−t / δβ): 100,000 draws put
-    /// the measured share within five standard deviations (< 0.008) of it.
+    /// The share of reads that refresh, against e^(−t / δβ): with 100,000 draws the
+    /// measured share is within five standard deviations (< 0.008) of it.
     #[test]
     fn the_share_of_early_refreshes_follows_the_formula() {
         let mut random = StdRng::seed_from_u64(2015);

@@ -1,33 +1,33 @@
-//! A copy of a value, as it was found: in Redis, in the near cache, or kept for
-//! when the origin fails.
+//! A copy of a value, as found in Redis, in the near cache, or among the stale
+//! copies.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::Source;
 
-/// A copy, as found.
+/// A copy of a value, or of the knowledge that there is none.
 #[derive(Debug)]
 pub struct CachedCopy<T> {
-    /// `None` is the knowledge that there is no such value.
+    /// `None` if the origin has no such value.
     pub value: Option<Arc<T>>,
-    /// 0 where there is no value.
+    /// 0 if there is no value.
     pub version: u64,
     /// When it was loaded, in milliseconds since 1970 by Redis's clock.
     pub created_at: u64,
-    /// Since then.
+    /// Time since then.
     pub age: Duration,
-    /// How long it stays fresh; `None` when that has no end, as for a value
-    /// that the origin does not have yet.
+    /// How much longer it is fresh; `None` for a pending value, which does not
+    /// expire.
     pub left: Option<Duration>,
-    /// How long ago its TTL ended.
+    /// How long ago its TTL expired; zero while it is fresh.
     pub stale_for: Duration,
     /// How long the load took.
     pub load_duration: Duration,
     /// The generation of its tag.
     pub tag: u64,
-    /// Its size in Redis.
+    /// Its size in Redis, in bytes.
     pub bytes: usize,
-    /// Who had it.
+    /// Where it was found.
     pub source: Source,
 }
 
@@ -57,7 +57,7 @@ impl<T> Default for CachedCopy<T> {
 }
 
 impl<T> CachedCopy<T> {
-    /// The same, so much later.
+    /// The copy as it is `time` later.
     pub fn aged_by(&self, time: Duration) -> Self {
         let left = self.left.map(|left| left.saturating_sub(time));
         let expired = self.left.map_or(Duration::ZERO, |left| time.saturating_sub(left));

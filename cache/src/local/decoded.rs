@@ -1,5 +1,5 @@
-//! Entries that were decoded before: while Redis gives the same bytes for a
-//! key, nobody reads their JSON again, and all share one value.
+//! A memo of decoded entries: while Redis returns the same bytes for a key, they
+//! are not decoded again, and all lookups share one value.
 
 use std::{
     any::Any,
@@ -12,12 +12,12 @@ use crate::{
     local::slots::slot,
 };
 
-/// Places for entries; each key has one, which it may share.
+/// The number of slots. Each key maps to one, which other keys may share.
 const SLOTS: usize = 512;
-/// A larger entry is decoded each time: a mebibyte in all is enough for this.
+/// Larger entries are decoded every time; this bounds the memo to 1 MiB.
 const MAX_DECODED_BYTES: usize = 2048;
 
-/// What was decoded last, by key.
+/// The last decoded entry of each slot.
 pub struct DecodedEntries(Mutex<Vec<Option<Decoded>>>);
 
 struct Decoded {
@@ -33,8 +33,11 @@ impl Default for DecodedEntries {
 }
 
 impl DecodedEntries {
-    /// What [`entry::decode`] says of these bytes under this key, and whether
-    /// they were not known yet.
+    /// Decodes an entry, or returns the memoised one. The flag says whether the
+    /// bytes were new.
+    ///
+    /// # Errors
+    /// Returns the error of [`entry::decode`].
     pub fn decode<T: Cached>(
         &self,
         bytes: Vec<u8>,
@@ -56,7 +59,8 @@ impl DecodedEntries {
     fn get<T: Cached>(&self, index: usize, bytes: &[u8], key: &Key<T>) -> Option<Arc<Content<T>>> {
         let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let decoded = slots[index].as_ref()?;
-        // The name as well: a copy of one value under another's key is refused.
+        // The name is compared as well, so that a copy under another key is
+        // rejected.
         let is_same = decoded.bytes == bytes && decoded.name == key.as_str();
         let content = is_same.then(|| Arc::clone(&decoded.content))?;
         content.downcast().ok()

@@ -1,4 +1,4 @@
-//! Copies of values in this process, whatever their types: a bounded map.
+//! A bounded map of copies of any type.
 
 use std::{
     any::Any,
@@ -10,16 +10,16 @@ use moka::sync::Cache as Moka;
 
 use crate::local::cached_copy::CachedCopy;
 
-/// Bytes of all copies together, as they lie in Redis. In memory they take
-/// some two to three times as much.
+/// The total size of all copies, in bytes as stored in Redis. In memory they take
+/// two to three times as much.
 const CAPACITY: u64 = 16 * 1024 * 1024;
-/// What a copy costs beside its value and name, in bytes.
+/// Overhead of a copy besides its value and name, in bytes.
 const OVERHEAD: usize = 128;
 
-/// The copies, the most used of them when there is no room for all.
+/// The copies; when full, the least used are evicted.
 pub struct LocalEntries(Moka<String, LocalEntry>);
 
-/// One copy; the type of its value is known by its name.
+/// One copy. The type of its value follows from its name.
 #[derive(Clone)]
 struct LocalEntry {
     copy: Arc<dyn Any + Send + Sync>,
@@ -37,7 +37,7 @@ impl Default for LocalEntries {
 }
 
 impl LocalEntries {
-    /// The copy under `name` as it is by now, if it is still kept.
+    /// The copy under `name`, with its age as of now.
     pub fn get<T: Send + Sync + 'static>(&self, name: &str) -> Option<CachedCopy<T>> {
         let now = Instant::now();
         let entry = self.0.get(name).filter(|entry| now < entry.until)?;
@@ -45,13 +45,13 @@ impl LocalEntries {
         Some(copy.aged_by(now.saturating_duration_since(entry.since)))
     }
 
-    /// How long the copy under `name` is still kept.
+    /// How much longer the copy under `name` is kept.
     pub fn left(&self, name: &str) -> Duration {
         let until = self.0.get(name).map(|entry| entry.until);
         until.map_or(Duration::ZERO, |it| it.saturating_duration_since(Instant::now()))
     }
 
-    /// Keeps a copy for so long.
+    /// Adds a copy for this time.
     pub fn insert<T: Send + Sync + 'static>(
         &self,
         name: &str,
@@ -69,12 +69,12 @@ impl LocalEntries {
         self.0.invalidate(name);
     }
 
-    /// Drops all.
+    /// Drops all copies.
     pub fn clear(&self) {
         self.0.invalidate_all();
     }
 
-    /// About how many there are.
+    /// The approximate number of copies.
     pub fn len(&self) -> u64 {
         self.0.entry_count()
     }

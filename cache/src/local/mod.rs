@@ -1,6 +1,5 @@
-//! State in this process: the near cache, copies past their TTL for when the
-//! origin fails, entries that were decoded before, and how many marks of absence
-//! it may make.
+//! State in this process: the near cache, copies past their TTL for when the origin
+//! fails, decoded entries, and limits on negative entries and tombstones.
 
 pub mod cached_copy;
 pub mod decoded;

@@ -1,12 +1,12 @@
-//! The near cache: copies in this process, so that a hit asks nobody at all.
+//! The near cache: copies in this process, so that a hit needs no round trip.
 //!
-//! Redis pushes the name of each key that changes ([`crate::redis::track`]),
-//! and the copy is dropped. A fill may race such a push: its value was read
-//! before the change and arrives after the push. So each stripe of keys counts
-//! its invalidations, and a copy is kept only if the count is still what it
-//! was before the value was asked for. Count and map change under one lock, so
-//! there is no moment in between. Before asking, the count is read without it:
-//! an old one refuses the copy, and a new one was read before the question left.
+//! Redis pushes the name of each changed key ([`crate::redis::track`]), and its
+//! copy is dropped. A fill may race with such a push: its value was read before the
+//! change, but arrives after the push. So each stripe of keys has an epoch that
+//! counts its invalidations, and a copy is added only if the epoch is still the one
+//! from before the value was requested. Epoch and map change under one lock.
+//! Reading the epoch before the request takes no lock: an old epoch rejects the
+//! copy, and a new one was read before the request was sent.
 
 use std::{
     sync::{
@@ -23,44 +23,46 @@ use crate::{
     time::micros,
 };
 
-/// Locks and counts: so many that two busy keys seldom share one.
+/// The number of stripes: enough that two busy keys seldom share one.
 const STRIPES: usize = 256;
-/// How long copies are served after Redis went away: about as long as it takes
-/// to come back after a restart. Other processes can't tell us of edits meanwhile.
+/// How long copies are served after Redis became unavailable: about as long as a
+/// restart takes. Edits by other processes are not noticed meanwhile.
 pub const MAX_OUTAGE: Duration = Duration::from_secs(5);
 
-/// Values of [`Near::tracking`] below the microsecond at which it was lost.
+/// States of [`Near::tracking`]; any other value is the microsecond at which
+/// tracking was lost.
 const OFF: u64 = 0;
 const ON: u64 = 1;
 
-/// The copies of this process.
+/// The near cache of this process.
 pub struct Near {
     entries: LocalEntries,
     stripes: Vec<Stripe>,
     started: Instant,
-    /// Whether Redis tells us of changes: [`OFF`], [`ON`], or since when it
-    /// does not any more, in microseconds from `started`.
+    /// Whether invalidation pushes arrive: [`OFF`], [`ON`], or when they stopped,
+    /// in microseconds since `started`.
     tracking: AtomicU64,
     prefix: String,
 }
 
-/// Some of the keys.
+/// A subset of the keys.
 #[derive(Default)]
 struct Stripe {
-    /// How often one of them was invalidated. Changed under the lock only, and
-    /// read without: those who ask at once would wait for each other.
+    /// The number of invalidations. Written under the lock, but read without it, so
+    /// that concurrent lookups don't wait for each other.
     epoch: AtomicU64,
-    /// Held while the count or a copy changes.
+    /// Held while the epoch or a copy changes.
     mutex: Mutex<()>,
 }
 
-/// The count of a key's stripe before its value was asked for.
+/// The epoch of a key's stripe, read before its value was requested.
 #[derive(Debug, Clone, Copy)]
 pub struct Epoch(u64);
 
 impl Near {
-    /// Empty, and not used before [`Invalidations::began`]. `prefix` is what
-    /// Redis puts before our names.
+    /// Creates an empty near cache, disabled until
+    /// [`InvalidationListener::tracking_started`]. `prefix` is what the store puts
+    /// before every key.
     pub fn new(prefix: &str) -> Self {
         Self {
             entries: LocalEntries::default(),
@@ -71,8 +73,8 @@ impl Near {
         }
     }
 
-    /// The copy of `name`, if there is a usable one. While Redis is away it is
-    /// marked stale: nobody could tell us of a change.
+    /// The copy of `name`, if it may be served. While Redis is unavailable it is
+    /// marked stale, as changes are not reported.
     pub fn get<T: Send + Sync + 'static>(
         &self,
         name: &str,
@@ -93,23 +95,23 @@ impl Near {
         }
     }
 
-    /// How long the copy of `name` is still kept.
+    /// How much longer the copy of `name` is kept.
     pub fn left(&self, name: &str) -> Duration {
         self.entries.left(name)
     }
 
-    /// Whether Redis tells us of changes, so that copies are kept.
+    /// Whether invalidation pushes arrive, so that copies may be kept.
     pub fn is_tracking(&self) -> bool {
         self.tracking.load(Ordering::Acquire) == ON
     }
 
-    /// Take this before asking for a value that [`Self::keep`] shall keep.
+    /// Returns the current epoch. Read it before requesting a value to
+    /// [`Self::insert`].
     pub fn epoch(&self, name: &str) -> Epoch {
         Epoch(self.stripe(name).epoch())
     }
 
-    /// Keeps a value for at most `ttl`, unless something about
-    /// it changed since `epoch`.
+    /// Adds a copy for at most `ttl`, unless its key was invalidated since `epoch`.
     pub fn insert<T: Send + Sync + 'static>(
         &self,
         name: &str,
@@ -126,7 +128,7 @@ impl Near {
         self.entries.insert(name, copy, time);
     }
 
-    /// Does something with a value unless something about it changed since `epoch`.
+    /// Runs `action` unless the key was invalidated since `epoch`.
     pub fn if_unchanged(&self, name: &str, epoch: Epoch, action: impl FnOnce()) {
         let stripe = self.stripe(name);
         let _guard = stripe.lock();
@@ -135,7 +137,7 @@ impl Near {
         }
     }
 
-    /// Drops the copy of `name`, and keeps none that was asked for before.
+    /// Drops the copy of `name`, and rejects copies requested earlier.
     pub fn invalidate(&self, name: &str) {
         let stripe = self.stripe(name);
         let _guard = stripe.lock();
@@ -143,7 +145,7 @@ impl Near {
         self.entries.remove(name);
     }
 
-    /// The same for all.
+    /// As [`Self::invalidate`], for all keys.
     pub fn invalidate_all(&self) {
         for stripe in &self.stripes {
             let _guard = stripe.lock();
@@ -152,7 +154,7 @@ impl Near {
         self.entries.clear();
     }
 
-    /// About how many copies there are.
+    /// The approximate number of copies.
     pub fn len(&self) -> u64 {
         self.entries.len()
     }
@@ -171,7 +173,7 @@ impl Stripe {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// Only while it is held.
+    /// Requires the lock.
     fn advance(&self) {
         self.epoch.store(self.epoch() + 1, Ordering::Release);
     }
@@ -185,7 +187,7 @@ impl InvalidationListener for Near {
 
     fn tracking_lost(&self) {
         let now = micros(self.started.elapsed()).max(ON + 1);
-        // What was lost before stays lost since then.
+        // If tracking was lost before, keep that time.
         let _ = self.tracking.compare_exchange(ON, now, Ordering::AcqRel, Ordering::Acquire);
     }
 
@@ -250,11 +252,11 @@ mod tests {
         near.tracking_started();
         near.insert("a", copy(1), TTL, near.epoch("a"));
         near.tracking_lost();
-        assert_eq!(get(&near, "a"), None, "Redis is there and may know better");
+        assert_eq!(get(&near, "a"), None, "Redis is available and may have a newer value");
         let away = near.get::<String>("a", true).map(|copy| copy.source);
         assert_eq!(away, Some(Source::Stale));
         near.tracking_started();
-        assert_eq!(get(&near, "a"), None, "what was told meanwhile was not heard");
+        assert_eq!(get(&near, "a"), None, "invalidations in between were missed");
     }
 
     #[test]
@@ -265,8 +267,8 @@ mod tests {
         assert_eq!(get(&near, "a"), None);
     }
 
-    /// Threads that fill and invalidate as fast as they can, and no sleep: after
-    /// an invalidation nobody reads what was read from the source before it.
+    /// Several threads fill and invalidate as fast as they can: after an
+    /// invalidation, no reader gets a value that was read before it.
     #[test]
     fn under_races_nothing_older_than_an_invalidation_is_read() {
         let near = Arc::new(tracking());
@@ -278,7 +280,7 @@ mod tests {
                     for _ in 0..20_000 {
                         let oldest = truth.load(Ordering::Acquire).saturating_sub(1);
                         if let Some(found) = get(&near, "a") {
-                            assert!(found >= oldest, "{found} after {oldest} was announced");
+                            assert!(found >= oldest, "{found} after {oldest} was invalidated");
                         }
                         let epoch = near.epoch("a");
                         let value = truth.load(Ordering::Acquire);

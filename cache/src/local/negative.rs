@@ -1,15 +1,15 @@
-//! A bound on the marks of absence in Redis: whoever makes up ids would fill
-//! it with them otherwise.
+//! A rate limit on negative entries and tombstones: otherwise requests for made-up
+//! ids would fill Redis with them.
 
 use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-/// The most marks that one process makes within the TTL of one: some 200 KiB.
+/// Entries that one process may create within their TTL: some 200 KiB.
 const MAX_ENTRIES: u32 = 1_000;
 
-/// Counts the marks of the current stretch of time.
+/// Counts the entries of the current window: its start, and their number.
 #[derive(Debug)]
 pub struct NegativeLimit(Mutex<(Instant, u32)>);
 
@@ -20,7 +20,7 @@ impl Default for NegativeLimit {
 }
 
 impl NegativeLimit {
-    /// Whether one more mark, which will live for `ttl`, may be made.
+    /// Whether another entry with this TTL may be created.
     pub fn admit(&self, ttl: Duration) -> bool {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if window.0.elapsed() >= ttl {

@@ -1,8 +1,8 @@
-//! Spreads names over the slots of a table.
+//! Maps names to slots of a table.
 
-/// Where this text has its place, of so many; mixed of eight bytes at a time.
-/// Visitors choose some of these texts, and may choose many for one place: then
-/// something is made again, or a copy not kept, and no more.
+/// Hashes a text to one of `slots` slots, eight bytes at a time. Visitors choose
+/// some of these texts and can provoke collisions; the only effect is repeated work
+/// or a copy that is not kept.
 pub fn slot(text: &str, slots: usize) -> usize {
     /// 2⁶⁴ by the golden ratio (Knuth, The Art of Computer Programming, 6.4).
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -1,4 +1,4 @@
-//! Where Redis is: parsed once, shown without its password.
+//! The address of a Redis server: parsed once, and displayed without its password.
 
 use std::{fmt, path::Path, time::Duration};
 
@@ -7,12 +7,12 @@ use redis::{
     io::tcp::TcpSettings,
 };
 
-/// A server to connect to.
+/// The address of a Redis server, with credentials and database number.
 #[derive(Clone)]
 pub struct Address(ConnectionInfo);
 
-/// `REDIS_URL` can't be understood. The text never repeats the URL: it may
-/// hold a password.
+/// `REDIS_URL` is invalid. The text never repeats the URL, which may contain a
+/// password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "REDIS_URL (or REDIS_HOST) is not a valid Redis address: expected redis://[user:password@]host:port[/db], \
@@ -21,43 +21,48 @@ pub struct Address(ConnectionInfo);
 pub struct BadAddress;
 
 impl Address {
-    /// Parses `redis://`, `rediss://` and `redis+unix://`.
+    /// Parses a `redis://`, `rediss://` or `redis+unix://` URL.
+    ///
+    /// # Errors
+    /// Returns [`BadAddress`] if the URL is malformed or has another scheme.
     pub fn parse(url: &str) -> Result<Self, BadAddress> {
         let info = url.into_connection_info().map_err(|_| BadAddress)?;
         let supported = info.addr().is_supported();
         supported.then(|| Self(with_settings(info))).ok_or(BadAddress)
     }
 
-    /// The unix socket of an own server.
+    /// The unix socket of a managed server.
     pub fn unix(socket: &Path) -> Self {
         let addr = ConnectionAddr::Unix(socket.to_owned());
         Self(with_settings(addr.into_connection_info().expect("a path is an address")))
     }
 
-    /// The same server, for another of its users (redis.io/docs: "ACL").
+    /// The same server, with the credentials of another ACL user (redis.io/docs:
+    /// "ACL").
     pub fn as_user(&self, name: &str, password: &str) -> Self {
         let redis = self.0.redis_settings().clone();
         let redis = redis.set_username(name).set_password(password);
         Self(self.0.clone().set_redis_settings(redis))
     }
 
-    /// A client for this address; connects nowhere yet.
+    /// Creates a client for this address; does not connect.
     pub fn client(&self) -> Client {
-        Client::open(self.0.clone()).expect("the address was checked when it was parsed")
+        Client::open(self.0.clone()).expect("the address is valid, as it was parsed")
     }
 
     pub(super) fn info(&self) -> &ConnectionInfo {
         &self.0
     }
 
-    /// A client that takes pushes, too, which RESP3 has and RESP2 has not.
+    /// Creates a client that speaks RESP3, which has push messages, unlike RESP2.
     pub(super) fn resp3_client(&self) -> Client {
         let redis = self.0.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         Client::open(self.0.clone().set_redis_settings(redis))
-            .expect("the address was checked when it was parsed")
+            .expect("the address is valid, as it was parsed")
     }
 
-    /// The `redis-cli` call that reaches the same server; asks for a password itself.
+    /// The `redis-cli` command that connects to this server. redis-cli prompts for
+    /// a password itself.
     pub fn redis_cli(&self) -> String {
         let server = match self.0.addr() {
             ConnectionAddr::Unix(path) => format!("-s {}", shell_quoted(path)),
@@ -72,15 +77,15 @@ impl Address {
     }
 }
 
-/// A path for a shell, from whatever directory.
+/// An absolute path, quoted for a shell.
 fn shell_quoted(path: &Path) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
     let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c));
     if plain { path } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }
 
-/// Without TCP_NODELAY a small command waits for the reply to the one before;
-/// the user timeout ends a connection whose peer fell off the network.
+/// Without TCP_NODELAY a small command waits for the previous reply. The user
+/// timeout closes a connection whose peer dropped off the network.
 fn with_settings(info: ConnectionInfo) -> ConnectionInfo {
     let settings = TcpSettings::default().set_nodelay(true);
     #[cfg(target_os = "linux")]
@@ -117,8 +122,8 @@ mod tests {
 
     #[test]
     fn other_schemes_are_rejected() {
-        for bad in ["", "localhost", "http://localhost:6379", "redis://"] {
-            assert!(Address::parse(bad).is_err(), "{bad}");
+        for url in ["", "localhost", "http://localhost:6379", "redis://"] {
+            assert!(Address::parse(url).is_err(), "{url}");
         }
         assert!(Address::parse("redis+unix:///run/redis.sock").is_ok());
         assert!(Address::parse("rediss://cache.example.com:6380").is_ok());

@@ -1,48 +1,50 @@
-//! The circuit breaker of one connection: when to stop asking Redis, and when
-//! to try again (Nygard, "Release It!"). A plain state machine: time comes in
-//! as an argument, and whoever holds it does the asking.
+//! The circuit breaker of one connection (Nygard, "Release It!"): decides when to
+//! stop sending commands to Redis, and when to try again. A pure state machine:
+//! time is an argument, and the owner sends the probes.
 //!
 //! ```text
 //! closed --a failed call, or a slow probe after too many slow calls--> open
-//! open --its rest is over--> half-open: one probe, by the connection's own task
+//! open --its backoff is over--> half-open: one probe, by the connection's own task
 //! half-open --answered in time--> closed
-//! half-open --else--> open, for longer
+//! half-open --otherwise--> open, with a longer backoff
 //! ```
 
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-/// A call that took longer counts as slow: Redis answers a hundred times faster.
+/// A call that took longer is slow: Redis usually replies a hundred times faster.
 pub const SLOW: Duration = Duration::from_millis(100);
-/// Calls that are looked back on.
+/// The number of recent calls considered.
 const WINDOW: u32 = 20;
-/// It is suspicious when so many of them were slow.
+/// So many slow calls among them request a probe.
 const MAX_SLOW: u32 = WINDOW / 2;
-/// Rests before each next probe. The last repeats: back within half a second.
+/// Backoff before each further probe. The last one repeats, so that recovery is
+/// noticed within half a second.
 const BACKOFFS: [Duration; 4] = [
     Duration::from_millis(20),
     Duration::from_millis(100),
     Duration::from_millis(250),
     Duration::from_millis(500),
 ];
-/// After a refused password: a server that counts failures should not be hammered.
+/// Backoff after rejected credentials, so as not to trip a server that counts
+/// failures.
 const DENIED_BACKOFF: Duration = Duration::from_millis(1500);
 
-/// Whether calls go out.
+/// The state of a breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BreakerState {
-    /// They do.
+    /// Commands are sent.
     Closed,
-    /// They don't; a probe is under way.
+    /// Commands fail at once; a probe is in progress.
     HalfOpen,
-    /// They don't.
+    /// Commands fail at once.
     Open,
 }
 
 impl BreakerState {
-    /// The word for it.
+    /// The name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Closed => "closed",
@@ -52,36 +54,36 @@ impl BreakerState {
     }
 }
 
-/// The state machine.
+/// The state machine of one breaker.
 #[derive(Debug, Clone)]
 pub struct Breaker {
     state: BreakerState,
-    /// One bit a call, the latest lowest: whether it was slow.
+    /// One bit per call, the latest lowest: whether it was slow.
     slow: u32,
-    /// Probes that failed since it opened.
+    /// Probes failed since it opened.
     failures: usize,
     due: Instant,
 }
 
 impl Breaker {
-    /// Closed.
+    /// Creates a closed breaker.
     pub fn new(now: Instant) -> Self {
         Self { state: BreakerState::Closed, slow: 0, failures: 0, due: now }
     }
 
-    /// Whether calls go out.
+    /// The current state.
     pub fn state(&self) -> BreakerState {
         self.state
     }
 
-    /// Whether any call looked back on was slow.
+    /// Whether any recent call was slow.
     pub fn has_seen_slow(&self) -> bool {
         self.slow != 0
     }
 
-    /// A call was answered. Returns whether so many of the last were slow that
-    /// a probe shall tell why: Redis may be slow, or we are, and then it must
-    /// not be blamed for it.
+    /// Records an answered call. Returns whether so many recent calls were slow
+    /// that a probe should find out why: Redis may be slow, or this process may be
+    /// overloaded, which must not count against Redis.
     pub fn record_latency(&mut self, took: Duration) -> bool {
         self.slow = (self.slow << 1 | u32::from(took > SLOW)) & ((1 << WINDOW) - 1);
         let is_suspect = self.slow.count_ones() >= MAX_SLOW;
@@ -91,8 +93,8 @@ impl Breaker {
         is_suspect
     }
 
-    /// A call failed, so that the connection is in doubt. Returns whether that
-    /// opened it. The first probe is due at once.
+    /// Records a failed call, which casts doubt on the connection. Returns whether
+    /// that opened the breaker. The first probe is due at once.
     pub fn record_failure(&mut self, now: Instant) -> bool {
         let opens = self.state == BreakerState::Closed;
         if opens {
@@ -101,26 +103,26 @@ impl Breaker {
         opens
     }
 
-    /// How long until the next probe.
+    /// Time until the next probe.
     pub fn backoff(&self, now: Instant) -> Duration {
         self.due.saturating_duration_since(now)
     }
 
-    /// A probe begins.
+    /// A probe begins: open becomes half-open.
     pub fn begin_probe(&mut self) {
         if self.state == BreakerState::Open {
             self.state = BreakerState::HalfOpen;
         }
     }
 
-    /// A probe, or a new connection, was answered in time.
+    /// A probe or a new connection was answered in time.
     pub fn close(&mut self) {
         (self.state, self.slow, self.failures) = (BreakerState::Closed, 0, 0);
     }
 
-    /// A probe failed. `denied` is a refusal of our password or rights. The
-    /// rest is drawn between half and all of its length, so that several
-    /// connections don't come back at the same moment.
+    /// A probe failed. `denied` says that Redis rejected the credentials or
+    /// permissions. `jitter`, 0 to 1, draws the backoff between half and all of its
+    /// length, so that several connections don't come back at the same moment.
     pub fn probe_failed(&mut self, denied: bool, jitter: f64, now: Instant) {
         let backoff = BACKOFFS[self.failures.min(BACKOFFS.len() - 1)]
             .mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
@@ -184,13 +186,13 @@ mod tests {
             assert!(!breaker.record_latency(SLOW * 2));
             assert!(!breaker.record_latency(SLOW / 2));
         }
-        assert!(breaker.record_latency(SLOW * 2), "the tenth slow one of twenty");
-        assert_eq!(breaker.state(), BreakerState::Closed, "a probe decides");
+        assert!(breaker.record_latency(SLOW * 2), "ten of twenty calls were slow");
+        assert_eq!(breaker.state(), BreakerState::Closed, "only a probe opens it");
     }
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-        /// Whatever happens in whatever order, on a clock that only the test moves.
+        /// Any sequence of events, on a clock that only the test advances.
         #[test]
         fn the_backoff_is_bounded_and_only_a_probe_closes_it(events in events()) {
             let mut now = Instant::now();

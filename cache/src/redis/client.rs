@@ -1,5 +1,5 @@
-//! The handle to Redis that everything else holds: it makes commands and sends
-//! them, alone or together, and tells health and trace how that went.
+//! The handle to Redis: builds commands, sends them one by one or as a pipeline,
+//! and reports the outcome to health and trace.
 
 use std::{
     borrow::Cow,
@@ -25,8 +25,8 @@ use crate::{
     trace::{RoundTrip, Trace},
 };
 
-/// A handle to Redis. Cloning it is cheap and opens no connection; opening
-/// another one does, and each web worker has its own.
+/// A handle to one Redis connection. Cloning it is cheap and shares the connection;
+/// each web worker opens its own.
 #[derive(Clone)]
 pub struct Store {
     pub(super) supervisor: Arc<Supervisor>,
@@ -34,80 +34,85 @@ pub struct Store {
     pub(super) prefix: Arc<str>,
 }
 
-/// Why a command that takes something back did not run.
+/// Why an invalidation did not run yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeferError {
-    /// Redis could not be told now, and will be.
+    /// Redis failed; the invalidation is deferred and will be replayed.
     Deferred(RedisError),
-    /// Redis could not be told now, and too many wait already to remember it.
+    /// Redis failed, and too many invalidations are deferred already.
     LimitReached,
 }
 
 impl Store {
-    /// Starts connecting in the background, on the calling runtime.
+    /// Opens a connection in the background, on the calling runtime. `prefix` is
+    /// put before every key.
     pub fn open(address: &Address, prefix: &str, health: &Arc<Health>) -> Self {
         let supervisor = Supervisor::open(address, Arc::clone(health));
         Self { supervisor, health: Arc::clone(health), prefix: prefix.into() }
     }
 
-    /// Starts a command whose first argument is `key`.
+    /// Starts a command on `key`.
     pub fn on<T>(&self, verb: &'static str, key: &Key<T>) -> Command {
         Command::new(verb).key(&self.prefix, key.as_str())
     }
 
-    /// Starts a call of a script on `key`. The trace shows the script's first
-    /// line, a comment.
+    /// Starts a script call on `key`. The trace shows the script's first line, a
+    /// comment.
     pub fn script<T>(&self, script: &'static Script, key: &Key<T>) -> Command {
         Command::script(script, &[self.full_key(key)])
     }
 
-    /// Starts a call of a script on several keys, by their whole names.
+    /// Starts a script call on several keys, given in full.
     pub fn script_on(&self, script: &'static Script, names: &[impl ToRedisArgs]) -> Command {
         Command::script(script, names)
     }
 
-    /// Starts a command whose first argument is no key.
+    /// Starts a command without a key.
     pub fn command(&self, verb: &'static str) -> Command {
         Command::new(verb)
     }
 
-    /// Starts a command of any words, verb first.
+    /// Starts a command from raw arguments, verb first. No prefix is added.
     pub fn raw_command<W: ToRedisArgs>(&self, args: &[W]) -> Command {
         Command::raw(args)
     }
 
-    /// The key as Redis knows it, prefix and all.
+    /// The key as stored in Redis: prefix and name.
     pub fn full_key<T>(&self, key: &Key<T>) -> String {
         [&self.prefix, key.as_str()].concat()
     }
 
-    /// Put before every key.
+    /// The prefix of every key.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// Whether nothing can be asked of Redis at the moment.
+    /// Whether Redis is unavailable: the breaker of some connection is not closed.
     pub fn is_unavailable(&self) -> bool {
         !self.health.is_closed()
     }
 
-    /// Microseconds since 1970 by Redis's own clock, without asking it.
+    /// Microseconds since 1970 by Redis's clock, estimated without a round trip.
     pub fn now(&self) -> u64 {
         self.health.clock.now()
     }
 
-    /// How far off that may be, either way.
+    /// The error bound of [`Self::now`], in either direction.
     pub fn clock_error(&self) -> Duration {
         self.health.clock.error()
     }
 
-    /// How all connections are doing together.
+    /// The health of all connections of this process.
     pub fn health(&self) -> &Arc<Health> {
         &self.health
     }
 
     /// Sends one command and waits for its reply, within the deadline.
-    #[expect(clippy::manual_async_fn, reason = "it holds the command once, an async fn twice")]
+    ///
+    /// # Errors
+    /// Returns a [`RedisError`] if Redis is unavailable, times out or replies with
+    /// an error, or if the reply is not a `T`.
+    #[expect(clippy::manual_async_fn, reason = "an async fn would store the command twice")]
     pub fn run<T: FromRedisValue>(
         &self,
         command: Command,
@@ -130,8 +135,10 @@ impl Store {
         }
     }
 
-    /// Sends several commands in one round trip. Each has a reply of its own;
-    /// the outer error means that none has.
+    /// Sends several commands in one round trip. Each has its own result.
+    ///
+    /// # Errors
+    /// Returns a [`RedisError`] if none of the commands has a reply.
     pub async fn run_all<const N: usize>(
         &self,
         commands: [Command; N],
@@ -157,13 +164,18 @@ impl Store {
         })
     }
 
-    /// Sends many commands in one round trip, for bulk work. Returns their
-    /// replies, or the first error among them.
+    /// Sends many commands in one round trip, with the deadline for bulk work.
+    ///
+    /// # Errors
+    /// Returns the first error among the replies.
     pub async fn run_many(&self, commands: Vec<Command>) -> Result<Vec<Value>, RedisError> {
         self.run_each(commands).await?.into_iter().collect()
     }
 
-    /// The same; each has a reply of its own.
+    /// As [`Self::run_many`], but each command has its own result.
+    ///
+    /// # Errors
+    /// Returns a [`RedisError`] if none of the commands has a reply.
     pub async fn run_each(
         &self,
         commands: Vec<Command>,
@@ -171,8 +183,12 @@ impl Store {
         self.send(&Batch::of(commands, false), supervisor::BULK_DEADLINE).await.map(check_each)
     }
 
-    /// A few commands for a visitor who waits, in one round trip; each has a reply
-    /// of its own, and one that is denied is no news about hitrate's rights.
+    /// Sends several commands in one round trip, within the deadline of a single
+    /// one. Each has its own result; a denied one does not affect the health
+    /// status.
+    ///
+    /// # Errors
+    /// Returns a [`RedisError`] if none of the commands has a reply.
     pub async fn try_each(
         &self,
         commands: Vec<Command>,
@@ -180,8 +196,11 @@ impl Store {
         self.send(&Batch::of(commands, false), supervisor::DEADLINE).await.map(check_each)
     }
 
-    /// Sends commands that a visitor chose, in one round trip. What Redis says
-    /// of each is passed on as it is; the outer error means that it said nothing.
+    /// Sends commands that a visitor chose, in one round trip. Error replies are
+    /// passed on in Redis's words.
+    ///
+    /// # Errors
+    /// Returns a [`RedisError`] if none of the commands has a reply.
     pub async fn pipeline_raw(
         &self,
         commands: Vec<Command>,
@@ -200,8 +219,8 @@ impl Store {
         replies
     }
 
-    /// One round trip, and a second for scripts that Redis does not know: those
-    /// did nothing in the first. Only they have the error of the second.
+    /// One round trip, and a second one for scripts that Redis does not have: those
+    /// did nothing in the first. An error of the second applies to them only.
     async fn send(&self, batch: &Batch, deadline: Duration) -> Result<Replies, RedisError> {
         let replies = supervisor::send_all(&self.supervisor, &batch.pipeline, deadline).await?;
         let mut replies: Replies = replies.into_iter().map(Ok).collect();
@@ -222,9 +241,12 @@ impl Store {
         Ok(replies)
     }
 
-    /// Runs a command that takes something back. When Redis can't be told now,
-    /// the command is remembered: nobody here uses the key before it has run.
-    /// Of several with a `rank` the highest is; one without has a place of its own.
+    /// Runs an invalidation of `key`. If it fails, it is deferred: this process
+    /// does not use the key until it has run. Of several with a `rank` the highest
+    /// is kept, and of those without one the latest.
+    ///
+    /// # Errors
+    /// Returns a [`DeferError`] that says whether the invalidation is deferred.
     pub async fn run_or_defer<T, R: FromRedisValue>(
         &self,
         key: &Key<T>,
@@ -242,22 +264,26 @@ impl Store {
         }
     }
 
-    /// Remembers a command that must run before `key` is used again. False
-    /// when there are too many to remember.
+    /// Defers an invalidation that must run before `key` is used again. Returns
+    /// false if too many keys have one.
     pub fn defer<T>(&self, key: &Key<T>, command: Command, rank: u64) -> bool {
         self.health
             .deferred
             .defer(self.full_key(key), DeferredInvalidation::of(&command, Some(rank)))
     }
 
-    /// The same, however many there are: for the few keys that stand for many.
+    /// As [`Self::defer`], without a limit: for the few keys that stand for many
+    /// others.
     pub fn defer_unbounded<T>(&self, key: &Key<T>, command: Command) {
         self.health
             .deferred
             .defer_unbounded(self.full_key(key), DeferredInvalidation::of(&command, None));
     }
 
-    /// Whether Redis answers at all, within a command's deadline.
+    /// Checks that Redis replies within the deadline, if only with an error.
+    ///
+    /// # Errors
+    /// Returns the [`RedisError`] of the connection.
     pub async fn ping(&self) -> Result<(), RedisError> {
         let pong: Result<Value, _> = self.run(self.command("PING"), &Trace::disabled()).await;
         match pong {
@@ -266,12 +292,13 @@ impl Store {
         }
     }
 
-    /// Whether anything is known to be outdated in Redis.
+    /// Whether any invalidation is deferred.
     pub fn has_deferred(&self) -> bool {
         self.health.deferred.any()
     }
 
-    /// Whether what Redis holds under `key` is known to be outdated.
+    /// Whether an invalidation of `key` is deferred, so that its copy in Redis may
+    /// be outdated.
     pub fn is_deferred<T>(&self, key: &Key<T>) -> bool {
         self.health.deferred.any() && self.health.deferred.has(&self.full_key(key))
     }
@@ -282,6 +309,9 @@ impl Store {
     }
 
     /// Waits for the first connection, at most `timeout`.
+    ///
+    /// # Errors
+    /// Returns the last [`RedisError`] when the time is up.
     pub async fn ready(&self, timeout: Duration) -> Result<(), RedisError> {
         let end = Instant::now() + timeout;
         loop {
@@ -311,12 +341,12 @@ impl Store {
     }
 }
 
-/// Commands that go out together, and what is needed of them afterwards.
+/// The commands of one pipeline, and what is needed once they are answered.
 struct Batch {
     pipeline: Pipeline,
     verbs: Vec<Cow<'static, str>>,
     scripts: Vec<Option<&'static Script>>,
-    /// As the trace shows them; none where nobody records.
+    /// As shown in the trace; empty if it is disabled.
     texts: Vec<String>,
 }
 
@@ -335,7 +365,7 @@ impl Batch {
         batch
     }
 
-    /// These of them again, scripts by their text.
+    /// Builds a pipeline that sends these scripts again, by their text.
     fn eval_fallback(&self, indices: &[usize]) -> Pipeline {
         let mut retry = Pipeline::new();
         for (n, call) in self.pipeline.cmd_iter().enumerate() {
@@ -347,10 +377,10 @@ impl Batch {
     }
 }
 
-/// What Redis answered to each; an error where it answered nothing.
+/// One result per command; an error where Redis did not reply.
 type Replies = Vec<Result<Value, RedisError>>;
 
-/// Refusals as errors, too.
+/// Turns error replies into errors.
 fn check_each(replies: Replies) -> Replies {
     replies.into_iter().map(|reply| reply.and_then(check_error)).collect()
 }

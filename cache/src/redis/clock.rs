@@ -1,5 +1,5 @@
-//! What time it is in Redis. Processes on several machines agree on how old a
-//! copy is only by one clock, and asking for it each time would cost a round trip.
+//! Redis's clock. Processes on several machines need one clock to agree on the age
+//! of a copy, and asking for the time would cost a round trip.
 
 use std::{
     sync::{
@@ -11,19 +11,20 @@ use std::{
 
 use crate::time::{micros, now_ms};
 
-/// The instant that offsets count from. Our own wall clock may jump; this does not.
+/// The instant that offsets are relative to. The system clock may jump; this one
+/// does not.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// The server's clock, as of its last answer: right to half a round trip.
+/// The server's clock as of its last reply, accurate to half a round trip.
 pub struct ServerClock {
-    /// Microseconds from our [`START`] to the server's 1970.
+    /// Microseconds from the server's epoch to our [`START`].
     offset: AtomicI64,
-    /// How far off that may be, in microseconds.
+    /// The error bound of `offset`, in microseconds.
     error: AtomicU64,
 }
 
 impl Default for ServerClock {
-    /// Our own time, until the server tells its.
+    /// The local time, until the server replies with its own.
     fn default() -> Self {
         let clock = Self { offset: AtomicI64::new(0), error: AtomicU64::new(0) };
         clock.set(now_ms() * 1000, Instant::now());
@@ -32,7 +33,8 @@ impl Default for ServerClock {
 }
 
 impl ServerClock {
-    /// It was `time`, in microseconds since 1970, at some instant since `sent`.
+    /// Records that the server's clock showed `time`, in microseconds since 1970,
+    /// at some instant between `sent` and now.
     pub fn set(&self, time: u64, sent: Instant) {
         let error = micros(sent.elapsed() / 2);
         let since_start = micros(sent.saturating_duration_since(*START)) + error;
@@ -47,7 +49,7 @@ impl ServerClock {
         (self.offset.load(Ordering::Relaxed) + since_start).unsigned_abs()
     }
 
-    /// How far off [`Self::now`] may be, either way.
+    /// The error bound of [`Self::now`], in either direction.
     pub fn error(&self) -> Duration {
         Duration::from_micros(self.error.load(Ordering::Relaxed))
     }

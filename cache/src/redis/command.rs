@@ -1,4 +1,4 @@
-//! A command in the making: verb, keys, arguments.
+//! A command builder: verb, keys, arguments.
 
 use std::{borrow::Cow, io::Write as _};
 
@@ -6,11 +6,11 @@ use redis::{Arg, Cmd, RedisWrite, ToRedisArgs};
 
 use crate::redis::{notation::traced_command, script::Script};
 
-/// Room for the words of most commands, and for their bytes.
+/// Initial capacity: enough for the arguments of most commands, and their bytes.
 const ARG_CAPACITY: usize = 4;
 const BYTE_CAPACITY: usize = 96;
 
-/// A command, and the script it calls if it calls one.
+/// A command, and the script it calls, if any.
 pub struct Command {
     pub(super) cmd: Cmd,
     pub(super) script: Option<&'static Script>,
@@ -18,20 +18,20 @@ pub struct Command {
 }
 
 impl Command {
-    /// A command of this verb.
+    /// Starts a command with this verb.
     pub(super) fn new(verb: &'static str) -> Self {
         let mut cmd = Cmd::with_capacity(ARG_CAPACITY, BYTE_CAPACITY);
         cmd.arg(verb);
         Self { cmd, script: None, verb: verb.into() }
     }
 
-    /// A call of a script on these keys, by their whole names.
+    /// Starts a script call on these full keys.
     pub(super) fn script(script: &'static Script, names: &[impl ToRedisArgs]) -> Self {
         let cmd = script.evalsha(names);
         Self { cmd, script: Some(script), verb: "EVALSHA".into() }
     }
 
-    /// A command of any words, verb first.
+    /// Builds a command from raw arguments, verb first.
     pub(super) fn raw<W: ToRedisArgs>(args: &[W]) -> Self {
         let mut cmd = Cmd::new();
         cmd.arg(args);
@@ -42,7 +42,7 @@ impl Command {
         Self { cmd, script: None, verb: verb.into() }
     }
 
-    /// Adds a key: prefix and name are one argument.
+    /// Adds a key: prefix and name form one argument.
     pub(super) fn key(mut self, prefix: &str, key: &str) -> Self {
         self.cmd.arg(PrefixedKey { prefix, key });
         self
@@ -58,30 +58,30 @@ impl Command {
         self.verb.clone()
     }
 
-    /// As a person reads it, arguments shortened.
+    /// The command as text, with arguments shortened.
     pub(super) fn text(&self) -> String {
         traced_command(&self.cmd, self.script)
     }
 
-    /// The call that works where Redis does not know the script by its digest.
+    /// The EVAL command to send if Redis does not have the script.
     pub(super) fn eval_fallback(&self) -> Option<Cmd> {
         self.script.map(|script| script.eval(&self.cmd))
     }
 }
 
-/// Whether the success of a command says that Redis has memory left and takes
-/// writes. Of a script its reply says so: see [`Script::has_stored`].
+/// Whether success of this command proves that Redis has memory left and accepts
+/// writes. For a script, its reply does: see [`Script::has_stored`].
 pub fn proves_writing(verb: &str) -> bool {
     let verb = verb.as_bytes();
     DENY_OOM.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(verb))
 }
 
-/// The commands that COMMAND flags `denyoom` (Redis 7.0): Redis refuses them when
-/// it is full, as it refuses them when it is read-only. Left out are those
-/// of which only some subcommands have the flag.
+/// The commands that COMMAND flags `denyoom` (Redis 7.0): Redis rejects them when
+/// it is full or read-only. Commands that have the flag on some subcommands only
+/// are left out.
 #[rustfmt::skip]
 const DENY_OOM: [&str; 53] = [
-    // The ones that are sent most come first.
+    // The most frequent ones come first.
     "SET", "INCR", "INCRBY", "HSET", "SADD", "ZADD", "LPUSH", "RPUSH", "XADD", "PFADD", "SETBIT",
     "APPEND", "BITFIELD", "BITOP", "BLMOVE", "BRPOPLPUSH", "COPY", "DECR", "DECRBY", "GEOADD",
     "GEORADIUS", "GEORADIUSBYMEMBER", "GEOSEARCHSTORE", "GETSET", "HINCRBY", "HINCRBYFLOAT", "HMSET",
@@ -91,7 +91,7 @@ const DENY_OOM: [&str; 53] = [
     "ZRANGESTORE", "ZUNIONSTORE",
 ];
 
-/// A key as Redis knows it, written into a command without a text in between.
+/// A full key, written into a command without an intermediate string.
 struct PrefixedKey<'a> {
     prefix: &'a str,
     key: &'a str,

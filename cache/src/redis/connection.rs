@@ -1,4 +1,4 @@
-//! An open connection to Redis: redis-rs's multiplexed one, over TCP, TLS or a
+//! A connection to Redis: redis-rs's multiplexed connection, over TCP, TLS or a
 //! unix socket, with a deadline for each round trip.
 
 use std::{
@@ -19,25 +19,25 @@ use tokio::{
 
 use crate::redis::{address::Address, error::RedisError};
 
-/// Commands that may wait for the driver: beyond that, senders wait their turn.
+/// Commands queued for the driver; beyond that, senders wait.
 const PIPELINE_BUFFER: usize = 1_024;
 
-/// Many share it, and their commands are on their way at the same time. Clones
-/// are the same connection, which closes with the last of them.
+/// A multiplexed connection: many commands are in flight at once. Clones share the
+/// connection, which closes with the last of them.
 #[derive(Clone)]
 pub struct Connection(MultiplexedConnection);
 
-/// What came of a command.
+/// The result of one round trip.
 pub struct Reply {
-    /// What Redis said; an error of its own is a value like any other.
+    /// The reply; an error reply is a value like any other.
     pub value: Result<Value, RedisError>,
     pub sent: Instant,
     pub took: Duration,
 }
 
 impl Connection {
-    /// Connects and says who we are, in `timeout` at most. Driven on the runtime
-    /// that calls this.
+    /// Connects and authenticates within `timeout`. The calling runtime drives the
+    /// connection.
     pub async fn open(address: &Address, timeout: Duration) -> Result<Self, RedisError> {
         let (due, client, config) = (Instant::now() + timeout, address.client(), config());
         let connecting = client.get_multiplexed_async_connection_with_config(&config);
@@ -47,7 +47,7 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Greets this server over a stream that is open already; not named.
+    /// Authenticates over a stream that is open already. Sets no name.
     pub async fn over<S>(
         stream: S,
         address: &Address,
@@ -64,7 +64,8 @@ impl Connection {
         Ok(Self(connection))
     }
 
-    /// Names the connection, for CLIENT LIST. A user without that right stays unnamed.
+    /// Names the connection for CLIENT LIST. Without the permission it stays
+    /// unnamed.
     async fn set_name(&self, due: Instant) {
         let mut name = redis::cmd("CLIENT");
         name.arg("SETNAME").arg("hitrate");
@@ -73,7 +74,7 @@ impl Connection {
             .await;
     }
 
-    /// Asks one command, which has so much time.
+    /// Sends one command, and waits at most `deadline` for its reply.
     pub async fn send(&self, command: &Cmd, deadline: Duration) -> Reply {
         let sent = Instant::now();
         let send = async |connection: &mut MultiplexedConnection| {
@@ -83,8 +84,8 @@ impl Connection {
         Reply { value, sent, took: sent.elapsed() }
     }
 
-    /// Asks several in one round trip, which has so much time. The value is an
-    /// array of all replies.
+    /// Sends a pipeline, and waits at most `deadline` for its replies. The value is
+    /// an array of all of them.
     pub async fn send_all(&self, pipeline: &Pipeline, deadline: Duration) -> Reply {
         let sent = Instant::now();
         if pipeline.is_empty() {
@@ -104,8 +105,8 @@ impl Connection {
     ) -> Result<T, RedisError> {
         let mut connection = self.0.clone();
         let mut sending = pin!(send(&mut connection));
-        // An error without any waiting means that the driver has ended, so the
-        // command was not sent; one that comes later leaves that open.
+        // An error at the first poll means that the driver has ended, so the
+        // command was not sent. A later error leaves that open.
         match poll_fn(|context| Poll::Ready(sending.as_mut().poll(context))).await {
             Poll::Ready(reply) => reply.map_err(|error| RedisError::from(&error).before_send()),
             Poll::Pending => with_deadline(due, sending).await,
@@ -128,7 +129,7 @@ pub fn check_error(value: Value) -> Result<Value, RedisError> {
     }
 }
 
-/// The replies of a pipeline.
+/// Unwraps the replies of a pipeline.
 pub fn into_array(value: Value) -> Result<Vec<Value>, RedisError> {
     match value {
         Value::Array(replies) => Ok(replies),
@@ -136,7 +137,7 @@ pub fn into_array(value: Value) -> Result<Vec<Value>, RedisError> {
     }
 }
 
-/// Awaits the library's reply until `due`.
+/// Awaits the driver's reply until `due`.
 pub async fn with_deadline<T>(
     due: Instant,
     reply: impl Future<Output = Result<T, DriverError>>,

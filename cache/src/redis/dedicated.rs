@@ -1,5 +1,5 @@
-//! A call: a connection that is opened for one purpose and closed after it.
-//! What is done to it ends with it, and nobody waits behind it.
+//! Dedicated connections: opened for one purpose and closed after it. Their state
+//! ends with them, and no one waits behind them.
 
 use std::{io, time::Duration};
 
@@ -16,33 +16,40 @@ use crate::{
     trace::{RoundTrip, Trace},
 };
 
-/// An open connection. Clones share it, and it closes with the last of them.
+/// A connection for one purpose. Clones share it, and it closes with the last of
+/// them.
 #[derive(Clone)]
 pub struct DedicatedConnection {
     connection: Connection,
     deadline: Duration,
 }
 
-/// What came back, and how long that took.
+/// The replies of a pipeline, and how long they took.
 pub struct PipelineReplies {
     /// One for each command, in order.
     pub replies: Vec<Result<Value, Refusal>>,
-    /// From the sending of the first to the last reply.
+    /// Time from sending the first command to the last reply.
     pub took: Duration,
 }
 
-/// A blocking connection, for comparison: it keeps its thread until the reply is there.
+/// A blocking connection, for comparison: it occupies its thread until the reply
+/// arrives.
 pub struct BlockingConnection(redis::Connection);
 
 impl DedicatedConnection {
-    /// Connects, within the deadline.
+    /// Connects, within the connect timeout.
+    ///
+    /// # Errors
+    /// Returns a [`RedisError`] if the server is unreachable or denies access.
     pub async fn open(address: &Address) -> Result<Self, RedisError> {
         let connection = Connection::open(address, supervisor::CONNECT_TIMEOUT).await?;
         Ok(Self { connection, deadline: supervisor::DEADLINE })
     }
 
-    /// Connects through a simulated network with this round trip. `Unsupported`
-    /// where the connection is secured by TLS.
+    /// Connects through a simulated network with this round-trip time.
+    ///
+    /// # Errors
+    /// Returns `Unsupported` for a TLS address, or the error of the connection.
     pub async fn open_through(address: &Address, round_trip: Duration) -> io::Result<Self> {
         let stream = UnixStream::from_std(delay_proxy::start(address, round_trip / 2)?)?;
         let connected = Connection::over(stream, address, supervisor::CONNECT_TIMEOUT).await;
@@ -50,13 +57,15 @@ impl DedicatedConnection {
         Ok(Self { connection, deadline: supervisor::DEADLINE })
     }
 
-    /// The same, for bulk work with no visitor waiting.
+    /// Uses the deadline for bulk work, for which no visitor waits.
     pub fn with_bulk_deadline(self) -> Self {
         Self { deadline: supervisor::BULK_DEADLINE, ..self }
     }
 
-    /// Sends commands in one round trip. Each has a reply of its own; the outer
-    /// error means that none came in time.
+    /// Sends commands in one round trip. Each has its own result.
+    ///
+    /// # Errors
+    /// Returns a [`RedisError`] if none of the replies arrived in time.
     pub async fn pipeline_raw(
         &mut self,
         commands: Vec<Command>,
@@ -80,13 +89,19 @@ impl DedicatedConnection {
     }
 
     /// Sends one command.
+    ///
+    /// # Errors
+    /// Returns a [`RedisError`] if it times out or Redis replies with an error.
     pub async fn run(&mut self, command: &Command) -> Result<Value, RedisError> {
         check_error(self.connection.send(&command.cmd, self.deadline).await.value?)
     }
 }
 
 impl BlockingConnection {
-    /// Connects, within the deadline.
+    /// Connects, within the connect timeout.
+    ///
+    /// # Errors
+    /// Returns a [`RedisError`] if the server is unreachable or denies access.
     pub fn open(address: &Address) -> Result<Self, RedisError> {
         let client = address.client();
         let connected = client.get_connection_with_timeout(supervisor::CONNECT_TIMEOUT);
@@ -99,7 +114,10 @@ impl BlockingConnection {
         Ok(Self(connection))
     }
 
-    /// Sends one command, and waits.
+    /// Sends one command, and blocks until the reply.
+    ///
+    /// # Errors
+    /// Returns a [`RedisError`] if it times out or Redis replies with an error.
     pub fn run(&mut self, command: &Command) -> Result<Value, RedisError> {
         let reply = command.cmd.query(&mut self.0);
         reply.map_err(|error| RedisError::from(&error))

@@ -1,5 +1,5 @@
-//! What Redis has to be told before a key is used again: what is behind the
-//! key changed while Redis could not be asked.
+//! Deferred invalidations: the value behind a key changed while Redis was
+//! unreachable, so an invalidation must run before the key is used again.
 
 use std::{
     collections::BTreeMap,
@@ -13,45 +13,45 @@ use redis::Cmd;
 
 use crate::redis::{command::Command, script::Script};
 
-/// The most keys remembered: some 600 bytes each.
+/// The limit on keys: some 600 bytes each.
 const MAX_KEYS: usize = 10_000;
 
-/// The commands still to be run, at most two a key.
+/// The invalidations still to be run, at most two per key.
 #[derive(Default)]
 pub struct DeferredInvalidations {
     by_key: Mutex<BTreeMap<String, Vec<DeferredInvalidation>>>,
     any: AtomicBool,
 }
 
-/// A command, and what it makes needless.
+/// An invalidation to replay.
 #[derive(Debug, Clone)]
 pub struct DeferredInvalidation {
     command: Arc<Cmd>,
     script: Option<&'static Script>,
-    /// Of those with a rank the highest says it all, in whatever order they
-    /// come; the latest does of those without. Neither stands for the other.
+    /// Of those with a rank, the highest replaces the others, whatever their order;
+    /// of those without, the latest does. One kind does not replace the other.
     rank: Option<u64>,
 }
 
 impl DeferredInvalidation {
-    /// To run this command later. A script is remembered by its digest.
+    /// Defers this command. A script is sent by its digest first.
     pub fn of(command: &Command, rank: Option<u64>) -> Self {
         Self { command: Arc::new(command.cmd.clone()), script: command.script, rank }
     }
 
-    /// What is to be sent.
+    /// The command to send.
     pub fn command(&self) -> Cmd {
         Cmd::clone(&self.command)
     }
 
-    /// The call to send where Redis does not know the script by its digest.
+    /// The EVAL command to send if Redis does not have the script.
     pub fn eval_fallback(&self) -> Option<Cmd> {
         self.script.map(|script| script.eval(&self.command))
     }
 }
 
 impl DeferredInvalidations {
-    /// Remembers a command. False when there are too many keys to remember.
+    /// Adds an invalidation. Returns false if too many keys have one.
     pub fn defer(&self, key: String, invalidation: DeferredInvalidation) -> bool {
         let mut deferred = self.by_key.lock().expect("inserting a key does not panic");
         let fits = deferred.len() < MAX_KEYS || deferred.contains_key(&key);
@@ -61,7 +61,7 @@ impl DeferredInvalidations {
         fits
     }
 
-    /// The same, however many there are.
+    /// As [`Self::defer`], without a limit.
     pub fn defer_unbounded(&self, key: String, invalidation: DeferredInvalidation) {
         self.add(
             &mut self.by_key.lock().expect("inserting a key does not panic"),
@@ -85,22 +85,22 @@ impl DeferredInvalidations {
         self.any.store(true, Ordering::Release);
     }
 
-    /// How many keys have one.
+    /// The number of keys with deferred invalidations.
     pub fn len(&self) -> usize {
         self.by_key.lock().expect("counting keys does not panic").len()
     }
 
-    /// Whether any command is still to be run.
+    /// Whether any invalidation is deferred.
     pub fn any(&self) -> bool {
         self.any.load(Ordering::Acquire)
     }
 
-    /// Whether a command on this key is still to be run.
+    /// Whether an invalidation of this key is deferred.
     pub fn has(&self, key: &str) -> bool {
         self.by_key.lock().expect("looking up a key does not panic").contains_key(key)
     }
 
-    /// All of them, by key.
+    /// All invalidations, with their keys.
     pub fn all(&self) -> Vec<(String, DeferredInvalidation)> {
         let deferred = self.by_key.lock().expect("cloning keys does not panic");
         let of_key = |(key, deferred): (&String, &Vec<DeferredInvalidation>)| {
@@ -112,7 +112,8 @@ impl DeferredInvalidations {
         deferred.iter().flat_map(of_key).collect()
     }
 
-    /// This command has run. Those deferred for the key since stay.
+    /// Removes an invalidation that has run. Others of the key, deferred since,
+    /// stay.
     pub fn done(&self, key: &str, done: &DeferredInvalidation) {
         let mut deferred = self.by_key.lock().expect("removing a key does not panic");
         if let Some(of_key) = deferred.get_mut(key) {

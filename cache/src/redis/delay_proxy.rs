@@ -1,9 +1,9 @@
-//! A network that is not there: carries bytes between a client and Redis, each
-//! way a little later.
+//! A simulated network: forwards bytes between a client and Redis with a delay in
+//! each direction.
 //!
-//! The client's end is a socket of this process alone, so nobody else gets a
-//! way to Redis by it. Bytes are delayed, not slowed: what is sent together
-//! arrives together, however much it is.
+//! The client's end is a socket pair inside this process, so it opens no way to
+//! Redis for others. The network has latency but unlimited bandwidth: bytes that
+//! are sent together arrive together.
 
 use std::{
     io::{self, Read, Write},
@@ -18,18 +18,18 @@ use redis::ConnectionAddr;
 
 use crate::redis::{Address, supervisor};
 
-/// Bytes read at once, and such pieces on their way at once.
+/// Bytes read at once, and the number of such chunks in flight.
 const CHUNK: usize = 64 * 1024;
 const MAX_CHUNKS: usize = 1_024;
-/// A thread wakes up to so much late; that last part it waits awake.
+/// A sleeping thread may wake this much late, so it spins for the last part.
 const MAX_OVERSLEEP: Duration = Duration::from_micros(120);
 
-/// Some bytes, and when they arrive.
+/// Some bytes, and when they are due.
 type DelayedChunk = (Instant, Vec<u8>);
 
-/// The client's end of a connection to `address` on which every byte takes
-/// `one_way` to the other end. TLS can't be carried so: its ends are inside
-/// the drivers.
+/// Connects to `address`, and returns the client's end of a connection on which
+/// every byte takes `one_way` to the other end. Doesn't support TLS, whose ends are
+/// inside the drivers.
 pub fn start(address: &Address, one_way: Duration) -> io::Result<UnixStream> {
     let (client, ours) = UnixStream::pair()?;
     let (from_client, to_client) = (ours.try_clone()?, ours);
@@ -66,7 +66,7 @@ fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     Err(failure)
 }
 
-/// Carries one direction until its source ends; both threads end then.
+/// Forwards one direction until its source ends; both threads then end.
 fn forward(
     from: impl Read + Send + 'static,
     to: impl Write + Send + 'static,

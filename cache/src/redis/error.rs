@@ -1,66 +1,67 @@
-//! What can be wrong with Redis, in words a visitor understands.
+//! Errors of Redis, in words a visitor understands.
 
 use std::io;
 
 use redis::{ErrorKind, RedisError as DriverError, ServerErrorKind};
 
-/// Why a command has no usable reply. The texts show no address, no key and
-/// none of Redis's own words.
+/// Why a command has no usable reply. The texts contain no address, no key and no
+/// text from Redis, except an error code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RedisError {
-    /// Nothing listens there. The command was not sent.
+    /// No connection could be made. The command was not sent.
     #[error("Redis can't be reached")]
     Unreachable,
-    /// The connection broke under the command, which may have run.
-    #[error("Redis went away before it answered")]
+    /// The connection broke while the command was in flight; it may have run.
+    #[error("Redis disconnected before replying")]
     ConnectionLost,
-    /// Past the deadline. The command may still run later.
-    #[error("Redis did not answer in time")]
+    /// The deadline passed. The command may still run later.
+    #[error("Redis did not reply in time")]
     TimedOut,
-    /// The command was not sent, as others had waited in vain.
-    #[error("Redis was not asked, as it did not answer a moment ago")]
+    /// The circuit breaker is open, as earlier commands timed out. The command was
+    /// not sent.
+    #[error("Redis is not responding")]
     ShortCircuited,
-    /// LOADING, BUSY or MASTERDOWN: there, but not ready.
-    #[error("Redis is up but not ready yet")]
+    /// LOADING, BUSY or MASTERDOWN: running, but not ready.
+    #[error("Redis is running but not ready yet")]
     NotReady,
-    /// WRONGPASS, NOAUTH or NOPERM.
-    #[error("Redis refuses hitrate's password or rights")]
+    /// WRONGPASS, NOAUTH or NOPERM: wrong credentials, or missing permissions.
+    #[error("Redis denied access: check the password and the ACL rules")]
     Denied,
     /// OOM: `maxmemory` is reached and the policy evicts nothing.
-    #[error("Redis is full and takes no writes")]
+    #[error("Redis has reached maxmemory and rejects writes")]
     Full,
-    /// READONLY or NOREPLICAS: this server takes no writes.
+    /// READONLY or NOREPLICAS: this server accepts no writes.
     #[error("Redis is read-only")]
     ReadOnly,
-    /// MISCONF: it can't save to its disk.
-    #[error("Redis can't write to its disk and takes no writes")]
+    /// MISCONF: Redis can't save to disk.
+    #[error("Redis can't save to disk and rejects writes")]
     Disk,
-    /// The key holds a copy that is known to be old, and it can't be removed yet.
-    #[error("Redis holds an older copy that can't be removed yet")]
+    /// The copy in Redis may be outdated: its invalidation is deferred.
+    #[error("Redis holds an outdated copy that can't be invalidated yet")]
     Outdated,
-    /// What is counted up is no number, or below zero.
-    #[error("its key in Redis holds no count")]
+    /// The counter's value is not a number, or is negative.
+    #[error("its key in Redis does not hold a number")]
     NoCount,
-    /// WRONGTYPE: another kind of value is at the key.
-    #[error("the key holds another type of value")]
+    /// WRONGTYPE: the key holds another type.
+    #[error("the key holds a value of another type")]
     WrongType,
-    /// Any other reply that is not what the command answers.
-    #[error("Redis gave an unexpected reply ({0})")]
+    /// Any other unexpected reply, with its error code.
+    #[error("Redis sent an unexpected reply ({0})")]
     Other(String),
 }
 
 impl RedisError {
-    /// Whether it is about writing only: reads still work.
+    /// Whether only writes are affected: reads still work.
     pub fn is_refused_write(&self) -> bool {
         matches!(self, Self::Full | Self::ReadOnly | Self::Disk)
     }
 
-    /// Whether Redis refuses as a matter of its state, not of this one key.
+    /// Whether the cause is Redis's state rather than this key.
     pub fn is_refusal(&self) -> bool {
         self.is_refused_write() || matches!(self, Self::Denied)
     }
 
-    /// Whether the connection itself is in doubt.
+    /// Whether the connection itself failed.
     pub fn is_about_the_connection(&self) -> bool {
         matches!(
             self,
@@ -68,22 +69,22 @@ impl RedisError {
         )
     }
 
-    /// Whether there is no connection, or none any more.
+    /// Whether there is no connection, or no longer one.
     pub fn is_disconnected(&self) -> bool {
         matches!(self, Self::Unreachable | Self::ConnectionLost)
     }
 
-    /// Whether the command may have run all the same.
+    /// Whether the command may nevertheless have run.
     pub fn is_ambiguous(&self) -> bool {
         matches!(self, Self::ConnectionLost | Self::TimedOut)
     }
 
-    /// The same where no command of the caller's was sent yet.
+    /// The error to report if no command was sent yet.
     pub fn before_send(self) -> Self {
         if self == Self::ConnectionLost { Self::Unreachable } else { self }
     }
 
-    /// What this is to a command that is not sent because of it.
+    /// The error to report for a command that is not sent because of this one.
     pub fn for_unsent(&self) -> Self {
         match self {
             Self::ConnectionLost => Self::Unreachable,
@@ -100,9 +101,10 @@ impl From<&DriverError> for RedisError {
             ErrorKind::Io => Self::ConnectionLost,
             ErrorKind::AuthenticationFailed => Self::Denied,
             ErrorKind::Server(kind) => Self::from_kind(kind, error.code()),
-            // What can't be read as a reply has no end that could be found.
+            // After a reply that can't be parsed, the start of the next one is
+            // unknown.
             ErrorKind::Parse => Self::ConnectionLost,
-            // The library's own words for a database that it may not choose.
+            // redis-rs's text when selecting the database is denied.
             _ if error.detail().is_some_and(is_denial) => Self::Denied,
             _ => Self::from_code(error.code()),
         }
@@ -132,7 +134,7 @@ impl RedisError {
         }
     }
 
-    /// From the first word of an error reply (redis.io/docs: "RESP simple errors").
+    /// Maps the first word of an error reply (redis.io/docs: "RESP simple errors").
     pub fn from_code(code: Option<&str>) -> Self {
         match code.unwrap_or("ERR") {
             "WRONGTYPE" => Self::WrongType,
@@ -153,7 +155,7 @@ mod tests {
     #[test]
     fn an_unsent_command_is_not_ambiguous() {
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
-        assert!(RedisError::from(refused).is_ambiguous(), "it may have been in the middle");
+        assert!(RedisError::from(refused).is_ambiguous(), "the command may have been in flight");
         for error in [
             RedisError::Unreachable,
             RedisError::ConnectionLost,

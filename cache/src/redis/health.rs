@@ -1,4 +1,4 @@
-//! How Redis is doing, over all connections of this process.
+//! The health of Redis, across all connections of this process.
 
 use std::{
     collections::BTreeSet,
@@ -19,31 +19,33 @@ use crate::{
     },
 };
 
-/// Shared by all connections to one Redis, so that the log hears of a change
-/// once and not once per connection or request.
+/// Shared by all connections to one Redis, so that a change is logged once, and not
+/// once per connection or request.
 pub struct Health {
-    /// Connections that are down. The condition changes with the first and the last.
+    /// Connections that are down. The condition changes with the first and the
+    /// last.
     down: Mutex<usize>,
     connection: Condition<RedisError>,
-    /// Counts losses: each tells the other connections to look at once.
+    /// Counts lost connections; each loss makes the other connections ping at once.
     losses: watch::Sender<u64>,
     writes: Condition<RedisError>,
     permissions: Condition<RedisError>,
-    /// The commands that an access control list denies us.
+    /// Commands that an ACL denies.
     denied: Mutex<BTreeSet<String>>,
-    /// What Redis has to be told before some keys are used again.
+    /// Invalidations to run before their keys are used again.
     pub(super) deferred: DeferredInvalidations,
-    /// One connection at a time replays them, after a refusal not before this.
+    /// Held by the connection that replays them; after a rejection, the time before
+    /// which to not try again.
     pub(super) replay: tokio::sync::Mutex<Option<Instant>>,
     deferral: Condition<RedisError>,
     breakers: Mutex<Breakers>,
-    /// Whether all of them are closed, for those who may not wait for a lock.
+    /// Whether all breakers are closed, readable without a lock.
     closed: AtomicBool,
-    /// What time it is in Redis.
+    /// Redis's clock.
     pub(super) clock: ServerClock,
 }
 
-/// The breakers of all connections, as one.
+/// The combined state of all breakers.
 struct Breakers {
     half_open: usize,
     open: usize,
@@ -51,7 +53,7 @@ struct Breakers {
 }
 
 impl Breakers {
-    /// The worst of them.
+    /// The worst state.
     fn state(&self) -> BreakerState {
         match (self.open, self.half_open) {
             (1.., _) => BreakerState::Open,
@@ -69,14 +71,14 @@ impl Breakers {
     }
 }
 
-/// What works at the moment.
+/// The state of Redis as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HealthStatus {
-    /// All of it.
+    /// Reads and writes work.
     Up,
-    /// Reads work, writes are refused, for this long already.
+    /// Reads work; writes have been rejected for this long.
     Refusing(RedisError, Duration),
-    /// Nothing, for this long already.
+    /// Redis has been unavailable for this long.
     Down(RedisError, Duration),
 }
 
@@ -100,13 +102,14 @@ impl Default for Health {
 }
 
 impl Health {
-    /// How many keys wait for a deferred invalidation. Nobody in this process uses
-    /// what Redis holds under them.
+    /// The number of keys with a deferred invalidation. This process does not use
+    /// their copies in Redis.
     pub fn deferred(&self) -> usize {
         self.deferred.len()
     }
 
-    /// Deferred invalidations were replayed; Redis refused one of them so.
+    /// Records a replay of the deferred invalidations, and the error if Redis
+    /// rejected one.
     pub(super) fn record_replay(&self, refusal: Option<&RedisError>) {
         match refusal {
             Some(error) => self.deferral.failing(error),
@@ -114,7 +117,7 @@ impl Health {
         }
     }
 
-    /// What works at the moment.
+    /// The state of Redis as a whole.
     pub fn status(&self) -> HealthStatus {
         if let Some((error, since)) = self.connection.failure() {
             return HealthStatus::Down(error, since);
@@ -125,19 +128,18 @@ impl Health {
         }
     }
 
-    /// The breakers of all connections as one, the worst counting, and how
-    /// long ago that last changed.
+    /// The worst state among the breakers, and how long ago it changed.
     pub fn breaker(&self) -> (BreakerState, Duration) {
         let breakers = self.breakers.lock().expect("counting does not panic");
         (breakers.state(), breakers.changed.elapsed())
     }
 
-    /// Whether all of them are closed.
+    /// Whether all breakers are closed.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// A connection's breaker turned.
+    /// Records a state change of one connection's breaker.
     pub(super) fn breaker_changed(&self, from: BreakerState, to: BreakerState) {
         if from == to {
             return;
@@ -157,24 +159,24 @@ impl Health {
         }
     }
 
-    /// A connection went down.
+    /// Records that a connection went down.
     pub(super) fn connection_lost(&self, error: &RedisError) {
         *self.down.lock().expect("counting does not panic") += 1;
         self.connection.failing(error);
         self.losses.send_modify(|losses| *losses += 1);
     }
 
-    /// A connection that is down still is, for this reason.
+    /// Records another failed attempt of a connection that is down.
     pub(super) fn connection_still_down(&self, error: &RedisError) {
         self.connection.failing(error);
     }
 
-    /// Tells when any connection is lost.
+    /// Notifies of every lost connection.
     pub(super) fn losses(&self) -> watch::Receiver<u64> {
         self.losses.subscribe()
     }
 
-    /// A connection that was down works again.
+    /// Records that a connection that was down works again.
     pub(super) fn connection_restored(&self) {
         let mut down = self.down.lock().expect("counting does not panic");
         *down = down.saturating_sub(1);
@@ -183,20 +185,20 @@ impl Health {
         }
     }
 
-    /// A connection that was down is not used any more.
+    /// Records that a connection that was down is dropped.
     pub(super) fn connection_dropped(&self) {
         let mut down = self.down.lock().expect("counting does not panic");
         *down = down.saturating_sub(1);
     }
 
-    /// A command that needs memory, or at least the right to write, worked.
+    /// Records a successful write.
     pub(super) fn record_write(&self) {
         self.writes.recovered();
     }
 
-    /// The command `verb` was answered with `error`.
+    /// Records the error of a command.
     pub(super) fn record_error(&self, verb: &str, error: &RedisError) {
-        // Without a connection nothing was sent, so nothing was refused.
+        // Without a connection nothing was sent, so nothing was rejected.
         if self.connection.failure().is_some() {
             return;
         }
@@ -210,12 +212,12 @@ impl Health {
         }
     }
 
-    /// Whether some command was denied to us that may be allowed again.
+    /// Whether any command is currently denied.
     pub(super) fn has_denied(&self) -> bool {
         self.permissions.failure().is_some()
     }
 
-    /// The command `verb` is allowed.
+    /// Records that a command is allowed.
     pub(super) fn record_allowed(&self, verb: &str) {
         let mut denied = self.denied.lock().expect("removing a verb does not panic");
         if denied.remove(verb) && denied.is_empty() {

@@ -1,4 +1,4 @@
-//! What the server says of itself, and how many keys are ours.
+//! INFO, and the number of keys under the store's prefix.
 
 use std::{
     collections::HashMap,
@@ -7,36 +7,36 @@ use std::{
 
 use crate::redis::{RedisError, Store, connection::check_error, supervisor, typed};
 
-/// The part of INFO that the panels show (redis.io/docs/latest/commands/info).
+/// The fields of INFO that the panels show (redis.io/docs/latest/commands/info).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ServerInfo {
     /// `Redis` or `Valkey`.
     pub server: &'static str,
-    /// Its version.
+    /// The server's version.
     pub version: String,
     /// Bytes in use.
     pub used_memory: u64,
-    /// Bytes allowed; 0 is unlimited.
+    /// `maxmemory` in bytes; 0 is unlimited.
     pub max_memory: u64,
-    /// What happens when `max_memory` is reached.
+    /// `maxmemory-policy`.
     pub eviction_policy: String,
     /// Connections, ours included.
     pub connected_clients: u64,
-    /// Since the server started.
+    /// Commands processed since the server started.
     pub commands_processed: u64,
-    /// Reads that found their key, by any client.
+    /// Reads that found their key, by all clients.
     pub keyspace_hits: u64,
-    /// Reads that did not.
+    /// Reads that found no key, by all clients.
     pub keyspace_misses: u64,
-    /// Keys removed to make room.
+    /// Keys evicted because of `maxmemory`.
     pub evicted_keys: u64,
-    /// Keys removed because their TTL ended.
+    /// Keys removed because their TTL expired.
     pub expired_keys: u64,
     /// Whether an append-only file is written.
     pub append_only: bool,
     /// Time since the server started.
     pub uptime: Duration,
-    /// Microseconds since 1970 by its clock, where it tells.
+    /// Microseconds since 1970 by the server's clock, if it reports it.
     pub time_us: Option<u64>,
 }
 
@@ -66,7 +66,7 @@ impl ServerInfo {
     }
 }
 
-/// Counts the keys under our prefix by SCAN, a slice at a time, so that a
+/// Counts the keys under the store's prefix by SCAN, a slice at a time, so that a
 /// large keyspace costs the server no more per second than a small one.
 #[derive(Debug, Default)]
 pub struct KeyCount {
@@ -75,24 +75,27 @@ pub struct KeyCount {
     last: Option<(u64, Instant)>,
 }
 
-/// Calls of SCAN in one slice, and keys looked at by each call.
+/// SCAN calls per slice, and keys examined per call.
 const SCANS_PER_SLICE: usize = 20;
 const SCAN_COUNT: usize = 500;
 
 impl KeyCount {
-    /// Begins the count anew; the last complete one stays.
+    /// Restarts the count; the last complete one stays.
     pub fn restart(&mut self) {
         (self.cursor, self.so_far) = (0, 0);
     }
 
-    /// The last complete count, and how old it is.
+    /// The last complete count, and its age.
     pub fn last(&self) -> Option<(u64, Duration)> {
         self.last.map(|(count, at)| (count, at.elapsed()))
     }
 }
 
 impl Store {
-    /// Asks the server about itself.
+    /// Reads INFO, and synchronises the clock with it.
+    ///
+    /// # Errors
+    /// Returns a [`RedisError`] if Redis is unavailable or denies INFO.
     pub async fn info(&self) -> Result<ServerInfo, RedisError> {
         let sent = Instant::now();
         let text: String = typed(
@@ -108,8 +111,11 @@ impl Store {
         Ok(info)
     }
 
-    /// Goes on with the count of our keys; SCAN may see a key twice, so the
-    /// number is approximate while keys come and go.
+    /// Continues the count by one slice. SCAN may return a key twice, so the number
+    /// is approximate while keys are added and removed.
+    ///
+    /// # Errors
+    /// Returns a [`RedisError`] if Redis is unavailable or denies SCAN.
     pub async fn count_keys(&self, count: &mut KeyCount) -> Result<(), RedisError> {
         let pattern = format!("{}*", self.prefix);
         for _ in 0..SCANS_PER_SLICE {

@@ -1,10 +1,10 @@
-//! The one door to Redis: commands go out here, replies and errors come back.
+//! The Redis client: the only module that sends commands to Redis.
 //!
-//! Each worker thread has one multiplexed connection: no lock and no pool stands
-//! between requests, and the driver runs on the thread that waits for it. [`supervisor`]
-//! keeps it connected; redis-rs's `ConnectionManager` would make a request wait for
+//! Each worker thread has one multiplexed connection: requests share no lock and no
+//! pool, and the driver runs on the thread that waits for it. [`supervisor`] keeps
+//! the connection up; redis-rs's `ConnectionManager` would make a request wait for
 //! the reconnect, and does not reconnect after a timeout. redis-rs carries every
-//! command; what is ours is what it does not offer: a supervisor, deadlines, a
+//! command; this module adds what it lacks: a supervisor, deadlines, a circuit
 //! breaker, deferred invalidations, and Redis's clock.
 
 mod address;

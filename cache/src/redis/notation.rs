@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn a_script_reads_as_its_summary() {
         static SCRIPT: Script = Script::new("-- adds one\nreturn redis.call('INCR', KEYS[1])");
-        let call = SCRIPT.by_digest(&["k".to_owned()]);
+        let call = SCRIPT.evalsha(&["k".to_owned()]);
         assert_eq!(traced_command(&call, Some(&SCRIPT)), "EVALSHA '-- adds one …' 1 k");
     }
 

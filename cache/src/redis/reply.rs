@@ -1,29 +1,30 @@
-//! Replies of Redis: values, and refusals in its own words.
+//! Replies: values, and error replies in Redis's words.
 
 use redis::{FromRedisValue, Value};
 
 use crate::redis::{error::RedisError, notation::Notation};
 
-/// What Redis says when it refuses a command.
+/// An error reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
-    /// Its own words, for someone who typed the command: they may name keys.
+    /// The reply's text, for whoever typed the command: it may contain keys.
     pub message: String,
-    /// The same, as anything else sees it.
+    /// The reply as an error without text from Redis.
     pub error: RedisError,
 }
 
-/// The replies to several commands; the outer error means that there are none.
+/// The replies of a pipeline; the outer error means that there are none.
 pub(super) type Replies = Result<Vec<Result<Value, Refusal>>, RedisError>;
 
-/// A reply with its refusal in Redis's own words; an error in ours.
+/// Turns an error reply into a [`Refusal`] in Redis's words, and any other error
+/// into one in ours.
 pub(super) fn or_refusal(reply: Result<Value, RedisError>) -> Result<Value, Refusal> {
     let refusal = |error: RedisError| Refusal { message: error.to_string(), error };
     reply.map_err(refusal).and_then(check_refusal)
 }
 
-/// An error reply as a refusal.
+/// Turns an error reply into a [`Refusal`].
 pub(super) fn check_refusal(value: Value) -> Result<Value, Refusal> {
     match value {
         Value::ServerError(error) => {
@@ -35,7 +36,7 @@ pub(super) fn check_refusal(value: Value) -> Result<Value, Refusal> {
     }
 }
 
-/// The reply of one of several commands, as health is told of it.
+/// The outcome of the `n`th command, as recorded in health.
 pub(super) fn outcome_at(replies: &Replies, n: usize) -> Result<Value, RedisError> {
     match replies {
         Ok(replies) => match &replies[n] {
@@ -46,7 +47,7 @@ pub(super) fn outcome_at(replies: &Replies, n: usize) -> Result<Value, RedisErro
     }
 }
 
-/// The same, as the trace shows it.
+/// The reply of the `n`th command, as shown in the trace.
 pub(super) fn text_at(replies: &Replies, n: usize) -> String {
     match replies {
         Ok(replies) => match &replies[n] {
@@ -57,7 +58,10 @@ pub(super) fn text_at(replies: &Replies, n: usize) -> String {
     }
 }
 
-/// A reply as the type that the caller expects.
+/// Converts a reply to the expected type.
+///
+/// # Errors
+/// Returns [`RedisError::Other`] if the reply has another type.
 pub fn typed<T: FromRedisValue>(value: Value) -> Result<T, RedisError> {
     redis::from_redis_value(value).map_err(|_| RedisError::Other("wrong type".to_owned()))
 }

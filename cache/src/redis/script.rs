@@ -1,11 +1,11 @@
-//! Lua scripts: sent by their digest, and by their text where Redis does not know
-//! them (redis.io/commands/evalsha).
+//! Lua scripts: sent by their digest, and by their text if Redis does not have them
+//! (redis.io/commands/evalsha).
 
 use std::sync::OnceLock;
 
 use redis::{Arg, Cmd, ToRedisArgs, Value};
 
-/// A script, and the digest by which Redis knows it.
+/// A script and its digest.
 #[derive(Debug)]
 pub struct Script {
     text: &'static str,
@@ -14,17 +14,18 @@ pub struct Script {
 }
 
 impl Script {
-    /// A script of this text. Its first line is a comment that says what it does.
+    /// Creates a script from its text. The first line is a comment that says what
+    /// it does.
     pub const fn new(text: &'static str) -> Self {
         Self { text, stores: false, digest: OnceLock::new() }
     }
 
-    /// A script that stores something, and replies 0 when it did not.
+    /// Creates a script that writes, and replies 0 if it did not.
     pub const fn storing(text: &'static str) -> Self {
         Self { text, stores: true, digest: OnceLock::new() }
     }
 
-    /// Whether this reply says that it stored something.
+    /// Whether this reply says that the script wrote something.
     pub(super) fn has_stored(&self, reply: &Value) -> bool {
         let first = match reply {
             Value::Array(parts) => parts.first().unwrap_or(&Value::Nil),
@@ -33,7 +34,7 @@ impl Script {
         self.stores && *first != Value::Int(0)
     }
 
-    /// The first line, as the trace shows the script.
+    /// The first line, which the trace shows.
     pub fn summary(&self) -> &'static str {
         self.text.lines().next().unwrap_or_default()
     }
@@ -49,7 +50,7 @@ impl Script {
         cmd
     }
 
-    /// The same call with the whole text, which Redis then remembers.
+    /// The same call by the script's text, which Redis then caches.
     pub(super) fn eval(&self, call: &Cmd) -> Cmd {
         let mut cmd = redis::cmd("EVAL");
         cmd.arg(self.text);
@@ -62,7 +63,7 @@ impl Script {
     }
 }
 
-/// Whether Redis does not know the script: it did nothing.
+/// Whether Redis does not have the script, and so did nothing.
 pub fn is_noscript(reply: &Value) -> bool {
     matches!(reply, Value::ServerError(error) if error.code() == "NOSCRIPT")
 }
@@ -76,16 +77,16 @@ mod tests {
         let script = Script::new("-- says hello\nreturn 'hello'");
         let mut call = script.evalsha(&["a".to_owned()]);
         call.arg("x");
-        let words = |cmd: &Cmd| {
+        let args = |cmd: &Cmd| {
             let text = |arg| match arg {
                 Arg::Simple(bytes) => String::from_utf8_lossy(bytes).into_owned(),
                 _ => String::new(),
             };
             cmd.args_iter().map(text).collect::<Vec<_>>()
         };
-        assert_eq!(words(&call)[..1], ["EVALSHA"]);
-        assert_eq!(words(&call)[2..], ["1", "a", "x"]);
-        assert_eq!(words(&script.eval(&call)), ["EVAL", script.text, "1", "a", "x"]);
+        assert_eq!(args(&call)[..1], ["EVALSHA"]);
+        assert_eq!(args(&call)[2..], ["1", "a", "x"]);
+        assert_eq!(args(&script.eval(&call)), ["EVAL", script.text, "1", "a", "x"]);
         assert_eq!(script.summary(), "-- says hello");
     }
 }

@@ -1,4 +1,4 @@
-//! A connection that listens to a channel.
+//! Pub/sub subscriptions.
 
 use std::{
     pin::Pin,
@@ -10,14 +10,17 @@ use redis::Msg;
 
 use crate::redis::{Address, RedisError, connection::with_deadline};
 
-/// How long connecting and subscribing may take.
+/// Timeout for connecting and subscribing.
 const DEADLINE: Duration = Duration::from_secs(1);
 
-/// Listens until it is dropped, on a connection of its own.
+/// A subscription to one channel, on a connection of its own; closes when dropped.
 pub struct Subscription(Pin<Box<dyn Stream<Item = Msg> + Send>>);
 
 impl Subscription {
-    /// Hears what is published there from now on.
+    /// Subscribes to a channel; messages arrive from now on.
+    ///
+    /// # Errors
+    /// Returns a [`RedisError`] if the server is unreachable or denies the channel.
     pub async fn open(address: &Address, channel: &str) -> Result<Self, RedisError> {
         let subscribing = async {
             let mut connection = address.client().get_async_pubsub().await?;
@@ -29,7 +32,7 @@ impl Subscription {
         Ok(Self(Box::pin(connection.into_on_message())))
     }
 
-    /// The next message; none when the connection is lost.
+    /// Waits for the next message; `None` if the connection is lost.
     pub async fn next(&mut self) -> Option<String> {
         let message = self.0.next().await?;
         Some(String::from_utf8_lossy(message.get_payload_bytes()).into_owned())

@@ -1,10 +1,10 @@
-//! One connection to Redis that looks after itself.
+//! A connection to Redis that reconnects by itself.
 //!
-//! A request never waits for a reconnect. A task of the supervisor's own connects,
-//! pings once a second and whenever a command failed, and connects again; in
-//! the meantime each command fails at once. So a dead Redis costs a request
-//! nothing, a frozen one costs the first request the deadline and the others
-//! nothing, and recovery needs no request at all.
+//! A request never waits for a reconnect. The supervisor's own task connects, pings
+//! every second and after each failed command, and reconnects; meanwhile commands
+//! fail at once. So a dead Redis costs a request nothing, a frozen one costs the
+//! first request its deadline and the others nothing, and recovery needs no request
+//! at all.
 
 use std::{
     sync::{
@@ -30,30 +30,31 @@ use crate::redis::{
     script::is_noscript,
 };
 
-/// How long a command may take. A visitor waits for a frozen Redis at most
-/// this long, once; a busy one on loopback answers a thousand times faster.
+/// The deadline of a command. A visitor waits for a frozen Redis at most this long,
+/// once; a busy one on loopback replies a thousand times faster.
 pub const DEADLINE: Duration = Duration::from_millis(250);
-/// How long a large pipeline may take, with no visitor waiting.
+/// The deadline of a large pipeline, for which no visitor waits.
 pub const BULK_DEADLINE: Duration = Duration::from_secs(5);
-/// How long connecting may take: in the background, so a distant server with TLS fits.
+/// The timeout for connecting, in the background: long enough for a distant server
+/// with TLS.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Deferred invalidations that go out together.
+/// Deferred invalidations per pipeline.
 const REPLAY_BATCH: usize = 1_000;
-/// How often an idle connection is tried, so that a silent death is noticed.
+/// Interval of pings on an idle connection, so that a silent failure is noticed.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
-/// How often Redis is asked for its time: in between clocks drift by microseconds.
+/// Interval of clock synchronisation; in between, clocks drift by microseconds.
 const TIME_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A multiplexed connection and the task that keeps it up.
+/// A multiplexed connection, and the task that keeps it up.
 pub struct Supervisor {
     address: Address,
     health: Arc<Health>,
     state: watch::Sender<State>,
     breaker: Mutex<Breaker>,
-    /// Whether some of the last calls were slow; else a quick one changes nothing.
+    /// Whether recent calls were slow. If not, a fast call needs no bookkeeping.
     saw_slow: AtomicBool,
     probe_requested: Notify,
-    /// Calls were slow, for whatever reason.
+    /// Signals that calls were slow, for whatever reason.
     slow: Notify,
 }
 
@@ -62,14 +63,14 @@ enum State {
     Starting,
     /// The breaker is closed.
     Up(Connection),
-    /// Something failed; the next ping decides.
+    /// A command failed; the next ping decides.
     Suspect(RedisError),
     Down(RedisError),
 }
 
 impl Supervisor {
-    /// Starts connecting, on the runtime that calls this; drives the
-    /// connection there, too. Ends when the last user lets go of it.
+    /// Starts connecting, on the calling runtime, which also drives the connection.
+    /// Stops when the last user drops it.
     pub fn open(address: &Address, health: Arc<Health>) -> Arc<Self> {
         let supervisor = Arc::new(Self {
             address: address.clone(),
@@ -89,7 +90,7 @@ impl Supervisor {
         if let Some(answer) = self.current() {
             return answer;
         }
-        // In a box, so that no other request carries room for it.
+        // Boxed, so that other requests don't carry its size.
         Box::pin(self.wait_until_started()).await;
         self.current().unwrap_or(Err(RedisError::Unreachable))
     }
@@ -100,8 +101,8 @@ impl Supervisor {
         let _ = timeout(DEADLINE, started).await;
     }
 
-    /// A command ended after this long, by `error` if it failed. The breaker
-    /// may open on that.
+    /// Records the duration of a command, and its error if it failed, which may
+    /// open the breaker.
     pub fn record_call(&self, took: Duration, error: Option<&RedisError>) {
         match error {
             Some(error) if error.is_about_the_connection() => self.mark_failed(error),
@@ -118,7 +119,7 @@ impl Supervisor {
         self.saw_slow.store(breaker.has_seen_slow(), Ordering::Relaxed);
     }
 
-    /// Changes the breaker, and tells `Health` if its state changed.
+    /// Changes the breaker, and reports a change of its state to [`Health`].
     fn transition(&self, change: impl FnOnce(&mut Breaker)) {
         let mut breaker = self.breaker();
         let before = breaker.state();
@@ -130,7 +131,7 @@ impl Supervisor {
         self.breaker.lock().expect("a breaker does not panic")
     }
 
-    /// A command failed by `error`: nobody else shall run into it.
+    /// A command failed: stop sending others until a probe succeeds.
     fn mark_failed(&self, error: &RedisError) {
         self.transition(|breaker| {
             breaker.record_failure(Instant::now());
@@ -157,7 +158,8 @@ impl Supervisor {
         }
     }
 
-    /// Connects, checks that the server answers, and replays what was deferred.
+    /// Connects, pings, synchronises the clock, and replays the deferred
+    /// invalidations.
     async fn connect(&self) -> Result<Connection, RedisError> {
         let connection = Connection::open(&self.address, CONNECT_TIMEOUT).await?;
         ping(&connection).await?;
@@ -166,8 +168,7 @@ impl Supervisor {
         Ok(connection)
     }
 
-    /// What time it is there, to date copies by. A server that denies TIME is
-    /// dated by our own clock.
+    /// Reads the server's time. If the server denies TIME, the local clock is used.
     async fn sync_clock(&self, connection: &Connection) -> Result<(), RedisError> {
         let Reply { value, sent, .. } = connection.send(&redis::cmd("TIME"), DEADLINE).await;
         let time = check_error(value?).map(redis::from_redis_value::<(u64, u64)>);
@@ -177,9 +178,10 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Runs the deferred invalidations, pipelined, on one connection at a time; the
-    /// others go on meanwhile, as nobody uses the keys. Those that Redis refuses
-    /// stay deferred and hold up no others, unless it refuses all writes.
+    /// Replays the deferred invalidations in pipelines, on one connection at a
+    /// time; the other connections carry on, as no one uses those keys. An
+    /// invalidation that Redis rejects stays deferred without blocking the others,
+    /// unless Redis rejects all writes.
     async fn replay(&self, connection: &Connection) -> Result<(), RedisError> {
         if !self.health.deferred.any() {
             return Ok(());
@@ -192,7 +194,7 @@ impl Supervisor {
         for deferred in self.health.deferred.all().chunks(REPLAY_BATCH) {
             let evalsha = |invalidation: &DeferredInvalidation| Some(invalidation.command());
             let (unknown, refused) = self.replay_batch(connection, deferred, evalsha).await?;
-            // Redis restarted, or forgot its scripts.
+            // Redis restarted, or its script cache was flushed.
             let (_, others) = self
                 .replay_batch(connection, &unknown, DeferredInvalidation::eval_fallback)
                 .await?;
@@ -206,8 +208,8 @@ impl Supervisor {
         Ok(())
     }
 
-    /// One round trip. Returns those whose script Redis does not know, and the
-    /// first refusal.
+    /// One round trip. Returns the invalidations whose script Redis does not have,
+    /// and the first error reply.
     async fn replay_batch(
         &self,
         connection: &Connection,
@@ -272,7 +274,7 @@ impl Drop for Supervisor {
     }
 }
 
-/// The life of a supervisor: connect, hold, and again.
+/// The supervisor's task: connects, monitors the connection, and reconnects.
 async fn run(supervisor: Weak<Supervisor>) {
     loop {
         let Some(this) = supervisor.upgrade() else { return };
@@ -293,7 +295,7 @@ async fn run(supervisor: Weak<Supervisor>) {
     }
 }
 
-/// Returns what went wrong, when something does.
+/// Monitors the connection until it fails. Returns the error.
 async fn monitor(supervisor: &Weak<Supervisor>, connection: Connection) -> RedisError {
     let Some(mut losses) = supervisor.upgrade().map(|this| this.health.losses()) else {
         return RedisError::Unreachable;
@@ -324,7 +326,7 @@ async fn monitor(supervisor: &Weak<Supervisor>, connection: Connection) -> Redis
             clock_synced = Instant::now();
         }
         if is_suspect && took > SLOW && is_slow(&connection).await {
-            // Alive, but no use yet: probe again after a rest.
+            // Redis replies, but too slowly: probe again after the backoff.
             this.set_state(State::Down(RedisError::TimedOut));
             this.probe_requested.notify_one();
         } else if is_requested {
@@ -333,15 +335,15 @@ async fn monitor(supervisor: &Weak<Supervisor>, connection: Connection) -> Redis
     }
 }
 
-/// Whether Redis is slow after all: it may just have thawed, or this thread
-/// may have more to do than it can, so that everything is slow.
+/// Confirms that Redis is slow: it may have just resumed, or this thread may be
+/// overloaded, which delays everything.
 async fn is_slow(connection: &Connection) -> bool {
     let lag = scheduler_lag().await;
     ping(connection).await.is_ok_and(|took| took > SLOW && took > 4 * lag)
 }
 
-/// How long this thread keeps a task waiting that is due: a reply waits as
-/// long, whatever Redis does.
+/// How late this thread resumes a task: a reply is delayed as much, whatever Redis
+/// does.
 async fn scheduler_lag() -> Duration {
     let pause = Duration::from_millis(2);
     let start = Instant::now();
@@ -349,17 +351,18 @@ async fn scheduler_lag() -> Duration {
     start.elapsed().saturating_sub(pause)
 }
 
-/// How long a sign of life took.
+/// Pings, and returns the round-trip time.
 async fn ping(connection: &Connection) -> Result<Duration, RedisError> {
     let Reply { value, took, .. } = connection.send(&redis::cmd("PING"), DEADLINE).await;
     match check_error(value?) {
-        // A Redis that can't save says so even to a ping, and still reads.
+        // A Redis that can't save to disk replies to PING with an error, but serves
+        // reads.
         Err(error) if !error.is_refused_write() => Err(error),
         _ => Ok(took),
     }
 }
 
-/// One command, held to the deadline. A refusal is a reply like any other.
+/// Sends one command, within the deadline. An error reply is a value.
 pub async fn send(supervisor: &Supervisor, command: &Cmd) -> Reply {
     let connection = match supervisor.connection().await {
         Ok(connection) => connection,
@@ -372,7 +375,7 @@ pub async fn send(supervisor: &Supervisor, command: &Cmd) -> Reply {
     reply
 }
 
-/// Several commands in one round trip. A refusal is a reply like any other.
+/// Sends a pipeline in one round trip. An error reply is a value.
 pub async fn send_all(
     supervisor: &Supervisor,
     pipeline: &Pipeline,
@@ -380,7 +383,7 @@ pub async fn send_all(
 ) -> Result<Vec<Value>, RedisError> {
     let Reply { value, took, .. } =
         supervisor.connection().await?.send_all(pipeline, deadline).await;
-    // Bulk work may well take its time.
+    // Bulk work may be slow.
     let took = if deadline == DEADLINE { took } else { Duration::ZERO };
     supervisor.record_call(took, value.as_ref().err());
     into_array(value?)

@@ -1,6 +1,6 @@
-//! Follows what changes in Redis: `CLIENT TRACKING ON BCAST PREFIX …` on a
-//! RESP3 connection of its own (redis.io/docs: "Client-side caching"). Redis
-//! then pushes the name of each key that changed, whoever changed it.
+//! Client-side caching: `CLIENT TRACKING ON BCAST PREFIX …` on a RESP3 connection
+//! of its own (redis.io/docs: "Client-side caching"). Redis pushes the name of each
+//! changed key, whoever changed it.
 
 use std::{
     sync::{Arc, Weak},
@@ -22,27 +22,28 @@ use crate::redis::{
     error::RedisError,
 };
 
-/// How long connecting and each question may take.
+/// Timeout for connecting, and for each command.
 const DEADLINE: Duration = Duration::from_millis(500);
-/// How often the connection is tried: a silent one tells nothing, and what it
-/// does not tell would be served for as long as that.
+/// Interval of pings: a connection that fails silently delivers no invalidations,
+/// so the copies would be outdated for at most this long.
 const PING_INTERVAL: Duration = Duration::from_millis(500);
-/// Between attempts to connect.
+/// Delay between attempts to connect.
 const RECONNECT_DELAY: Duration = Duration::from_millis(250);
 
-/// Who is told what changed. Called on the connection's own task: be quick.
+/// Receives invalidation pushes. Called on the connection's own task, so the
+/// methods must be quick.
 pub trait InvalidationListener: Send + Sync + 'static {
-    /// From now on every change is told.
+    /// Tracking started: every change is reported from now on.
     fn tracking_started(&self);
-    /// From now on none is.
+    /// Tracking was lost: changes are no longer reported.
     fn tracking_lost(&self);
-    /// This key changed, prefix and all.
+    /// A key changed; `key` includes the prefix.
     fn key_changed(&self, key: &str);
-    /// Everything may have changed.
+    /// Any key may have changed.
     fn all_changed(&self);
 }
 
-/// Tells `told` of every change under these prefixes, until it is dropped.
+/// Reports every change under these prefixes to `listener`, until it is dropped.
 /// Runs on the calling runtime.
 pub fn track(address: &Address, prefixes: Vec<String>, listener: &Arc<impl InvalidationListener>) {
     let client = address.resp3_client();
@@ -114,7 +115,7 @@ fn dispatch(push: PushInfo, listener: &Weak<impl InvalidationListener>, broken: 
     }
 }
 
-/// Returns when the connection is of no use any more.
+/// Returns when the connection has failed.
 async fn monitor(
     mut connection: MultiplexedConnection,
     listener: &Weak<impl InvalidationListener>,

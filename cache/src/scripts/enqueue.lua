@@ -1,4 +1,4 @@
--- store, and queue for the database
+-- store the value and queue it for the database
 local time = redis.call('TIME')
 local stamp = time[1] * 1000000 + time[2]
 if stamp > tonumber(ARGV[2]) then return {0, 'late'} end
@@ -8,14 +8,14 @@ if redis.call('EXISTS', KEYS[2]) == 0 then
 end
 local last = redis.pcall('GET', KEYS[3])
 stamp = math.max(stamp, (type(last) == 'string' and tonumber(last) or 0) + 1)
-local version, before = 0, nil
-local held = redis.pcall('GET', KEYS[1])
-if type(held) == 'string' then
-  version = tonumber(string.match(held, '^{"version":(%d+)') or 0)
-  before = string.match(held, '^{"version":%d+,"pending":(%d+)')
+local version, pending = 0, nil
+local entry = redis.pcall('GET', KEYS[1])
+if type(entry) == 'string' then
+  version = tonumber(string.match(entry, '^{"version":(%d+)') or 0)
+  pending = string.match(entry, '^{"version":%d+,"pending":(%d+)')
 end
 version = math.max(version, tonumber(ARGV[1])) + 1
-if before and tonumber(before) >= stamp then stamp = tonumber(before) + 1 end
+if pending and tonumber(pending) >= stamp then stamp = tonumber(pending) + 1 end
 local v, s = string.format('%.0f', version), string.format('%.0f', stamp)
 redis.call('XADD', KEYS[2], '*', 'key', ARGV[4], 'version', v, 'stamp', s, 'value', ARGV[6])
 redis.call('SET', KEYS[1], '{"version":' .. v .. ',"pending":' .. s .. ',' .. ARGV[5])

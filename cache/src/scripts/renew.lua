@@ -1,3 +1,3 @@
--- lend it for longer, if it is still ours
+-- extend the lease if this process still holds it
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])

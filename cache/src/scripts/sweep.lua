@@ -1,4 +1,4 @@
--- remove consumers who are gone and hold nothing
+-- remove idle consumers that hold no entries
 local removed = 0
 for _, fields in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
   local name, pending, idle = fields[2], fields[4], fields[6]

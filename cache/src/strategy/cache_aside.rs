@@ -1,4 +1,5 @@
-//! Cache-aside: the caller looks in the cache, and on a miss loads and fills.
+//! Cache-aside: the caller reads the cache, and on a miss loads the value and fills
+//! the cache.
 
 use std::sync::Arc;
 
@@ -7,13 +8,13 @@ use crate::{
     write::written::Written,
 };
 
-pub const GUARANTEES: &str = "Only what somebody asked for is cached, and when Redis is away the application still works: it asks the database.";
-pub const RISKS: &str = "When many miss at once, each asks the database. And a reader who was slow may store an old value after somebody's write, where all find it until its TTL ends.";
+pub const GUARANTEES: &str = "Only requested values are cached. If Redis is unavailable, the application still works and queries the database.";
+pub const RISKS: &str = "Concurrent misses each query the database. A slow reader may store an old value after a write, and it is served until its TTL expires.";
 
-/// Loads in the caller's own task on a miss: it ends when the caller leaves.
+/// On a miss, loads in the caller's task: the load ends if the caller is cancelled.
 pub const READ_MODE: ReadMode = ReadMode::CacheAside;
 
-/// Writes to the origin, then removes the copy.
+/// Writes to the origin, then drops the copy.
 pub async fn write<T: Cached, O: Writable<T>>(
     cache: &Cache,
     request: Request<'_, T>,

@@ -1,26 +1,27 @@
-//! The strategies by name.
+//! The list of strategies.
 
-/// A strategy by name.
+/// A caching strategy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strategy {
     /// No cache.
     None,
-    /// The caller loads and fills.
+    /// Cache-aside: the caller loads and fills.
     CacheAside,
-    /// The cache loads and fills.
+    /// Read-through: the cache loads and fills.
     ReadThrough,
-    /// A write goes to the origin and to the cache.
+    /// Write-through: a write updates the origin, then the cache.
     WriteThrough,
-    /// A write goes to the origin only.
+    /// Write-around: a write updates the origin only, and drops the copy.
     WriteAround,
-    /// A write goes to the cache, and to the origin later.
+    /// Write-behind: a write is queued in Redis, and updates the origin later.
     WriteBehind,
-    /// What is read near its end is reloaded in the background.
+    /// Refresh-ahead: a value read near the end of its TTL is reloaded in the
+    /// background.
     RefreshAhead,
 }
 
 impl Strategy {
-    /// Every strategy, from the plainest on.
+    /// Every strategy, from the simplest on.
     pub const ALL: [Self; 7] = [
         Self::None,
         Self::CacheAside,
@@ -31,7 +32,7 @@ impl Strategy {
         Self::RefreshAhead,
     ];
 
-    /// The field's word for it.
+    /// The name in JSON and URLs.
     pub const fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -44,12 +45,8 @@ impl Strategy {
         }
     }
 
-    /// The policy of `/strategies` that shows it.
+    /// The policy that `/strategies` uses to demonstrate it.
     pub const fn policy(self) -> &'static str {
-        match self {
-            Self::CacheAside => "cache-aside",
-            Self::ReadThrough => "read-through",
-            other => other.name(),
-        }
+        self.name()
     }
 }

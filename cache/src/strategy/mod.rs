@@ -1,6 +1,6 @@
-//! The strategies: who is asked first by a read, and who is told first by a
-//! write. One file each, with the same members in the same order: `GUARANTEES`,
-//! `RISKS`, `READS`, `write`.
+//! Caching strategies: the order in which reads and writes use cache and origin.
+//! Each has a file with the same members in the same order: `GUARANTEES`, `RISKS`,
+//! `READ_MODE`, `write`.
 
 mod cache_aside;
 mod kind;
@@ -19,7 +19,7 @@ use crate::{
     write::written::Written,
 };
 
-/// Calls a member of the strategy's file.
+/// Dispatches to a member of the strategy's module.
 macro_rules! dispatch {
     ($strategy:expr, $member:ident $(($($argument:expr),*))? $(.$wait:ident)?) => {
         match $strategy {
@@ -35,12 +35,12 @@ macro_rules! dispatch {
 }
 
 impl Strategy {
-    /// What one can rely on, in a sentence.
+    /// The strategy's guarantees, for pages.
     pub const fn guarantees(self) -> &'static str {
         dispatch!(self, GUARANTEES)
     }
 
-    /// What one has to live with, in a sentence.
+    /// The strategy's risks, for pages.
     pub const fn risks(self) -> &'static str {
         dispatch!(self, RISKS)
     }

@@ -1,4 +1,4 @@
-//! None: the origin alone, what every lookup would cost without a cache.
+//! No cache: what every lookup would cost without one.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use crate::{
     write::written::Written,
 };
 
-pub const GUARANTEES: &str =
-    "Every read is what the database holds at that moment: nothing can be out of date.";
-pub const RISKS: &str = "Every read waits for a query of the database, and when the database is down there is no answer.";
+pub const GUARANTEES: &str = "Every read returns the current row: nothing can be stale.";
+pub const RISKS: &str =
+    "Every read waits for a database query. If the database is down, reads fail.";
 
-/// Asks the origin, and leaves the cache as it is.
+/// Loads from the origin, and leaves the cache unchanged.
 pub const READ_MODE: ReadMode = ReadMode::Bypass;
 
-/// Writes to the origin. Others may use a cache: it forgets its copy.
+/// Writes to the origin, and drops the copy, as other requests may use the cache.
 pub async fn write<T: Cached, O: Writable<T>>(
     cache: &Cache,
     request: Request<'_, T>,

@@ -1,4 +1,4 @@
-//! Read-through: the caller asks the cache, and the cache does the loading.
+//! Read-through: the caller asks the cache, which loads missing values.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use crate::{
     write::written::Written,
 };
 
-pub const GUARANTEES: &str = "However many miss at once, in however many processes, the database is asked once. Nobody reads an older value than the last that was acknowledged. When the database fails or is slow, a copy past its TTL is served, and marked so.";
+pub const GUARANTEES: &str = "Concurrent misses share one database query, even across processes. No read returns a value older than the last acknowledged write. If the database fails or is slow, a stale copy is served and marked as stale.";
 pub const RISKS: &str = "The first read after a write waits for the database.";
 
-/// The cache loads on a miss, in a task of its own.
+/// On a miss, the cache loads in a separate task.
 pub const READ_MODE: ReadMode = ReadMode::ReadThrough;
 
-/// Writes to the origin; the cache forgets what is older.
+/// Writes to the origin, then drops older copies.
 pub async fn write<T: Cached, O: Writable<T>>(
     cache: &Cache,
     request: Request<'_, T>,

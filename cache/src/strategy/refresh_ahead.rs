@@ -1,5 +1,5 @@
-//! Refresh-ahead: a value that is asked for near its end is reloaded in the
-//! background, by one loader, before anyone has to wait for it.
+//! Refresh-ahead: a value read near the end of its TTL is reloaded in the
+//! background, by one loader, before a reader has to wait for it.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use crate::{
     write::written::Written,
 };
 
-pub const GUARANTEES: &str = "A key that is read in the last fifth of its TTL is reloaded in the background, by one loader: its readers go on hitting, and none waits.";
-pub const RISKS: &str = "The database is asked for values that nobody may read again. A key that is read seldom still runs out, and its next reader waits.";
+pub const GUARANTEES: &str = "A key that is read in the last fifth of its TTL is reloaded in the background by one loader: its readers keep hitting the cache and none waits.";
+pub const RISKS: &str = "The database is queried for values that may never be read again. A rarely read key still expires, and its next reader waits.";
 
-/// As read-through, and begins a reload in the last fifth of the TTL.
+/// As read-through, with a background reload in the last fifth of the TTL.
 pub const READ_MODE: ReadMode = ReadMode::RefreshAhead;
 
-/// Writes to the origin; the cache forgets what is older.
+/// Writes to the origin, then drops older copies.
 pub async fn write<T: Cached, O: Writable<T>>(
     cache: &Cache,
     request: Request<'_, T>,

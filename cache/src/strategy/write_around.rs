@@ -1,4 +1,4 @@
-//! Write-around: a write goes to the origin only, around the cache.
+//! Write-around: a write updates the origin only, and drops the copy.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use crate::{
     write::written::Written,
 };
 
-pub const GUARANTEES: &str = "Only what is read takes memory in Redis. A write drops the copy that is there, so nobody reads the older value.";
-pub const RISKS: &str = "The first read after each write is a miss, and waits for the database.";
+pub const GUARANTEES: &str = "Only values that are read use memory in Redis. A write drops the existing copy, so no read returns the older value.";
+pub const RISKS: &str = "The first read after each write is a miss and waits for the database.";
 
 /// As read-through.
 pub const READ_MODE: ReadMode = ReadMode::ReadThrough;
 
-/// Writes to the origin; the copy in the cache is dropped, not replaced.
+/// Writes to the origin, then drops the copy instead of replacing it.
 pub async fn write<T: Cached, O: Writable<T>>(
     cache: &Cache,
     request: Request<'_, T>,

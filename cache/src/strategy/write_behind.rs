@@ -1,4 +1,5 @@
-//! Write-behind: a write is done when Redis has it; the origin gets it later.
+//! Write-behind: a write is acknowledged once Redis has queued it; the origin is
+//! updated later.
 
 use std::sync::Arc;
 
@@ -7,13 +8,14 @@ use crate::{
     write::written::Written,
 };
 
-pub const GUARANTEES: &str = "A write waits for Redis only, and several writes of one key may reach the database as one. A hitrate that is killed loses none that it acknowledged: they wait in a stream, and another process takes over.";
-pub const RISKS: &str = "Until a write is flushed the database is behind, and whoever asks it past the cache gets the old row. If Redis loses its memory first, the write is lost, unless an append-only file has it.";
+pub const GUARANTEES: &str = "A write waits for Redis only, and several writes of a key may reach the database as one. Killing hitrate loses no acknowledged write: it stays in a stream, and another process takes over.";
+pub const RISKS: &str = "Until a write is flushed, readers that bypass the cache get the old row. If Redis loses its memory before that, the write is lost unless an append-only file has it.";
 
-/// As read-through; a write that waits is the value.
+/// As read-through; a pending write is the current value.
 pub const READ_MODE: ReadMode = ReadMode::ReadThrough;
 
-/// Stores and queues in one step of Redis. Without Redis it writes to the origin.
+/// Stores and queues the write atomically in Redis. Without Redis it writes to the
+/// origin.
 pub async fn write<T: Cached, O: Writable<T>>(
     cache: &Cache,
     request: Request<'_, T>,

@@ -1,4 +1,4 @@
-//! Write-through: a write goes to the origin and, in the same act, to the cache.
+//! Write-through: a write updates the origin, then the cache.
 
 use std::sync::Arc;
 
@@ -7,14 +7,13 @@ use crate::{
     write::written::Written,
 };
 
-pub const GUARANTEES: &str = "A read right after a write is a hit, and brings what was just written. The database is written first, so Redis never holds what it does not have.";
-pub const RISKS: &str =
-    "Every write waits for both, and what nobody reads takes memory in Redis until its TTL ends.";
+pub const GUARANTEES: &str = "A read right after a write is a hit and returns the new value. The database is written first, so Redis is never ahead of it.";
+pub const RISKS: &str = "Every write waits for both. Values that are never read use memory in Redis until their TTL expires.";
 
 /// As read-through.
 pub const READ_MODE: ReadMode = ReadMode::ReadThrough;
 
-/// Writes to the origin, then stores what was written under its new version.
+/// Writes to the origin, then stores the value under its new version.
 pub async fn write<T: Cached, O: Writable<T>>(
     cache: &Cache,
     request: Request<'_, T>,

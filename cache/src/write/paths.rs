@@ -1,6 +1,6 @@
-//! How a write goes, by whom it tells first. Whatever happens, nobody in this
-//! process reads the older value after a write was acknowledged, and nobody
-//! anywhere after Redis was told.
+//! Write paths, by which store is updated first. In each of them no reader in this
+//! process gets the older value after a write is acknowledged, and no reader
+//! anywhere once Redis is updated.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,38 +20,39 @@ use crate::{
     write::written::{Effect, Written},
 };
 
-/// How long the mark of a forgotten version stays: longer than any reader may
-/// take from its SELECT to its fill, a Redis that was frozen in between included.
+/// The TTL of a tombstone: longer than any reader may take from its SELECT to its
+/// fill, even if Redis freezes in between.
 pub(crate) const TOMBSTONE_TTL: Duration = Duration::from_secs(60);
-/// The most writes that may wait for the database: some 5 MiB in Redis.
+/// The limit on queued writes: some 5 MiB in Redis.
 const MAX_QUEUED_WRITES: usize = 10_000;
-/// What [`scripts::ENQUEUE`] puts before the tail of an entry has at most so many
-/// bytes: `{"version":`, `"pending":` and two numbers.
+/// The most bytes that [`scripts::ENQUEUE`] puts before the tail of an entry:
+/// `{"version":`, `"pending":` and two numbers.
 const MAX_HEAD_BYTES: usize = 64;
-/// After this long a write that Redis did not run yet goes another way.
+/// If Redis has not run the script by then, the write goes to the origin instead.
 const ENQUEUE_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// What the cache knew before a write.
+/// What the cache knows of a key before a write.
 struct WriteContext {
     order: WriteOrder,
     tag: u64,
-    /// How far ahead the stamp may be of Redis's clock.
+    /// How long to wait before acknowledging, as the stamp may be ahead of Redis's
+    /// clock.
     commit_wait: Duration,
 }
 
-/// What a write that waits follows.
+/// The version that a queued write is based on.
 #[derive(Clone, Copy)]
 struct BaseVersion {
     version: u64,
     tag: u64,
 }
 
-/// Why a write can't be queued.
+/// Why a write was not queued.
 enum EnqueueError {
-    /// Redis says so, or says nothing.
+    /// Redis failed.
     Redis(RedisError),
-    /// In Redis's own word.
-    Refused(String),
+    /// The script, or the size limit, rejected it; the reason.
+    Rejected(String),
 }
 
 impl<T, O: Writable<T>> Writable<T> for Arc<O> {
@@ -65,7 +66,7 @@ impl<T, O: Writable<T>> Writable<T> for Arc<O> {
 }
 
 impl Cache {
-    /// The origin first; then the cache drops what is older.
+    /// Writes to the origin, then invalidates older copies.
     pub(crate) async fn write_and_invalidate<T: Cached, O: Writable<T>>(
         &self,
         request: Request<'_, T>,
@@ -74,7 +75,7 @@ impl Cache {
     ) -> Result<Written, FetchError> {
         let context = self.write_context(request).await;
         let outcome = self.write_to_origin(request, value, origin, &context).await;
-        // A write that timed out may have happened: the copy must go as well.
+        // A write that timed out may have happened, so the copy is dropped as well.
         let committed = outcome.as_ref().ok().copied().flatten();
         let effect =
             match self.supersede(request.key, committed, request.policy, request.trace).await {
@@ -84,8 +85,8 @@ impl Cache {
         outcome.map(|committed| Written { version: committed.map(|it| it.version), effect })
     }
 
-    /// The origin first, so that the cache is never newer; then the cache: it
-    /// drops what is older and stores what was written, in one round trip.
+    /// Writes to the origin, so that the cache is never newer; then invalidates
+    /// older copies and stores the new one, in one round trip.
     pub(crate) async fn write_and_store<T: Cached, O: Writable<T>>(
         &self,
         request: Request<'_, T>,
@@ -127,8 +128,8 @@ impl Cache {
         Ok(Written { version: Some(committed.version), effect })
     }
 
-    /// Drops what is older than the write and stores what was written, in one
-    /// round trip. Whether both were done.
+    /// Invalidates older copies and stores the new one, in one round trip. Returns
+    /// whether both succeeded.
     async fn invalidate_and_store<T>(
         &self,
         request: Request<'_, T>,
@@ -141,7 +142,8 @@ impl Cache {
         matches!(stored, Ok([Ok(_), Ok(_)]))
     }
 
-    /// Redis now, the origin later. When Redis can't take it, the origin now.
+    /// Queues the write in Redis; the origin gets it later. If that fails, writes
+    /// to the origin at once.
     pub(crate) async fn write_behind<T: Cached, O: Writable<T>>(
         &self,
         request: Request<'_, T>,
@@ -168,7 +170,7 @@ impl Cache {
         }
     }
 
-    /// What a write follows; `None` when there is no value.
+    /// Returns the version to base a queued write on; `None` if there is no value.
     async fn base_version<T: Cached, O: Origin<T>>(
         &self,
         request: Request<'_, T>,
@@ -180,7 +182,8 @@ impl Cache {
         {
             return Ok(Some(BaseVersion { version: copy.version, tag: probed.tag }));
         }
-        // Not by the lease: a mark of absence may be older than the value.
+        // Without the lease: another process's negative entry may predate the
+        // value.
         let policy = CachePolicy { lease: None, ..*request.policy };
         let request = Request { policy: &policy, ..request };
         let loaded = self.load_here(request, &probed, origin).await?;
@@ -195,7 +198,7 @@ impl Cache {
     ) -> Result<u64, EnqueueError> {
         let latest = self.store.now() + micros(ENQUEUE_TIMEOUT);
         let Some(enqueue) = self.enqueue_command(request, value, base, latest) else {
-            return Err(EnqueueError::Refused("entry too large".to_owned()));
+            return Err(EnqueueError::Rejected("entry too large".to_owned()));
         };
         if self.engine.observer.failpoint(Failpoint::AckBeforeRedis) {
             return Ok(self.enqueue_after_ack(enqueue, base));
@@ -211,20 +214,20 @@ impl Cache {
         let (queued, value_or_reason) =
             (typed::<u64>(next()).map_err(EnqueueError::Redis)?, next());
         match queued {
-            0 => Err(EnqueueError::Refused(typed(value_or_reason).map_err(EnqueueError::Redis)?)),
+            0 => Err(EnqueueError::Rejected(typed(value_or_reason).map_err(EnqueueError::Redis)?)),
             _ => typed(value_or_reason).map_err(EnqueueError::Redis),
         }
     }
 
-    /// A command whose connection broke, or whose deadline passed, may still be on
-    /// its way; one that was not sent is not waited for. After its latest time it
-    /// does nothing any more, and another write can't be overtaken by it.
+    /// Waits until a command that may still be in flight can no longer run, so that
+    /// it can't overtake another write. After its latest time the script does
+    /// nothing.
     async fn wait_until_expired(&self, latest: u64) {
         let left = latest.saturating_sub(self.store.now()) + micros(2 * self.store.clock_error());
         tokio::time::sleep(Duration::from_micros(left).min(2 * ENQUEUE_TIMEOUT)).await;
     }
 
-    /// `None` when the entry is too large.
+    /// Builds the command; `None` if the entry exceeds the size limit.
     fn enqueue_command<T: Cached>(
         &self,
         request: Request<'_, T>,
@@ -252,7 +255,7 @@ impl Cache {
         Some(enqueue.arg(tail).arg(value).arg(edited_ttl(request.policy)))
     }
 
-    /// Deliberately wrong: acknowledges what only this process knows.
+    /// A deliberate bug: acknowledges a write before Redis has it.
     fn enqueue_after_ack(&self, enqueue: Command, base: BaseVersion) -> u64 {
         let store = self.store.clone();
         tokio::spawn(async move {
@@ -262,8 +265,8 @@ impl Cache {
         base.version + 1
     }
 
-    /// What the cache knows of the key before a write: the version it may not
-    /// fall behind, and the time. Without Redis, nothing and our idea of it.
+    /// Reads what the cache knows of a key before a write: its version, and the
+    /// time for the stamp. Without Redis, falls back to the estimated clock.
     async fn write_context<T: Cached>(&self, request: Request<'_, T>) -> WriteContext {
         let names = [self.store.full_key(request.key), self.store.full_key(&keys::write_clock())];
         let copy = self.store.script_on(&scripts::WRITE_CONTEXT, &names);
@@ -278,16 +281,16 @@ impl Cache {
         WriteContext { order: WriteOrder { floor, stamp }, tag, commit_wait: Duration::ZERO }
     }
 
-    /// Without Redis the stamp is the latest that its clock may show, so that
-    /// the write counts as later than all that were acknowledged before.
+    /// Without Redis the stamp is the latest time its clock may show, so that the
+    /// write counts as later than every one acknowledged before.
     fn write_context_without_redis(&self) -> WriteContext {
         let error = self.store.clock_error();
         let order = WriteOrder { floor: 0, stamp: self.store.now() + micros(error) };
         WriteContext { order, tag: 0, commit_wait: 2 * error }
     }
 
-    /// In a task of its own: a write that takes longer than the caller waits
-    /// may still be made, and then the cache must hear of it.
+    /// Writes in a separate task: a write that outlasts the caller's timeout may
+    /// still happen, and the cache must then be invalidated.
     async fn write_to_origin<T: Cached, O: Writable<T>>(
         &self,
         request: Request<'_, T>,
@@ -298,8 +301,8 @@ impl Cache {
         let (value, order, commit_wait) = (Arc::clone(value), context.order, context.commit_wait);
         let mut writing = tokio::spawn(async move {
             let outcome = origin.write(&value, order).await;
-            // Whatever is acknowledged after this write has a later stamp
-            // (commit wait: Corbett et al., "Spanner", OSDI 2012).
+            // Everything acknowledged after this write has a later stamp (commit
+            // wait: Corbett et al., "Spanner", OSDI 2012).
             tokio::time::sleep(commit_wait).await;
             outcome
         });
@@ -326,10 +329,13 @@ impl Cache {
         });
     }
 
-    /// Drops the copy under `key` unless it is as new as `newer`, and from now
-    /// on stores nothing older. When Redis can't be told, the copy is not
-    /// used until it is. Without a version whatever is there is dropped, but
-    /// what the origin does not have yet.
+    /// Invalidates copies of `key` that are older than `committed`, and prevents
+    /// later fills with older values. Without a version it drops any copy except a
+    /// pending one. Returns whether a copy was dropped.
+    ///
+    /// # Errors
+    /// Returns a [`RedisError`] if Redis failed; the invalidation is then deferred,
+    /// and this process does not use the copy until it has run.
     pub async fn supersede<T>(
         &self,
         key: &Key<T>,
@@ -352,7 +358,8 @@ impl Cache {
         }
     }
 
-    /// The same, as soon as Redis can be told; until then the copy is not used.
+    /// Defers the invalidation of [`Self::supersede`]: it runs when Redis is
+    /// available, and this process does not use the copy until then.
     pub fn supersede_later<T>(&self, key: &Key<T>, committed: Committed, policy: &CachePolicy) {
         if !self.store.defer(
             key,
@@ -364,8 +371,8 @@ impl Cache {
         self.engine.invalidate_local(key);
     }
 
-    /// Too many keys to remember each: until Redis can be told, no copy of the
-    /// namespace is used, and then all are of the past.
+    /// Too many keys are deferred: until Redis is available no copy of the
+    /// namespace is used, and then all are invalidated.
     fn defer_namespace_invalidation(&self, namespace: Namespace) {
         let tag = keys::tag(namespace);
         self.store.defer_unbounded(&tag, self.store.script(&scripts::NEXT_GENERATION, &tag));
@@ -389,7 +396,8 @@ impl Cache {
     }
 }
 
-/// In milliseconds: as long as any process may hold a copy, its grace included.
+/// The TTL of an `edited` key in milliseconds: as long as any process may hold a
+/// copy, including its grace period.
 pub(crate) fn edited_ttl(policy: &CachePolicy) -> u64 {
     millis(TOMBSTONE_TTL.max(policy.ttl + policy.grace))
 }
@@ -398,7 +406,7 @@ impl std::fmt::Debug for EnqueueError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Redis(error) => write!(f, "{error}"),
-            Self::Refused(reason) => f.write_str(reason),
+            Self::Rejected(reason) => f.write_str(reason),
         }
     }
 }

@@ -2,25 +2,26 @@
 
 use crate::redis::RedisError;
 
-/// What a write did.
+/// The result of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
-    /// The new version; `None` when there was no value to replace.
+    /// The new version; `None` if there was no value to replace.
     pub version: Option<u64>,
-    /// What became of the copy in Redis.
+    /// The effect on the copy in Redis.
     pub effect: Effect,
 }
 
-/// What a write did to the copy in Redis.
+/// The effect of a write on the copy in Redis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Dropped it, or there was none.
+    /// It was dropped, or there was none (`false`).
     Invalidated(bool),
-    /// Replaced it.
+    /// It was replaced.
     Stored,
-    /// Replaced it, and the origin gets it later.
+    /// It was replaced, and the write is queued for the origin.
     Queued,
-    /// Redis could not be told yet. Nobody here uses the copy meanwhile.
+    /// Redis failed, so the invalidation is deferred. This process does not use the
+    /// copy until then.
     Deferred(RedisError),
 }
 

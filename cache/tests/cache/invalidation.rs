@@ -7,16 +7,16 @@ async fn by_key() {
     let world = World::new();
     world.origin.put("1", 30);
     let (cache, policy) = (world.cache().await, default());
-    let forget =
+    let invalidate =
         || async { cache.invalidate(&key("1"), &policy, &Trace::disabled()).await.unwrap() };
-    assert_eq!(forget().await, Invalidated::Nothing);
+    assert_eq!(invalidate().await, Invalidated::Nothing);
     world.fetch(&cache, "1", &policy).await.unwrap();
-    assert_eq!(forget().await, Invalidated::Dropped);
+    assert_eq!(invalidate().await, Invalidated::Dropped);
     assert_eq!(world.fetch(&cache, "1", &policy).await.unwrap().source, Source::Database);
 }
 
 #[tokio::test]
-async fn by_tag_in_one_write_however_many_there_are() {
+async fn by_tag_in_one_write() {
     let world = World::new();
     let (cache, policy) = (world.cache().await, default());
     for n in 0..50 {
@@ -28,20 +28,20 @@ async fn by_tag_in_one_write_however_many_there_are() {
         cache.invalidate_tag(PROFILE, &trace).await.unwrap();
         assert_eq!(trace.spans().len(), 1);
         for n in 0..50 {
-            let seen = world.fetch(&cache, &n.to_string(), &policy).await.unwrap();
-            assert_eq!(seen.source, Source::Database);
+            let lookup = world.fetch(&cache, &n.to_string(), &policy).await.unwrap();
+            assert_eq!(lookup.source, Source::Database);
             let again = world.fetch(&cache, &n.to_string(), &policy).await.unwrap();
             assert_eq!(again.source, Source::Cache);
         }
-        // A tag that is lost brings no copy of before back.
+        // A lost tag does not bring earlier copies back.
         world.redis.run(&["DEL", "test:tag:profile"]);
-        let seen = world.fetch(&cache, "0", &policy).await.unwrap();
-        assert_eq!(seen.source, Source::Database);
+        let lookup = world.fetch(&cache, "0", &policy).await.unwrap();
+        assert_eq!(lookup.source, Source::Database);
     }
 }
 
 #[tokio::test]
-async fn by_pattern_in_batches_and_only_what_matches() {
+async fn by_pattern_in_batches() {
     let world = World::new();
     let (cache, policy) = (world.cache().await, default());
     let values: Vec<_> = (0..2_000)
@@ -54,21 +54,21 @@ async fn by_pattern_in_batches_and_only_what_matches() {
     world.redis.run(&["SET", "test:page_hits", "7"]);
     world.redis.run(&["SET", "other:profile:user-1", "x"]);
     let pattern = Pattern::parse("profile:user-1*", &[PROFILE]).unwrap();
-    let mut heard = Vec::new();
+    let mut progress = Vec::new();
     let trace = Trace::disabled();
-    let sweep = cache
-        .invalidate_matching(&pattern, true, &policy, &trace, |it| heard.push(it))
+    let scan = cache
+        .invalidate_matching(&pattern, true, &policy, &trace, |it| progress.push(it))
         .await
         .unwrap();
-    assert_eq!((sweep.found, sweep.dropped), (1_111, 0), "a dry run counts");
-    assert!(sweep.scans >= 4 && heard.len() as u64 == sweep.scans, "{sweep:?}");
-    let sweep = cache.invalidate_matching(&pattern, false, &policy, &trace, |_| ()).await.unwrap();
-    assert_eq!((sweep.found, sweep.dropped), (1_111, 1_111));
+    assert_eq!((scan.found, scan.dropped), (1_111, 0), "a dry run counts");
+    assert!(scan.scans >= 4 && progress.len() as u64 == scan.scans, "{scan:?}");
+    let scan = cache.invalidate_matching(&pattern, false, &policy, &trace, |_| ()).await.unwrap();
+    assert_eq!((scan.found, scan.dropped), (1_111, 1_111));
     let again = cache.invalidate_matching(&pattern, false, &policy, &trace, |_| ()).await.unwrap();
     assert_eq!(
         (again.found, again.dropped, again.is_complete),
         (0, 0, true),
-        "only marks are left"
+        "only tombstones are left"
     );
     let left = world.fetch(&cache, "user-2", &policy).await.unwrap();
     assert_eq!(left.source, Source::Cache);
@@ -79,18 +79,18 @@ async fn by_pattern_in_batches_and_only_what_matches() {
 }
 
 #[tokio::test]
-async fn a_write_that_waits_is_not_dropped() {
+async fn a_pending_write_is_not_invalidated() {
     let world = World::new();
     world.origin.put("1", 30);
     let (cache, policy) = (world.cache().await, named("write-behind"));
     world.write(&cache, "1", 31, &policy).await;
-    let kept = cache.invalidate(&key("1"), &policy, &Trace::disabled()).await.unwrap();
-    assert_eq!(kept, Invalidated::Kept);
+    let outcome = cache.invalidate(&key("1"), &policy, &Trace::disabled()).await.unwrap();
+    assert_eq!(outcome, Invalidated::Kept);
     let pattern = Pattern::parse("profile:*", &[PROFILE]).unwrap();
-    let swept =
+    let scan =
         cache.invalidate_matching(&pattern, false, &policy, &Trace::disabled(), |_| ()).await;
-    assert_eq!(swept.unwrap().dropped, 0);
+    assert_eq!(scan.unwrap().dropped, 0);
     cache.invalidate_tag(PROFILE, &Trace::disabled()).await.unwrap();
-    let seen = world.fetch(&cache, "1", &policy).await.unwrap();
-    assert_eq!(crate::world::age(&seen), 31, "it is the only place that has it");
+    let lookup = world.fetch(&cache, "1", &policy).await.unwrap();
+    assert_eq!(crate::world::age(&lookup), 31, "only the pending copy has this value");
 }

@@ -1,5 +1,5 @@
-//! Tests of the cache layer itself, as a program that uses it would: on a real
-//! Redis, in front of an origin that can be told to be slow, to fail and to panic.
+//! Tests of the cache crate as a program would use it: on a real Redis, in front of
+//! an origin that can be slow, fail and panic.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, and its helpers with it")]
 

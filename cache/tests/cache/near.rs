@@ -8,8 +8,13 @@ use crate::{
     world::{World, age, named, within},
 };
 
+<<<<<<< HEAD
 /// What a push takes at most.
 const PUSH: Duration = Duration::from_millis(250);
+=======
+/// The longest an invalidation push takes on a busy machine.
+const PUSH_DELAY: Duration = Duration::from_millis(250);
+>>>>>>> main
 
 async fn warm(world: &World, cache: &Cache, policy: &CachePolicy) {
     let end = Instant::now() + Duration::from_secs(2) * BUSY;
@@ -30,20 +35,20 @@ async fn is_seen(world: &World, cache: &Cache, id: &str, wanted: u32) {
 }
 
 #[tokio::test]
-async fn a_near_hit_asks_nobody() {
+async fn a_near_hit_needs_no_round_trip() {
     let world = World::new();
     world.origin.put("1", 30);
     let (cache, policy) = (world.tracking().await, named("near-cache"));
     warm(&world, &cache, &policy).await;
     world.redis.signal("STOP");
-    let seen = world.fetch(&cache, "1", &policy).await.unwrap();
+    let lookup = world.fetch(&cache, "1", &policy).await.unwrap();
     world.redis.signal("CONT");
-    assert_eq!((age(&seen), seen.source), (30, Source::Memory));
-    assert!(seen.cache_status().ends_with("; detail=memory"));
+    assert_eq!((age(&lookup), lookup.source), (30, Source::Memory));
+    assert!(lookup.cache_status().ends_with("; detail=memory"));
 }
 
 #[tokio::test]
-async fn an_edit_here_is_seen_at_once_and_one_elsewhere_when_its_push_arrives() {
+async fn a_local_edit_is_visible_at_once_and_a_remote_one_after_its_push() {
     let world = World::new();
     world.origin.put("1", 0);
     let (cache, other) = (world.tracking().await, world.tracking().await);
@@ -54,16 +59,21 @@ async fn an_edit_here_is_seen_at_once_and_one_elsewhere_when_its_push_arrives() 
         warm(&world, &other, &policy).await;
         world.write(&cache, "1", round, &policy).await;
         assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), round, "here");
+<<<<<<< HEAD
         let start = Instant::now();
         is_seen(&world, &other, "1", round).await;
         pushes.push(start.elapsed());
+=======
+        sleep(PUSH_DELAY).await;
+        assert_eq!(age(&world.fetch(&other, "1", &policy).await.unwrap()), round, "there");
+>>>>>>> main
     }
     pushes.sort();
     assert!(pushes[pushes.len() / 2] < PUSH, "{pushes:?}");
 }
 
 #[tokio::test]
-async fn reads_that_race_an_edit_elsewhere_leave_nothing_old_behind() {
+async fn reads_racing_a_remote_edit_leave_no_old_copy() {
     let world = World::new();
     let (cache, writer) = (world.tracking().await, world.cache().await);
     let policy = CachePolicy { lease: None, ..named("near-cache") };
@@ -78,19 +88,23 @@ async fn reads_that_race_an_edit_elsewhere_leave_nothing_old_behind() {
         };
         tokio::join!(reads, world.write(&writer, &id, 1, &policy));
     }
+<<<<<<< HEAD
     // Pushes arrive one after the other: this one is the last.
     world.origin.put("last", 0);
     world.fetch(&cache, "last", &policy).await.unwrap();
     world.write(&writer, "last", 1, &policy).await;
     is_seen(&world, &cache, "last", 1).await;
+=======
+    sleep(PUSH_DELAY).await;
+>>>>>>> main
     for n in 0..200 {
-        let seen = world.fetch(&cache, &n.to_string(), &policy).await.unwrap();
-        assert_eq!(age(&seen), 1, "key {n}, from {:?}", seen.source);
+        let lookup = world.fetch(&cache, &n.to_string(), &policy).await.unwrap();
+        assert_eq!(age(&lookup), 1, "key {n}, from {:?}", lookup.source);
     }
 }
 
 #[tokio::test]
-async fn without_its_tracking_connection_it_is_not_used() {
+async fn without_its_tracking_connection_the_near_cache_is_disabled() {
     let world = World::new();
     world.origin.put("1", 30);
     let (cache, writer) = (world.tracking().await, world.cache().await);
@@ -104,21 +118,30 @@ async fn without_its_tracking_connection_it_is_not_used() {
 }
 
 #[tokio::test]
-async fn with_redis_away_it_serves_for_a_short_time_and_says_so() {
+async fn without_redis_it_serves_stale_copies_for_a_short_time() {
     let mut world = World::new();
     world.origin.put("1", 30);
     let (cache, policy) = (world.tracking().await, named("near-cache"));
     warm(&world, &cache, &policy).await;
     world.redis.kill();
     within(Duration::from_secs(3), || !cache.engine().near().1).await;
+<<<<<<< HEAD
     let end = Instant::now() + Duration::from_secs(1) * BUSY;
     // The command connection may notice a moment later than the other.
+=======
+    let end = Instant::now() + Duration::from_secs(1);
+    // The command connection may fail a moment after the tracking connection.
+>>>>>>> main
     while world.fetch(&cache, "1", &policy).await.unwrap().source != Source::Stale {
         assert!(Instant::now() < end, "marked as stale");
     }
     let loads = world.origin.loads();
     world.fetch(&cache, "1", &policy).await.unwrap();
-    assert_eq!(world.origin.loads(), loads, "nobody was asked");
+    assert_eq!(world.origin.loads(), loads, "no load");
     world.write(&cache, "1", 31, &policy).await;
-    assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), 31, "an edit here ends it");
+    assert_eq!(
+        age(&world.fetch(&cache, "1", &policy).await.unwrap()),
+        31,
+        "a local edit replaces it"
+    );
 }

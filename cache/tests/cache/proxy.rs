@@ -16,59 +16,71 @@ use tokio::{
 
 use crate::redis_server::Redis;
 
-/// How much of what a client said is kept, to tell connections apart: a
-/// connection says what it is for in its first few commands.
-const HEARD: usize = 4096;
+/// Bytes of a client's first commands to record, which tell connections apart.
+const MAX_RECEIVED: usize = 4096;
 
-/// What the network does.
+/// The behaviour of the network.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Mode {
-    /// All is well.
+    /// Forwards everything.
     Pass,
-    /// Bytes take this long, each way.
+    /// Delays bytes by this long in each direction.
     Latency(Duration),
-    /// Only what Redis answers takes this long.
+    /// Delays replies only.
     SlowAnswers(Duration),
-    /// Bytes take up to this long, each way, and each time another time; they
-    /// stay in order, but connections overtake each other.
+    /// Delays each chunk by a random time up to this long; chunks stay in order,
+    /// but connections overtake each other.
     Jitter(Duration),
-    /// Bytes are held, and go on afterwards.
+    /// Holds bytes back until the mode changes.
     Freeze,
+<<<<<<< HEAD
     /// The next answer is cut off after so many bytes, and its connection with it.
     CutOff(usize),
     /// The server's side is gone and nobody tells the client: what it sends is
     /// swallowed, for as long as it keeps that connection.
+=======
+    /// The server is gone without closing the connection: bytes from the client are
+    /// discarded as long as it keeps that connection.
+>>>>>>> main
     HalfOpen,
-    /// Whatever the client asks, this is the answer.
+    /// Answers every request with these bytes.
     Garbage(&'static [u8]),
-    /// Connections are closed as soon as they are opened.
+    /// Closes connections as soon as they are opened.
     Refuse,
 }
 
 impl Mode {
-    /// Whether a connection can go on in this mode as it was.
+    /// Whether an open connection continues in this mode.
     fn relays(self) -> bool {
         !matches!(self, Self::HalfOpen | Self::Garbage(_) | Self::Refuse)
     }
 
+<<<<<<< HEAD
     fn latency(self, way: Way, rng: &mut StdRng) -> Duration {
+=======
+    fn latency(self, direction: Direction) -> Duration {
+>>>>>>> main
         match self {
-            Self::SlowAnswers(latency) if way == Way::FromRedis => latency,
+            Self::SlowAnswers(latency) if direction == Direction::FromRedis => latency,
             Self::Latency(latency) => latency,
+<<<<<<< HEAD
             Self::Jitter(most) => most.mul_f64(rng.random()),
+=======
+            Self::Jitter(max) => max.mul_f64(rand::random()),
+>>>>>>> main
             _ => Duration::ZERO,
         }
     }
 }
 
-/// The direction of a byte.
+/// The direction of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Way {
+enum Direction {
     ToRedis,
     FromRedis,
 }
 
-/// Stands before one Redis; ends when dropped.
+/// A proxy in front of one Redis; stops when dropped.
 pub struct Proxy {
     pub port: u16,
     mode: watch::Sender<Mode>,
@@ -77,9 +89,9 @@ pub struct Proxy {
 
 type Connections = Arc<Mutex<Vec<Connection>>>;
 
-/// One connection, seen from outside.
+/// An open connection.
 struct Connection {
-    heard: Arc<Mutex<Vec<u8>>>,
+    received: Arc<Mutex<Vec<u8>>>,
     cut: oneshot::Sender<()>,
 }
 
@@ -102,8 +114,13 @@ impl Proxy {
                 let listener = TcpListener::from_std(listener).unwrap();
                 let mut end = modes.clone();
                 tokio::select! {
+<<<<<<< HEAD
                     () = accept(listener, target, modes, listed, seed) => (),
                     // An error says that the proxy was dropped.
+=======
+                    () = accept(listener, target, modes, listed) => (),
+                    // An error means that the proxy was dropped.
+>>>>>>> main
                     _ = async { while end.changed().await.is_ok() {} } => (),
                 }
             });
@@ -115,30 +132,30 @@ impl Proxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// From now on the network is like this.
+    /// Switches the network to this mode.
     pub fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
     }
 
-    /// Closes every connection, once.
+    /// Closes all current connections. Returns how many.
     pub fn cut(&self) -> usize {
         self.cut_where(|_| true)
     }
 
-    /// Closes the connections on which this was heard first; says how many.
-    pub fn cut_where(&self, is_meant: impl Fn(&str) -> bool) -> usize {
+    /// Closes the connections whose first commands match. Returns how many.
+    pub fn cut_where(&self, matches: impl Fn(&str) -> bool) -> usize {
         let mut open = self.open.lock().unwrap();
         open.retain(|connection| !connection.cut.is_closed());
         let (cut, kept): (Vec<_>, _) = open.drain(..).partition(|connection| {
-            is_meant(&String::from_utf8_lossy(&connection.heard.lock().unwrap()))
+            matches(&String::from_utf8_lossy(&connection.received.lock().unwrap()))
         });
         *open = kept;
         cut.into_iter().filter_map(|connection| connection.cut.send(()).ok()).count()
     }
 
-    /// Closes the connections that hear of invalidations.
+    /// Closes the connections that receive invalidation pushes.
     pub fn cut_tracking(&self) -> usize {
-        self.cut_where(|heard| heard.to_ascii_uppercase().contains("TRACKING"))
+        self.cut_where(|received| received.to_ascii_uppercase().contains("TRACKING"))
     }
 }
 
@@ -153,30 +170,41 @@ async fn accept(
     while let Ok((client, _)) = listener.accept().await {
         let rngs = [rng.random(), rng.random()].map(StdRng::seed_from_u64);
         let (cut, when_cut) = oneshot::channel();
-        let heard = Arc::default();
-        open.lock().unwrap().push(Connection { heard: Arc::clone(&heard), cut });
+        let received = Arc::default();
+        open.lock().unwrap().push(Connection { received: Arc::clone(&received), cut });
         let mode = mode.clone();
         tokio::spawn(async move {
             tokio::select! {
+<<<<<<< HEAD
                 _ = carry(client, port, mode, &heard, rngs) => (),
+=======
+                _ = carry(client, port, mode, &received) => (),
+>>>>>>> main
                 _ = when_cut => (),
             }
         });
     }
 }
 
-/// One connection, from its opening to its end.
+/// Handles one connection until it ends.
 async fn carry(
     mut client: TcpStream,
     port: u16,
     mut mode: watch::Receiver<Mode>,
+<<<<<<< HEAD
     heard: &Mutex<Vec<u8>>,
     rngs: [StdRng; 2],
 ) -> std::io::Result<()> {
     client.set_nodelay(true)?;
     let relayed = relay(&mut client, port, mode.clone(), heard, rngs);
+=======
+    received: &Mutex<Vec<u8>>,
+) -> std::io::Result<()> {
+    client.set_nodelay(true)?;
+    let relayed = relay(&mut client, port, mode.clone(), received);
+>>>>>>> main
     let broken = async { mode.wait_for(|mode| !mode.relays()).await.map(|mode| *mode) };
-    // The one that breaks comes first: no byte passes in such a mode.
+    // The mode is checked first: no byte passes in a broken one.
     let broken = tokio::select! {
         biased;
         broken = broken => broken.unwrap_or(Mode::Refuse),
@@ -190,8 +218,8 @@ async fn carry(
 }
 
 async fn answer_with(garbage: &[u8], client: &mut TcpStream) -> std::io::Result<()> {
-    let mut asked = [0; 4096];
-    while client.read(&mut asked).await? > 0 {
+    let mut request = [0; 4096];
+    while client.read(&mut request).await? > 0 {
         client.write_all(garbage).await?;
     }
     Ok(())
@@ -201,45 +229,63 @@ async fn relay(
     client: &mut TcpStream,
     port: u16,
     mode: watch::Receiver<Mode>,
+<<<<<<< HEAD
     heard: &Mutex<Vec<u8>>,
     [there, back]: [StdRng; 2],
+=======
+    received: &Mutex<Vec<u8>>,
+>>>>>>> main
 ) -> std::io::Result<()> {
     let mut server = TcpStream::connect(("127.0.0.1", port)).await?;
     server.set_nodelay(true)?;
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
-    let listen = |bytes: &[u8]| {
-        let mut heard = heard.lock().unwrap();
-        let room = HEARD - heard.len();
-        heard.extend(bytes.iter().take(room));
+    let record = |bytes: &[u8]| {
+        let mut received = received.lock().unwrap();
+        let capacity = MAX_RECEIVED - received.len();
+        received.extend(bytes.iter().take(capacity));
     };
     tokio::select! {
+<<<<<<< HEAD
         ended = pump(from_client, to_server, (Way::ToRedis, there), mode.clone(), listen) => ended,
         ended = pump(from_server, to_client, (Way::FromRedis, back), mode, |_| ()) => ended,
+=======
+        ended = pump(from_client, to_server, Direction::ToRedis, mode.clone(), record) => ended,
+        ended = pump(from_server, to_client, Direction::FromRedis, mode, |_| ()) => ended,
+>>>>>>> main
     }
 }
 
-/// Moves bytes in one direction: each chunk has a time at which it is due.
+/// Forwards bytes in one direction; each chunk has a time at which it is due.
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
+<<<<<<< HEAD
     (way, mut rng): (Way, StdRng),
+=======
+    direction: Direction,
+>>>>>>> main
     mode: watch::Receiver<Mode>,
-    listen: impl Fn(&[u8]),
+    record: impl Fn(&[u8]),
 ) -> std::io::Result<()> {
-    let (send, mut underway) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+    let (send, mut in_flight) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
     let mut thawed = mode.clone();
     let read = async move {
         let mut chunk = [0; 16 * 1024];
         while let n @ 1.. = from.read(&mut chunk).await? {
+<<<<<<< HEAD
             listen(&chunk[..n]);
             let due = Instant::now() + mode.borrow().latency(way, &mut rng);
+=======
+            record(&chunk[..n]);
+            let due = Instant::now() + mode.borrow().latency(direction);
+>>>>>>> main
             let _ = send.send((due, chunk[..n].to_vec()));
         }
         Ok(())
     };
     let write = async move {
-        while let Some((due, bytes)) = underway.recv().await {
+        while let Some((due, bytes)) = in_flight.recv().await {
             sleep_until(due).await;
             let now = thawed.wait_for(|mode| *mode != Mode::Freeze).await.map(|mode| *mode);
             if let (Ok(Mode::CutOff(length)), Way::FromRedis) = (now, way) {

@@ -1,5 +1,5 @@
-//! Sequences in which a cache like this one once held, or served, what was older
-//! than something acknowledged before.
+//! Races in which a cache could hold or serve a value older than an acknowledged
+//! one.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -19,15 +19,20 @@ use tokio::{
 };
 
 use crate::world::{
+<<<<<<< HEAD
     Behind, Down, PACE, PREFIX, PROFILE, Profile, Row, SOON, World, age, default, key, named,
     profile, within,
+=======
+    FLUSH_POLICY, PREFIX, PROFILE, Profile, Row, RowError, RowSink, World, age, default, key,
+    named, profile,
+>>>>>>> main
 };
 
 const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// A load has read its row, then the copies are dropped on purpose.
+/// A load reads its row, then the key is invalidated.
 #[tokio::test]
 async fn a_load_that_began_before_an_invalidation_is_neither_shared_nor_stored() {
     for by_tag in [true, false] {
@@ -55,28 +60,32 @@ async fn a_load_that_began_before_an_invalidation_is_neither_shared_nor_stored()
     }
 }
 
-/// An origin whose writes take their time.
+/// An origin with slow writes.
 struct SlowWrites(Row, Duration);
 
 impl Origin<Profile> for SlowWrites {
-    type Error = Down;
+    type Error = RowError;
 
-    async fn load(&self) -> Result<Option<Versioned<Profile>>, Down> {
+    async fn load(&self) -> Result<Option<Versioned<Profile>>, RowError> {
         self.0.load().await
     }
 }
 
 impl Writable<Profile> for SlowWrites {
-    async fn write(&self, value: &Profile, order: WriteOrder) -> Result<Option<Committed>, Down> {
+    async fn write(
+        &self,
+        value: &Profile,
+        order: WriteOrder,
+    ) -> Result<Option<Committed>, RowError> {
         sleep(self.1).await;
         self.0.write(value, order).await
     }
 }
 
-/// A write-through is under way while a write-behind is acknowledged: once
-/// read, the later one stays.
+/// A write-through is in progress while a write-behind is acknowledged: once read,
+/// the later value stays.
 #[tokio::test]
-async fn a_write_through_does_not_hide_a_later_write_that_waits() {
+async fn a_write_through_does_not_hide_a_later_pending_write() {
     let world = World::new();
     world.origin.put("1", 30);
     let cache = world.cache().await;
@@ -92,22 +101,27 @@ async fn a_write_through_does_not_hide_a_later_write_that_waits() {
     };
     let (_, first) = tokio::join!(through, behind);
     let second = age(&world.fetch(&cache, "1", &default()).await.unwrap());
+<<<<<<< HEAD
     let _flusher = Flusher::start(&cache, Behind(Arc::clone(&world.origin)), PACE);
     within(SOON, || world.redis.run(&["XLEN", "test:write-behind"]) == Value::Int(0)).await;
+=======
+    let _flusher = Flusher::start(&cache, RowSink(Arc::clone(&world.origin)), FLUSH_POLICY);
+    sleep(ms(500)).await;
+>>>>>>> main
     let third = age(&world.fetch(&cache, "1", &default()).await.unwrap());
     assert_eq!([first, second, third], [31; 3]);
 }
 
-/// The fill of an old row fails because Redis has died, and the row is not
-/// remembered for its grace either: a later one was acknowledged here.
+/// The fill of an old row fails because Redis died, and the row is not kept as a
+/// stale copy either, as a later write was acknowledged here.
 #[tokio::test]
-async fn a_load_that_a_write_outdated_is_not_remembered_for_its_grace() {
+async fn a_load_outdated_by_a_write_is_not_kept_as_a_stale_copy() {
     let mut world = World::new();
     world.origin.put("1", 30);
     let (cache, policy) = (world.cache().await, default());
     world.origin.lag_ms.store(400, Ordering::SeqCst);
-    let (there, row) = (cache.clone(), world.row("1"));
-    let load = async move { there.fetch(&key("1"), &policy, &Trace::disabled(), row).await };
+    let (task_cache, row) = (cache.clone(), world.row("1"));
+    let load = async move { task_cache.fetch(&key("1"), &policy, &Trace::disabled(), row).await };
     let load = tokio::spawn(load);
     within(SOON, || world.origin.loads() == 1).await;
     world.write(&cache, "1", 31, &policy).await;
@@ -117,10 +131,10 @@ async fn a_load_that_a_write_outdated_is_not_remembered_for_its_grace() {
     assert!(world.fetch(&cache, "1", &policy).await.is_err());
 }
 
-/// Two processes; one reads the new version in the other's copy. When that has
-/// ended and the origin is slow, it does not fall back to its own old copy.
+/// Two processes; one reads the new version from the other's copy. When that has
+/// expired and the origin is slow, it does not fall back to its own older copy.
 #[tokio::test]
-async fn grace_never_goes_back_behind_an_edit_made_elsewhere() {
+async fn a_stale_copy_is_not_served_after_an_edit_by_another_process() {
     for reads_it in [true, false] {
         let world = World::new();
         world.origin.put("1", 30);
@@ -135,16 +149,16 @@ async fn grace_never_goes_back_behind_an_edit_made_elsewhere() {
         // The TTL has to pass.
         sleep(ms(310)).await;
         world.origin.slow(300);
-        let seen = world.fetch(&here, "1", &policy).await.unwrap();
-        assert_eq!(age(&seen), 31, "read before: {reads_it}, from {:?}", seen.source);
+        let lookup = world.fetch(&here, "1", &policy).await.unwrap();
+        assert_eq!(age(&lookup), 31, "read before: {reads_it}, from {:?}", lookup.source);
         let expected = if reads_it { Source::Stale } else { Source::Database };
-        assert_eq!(seen.source, expected);
+        assert_eq!(lookup.source, expected);
     }
 }
 
-/// Passes everything on, but the command that queues a write: its client is
-/// cut, and the command arrives 150 ms later.
-async fn late(port: u16) -> String {
+/// Forwards everything except the command that queues a write: its client is
+/// disconnected, and the command arrives 150 ms later.
+async fn delaying_proxy(port: u16) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://127.0.0.1:{}", listener.local_addr().unwrap().port());
     tokio::spawn(async move {
@@ -157,29 +171,30 @@ async fn late(port: u16) -> String {
 }
 
 async fn relay(client: TcpStream, server: TcpStream) {
-    let (mut asked, mut told) = client.into_split();
-    let (mut answers, mut asks) = server.into_split();
-    let back = tokio::spawn(async move { copy(&mut answers, &mut told).await.map(|_| ()) });
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let back =
+        tokio::spawn(async move { copy(&mut from_server, &mut to_client).await.map(|_| ()) });
     let mut bytes = vec![0; 65_536];
-    while let Ok(n @ 1..) = asked.read(&mut bytes).await {
+    while let Ok(n @ 1..) = from_client.read(&mut bytes).await {
         let queues = bytes[..n].windows(4).any(|it| it == b"XADD");
         if queues {
             back.abort();
             let _ = back.await;
-            drop(asked);
+            drop(from_client);
             sleep(ms(150)).await;
-            let _ = asks.write_all(&bytes[..n]).await;
+            let _ = to_server.write_all(&bytes[..n]).await;
             return sleep(ms(500)).await;
         }
-        let _ = asks.write_all(&bytes[..n]).await;
+        let _ = to_server.write_all(&bytes[..n]).await;
     }
 }
 
 #[tokio::test]
-async fn a_write_whose_connection_broke_does_not_overtake_a_later_one() {
+async fn a_write_on_a_broken_connection_does_not_overtake_a_later_one() {
     let world = World::new();
     world.origin.put("1", 30);
-    let address = Address::parse(&late(world.redis.port).await).unwrap();
+    let address = Address::parse(&delaying_proxy(world.redis.port).await).unwrap();
     let store = Store::open(&address, PREFIX, &Arc::new(Health::default()));
     store.ready(Duration::from_secs(3)).await.unwrap();
     let cache = Cache::new(store, Arc::new(Engine::new(PREFIX, &[PROFILE], Arc::new(()))));
@@ -188,15 +203,15 @@ async fn a_write_whose_connection_broke_does_not_overtake_a_later_one() {
     world.write(&cache, "1", 32, &default()).await;
     // Until what was late has arrived; then until it would have been flushed.
     sleep(ms(400)).await;
-    let seen = world.fetch(&cache, "1", &default()).await.unwrap();
-    let _flusher = Flusher::start(&cache, Behind(Arc::clone(&world.origin)), PACE);
+    let lookup = world.fetch(&cache, "1", &default()).await.unwrap();
+    let _flusher = Flusher::start(&cache, RowSink(Arc::clone(&world.origin)), FLUSH_POLICY);
     sleep(ms(500)).await;
-    assert_eq!((age(&seen), world.origin.age("1")), (32, 32));
+    assert_eq!((age(&lookup), world.origin.age("1")), (32, 32));
 }
 
-/// The connection is gone when it is needed; Redis is not.
+/// The connection breaks; Redis keeps running.
 #[tokio::test]
-async fn a_lookup_whose_connection_breaks_asks_again() {
+async fn a_lookup_is_retried_when_its_connection_breaks() {
     let world = World::new();
     world.origin.put("1", 30);
     let (cache, policy) = (world.cache().await, default());
@@ -204,18 +219,18 @@ async fn a_lookup_whose_connection_breaks_asks_again() {
     let mut hits = 0;
     for _ in 0..10 {
         world.redis.run(&["CLIENT", "KILL", "TYPE", "normal"]);
-        let seen = world.fetch(&cache, "1", &policy).await.unwrap();
-        hits += u64::from(seen.source == Source::Cache);
+        let lookup = world.fetch(&cache, "1", &policy).await.unwrap();
+        hits += u64::from(lookup.source == Source::Cache);
         cache.store().ready(Duration::from_secs(3)).await.unwrap();
     }
-    // By chance all waits may be shorter than connecting takes.
-    assert!(hits >= 5, "{hits} of 10 were answered by Redis");
+    // By chance all delays may be shorter than connecting takes.
+    assert!(hits >= 5, "{hits} of 10 lookups were hits");
 }
 
-/// Redis misses a write, and then one that failed: what it has to be told of
-/// the second takes nothing from what it has to be told of the first.
+/// Redis misses a write, and then a failed one: the deferred invalidation of the
+/// second must not replace that of the first.
 #[tokio::test]
-async fn a_write_that_failed_does_not_hide_the_one_before_it() {
+async fn a_failed_write_does_not_hide_the_one_before_it() {
     let world = World::new();
     world.origin.put("1", 30);
     let (cache, policy) = (world.cache().await, default());
@@ -231,10 +246,10 @@ async fn a_write_that_failed_does_not_hide_the_one_before_it() {
     assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), 32);
 }
 
-/// More keys than can be remembered one by one: then no copy of the namespace is
-/// used until Redis can be told, and none of before after that.
+/// More keys than can be deferred one by one: no copy of the namespace is used
+/// until Redis is back, and no earlier copy after that.
 #[tokio::test]
-async fn however_many_edits_redis_missed_none_is_hidden() {
+async fn no_edit_is_hidden_however_many_redis_missed() {
     let world = World::new();
     let (cache, policy) = (world.cache().await, default());
     for n in 0..10_050 {
@@ -255,14 +270,13 @@ async fn however_many_edits_redis_missed_none_is_hidden() {
     }
 }
 
-/// A clock that was set back gives later writes earlier times; their stamps
-/// go on all the same.
+/// The clock is set back, but stamps continue to increase.
 #[tokio::test]
 async fn stamps_do_not_go_back_with_the_clock() {
     let world = World::new();
     world.origin.put("1", 30);
     let cache = world.cache().await;
-    let _flusher = Flusher::start(&cache, Behind(Arc::clone(&world.origin)), PACE);
+    let _flusher = Flusher::start(&cache, RowSink(Arc::clone(&world.origin)), FLUSH_POLICY);
     let ahead = (1_u64 << 52).to_string();
     world.redis.run(&["SET", "test:write-clock", &ahead]);
     let policies =

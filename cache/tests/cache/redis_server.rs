@@ -1,4 +1,4 @@
-//! A redis-server of one test, on a TCP port of its own; it ends with the test.
+//! A redis-server for one test, on its own TCP port; it stops with the test.
 
 use std::{
     fs::{self, File},
@@ -17,17 +17,21 @@ pub fn send_signal(pid: u32, signal: &str) {
 }
 
 pub fn is_alive(pid: u32) -> bool {
-    // A zombie waits for its parent and does nothing any more.
+    // A zombie is no longer running.
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     !status.is_empty() && !status.contains("State:\tZ")
 }
 
+<<<<<<< HEAD
 /// How many times as long as it should anything may take here: many tests run at
 /// once, beside whatever else the machine does. What is promised is judged by the
 /// best of several tries.
 pub const BUSY: u32 = 5;
 
 /// Waits until something holds that should within `limit`.
+=======
+/// Waits until a condition holds.
+>>>>>>> main
 pub fn eventually(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + limit * BUSY;
     while !holds() {
@@ -36,12 +40,16 @@ pub fn eventually(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) 
     }
 }
 
+<<<<<<< HEAD
 /// Whether one of several tries takes no longer than this: nothing else was in its way.
 pub fn is_kept(promise: Duration, mut attempt: impl FnMut() -> Duration) -> bool {
     (0..5).any(|_| attempt() < promise)
 }
 
 /// A redis-server on a TCP port of its own.
+=======
+/// A redis-server on its own TCP port.
+>>>>>>> main
 pub struct Redis {
     child: Child,
     pub port: u16,
@@ -53,13 +61,25 @@ impl Redis {
         Self::with(&[])
     }
 
+<<<<<<< HEAD
     /// With these arguments, in which `PORT` stands for its port.
+=======
+    /// A free port may be taken a moment later, so this tries several.
+>>>>>>> main
     pub fn with(args: &[&str]) -> Self {
         let tries = (0..20).find_map(|_| Self::try_on(next_port(), args));
         tries.expect("one of 20 ports should be free")
     }
 
+<<<<<<< HEAD
     /// None when the port is taken: redis-server itself says so, and ends.
+=======
+    pub fn on(port: u16, args: &[&str]) -> Self {
+        Self::try_on(port, args).expect("redis-server should start on this port")
+    }
+
+    /// Returns `None` if the server exits at once.
+>>>>>>> main
     fn try_on(port: u16, args: &[&str]) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let child = spawn(port, dir.path(), args);
@@ -67,6 +87,7 @@ impl Redis {
         redis.serves().then_some(redis)
     }
 
+<<<<<<< HEAD
     /// Waits until it says that it does; false when another has its port.
     fn serves(&mut self) -> bool {
         let log = || fs::read_to_string(self.dir.path().join(LOG)).unwrap();
@@ -75,6 +96,14 @@ impl Redis {
             if self.child.try_wait().unwrap().is_some() {
                 assert!(log().contains("Address already in use"), "it ended: {}", log());
                 return false;
+=======
+    /// Waits until the server listens; false if it has exited.
+    fn listens(&mut self) -> bool {
+        let end = Instant::now() + Duration::from_secs(10);
+        while self.child.try_wait().unwrap().is_none() {
+            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+                return true;
+>>>>>>> main
             }
             assert!(Instant::now() < end, "redis-server does not start: {}", log());
             sleep(Duration::from_millis(5));
@@ -103,7 +132,7 @@ impl Redis {
         let _ = self.child.wait();
     }
 
-    /// Starts it again, on the same port and directory.
+    /// Restarts the server on the same port and directory.
     pub fn restart(&mut self, args: &[&str]) {
         self.kill();
         self.child = spawn(self.port, self.dir.path(), args);
@@ -113,7 +142,7 @@ impl Redis {
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        // Stopped processes can be killed, too.
+        // A stopped process can be killed as well.
         self.kill();
     }
 }

@@ -5,10 +5,10 @@ use hitrate_cache::{
     write_behind::Flusher,
 };
 
-use crate::world::{Behind, PACE, World, age, default, named, profile, within};
+use crate::world::{FLUSH_POLICY, RowSink, World, age, default, named, profile, within};
 
-/// Room for 10,000 bytes of value and what stands around it.
-const ROOM: usize = 10_200;
+/// 10,000 bytes for the value, plus its metadata.
+const MAX_BYTES: usize = 10_200;
 
 async fn write(
     world: &World,
@@ -44,14 +44,14 @@ async fn a_large_value_is_loaded_once() {
 }
 
 #[tokio::test]
-async fn a_value_beyond_the_bound_is_counted_and_never_stored_in_vain() {
+async fn a_value_above_the_size_limit_is_counted_and_not_stored() {
     let world = World::new();
     world.origin.put("1", 30);
-    world.origin.grow("1", ROOM);
-    let (cache, rejected) = world.cache_for(ROOM).await;
+    world.origin.grow("1", MAX_BYTES);
+    let (cache, rejected) = world.cache_for(MAX_BYTES).await;
     for n in 1..=3 {
-        let seen = world.fetch(&cache, "1", &default()).await.unwrap();
-        assert_eq!((seen.source, seen.fill), (Source::Database, Fill::TooLarge));
+        let lookup = world.fetch(&cache, "1", &default()).await.unwrap();
+        assert_eq!((lookup.source, lookup.fill), (Source::Database, Fill::TooLarge));
         assert_eq!((world.origin.loads(), rejected.count()), (n, n));
         assert_eq!(world.redis.run(&["DBSIZE"]), redis::Value::Int(0), "no copy, no lease");
     }
@@ -63,17 +63,17 @@ async fn a_value_beyond_the_bound_is_counted_and_never_stored_in_vain() {
 }
 
 #[tokio::test]
-async fn an_entry_that_another_process_may_store_is_loaded_anew_and_left_alone() {
+async fn an_entry_above_this_processs_limit_is_neither_used_nor_replaced() {
     let world = World::new();
     world.origin.put("1", 30);
-    world.origin.grow("1", ROOM);
-    let ample = world.cache().await;
-    world.fetch(&ample, "1", &default()).await.unwrap();
-    let (tight, _) = world.cache_for(ROOM).await;
-    let seen = world.fetch(&tight, "1", &default()).await.unwrap();
-    assert_eq!((seen.source, seen.fill), (Source::Database, Fill::TooLarge));
+    world.origin.grow("1", MAX_BYTES);
+    let large_limit = world.cache().await;
+    world.fetch(&large_limit, "1", &default()).await.unwrap();
+    let (small_limit, _) = world.cache_for(MAX_BYTES).await;
+    let lookup = world.fetch(&small_limit, "1", &default()).await.unwrap();
+    assert_eq!((lookup.source, lookup.fill), (Source::Database, Fill::TooLarge));
     assert!(is_stored(&world), "the other process still uses it");
-    world.fetch(&ample, "1", &default()).await.unwrap();
+    world.fetch(&large_limit, "1", &default()).await.unwrap();
     assert_eq!(world.origin.loads(), 2);
 }
 
@@ -82,22 +82,23 @@ async fn an_edit_that_makes_a_value_too_large_leaves_no_older_copy() {
     for name in ["read-through", "write-through", "write-around", "write-behind", "refresh-ahead"] {
         let (world, policy) = (World::new(), named(name));
         world.origin.put("1", 30);
-        let (cache, _) = world.cache_for(ROOM).await;
+        let (cache, _) = world.cache_for(MAX_BYTES).await;
         world.fetch(&cache, "1", &policy).await.unwrap();
         assert!(is_stored(&world), "{name}");
-        let written = write(&world, &cache, 31, ROOM, &policy).await;
-        assert_ne!(written.effect, Effect::Queued, "{name}: it waits for nothing");
+        let written = write(&world, &cache, 31, MAX_BYTES, &policy).await;
+        assert_ne!(written.effect, Effect::Queued, "{name}: it was not queued");
         assert_eq!((world.origin.age("1"), is_stored(&world)), (31, false), "{name}");
         assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), 31, "{name}");
     }
 }
 
 #[tokio::test]
-async fn a_large_write_behind_arrives() {
+async fn a_large_write_behind_value_reaches_the_origin() {
     let (world, policy) = (World::new(), named("write-behind"));
     world.origin.put("1", 30);
     let cache = world.cache().await;
-    let _flusher = Flusher::start(&cache, Behind(std::sync::Arc::clone(&world.origin)), PACE);
+    let _flusher =
+        Flusher::start(&cache, RowSink(std::sync::Arc::clone(&world.origin)), FLUSH_POLICY);
     let written = write(&world, &cache, 31, 500_000, &policy).await;
     assert_eq!(written.effect, Effect::Queued);
     assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), 31);
@@ -105,15 +106,15 @@ async fn a_large_write_behind_arrives() {
 }
 
 #[tokio::test]
-async fn filling_in_bulk_leaves_out_what_is_too_large_and_says_so() {
+async fn a_bulk_fill_skips_and_counts_values_above_the_size_limit() {
     let world = World::new();
-    let (cache, rejected) = world.cache_for(ROOM).await;
+    let (cache, rejected) = world.cache_for(MAX_BYTES).await;
     let sized = |id: &str, bytes: usize| {
         let mut value = profile(id, 30);
         value.name = "n".repeat(bytes);
         hitrate_cache::Versioned { value, version: 1 }
     };
-    let values = [sized("1", 10), sized("2", ROOM), sized("3", 10)];
+    let values = [sized("1", 10), sized("2", MAX_BYTES), sized("3", 10)];
     assert_eq!(cache.put_all(&values, &default()).await, Ok(2));
     assert_eq!(rejected.count(), 1);
     assert_eq!(world.redis.run(&["EXISTS", "test:profile:2"]), redis::Value::Int(0));

@@ -1,4 +1,4 @@
-//! A Redis, an origin in memory, and caches on them.
+//! A Redis, an in-memory origin, and caches on them.
 
 use std::{
     collections::HashMap,
@@ -21,10 +21,11 @@ use tokio::time::sleep;
 
 use crate::redis_server::{BUSY, Redis};
 
-pub const PACE: FlushPolicy = FlushPolicy { size: 100, interval: Duration::from_millis(30) };
+pub const FLUSH_POLICY: FlushPolicy =
+    FlushPolicy { size: 100, interval: Duration::from_millis(30) };
 pub const PREFIX: &str = "test:";
 
-/// What the caches here hold.
+/// The cached type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     pub user_id: String,
@@ -41,51 +42,51 @@ impl Cached for Profile {
     }
 }
 
-/// Counts the entries that were too large.
+/// Counts entries above the size limit.
 #[derive(Default)]
-pub struct Rejected(AtomicU64);
+pub struct RejectedEntries(AtomicU64);
 
-impl Rejected {
+impl RejectedEntries {
     pub fn count(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
     }
 }
 
-impl Observer for Rejected {
+impl Observer for RejectedEntries {
     fn entry_rejected(&self, namespace: &'static str) {
         assert_eq!(namespace, "profile");
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 
-/// One Redis with one origin behind it.
+/// One Redis and one origin.
 pub struct World {
     pub redis: Redis,
     pub origin: Arc<Rows>,
 }
 
-/// What a database would hold, and how it behaves at the moment.
+/// The rows of a database, and its current behaviour.
 #[derive(Default)]
 pub struct Rows {
     rows: Mutex<HashMap<String, (Versioned<Profile>, u64)>>,
     pub loads: AtomicU64,
     pub delay_ms: AtomicU64,
-    /// Waited after the row was read: what then arrives is old.
+    /// Delay after the row was read: it may be outdated when it arrives.
     pub lag_ms: AtomicU64,
     pub fails: AtomicBool,
     pub panics: AtomicBool,
-    pub refuses: Mutex<Option<String>>,
+    pub rejects: Mutex<Option<String>>,
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the rows can't be read")]
-pub struct Down {
-    about_the_value: bool,
+#[error("the rows are unavailable")]
+pub struct RowError {
+    is_value_error: bool,
 }
 
-impl OriginError for Down {
+impl OriginError for RowError {
     fn is_value_error(&self) -> bool {
-        self.about_the_value
+        self.is_value_error
     }
 }
 
@@ -98,12 +99,12 @@ impl World {
         Self { redis, origin: Arc::default() }
     }
 
-    /// A cache with everything of its own, as another process would have.
+    /// A cache with its own engine and connection, like another process.
     pub async fn cache(&self) -> Cache {
         self.cache_at(&self.redis.url()).await
     }
 
-    /// The same, which reaches Redis by this address.
+    /// As [`Self::cache`], connected to this address.
     pub async fn cache_at(&self, url: &str) -> Cache {
         let address = Address::parse(url).unwrap();
         let store = Store::open(&address, PREFIX, &Arc::new(Health::default()));
@@ -111,15 +112,16 @@ impl World {
         Cache::new(store, Arc::new(Engine::new(PREFIX, &[PROFILE], Arc::new(()))))
     }
 
-    /// The same with room for so large an entry, and the count of those refused.
-    pub async fn cache_for(&self, max_entry_bytes: usize) -> (Cache, Arc<Rejected>) {
-        let (cache, rejected) = (self.cache().await, Arc::new(Rejected::default()));
+    /// As [`Self::cache`], with a size limit for entries, and a count of those
+    /// above it.
+    pub async fn cache_for(&self, max_entry_bytes: usize) -> (Cache, Arc<RejectedEntries>) {
+        let (cache, rejected) = (self.cache().await, Arc::new(RejectedEntries::default()));
         let engine = Engine::new(PREFIX, &[PROFILE], Arc::clone(&rejected) as _);
         let engine = Arc::new(engine.with_max_entry_bytes(max_entry_bytes));
         (Cache::new(cache.store().clone(), engine), rejected)
     }
 
-    /// The same, and Redis tells it what changes.
+    /// As [`Self::cache`], with a working near cache.
     pub async fn tracking(&self) -> Cache {
         let cache = self.cache().await;
         cache.engine().track(&Address::parse(&self.redis.url()).unwrap(), PREFIX);
@@ -146,13 +148,13 @@ impl World {
 }
 
 impl Rows {
-    /// Puts a row there, past every cache.
+    /// Inserts a row without invalidating any cache.
     pub fn put(&self, id: &str, age: u32) {
         let row = Versioned { value: profile(id, age), version: 1 };
         self.rows.lock().unwrap().insert(id.to_owned(), (row, 0));
     }
 
-    /// Gives the row a name of so many bytes.
+    /// Sets the row's name to this many bytes.
     pub fn grow(&self, id: &str, bytes: usize) {
         self.rows.lock().unwrap().get_mut(id).unwrap().0.value.name = "n".repeat(bytes);
     }
@@ -178,14 +180,14 @@ pub struct Row {
 }
 
 impl Origin<Profile> for Row {
-    type Error = Down;
+    type Error = RowError;
 
-    async fn load(&self) -> Result<Option<Versioned<Profile>>, Down> {
+    async fn load(&self) -> Result<Option<Versioned<Profile>>, RowError> {
         self.rows.loads.fetch_add(1, Ordering::SeqCst);
         sleep(Duration::from_millis(self.rows.delay_ms.load(Ordering::SeqCst))).await;
         assert!(!self.rows.panics.load(Ordering::SeqCst), "this origin panics on purpose");
         if self.rows.fails.load(Ordering::SeqCst) {
-            return Err(Down { about_the_value: false });
+            return Err(RowError { is_value_error: false });
         }
         let row = self.rows.rows.lock().unwrap().get(&self.id).map(|(row, _)| row.clone());
         sleep(Duration::from_millis(self.rows.lag_ms.load(Ordering::SeqCst))).await;
@@ -194,9 +196,13 @@ impl Origin<Profile> for Row {
 }
 
 impl Writable<Profile> for Row {
-    async fn write(&self, value: &Profile, order: WriteOrder) -> Result<Option<Committed>, Down> {
+    async fn write(
+        &self,
+        value: &Profile,
+        order: WriteOrder,
+    ) -> Result<Option<Committed>, RowError> {
         if self.rows.fails.load(Ordering::SeqCst) {
-            return Err(Down { about_the_value: false });
+            return Err(RowError { is_value_error: false });
         }
         let mut rows = self.rows.rows.lock().unwrap();
         let Some((row, stamp)) = rows.get_mut(&self.id) else { return Ok(None) };
@@ -207,22 +213,22 @@ impl Writable<Profile> for Row {
     }
 }
 
-/// The rows as what write-behind flushes to.
-pub struct Behind(pub Arc<Rows>);
+/// Write-behind's sink.
+pub struct RowSink(pub Arc<Rows>);
 
-impl Sink for Behind {
-    type Error = Down;
+impl Sink for RowSink {
+    type Error = RowError;
 
-    async fn apply(&self, writes: &[QueuedWrite]) -> Result<Vec<ApplyResult>, Down> {
+    async fn apply(&self, writes: &[QueuedWrite]) -> Result<Vec<ApplyResult>, RowError> {
         if self.0.fails.load(Ordering::SeqCst) {
-            return Err(Down { about_the_value: false });
+            return Err(RowError { is_value_error: false });
         }
-        let refused = self.0.refuses.lock().unwrap().clone();
-        let is_refused = |write: &QueuedWrite| {
-            refused.as_ref().is_some_and(|it| write.key == *it || write.value.contains(it))
+        let rejected_text = self.0.rejects.lock().unwrap().clone();
+        let is_rejected = |write: &QueuedWrite| {
+            rejected_text.as_ref().is_some_and(|it| write.key == *it || write.value.contains(it))
         };
-        if writes.iter().any(is_refused) {
-            return Err(Down { about_the_value: true });
+        if writes.iter().any(is_rejected) {
+            return Err(RowError { is_value_error: true });
         }
         let mut rows = self.0.rows.lock().unwrap();
         Ok(writes.iter().map(|write| apply(&mut rows, write)).collect())
@@ -235,7 +241,7 @@ fn apply(
 ) -> ApplyResult {
     let value: Profile = serde_json::from_str(&write.value).unwrap();
     let Some((row, stamp)) = rows.get_mut(&value.user_id) else {
-        return ApplyResult::Rejected("no such row");
+        return ApplyResult::Rejected("there is no such row");
     };
     if *stamp > write.stamp {
         return ApplyResult::Superseded(row.version);
@@ -256,7 +262,8 @@ pub fn profile(id: &str, age: u32) -> Profile {
     Profile { user_id: id.to_owned(), name, email, age }
 }
 
-/// `default` with a TTL of a minute, on an origin that may take three seconds.
+/// The default policy with a TTL of one minute, and a hard timeout of three
+/// seconds.
 pub fn default() -> CachePolicy {
     CachePolicy {
         hard_timeout: Duration::from_secs(3),
@@ -274,10 +281,14 @@ pub fn age(lookup: &Lookup<Profile>) -> u32 {
     lookup.value.as_ref().unwrap().age
 }
 
+<<<<<<< HEAD
 /// What takes no time but a busy machine's.
 pub const SOON: Duration = Duration::from_secs(3);
 
 /// Waits until something holds that should within `limit`.
+=======
+/// Waits until a condition holds.
+>>>>>>> main
 pub async fn within(limit: Duration, mut holds: impl FnMut() -> bool) {
     let end = std::time::Instant::now() + limit * BUSY;
     while !holds() {

@@ -67,7 +67,7 @@ fn a_command_that_is_denied_is_told_once() {
         player.play("sets", "act=sadd");
         assert!(player.look("sets")["picture"].is_object(), "the rest works");
     }
-    assert_eq!(hitrate.logged("Redis rights"), 1, "{}", hitrate.log());
+    assert_eq!(hitrate.logged("Redis permissions"), 1, "{}", hitrate.log());
     let grown = player.play("sets", "act=grow")["grown"].clone();
     assert_eq!(
         (&grown["after"]["count"], &grown["after"]["memory_bytes"]),

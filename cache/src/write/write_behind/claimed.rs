@@ -1,4 +1,4 @@
-//! What is taken off the stream: entries, read one by one.
+//! Stream entries that this consumer has claimed.
 
 use std::collections::HashMap;
 
@@ -7,24 +7,24 @@ use crate::{
     write::write_behind::QueuedWrite,
 };
 
-/// An entry of the stream.
+/// A claimed stream entry.
 pub struct ClaimedWrite {
-    /// Its id.
+    /// The id of the entry.
     pub id: String,
-    /// `None` when it can't be read.
+    /// `None` if the entry can't be decoded.
     pub write: Option<QueuedWrite>,
-    /// It was taken off the stream after it was taken: nothing waits.
+    /// The entry was deleted after it was delivered.
     pub is_deleted: bool,
 }
 
 impl ClaimedWrite {
-    /// Whose write it is.
+    /// The key of the write; empty if the entry can't be decoded.
     pub fn key(&self) -> &str {
         self.write.as_ref().map_or("", |write| &write.key)
     }
 }
 
-/// The last write of each key, in the order of the stream.
+/// The latest write of each key, in stream order.
 pub fn latest(writes: impl Iterator<Item = QueuedWrite>) -> Vec<QueuedWrite> {
     let mut latest: Vec<QueuedWrite> = Vec::new();
     for write in writes {
@@ -36,7 +36,8 @@ pub fn latest(writes: impl Iterator<Item = QueuedWrite>) -> Vec<QueuedWrite> {
     latest
 }
 
-/// Each by itself: one that can't be read keeps none of the others.
+/// Parses each entry on its own: one that can't be decoded does not affect the
+/// others.
 pub fn parse_entries(entries: Value) -> Vec<ClaimedWrite> {
     let Value::Array(entries) = entries else { return Vec::new() };
     entries.into_iter().filter_map(parse_entry).collect()

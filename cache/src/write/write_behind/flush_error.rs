@@ -1,38 +1,38 @@
-//! Why a flush ended early, and who is told.
+//! Errors of a flush, and how they are reported.
 
 use std::fmt;
 
 use crate::{condition::Condition, redis::RedisError};
 
-/// Why a round ended early.
+/// Why a flush ended early.
 pub enum FlushError {
-    /// At the sink.
+    /// The sink failed.
     Sink(String),
-    /// At Redis, in this step.
+    /// Redis failed in this step.
     Redis(FlushStep, RedisError),
 }
 
-/// What the flusher asks of Redis, named after its command.
+/// A step of the flusher in Redis.
 #[derive(Debug, Clone, Copy)]
 pub enum FlushStep {
-    /// Counting what waits.
+    /// Counting queued writes.
     Count,
     /// Reading new entries.
     Read,
-    /// Taking over abandoned ones.
+    /// Claiming abandoned entries.
     TakeOver,
-    /// Removing consumers who are gone.
+    /// Removing idle consumers.
     Sweep,
     /// Turning pending copies into ordinary ones.
     Settle,
-    /// Taking written ones off the stream.
+    /// Removing flushed writes from the stream.
     Acknowledge,
-    /// Moving a rejected one to the second stream.
+    /// Moving a rejected write to the dead-letter stream.
     DeadLetter,
 }
 
 impl FlushStep {
-    /// Its command, for whoever reads the log.
+    /// The command, for the log.
     fn command(self) -> &'static str {
         match self {
             Self::Count => "XLEN",
@@ -45,15 +45,15 @@ impl FlushStep {
         }
     }
 
-    /// Turns Redis's error with this step into the end of the round.
+    /// Wraps an error of this step.
     pub fn error(self) -> impl Fn(RedisError) -> FlushError {
         move |error| FlushError::Redis(self, error)
     }
 }
 
 impl FlushError {
-    /// Whether the connection is the cause: then its own health tells it, once
-    /// for everything that uses it.
+    /// Whether the connection failed: then [`Health`](crate::redis::Health) reports
+    /// it, once for everything that uses it.
     fn is_connection_error(&self) -> bool {
         matches!(self, Self::Redis(_, error) if error.is_about_the_connection())
     }
@@ -68,8 +68,8 @@ impl fmt::Display for FlushError {
     }
 }
 
-/// Told in the log once per change, and on the panel; what the connection
-/// tells itself is neither good nor bad news here.
+/// Updates the condition, which is logged once per change and shown on the panel. A
+/// connection error says nothing about write-behind, so it changes nothing.
 pub fn report(condition: &Condition<String>, outcome: &Result<(), FlushError>) {
     match outcome {
         Ok(()) => condition.recovered(),

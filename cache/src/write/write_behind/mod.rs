@@ -1,11 +1,12 @@
-//! Write-behind: what takes the waiting writes to the origin.
+//! Write-behind: flushes queued writes to the origin.
 //!
-//! Writes wait in a Redis stream with a consumer group (redis.io/docs: "Redis
-//! Streams"). Every process has a flusher. It takes writes off the stream by
-//! size or by interval, gives them to the [`Sink`] in one transaction, settles
-//! the copies, and only then acknowledges them. So each write arrives at least
-//! once; the stamp makes the second time do nothing. What a dead process had
-//! taken is taken over; what the sink refuses for good is set aside.
+//! Writes are queued in a Redis stream with a consumer group (redis.io/docs: "Redis
+//! Streams"). Every process runs a flusher. It reads writes by batch size or
+//! interval, applies them to the [`Sink`] in one transaction, settles the cached
+//! copies, and only then acknowledges the entries. So each write arrives at least
+//! once, and its stamp makes a repeated one a no-op. Entries claimed by a dead
+//! process are claimed by another; writes that the sink rejects permanently move to
+//! the dead-letter stream.
 
 mod claimed;
 mod flush_error;
@@ -24,24 +25,24 @@ pub use self::{
 };
 use crate::Cache;
 
-/// How long the last round may take when hitrate stops.
+/// Timeout of the last flush when hitrate stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Takes waiting writes to the origin until it is stopped.
+/// Flushes queued writes to the origin until stopped.
 pub struct Flusher {
     task: JoinHandle<()>,
     stop: Arc<Notify>,
 }
 
 impl Flusher {
-    /// Starts flushing, on the calling runtime.
+    /// Starts a flusher on the calling runtime.
     pub fn start(cache: &Cache, sink: impl Sink, policy: FlushPolicy) -> Self {
         let stop = Arc::new(Notify::new());
         let worker = FlushWorker::new(cache, sink, policy);
         Self { task: tokio::spawn(worker.run(Arc::clone(&stop))), stop }
     }
 
-    /// Flushes a last time, within a bound; what stays waits in Redis.
+    /// Flushes a last time, for at most 1 s. Writes left over stay queued in Redis.
     pub async fn stop(self) {
         self.stop.notify_one();
         let _ = timeout(STOP_TIMEOUT, self.task).await;

@@ -1,5 +1,4 @@
-//! What a process knows of the writes that wait: how many, and whether
-//! anything keeps them from the origin.
+//! What this process knows about the queue: its length, and whether flushing works.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -10,24 +9,24 @@ use tokio::sync::Notify;
 
 use crate::condition::Condition;
 
-/// The waiting writes, as this process knows of them.
+/// The queue, as known to this process.
 pub struct Queue {
     added: AtomicU64,
     write_added: Notify,
     waiting: AtomicU64,
     dead_letters: AtomicU64,
-    /// Whether writes get to the origin.
+    /// Whether writes reach the origin.
     pub(super) flushing: Condition<String>,
-    /// Whether the writes of processes that ended are taken over.
+    /// Whether the writes of stopped processes are taken over.
     pub(super) taking_over: Condition<String>,
 }
 
-/// Acknowledged writes that the origin does not have, in all processes.
+/// Acknowledged writes that the origin does not have, of all processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Backlog {
-    /// They wait for it.
+    /// Writes waiting to be flushed.
     pub pending: u64,
-    /// It refused them for good.
+    /// Writes that the origin rejected permanently.
     pub dead_letters: u64,
 }
 
@@ -49,50 +48,50 @@ impl Default for Queue {
 }
 
 impl Queue {
-    /// One more waits.
+    /// Records that this process queued a write.
     pub(crate) fn record_added(&self) {
         self.added.fetch_add(1, Ordering::AcqRel);
         self.waiting.fetch_add(1, Ordering::AcqRel);
         self.write_added.notify_one();
     }
 
-    /// How many this process added since the last flush began.
+    /// The number of writes this process queued since the last flush began.
     pub(super) fn added_since_flush(&self) -> u64 {
         self.added.load(Ordering::Acquire)
     }
 
-    /// A flush begins: it takes those that were added.
+    /// A flush begins, which includes those writes.
     pub(super) fn reset_added(&self) {
         self.added.store(0, Ordering::Release);
     }
 
-    /// Waits until this process adds one.
+    /// Waits until this process queues a write.
     pub(super) async fn wait_for_write(&self) {
         self.write_added.notified().await;
     }
 
-    /// How many wait, in all processes, as of the last look.
+    /// The length of the queue, as last counted.
     pub(super) fn waiting(&self) -> u64 {
         self.waiting.load(Ordering::Acquire)
     }
 
-    /// So many wait by now.
+    /// Sets the length of the queue.
     pub(super) fn set_waiting(&self, waiting: u64) {
         self.waiting.store(waiting, Ordering::Release);
     }
 
-    /// How many wait, and how many were set aside.
+    /// The queued writes and dead letters, as last counted.
     pub(crate) fn backlog(&self) -> Backlog {
         Backlog { pending: self.waiting(), dead_letters: self.dead_letters.load(Ordering::Acquire) }
     }
 
-    /// Both, as Redis just said.
+    /// Sets both numbers.
     pub(crate) fn record_backlog(&self, backlog: Backlog) {
         self.set_waiting(backlog.pending);
         self.dead_letters.store(backlog.dead_letters, Ordering::Release);
     }
 
-    /// Why writes don't get to the origin, and for how long they haven't.
+    /// Why writes don't reach the origin, and for how long.
     pub(crate) fn failure(&self) -> Option<(String, Duration)> {
         self.flushing.failure().or_else(|| self.taking_over.failure())
     }

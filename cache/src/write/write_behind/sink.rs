@@ -4,52 +4,54 @@ use std::time::Duration;
 
 use crate::error::OriginError;
 
-/// One write that the origin does not have yet.
+/// A write that the origin does not have yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueuedWrite {
-    /// Its id in the stream.
+    /// The id of its stream entry.
     pub id: String,
-    /// The key, without prefix.
+    /// The key, without the store's prefix.
     pub key: String,
-    /// The version that the copy in Redis has.
+    /// The version of the pending copy in Redis.
     pub version: u64,
     /// When it was acknowledged, in microseconds since 1970 by Redis's clock;
-    /// no two writes of one key have the same.
+    /// unique among the writes of a key.
     pub stamp: u64,
     /// The value as JSON.
     pub value: String,
 }
 
-/// What became of a write at the origin.
+/// The result of applying one write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApplyResult {
     /// The origin has it, under this version.
     Applied(u64),
-    /// The origin has something later, under this version.
+    /// The origin has a later write, under this version.
     Superseded(u64),
-    /// It can never have it.
+    /// The origin will never accept it; the reason.
     Rejected(&'static str),
 }
 
-/// Where waiting writes go.
+/// The destination of queued writes.
 pub trait Sink: Send + Sync + 'static {
-    /// What goes wrong there.
+    /// The error of the destination.
     type Error: OriginError;
 
-    /// Writes all of them, in this order, in one transaction: each only where
-    /// its stamp is later than that of the row. What is there already with the
-    /// same stamp counts as written.
+    /// Applies all writes in this order, in one transaction: each only if its stamp
+    /// is later than that of its row. A row with the same stamp counts as applied.
+    ///
+    /// # Errors
+    /// Returns the origin's error; then none of the writes was applied.
     fn apply(
         &self,
         writes: &[QueuedWrite],
     ) -> impl Future<Output = Result<Vec<ApplyResult>, Self::Error>> + Send;
 }
 
-/// When waiting writes are flushed.
+/// When queued writes are flushed.
 #[derive(Debug, Clone, Copy)]
 pub struct FlushPolicy {
-    /// As soon as so many wait, and never more at once.
+    /// Flush when this many are queued; also the maximum batch size.
     pub size: usize,
-    /// At the latest after this long.
+    /// Flush at least this often.
     pub interval: Duration,
 }

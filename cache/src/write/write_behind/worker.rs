@@ -1,5 +1,5 @@
-//! One round after the other: reads the stream, gives the writes to the sink,
-//! settles the copies, acknowledges.
+//! The flush loop: read the stream, apply the writes to the sink, settle the
+//! copies, acknowledge.
 
 use std::{
     collections::HashMap,
@@ -26,27 +26,27 @@ use crate::{
     write::paths::TOMBSTONE_TTL,
 };
 
-/// The consumer group: one for all processes. [`scripts::ENQUEUE`] makes it.
+/// The consumer group of all processes. [`scripts::ENQUEUE`] creates it.
 const GROUP: &str = "flushers";
-/// What was taken this long ago and not acknowledged is taken over.
+/// Entries claimed this long ago and not acknowledged are taken over.
 const ABANDONED_AFTER: Duration = Duration::from_secs(3);
-/// How many times the size of a flush may be looked at for abandoned writes in
-/// one step: those of consumers who are at work come first and don't count.
+/// How many batches of pending entries to examine per step: entries of live
+/// consumers come first and don't count.
 const SCAN_FACTOR: usize = 10;
-/// Time between two looks for abandoned writes and for consumers who are gone.
+/// Interval of checks for abandoned entries and idle consumers.
 const TAKE_OVER_INTERVAL: Duration = Duration::from_secs(1);
-/// While nobody writes behind, Redis is only asked now and then whether some
-/// other process left something.
+/// While this process queues nothing, Redis is polled this often for writes of
+/// other processes.
 const IDLE_POLL_INTERVAL: Duration = Duration::from_secs(2);
-/// A consumer that was not heard of for so long, and holds nothing, is removed.
+/// A consumer that has been idle this long and holds no entries is removed.
 const CONSUMER_EXPIRY: Duration = Duration::from_secs(600);
-/// A write that the sink refuses so many times is set aside.
+/// Attempts before a write that the sink rejects moves to the dead-letter stream.
 const MAX_ATTEMPTS: u32 = 5;
-/// Between two attempts.
+/// Backoff between failed flushes.
 const RETRY_BACKOFF: Backoff =
     Backoff { base: Duration::from_millis(50), max: Duration::from_secs(1) };
 
-/// The flusher's task.
+/// The task of a [`Flusher`](super::Flusher).
 pub struct FlushWorker<S> {
     store: Store,
     engine: Arc<Engine>,
@@ -56,12 +56,12 @@ pub struct FlushWorker<S> {
     attempts: HashMap<String, u32>,
     last_takeover: Option<Instant>,
     last_poll: Option<Instant>,
-    /// Whether something was taken that is not acknowledged yet.
+    /// Whether this consumer may have entries that it has not acknowledged.
     has_unacknowledged: bool,
 }
 
 impl<S: Sink> FlushWorker<S> {
-    /// One that has not begun.
+    /// Creates a worker; [`Self::run`] starts it.
     pub fn new(cache: &Cache, sink: S, policy: FlushPolicy) -> Self {
         Self {
             store: cache.store.clone(),
@@ -76,7 +76,7 @@ impl<S: Sink> FlushWorker<S> {
         }
     }
 
-    /// Flushes until it is told to stop, and once more then.
+    /// Flushes until `stop` is notified, and then once more.
     pub async fn run(mut self, stop: Arc<Notify>) {
         let mut failures = 0;
         loop {
@@ -89,7 +89,7 @@ impl<S: Sink> FlushWorker<S> {
                 () = self.wait_until_due(pause, failures > 0) => false,
             };
             match self.flush_all().await {
-                // Nothing was asked: no news.
+                // Redis was not asked: the condition is unchanged.
                 Ok(false) => (),
                 flushed => {
                     failures = if flushed.is_ok() { 0 } else { failures + 1 };
@@ -102,7 +102,7 @@ impl<S: Sink> FlushWorker<S> {
         }
     }
 
-    /// The interval is over, or enough writes wait.
+    /// Waits until the interval is over, or enough writes are queued.
     async fn wait_until_due(&self, pause: Duration, failing: bool) {
         let queue = &self.engine.write_queue;
         let full = async {
@@ -113,7 +113,8 @@ impl<S: Sink> FlushWorker<S> {
         let _ = timeout(pause, full).await;
     }
 
-    /// False when there was no reason to look.
+    /// Flushes all queued writes. Returns false if there was no reason to ask
+    /// Redis.
     async fn flush_all(&mut self) -> Result<bool, FlushError> {
         if !self.should_poll() {
             return Ok(false);
@@ -132,7 +133,7 @@ impl<S: Sink> FlushWorker<S> {
         retried.map(|()| true)
     }
 
-    /// Once more what this process took and could not flush.
+    /// Retries the entries that this process claimed but could not flush.
     async fn retry_unacknowledged(&mut self) -> Result<(), FlushError> {
         let mut from = "0".to_owned();
         while self.has_unacknowledged {
@@ -143,7 +144,7 @@ impl<S: Sink> FlushWorker<S> {
             };
             from.clone_from(&last.id);
             self.flush(writes).await?;
-            // There may be more than one flush takes.
+            // There may be more than one batch.
             self.has_unacknowledged = true;
         }
         Ok(())
@@ -151,7 +152,7 @@ impl<S: Sink> FlushWorker<S> {
 
     async fn flush_new(&mut self) -> Result<(), FlushError> {
         loop {
-            // What is lost on its way counts as taken, too.
+            // If the reply is lost, its entries count as claimed.
             let had_unacknowledged = std::mem::replace(&mut self.has_unacknowledged, true);
             let writes = self.read(">").await?;
             self.has_unacknowledged = had_unacknowledged;
@@ -165,7 +166,7 @@ impl<S: Sink> FlushWorker<S> {
         }
     }
 
-    /// How many wait by now.
+    /// Updates the length of the queue.
     async fn count_queued(&self) -> Result<u64, FlushError> {
         let length = self.store.on("XLEN", &keys::write_behind());
         let waiting =
@@ -185,8 +186,9 @@ impl<S: Sink> FlushWorker<S> {
         is_busy || is_due
     }
 
-    /// Once in a while; a failure is told and holds up nothing else: most often
-    /// there is nothing to take over, and new writes need none of it.
+    /// Takes over abandoned entries at intervals. A failure is reported but holds
+    /// up nothing else: usually there is nothing to take over, and new writes don't
+    /// depend on it.
     async fn take_over_when_due(&mut self) {
         if self.last_takeover.is_some_and(|at| at.elapsed() < TAKE_OVER_INTERVAL) {
             return;
@@ -196,8 +198,8 @@ impl<S: Sink> FlushWorker<S> {
         report(&self.engine.write_queue.taking_over, &taken_over);
     }
 
-    /// What others took and never acknowledged, and what we took before and
-    /// could not flush.
+    /// Claims and flushes entries that other consumers never acknowledged, or that
+    /// this one claimed and could not flush.
     async fn take_over(&mut self) -> Result<(), FlushError> {
         loop {
             let claim = self.store.script(&scripts::TAKE_OVER, &keys::write_behind());
@@ -218,7 +220,7 @@ impl<S: Sink> FlushWorker<S> {
 
     async fn read(&self, from: &str) -> Result<Vec<ClaimedWrite>, FlushError> {
         let writes = match self.read_group(from).await {
-            // Somebody removed it, or made the stream without it.
+            // The group was removed, or the stream was created without it.
             Err(RedisError::Other(code)) if code == "NOGROUP" => match self.create_group().await {
                 Ok(()) => self.read_group(from).await,
                 Err(error) => Err(error),
@@ -242,13 +244,13 @@ impl<S: Sink> FlushWorker<S> {
         let make = self.store.command("XGROUP").arg("CREATE").arg(name).arg(GROUP).arg(0);
         match self.store.run::<Value>(make.arg("MKSTREAM"), &Trace::disabled()).await {
             Err(RedisError::Other(code)) if code == "BUSYGROUP" => Ok(()),
-            made => made.map(|_| ()),
+            created => created.map(|_| ()),
         }
     }
 
-    /// To the origin, then to the copies, then off the stream. Of several
-    /// writes of one key only the latest is written: nobody could see the
-    /// others in between. What could not be settled is not acknowledged.
+    /// Applies the writes to the origin, settles the copies, then acknowledges. Of
+    /// several writes of a key only the latest is applied, as no one could observe
+    /// the others. A write whose copy could not be settled is not acknowledged.
     async fn flush(&mut self, writes: Vec<ClaimedWrite>) -> Result<(), FlushError> {
         if writes.is_empty() {
             return Ok(());
@@ -276,8 +278,8 @@ impl<S: Sink> FlushWorker<S> {
         error.map_or(Ok(()), |error| Err(FlushStep::Settle.error()(error)))
     }
 
-    /// The latest write of each key. When one of them can't be kept, each write
-    /// gets a turn of its own: the one before it was acknowledged, too.
+    /// Applies the latest write of each key. If one is rejected, all are applied
+    /// one by one, as the write before it was acknowledged too.
     async fn apply_latest(
         &mut self,
         all: Vec<QueuedWrite>,
@@ -295,7 +297,8 @@ impl<S: Sink> FlushWorker<S> {
         Ok((all.into(), applied))
     }
 
-    /// In a task of its own: a sink that panics has failed, and no more.
+    /// Applies the writes in a separate task, so that a panic of the sink is only a
+    /// failed flush.
     async fn apply(
         &self,
         writes: &Arc<[QueuedWrite]>,
@@ -307,7 +310,7 @@ impl<S: Sink> FlushWorker<S> {
             .map_err(|_| FlushError::Sink("the flush to the database was aborted".to_owned()))
     }
 
-    /// Finds the one that the sink refuses.
+    /// Applies the writes one by one, to find the one that the sink rejects.
     async fn apply_one_by_one(
         &mut self,
         writes: &[QueuedWrite],
@@ -330,8 +333,8 @@ impl<S: Sink> FlushWorker<S> {
         Ok(applied)
     }
 
-    /// Makes of the copies what became of the writes. Returns the keys whose
-    /// copies Redis did not change, and why.
+    /// Updates the copies in Redis. Returns the keys whose copies could not be
+    /// updated, with the error.
     async fn settle(
         &self,
         writes: &[QueuedWrite],
@@ -345,8 +348,8 @@ impl<S: Sink> FlushWorker<S> {
         for (write, reply) in writes.iter().zip(replies) {
             unsettled.extend(reply.err().map(|error| (write.key.clone(), error)));
         }
-        // Only now, as it takes the write off the stream: a copy that waits for
-        // a write that is gone would never end.
+        // Last, as this removes the write from the stream: a pending copy without
+        // its write would never expire.
         for (write, applied) in writes.iter().zip(applied) {
             if let ApplyResult::Rejected(why) = applied
                 && unsettled.iter().all(|(key, _)| *key != write.key)
@@ -358,7 +361,7 @@ impl<S: Sink> FlushWorker<S> {
         Ok(unsettled)
     }
 
-    /// What the copy in Redis becomes.
+    /// Builds the command that updates the copy in Redis.
     fn settle_command(&self, write: &QueuedWrite, applied: &ApplyResult) -> Command {
         let (key, tombstone_ttl) =
             (self.store.prefix().to_owned() + &write.key, millis(TOMBSTONE_TTL));
@@ -366,7 +369,7 @@ impl<S: Sink> FlushWorker<S> {
         let discard =
             |version: u64| on(&scripts::DISCARD).arg(write.stamp).arg(tombstone_ttl).arg(version);
         match applied {
-            // An ordinary copy ends some time; the next lookup loads it then.
+            // The ordinary copy expires, and the next lookup loads it.
             ApplyResult::Applied(version) if *version == write.version => {
                 on(&scripts::SETTLE).arg(write.stamp)
             }
@@ -394,10 +397,11 @@ impl<S: Sink> FlushWorker<S> {
         done.map(|_| ()).map_err(FlushStep::Acknowledge.error())
     }
 
-    /// False when there is no place for it: then it stays where it is.
+    /// Moves a write to the dead-letter stream. Returns false if that stream can't
+    /// take it; the write then stays queued.
     async fn move_to_dead_letters(&self, id: &str, why: &str) -> Result<bool, FlushError> {
         let (from, to) = (keys::write_behind(), keys::write_behind_dead_letters());
-        let set = self
+        let command = self
             .store
             .script_on(
                 &scripts::DEAD_LETTER,
@@ -405,10 +409,14 @@ impl<S: Sink> FlushWorker<S> {
             )
             .arg(id)
             .arg(why);
-        let set = self.store.run::<i64>(set, &Trace::disabled()).await;
-        let is_set = set.map_err(FlushStep::DeadLetter.error())? >= 0;
-        let done = if is_set { "is set aside" } else { "can't be set aside and stays" };
-        log::error!("write-behind: a write {done}, {why}: {id}");
-        Ok(is_set)
+        let moved = self.store.run::<i64>(command, &Trace::disabled()).await;
+        let is_moved = moved.map_err(FlushStep::DeadLetter.error())? >= 0;
+        match is_moved {
+            true => log::error!("write-behind: write {id} moved to the dead-letter stream: {why}"),
+            false => {
+                log::error!("write-behind: can't move write {id} to the dead-letter stream: {why}")
+            }
+        }
+        Ok(is_moved)
     }
 }

@@ -3,13 +3,19 @@
 use std::str::FromStr;
 
 use hitrate_cache::{
-    Cache, CachePolicy, Invalidated, Namespace, Pattern, ScanProgress, redis::RedisError,
-    trace::Trace,
+    Cache, CachePolicy, Invalidated, Namespace, Pattern, ScanProgress,
+    redis::RedisError,
+    trace::{Span, Trace},
 };
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::demo::{
-    keys,
-    model::{PRODUCT_MAX, UserId},
+use crate::{
+    demo::{
+        keys,
+        model::{PRODUCT_MAX, UserId},
+    },
+    schemas,
 };
 
 /// What shall be dropped.
@@ -99,6 +105,26 @@ impl InvalidationTarget {
     }
 }
 
+/// What an invalidation did.
+#[derive(Serialize, ToSchema)]
+pub struct Dropped {
+    /// `key`, `tag` or `pattern`.
+    pub by: &'static str,
+    /// Which one.
+    pub what: String,
+    /// Whether copies were only counted.
+    pub dry_run: bool,
+    /// Copies that were found; null by tag, where nobody counts.
+    pub found: Option<u64>,
+    /// Copies that were dropped.
+    pub dropped: Option<u64>,
+    /// In a sentence.
+    pub message: String,
+    /// What was said to Redis, in order.
+    #[schema(value_type = Vec<schemas::Span>)]
+    pub trace: Vec<Span>,
+}
+
 /// Drops it, or, of a pattern in a dry run, only counts. `progress` hears of
 /// each batch of a pattern.
 pub async fn run(
@@ -170,6 +196,28 @@ impl InvalidationResult {
             }
             Self::Tag => None,
             Self::Swept(sweep) | Self::Counted(sweep) => Some((sweep.found, sweep.dropped)),
+        }
+    }
+}
+
+impl Dropped {
+    /// The result of dropping `what`, which was named `by` key, tag or pattern.
+    pub fn of(
+        by: &'static str,
+        what: String,
+        dry_run: bool,
+        outcome: &InvalidationResult,
+        trace: &Trace,
+    ) -> Self {
+        let counts = outcome.counts();
+        Self {
+            by,
+            what,
+            dry_run: dry_run && by == "pattern",
+            found: counts.map(|it| it.0),
+            dropped: counts.map(|it| it.1),
+            message: outcome.message(),
+            trace: trace.spans(),
         }
     }
 }

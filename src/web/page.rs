@@ -60,9 +60,12 @@ impl<T> Page<T> {
         self
     }
 
-    /// With a cookie.
-    pub fn cookie(self, cookie: Cookie<'static>) -> Self {
-        self.header(header::SET_COOKIE, cookie.to_string())
+    /// With a cookie, if there is one to set.
+    pub fn cookie(self, cookie: impl Into<Option<Cookie<'static>>>) -> Self {
+        match cookie.into() {
+            Some(cookie) => self.header(header::SET_COOKIE, cookie.to_string()),
+            None => self,
+        }
     }
 }
 
@@ -73,6 +76,18 @@ impl<T: Template + Serialize> Page<T> {
             true => answer(self.head, JSON, serialized(&*self.view, CAPACITY)),
             false => answer(self.head, HTML, rendered(&*self.view)),
         }
+    }
+}
+
+impl<T: Template + Serialize> Page<T> {
+    /// The answer to a POST: this page for a client that wants JSON, else a
+    /// redirect to `address`, where the page is found again.
+    pub fn or_redirect(mut self, asked: &HeaderMap, address: &str) -> HttpResponse {
+        if wants_json(asked) {
+            return self.respond(asked);
+        }
+        *self.head.status_mut() = StatusCode::SEE_OTHER;
+        self.header(header::LOCATION, address).head.map_body(|_, ()| BoxBody::new(()))
     }
 }
 

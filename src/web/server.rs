@@ -23,12 +23,12 @@ use crate::{
     failpoints,
     labs::{
         console::Console,
-        patterns::{ActionResults, Trials},
+        patterns::{Played, Trials},
         round_trips::RoundTrips,
         stampede::Stampedes,
-        strategies::Visits,
+        strategies::Visit,
         structures::PlaygroundResults,
-        support::run_lock::RunLock,
+        support::{result_store::ResultStore, run_lock::RunLock},
     },
     ops::{
         managed_redis::{ManagedRedis, ManagedRedisError},
@@ -43,6 +43,8 @@ use crate::{
     },
 };
 
+/// The most results of invalidations that are kept: some kilobytes each.
+const INVALIDATIONS_MAX: u64 = 256;
 /// How many ids are suggested to a visitor.
 const SUGGESTIONS: u32 = 24;
 /// How long request heads may take: real ones come in one piece.
@@ -163,11 +165,12 @@ async fn serve_on(
         listeners: ConnectionLimit::new(LISTENERS_MAX),
         stampedes,
         trials: Trials::new(&address, &config.key_prefix, &run_lock),
-        plays: ActionResults::default(),
+        plays: Played::store(),
         console,
         round_trips: RoundTrips::new(&address, &run_lock),
-        visits: Visits::default(),
+        visits: Visit::store(),
         outcomes: PlaygroundResults::default(),
+        invalidations: ResultStore::with_max_entries(INVALIDATIONS_MAX),
     };
     log::info!("database: {} ({imported} profiles imported)", config.database());
     log::info!("Redis: {address}; reach it with: {}", address.redis_cli());

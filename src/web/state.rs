@@ -14,14 +14,15 @@ use hitrate_cache::{
 
 use crate::{
     config::Config,
-    demo::{db::Db, model::UserId},
+    demo::{db::Db, invalidation::Dropped, model::UserId},
     labs::{
         console::Console,
-        patterns::{ActionResults, Trials},
+        patterns::{Played, Trials},
         round_trips::RoundTrips,
         stampede::Stampedes,
-        strategies::Visits,
+        strategies::Visit,
         structures::PlaygroundResults,
+        support::result_store::{ResultStore, RunToken},
     },
     ops::{
         metrics::Metrics,
@@ -59,15 +60,17 @@ pub struct AppState {
     /// The trials of patterns, of which one runs at a time.
     pub trials: Trials,
     /// What visitors did at patterns.
-    pub plays: ActionResults,
+    pub plays: ResultStore<RunToken, Played>,
     /// Where visitors type commands; none where that is off.
     pub console: Option<Arc<Console>>,
     /// Measurements of round trips.
     pub round_trips: RoundTrips,
     /// What visitors tried on `/strategies`.
-    pub visits: Visits,
+    pub visits: ResultStore<RunToken, Visit>,
     /// What visitors did on `/structures`.
     pub outcomes: PlaygroundResults,
+    /// What visitors dropped on `/invalidation`.
+    pub invalidations: ResultStore<RunToken, Dropped>,
 }
 
 /// What the pages of one worker reach: the shared things, and a connection of

@@ -83,7 +83,7 @@ fn every_page_is_valid() {
         "/nowhere",
         "/patterns",
         "/patterns/shopping-cart",
-        "/patterns/expiring-key?play=none",
+        "/patterns/expiring-key?run=none",
         counted.header("location").split('#').next().unwrap(),
     ]
     .into_iter()

@@ -43,7 +43,8 @@ fn a_dry_run_counts_and_drops_nothing() {
     assert_eq!((&told["found"], &told["dropped"]), (&2.into(), &0.into()));
     assert_eq!(told["message"], "2 copies would be dropped.");
     assert_eq!(source(&hitrate, "123"), "cache");
-    let page = hitrate.post("/invalidation", "pattern=profile:*&dry_run=on").body;
+    let posted = hitrate.post("/invalidation", "pattern=profile:*&dry_run=on");
+    let page = hitrate.get(posted.header("location")).body;
     assert!(page.contains("2 copies would be dropped.") && page.contains("SCAN 0 MATCH"), "{page}");
 }
 

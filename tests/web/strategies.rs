@@ -136,7 +136,7 @@ fn the_page_tells_the_steps_and_the_story() {
     let done = hitrate.post("/strategies", "act=read&policy=read-through&id=123&delay_ms=50");
     assert_eq!(done.status, 303);
     let address = done.header("location");
-    assert!(address.starts_with("/strategies?policy=read-through&id=123&delay_ms=50&visit="));
+    assert!(address.starts_with("/strategies?policy=read-through&id=123&delay_ms=50&run="));
     let page = hitrate.get(address).body;
     for part in [
         "How it went: read profile 123",
@@ -148,8 +148,8 @@ fn the_page_tells_the_steps_and_the_story() {
     ] {
         assert!(page.contains(part), "{part} is missing: {page}");
     }
-    let token = address.split("visit=").nth(1).unwrap();
-    let again = format!("act=write&policy=read-through&id=123&delay_ms=50&visit={token}");
+    let token = address.split("run=").nth(1).unwrap();
+    let again = format!("act=write&policy=read-through&id=123&delay_ms=50&run={token}");
     let page = hitrate.get(hitrate.post("/strategies", &again).header("location")).body;
     assert!(page.contains("timeline of step 1") && page.contains("write age 23 to profile 123"));
     let first = hitrate.get(&format!("{address}&step=1")).body;
@@ -177,7 +177,7 @@ fn a_story_is_told_in_json_at_once() {
         "POST",
         "/strategies",
         &[("content-type", "application/json"), JSON],
-        &json!({ "act": "invalidate", "id": "456", "visit": told["visit"] }).to_string(),
+        &json!({ "act": "invalidate", "id": "456", "run": told["run"] }).to_string(),
     );
     let told = sent.json();
     assert_eq!((&told["id"], &told["acts"][0]["act"]), (&json!("456"), &json!("invalidate")));
@@ -189,16 +189,16 @@ fn a_visit_is_bounded_and_an_unknown_one_is_empty() {
     let hitrate = Hitrate::start();
     let mut visit = String::new();
     for _ in 0..14 {
-        let told = act(&hitrate, &format!("act=read&visit={visit}")).json();
-        visit = told["visit"].as_str().unwrap().to_owned();
+        let told = act(&hitrate, &format!("act=read&run={visit}")).json();
+        visit = told["run"].as_str().unwrap().to_owned();
     }
-    let told = hitrate.json(&format!("/strategies?visit={visit}"));
+    let told = hitrate.json(&format!("/strategies?run={visit}"));
     assert_eq!(json!(each(&told["acts"], "number")), json!((3..=14).collect::<Vec<_>>()));
     for unknown in ["0".repeat(32), "%3Cscript%3E".to_owned(), "x".repeat(300)] {
-        let page = hitrate.get_with(&format!("/strategies?visit={unknown}"), &[JSON]);
+        let page = hitrate.get_with(&format!("/strategies?run={unknown}"), &[JSON]);
         let told = page.json();
         assert_eq!(
-            (page.status, &told["visit"], &told["timeline"]),
+            (page.status, &told["run"], &told["timeline"]),
             (200, &Value::Null, &Value::Null)
         );
         assert_eq!(told["acts"], json!([]));

@@ -11,7 +11,6 @@ mod expiring_key;
 mod feed;
 mod lock;
 mod play;
-mod plays;
 mod product_catalogue;
 mod publish_subscribe;
 mod rate_limiter;
@@ -28,8 +27,7 @@ use std::pin::Pin;
 
 pub use self::{
     args::Args,
-    play::{ActionContext, ActionError},
-    plays::{ActionResult, ActionResults},
+    play::{ActionContext, ActionError, ActionResult},
     publish_subscribe::channel,
     state::{Item, KeyState, of as state},
     trial::{Count, ExtraCount, Trial, TrialError, TrialReport, Trials, Variant, VariantReport},

@@ -6,14 +6,19 @@ use std::sync::Mutex;
 use hitrate_cache::{
     Key,
     redis::{Command, FromRedisValue, RedisError, Refusal, Script, Store, Value, typed},
-    trace::Trace,
+    trace::{Span, Trace},
 };
 
-use super::args::Args;
-use crate::labs::support::visitor_keys::{KEPT, VisitorKeys};
+use super::{args::Args, trial::TrialReport};
+use crate::labs::support::{
+    result_store::{ResultStore, RunToken},
+    visitor_keys::{KEPT, VisitorKeys},
+};
 
 /// The most keys of one demo: older ones make room.
 pub const KEYS_MAX: usize = 24;
+/// The most acts that are kept: some kilobytes each.
+const RUNS_MAX: u64 = 512;
 /// The list of a demo's keys.
 const NAMES: &str = "names";
 
@@ -30,6 +35,29 @@ pub enum ActionError {
     /// Redis refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
+}
+
+/// One act, and what came of it.
+pub struct ActionResult {
+    /// The pattern.
+    pub slug: &'static str,
+    /// The word that was sent.
+    pub act: &'static str,
+    /// What the act was told.
+    pub args: Args,
+    /// What came of it, line by line.
+    pub lines: Vec<String>,
+    /// The commands that were sent, and their replies.
+    pub said: Vec<Span>,
+    /// What was counted, if it was a trial.
+    pub trial: Option<TrialReport>,
+}
+
+impl ActionResult {
+    /// A store for the acts of all visitors.
+    pub fn store() -> ResultStore<RunToken, Self> {
+        ResultStore::with_max_entries(RUNS_MAX)
+    }
 }
 
 /// A visitor at one pattern.

@@ -31,7 +31,7 @@ pub use self::{
     spread::Spread,
 };
 use crate::labs::support::{
-    results::Kept,
+    result_store::{RequestedRun, ResultStore, RunToken},
     run_lock::{RunLock, RunLockError},
     visitor_keys::VisitorKeys,
 };
@@ -50,8 +50,8 @@ pub const NETWORKS: [(&str, Duration); 4] = [
 pub const DEFAULTS: Duration = Duration::from_micros(500);
 /// Pings that tell what a round trip takes.
 const PINGS: usize = 50;
-/// Results that are kept: a few kilobytes each.
-pub const KEPT_MAX: u64 = 64;
+/// The most results that are kept: a few kilobytes each.
+const RESULTS_MAX: u64 = 64;
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -98,34 +98,38 @@ pub enum RoundTripsError {
 pub struct RoundTrips {
     address: Address,
     run_lock: RunLock,
-    kept: Kept<RoundTripsReport>,
+    results: ResultStore<RunToken, RoundTripsReport>,
 }
 
 impl RoundTrips {
     /// On this Redis.
     pub fn new(address: &Address, run_lock: &RunLock) -> Self {
-        Self { address: address.clone(), run_lock: run_lock.clone(), kept: Kept::at_most(KEPT_MAX) }
+        Self {
+            address: address.clone(),
+            run_lock: run_lock.clone(),
+            results: ResultStore::with_max_entries(RESULTS_MAX),
+        }
     }
 
-    /// The result of this name, while it is kept.
-    pub fn kept(&self, name: &str) -> Option<Arc<RoundTripsReport>> {
-        self.kept.find(name)
+    /// The result that a request names.
+    pub fn requested(&self, run: Option<&str>) -> RequestedRun<RoundTripsReport> {
+        self.results.requested(run, |_| true)
     }
 
     /// Measures on keys of `demo`, to the end even when nobody waits for it any
-    /// more. Returns the name under which the result is kept.
+    /// more. Returns the token of the result.
     pub async fn run(
         &self,
         store: Store,
         demo: VisitorKeys,
         plan: RoundTripsPlan,
-    ) -> Result<(String, Arc<RoundTripsReport>), RoundTripsError> {
+    ) -> Result<(RunToken, Arc<RoundTripsReport>), RoundTripsError> {
         if store.is_unavailable() {
             return Err(RoundTripsError::Redis(RedisError::Unreachable));
         }
         let this = self.clone();
         let work =
-            async move || Ok(this.kept.keep(this.measure(&Bench { store, demo, plan }).await?));
+            async move || Ok(this.results.add(this.measure(&Bench { store, demo, plan }).await?));
         self.run_lock.run("round-trips", work).await?
     }
 

@@ -37,7 +37,7 @@ pub use self::{
 use crate::{
     demo::db::Db,
     labs::support::{
-        results::Kept,
+        result_store::{RequestedRun, ResultStore, RunToken},
         run_lock::{RunLock, RunLockError},
     },
 };
@@ -59,8 +59,8 @@ pub const DEFAULTS: [&str; 5] =
 const BEGUN_WITHIN: Duration = Duration::from_secs(60);
 /// How long the connection may take to be there, else it runs without Redis.
 const TIMEOUT: Duration = Duration::from_millis(500);
-/// Results that are kept: some kilobytes each.
-pub const KEPT_MAX: u64 = 64;
+/// The most results that are kept: some kilobytes each.
+const RESULTS_MAX: u64 = 64;
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -106,7 +106,7 @@ pub struct Stampedes {
     prefix: Arc<str>,
     db: Arc<Db>,
     run_lock: RunLock,
-    kept: Kept<StampedeReport>,
+    results: ResultStore<RunToken, StampedeReport>,
 }
 
 impl Stampedes {
@@ -117,7 +117,7 @@ impl Stampedes {
             prefix: prefix.into(),
             db: Arc::clone(db),
             run_lock: run_lock.clone(),
-            kept: Kept::at_most(KEPT_MAX),
+            results: ResultStore::with_max_entries(RESULTS_MAX),
         }
     }
 
@@ -127,21 +127,21 @@ impl Stampedes {
         [plain].into_iter().chain(CachePolicy::ISOLATED).chain([none]).chain(rest)
     }
 
-    /// The result of this name, while it is kept.
-    pub fn kept(&self, name: &str) -> Option<Arc<StampedeReport>> {
-        self.kept.find(name)
+    /// The result that a request names.
+    pub fn requested(&self, run: Option<&str>) -> RequestedRun<StampedeReport> {
+        self.results.requested(run, |_| true)
     }
 
     /// Runs a stampede to its end, even when nobody waits for it any more.
-    /// Returns the name under which the result is kept.
+    /// Returns the token of the result.
     pub async fn run(
         &self,
         plan: StampedePlan,
-    ) -> Result<(String, Arc<StampedeReport>), StampedeError> {
+    ) -> Result<(RunToken, Arc<StampedeReport>), StampedeError> {
         let this = self.clone();
         let work = async move || {
             let key = format!("{:016x}", rand::random::<u64>());
-            Ok(this.kept.keep(this.measure(&plan, &key).await?))
+            Ok(this.results.add(this.measure(&plan, &key).await?))
         };
         self.run_lock.run("stampede", work).await?
     }

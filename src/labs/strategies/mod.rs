@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 pub use self::{
     columns::{Compared, Contents, Snapshot, StoreState},
     runs::{Run, Step},
-    visits::{StrategySession, Token, Visits},
+    visits::StrategySession,
 };
 use crate::{
     demo::{

@@ -1,24 +1,27 @@
-//! Outcomes: what the last act of each visitor led to, in this process and for
-//! a while, so that the page after a redirect can tell it.
+//! Outcomes: what an act led to, kept for the page after a redirect.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use hitrate_cache::{redis::Refusal, trace::Span};
-use moka::{policy::EvictionPolicy, sync::Cache};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::line::Values;
-use crate::labs::support::visitor_keys::VisitorKeys;
+use crate::labs::support::{
+    result_store::{RequestedRun, ResultStore, RunToken},
+    visitor_keys::VisitorKeys,
+};
 
-/// What all outcomes together may take, in bytes; the oldest make room.
-const MAX_ENTRIES: u64 = 16 << 20;
-/// How long one is kept.
-const KEPT: Duration = Duration::from_secs(30 * 60);
+/// The most bytes that all outcomes together may take.
+const BYTES_MAX: u64 = 16 << 20;
+/// The most visitors whose place in an example is known.
+const EXAMPLES_MAX: u64 = 4_096;
 
 /// What an act led to.
 #[derive(Debug, Clone)]
 pub struct PlaygroundResult {
+    /// The structure.
+    pub slug: &'static str,
     /// What was done, in a few words.
     pub title: String,
     /// The commands it is about, and what Redis answered.
@@ -97,13 +100,13 @@ pub struct Done {
 
 impl PlaygroundResult {
     /// Bytes that it takes, nearly.
-    fn size(&self) -> u32 {
+    fn size(&self) -> usize {
         /// What a line takes besides its texts.
         const LINE: usize = 128;
         let said = self.said.iter().map(|it| it.command.len() + it.reply.len() + LINE);
         let trace = self.trace.iter().map(|it| it.command.len() + it.reply.len() + LINE);
         let found = self.done.iter().flat_map(|done| &done.found).map(|it| it.len() + LINE);
-        u32::try_from(said.chain(trace).chain(found).sum::<usize>() + 1_024).unwrap_or(u32::MAX)
+        said.chain(trace).chain(found).sum::<usize>() + 1_024
     }
 }
 
@@ -119,32 +122,43 @@ impl Done {
     }
 }
 
-/// The last outcome of each demo in this process.
+/// The outcomes of all visitors, and where each visitor is in an example.
 #[derive(Clone)]
-pub struct PlaygroundResults(Cache<VisitorKeys, Arc<PlaygroundResult>>);
+pub struct PlaygroundResults {
+    runs: ResultStore<RunToken, PlaygroundResult>,
+    next_steps: ResultStore<VisitorKeys, usize>,
+}
 
 impl Default for PlaygroundResults {
     fn default() -> Self {
-        let kept = Cache::builder().max_capacity(MAX_ENTRIES).time_to_live(KEPT);
-        let kept = kept.weigher(|_, outcome: &Arc<PlaygroundResult>| outcome.size());
-        // The latest must find room, however often the others are looked at.
-        Self(kept.eviction_policy(EvictionPolicy::lru()).build())
+        Self {
+            runs: ResultStore::with_max_bytes(BYTES_MAX, PlaygroundResult::size),
+            next_steps: ResultStore::with_max_entries(EXAMPLES_MAX),
+        }
     }
 }
 
 impl PlaygroundResults {
-    /// What the last act of this demo led to, if that is still kept.
-    pub fn last(&self, demo: &VisitorKeys) -> Option<Arc<PlaygroundResult>> {
-        self.0.get(demo)
+    /// The outcome that a request names, if it is one of this structure.
+    pub fn requested(&self, run: Option<&str>, slug: &str) -> RequestedRun<PlaygroundResult> {
+        self.runs.requested(run, |outcome| outcome.slug == slug)
+    }
+
+    /// The step of the example that comes next in this demo, from 1.
+    pub fn next_step(&self, demo: &VisitorKeys) -> usize {
+        self.next_steps.get(demo).map_or(1, |step| *step)
     }
 
     /// Keeps an outcome. The example goes on where it was, unless this was a part of it.
-    pub fn keep(&self, demo: VisitorKeys, mut outcome: PlaygroundResult) -> Arc<PlaygroundResult> {
-        let before = self.last(&demo).and_then(|it| it.next_step);
-        outcome.next_step = outcome.next_step.or(before);
-        let outcome = Arc::new(outcome);
-        self.0.insert(demo, Arc::clone(&outcome));
-        outcome
+    pub fn add(
+        &self,
+        demo: &VisitorKeys,
+        outcome: PlaygroundResult,
+    ) -> (RunToken, Arc<PlaygroundResult>) {
+        if let Some(step) = outcome.next_step {
+            self.next_steps.put(demo.clone(), step);
+        }
+        self.runs.add(outcome)
     }
 }
 
@@ -153,11 +167,11 @@ mod tests {
     use super::*;
     use crate::{labs::support::visitor_keys::VisitorId, token::Token};
 
-    fn outcome(reply: &str, next_step: Option<usize>) -> PlaygroundResult {
-        let (command, reply) = ("GET k".to_owned(), reply.to_owned());
+    fn outcome(next_step: Option<usize>) -> PlaygroundResult {
         PlaygroundResult {
+            slug: "sets",
             title: String::new(),
-            said: vec![Exchange { command, reply, refused: false, shows: None }],
+            said: Vec::new(),
             refusal: None,
             grown: None,
             done: None,
@@ -168,23 +182,12 @@ mod tests {
     }
 
     #[test]
-    fn only_so_much_is_kept_and_the_latest_is_among_it() {
-        let (outcomes, large) = (PlaygroundResults::default(), "x".repeat(1 << 20));
-        let demos: Vec<_> = (0..40).map(|_| VisitorId::of(&Token::random()).keys("sets")).collect();
-        for demo in &demos {
-            outcomes.keep(demo.clone(), outcome(&large, None));
-        }
-        outcomes.0.run_pending_tasks();
-        assert!(outcomes.0.weighted_size() <= MAX_ENTRIES);
-        assert!(outcomes.last(&demos[39]).is_some() && outcomes.last(&demos[0]).is_none());
-    }
-
-    #[test]
     fn an_example_goes_on_where_it_was() {
         let outcomes = PlaygroundResults::default();
         let demo = VisitorId::of(&Token::random()).keys("sets");
-        outcomes.keep(demo.clone(), outcome("", Some(3)));
-        assert_eq!(outcomes.keep(demo.clone(), outcome("", None)).next_step, Some(3));
-        assert_eq!(outcomes.keep(demo, outcome("", Some(1))).next_step, Some(1));
+        for (step, next) in [(None, 1), (Some(3), 3), (None, 3), (Some(1), 1)] {
+            outcomes.add(&demo, outcome(step));
+            assert_eq!(outcomes.next_step(&demo), next);
+        }
     }
 }

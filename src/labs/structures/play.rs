@@ -154,21 +154,18 @@ impl Playground {
         let said = said.map(|((line, reply), shows)| Exchange::of(line, reply, shows)).collect();
         let done = act.map(|act| Done::of(act, &played.replies));
         let look = self.seen(&played.look, done.as_ref());
-        let nothing = (Vec::new(), 0, None);
-        let (trace, elapsed_us, next_step) = nothing;
-        (
-            PlaygroundResult {
-                title,
-                said,
-                refusal,
-                grown: None,
-                done,
-                trace,
-                elapsed_us,
-                next_step,
-            },
-            look,
-        )
+        let outcome = PlaygroundResult {
+            slug: self.structure.slug,
+            title,
+            said,
+            refusal,
+            grown: None,
+            done,
+            trace: Vec::new(),
+            elapsed_us: 0,
+            next_step: None,
+        };
+        (outcome, look)
     }
 }
 

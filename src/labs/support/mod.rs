@@ -1,7 +1,7 @@
 //! What the labs share.
 
 pub mod fields;
-pub mod results;
+pub mod result_store;
 pub mod run_lock;
 pub mod timeline;
 pub mod visitor_keys;

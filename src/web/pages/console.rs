@@ -65,7 +65,7 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<C
     Fields::of_query(&request, &[])?;
     let (visitor, _) = visitor::of(&request);
     let console = app.shared.console.as_ref();
-    let history = console.map(|it| it.history(&visitor)).unwrap_or_else(|| Arc::new([]));
+    let history = console.map(|it| it.history(&visitor)).unwrap_or_default();
     Ok(Page::new(ConsolePage::of(&app, Console::prefix(&app.store, &visitor), history)))
 }
 

@@ -1,16 +1,18 @@
 //! `/invalidation` — dropping copies by key, by tag or by pattern, and what
 //! that takes.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, web::Data};
 use askama::Template;
-use hitrate_cache::trace::{Span, Trace};
+use hitrate_cache::trace::Trace;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::waterfall::Waterfall;
 use crate::{
-    demo::invalidation::{self, InvalidTarget, InvalidationResult, InvalidationTarget},
-    schemas,
+    demo::invalidation::{self, Dropped, InvalidTarget, InvalidationResult, InvalidationTarget},
+    labs::support::result_store::{RequestedRun, RunToken},
     web::{
         error::Result,
         form::{Body, Fields},
@@ -24,31 +26,17 @@ use crate::{
 #[derive(Template, Serialize, ToSchema)]
 #[template(path = "invalidation.html")]
 pub struct InvalidationPage {
+    /// The token by which `?run=` shows it again for half an hour; null before.
+    #[schema(value_type = Option<String>)]
+    run: Option<RunToken>,
     #[serde(flatten)]
     #[schema(value_type = Dropped)]
-    dropped: Option<Dropped>,
+    dropped: Option<Arc<Dropped>>,
     #[serde(skip)]
     form: Form,
-}
-
-/// What an invalidation did.
-#[derive(Serialize, ToSchema)]
-pub struct Dropped {
-    /// `key`, `tag` or `pattern`.
-    by: &'static str,
-    /// Which one.
-    what: String,
-    /// Whether copies were only counted.
-    dry_run: bool,
-    /// Copies that were found; null by tag, where nobody counts.
-    found: Option<u64>,
-    /// Copies that were dropped.
-    dropped: Option<u64>,
-    /// In a sentence.
-    message: String,
-    /// What was said to Redis, in order.
-    #[schema(value_type = Vec<schemas::Span>)]
-    trace: Vec<Span>,
+    /// Whether the request names a result that is not kept any more.
+    #[serde(skip)]
+    is_gone: bool,
 }
 
 /// What the form shows.
@@ -56,6 +44,18 @@ struct Form {
     key: String,
     tag: String,
     pattern: String,
+}
+
+impl Form {
+    /// With what was dropped in its field.
+    fn of(dropped: &Dropped) -> Self {
+        let (what, form) = (dropped.what.clone(), Self::default());
+        match dropped.by {
+            "key" => Self { key: what, ..form },
+            "tag" => Self { tag: what, ..form },
+            _ => Self { pattern: what, ..form },
+        }
+    }
 }
 
 impl Default for Form {
@@ -77,11 +77,13 @@ const WAYS: [InvalidationMethod; 3] = [
 /// The forms.
 #[utoipa::path(
     get, path = "/invalidation", operation_id = "invalidation",
-    responses((status = 200, description = "The forms", body = InvalidationPage))
+    params(("run" = Option<String>, Query, description = "The token of a result, as a POST returned it")),
+    responses((status = 200, description = "The forms, and the result if one was asked for", body = InvalidationPage))
 )]
-pub async fn show(request: HttpRequest) -> Result<Page<InvalidationPage>> {
-    Fields::of_query(&request, &[])?;
-    Ok(Page::new(InvalidationPage { dropped: None, form: Form::default() }))
+pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<InvalidationPage>> {
+    let fields = Fields::of_query(&request, &["run"])?;
+    let requested = app.shared.invalidations.requested(fields.optional("run"), |_| true);
+    Ok(Page::new(InvalidationPage::of(requested)))
 }
 
 /// Drops copies, or counts them.
@@ -92,7 +94,8 @@ pub async fn show(request: HttpRequest) -> Result<Page<InvalidationPage>> {
         (serde_json::Value = "application/x-www-form-urlencoded"),
     ), description = "One of `key` (profile:123), `tag` (profile) and `pattern` (profile:user-*); `dry_run` = on only counts what a pattern names"),
     responses(
-        (status = 200, description = "What it did", body = InvalidationPage),
+        (status = 200, description = "Done; with Accept: application/json", body = InvalidationPage),
+        (status = 303, description = "Done; to the page that shows it"),
         (status = 422, description = "Nothing that could be dropped"),
         (status = 503, description = "Redis can't be told"),
     )
@@ -105,15 +108,11 @@ pub async fn drop_copies(
     let fields = body.fields(&["key", "tag", "pattern", "dry_run"])?;
     let dry_run = fields.choice("dry_run", &[("on", true), ("off", false)])?.unwrap_or_default();
     let (by, text, what) = named(&fields)?;
-    let mut form = Form::default();
-    match by {
-        "key" => form.key.clone_from(&text),
-        "tag" => form.tag.clone_from(&text),
-        _ => form.pattern.clone_from(&text),
-    }
-    let (outcome, trace) = run_to_completion(act(app, what, dry_run)).await?;
-    let dropped = Some(Dropped::of(by, text, dry_run, &outcome, &trace));
-    Ok(Page::new(InvalidationPage { dropped, form }).respond(request.headers()))
+    let (outcome, trace) = run_to_completion(act(app.clone(), what, dry_run)).await?;
+    let dropped = Dropped::of(by, text, dry_run, &outcome, &trace);
+    let (run, dropped) = app.shared.invalidations.add(dropped);
+    let page = Page::new(InvalidationPage::of(RequestedRun::Found(run, dropped)));
+    Ok(page.or_redirect(request.headers(), &format!("{}?run={run}", nav::INVALIDATION.path)))
 }
 
 async fn act(
@@ -141,25 +140,6 @@ fn named(fields: &Fields<'_>) -> Result<(&'static str, String, InvalidationTarge
 }
 
 impl Dropped {
-    fn of(
-        by: &'static str,
-        what: String,
-        dry_run: bool,
-        outcome: &InvalidationResult,
-        trace: &Trace,
-    ) -> Self {
-        let counts = outcome.counts();
-        Self {
-            by,
-            what,
-            dry_run: dry_run && by == "pattern",
-            found: counts.map(|it| it.0),
-            dropped: counts.map(|it| it.1),
-            message: outcome.message(),
-            trace: trace.spans(),
-        }
-    }
-
     fn waterfall(&self) -> Waterfall<'_> {
         Waterfall::of(&self.trace)
     }
@@ -167,4 +147,11 @@ impl Dropped {
 
 impl InvalidationPage {
     const LINK: Link = nav::INVALIDATION;
+
+    fn of(requested: RequestedRun<Dropped>) -> Self {
+        let is_gone = requested.is_gone();
+        let (run, dropped) = requested.found().unzip();
+        let form = dropped.as_deref().map(Form::of).unwrap_or_default();
+        Self { run, dropped, form, is_gone }
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 use askama::Template;
 use hitrate_cache::time::micros;
 use serde::Serialize;
@@ -12,15 +12,18 @@ use utoipa::ToSchema;
 use super::visitor;
 use crate::{
     format,
-    labs::round_trips::{
-        COUNT_MAX, Claim, ClientReport, DEFAULTS, ModeResult, NETWORKS, RoundTripsPlan,
-        RoundTripsReport, Verb,
+    labs::{
+        round_trips::{
+            COUNT_MAX, Claim, ClientReport, DEFAULTS, ModeResult, NETWORKS, RoundTripsPlan,
+            RoundTripsReport, Verb,
+        },
+        support::result_store::{RequestedRun, RunToken},
     },
     web::{
         error::Result,
         form::{BadInput, Body, Fields},
         nav::{self, Link},
-        page::{self, Page, see_other},
+        page::Page,
         state::WorkerState,
     },
 };
@@ -32,16 +35,17 @@ const NARROWEST: f64 = 0.4;
 #[derive(Template, Serialize, ToSchema)]
 #[template(path = "round_trips.html")]
 pub struct RoundTripsPage {
-    /// The name by which `GET ?run=` shows it again for half an hour; null when
-    /// nothing ran.
-    run: Option<String>,
+    /// The token by which `GET ?run=` shows the result again for half an hour;
+    /// null when nothing ran.
+    #[schema(value_type = Option<String>)]
+    run: Option<RunToken>,
     /// What was measured; nothing of it before.
     #[serde(flatten)]
     #[schema(value_type = RoundTripsReport)]
     outcome: Option<Arc<RoundTripsReport>>,
     /// The documents' tables, each line beside what was measured.
     claims: Vec<Claim>,
-    /// Whether a run was asked for that is not kept any more.
+    /// Whether the request names a result that is not kept any more.
     #[serde(skip)]
     is_gone: bool,
 }
@@ -59,24 +63,12 @@ pub struct RoundTripsOrder {
 /// The form, and the result of an earlier run while it is kept.
 #[utoipa::path(
     get, path = "/patterns/round-trips", operation_id = "round_trips",
-    params(("run" = Option<String>, Query, description = "A run, as a POST named it")),
-    responses(
-        (status = 200, description = "The form, and the result if one was asked for", body = RoundTripsPage),
-        (status = 404, description = "That result is not kept any more", body = RoundTripsPage),
-    )
+    params(("run" = Option<String>, Query, description = "The token of a result, as a POST returned it")),
+    responses((status = 200, description = "The form, and the result if one was asked for", body = RoundTripsPage))
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<RoundTripsPage>> {
     let fields = Fields::of_query(&request, &["run"])?;
-    let Some(name) = fields.optional("run") else {
-        return Ok(Page::new(RoundTripsPage::of(None, None)));
-    };
-    Ok(match app.shared.round_trips.kept(name) {
-        Some(outcome) => Page::new(RoundTripsPage::of(Some(name.to_owned()), Some(outcome))),
-        None => {
-            let page = RoundTripsPage { is_gone: true, ..RoundTripsPage::of(None, None) };
-            Page::new(page).status(StatusCode::NOT_FOUND)
-        }
-    })
+    Ok(Page::new(RoundTripsPage::of(app.shared.round_trips.requested(fields.optional("run")))))
 }
 
 /// Measures, which takes some seconds.
@@ -98,16 +90,9 @@ pub async fn run(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Re
     let plan = plan(&body.fields(&["count", "round_trip"])?)?;
     let (visitor, cookie) = visitor::of(&request);
     let demo = visitor.keys("round-trips");
-    let (name, outcome) = app.shared.round_trips.run(app.store.clone(), demo, plan).await?;
-    let mut answer = match page::wants_json(request.headers()) {
-        true => Page::new(RoundTripsPage::of(Some(name), Some(outcome))).respond(request.headers()),
-        false => see_other(&format!("{}?run={name}", nav::ROUND_TRIPS.path)).finish(),
-    };
-    if let Some(cookie) = cookie {
-        // It fits a header: a name and a token.
-        let _ = answer.add_cookie(&cookie);
-    }
-    Ok(answer)
+    let (run, outcome) = app.shared.round_trips.run(app.store.clone(), demo, plan).await?;
+    let page = Page::new(RoundTripsPage::of(RequestedRun::Found(run, outcome))).cookie(cookie);
+    Ok(page.or_redirect(request.headers(), &format!("{}?run={run}", nav::ROUND_TRIPS.path)))
 }
 
 fn plan(fields: &Fields<'_>) -> Result<RoundTripsPlan, BadInput> {
@@ -119,9 +104,11 @@ fn plan(fields: &Fields<'_>) -> Result<RoundTripsPlan, BadInput> {
 impl RoundTripsPage {
     const LINK: Link = nav::ROUND_TRIPS;
 
-    fn of(run: Option<String>, outcome: Option<Arc<RoundTripsReport>>) -> Self {
+    fn of(requested: RequestedRun<RoundTripsReport>) -> Self {
+        let is_gone = requested.is_gone();
+        let (run, outcome) = requested.found().unzip();
         let claims = outcome.as_deref().map(Claim::held_against).unwrap_or_default();
-        Self { run, outcome, claims, is_gone: false }
+        Self { run, outcome, claims, is_gone }
     }
 }
 

@@ -29,7 +29,7 @@ const PAGES: &[&str] = &[
     "/structures/streams",
     "/nowhere",
     "/patterns",
-    "/patterns/expiring-key?play=none",
+    "/patterns/expiring-key?run=none",
     "/patterns/rate-limiter",
 ];
 

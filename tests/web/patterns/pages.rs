@@ -60,12 +60,12 @@ fn what_is_not_there_is_told() {
     assert_eq!(hitrate.send("DELETE", "/patterns/expiring-key", &[], "").status, 405);
     assert_eq!(hitrate.get("/patterns/expiring-key?x=1").status, 400);
     for play in ["0", "%3Cscript%3E", "%00"] {
-        let page = hitrate.get(&format!("/patterns/expiring-key?play={play}"));
+        let page = hitrate.get(&format!("/patterns/expiring-key?run={play}"));
         assert_eq!(page.status, 200);
         assert!(page.body.contains("That result is not kept any more"), "{play}");
     }
-    let play = visitor.play("expiring-key", "act=set")["play"].as_str().unwrap().to_owned();
-    let elsewhere = hitrate.get(&format!("/patterns/shopping-cart?play={play}")).body;
+    let play = visitor.play("expiring-key", "act=set")["run"].as_str().unwrap().to_owned();
+    let elsewhere = hitrate.get(&format!("/patterns/shopping-cart?run={play}")).body;
     assert!(elsewhere.contains("That result is not kept any more"), "it is another pattern’s");
 }
 

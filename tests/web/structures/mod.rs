@@ -9,7 +9,10 @@ mod pages;
 mod pictures;
 mod visitors;
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+};
 
 use serde_json::Value;
 
@@ -22,18 +25,30 @@ const DAY: i64 = 24 * 60 * 60;
 struct Player<'a> {
     hitrate: &'a Hitrate,
     cookie: String,
+    /// Where the last act of each structure led to.
+    runs: Mutex<BTreeMap<String, String>>,
 }
 
 impl<'a> Player<'a> {
     fn new(hitrate: &'a Hitrate) -> Self {
         let first = hitrate.post("/structures/strings", "act=reset");
         assert_eq!(first.status, 303);
-        Self { hitrate, cookie: first.cookie().to_owned() }
+        Self { hitrate, cookie: first.cookie().to_owned(), runs: Mutex::default() }
     }
 
     fn send(&self, slug: &str, form: &str) -> Answer {
         let path = format!("/structures/{slug}");
-        self.hitrate.post_with(&path, form, &[JSON, ("cookie", &self.cookie)])
+        let answer = self.hitrate.post_with(&path, form, &[JSON, ("cookie", &self.cookie)]);
+        if let Some(run) = answer.json()["run"].as_str() {
+            self.runs.lock().unwrap().insert(slug.to_owned(), format!("{path}?run={run}"));
+        }
+        answer
+    }
+
+    /// Where a browser is after its last act.
+    fn address(&self, slug: &str) -> String {
+        let run = self.runs.lock().unwrap().get(slug).cloned();
+        run.unwrap_or_else(|| format!("/structures/{slug}"))
     }
 
     fn play(&self, slug: &str, form: &str) -> Value {
@@ -43,15 +58,13 @@ impl<'a> Player<'a> {
     }
 
     fn look(&self, slug: &str) -> Value {
-        let path = format!("/structures/{slug}");
-        let answer = self.hitrate.get_with(&path, &[JSON, ("cookie", &self.cookie)]);
+        let answer = self.hitrate.get_with(&self.address(slug), &[JSON, ("cookie", &self.cookie)]);
         assert_eq!(answer.status, 200);
         answer.json()
     }
 
     fn page(&self, slug: &str) -> String {
-        let path = format!("/structures/{slug}");
-        let answer = self.hitrate.get_with(&path, &[("cookie", &self.cookie)]);
+        let answer = self.hitrate.get_with(&self.address(slug), &[("cookie", &self.cookie)]);
         assert_eq!(answer.status, 200);
         answer.body
     }

@@ -38,14 +38,18 @@ fn every_structure_has_a_page_that_invites() {
 fn an_act_redirects_and_the_page_tells_it() {
     let hitrate = Hitrate::start();
     let first = hitrate.post("/structures/hashes", "act=hset&field=name&value=Alice");
-    assert_eq!((first.status, first.header("location")), (303, "/structures/hashes"));
+    let address = first.header("location");
+    assert!(first.status == 303 && address.starts_with("/structures/hashes?run="), "{first:?}");
     let cookies = [("cookie", first.cookie())];
-    let page = hitrate.get_with("/structures/hashes", &cookies).body;
+    let page = hitrate.get_with(address, &cookies).body;
     assert!(page.contains("HSET user:42 name Alice"), "{page}");
     assert!(page.contains("(integer) 1") && page.contains("listpack"));
     assert!(page.contains("<td>Alice</td>"), "the picture has it");
     let other = hitrate.get("/structures/hashes").body;
     assert!(!other.contains("Alice</td>") && !other.contains("Last act"), "nobody else sees it");
+    let elsewhere = hitrate.get_with(&address.replace("hashes", "sets"), &cookies);
+    assert_eq!(elsewhere.status, 200);
+    assert!(elsewhere.body.contains("That result is not kept any more"), "it is of another page");
 }
 
 /// A structure's own words fit a page: nothing is promised that is not there.

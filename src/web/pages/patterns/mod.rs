@@ -5,8 +5,6 @@ mod action_request;
 pub mod pubsub_live;
 mod trial_chart;
 
-use std::sync::Arc;
-
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError as _,
     http::header,
@@ -25,7 +23,11 @@ use crate::{
             self, Act, ActionContext, ActionError, ActionResult, Args, KeyState, Pattern,
             Statistic, TrialReport,
         },
-        support::{fields::Field, visitor_keys::VisitorKeys},
+        support::{
+            fields::Field,
+            result_store::{RequestedRun, RunToken},
+            visitor_keys::VisitorKeys,
+        },
     },
     schemas,
     web::{
@@ -75,8 +77,9 @@ pub struct PatternPage {
     /// What is wrong, when something is.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// The name by which `?play=` shows the act again for half an hour; null when there is none.
-    play: Option<String>,
+    /// The token by which `?run=` shows the act again for half an hour; null when there is none.
+    #[schema(value_type = Option<String>)]
+    run: Option<RunToken>,
     /// The act.
     act: Option<&'static str>,
     /// What came of it, line by line.
@@ -96,7 +99,7 @@ pub struct PatternPage {
     pattern: &'static Pattern,
     #[serde(skip)]
     args: Args,
-    /// Whether an act was asked for that is not kept any more.
+    /// Whether the request names an act that is not kept any more.
     #[serde(skip)]
     is_gone: bool,
 }
@@ -128,7 +131,7 @@ pub async fn index() -> Page<PatternsPage> {
     get, path = "/patterns/{slug}", operation_id = "pattern",
     params(
         ("slug" = String, Path, description = "The pattern, as the index names it"),
-        ("play" = Option<String>, Query, description = "An act, as a POST named it"),
+        ("run" = Option<String>, Query, description = "The token of an act, as a POST returned it"),
     ),
     responses(
         (status = 200, description = "The pattern; without Redis, too", body = PatternPage),
@@ -141,18 +144,12 @@ pub async fn show(
     slug: Path<String>,
 ) -> Result<Page<PatternPage>> {
     let pattern = patterns::named(&slug).ok_or(Error::NoPage)?;
-    let fields = Fields::of_query(&request, &["play"])?;
+    let fields = Fields::of_query(&request, &["run"])?;
     let (visitor, cookie) = visitor::of(&request);
-    let name = fields.optional("play");
-    let found = name.and_then(|name| app.shared.plays.find(name, pattern.slug));
-    let is_gone = name.is_some() && found.is_none();
-    let kept = found.and_then(|played| Some((name?.to_owned(), played)));
-    let page = PatternPage::of(&app, pattern, &visitor.keys(pattern.slug), kept).await;
-    let page = Page::new(PatternPage { is_gone, ..page });
-    Ok(match cookie {
-        Some(cookie) => page.cookie(cookie),
-        None => page,
-    })
+    let requested =
+        app.shared.plays.requested(fields.optional("run"), |played| played.slug == pattern.slug);
+    let page = PatternPage::of(&app, pattern, &visitor.keys(pattern.slug), requested).await;
+    Ok(Page::new(page).cookie(cookie))
 }
 
 /// What a POST sends.
@@ -203,15 +200,14 @@ pub async fn act(
             return Ok(page.respond(request.headers()));
         }
     };
-    let (name, played) = app.shared.plays.keep(played);
+    let (run, played) = app.shared.plays.add(played);
     if page::wants_json(request.headers()) {
-        let kept = Some((name, played));
-        let page = Page::new(PatternPage::of(&app, pattern, &demo, kept).await);
-        let page = cookie.into_iter().fold(page, Page::cookie);
-        return Ok(page.respond(request.headers()));
+        let requested = RequestedRun::Found(run, played);
+        let page = Page::new(PatternPage::of(&app, pattern, &demo, requested).await);
+        return Ok(page.cookie(cookie).respond(request.headers()));
     }
     let part = if played.trial.is_some() { "trial" } else { "outcome" };
-    let mut response = see_other(&format!("{}?play={name}#{part}", address(pattern)));
+    let mut response = see_other(&format!("{}?run={run}#{part}", address(pattern)));
     if let Some(cookie) = cookie {
         response.cookie(cookie);
     }
@@ -226,7 +222,7 @@ async fn failed(
     error: Error,
     typed: Args,
 ) -> Page<PatternPage> {
-    let page = PatternPage::of(app, pattern, demo, None).await;
+    let page = PatternPage::of(app, pattern, demo, RequestedRun::Unnamed).await;
     let told = Some(error.to_string());
     let page = Page::new(PatternPage { error: told, args: typed, ..page });
     let page = page.status(error.status_code());
@@ -288,10 +284,10 @@ impl PatternPage {
         app: &WorkerState,
         pattern: &'static Pattern,
         demo: &VisitorKeys,
-        kept: Option<(String, Arc<ActionResult>)>,
+        requested: RequestedRun<ActionResult>,
     ) -> Self {
-        let trace = Trace::start();
-        let (name, played) = kept.unzip();
+        let (trace, is_gone) = (Trace::start(), requested.is_gone());
+        let (run, played) = requested.found().unzip();
         let args = played.as_ref().map_or_else(Args::default, |played| played.args.clone());
         let filled = pattern.filled(&args);
         let looked = look(&ActionContext::new(&app.store, demo, filled, &trace), pattern).await;
@@ -305,7 +301,7 @@ impl PatternPage {
             slug: pattern.slug,
             title: pattern.title,
             error,
-            play: name,
+            run,
             act: played.as_ref().map(|it| it.act),
             lines: played.as_ref().map_or_else(Vec::new, |it| it.lines.clone()),
             now,
@@ -315,7 +311,7 @@ impl PatternPage {
             trial: played.and_then(|it| it.trial.clone()),
             pattern,
             args,
-            is_gone: false,
+            is_gone,
         }
     }
 }

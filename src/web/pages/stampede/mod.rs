@@ -4,7 +4,7 @@ mod stampede_chart;
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 use askama::Template;
 use hitrate_cache::CachePolicy;
 use serde::Serialize;
@@ -12,15 +12,18 @@ use utoipa::ToSchema;
 
 use self::stampede_chart::Chart;
 use crate::{
-    labs::stampede::{
-        Claim, DEFAULTS, DELAY_MS, DELAY_MS_MAX, PolicyRun, StampedePlan, StampedeReport,
-        Stampedes, VISITORS, VISITORS_MAX,
+    labs::{
+        stampede::{
+            Claim, DEFAULTS, DELAY_MS, DELAY_MS_MAX, PolicyRun, StampedePlan, StampedeReport,
+            Stampedes, VISITORS, VISITORS_MAX,
+        },
+        support::result_store::{RequestedRun, RunToken},
     },
     web::{
         error::Result,
         form::{BadInput, Body, Fields},
         nav::{self, Link},
-        page::{self, Page, see_other},
+        page::Page,
         state::WorkerState,
     },
 };
@@ -29,9 +32,10 @@ use crate::{
 #[derive(Template, Serialize, ToSchema)]
 #[template(path = "stampede.html")]
 pub struct StampedePage {
-    /// The name by which `GET /stampede?run=` shows it again for half an hour;
-    /// null when nothing ran.
-    run: Option<String>,
+    /// The token by which `GET /stampede?run=` shows the result again for half
+    /// an hour; null when nothing ran.
+    #[schema(value_type = Option<String>)]
+    run: Option<RunToken>,
     /// Who came at once; before a run, what the form offers.
     visitors: u64,
     /// Simulated delay of the database; before a run, what the form offers.
@@ -44,7 +48,7 @@ pub struct StampedePage {
     left_out: Vec<&'static str>,
     /// What the documents say, and how that fared.
     claims: Vec<Claim>,
-    /// Whether a run was asked for that is not kept any more.
+    /// Whether the request names a result that is not kept any more.
     #[serde(skip)]
     is_gone: bool,
 }
@@ -65,22 +69,12 @@ pub struct StampedeOrder {
 /// The form, and the result of an earlier run while it is kept.
 #[utoipa::path(
     get, path = "/stampede", operation_id = "stampede",
-    params(("run" = Option<String>, Query, description = "A run, as a POST named it")),
-    responses(
-        (status = 200, description = "The form, and the result if one was asked for", body = StampedePage),
-        (status = 404, description = "That result is not kept any more", body = StampedePage),
-    )
+    params(("run" = Option<String>, Query, description = "The token of a result, as a POST returned it")),
+    responses((status = 200, description = "The form, and the result if one was asked for", body = StampedePage))
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<StampedePage>> {
     let fields = Fields::of_query(&request, &["run"])?;
-    let Some(name) = fields.optional("run") else { return Ok(Page::new(StampedePage::blank())) };
-    match app.shared.stampedes.kept(name) {
-        Some(outcome) => Ok(Page::new(StampedePage::of(name.to_owned(), &outcome))),
-        None => {
-            let page = StampedePage { is_gone: true, ..StampedePage::blank() };
-            Ok(Page::new(page).status(StatusCode::NOT_FOUND))
-        }
-    }
+    Ok(Page::new(StampedePage::of(app.shared.stampedes.requested(fields.optional("run")))))
 }
 
 /// Lets the visitors come, and waits until all have left.
@@ -100,11 +94,9 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<S
 )]
 pub async fn run(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
     let plan = plan(&body.fields_and_lists(&["visitors", "delay_ms"], &["policy"])?)?;
-    let (name, outcome) = app.shared.stampedes.run(plan).await?;
-    Ok(match page::wants_json(request.headers()) {
-        true => Page::new(StampedePage::of(name, &outcome)).respond(request.headers()),
-        false => see_other(&format!("{}?run={name}", nav::STAMPEDE.path)).finish(),
-    })
+    let (run, outcome) = app.shared.stampedes.run(plan).await?;
+    let page = Page::new(StampedePage::of(RequestedRun::Found(run, outcome)));
+    Ok(page.or_redirect(request.headers(), &format!("{}?run={run}", nav::STAMPEDE.path)))
 }
 
 fn plan(fields: &Fields<'_>) -> Result<StampedePlan, BadInput> {
@@ -142,6 +134,14 @@ fn no_such() -> BadInput {
 impl StampedePage {
     const LINK: Link = nav::STAMPEDE;
 
+    fn of(requested: RequestedRun<StampedeReport>) -> Self {
+        let is_gone = requested.is_gone();
+        match requested.found() {
+            Some((run, outcome)) => Self::showing(run, &outcome),
+            None => Self { is_gone, ..Self::blank() },
+        }
+    }
+
     fn blank() -> Self {
         Self {
             run: None,
@@ -155,11 +155,11 @@ impl StampedePage {
         }
     }
 
-    fn of(name: String, outcome: &StampedeReport) -> Self {
+    fn showing(run: RunToken, outcome: &StampedeReport) -> Self {
         let StampedeReport { visitors, delay_ms, took_ms, runs, left_out } = outcome.clone();
         let claims = Claim::held_against(&runs);
         Self {
-            run: Some(name),
+            run: Some(run),
             visitors,
             delay_ms,
             took_ms: Some(took_ms),

@@ -19,14 +19,17 @@ use super::{
 use crate::{
     demo::model::UserId,
     labs::{
-        strategies::{Contents, Run, Session, Snapshot, Step, StepResult, StrategySession, Token},
-        support::timeline::Timeline,
+        strategies::{Contents, Run, Session, Snapshot, Step, StepResult, StrategySession},
+        support::{
+            result_store::{RequestedRun, RunToken},
+            timeline::Timeline,
+        },
     },
     web::{
         error::{Error, Result},
         form::{BadInput, Body, Fields},
         nav::{self, Link},
-        page::{self, CACHE_STATUS, Page, run_to_completion, see_other},
+        page::{CACHE_STATUS, Page, run_to_completion},
         state::WorkerState,
     },
 };
@@ -66,8 +69,9 @@ pub struct StrategiesPage {
     id: UserId,
     /// Simulated latency of each read of the database, in milliseconds.
     delay_ms: u32,
-    /// The name of this visit, to go on with; null before the first act.
-    visit: Option<String>,
+    /// The token of this visit, to go on with; null before the first act.
+    #[schema(value_type = Option<String>)]
+    run: Option<RunToken>,
     /// The last acts of this visit, the latest last, and what was held where after each.
     acts: Vec<StepResult>,
     /// How the last of them went, or the one that was asked for.
@@ -88,6 +92,9 @@ pub struct StrategiesPage {
     told: Option<usize>,
     #[serde(skip)]
     known_ids: Arc<Vec<UserId>>,
+    /// Whether the request names a visit that is not kept any more.
+    #[serde(skip)]
+    is_gone: bool,
 }
 
 /// A strategy, for someone who has to choose.
@@ -117,24 +124,20 @@ struct Asked {
     id: UserId,
     policy: CachePolicy,
     delay_ms: u32,
-    token: Option<Token>,
+    visit: RequestedRun<StrategySession>,
 }
 
 impl Asked {
     fn parse(app: &WorkerState, fields: &Fields<'_>) -> Result<Self> {
+        let id = id(app, fields)?;
         Ok(Self {
-            id: id(app, fields)?,
+            visit: app.shared.visits.requested(fields.optional("run"), |visit| visit.id == id),
+            id,
             policy: policies::named(fields)?
                 .unwrap_or(app.shared.policy)
                 .ttl(app.shared.config.profile_ttl),
             delay_ms: delay_ms(fields)?.unwrap_or(DELAY),
-            token: fields.optional("visit").and_then(|text| text.parse().ok()),
         })
-    }
-
-    /// The visit so far, as far as it is about this profile.
-    fn visit(&self, app: &WorkerState) -> Option<Arc<StrategySession>> {
-        self.token.and_then(|token| app.shared.visits.find(token)).filter(|it| it.id == self.id)
     }
 
     fn session(&self, app: &WorkerState) -> Session {
@@ -147,11 +150,9 @@ impl Asked {
         }
     }
 
-    fn address(&self) -> String {
-        let Self { id, policy, delay_ms, .. } = self;
-        let token = self.token.map_or_else(String::new, |token| format!("&visit={token}"));
-        let path = nav::STRATEGIES.path;
-        format!("{path}?policy={}&id={id}&delay_ms={delay_ms}{token}", policy.name)
+    fn address(&self, run: RunToken) -> String {
+        let (Self { id, policy, delay_ms, .. }, path) = (self, nav::STRATEGIES.path);
+        format!("{path}?policy={}&id={id}&delay_ms={delay_ms}&run={run}", policy.name)
     }
 }
 
@@ -172,7 +173,7 @@ fn id(app: &WorkerState, fields: &Fields<'_>) -> Result<UserId> {
         ("policy" = Option<String>, Query, description = "How it is cached: none, plain, default, near, write-through, write-around, write-behind or refresh-ahead"),
         ("id" = Option<String>, Query, description = "Whose profile; 123 when left out"),
         ("delay_ms" = Option<u32>, Query, description = "Simulated database latency, 0 to 5000; 200 when left out"),
-        ("visit" = Option<String>, Query, description = "The visit to go on with, as an act told it"),
+        ("run" = Option<String>, Query, description = "The token of a visit, as a POST returned it"),
         ("step" = Option<u32>, Query, description = "The number of the act whose timeline is told; the last when left out"),
     ),
     responses(
@@ -181,14 +182,13 @@ fn id(app: &WorkerState, fields: &Fields<'_>) -> Result<UserId> {
     )
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<StrategiesPage>> {
-    let known = ["policy", "id", "delay_ms", "visit", "step"];
+    let known = ["policy", "id", "delay_ms", "run", "step"];
     let fields = Fields::of_query(&request, &known)?;
     let asked = Asked::parse(&app, &fields)?;
     let step = fields.number("step", 1..=u32::MAX)?;
     let now = asked.session(&app).look().await;
     let is_nobody = now.are_of_nobody();
-    let visit = asked.visit(&app);
-    let mut page = StrategiesPage::new(&app, asked, visit.as_deref(), step, now);
+    let mut page = StrategiesPage::new(&app, asked, step, now);
     if !is_nobody {
         return Ok(Page::new(page));
     }
@@ -213,7 +213,7 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<S
     )
 )]
 pub async fn act(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
-    let fields = body.fields(&["act", "policy", "id", "delay_ms", "visit"])?;
+    let fields = body.fields(&["act", "policy", "id", "delay_ms", "run"])?;
     let act = fields.choice("act", &ACTS)?.ok_or_else(needed)?;
     let mut asked = Asked::parse(&app, &fields)?;
     let session = asked.session(&app);
@@ -222,17 +222,16 @@ pub async fn act(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Re
     }
     let acts = run_to_completion(perform(session, act)).await?;
     let last = acts.last().cloned();
-    let (token, visit) = note(&app, &asked, act, acts);
-    asked.token = Some(token);
-    if !page::wants_json(request.headers()) {
-        return Ok(see_other(&asked.address()).finish());
-    }
+    let (run, visit) = note(&app, &asked, act, acts);
+    let address = asked.address(run);
+    asked.visit = RequestedRun::Found(run, visit);
     let now = last.as_ref().expect("an act is at least one move").columns.clone();
-    let page = Page::new(StrategiesPage::new(&app, asked, Some(&visit), None, now));
-    Ok(match last.and_then(|act| act.cache_status) {
-        Some(status) => page.header(CACHE_STATUS, status).respond(request.headers()),
-        None => page.respond(request.headers()),
-    })
+    let page = Page::new(StrategiesPage::new(&app, asked, None, now));
+    let page = match last.and_then(|act| act.cache_status) {
+        Some(status) => page.header(CACHE_STATUS, status),
+        None => page,
+    };
+    Ok(page.or_redirect(request.headers(), &address))
 }
 
 /// What tries a strategy.
@@ -247,8 +246,8 @@ pub struct TryStrategy {
     id: Option<String>,
     /// Simulated database latency, 0 to 5000 ms; 200 when left out.
     delay_ms: Option<u32>,
-    /// The visit to go on with.
-    visit: Option<String>,
+    /// The token of the visit to go on with.
+    run: Option<String>,
 }
 
 fn needed() -> BadInput {
@@ -269,28 +268,25 @@ fn note(
     asked: &Asked,
     act: Act,
     acts: Vec<StepResult>,
-) -> (Token, Arc<StrategySession>) {
+) -> (RunToken, Arc<StrategySession>) {
     let (visits, id) = (&app.shared.visits, asked.id.clone());
-    if let Act::Run = act {
-        return visits.keep(None, StrategySession::of_run(id, Run::of(&asked.policy), acts));
+    match (act, &asked.visit) {
+        (Act::Run, _) => visits.add(StrategySession::of_run(id, Run::of(&asked.policy), acts)),
+        (_, RequestedRun::Found(run, before)) => {
+            let visit = acts.into_iter().fold(StrategySession::clone(before), StrategySession::and);
+            (*run, visits.put(*run, visit))
+        }
+        _ => visits.add(acts.into_iter().fold(StrategySession::new(id), StrategySession::and)),
     }
-    let before = asked.visit(app);
-    let token = before.as_ref().and(asked.token);
-    let visit = before.map_or_else(|| StrategySession::new(id), |it| StrategySession::clone(&it));
-    visits.keep(token, acts.into_iter().fold(visit, StrategySession::and))
 }
 
 impl StrategiesPage {
     const LINK: Link = nav::STRATEGIES;
 
-    fn new(
-        app: &WorkerState,
-        asked: Asked,
-        visit: Option<&StrategySession>,
-        step: Option<u32>,
-        now: Snapshot,
-    ) -> Self {
-        let acts = visit.map_or_else(Vec::new, |visit| visit.acts.clone());
+    fn new(app: &WorkerState, asked: Asked, step: Option<u32>, now: Snapshot) -> Self {
+        let is_gone = asked.visit.is_gone();
+        let (token, visit) = asked.visit.found().unzip();
+        let acts = visit.as_ref().map_or_else(Vec::new, |visit| visit.acts.clone());
         let run = visit.and_then(|visit| visit.run);
         let wanted = step.map(|step| step as usize).or(run.map(|run| run.tells));
         let wanted = acts.iter().find(|act| Some(act.number) == wanted);
@@ -299,7 +295,7 @@ impl StrategiesPage {
             error: None,
             policy: asked.policy.name,
             delay_ms: asked.delay_ms,
-            visit: visit.and(asked.token).map(|token| token.to_string()),
+            run: token,
             timeline: told.map(|act| act.timeline.clone()),
             told: told.map(|act| act.number),
             acts,
@@ -309,6 +305,7 @@ impl StrategiesPage {
             about: asked.policy.about,
             shows: run.map(|run| run.shows),
             known_ids: Arc::clone(&app.shared.known_ids),
+            is_gone,
             id: asked.id,
         }
     }
@@ -374,11 +371,10 @@ impl StrategiesPage {
 
     /// Where the timeline of one act is told.
     fn address_of(&self, number: &usize) -> String {
-        let Self { policy, id, delay_ms, .. } = self;
-        let visit = self.visit.as_deref().unwrap_or_default();
-        let path = nav::STRATEGIES.path;
+        let (Self { policy, id, delay_ms, .. }, path) = (self, nav::STRATEGIES.path);
+        let run = self.run.map(|run| run.to_string()).unwrap_or_default();
         format!(
-            "{path}?policy={policy}&id={id}&delay_ms={delay_ms}&visit={visit}&step={number}#timeline"
+            "{path}?policy={policy}&id={id}&delay_ms={delay_ms}&run={run}&step={number}#timeline"
         )
     }
 

@@ -34,7 +34,7 @@ use crate::{
         error::{Error, Result},
         form::{Body, Fields},
         nav::{self, Link},
-        page::{Page, run_to_completion, see_other, wants_json},
+        page::{Page, run_to_completion},
         state::WorkerState,
     },
 };
@@ -77,19 +77,16 @@ impl Asked {
     }
 
     /// An empty page.
-    fn page(&self) -> StructurePage {
-        StructurePage::new(self.structure, self.cookie.is_none())
+    fn page(&self, app: &WorkerState) -> StructurePage {
+        let next_step = app.shared.outcomes.next_step(self.desk.demo());
+        StructurePage::new(self.structure, next_step, self.cookie.is_none())
     }
 
     fn send(self, page: StructurePage, status: StatusCode) -> Page<StructurePage> {
-        let page = Page::new(page).status(status);
-        let page = match status {
+        let page = Page::new(page).status(status).cookie(self.cookie);
+        match status {
             StatusCode::SERVICE_UNAVAILABLE => page.header(header::RETRY_AFTER, "1"),
             _ => page,
-        };
-        match self.cookie {
-            Some(cookie) => page.cookie(cookie),
-            None => page,
         }
     }
 }
@@ -104,10 +101,13 @@ pub async fn index() -> Page<StructuresPage> {
     Page::new(StructuresPage { structures })
 }
 
-/// One of them: the value as it is, and what the last act led to.
+/// One of them: the value as it is, and what an act led to.
 #[utoipa::path(
     get, path = "/structures/{slug}", operation_id = "structure",
-    params(("slug" = String, Path, description = "strings, hashes, lists, sets, sorted-sets, bitmaps, hyperloglog, geospatial or streams")),
+    params(
+        ("slug" = String, Path, description = "strings, hashes, lists, sets, sorted-sets, bitmaps, hyperloglog, geospatial or streams"),
+        ("run" = Option<String>, Query, description = "The token of an act, as a POST returned it"),
+    ),
     responses(
         (status = 200, description = "The visitor's copy; without Redis, how to play", body = StructurePage),
         (status = 404, description = "No such structure"),
@@ -119,13 +119,15 @@ pub async fn show(
     slug: Path<String>,
 ) -> Result<Page<StructurePage>> {
     let asked = Asked::of(&app, &request, &slug)?;
-    Fields::of_query(&request, &[])?;
-    let outcome = app.shared.outcomes.last(asked.desk.demo());
-    let trace = Trace::start();
-    let look = asked.desk.look(outcome.as_ref().and_then(|it| it.done.as_ref()), &trace).await;
-    let page = asked.page().looking(look, trace);
-    Ok(Page::new(match outcome {
-        Some(outcome) => page.after(&outcome),
+    let fields = Fields::of_query(&request, &["run"])?;
+    let run = app.shared.outcomes.requested(fields.optional("run"), asked.structure.slug);
+    let (trace, is_gone, found) = (Trace::start(), run.is_gone(), run.found());
+    let done = found.as_ref().and_then(|(_, outcome)| outcome.done.as_ref());
+    let look = asked.desk.look(done, &trace).await;
+    let mut page = asked.page(&app).looking(look, trace);
+    page.is_gone = is_gone;
+    Ok(Page::new(match found {
+        Some(found) => page.after(found),
         None => page,
     }))
 }
@@ -164,20 +166,18 @@ pub async fn act(
     let (outcome, look) = match played {
         Ok(played) => played,
         Err(failure) => {
-            return Ok(failed(asked, &fields, failure).await.respond(request.headers()));
+            return Ok(failed(&app, asked, &fields, failure).await.respond(request.headers()));
         }
     };
-    let outcome = app.shared.outcomes.keep(asked.desk.demo().clone(), outcome);
     let status = outcome.refusal.as_ref().map_or(StatusCode::OK, status_of);
-    if status == StatusCode::OK && !wants_json(request.headers()) {
-        let mut response = see_other(&format!("{}/{}", nav::STRUCTURES.path, asked.structure.slug));
-        asked.cookie.into_iter().for_each(|cookie| {
-            response.cookie(cookie);
-        });
-        return Ok(response.finish());
-    }
-    let page = asked.page().looking(Ok(look), Trace::disabled()).after(&outcome);
-    Ok(asked.send(page, status).respond(request.headers()))
+    let (run, outcome) = app.shared.outcomes.add(asked.desk.demo(), outcome);
+    let address = format!("{}/{}?run={run}", nav::STRUCTURES.path, asked.structure.slug);
+    let page = asked.page(&app).looking(Ok(look), Trace::disabled()).after((run, outcome));
+    let page = asked.send(page, status);
+    Ok(match status {
+        StatusCode::OK => page.or_redirect(request.headers(), &address),
+        _ => page.respond(request.headers()),
+    })
 }
 
 /// The visitor's streams as server-sent events: the picture, whenever something
@@ -232,6 +232,7 @@ fn no_act(structure: &Structure) -> Wrong {
 
 /// The same page, with what is wrong and what was typed.
 async fn failed(
+    app: &WorkerState,
     asked: Asked,
     fields: &Fields<'_>,
     failure: PlaygroundError,
@@ -248,7 +249,7 @@ async fn failed(
         PlaygroundError::Redis(error) => Err(error.clone()),
         _ => asked.desk.look(None, &trace).await,
     };
-    let mut page = asked.page().looking(look, trace);
+    let mut page = asked.page(app).looking(look, trace);
     if !matches!(failure, PlaygroundError::Redis(_)) {
         page.error = Some(failure.to_string());
     }

@@ -19,7 +19,10 @@ use crate::{
             Act, Done, EncodingChange, Exchange, KeyFacts, Picture, PlaygroundResult,
             PlaygroundView, Size, Structure, readable, readable_words,
         },
-        support::fields::{Described, Field},
+        support::{
+            fields::{Described, Field},
+            result_store::RunToken,
+        },
     },
     schemas,
     web::{
@@ -40,11 +43,14 @@ pub struct StructurePage {
     slug: &'static str,
     /// What it is called.
     title: &'static str,
+    /// The token by which `?run=` shows the act again for half an hour; null when there is none.
+    #[schema(value_type = Option<String>)]
+    run: Option<RunToken>,
     /// What there is to see; null while Redis can't be asked.
     picture: Option<Picture>,
     /// The keys of the visitor's own copy.
     keys: Vec<KeyFacts>,
-    /// What was done last; null if nothing is known of it any more.
+    /// What was done; null without a token.
     act: Option<String>,
     /// The commands of that, and what Redis answered.
     said: Vec<Exchange>,
@@ -66,6 +72,9 @@ pub struct StructurePage {
     pub typed: Typed,
     #[serde(skip)]
     was_refused: bool,
+    /// Whether the request names an act that is not kept any more.
+    #[serde(skip)]
+    pub is_gone: bool,
     /// Whether the visitor has keys that could be followed.
     #[serde(skip)]
     is_known: bool,
@@ -133,23 +142,25 @@ impl StructurePage {
     const LINK: Link = nav::STRUCTURES;
 
     /// With nothing to see yet.
-    pub fn new(structure: &'static Structure, is_known: bool) -> Self {
+    pub fn new(structure: &'static Structure, next_step: usize, is_known: bool) -> Self {
         Self {
             error: None,
             slug: structure.slug,
             title: structure.title,
+            run: None,
             picture: None,
             keys: Vec::new(),
             act: None,
             said: Vec::new(),
             grown: None,
             elapsed_us: None,
-            next_step: 1,
+            next_step,
             acts: structure.acts.iter().map(ActView::of).collect(),
             trace: Vec::new(),
             structure,
             typed: Typed::default(),
             was_refused: false,
+            is_gone: false,
             is_known,
         }
     }
@@ -171,13 +182,13 @@ impl StructurePage {
         self
     }
 
-    /// With what the last act led to.
-    pub fn after(mut self, outcome: &Arc<PlaygroundResult>) -> Self {
+    /// With what an act led to.
+    pub fn after(mut self, (run, outcome): (RunToken, Arc<PlaygroundResult>)) -> Self {
+        self.run = Some(run);
         self.act = Some(outcome.title.clone());
         self.said.clone_from(&outcome.said);
         self.grown.clone_from(&outcome.grown);
         self.elapsed_us = Some(outcome.elapsed_us);
-        self.next_step = outcome.next_step.unwrap_or(1);
         self.typed = outcome.done.as_ref().map(Typed::done).unwrap_or_default();
         if self.error.is_some() {
             return self;

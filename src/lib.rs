@@ -7,6 +7,7 @@
 pub mod config;
 pub mod failpoints;
 pub mod format;
+pub mod input;
 pub mod schemas;
 pub mod token;
 

@@ -2,9 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use smol_str::SmolStr;
 use utoipa::ToSchema;
+
+use crate::input::{Email, Line, Whole};
 
 /// A person, as the database keeps them and the cache holds them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -20,15 +22,22 @@ pub struct Profile {
 }
 
 /// What an edit may change of a [`Profile`].
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProfileEdit {
-    /// 1 to 100 characters.
+    /// The name.
     pub name: String,
-    /// 3 to 254 characters, with an `@` inside.
+    /// The e-mail address.
     pub email: String,
-    /// Years, 0 to 150.
+    /// Years.
     pub age: u32,
 }
+
+/// The name in a form or a file: 1 to 100 characters.
+pub type Name = Line<NAME_MAX>;
+/// The e-mail address in a form or a file.
+pub type EmailAddress = Email<EMAIL_MAX>;
+/// The age in a form or a file: 0 to 150 years.
+pub type Age = Whole<0, AGE_MAX>;
 
 /// The longest name, in characters.
 pub const NAME_MAX: usize = 100;
@@ -36,18 +45,6 @@ pub const NAME_MAX: usize = 100;
 pub const EMAIL_MAX: usize = 254;
 /// The highest age, in years.
 pub const AGE_MAX: u32 = 150;
-
-/// Whether a text can be a name: one line of 1 to [`NAME_MAX`] characters.
-pub fn is_name(text: &str) -> bool {
-    let length = text.chars().count();
-    !text.trim().is_empty() && length <= NAME_MAX && !text.chars().any(char::is_control)
-}
-
-/// Whether a text looks like an e-mail address; only sending to it would tell.
-pub fn is_email(text: &str) -> bool {
-    let named = text.split_once('@').is_some_and(|(who, at)| !who.is_empty() && !at.is_empty());
-    named && text.chars().count() <= EMAIL_MAX && !text.chars().any(|c| c.is_control() || c == ' ')
-}
 
 /// The documents' notation: `{'user_id': '123', 'name': …}`.
 impl fmt::Display for Profile {
@@ -88,6 +85,12 @@ impl FromStr for UserId {
             true => Ok(Self(text.into())),
             false => Err(NotAnId),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for UserId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.trim().parse().map_err(D::Error::custom)
     }
 }
 

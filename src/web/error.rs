@@ -13,7 +13,7 @@ use actix_web::{
 };
 use askama::Template;
 use hitrate_cache::{
-    FetchError, UnknownPolicy,
+    FetchError,
     redis::{RedisError, Refusal},
 };
 use serde::Serialize;
@@ -21,9 +21,9 @@ use serde::Serialize;
 use crate::{
     demo::{
         db,
-        invalidation::InvalidTarget,
         model::{NotAnId, PRODUCT_MAX},
     },
+    input::FieldError,
     labs::{
         console,
         key_names::TooMuch,
@@ -77,18 +77,9 @@ pub enum Error {
     /// 503: the database can't answer, and there is no copy to serve.
     #[error("{}. Try again in a moment.", capitalized(.0))]
     Origin(#[from] FetchError),
-    /// 422: nothing that could be dropped was named, or several things.
-    #[error("{0}")]
-    InvalidTarget(&'static str),
-    /// 422.
-    #[error(transparent)]
-    Unnamed(#[from] InvalidTarget),
     /// 422.
     #[error(transparent)]
     TooMuch(#[from] TooMuch),
-    /// 422.
-    #[error(transparent)]
-    UnknownPolicy(#[from] UnknownPolicy),
     /// 503: for what can't be done without Redis.
     #[error("{}. Try again in a moment.", capitalized(.0))]
     Redis(#[from] RedisError),
@@ -131,12 +122,7 @@ impl ResponseError for Error {
             Self::NoPage | Self::NoProfile(_) | Self::NoProduct => StatusCode::NOT_FOUND,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAnId(_) => StatusCode::BAD_REQUEST,
-            Self::UnknownPolicy(_)
-            | Self::InvalidTarget(_)
-            | Self::Unnamed(_)
-            | Self::TooMuch(_)
-            | Self::Refusal(_)
-            | Self::Secured => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooMuch(_) | Self::Refusal(_) | Self::Secured => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Input(input) => input.status_code(),
             Self::OtherSite | Self::ConsoleOff => StatusCode::FORBIDDEN,
             Self::OtherHost => StatusCode::MISDIRECTED_REQUEST,
@@ -242,7 +228,30 @@ impl From<console::ConsoleError> for Error {
     }
 }
 
+impl From<FieldError> for Error {
+    fn from(error: FieldError) -> Self {
+        Self::Input(error.into())
+    }
+}
+
 impl Error {
+    /// The field of a form that it is about, if it is about one.
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::Input(BadInput::Field(error)) => error.field(),
+            _ => None,
+        }
+    }
+
+    /// The page where it happened, with its status and headers.
+    pub fn on<T>(&self, page: Page<T>) -> Page<T> {
+        let page = page.status(self.status_code());
+        match self.retry_after() {
+            Some(seconds) => page.header(header::RETRY_AFTER, seconds),
+            None => page,
+        }
+    }
+
     /// In how many seconds it may be worth trying again.
     pub fn retry_after(&self) -> Option<&'static str> {
         match self.status_code() {
@@ -256,12 +265,9 @@ impl Error {
     /// The whole answer, as the request's headers want it.
     pub fn answer(&self, asked: &HeaderMap) -> HttpResponse {
         let status = self.status_code();
-        let mut page = Page::new(ErrorPage { error: self.to_string(), status }).status(status);
+        let mut page = self.on(Page::new(ErrorPage { error: self.to_string(), status }));
         if let Self::NoMethod(allowed) = self {
             page = page.header(header::ALLOW, *allowed);
-        }
-        if let Some(seconds) = self.retry_after() {
-            page = page.header(header::RETRY_AFTER, seconds);
         }
         page.respond(asked)
     }

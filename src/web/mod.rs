@@ -6,6 +6,7 @@ pub mod nav;
 pub mod state;
 
 pub mod form;
+pub mod form_view;
 pub mod page;
 pub mod rendered;
 

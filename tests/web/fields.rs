@@ -7,7 +7,7 @@ pub fn bad_values(kind: Kind) -> Vec<(String, u16)> {
     let mut bad = vec![(String::new(), 422), (" ".to_owned(), 422), ("a\nb".to_owned(), 400)];
     bad.push(("\0".to_owned(), 400));
     let longest = match kind {
-        Kind::Text(max) | Kind::Several(max) => max,
+        Kind::Text(max) | Kind::Several(max) | Kind::Email(max) => max,
         _ => 64,
     };
     bad.push(("x".repeat(longest + 1), 422));
@@ -22,6 +22,7 @@ pub fn bad_values(kind: Kind) -> Vec<(String, u16)> {
             bad.extend([(min - 1.0).to_string(), (max * 2.0).to_string()].map(|it| (it, 422)));
             bad.extend(["nan", "inf", "-inf", "1e999", "1,5"].map(|it| (it.to_owned(), 422)));
         }
+        Kind::Email(_) => bad.extend(["nobody", "@x", "a b@x"].map(|it| (it.to_owned(), 422))),
         Kind::Choice(_) => bad.push(("hitrate:page_hits".to_owned(), 422)),
         Kind::EntryId(_) => bad.extend(["1-", "1-2-3", ">"].map(|it| (it.to_owned(), 422))),
     }

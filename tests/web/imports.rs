@@ -11,7 +11,7 @@ use crate::sources::{files, root};
 /// The folders and files of `src`, ground first. Each may name only what stands
 /// before it. The cache is a package of its own: there the compiler holds the wall.
 const LAYERS: &[&[&str]] = &[
-    &["config", "failpoints", "format", "schemas", "token"],
+    &["config", "failpoints", "format", "input", "schemas", "token"],
     &["demo"],
     &["labs"],
     &["ops"],

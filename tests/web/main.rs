@@ -13,6 +13,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, and its helpers with it")]
 
 mod fields;
+mod forms;
 mod harness;
 #[path = "../../cache/tests/cache/proxy.rs"]
 mod proxy;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 pub use crate::labs::support::fields::{Field, choice, text};
-use crate::labs::support::fields::{Wrong, integer};
+use crate::{input::FieldError, labs::support::fields::integer};
 
 /// The values of all fields of one act, each within its bounds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct Args(BTreeMap<&'static str, String>);
 
 impl Args {
     /// With one more value, if the field takes it.
-    pub fn with(mut self, field: &Field, sent: &str) -> Result<Self, Wrong> {
+    pub fn with(mut self, field: &Field, sent: &str) -> Result<Self, FieldError> {
         self.0.insert(field.name, field.read(sent)?.join(","));
         Ok(self)
     }

@@ -21,7 +21,7 @@ use hitrate_cache::{
     time::{micros, millis},
     trace::Trace,
 };
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 pub use self::{
@@ -30,10 +30,13 @@ pub use self::{
     modes::{MAX_DURATION, ModeResult, SendMode, Verb},
     spread::Spread,
 };
-use crate::labs::support::{
-    result_store::{RequestedRun, ResultStore, RunToken},
-    run_lock::{RunLock, RunLockError},
-    visitor_keys::VisitorKeys,
+use crate::{
+    input::{self, Input, Kind},
+    labs::support::{
+        result_store::{RequestedRun, ResultStore, RunToken},
+        run_lock::{RunLock, RunLockError},
+        visitor_keys::VisitorKeys,
+    },
 };
 
 /// The most commands, and how many unless said otherwise: the documents' number.
@@ -52,6 +55,25 @@ pub const DEFAULTS: Duration = Duration::from_micros(500);
 const PINGS: usize = 50;
 /// The most results that are kept: a few kilobytes each.
 const RESULTS_MAX: u64 = 64;
+
+/// One of [`NETWORKS`], as a form names it.
+#[derive(Debug, Clone, Copy)]
+pub struct Network(pub Duration);
+
+impl Input for Network {
+    const KIND: Kind = Kind::Choice(&[NETWORKS[0].0, NETWORKS[1].0, NETWORKS[2].0, NETWORKS[3].0]);
+
+    fn accept(word: String) -> Self {
+        let network = NETWORKS.into_iter().find(|(name, _)| *name == word);
+        Self(network.map_or(DEFAULTS, |(_, round_trip)| round_trip))
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        input::deserialize(deserializer)
+    }
+}
 
 /// What to measure.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 //! the form that it once had.
 
 use super::line::Values;
-use crate::labs::support::fields::{Field, Wrong};
+use crate::{input::FieldError, labs::support::fields::Field};
 
 /// Something to do.
 pub struct Act {
@@ -65,7 +65,7 @@ impl Act {
     pub fn with(
         &'static self,
         given: impl Fn(&str) -> Option<String>,
-    ) -> Result<Invocation, Wrong> {
+    ) -> Result<Invocation, FieldError> {
         let value = |field: &Field| {
             let text = given(field.name).unwrap_or_else(|| field.usual.to_owned());
             Ok((field.name, field.read(&text)?))

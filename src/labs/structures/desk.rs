@@ -8,9 +8,9 @@ use hitrate_cache::{
 };
 
 use super::{Structure, line::CommandTemplate, reply::Reply};
-use crate::labs::support::{
-    fields::Wrong,
-    visitor_keys::{VisitorId, VisitorKeys},
+use crate::{
+    input::FieldError,
+    labs::support::visitor_keys::{VisitorId, VisitorKeys},
 };
 
 /// One visitor at one structure.
@@ -26,7 +26,7 @@ pub struct Playground {
 pub enum PlaygroundError {
     /// What was sent is out of bounds.
     #[error(transparent)]
-    Wrong(#[from] Wrong),
+    Wrong(#[from] FieldError),
     /// There is no room for more.
     #[error("{0}")]
     Full(String),

@@ -17,7 +17,7 @@ use super::{
     outcome::{Done, Exchange, PlaygroundResult},
     reply::{self, Reply},
 };
-use crate::labs::support::fields::Wrong;
+use crate::input::{FieldError, Rejection};
 
 /// What a visitor chose.
 #[derive(Clone)]
@@ -101,7 +101,8 @@ impl Playground {
     ) -> Result<(PlaygroundResult, PlaygroundView), PlaygroundError> {
         let count = self.structure.example.steps.len();
         let (step, shows) = self.structure.step(number).ok_or_else(|| {
-            Wrong::OutOfRange(format!("The field step must be a whole number from 1 to {count}."))
+            let accepted = format!("a whole number from 1 to {count}");
+            FieldError::rejected("step", Rejection::OutOfRange(accepted))
         })?;
         let first = (number == 1).then(|| self.removal());
         let mut texts = vec![None; usize::from(first.is_some())];

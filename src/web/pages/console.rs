@@ -6,18 +6,23 @@ use std::sync::Arc;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 use hitrate_cache::trace::Span;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{visitor, waterfall::Waterfall};
 use crate::{
-    labs::console::{Console, ConsoleEntry, EXAMPLES, Entries, ExampleGroup, LINE_MAX},
+    input::Line,
+    labs::{
+        console::{Console, ConsoleEntry, EXAMPLES, Entries, ExampleGroup, LINE_MAX},
+        support::visitor_keys::VisitorId,
+    },
     schemas,
     web::{
         error::{Error, Result},
-        form::{Body, Fields},
+        form::{self, Body, NoFields},
+        form_view::{FormView, refused},
         nav::{self, Link},
-        page::{self, Page, run_to_completion, see_other},
+        page::{Page, run_to_completion, see_other},
         state::WorkerState,
     },
 };
@@ -46,15 +51,19 @@ pub struct ConsolePage {
     /// Whether Redis can't be asked at the moment.
     #[serde(skip)]
     is_away: bool,
+    #[serde(skip)]
+    form: FormView,
 }
 
 /// What a visitor types.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "described for the OpenAPI document, read field by field")]
-pub struct TypedCommand {
+#[derive(Deserialize, ToSchema)]
+pub struct ConsoleForm {
     /// One line, as redis-cli takes it.
-    command: String,
+    #[schema(inline)]
+    command: CommandText,
 }
+
+type CommandText = Line<LINE_MAX>;
 
 /// The last command of this visitor, and those before.
 #[utoipa::path(
@@ -62,19 +71,16 @@ pub struct TypedCommand {
     responses((status = 200, description = "The form and what was typed before", body = ConsolePage))
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<ConsolePage>> {
-    Fields::of_query(&request, &[])?;
-    let (visitor, _) = visitor::of(&request);
-    let console = app.shared.console.as_ref();
-    let history = console.map(|it| it.history(&visitor)).unwrap_or_default();
-    Ok(Page::new(ConsolePage::of(&app, Console::prefix(&app.store, &visitor), history)))
+    let NoFields {} = form::query(&request)?;
+    Ok(Page::new(ConsolePage::look(&app, &visitor::of(&request).0)))
 }
 
 /// Runs a command, if it may run.
 #[utoipa::path(
     post, path = "/console", operation_id = "run_command",
     request_body(content(
-        (TypedCommand = "application/json"),
-        (TypedCommand = "application/x-www-form-urlencoded"),
+        (ConsoleForm = "application/json"),
+        (ConsoleForm = "application/x-www-form-urlencoded"),
     )),
     responses(
         (status = 200, description = "Its reply; with Accept: application/json", body = ConsolePage),
@@ -86,27 +92,32 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<C
 )]
 pub async fn run(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
     let console = app.shared.console.clone().ok_or(Error::ConsoleOff)?;
-    let fields = body.fields(&["command"])?;
-    let line = fields.text("command", 1..=LINE_MAX)?;
     let (visitor, cookie) = visitor::of(&request);
-    let prefix = Console::prefix(&app.store, &visitor);
-    let store = app.store.clone();
-    let history =
-        run_to_completion(
-            async move { Ok::<_, Error>(console.run(&store, &visitor, &line).await?) },
-        )
-        .await?;
-    let page = ConsolePage::of(&app, prefix, history);
-    let status = page.status();
-    let mut answer = match page::wants_json(request.headers()) || status != StatusCode::OK {
-        true => Page::new(page).status(status).respond(request.headers()),
-        false => see_other(nav::CONSOLE.path).finish(),
+    let history = match typed(&app, console, visitor.clone(), &body).await {
+        Ok(history) => history,
+        Err(error) => {
+            let page = |form| ConsolePage { form, ..ConsolePage::look(&app, &visitor) };
+            return refused(&request, &body, error, page);
+        }
     };
-    if let Some(cookie) = cookie {
-        // It fits a header: a name and a token.
-        let _ = answer.add_cookie(&cookie);
-    }
-    Ok(answer)
+    let page = ConsolePage::of(&app, &visitor, history);
+    let status = page.status();
+    let page = Page::new(page).status(status).cookie(cookie);
+    Ok(match status {
+        StatusCode::OK => page.or_redirect(request.headers(), nav::CONSOLE.path),
+        _ => page.respond(request.headers()),
+    })
+}
+
+async fn typed(
+    app: &WorkerState,
+    console: Arc<Console>,
+    visitor: VisitorId,
+    body: &Body,
+) -> Result<Entries> {
+    let (store, ConsoleForm { command }) = (app.store.clone(), body.parse()?);
+    let line = String::from(command);
+    run_to_completion(async move { Ok(console.run(&store, &visitor, &line).await?) }).await
 }
 
 /// Forgets what was typed. The keys stay.
@@ -123,7 +134,7 @@ pub async fn clear(
     body: Body,
 ) -> Result<HttpResponse> {
     let console = app.shared.console.as_ref().ok_or(Error::ConsoleOff)?;
-    let _: Fields<'_> = body.fields(&[])?;
+    let NoFields {} = body.parse()?;
     console.forget(&visitor::of(&request).0);
     Ok(see_other(nav::CONSOLE.path).finish())
 }
@@ -131,16 +142,23 @@ pub async fn clear(
 impl ConsolePage {
     const LINK: Link = nav::CONSOLE;
 
-    fn of(app: &WorkerState, prefix: String, history: Entries) -> Self {
+    /// The visitor's last commands.
+    fn look(app: &WorkerState, visitor: &VisitorId) -> Self {
+        let console = app.shared.console.as_ref();
+        Self::of(app, visitor, console.map(|it| it.history(visitor)).unwrap_or_default())
+    }
+
+    fn of(app: &WorkerState, visitor: &VisitorId, history: Entries) -> Self {
         let last = history.first().cloned();
         Self {
             is_on: app.shared.console.is_some(),
-            prefix,
+            prefix: Console::prefix(&app.store, visitor),
             trace: last.as_ref().map(|it| it.trace.clone()).unwrap_or_default(),
             last,
             history,
             has_user: app.shared.console.as_ref().is_some_and(|it| it.has_user()),
             is_away: app.store.is_unavailable(),
+            form: FormView::default(),
         }
     }
 
@@ -156,6 +174,12 @@ impl ConsolePage {
 
 // What the template asks for.
 impl ConsolePage {
+    /// What stands in the prompt: a command that was refused, to be corrected.
+    fn prompt(&self) -> &str {
+        let last = self.last.as_ref().filter(|last| last.colour() != "fine");
+        self.form.typed("command").or(last.map(|last| &*last.typed)).unwrap_or_default()
+    }
+
     fn examples(&self) -> &'static [ExampleGroup] {
         &EXAMPLES
     }

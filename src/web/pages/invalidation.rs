@@ -6,16 +6,24 @@ use std::sync::Arc;
 use actix_web::{HttpRequest, web::Data};
 use askama::Template;
 use hitrate_cache::trace::Trace;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::waterfall::Waterfall;
 use crate::{
-    demo::invalidation::{self, Dropped, InvalidTarget, InvalidationResult, InvalidationTarget},
-    labs::support::result_store::{RequestedRun, RunToken},
+    demo::{
+        invalidation::{self, Dropped, InvalidTarget, InvalidationTarget},
+        keys,
+    },
+    input::{FieldError, OnOff},
+    labs::support::{
+        fields::{Field, Kind, text},
+        result_store::{RequestedRun, RunToken},
+    },
     web::{
         error::Result,
-        form::{Body, Fields},
+        form::{self, Body, RunQuery},
+        form_view::{FieldView, FormView, refused},
         nav::{self, Link},
         page::{Page, run_to_completion},
         state::WorkerState,
@@ -33,46 +41,59 @@ pub struct InvalidationPage {
     #[schema(value_type = Dropped)]
     dropped: Option<Arc<Dropped>>,
     #[serde(skip)]
-    form: Form,
+    form: FormView,
     /// Whether the request names a result that is not kept any more.
     #[serde(skip)]
     is_gone: bool,
 }
 
-/// What the form shows.
-struct Form {
-    key: String,
-    tag: String,
-    pattern: String,
+/// What to drop: one of a key, a tag and a pattern.
+#[derive(Deserialize, ToSchema)]
+pub struct InvalidationForm {
+    /// A key such as `profile:123`.
+    #[serde(default, deserialize_with = "form::even_if_empty")]
+    key: Option<String>,
+    /// A tag such as `profile`.
+    #[serde(default, deserialize_with = "form::even_if_empty")]
+    tag: Option<String>,
+    /// A pattern such as `profile:user-*`.
+    #[serde(default, deserialize_with = "form::even_if_empty")]
+    pattern: Option<String>,
+    /// `on` only counts what a pattern names.
+    dry_run: Option<OnOff>,
 }
 
-impl Form {
-    /// With what was dropped in its field.
-    fn of(dropped: &Dropped) -> Self {
-        let (what, form) = (dropped.what.clone(), Self::default());
-        match dropped.by {
-            "key" => Self { key: what, ..form },
-            "tag" => Self { tag: what, ..form },
-            _ => Self { pattern: what, ..form },
-        }
+const KEY: Field = text("key", "Key", 80, "profile:123");
+const TAG: Field = Field {
+    name: "tag",
+    label: "Tag",
+    kind: Kind::Choice(&[keys::CACHED[0].name(), keys::CACHED[1].name()]),
+    usual: "profile",
+};
+const PATTERN: Field = text("pattern", "Pattern", 100, "profile:user-*");
+
+/// How the text of a field is understood.
+type Parse = fn(&str) -> Result<InvalidationTarget, InvalidTarget>;
+
+impl InvalidationForm {
+    /// The one thing that is named, and by which field.
+    fn named(&self) -> Result<(&'static str, String, InvalidationTarget), FieldError> {
+        let fields: [(_, _, Parse); 3] = [
+            ("key", &self.key, InvalidationTarget::key),
+            ("tag", &self.tag, InvalidationTarget::tag),
+            ("pattern", &self.pattern, InvalidationTarget::pattern),
+        ];
+        let sent =
+            |(name, text, parse): (_, &Option<String>, _)| Some((name, text.clone()?, parse));
+        let mut sent = fields.into_iter().filter_map(sent);
+        let (Some((name, text, parse)), None) = (sent.next(), sent.next()) else {
+            return Err(FieldError::out_of_range("Name one key, one tag or one pattern."));
+        };
+        let what = parse(text.trim())
+            .map_err(|unclear| FieldError::out_of_range(unclear.to_string()).of(name))?;
+        Ok((name, text.trim().to_owned(), what))
     }
 }
-
-impl Default for Form {
-    fn default() -> Self {
-        let (key, tag) = ("profile:123".to_owned(), "profile".to_owned());
-        Self { key, tag, pattern: "profile:user-*".to_owned() }
-    }
-}
-
-/// By which field something can be named, and how its text is understood.
-type InvalidationMethod = (&'static str, fn(&str) -> Result<InvalidationTarget, InvalidTarget>);
-
-const WAYS: [InvalidationMethod; 3] = [
-    ("key", InvalidationTarget::key),
-    ("tag", InvalidationTarget::tag),
-    ("pattern", InvalidationTarget::pattern),
-];
 
 /// The forms.
 #[utoipa::path(
@@ -81,8 +102,8 @@ const WAYS: [InvalidationMethod; 3] = [
     responses((status = 200, description = "The forms, and the result if one was asked for", body = InvalidationPage))
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<InvalidationPage>> {
-    let fields = Fields::of_query(&request, &["run"])?;
-    let requested = app.shared.invalidations.requested(fields.optional("run"), |_| true);
+    let RunQuery { run } = form::query(&request)?;
+    let requested = app.shared.invalidations.requested(run.as_deref(), |_| true);
     Ok(Page::new(InvalidationPage::of(requested)))
 }
 
@@ -90,9 +111,9 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<I
 #[utoipa::path(
     post, path = "/invalidation", operation_id = "invalidate",
     request_body(content(
-        (serde_json::Value = "application/json"),
-        (serde_json::Value = "application/x-www-form-urlencoded"),
-    ), description = "One of `key` (profile:123), `tag` (profile) and `pattern` (profile:user-*); `dry_run` = on only counts what a pattern names"),
+        (InvalidationForm = "application/json"),
+        (InvalidationForm = "application/x-www-form-urlencoded"),
+    ), description = "One of `key`, `tag` and `pattern`"),
     responses(
         (status = 200, description = "Done; with Accept: application/json", body = InvalidationPage),
         (status = 303, description = "Done; to the page that shows it"),
@@ -105,38 +126,26 @@ pub async fn drop_copies(
     request: HttpRequest,
     body: Body,
 ) -> Result<actix_web::HttpResponse> {
-    let fields = body.fields(&["key", "tag", "pattern", "dry_run"])?;
-    let dry_run = fields.choice("dry_run", &[("on", true), ("off", false)])?.unwrap_or_default();
-    let (by, text, what) = named(&fields)?;
-    let (outcome, trace) = run_to_completion(act(app.clone(), what, dry_run)).await?;
-    let dropped = Dropped::of(by, text, dry_run, &outcome, &trace);
+    let dropped = match act(app.clone(), &body).await {
+        Ok(dropped) => dropped,
+        Err(error) => return refused(&request, &body, error, InvalidationPage::refused),
+    };
     let (run, dropped) = app.shared.invalidations.add(dropped);
     let page = Page::new(InvalidationPage::of(RequestedRun::Found(run, dropped)));
     Ok(page.or_redirect(request.headers(), &format!("{}?run={run}", nav::INVALIDATION.path)))
 }
 
-async fn act(
-    app: Data<WorkerState>,
-    what: InvalidationTarget,
-    dry_run: bool,
-) -> Result<(InvalidationResult, Trace)> {
-    let trace = Trace::start();
+async fn act(app: Data<WorkerState>, body: &Body) -> Result<Dropped> {
+    let form: InvalidationForm = body.parse()?;
+    let (by, text, what) = form.named()?;
+    let (trace, dry_run) = (Trace::start(), form.dry_run == Some(OnOff::On));
     let policy = app.shared.policy.ttl(app.shared.config.profile_ttl);
-    let outcome = invalidation::run(&app.cache, &what, dry_run, &policy, &trace, |_| ()).await?;
-    Ok((outcome, trace))
-}
-
-/// The one thing that was named.
-fn named(fields: &Fields<'_>) -> Result<(&'static str, String, InvalidationTarget)> {
-    let mut sent = WAYS.iter().filter(|(name, _)| fields.sent(name));
-    let (Some((name, parse)), None) = (sent.next(), sent.next()) else {
-        return Err(crate::web::error::Error::InvalidTarget(
-            "Name one key, one tag or one pattern.",
-        ));
-    };
-    let text = fields.optional(name).unwrap_or_default().trim().to_owned();
-    let what = parse(&text)?;
-    Ok((name, text, what))
+    run_to_completion(async move {
+        let outcome =
+            invalidation::run(&app.cache, &what, dry_run, &policy, &trace, |_| ()).await?;
+        Ok(Dropped::of(by, text, dry_run, &outcome, &trace))
+    })
+    .await
 }
 
 impl Dropped {
@@ -151,7 +160,34 @@ impl InvalidationPage {
     fn of(requested: RequestedRun<Dropped>) -> Self {
         let is_gone = requested.is_gone();
         let (run, dropped) = requested.found().unzip();
-        let form = dropped.as_deref().map(Form::of).unwrap_or_default();
-        Self { run, dropped, form, is_gone }
+        Self { run, dropped, is_gone, form: FormView::default() }
+    }
+
+    fn refused(form: FormView) -> Self {
+        Self { form, ..Self::of(RequestedRun::Unnamed) }
+    }
+}
+
+// What the template asks for.
+impl InvalidationPage {
+    fn key_field(&self) -> FieldView {
+        self.field(&KEY)
+    }
+
+    fn tag_field(&self) -> FieldView {
+        self.field(&TAG)
+    }
+
+    fn pattern_field(&self) -> FieldView {
+        self.field(&PATTERN)
+    }
+
+    /// Each field stands in a form of its own, so only one of them was sent.
+    fn field(&self, field: &Field) -> FieldView {
+        let dropped = self.dropped.as_ref().filter(|dropped| dropped.by == field.name);
+        let last = dropped.map_or(field.usual, |dropped| &dropped.what);
+        let sent = self.form.typed(field.name).filter(|sent| !sent.is_empty());
+        FieldView::of(field, field.name, sent.unwrap_or(last).to_owned())
+            .with_error(self.form.error_of(field.name))
     }
 }

@@ -2,14 +2,14 @@
 
 use actix_web::HttpRequest;
 use askama::Template;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
     labs::key_names::{self, Checked, EXAMPLES, Finding, NAMES_MAX, RULES, Report, Rule},
     web::{
         error::Result,
-        form::Fields,
+        form,
         nav::{self, Link},
         page::Page,
     },
@@ -29,6 +29,11 @@ pub struct KeyNamesPage {
     /// Whether these are the documents' names, as nobody sent others.
     #[serde(skip)]
     are_examples: bool,
+}
+
+#[derive(Deserialize)]
+struct KeyNamesQuery {
+    names: Option<String>,
 }
 
 /// A rule, for programs.
@@ -52,9 +57,9 @@ pub struct RuleView {
     )
 )]
 pub async fn show(request: HttpRequest) -> Result<Page<KeyNamesPage>> {
-    let fields = Fields::of_query(&request, &["names"])?;
-    let sent = fields.optional("names").filter(|text| !text.trim().is_empty());
-    let text = sent.unwrap_or(EXAMPLES);
+    let KeyNamesQuery { names } = form::query(&request)?;
+    let sent = names.filter(|text| !text.trim().is_empty());
+    let text = sent.as_deref().unwrap_or(EXAMPLES);
     let report = key_names::check(text)?;
     let rules = RULES.iter().map(|it| RuleView { slug: it.slug, title: it.title, why: it.why });
     Ok(Page::new(KeyNamesPage {

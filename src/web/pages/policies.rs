@@ -1,17 +1,26 @@
 //! The choice of a policy, as pages that look something up offer it.
 
 use hitrate_cache::CachePolicy;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, Unexpected},
+};
 
-use crate::web::{error::Result, form::Fields, state::WorkerState};
+use crate::{
+    input::OnOff,
+    web::{form_view::Choice, state::WorkerState},
+};
 
-/// A line of a select.
-pub struct Choice {
-    /// What is sent.
-    pub value: String,
-    /// What is shown.
-    pub label: String,
-    /// Whether it is the present one.
-    pub chosen: bool,
+/// The name of a policy in a form or a query.
+#[derive(Debug, Clone, Copy)]
+pub struct RecipeName(pub CachePolicy);
+
+impl<'de> Deserialize<'de> for RecipeName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let unknown = |_| D::Error::invalid_value(Unexpected::Str(&name), &&*CachePolicy::names());
+        name.parse().map(Self).map_err(unknown)
+    }
 }
 
 /// The policies, the configured one first: choosing nothing is that.
@@ -30,13 +39,10 @@ pub fn choices(chosen: Option<&str>, configured: &str) -> Vec<Choice> {
 }
 
 /// What was asked for by `policy` and `cache`, else what is configured.
-pub fn chosen(app: &WorkerState, fields: &Fields<'_>) -> Result<CachePolicy> {
-    let policy = named(fields)?.unwrap_or(app.shared.policy);
-    let bypass = fields.choice("cache", &[("on", false), ("off", true)])?.unwrap_or_default();
-    Ok(if bypass { policy.bypassing() } else { policy })
-}
-
-/// The policy that was asked for, if one was.
-pub fn named(fields: &Fields<'_>) -> Result<Option<CachePolicy>> {
-    Ok(fields.optional("policy").map(str::parse).transpose()?)
+pub fn chosen(app: &WorkerState, policy: Option<RecipeName>, cache: Option<OnOff>) -> CachePolicy {
+    let policy = policy.map_or(app.shared.policy, |it| it.0);
+    match cache {
+        Some(OnOff::Off) => policy.bypassing(),
+        _ => policy,
+    }
 }

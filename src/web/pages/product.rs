@@ -6,18 +6,19 @@ use actix_web::{
     web::Data,
 };
 use hitrate_cache::{Lookup, Source};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::policies;
+use super::policies::{self, RecipeName};
 use crate::{
     demo::{
         model::{LAPTOP, PRODUCT_MAX, Product},
         products,
     },
+    input::OnOff,
     web::{
         error::{Error, Result},
-        form::Fields,
+        form,
         page::{self, CACHE_STATUS},
         state::WorkerState,
     },
@@ -83,6 +84,12 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<HttpRe
     answer(&find(&app, &request, number(id)?).await?, |product| product)
 }
 
+#[derive(Deserialize)]
+struct ProductQuery {
+    cache: Option<OnOff>,
+    policy: Option<RecipeName>,
+}
+
 /// In one spelling only: `01` is no product, nor a second key for the first.
 fn number(text: &str) -> Result<u32> {
     let number: u32 = text.parse().map_err(|_| Error::NoProduct)?;
@@ -91,9 +98,9 @@ fn number(text: &str) -> Result<u32> {
 }
 
 async fn find(app: &WorkerState, request: &HttpRequest, id: u32) -> Result<Lookup<Product>> {
-    let fields = Fields::of_query(request, &["cache", "policy"])?;
+    let ProductQuery { cache, policy } = form::query(request)?;
     let (config, db) = (&app.shared.config, &app.shared.db);
-    let policy = policies::chosen(app, &fields)?.ttl(config.product_ttl);
+    let policy = policies::chosen(app, policy, cache).ttl(config.product_ttl);
     // In a box of its own: malloc is slow with all of this in one.
     Ok(Box::pin(products::find(&app.cache, db, id, &policy, config.database_delay)).await?)
 }

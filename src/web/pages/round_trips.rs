@@ -1,27 +1,33 @@
 //! `/patterns/round-trips` — the same commands singly, in pipelines and all at
 //! once, and what the documents say of that.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use askama::Template;
 use hitrate_cache::time::micros;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::visitor;
 use crate::{
     format,
+    input::{Input, Whole},
     labs::{
         round_trips::{
-            COUNT_MAX, Claim, ClientReport, DEFAULTS, ModeResult, NETWORKS, RoundTripsPlan,
-            RoundTripsReport, Verb,
+            COUNT_MAX, Claim, ClientReport, DEFAULTS, ModeResult, NETWORKS, Network,
+            RoundTripsPlan, RoundTripsReport, Verb,
         },
-        support::result_store::{RequestedRun, RunToken},
+        support::{
+            fields::Field,
+            result_store::{RequestedRun, RunToken},
+            visitor_keys::VisitorKeys,
+        },
     },
     web::{
         error::Result,
-        form::{BadInput, Body, Fields},
+        form::{self, Body, RunQuery},
+        form_view::{FieldView, FormView, refused},
         nav::{self, Link},
         page::Page,
         state::WorkerState,
@@ -48,17 +54,30 @@ pub struct RoundTripsPage {
     /// Whether the request names a result that is not kept any more.
     #[serde(skip)]
     is_gone: bool,
+    #[serde(skip)]
+    form: FormView,
 }
 
-/// What a POST sends.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "described for the OpenAPI document, read field by field")]
-pub struct RoundTripsOrder {
-    /// Commands in each turn, 1 to 1000; 1000 when left out.
-    count: Option<u32>,
+/// What to measure.
+#[derive(Deserialize, ToSchema)]
+pub struct RoundTripsForm {
+    /// Commands in each turn; 1000 when left out.
+    #[schema(inline)]
+    count: Option<Count>,
     /// The simulated round trip in milliseconds: 0, 0.5, 2 or 10; 0.5 when left out.
-    round_trip: Option<f32>,
+    #[schema(value_type = Option<f32>)]
+    round_trip: Option<Network>,
 }
+
+type Count = Whole<1, COUNT_MAX>;
+
+const COUNT: Field = Field { name: "count", label: "Commands", kind: Count::KIND, usual: "1000" };
+const NETWORK: Field = Field {
+    name: "round_trip",
+    label: "Simulated network, round trip",
+    kind: Network::KIND,
+    usual: "0.5",
+};
 
 /// The form, and the result of an earlier run while it is kept.
 #[utoipa::path(
@@ -67,16 +86,16 @@ pub struct RoundTripsOrder {
     responses((status = 200, description = "The form, and the result if one was asked for", body = RoundTripsPage))
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<RoundTripsPage>> {
-    let fields = Fields::of_query(&request, &["run"])?;
-    Ok(Page::new(RoundTripsPage::of(app.shared.round_trips.requested(fields.optional("run")))))
+    let RunQuery { run } = form::query(&request)?;
+    Ok(Page::new(RoundTripsPage::of(app.shared.round_trips.requested(run.as_deref()))))
 }
 
 /// Measures, which takes some seconds.
 #[utoipa::path(
     post, path = "/patterns/round-trips", operation_id = "measure_round_trips",
     request_body(content(
-        (RoundTripsOrder = "application/json"),
-        (RoundTripsOrder = "application/x-www-form-urlencoded"),
+        (RoundTripsForm = "application/json"),
+        (RoundTripsForm = "application/x-www-form-urlencoded"),
     )),
     responses(
         (status = 200, description = "Done; with Accept: application/json", body = RoundTripsPage),
@@ -87,18 +106,31 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<R
     )
 )]
 pub async fn run(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
-    let plan = plan(&body.fields(&["count", "round_trip"])?)?;
     let (visitor, cookie) = visitor::of(&request);
-    let demo = visitor.keys("round-trips");
-    let (run, outcome) = app.shared.round_trips.run(app.store.clone(), demo, plan).await?;
+    let (run, outcome) = match measure(&app, visitor.keys("round-trips"), &body).await {
+        Ok(measured) => measured,
+        Err(error) => return refused(&request, &body, error, RoundTripsPage::refused),
+    };
     let page = Page::new(RoundTripsPage::of(RequestedRun::Found(run, outcome))).cookie(cookie);
     Ok(page.or_redirect(request.headers(), &format!("{}?run={run}", nav::ROUND_TRIPS.path)))
 }
 
-fn plan(fields: &Fields<'_>) -> Result<RoundTripsPlan, BadInput> {
-    let count = fields.number("count", 1..=COUNT_MAX)?.unwrap_or(COUNT_MAX);
-    let round_trip = fields.choice("round_trip", &NETWORKS)?.unwrap_or(DEFAULTS);
-    Ok(RoundTripsPlan { count: count as usize, round_trip })
+async fn measure(
+    app: &WorkerState,
+    demo: VisitorKeys,
+    body: &Body,
+) -> Result<(RunToken, Arc<RoundTripsReport>)> {
+    let plan = body.parse::<RoundTripsForm>()?.plan();
+    Ok(app.shared.round_trips.run(app.store.clone(), demo, plan).await?)
+}
+
+impl RoundTripsForm {
+    fn plan(self) -> RoundTripsPlan {
+        RoundTripsPlan {
+            count: self.count.map_or(COUNT_MAX, Count::get) as usize,
+            round_trip: self.round_trip.map_or(DEFAULTS, |network| network.0),
+        }
+    }
 }
 
 impl RoundTripsPage {
@@ -108,15 +140,12 @@ impl RoundTripsPage {
         let is_gone = requested.is_gone();
         let (run, outcome) = requested.found().unzip();
         let claims = outcome.as_deref().map(Claim::held_against).unwrap_or_default();
-        Self { run, outcome, claims, is_gone }
+        Self { run, outcome, claims, is_gone, form: FormView::default() }
     }
-}
 
-/// A choice of the form.
-struct Network {
-    value: &'static str,
-    label: String,
-    is_chosen: bool,
+    fn refused(form: FormView) -> Self {
+        Self { form, ..Self::of(RequestedRun::Unnamed) }
+    }
 }
 
 /// All ways of one verb, on one scale that begins at nothing.
@@ -137,18 +166,20 @@ struct Bar<'a> {
 
 // What the template asks for.
 impl RoundTripsPage {
-    fn count(&self) -> u64 {
-        self.outcome.as_ref().map_or(u64::from(COUNT_MAX), |it| it.count)
+    fn count_field(&self) -> FieldView {
+        let count = self.outcome.as_ref().map_or(u64::from(COUNT_MAX), |it| it.count);
+        self.form.field(&COUNT, count).with_bounds()
     }
 
-    fn networks(&self) -> Vec<Network> {
-        let chosen = self.outcome.as_ref().map_or(micros(DEFAULTS), |it| it.simulated_us);
-        let network = |(value, time): (&'static str, Duration)| Network {
-            value,
-            label: if time.is_zero() { "none".to_owned() } else { format!("{value} ms") },
-            is_chosen: micros(time) == chosen,
-        };
-        NETWORKS.map(network).into()
+    fn network_field(&self) -> FieldView {
+        let present = self.outcome.as_ref().map_or(micros(DEFAULTS), |it| it.simulated_us);
+        let present = NETWORKS.into_iter().find(|(_, time)| micros(*time) == present);
+        let mut field = self.form.field(&NETWORK, present.map_or(NETWORK.usual, |(name, _)| name));
+        for choice in &mut field.choices {
+            let is_none = choice.value == "0";
+            choice.label = if is_none { "none".to_owned() } else { format!("{} ms", choice.value) };
+        }
+        field
     }
 
     fn charts(&self) -> Vec<Chart<'_>> {

@@ -3,7 +3,6 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     cookie::{Cookie, time::Duration as CookieDuration},
-    http::StatusCode,
     web::Data,
 };
 use askama::Template;
@@ -12,27 +11,28 @@ use hitrate_cache::{
     time::millis,
     trace::{Span, Trace},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::waterfall::Waterfall;
 use crate::{
     demo::sessions::{self, Expiry, Live, TTL_DEFAULT, TTL_MAX, USERNAME_MAX},
+    input::{Input, Line, Whole},
+    labs::support::fields::Field,
     schemas,
     token::Token,
     web::{
         error::Result,
-        form::{Body, Fields},
+        form::{Body, NoFields},
+        form_view::{FieldView, FormView, refused},
         nav::{self, Link},
-        page::{self, Page, see_other},
+        page::{self, Page},
         state::WorkerState,
     },
 };
 
 const COOKIE: &str = "hitrate_session";
 const EXPIRED: &str = "username does not exist or has expired.";
-const EXPIRIES: [(&str, Expiry); 2] =
-    [("absolute", Expiry::Absolute), ("sliding", Expiry::Sliding)];
 
 /// The visitor's session, and the form to start one.
 #[derive(Template, Serialize, ToSchema)]
@@ -50,6 +50,8 @@ pub struct SessionsPage {
     had_one: bool,
     #[serde(skip)]
     error: Option<RedisError>,
+    #[serde(skip)]
+    form: FormView,
 }
 
 /// A session that is alive.
@@ -88,8 +90,12 @@ impl From<Live> for SessionView {
     responses((status = 200, description = "The session, or none", body = SessionsPage))
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Page<SessionsPage> {
+    Page::new(look(&app, &request).await)
+}
+
+async fn look(app: &WorkerState, request: &HttpRequest) -> SessionsPage {
     let trace = Trace::start();
-    let token = token(&request);
+    let token = token(request);
     let found = match &token {
         Some(token) => sessions::find(&app.store, token, &trace).await,
         None => Ok(None),
@@ -103,21 +109,22 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Page<Sessions
         (None, Some(error)) => format!("Your session can't be read: {error}."),
         (None, None) => EXPIRED.to_owned(),
     };
-    Page::new(SessionsPage {
+    SessionsPage {
         had_one: token.is_some() && live.is_none(),
         session: live.map(SessionView::from),
         message,
         trace: trace.into_spans(),
         error,
-    })
+        form: FormView::default(),
+    }
 }
 
 /// Starts a session under a new id.
 #[utoipa::path(
     post, path = "/sessions", operation_id = "start_session",
     request_body(content(
-        (StartSession = "application/json"),
-        (StartSession = "application/x-www-form-urlencoded"),
+        (SessionForm = "application/json"),
+        (SessionForm = "application/x-www-form-urlencoded"),
     )),
     responses(
         (status = 200, description = "Started; with Accept: application/json", body = SessionsPage),
@@ -131,29 +138,50 @@ pub async fn start(
     request: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse> {
-    let fields = body.fields(&["username", "ttl", "expiry"])?;
-    let username = fields.text("username", 1..=USERNAME_MAX)?;
-    let ttl = fields.number("ttl", 1..=TTL_MAX)?.unwrap_or(TTL_DEFAULT);
-    let expiry = fields.choice("expiry", &EXPIRIES)?.unwrap_or(Expiry::Absolute);
-    let (trace, old) = (Trace::start(), token(&request));
-    let (token, live) =
-        sessions::start(&app.store, old.as_ref(), username, ttl, expiry, &trace).await?;
-    let message = cached(&live.session.username, ttl);
+    let trace = Trace::start();
+    let (token, live) = match started(&app, &request, &body, &trace).await {
+        Ok(started) => started,
+        Err(error) => {
+            let page = look(&app, &request).await;
+            return refused(&request, &body, error, |form| SessionsPage { form, ..page });
+        }
+    };
+    let message = cached(&live.session.username, live.session.ttl);
     let cookie = page::cookie(COOKIE, token.reveal(), "/");
     Ok(answer(&request, SessionsPage::after(Some(live), message, trace), cookie))
 }
 
-/// What starts a session.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "described for the OpenAPI document, read field by field")]
-pub struct StartSession {
-    /// 1 to 64 characters.
-    username: String,
-    /// Seconds, 1 to 86400; 10 when left out.
-    ttl: Option<u32>,
+async fn started(
+    app: &WorkerState,
+    request: &HttpRequest,
+    body: &Body,
+    trace: &Trace,
+) -> Result<(Token, Live)> {
+    let SessionForm { username, ttl, expiry } = body.parse()?;
+    let (ttl, old) = (ttl.map_or(TTL_DEFAULT, Ttl::get), token(request));
+    let expiry = expiry.unwrap_or(Expiry::Absolute);
+    Ok(sessions::start(&app.store, old.as_ref(), username.into(), ttl, expiry, trace).await?)
+}
+
+/// A session to start.
+#[derive(Deserialize, ToSchema)]
+pub struct SessionForm {
+    /// Whose it is.
+    #[schema(inline)]
+    username: Username,
+    /// Seconds; 10 when left out.
+    #[schema(inline)]
+    ttl: Option<Ttl>,
     /// `absolute` when left out.
     expiry: Option<Expiry>,
 }
+
+type Username = Line<USERNAME_MAX>;
+type Ttl = Whole<1, TTL_MAX>;
+
+const USERNAME: Field =
+    Field { name: "username", label: "Username", kind: Username::KIND, usual: "qiross" };
+const TTL: Field = Field { name: "ttl", label: "TTL in seconds", kind: Ttl::KIND, usual: "10" };
 
 /// Ends the visitor's session now.
 #[utoipa::path(
@@ -165,7 +193,7 @@ pub struct StartSession {
     )
 )]
 pub async fn end(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
-    let _: Fields<'_> = body.fields(&[])?;
+    let NoFields {} = body.parse()?;
     let trace = Trace::start();
     if let Some(token) = token(&request) {
         sessions::end(&app.store, &token, &trace).await?;
@@ -176,10 +204,7 @@ pub async fn end(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Re
 }
 
 fn answer(request: &HttpRequest, page: SessionsPage, cookie: Cookie<'static>) -> HttpResponse {
-    match page::wants_json(request.headers()) {
-        true => Page::new(page).status(StatusCode::OK).cookie(cookie).respond(request.headers()),
-        false => see_other(nav::SESSIONS.path).cookie(cookie).finish(),
-    }
+    Page::new(page).cookie(cookie).or_redirect(request.headers(), nav::SESSIONS.path)
 }
 
 fn token(request: &HttpRequest) -> Option<Token> {
@@ -201,11 +226,25 @@ impl SessionsPage {
     /// What an act led to.
     fn after(live: Option<Live>, message: String, trace: Trace) -> Self {
         let session = live.map(SessionView::from);
-        Self { session, message, trace: trace.into_spans(), had_one: false, error: None }
+        let (trace, form) = (trace.into_spans(), FormView::default());
+        Self { session, message, trace, had_one: false, error: None, form }
     }
 
     fn waterfall(&self) -> Waterfall<'_> {
         Waterfall::of(&self.trace)
+    }
+
+    fn username_field(&self) -> FieldView {
+        self.form.field(&USERNAME, USERNAME.usual)
+    }
+
+    fn ttl_field(&self) -> FieldView {
+        self.form.field(&TTL, TTL.usual)
+    }
+
+    /// Whether the form asks for a sliding end.
+    fn asks_for_sliding(&self) -> bool {
+        self.form.typed("expiry") == Some("sliding")
     }
 
     fn expired(&self) -> &'static str {

@@ -1,11 +1,12 @@
 //! What a visitor asks of a pattern: a word, and the fields that go with it.
 
 use crate::{
+    input::FieldError,
     labs::{
         patterns::{Act, Args, Pattern},
         support::fields::Field,
     },
-    web::form::{BadInput, Body},
+    web::form::{BadInput, Body, Fields},
 };
 
 /// What a visitor asks for.
@@ -21,23 +22,24 @@ pub enum Asked {
 impl Asked {
     /// Reads it, each value within its bounds.
     pub fn parse(pattern: &'static Pattern, body: &Body) -> Result<Self, BadInput> {
-        let fields = body.fields(&known(pattern))?;
+        let fields = body.fields()?;
+        fields.check(&known(pattern))?;
         let name = fields.optional("act").unwrap_or_default();
         let (asked, described): (fn(Args) -> Self, &'static [Field]) = match name {
             "trial" => (Self::Trial, pattern.trial.fields),
             "reset" => (|_| Self::Reset, &[]),
             name => {
                 let act = pattern.act(name).ok_or_else(|| needed(pattern))?;
-                return Ok(Self::Act(act, args(body, act.fields)?));
+                return Ok(Self::Act(act, args(&fields, act.fields)?));
             }
         };
-        Ok(asked(args(body, described)?))
+        Ok(asked(args(&fields, described)?))
     }
 }
 
 /// What was sent, good or bad, to be shown again.
 pub fn sent(pattern: &'static Pattern, body: &Body) -> Args {
-    let Ok(fields) = body.fields(&known(pattern)) else { return Args::default() };
+    let fields = body.fields().unwrap_or_default();
     let described = pattern.acts.iter().flat_map(|act| act.fields).chain(pattern.trial.fields);
     described.fold(Args::default(), |args, field| match fields.optional(field.name) {
         Some(text) => args.typed(field, text),
@@ -55,16 +57,16 @@ fn known(pattern: &'static Pattern) -> Vec<&'static str> {
     known
 }
 
-fn needed(pattern: &Pattern) -> BadInput {
+fn needed(pattern: &Pattern) -> FieldError {
     let acts = pattern.acts.iter().map(|act| act.name).chain(["trial", "reset"]);
     let words = acts.collect::<Vec<_>>().join(" or ");
-    BadInput::OutOfRange(format!("The field act is needed: {words}."))
+    FieldError::out_of_range(format!("The field act is needed: {words}."))
 }
 
 /// The values of these fields and no others, each within its bounds.
-fn args(body: &Body, described: &'static [Field]) -> Result<Args, BadInput> {
+fn args(fields: &Fields<'_>, described: &'static [Field]) -> Result<Args, FieldError> {
     let known: Vec<_> = ["act"].into_iter().chain(described.iter().map(|it| it.name)).collect();
-    let fields = body.fields(&known)?;
+    fields.check(&known)?;
     described.iter().try_fold(Args::default(), |args, field| match fields.sent(field.name) {
         true => Ok(args.with(field, fields.optional(field.name).unwrap_or_default())?),
         false => Ok(args.usual(field)),

@@ -6,8 +6,7 @@ pub mod pubsub_live;
 mod trial_chart;
 
 use actix_web::{
-    HttpRequest, HttpResponse, ResponseError as _,
-    http::header,
+    HttpRequest, HttpResponse,
     web::{Data, Path},
 };
 use askama::Template;
@@ -32,7 +31,8 @@ use crate::{
     schemas,
     web::{
         error::{Error, Result},
-        form::{Body, Fields},
+        form::{self, Body, RunQuery},
+        form_view::{FieldView, FormView},
         nav::{self, Link},
         page::{self, Page, run_to_completion, see_other},
         state::WorkerState,
@@ -99,6 +99,8 @@ pub struct PatternPage {
     pattern: &'static Pattern,
     #[serde(skip)]
     args: Args,
+    #[serde(skip)]
+    form: FormView,
     /// Whether the request names an act that is not kept any more.
     #[serde(skip)]
     is_gone: bool,
@@ -144,10 +146,10 @@ pub async fn show(
     slug: Path<String>,
 ) -> Result<Page<PatternPage>> {
     let pattern = patterns::named(&slug).ok_or(Error::NoPage)?;
-    let fields = Fields::of_query(&request, &["run"])?;
+    let RunQuery { run } = form::query(&request)?;
     let (visitor, cookie) = visitor::of(&request);
     let requested =
-        app.shared.plays.requested(fields.optional("run"), |played| played.slug == pattern.slug);
+        app.shared.plays.requested(run.as_deref(), |played| played.slug == pattern.slug);
     let page = PatternPage::of(&app, pattern, &visitor.keys(pattern.slug), requested).await;
     Ok(Page::new(page).cookie(cookie))
 }
@@ -195,8 +197,7 @@ pub async fn act(
     let played = match played {
         Ok(played) => played,
         Err(error) => {
-            let page =
-                failed(&app, pattern, &demo, error, action_request::sent(pattern, &body)).await;
+            let page = failed(&app, pattern, &demo, &body, error).await;
             return Ok(page.respond(request.headers()));
         }
     };
@@ -219,17 +220,13 @@ async fn failed(
     app: &WorkerState,
     pattern: &'static Pattern,
     demo: &VisitorKeys,
+    body: &Body,
     error: Error,
-    typed: Args,
 ) -> Page<PatternPage> {
     let page = PatternPage::of(app, pattern, demo, RequestedRun::Unnamed).await;
-    let told = Some(error.to_string());
-    let page = Page::new(PatternPage { error: told, args: typed, ..page });
-    let page = page.status(error.status_code());
-    match error.retry_after() {
-        Some(seconds) => page.header(header::RETRY_AFTER, seconds),
-        None => page,
-    }
+    let (told, args) = (Some(error.to_string()), action_request::sent(pattern, body));
+    let form = FormView::refused(body, &error);
+    error.on(Page::new(PatternPage { error: told, args, form, ..page }))
 }
 
 fn address(pattern: &Pattern) -> String {
@@ -311,6 +308,7 @@ impl PatternPage {
             trial: played.and_then(|it| it.trial.clone()),
             pattern,
             args,
+            form: FormView::default(),
             is_gone,
         }
     }
@@ -336,9 +334,19 @@ impl PatternPage {
         self.pattern.acts.chunk_by(Act::asks_the_same)
     }
 
-    /// What a form shows in a field: as it was sent last, where it was.
-    fn shown(&self, field: &Field) -> String {
-        self.args.shown(field)
+    /// A field of the form for these acts, with the value that was sent last.
+    fn act_field(&self, acts: &[Act], field: &Field) -> FieldView {
+        let is_sent = acts.iter().any(|act| self.form.typed("act") == Some(act.name));
+        self.field(acts[0].name, field, is_sent)
+    }
+
+    fn trial_field(&self, field: &Field) -> FieldView {
+        self.field("trial", field, self.form.typed("act") == Some("trial"))
+    }
+
+    fn field(&self, form: &str, field: &Field, is_sent: bool) -> FieldView {
+        FieldView::of(field, format!("{form}-{}", field.name), self.args.shown(field))
+            .with_error(self.form.error_of(field.name).filter(|_| is_sent))
     }
 
     /// Milliseconds until it is worth reading again: two seconds after the first

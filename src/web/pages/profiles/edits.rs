@@ -10,22 +10,23 @@ use hitrate_cache::{
     redis::RedisError,
     trace::{Span, Trace},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{delay_ms, flash::Done, lookup_form::address};
+use super::{DelayMs, LookupQuery, flash::Done, look_up, lookup_form::address};
 use crate::{
     demo::{
-        model::{AGE_MAX, EMAIL_MAX, NAME_MAX, ProfileEdit, UserId, is_email},
+        model::{Age, EmailAddress, Name, ProfileEdit, UserId},
         profiles,
     },
     schemas,
     web::{
         error::{Error, Result},
-        form::{BadInput, Body, Fields},
+        form::{self, Body},
+        form_view::FormView,
         nav,
         page::{self, run_to_completion, see_other},
-        pages::policies,
+        pages::policies::{self, RecipeName},
         state::WorkerState,
     },
 };
@@ -48,13 +49,50 @@ pub struct Acted {
     trace: Vec<Span>,
 }
 
+/// A profile's new values.
+#[derive(Deserialize, ToSchema)]
+pub struct ProfileForm {
+    /// The name.
+    #[schema(inline)]
+    name: Name,
+    /// The e-mail address.
+    #[schema(inline)]
+    email: EmailAddress,
+    /// Years.
+    #[schema(inline)]
+    age: Age,
+    /// Simulated database latency of the lookup after it, in milliseconds.
+    #[schema(inline)]
+    delay_ms: Option<DelayMs>,
+    /// The policy of the write; as configured when left out.
+    #[schema(value_type = Option<String>)]
+    policy: Option<RecipeName>,
+}
+
+/// How a profile is dropped from the cache.
+#[derive(Deserialize, ToSchema)]
+pub struct ForgetForm {
+    /// Simulated database latency of the lookup after it, in milliseconds.
+    #[schema(inline)]
+    delay_ms: Option<DelayMs>,
+    /// The policy it is cached by; as configured when left out.
+    #[schema(value_type = Option<String>)]
+    policy: Option<RecipeName>,
+}
+
+/// The policy, in the address.
+#[derive(Deserialize)]
+struct RecipeQuery {
+    policy: Option<RecipeName>,
+}
+
 /// Changes a profile, in the policy's order of database and cache.
 #[utoipa::path(
     post, path = "/profiles/{id}", operation_id = "edit",
     params(("id" = String, Path, description = "Whose profile")),
     request_body(content(
-        (ProfileEdit = "application/json"),
-        (ProfileEdit = "application/x-www-form-urlencoded"),
+        (ProfileForm = "application/json"),
+        (ProfileForm = "application/x-www-form-urlencoded"),
     )),
     responses(
         (status = 200, description = "Changed; with Accept: application/json", body = Acted),
@@ -70,21 +108,51 @@ pub async fn edit(
     body: Body,
 ) -> Result<HttpResponse> {
     let id: UserId = id.parse()?;
-    let fields = body.fields(&["name", "email", "age", "delay_ms", "policy"])?;
-    let (change, policy) = (change(&fields)?, asked(&request, &fields)?);
-    let back = address(&id, delay_ms(&fields)?, policy.map(|it| it.name));
-    let policy = policy.unwrap_or(app.shared.policy).ttl(app.shared.config.profile_ttl);
+    let RecipeQuery { policy } = form::query(&request)?;
+    match edited(app.clone(), id.clone(), policy, &body).await {
+        Ok((back, acted)) => Ok(answer(&request, &back, Done::Edit, acted)),
+        Err(error) if page::wants_json(request.headers()) => Err(error),
+        Err(error) => {
+            let query = LookupQuery { id: Some(id), delay_ms: None, cache: None, policy };
+            let page = look_up(&app, &request, query, FormView::refused(&body, &error)).await?;
+            Ok(error.on(page).respond(request.headers()))
+        }
+    }
+}
+
+/// What was changed, and the address of the profile.
+async fn edited(
+    app: Data<WorkerState>,
+    id: UserId,
+    in_address: Option<RecipeName>,
+    body: &Body,
+) -> Result<(String, Acted)> {
+    let ProfileForm { name, email, age, delay_ms, policy } = body.parse()?;
+    let change = ProfileEdit { name: name.into(), email: email.into(), age: age.get() };
+    let asked = Asked { policy: policy.or(in_address), delay_ms };
+    let (back, policy) = (asked.address(&id), asked.policy(&app));
     let (written, trace) = run_to_completion(edit_whole(app, id.clone(), change, policy)).await?;
     if written.version.is_none() {
         return Err(Error::NoProfile(id.to_string()));
     }
-    Ok(acted(&request, &back, Done::Edit, Acted::edited(id, &written, policy, trace)))
+    Ok((back, Acted::edited(id, &written, policy, trace)))
 }
 
-/// The policy, in the address or in the body.
-fn asked(request: &HttpRequest, body: &Fields<'_>) -> Result<Option<CachePolicy>> {
-    let in_address = policies::named(&Fields::of_query(request, &["policy"])?)?;
-    Ok(policies::named(body)?.or(in_address))
+/// How the profile is looked up before and after.
+struct Asked {
+    policy: Option<RecipeName>,
+    delay_ms: Option<DelayMs>,
+}
+
+impl Asked {
+    fn policy(&self, app: &WorkerState) -> CachePolicy {
+        policies::chosen(app, self.policy, None).ttl(app.shared.config.profile_ttl)
+    }
+
+    fn address(&self, id: &UserId) -> String {
+        let policy = self.policy.map(|it| it.0.name);
+        address(id, self.delay_ms.map(DelayMs::get), policy)
+    }
 }
 
 async fn edit_whole(
@@ -99,23 +167,14 @@ async fn edit_whole(
     Ok((written, trace))
 }
 
-fn change(fields: &Fields<'_>) -> Result<ProfileEdit, BadInput> {
-    let email = fields.text("email", 3..=EMAIL_MAX)?;
-    if !is_email(&email) {
-        return Err(BadInput::OutOfRange("The email must look like name@example.com.".to_owned()));
-    }
-    let needed = || BadInput::OutOfRange(format!("The age is needed: 0 to {AGE_MAX}."));
-    Ok(ProfileEdit {
-        name: fields.text("name", 1..=NAME_MAX)?,
-        email,
-        age: fields.number("age", 0..=AGE_MAX)?.ok_or_else(needed)?,
-    })
-}
-
 /// Drops a profile from the cache; the next lookup asks the database.
 #[utoipa::path(
     post, path = "/profiles/{id}/invalidate", operation_id = "invalidate",
     params(("id" = String, Path, description = "Whose profile")),
+    request_body(content(
+        (ForgetForm = "application/json"),
+        (ForgetForm = "application/x-www-form-urlencoded"),
+    )),
     responses(
         (status = 200, description = "Dropped; with Accept: application/json", body = Acted),
         (status = 303, description = "Dropped; to the profile"),
@@ -128,14 +187,13 @@ pub async fn invalidate(
     body: Body,
 ) -> Result<HttpResponse> {
     let id: UserId = id.parse()?;
-    let fields = body.fields(&["delay_ms", "policy"])?;
-    let policy = asked(&request, &fields)?;
-    let back = address(&id, delay_ms(&fields)?, policy.map(|it| it.name));
-    let trace = Trace::start();
-    let policy = policy.unwrap_or(app.shared.policy).ttl(app.shared.config.profile_ttl);
+    let RecipeQuery { policy } = form::query(&request)?;
+    let sent: ForgetForm = body.parse()?;
+    let asked = Asked { policy: sent.policy.or(policy), delay_ms: sent.delay_ms };
+    let (back, policy, trace) = (asked.address(&id), asked.policy(&app), Trace::start());
     let invalidated = profiles::invalidate(&app.cache, &id, &policy, &trace).await;
     let told = Acted::invalidated(id, &invalidated, policy, trace);
-    Ok(acted(&request, &back, Done::Invalidate, told))
+    Ok(answer(&request, &back, Done::Invalidate, told))
 }
 
 /// The former address of `invalidate`: 308, so that method and body stay.
@@ -151,7 +209,7 @@ pub async fn forget(request: HttpRequest, id: Path<String>) -> Result<HttpRespon
     Ok(HttpResponse::PermanentRedirect().insert_header((LOCATION, location)).finish())
 }
 
-fn acted(request: &HttpRequest, back: &str, done: Done, acted: Acted) -> HttpResponse {
+fn answer(request: &HttpRequest, back: &str, done: Done, acted: Acted) -> HttpResponse {
     match page::wants_json(request.headers()) {
         true => HttpResponse::Ok().json(acted),
         false => see_other(back).cookie(done.cookie()).finish(),

@@ -6,11 +6,7 @@ use askama::Template;
 
 use crate::{
     demo::model::UserId,
-    web::{
-        nav,
-        pages::policies::{self, Choice},
-        rendered::Rendered,
-    },
+    web::{form_view::Choice, nav, pages::policies, rendered::Rendered},
 };
 
 /// What is offered, in milliseconds, beside the default.

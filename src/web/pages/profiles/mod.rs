@@ -19,23 +19,27 @@ use hitrate_cache::{
     time::millis,
     trace::{Span, Trace},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use self::{flash::Done, lookup_form::Chosen, recent::Recent};
 use super::{
-    policies,
+    policies::{self, RecipeName},
     waterfall::{self, Waterfall},
 };
 use crate::{
     demo::{
-        model::{Profile, UserId},
+        model::{Age, EmailAddress, Name, Profile, UserId},
         profiles,
     },
-    format, schemas,
+    format,
+    input::{Input, OnOff, Whole},
+    labs::support::fields::Field,
+    schemas,
     web::{
         error::{Error, Result},
-        form::Fields,
+        form,
+        form_view::{FieldView, FormView},
         nav::{self, Link},
         page::{CACHE_STATUS, Page},
         state::WorkerState,
@@ -103,41 +107,36 @@ struct Form {
     id: Option<UserId>,
     chosen: Chosen,
     done: Option<Done>,
+    /// An edit that was refused.
+    edit: FormView,
 }
+
+const NAME: Field = Field { name: "name", label: "Name", kind: Name::KIND, usual: "" };
+const EMAIL: Field = Field { name: "email", label: "E-mail", kind: EmailAddress::KIND, usual: "" };
+const AGE: Field = Field { name: "age", label: "Age", kind: Age::KIND, usual: "" };
 
 /// What a GET asks for.
-struct Query {
+#[derive(Deserialize)]
+struct LookupQuery {
+    #[serde(default, deserialize_with = "form::even_if_empty")]
     id: Option<UserId>,
-    delay_ms: Option<u32>,
-    /// The name it was asked for by; `None` is the configured one.
-    named: Option<&'static str>,
-    policy: CachePolicy,
+    delay_ms: Option<DelayMs>,
+    cache: Option<OnOff>,
+    policy: Option<RecipeName>,
 }
 
-impl Query {
-    fn parse(app: &WorkerState, request: &HttpRequest) -> Result<Self> {
-        let fields = Fields::of_query(request, &["id", "delay_ms", "cache", "policy"])?;
-        Ok(Self {
-            id: if fields.sent("id") { Some(id(&fields)?) } else { None },
-            delay_ms: delay_ms(&fields)?,
-            named: policies::named(&fields)?.map(|policy| policy.name),
-            policy: policies::chosen(app, &fields)?.ttl(app.shared.config.profile_ttl),
-        })
-    }
+/// The simulated latency of the database, in milliseconds.
+pub(super) type DelayMs = Whole<0, DELAY_MAX>;
 
+impl LookupQuery {
     fn delay(&self, app: &WorkerState) -> Duration {
-        let asked = self.delay_ms.map(|ms| Duration::from_millis(u64::from(ms)));
+        let asked = self.delay_ms.map(|ms| Duration::from_millis(u64::from(ms.get())));
         asked.unwrap_or(app.shared.config.database_delay)
     }
-}
 
-fn id(fields: &Fields<'_>) -> Result<UserId> {
-    Ok(fields.optional("id").unwrap_or_default().trim().parse()?)
-}
-
-/// The simulated latency that was asked for, in milliseconds.
-pub(super) fn delay_ms(fields: &Fields<'_>) -> Result<Option<u32>> {
-    Ok(fields.number("delay_ms", 0..=DELAY_MAX)?)
+    fn policy(&self, app: &WorkerState) -> CachePolicy {
+        policies::chosen(app, self.policy, self.cache).ttl(app.shared.config.profile_ttl)
+    }
 }
 
 /// Looks a profile up, in the cache first; without an id, shows the form.
@@ -155,13 +154,22 @@ pub(super) fn delay_ms(fields: &Fields<'_>) -> Result<Option<u32>> {
     )
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<ProfilesPage>> {
-    let query = Query::parse(&app, &request)?;
-    let mut page = ProfilesPage::blank(&app, &request, &query);
+    look_up(&app, &request, form::query(&request)?, FormView::default()).await
+}
+
+/// The page of a lookup, and beside its answer the edit that was refused.
+async fn look_up(
+    app: &WorkerState,
+    request: &HttpRequest,
+    query: LookupQuery,
+    edit: FormView,
+) -> Result<Page<ProfilesPage>> {
+    let mut page = ProfilesPage::blank(app, request, &query, edit);
     let Some(id) = &query.id else { return Ok(Page::new(page)) };
     let trace = Trace::start();
-    let (db, delay) = (&app.shared.db, query.delay(&app));
+    let (db, delay, policy) = (&app.shared.db, query.delay(app), query.policy(app));
     // In a box of its own: malloc is slow with all of this in one.
-    let looking = Box::pin(profiles::find(&app.cache, db, id, &query.policy, delay, &trace));
+    let looking = Box::pin(profiles::find(&app.cache, db, id, &policy, delay, &trace));
     let lookup = looking.await?;
     let cookie = recent::remember(
         &Recent { id: id.clone(), source: lookup.source, elapsed_us: lookup.elapsed_us },
@@ -209,7 +217,12 @@ impl Answer {
 impl ProfilesPage {
     const LINK: Link = nav::PROFILES;
 
-    fn blank(app: &WorkerState, request: &HttpRequest, query: &Query) -> Self {
+    fn blank(
+        app: &WorkerState,
+        request: &HttpRequest,
+        query: &LookupQuery,
+        edit: FormView,
+    ) -> Self {
         Self {
             error: None,
             answer: None,
@@ -218,12 +231,13 @@ impl ProfilesPage {
             form: Form {
                 id: query.id.clone(),
                 chosen: Chosen {
-                    delay_ms: query.delay_ms,
+                    delay_ms: query.delay_ms.map(DelayMs::get),
                     default_ms: millis(app.shared.config.database_delay),
-                    policy: query.named,
+                    policy: query.policy.map(|it| it.0.name),
                     configured: app.shared.policy.name,
                 },
                 done: Done::of(request),
+                edit,
             },
         }
     }
@@ -231,6 +245,16 @@ impl ProfilesPage {
 
 // What the template asks for.
 impl ProfilesPage {
+    /// The fields of the form that edits this profile.
+    fn edit_fields(&self, profile: &Profile) -> [FieldView; 3] {
+        let edit = &self.form.edit;
+        [
+            edit.field(&NAME, &profile.name),
+            edit.field(&EMAIL, &profile.email),
+            edit.field(&AGE, profile.age),
+        ]
+    }
+
     /// What to choose from, beside the id.
     fn choices(&self) -> askama::Result<Rc<str>> {
         lookup_form::of(&self.known_ids, self.form.chosen)

@@ -2,26 +2,34 @@
 
 mod stampede_chart;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use askama::Template;
 use hitrate_cache::CachePolicy;
-use serde::Serialize;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, Unexpected},
+};
 use utoipa::ToSchema;
 
 use self::stampede_chart::Chart;
 use crate::{
+    input::{FieldError, Input, Whole},
     labs::{
         stampede::{
             Claim, DEFAULTS, DELAY_MS, DELAY_MS_MAX, PolicyRun, StampedePlan, StampedeReport,
             Stampedes, VISITORS, VISITORS_MAX,
         },
-        support::result_store::{RequestedRun, RunToken},
+        support::{
+            fields::Field,
+            result_store::{RequestedRun, RunToken},
+        },
     },
     web::{
         error::Result,
-        form::{BadInput, Body, Fields},
+        form::{self, Body, RunQuery},
+        form_view::{FieldView, FormView, refused},
         nav::{self, Link},
         page::Page,
         state::WorkerState,
@@ -51,19 +59,51 @@ pub struct StampedePage {
     /// Whether the request names a result that is not kept any more.
     #[serde(skip)]
     is_gone: bool,
+    #[serde(skip)]
+    form: FormView,
 }
 
-/// What a POST sends.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "it only describes what `Fields` takes")]
-pub struct StampedeOrder {
+/// What to run.
+#[derive(Deserialize, ToSchema)]
+pub struct StampedeForm {
     /// Policies, each at most once: the presets, `single-flight`, `lease`,
     /// `early-refresh` and `grace`. None: the usual five.
-    policy: Option<Vec<String>>,
-    /// 1 to 1000, 100 by default.
-    visitors: Option<u32>,
-    /// 0 to 5000, 200 by default.
-    delay_ms: Option<u32>,
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    policy: Vec<StampedeRecipe>,
+    /// Who come at once; 100 by default.
+    #[schema(inline)]
+    visitors: Option<Visitors>,
+    /// Simulated delay of the database in milliseconds; 200 by default.
+    #[schema(inline)]
+    delay_ms: Option<DelayMs>,
+}
+
+type Visitors = Whole<1, VISITORS_MAX>;
+type DelayMs = Whole<0, DELAY_MS_MAX>;
+
+const VISITORS_FIELD: Field =
+    Field { name: "visitors", label: "Visitors", kind: Visitors::KIND, usual: "100" };
+const DELAY_FIELD: Field = Field {
+    name: "delay_ms",
+    label: "Simulated database delay, in ms",
+    kind: DelayMs::KIND,
+    usual: "200",
+};
+
+/// The name of a policy that can be measured.
+#[derive(Debug)]
+struct StampedeRecipe(CachePolicy);
+
+impl<'de> Deserialize<'de> for StampedeRecipe {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let unknown = || {
+            let names: Vec<_> = Stampedes::policies().map(|policy| policy.name).collect();
+            D::Error::invalid_value(Unexpected::Str(&name), &names.join(", ").as_str())
+        };
+        named(&name).map(Self).ok_or_else(unknown)
+    }
 }
 
 /// The form, and the result of an earlier run while it is kept.
@@ -73,16 +113,16 @@ pub struct StampedeOrder {
     responses((status = 200, description = "The form, and the result if one was asked for", body = StampedePage))
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<StampedePage>> {
-    let fields = Fields::of_query(&request, &["run"])?;
-    Ok(Page::new(StampedePage::of(app.shared.stampedes.requested(fields.optional("run")))))
+    let RunQuery { run } = form::query(&request)?;
+    Ok(Page::new(StampedePage::of(app.shared.stampedes.requested(run.as_deref()))))
 }
 
 /// Lets the visitors come, and waits until all have left.
 #[utoipa::path(
     post, path = "/stampede", operation_id = "run_stampede",
     request_body(content(
-        (StampedeOrder = "application/json"),
-        (StampedeOrder = "application/x-www-form-urlencoded"),
+        (StampedeForm = "application/json"),
+        (StampedeForm = "application/x-www-form-urlencoded"),
     )),
     responses(
         (status = 200, description = "Done; with Accept: application/json", body = StampedePage),
@@ -93,28 +133,37 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<S
     )
 )]
 pub async fn run(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
-    let plan = plan(&body.fields_and_lists(&["visitors", "delay_ms"], &["policy"])?)?;
-    let (run, outcome) = app.shared.stampedes.run(plan).await?;
+    let (run, outcome) = match measure(&app, &body).await {
+        Ok(measured) => measured,
+        Err(error) => return refused(&request, &body, error, StampedePage::refused),
+    };
     let page = Page::new(StampedePage::of(RequestedRun::Found(run, outcome)));
     Ok(page.or_redirect(request.headers(), &format!("{}?run={run}", nav::STAMPEDE.path)))
 }
 
-fn plan(fields: &Fields<'_>) -> Result<StampedePlan, BadInput> {
-    let delay_ms = fields.number("delay_ms", 0..=DELAY_MS_MAX)?.unwrap_or(DELAY_MS);
-    Ok(StampedePlan {
-        policies: policies(fields)?,
-        visitors: fields.number("visitors", 1..=VISITORS_MAX)?.unwrap_or(VISITORS),
-        delay: Duration::from_millis(u64::from(delay_ms)),
-    })
+async fn measure(app: &WorkerState, body: &Body) -> Result<(RunToken, Arc<StampedeReport>)> {
+    let plan = body.parse::<StampedeForm>()?.plan()?;
+    Ok(app.shared.stampedes.run(plan).await?)
 }
 
-fn policies(fields: &Fields<'_>) -> Result<Vec<CachePolicy>, BadInput> {
+impl StampedeForm {
+    fn plan(self) -> Result<StampedePlan, FieldError> {
+        let delay_ms = self.delay_ms.map_or(DELAY_MS, DelayMs::get);
+        Ok(StampedePlan {
+            policies: chosen(self.policy)?,
+            visitors: self.visitors.map_or(VISITORS, Visitors::get),
+            delay: Duration::from_millis(u64::from(delay_ms)),
+        })
+    }
+}
+
+/// These policies, each once; the usual ones where there are none.
+fn chosen(names: Vec<StampedeRecipe>) -> Result<Vec<CachePolicy>, FieldError> {
     let mut chosen = Vec::<CachePolicy>::new();
-    for name in fields.list("policy") {
-        let policy = named(name).ok_or_else(no_such)?;
+    for StampedeRecipe(policy) in names {
         if chosen.contains(&policy) {
             let what = format!("The policy {} was sent twice.", policy.name);
-            return Err(BadInput::Malformed(what));
+            return Err(FieldError::malformed(what).of("policy"));
         }
         chosen.push(policy);
     }
@@ -124,11 +173,6 @@ fn policies(fields: &Fields<'_>) -> Result<Vec<CachePolicy>, BadInput> {
 
 fn named(name: &str) -> Option<CachePolicy> {
     Stampedes::policies().find(|policy| policy.name == name)
-}
-
-fn no_such() -> BadInput {
-    let names: Vec<_> = Stampedes::policies().map(|policy| policy.name).collect();
-    BadInput::OutOfRange(format!("There is no policy of this name, only {}.", names.join(", ")))
 }
 
 impl StampedePage {
@@ -142,6 +186,10 @@ impl StampedePage {
         }
     }
 
+    fn refused(form: FormView) -> Self {
+        Self { form, ..Self::blank() }
+    }
+
     fn blank() -> Self {
         Self {
             run: None,
@@ -152,6 +200,7 @@ impl StampedePage {
             left_out: Vec::new(),
             claims: Vec::new(),
             is_gone: false,
+            form: FormView::default(),
         }
     }
 
@@ -167,6 +216,7 @@ impl StampedePage {
             left_out,
             claims,
             is_gone: false,
+            form: FormView::default(),
         }
     }
 }
@@ -179,6 +229,14 @@ struct Offer {
 
 // What the template asks for.
 impl StampedePage {
+    fn visitors_field(&self) -> FieldView {
+        self.form.field(&VISITORS_FIELD, self.visitors).with_bounds()
+    }
+
+    fn delay_field(&self) -> FieldView {
+        self.form.field(&DELAY_FIELD, self.delay_ms)
+    }
+
     /// The usual policies.
     fn usual(&self) -> Vec<Offer> {
         self.offers(true)
@@ -195,6 +253,9 @@ impl StampedePage {
     }
 
     fn is_chosen(&self, policy: &CachePolicy) -> bool {
+        if let Some(sent) = self.form.all_typed("policy") {
+            return sent.iter().any(|name| name == policy.name);
+        }
         let ran = self.runs.iter().map(|run| run.policy).chain(self.left_out.iter().copied());
         match self.runs.is_empty() {
             true => DEFAULTS.contains(&policy.name),

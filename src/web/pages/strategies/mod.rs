@@ -8,28 +8,31 @@ use std::{sync::Arc, time::Duration};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 use hitrate_cache::{CachePolicy, Strategy};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use self::sequence::Sequence;
 use super::{
-    policies::{self, Choice},
-    profiles::delay_ms,
+    policies::{self, RecipeName},
+    profiles::DelayMs,
 };
 use crate::{
     demo::model::UserId,
+    input::{Input, Whole},
     labs::{
         strategies::{Contents, Run, Session, Snapshot, Step, StepResult, StrategySession},
         support::{
+            fields::{Field, text},
             result_store::{RequestedRun, RunToken},
             timeline::Timeline,
         },
     },
     web::{
         error::{Error, Result},
-        form::{BadInput, Body, Fields},
+        form::{self, Body},
+        form_view::{Choice, FieldView, FormView},
         nav::{self, Link},
-        page::{CACHE_STATUS, Page, run_to_completion},
+        page::{self, CACHE_STATUS, Page, run_to_completion},
         state::WorkerState,
     },
 };
@@ -41,20 +44,14 @@ const DELAY: u32 = 200;
 /// What the form offers, in milliseconds.
 const DELAYS: [u32; 5] = [0, 50, 200, 500, 2_000];
 
-/// What can be done, by the word that is sent.
-const ACTS: [(&str, Act); 4] = [
-    ("read", Act::One(Step::Read)),
-    ("write", Act::One(Step::Write)),
-    ("invalidate", Act::One(Step::Invalidate)),
-    ("run", Act::Run),
-];
-
-/// What a visitor asks for.
-#[derive(Clone, Copy)]
-enum Act {
-    One(Step),
-    Run,
-}
+const RECIPE: Field = text("policy", "CachePolicy", 32, "");
+const ID_FIELD: Field = text("id", "Profile id", 64, ID);
+const DELAY_FIELD: Field = Field {
+    name: "delay_ms",
+    label: "Simulated database delay",
+    kind: DelayMs::KIND,
+    usual: "200",
+};
 
 /// A policy tried on one profile.
 #[derive(Template, Serialize, ToSchema)]
@@ -95,6 +92,8 @@ pub struct StrategiesPage {
     /// Whether the request names a visit that is not kept any more.
     #[serde(skip)]
     is_gone: bool,
+    #[serde(skip)]
+    form: FormView,
 }
 
 /// A strategy, for someone who has to choose.
@@ -128,15 +127,13 @@ struct Asked {
 }
 
 impl Asked {
-    fn parse(app: &WorkerState, fields: &Fields<'_>) -> Result<Self> {
-        let id = id(app, fields)?;
+    fn of(app: &WorkerState, query: StrategiesQuery) -> Result<Self> {
+        let id = query.id.map_or_else(|| usual_id(app), Ok)?;
         Ok(Self {
-            visit: app.shared.visits.requested(fields.optional("run"), |visit| visit.id == id),
+            visit: app.shared.visits.requested(query.run.as_deref(), |visit| visit.id == id),
             id,
-            policy: policies::named(fields)?
-                .unwrap_or(app.shared.policy)
-                .ttl(app.shared.config.profile_ttl),
-            delay_ms: delay_ms(fields)?.unwrap_or(DELAY),
+            policy: policies::chosen(app, query.policy, None).ttl(app.shared.config.profile_ttl),
+            delay_ms: query.delay_ms.map_or(DELAY, DelayMs::get),
         })
     }
 
@@ -156,14 +153,54 @@ impl Asked {
     }
 }
 
-/// The profile that was asked for, or the documents', or any that is there.
-fn id(app: &WorkerState, fields: &Fields<'_>) -> Result<UserId> {
-    if fields.sent("id") {
-        return Ok(fields.optional("id").unwrap_or_default().trim().parse()?);
-    }
+/// The documents' profile, or any that is there.
+fn usual_id(app: &WorkerState) -> Result<UserId> {
     let known = &app.shared.known_ids;
     let usual = known.iter().find(|id| id.as_str() == ID).or_else(|| known.first());
     Ok(usual.cloned().map_or_else(|| ID.parse(), Ok)?)
+}
+
+/// What a GET asks for.
+#[derive(Default, Deserialize)]
+struct StrategiesQuery {
+    policy: Option<RecipeName>,
+    #[serde(default, deserialize_with = "form::even_if_empty")]
+    id: Option<UserId>,
+    delay_ms: Option<DelayMs>,
+    run: Option<String>,
+    step: Option<Whole<1, { u32::MAX }>>,
+}
+
+/// What tries a strategy.
+#[derive(Deserialize, ToSchema)]
+pub struct StrategyForm {
+    /// What to do.
+    act: StrategyAct,
+    /// How the profile is cached; as configured when left out.
+    #[schema(value_type = Option<String>)]
+    policy: Option<RecipeName>,
+    /// Whose profile; 123 when left out.
+    #[serde(default, deserialize_with = "form::even_if_empty")]
+    id: Option<UserId>,
+    /// Simulated database latency in milliseconds; 200 when left out.
+    #[schema(inline)]
+    delay_ms: Option<DelayMs>,
+    /// The token of the visit to go on with.
+    run: Option<String>,
+}
+
+/// Something to do to a profile.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StrategyAct {
+    /// Looks it up.
+    Read,
+    /// Gives it the next age.
+    Write,
+    /// Drops it from the cache.
+    Forget,
+    /// Shows what the policy guarantees or risks, in several steps.
+    Run,
 }
 
 /// Shows what is held where, the visit so far, and every strategy.
@@ -182,10 +219,9 @@ fn id(app: &WorkerState, fields: &Fields<'_>) -> Result<UserId> {
     )
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<StrategiesPage>> {
-    let known = ["policy", "id", "delay_ms", "run", "step"];
-    let fields = Fields::of_query(&request, &known)?;
-    let asked = Asked::parse(&app, &fields)?;
-    let step = fields.number("step", 1..=u32::MAX)?;
+    let query: StrategiesQuery = form::query(&request)?;
+    let step = query.step.map(Whole::get);
+    let asked = Asked::of(&app, query)?;
     let now = asked.session(&app).look().await;
     let is_nobody = now.are_of_nobody();
     let mut page = StrategiesPage::new(&app, asked, step, now);
@@ -200,8 +236,8 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<S
 #[utoipa::path(
     post, path = "/strategies", operation_id = "try_strategy",
     request_body(content(
-        (TryStrategy = "application/json"),
-        (TryStrategy = "application/x-www-form-urlencoded"),
+        (StrategyForm = "application/json"),
+        (StrategyForm = "application/x-www-form-urlencoded"),
     )),
     responses(
         (status = 200, description = "Done; with Accept: application/json", body = StrategiesPage),
@@ -213,65 +249,63 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<S
     )
 )]
 pub async fn act(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
-    let fields = body.fields(&["act", "policy", "id", "delay_ms", "run"])?;
-    let act = fields.choice("act", &ACTS)?.ok_or_else(needed)?;
-    let mut asked = Asked::parse(&app, &fields)?;
-    let session = asked.session(&app);
+    let headers = request.headers();
+    match tried(&app, &body).await {
+        Ok((asked, run, last)) => {
+            let (address, now) = (asked.address(run), last.columns);
+            let page = Page::new(StrategiesPage::new(&app, asked, None, now));
+            let page = last
+                .cache_status
+                .into_iter()
+                .fold(page, |page, status| page.header(CACHE_STATUS, status));
+            Ok(page.or_redirect(headers, &address))
+        }
+        Err(error) if page::wants_json(headers) => Err(error),
+        Err(error) => {
+            let page = Page::new(StrategiesPage::refused(&app, &body, &error).await?);
+            Ok(error.on(page).respond(headers))
+        }
+    }
+}
+
+/// The visit after an act, its token, and the last step.
+async fn tried(app: &Data<WorkerState>, body: &Body) -> Result<(Asked, RunToken, StepResult)> {
+    let StrategyForm { act, policy, id, delay_ms, run } = body.parse()?;
+    let query = StrategiesQuery { policy, id, delay_ms, run, step: None };
+    let mut asked = Asked::of(app, query)?;
+    let session = asked.session(app);
     if session.look().await.are_of_nobody() {
         return Err(Error::NoProfile(asked.id.to_string()));
     }
     let acts = run_to_completion(perform(session, act)).await?;
-    let last = acts.last().cloned();
-    let (run, visit) = note(&app, &asked, act, acts);
-    let address = asked.address(run);
+    let last = acts.last().expect("an act is at least one move").clone();
+    let (run, visit) = note(app, &asked, act, acts);
     asked.visit = RequestedRun::Found(run, visit);
-    let now = last.as_ref().expect("an act is at least one move").columns.clone();
-    let page = Page::new(StrategiesPage::new(&app, asked, None, now));
-    let page = match last.and_then(|act| act.cache_status) {
-        Some(status) => page.header(CACHE_STATUS, status),
-        None => page,
+    Ok((asked, run, last))
+}
+
+async fn perform(session: Session, act: StrategyAct) -> Result<Vec<StepResult>> {
+    let one = match act {
+        StrategyAct::Read => Step::Read,
+        StrategyAct::Write => Step::Write,
+        StrategyAct::Forget => Step::Invalidate,
+        StrategyAct::Run => return Ok(session.run().await?),
     };
-    Ok(page.or_redirect(request.headers(), &address))
-}
-
-/// What tries a strategy.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "described for the OpenAPI document, read field by field")]
-pub struct TryStrategy {
-    /// `read`, `write`, `invalidate` or `run`.
-    act: String,
-    /// How the profile is cached; as configured when left out.
-    policy: Option<String>,
-    /// Whose profile; 123 when left out.
-    id: Option<String>,
-    /// Simulated database latency, 0 to 5000 ms; 200 when left out.
-    delay_ms: Option<u32>,
-    /// The token of the visit to go on with.
-    run: Option<String>,
-}
-
-fn needed() -> BadInput {
-    let words = ACTS.map(|(word, _)| word).join(" or ");
-    BadInput::OutOfRange(format!("The field act is needed: {words}."))
-}
-
-async fn perform(session: Session, act: Act) -> Result<Vec<StepResult>> {
-    Ok(match act {
-        Act::One(one) => vec![session.act(one).await?],
-        Act::Run => session.run().await?,
-    })
+    Ok(vec![session.act(one).await?])
 }
 
 /// A run is a visit of its own; a single act goes on with the one before.
 fn note(
     app: &WorkerState,
     asked: &Asked,
-    act: Act,
+    act: StrategyAct,
     acts: Vec<StepResult>,
 ) -> (RunToken, Arc<StrategySession>) {
     let (visits, id) = (&app.shared.visits, asked.id.clone());
     match (act, &asked.visit) {
-        (Act::Run, _) => visits.add(StrategySession::of_run(id, Run::of(&asked.policy), acts)),
+        (StrategyAct::Run, _) => {
+            visits.add(StrategySession::of_run(id, Run::of(&asked.policy), acts))
+        }
         (_, RequestedRun::Found(run, before)) => {
             let visit = acts.into_iter().fold(StrategySession::clone(before), StrategySession::and);
             (*run, visits.put(*run, visit))
@@ -306,8 +340,29 @@ impl StrategiesPage {
             shows: run.map(|run| run.shows),
             known_ids: Arc::clone(&app.shared.known_ids),
             is_gone,
+            form: FormView::default(),
             id: asked.id,
         }
+    }
+}
+
+impl StrategiesPage {
+    /// The form as it was sent, beside what is held where.
+    async fn refused(app: &WorkerState, body: &Body, error: &Error) -> Result<Self> {
+        let form = FormView::refused(body, error);
+        let query = StrategiesQuery {
+            policy: form.typed("policy").and_then(|name| name.parse().ok()).map(RecipeName),
+            id: form.typed("id").and_then(|id| id.parse().ok()),
+            run: form.typed("run").filter(|run| !run.is_empty()).map(str::to_owned),
+            ..StrategiesQuery::default()
+        };
+        let asked = Asked::of(app, query)?;
+        let now = asked.session(app).look().await;
+        let page = Self::new(app, asked, None, now);
+        Ok(match error {
+            Error::NoProfile(_) => Self { error: Some(error.to_string()), ..page },
+            _ => Self { form, ..page },
+        })
     }
 }
 
@@ -346,23 +401,31 @@ impl Persistence {
 
 // What the template asks for.
 impl StrategiesPage {
-    fn policies(&self) -> Vec<Choice> {
+    fn policy_field(&self) -> FieldView {
         let choice = |policy: CachePolicy| Choice {
             value: policy.name.to_owned(),
             label: policy.name.to_owned(),
             chosen: policy.name == self.policy,
         };
-        CachePolicy::ALL.map(choice).into()
+        self.form
+            .field(&RECIPE, self.policy)
+            .with_choices(CachePolicy::ALL.map(choice).into())
+            .growing()
     }
 
-    fn delays(&self) -> Vec<Choice> {
+    fn id_field(&self) -> FieldView {
+        self.form.field(&ID_FIELD, &self.id).of_a_profile()
+    }
+
+    fn delay_field(&self) -> FieldView {
         let odd = (!DELAYS.contains(&self.delay_ms)).then_some(self.delay_ms);
         let choice = |ms: u32| Choice {
             value: ms.to_string(),
             label: if ms == 0 { "none".to_owned() } else { format!("{ms} ms") },
             chosen: ms == self.delay_ms,
         };
-        DELAYS.into_iter().chain(odd).map(choice).collect()
+        let choices = DELAYS.into_iter().chain(odd).map(choice).collect();
+        self.form.field(&DELAY_FIELD, self.delay_ms).with_choices(choices).growing()
     }
 
     fn sequence(&self) -> Option<Sequence<'_>> {

@@ -26,18 +26,23 @@ use self::{
 };
 use super::visitor;
 use crate::{
+    input::FieldError,
     labs::{
         structures::{self, Act, How, Playground, PlaygroundError, Structure, Tail, What},
-        support::fields::Wrong,
+        support::fields::{Field, Kind},
     },
     web::{
         error::{Error, Result},
-        form::{Body, Fields},
+        form::{self, Body, Fields, RunQuery},
+        form_view::FormView,
         nav::{self, Link},
         page::{Page, run_to_completion},
         state::WorkerState,
     },
 };
+
+/// A step of an example; how many there are depends on the structure.
+const STEP: Field = Field { name: "step", label: "Step", kind: Kind::Whole(1, 100), usual: "1" };
 
 /// All structures.
 #[derive(Template, Serialize, ToSchema)]
@@ -119,8 +124,8 @@ pub async fn show(
     slug: Path<String>,
 ) -> Result<Page<StructurePage>> {
     let asked = Asked::of(&app, &request, &slug)?;
-    let fields = Fields::of_query(&request, &["run"])?;
-    let run = app.shared.outcomes.requested(fields.optional("run"), asked.structure.slug);
+    let RunQuery { run } = form::query(&request)?;
+    let run = app.shared.outcomes.requested(run.as_deref(), asked.structure.slug);
     let (trace, is_gone, found) = (Trace::start(), run.is_gone(), run.found());
     let done = found.as_ref().and_then(|(_, outcome)| outcome.done.as_ref());
     let look = asked.desk.look(done, &trace).await;
@@ -156,10 +161,9 @@ pub async fn act(
     body: Body,
 ) -> Result<HttpResponse> {
     let asked = Asked::of(&app, &request, &slug)?;
-    let known: Vec<_> = asked.structure.fields().chain(["act", "step"]).collect();
-    let fields = body.fields(&known)?;
-    let (desk, what) = (asked.desk.clone(), wanted(asked.structure, &fields));
-    let played = match what {
+    let fields = body.fields()?;
+    let desk = asked.desk.clone();
+    let played = match wanted(asked.structure, &fields) {
         Ok(what) => run_to_completion(async move { desk.play(what).await }).await,
         Err(wrong) => Err(PlaygroundError::from(wrong)),
     };
@@ -201,7 +205,9 @@ pub async fn live(app: Data<WorkerState>, request: HttpRequest) -> Result<HttpRe
 }
 
 /// What the fields ask for.
-fn wanted(structure: &'static Structure, fields: &Fields<'_>) -> Result<What, Wrong> {
+fn wanted(structure: &'static Structure, fields: &Fields<'_>) -> Result<What, FieldError> {
+    let known: Vec<_> = structure.fields().chain(["act", "step"]).collect();
+    fields.check(&known)?;
     Ok(match fields.optional("act").unwrap_or_default() {
         "example" => What::Example,
         "step" => What::Step(step(fields)?),
@@ -214,20 +220,19 @@ fn wanted(structure: &'static Structure, fields: &Fields<'_>) -> Result<What, Wr
     })
 }
 
-fn step(fields: &Fields<'_>) -> Result<usize, Wrong> {
-    let number =
-        fields.number("step", 1..=100).map_err(|why| Wrong::OutOfRange(why.to_string()))?;
-    Ok(number.unwrap_or(1) as usize)
+fn step(fields: &Fields<'_>) -> Result<usize, FieldError> {
+    let number = STEP.read(fields.optional("step").unwrap_or(STEP.usual))?;
+    Ok(number[0].parse().unwrap_or(1))
 }
 
 fn sent(fields: &Fields<'_>, name: &str) -> String {
     fields.optional(name).unwrap_or_default().to_owned()
 }
 
-fn no_act(structure: &Structure) -> Wrong {
+fn no_act(structure: &Structure) -> FieldError {
     let acts = structure.acts.iter().map(|act| act.slug);
     let all: Vec<_> = acts.chain(["example", "step", "grow", "reset"]).collect();
-    Wrong::OutOfRange(format!("The field act is needed: {}.", all.join(" or ")))
+    FieldError::out_of_range(format!("The field act is needed: {}.", all.join(" or ")))
 }
 
 /// The same page, with what is wrong and what was typed.
@@ -238,10 +243,8 @@ async fn failed(
     failure: PlaygroundError,
 ) -> Page<StructurePage> {
     let status = match &failure {
-        PlaygroundError::Wrong(Wrong::Malformed(_)) => StatusCode::BAD_REQUEST,
-        PlaygroundError::Wrong(Wrong::OutOfRange(_)) | PlaygroundError::Full(_) => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
+        PlaygroundError::Wrong(error) if error.is_malformed() => StatusCode::BAD_REQUEST,
+        PlaygroundError::Wrong(_) | PlaygroundError::Full(_) => StatusCode::UNPROCESSABLE_ENTITY,
         PlaygroundError::Redis(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     let trace = Trace::start();
@@ -252,6 +255,9 @@ async fn failed(
     let mut page = asked.page(app).looking(look, trace);
     if !matches!(failure, PlaygroundError::Redis(_)) {
         page.error = Some(failure.to_string());
+    }
+    if let PlaygroundError::Wrong(error) = failure {
+        page.form = FormView::of(fields, &error.into());
     }
     page.typed = Typed::sent(asked.structure, fields);
     asked.send(page, status)

@@ -27,6 +27,7 @@ use crate::{
     schemas,
     web::{
         form::Fields,
+        form_view::{FieldView, FormView},
         nav::{self, Link},
         pages::waterfall::Waterfall,
     },
@@ -70,6 +71,8 @@ pub struct StructurePage {
     structure: &'static Structure,
     #[serde(skip)]
     pub typed: Typed,
+    #[serde(skip)]
+    pub form: FormView,
     #[serde(skip)]
     was_refused: bool,
     /// Whether the request names an act that is not kept any more.
@@ -159,6 +162,7 @@ impl StructurePage {
             trace: Vec::new(),
             structure,
             typed: Typed::default(),
+            form: FormView::default(),
             was_refused: false,
             is_gone: false,
             is_known,
@@ -245,10 +249,13 @@ impl StructurePage {
         self.structure.step(self.next_step).map_or("", |(_, shows)| shows)
     }
 
-    /// What is in a field: what was typed last, or what it offers.
-    fn value(&self, act: &Act, field: &Field) -> String {
-        let typed = self.typed.values.get(field.name).filter(|_| self.typed.act == act.slug);
-        typed.cloned().unwrap_or_else(|| field.usual.to_owned())
+    /// A field of an act, with what was typed last, or what it offers.
+    fn field(&self, act: &Act, field: &Field) -> FieldView {
+        let is_sent = self.typed.act == act.slug;
+        let typed = self.typed.values.get(field.name).filter(|_| is_sent);
+        let value = typed.cloned().unwrap_or_else(|| field.usual.to_owned());
+        FieldView::of(field, format!("{}-{}", act.slug, field.name), value)
+            .with_error(self.form.error_of(field.name).filter(|_| is_sent))
     }
 
     /// Its commands word by word, and whether a word stands for a field.

@@ -1,0 +1,228 @@
+//! What a field accepts, as data.
+
+use utoipa::openapi::{
+    ObjectBuilder,
+    schema::{Schema, Type},
+};
+
+/// The most values in a field that takes several.
+pub const SEVERAL_MAX: usize = 20;
+
+/// What may be in a field.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// One line of 1 to so many characters.
+    Text(usize),
+    /// Several of them, with commas between.
+    Several(usize),
+    /// A whole number.
+    Whole(i64, i64),
+    /// A finite number.
+    Decimal(f64, f64),
+    /// One of a few words.
+    Choice(&'static [&'static str]),
+    /// An e-mail address of at most so many characters.
+    Email(usize),
+    /// An id of a stream's entry, or one of these signs in place of one.
+    EntryId(&'static [&'static str]),
+}
+
+/// Why a value is rejected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rejection {
+    /// It can't be understood; the format that would be.
+    Malformed(String),
+    /// It is understood; the values that are accepted.
+    OutOfRange(String),
+}
+
+impl Kind {
+    /// The values in a text: one, or with [`Kind::Several`] at least one.
+    pub fn check(self, text: &str) -> Result<Vec<String>, Rejection> {
+        let text = text.trim();
+        if text.chars().any(|c| c.is_control() || c == '\u{fffd}') {
+            return Err(Rejection::Malformed("one line of plain text".to_owned()));
+        }
+        self.values(text).ok_or_else(|| Rejection::OutOfRange(self.takes()))
+    }
+
+    fn values(self, text: &str) -> Option<Vec<String>> {
+        let fits = match self {
+            Self::Several(max) => return several_of(text, max),
+            Self::Text(max) => (1..=max).contains(&text.chars().count()),
+            Self::Whole(min, max) => {
+                let digits = text.strip_prefix('-').unwrap_or(text);
+                let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+                plain && text.parse().is_ok_and(|n: i64| (min..=max).contains(&n))
+            }
+            Self::Decimal(min, max) => {
+                let short = text.len() <= 32;
+                short && text.parse().is_ok_and(|n: f64| n.is_finite() && min <= n && n <= max)
+            }
+            Self::Choice(words) => words.contains(&text),
+            Self::Email(max) => text.chars().count() <= max && is_email(text),
+            Self::EntryId(signs) => signs.contains(&text) || is_entry_id(text),
+        };
+        fits.then(|| vec![text.to_owned()])
+    }
+
+    /// What may be in it, in words.
+    pub fn takes(self) -> String {
+        match self {
+            Self::Text(max) => format!("1 to {max} characters"),
+            Self::Several(max) => {
+                format!(
+                    "1 to {SEVERAL_MAX} values with commas between, each of 1 to {max} characters"
+                )
+            }
+            Self::Whole(min, max) => format!("a whole number from {min} to {max}"),
+            Self::Decimal(min, max) => format!("a number from {min} to {max}"),
+            Self::Choice(words) => words.join(" or "),
+            Self::Email(max) => {
+                format!("an e-mail address like name@example.com, of at most {max} characters")
+            }
+            Self::EntryId(signs) => {
+                format!("an id as 1526919030474-0, or {}", signs.join(" or "))
+            }
+        }
+    }
+
+    /// The words to choose from, if it is a choice.
+    pub fn choices(self) -> &'static [&'static str] {
+        match self {
+            Self::Choice(words) => words,
+            _ => &[],
+        }
+    }
+
+    /// The most characters a form takes for it.
+    pub fn longest(self) -> usize {
+        match self {
+            Self::Text(max) | Self::Email(max) => max,
+            Self::Several(max) => SEVERAL_MAX * (max + 2),
+            Self::EntryId(_) => 41,
+            _ => 32,
+        }
+    }
+
+    /// Least, most and step of a number.
+    pub fn bounds(self) -> Option<(String, String, &'static str)> {
+        match self {
+            Self::Whole(min, max) => Some((min.to_string(), max.to_string(), "1")),
+            Self::Decimal(min, max) => Some((min.to_string(), max.to_string(), "any")),
+            _ => None,
+        }
+    }
+
+    /// The schema of a value in the OpenAPI document.
+    pub fn schema(self) -> Schema {
+        let object = ObjectBuilder::new();
+        let object = match self {
+            Self::Whole(min, max) => object
+                .schema_type(Type::Integer)
+                .minimum(Some(min as f64))
+                .maximum(Some(max as f64)),
+            Self::Decimal(min, max) => {
+                object.schema_type(Type::Number).minimum(Some(min)).maximum(Some(max))
+            }
+            Self::Choice(words) => {
+                object.schema_type(Type::String).enum_values(Some(words.iter().copied()))
+            }
+            Self::Text(max) => {
+                object.schema_type(Type::String).min_length(Some(1)).max_length(Some(max))
+            }
+            _ => object.schema_type(Type::String).max_length(Some(self.longest())),
+        };
+        object.into()
+    }
+}
+
+fn several_of(text: &str, max: usize) -> Option<Vec<String>> {
+    let values: Vec<_> = text.split(',').map(str::trim).filter(|it| !it.is_empty()).collect();
+    let fit = (1..=SEVERAL_MAX).contains(&values.len())
+        && values.iter().all(|value| value.chars().count() <= max);
+    fit.then(|| values.into_iter().map(str::to_owned).collect())
+}
+
+/// Whether a text looks like an e-mail address; only sending to it would tell.
+fn is_email(text: &str) -> bool {
+    let named = text.split_once('@').is_some_and(|(who, at)| !who.is_empty() && !at.is_empty());
+    named && !text.contains(' ')
+}
+
+/// `1526919030474` or `1526919030474-0`: two numbers of 64 bits (redis.io/docs,
+/// "Streams", entry IDs).
+fn is_entry_id(text: &str) -> bool {
+    let number =
+        |part: &str| part.bytes().all(|b| b.is_ascii_digit()) && part.parse::<u64>().is_ok();
+    match text.split_once('-') {
+        Some((time, sequence)) => number(time) && number(sequence),
+        None => number(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_value_keeps_to_its_kind() {
+        for (kind, good, bad) in [
+            (Kind::Text(3), &["a", " äöü "][..], &["", " ", "abcd"][..]),
+            (Kind::Several(3), &["a", "a, b", "a,,b", "a b"], &["", ",", "abcd", "a,abcd"]),
+            (Kind::Whole(-5, 5), &["-5", "0", "05"], &["", "-", "6", "1.5", "1e1", "+1", "0x1"]),
+            (
+                Kind::Decimal(-180.0, 180.0),
+                &["-180", "1e2", ".5"],
+                &["", "181", "nan", "inf", "0x1"],
+            ),
+            (Kind::Choice(&["m", "km"]), &["m", "km"], &["", "M", "mi"]),
+            (Kind::Email(9), &["a@b", "name@x.y"], &["", "@", "a@", "@b", "a b@c", "longer@x.yz"]),
+            (
+                Kind::EntryId(&["*", "-"]),
+                &["*", "-", "1", "1-0"],
+                &["", "+", "1-", "-1", "1-2-3", "x"],
+            ),
+        ] {
+            for text in good {
+                assert!(kind.check(text).is_ok(), "{kind:?} {text:?}");
+            }
+            for text in bad {
+                assert!(
+                    matches!(kind.check(text), Err(Rejection::OutOfRange(_))),
+                    "{kind:?} {text:?}"
+                );
+            }
+            for text in ["a\nb", "\0", "\u{fffd}"] {
+                assert!(
+                    matches!(kind.check(text), Err(Rejection::Malformed(_))),
+                    "{kind:?} {text:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn too_many_values_are_refused() {
+        let many = vec!["a"; SEVERAL_MAX + 1].join(",");
+        assert!(Kind::Several(9).check(&many).is_err());
+        assert_eq!(Kind::Several(9).check("a, b").unwrap(), ["a", "b"]);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_read_or_refused(text in "\\PC{0,80}|[0-9.,eE+*-]{0,40}") {
+            let kinds = [
+                Kind::Text(9), Kind::Several(9), Kind::Whole(0, 9), Kind::Decimal(0.0, 9.0),
+                Kind::Choice(&["a"]), Kind::EntryId(&["$"]), Kind::Email(9),
+            ];
+            for kind in kinds {
+                if let Ok(values) = kind.check(&text) {
+                    prop_assert!(values.iter().all(|value| !value.is_empty()));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Types of the fields of forms. Each accepts what its [`Kind`] does, from a
+//! form's text and from JSON's texts and numbers alike.
+
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, Unexpected, VisitorId},
+};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, schema::Schema},
+};
+
+use super::{Kind, Rejection};
+
+/// A type whose values are checked by a [`Kind`].
+pub trait Input: Sized {
+    /// What is accepted.
+    const KIND: Kind;
+
+    /// The value of a text that has passed the check.
+    fn accept(text: String) -> Self;
+}
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whole<const MIN: u32, const MAX: u32>(u32);
+
+/// One line of 1 to `MAX` characters, without the spaces around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line<const MAX: usize>(String);
+
+/// An e-mail address of at most `MAX` characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Email<const MAX: usize>(String);
+
+/// `on` or `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnOff {
+    /// Yes.
+    On,
+    /// No.
+    Off,
+}
+
+impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
+    /// The number.
+    pub fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl<const MIN: u32, const MAX: u32> Input for Whole<MIN, MAX> {
+    const KIND: Kind = Kind::Whole(MIN as i64, MAX as i64);
+
+    fn accept(text: String) -> Self {
+        Self(text.parse().unwrap_or(MIN))
+    }
+}
+
+impl<const MAX: usize> Input for Line<MAX> {
+    const KIND: Kind = Kind::Text(MAX);
+
+    fn accept(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl<const MAX: usize> Input for Email<MAX> {
+    const KIND: Kind = Kind::Email(MAX);
+
+    fn accept(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl<const MAX: usize> From<Line<MAX>> for String {
+    fn from(line: Line<MAX>) -> Self {
+        line.0
+    }
+}
+
+impl<const MAX: usize> From<Email<MAX>> for String {
+    fn from(email: Email<MAX>) -> Self {
+        email.0
+    }
+}
+
+impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Whole<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize(deserializer)
+    }
+}
+
+impl<'de, const MAX: usize> Deserialize<'de> for Line<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize(deserializer)
+    }
+}
+
+impl<'de, const MAX: usize> Deserialize<'de> for Email<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize(deserializer)
+    }
+}
+
+/// Deserializes a value that its [`Kind`] accepts.
+///
+/// # Errors
+/// `invalid_type` for what is malformed, `invalid_value` for what is out of range.
+pub fn deserialize<'de, T: Input, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    deserializer.deserialize_any(InputVisitor(PhantomData))
+}
+
+struct InputVisitor<T>(PhantomData<T>);
+
+impl<T: Input> VisitorId<'_> for InputVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&T::KIND.takes())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        match T::KIND.check(text) {
+            Ok(mut values) => Ok(T::accept(values.pop().unwrap_or_default())),
+            Err(Rejection::Malformed(format)) => {
+                Err(E::invalid_type(Unexpected::Str(text), &format.as_str()))
+            }
+            Err(Rejection::OutOfRange(accepted)) => {
+                Err(E::invalid_value(Unexpected::Str(text), &accepted.as_str()))
+            }
+        }
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+}
+
+impl<const MIN: u32, const MAX: u32> PartialSchema for Whole<MIN, MAX> {
+    fn schema() -> RefOr<Schema> {
+        Self::KIND.schema().into()
+    }
+}
+
+impl<const MAX: usize> PartialSchema for Line<MAX> {
+    fn schema() -> RefOr<Schema> {
+        Self::KIND.schema().into()
+    }
+}
+
+impl<const MAX: usize> PartialSchema for Email<MAX> {
+    fn schema() -> RefOr<Schema> {
+        Self::KIND.schema().into()
+    }
+}
+
+// A form's struct has these inline: in the OpenAPI document a bound has no name.
+impl<const MIN: u32, const MAX: u32> ToSchema for Whole<MIN, MAX> {}
+impl<const MAX: usize> ToSchema for Line<MAX> {}
+impl<const MAX: usize> ToSchema for Email<MAX> {}

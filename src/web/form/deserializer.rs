@@ -1,0 +1,198 @@
+//! Deserializes [`Fields`] into a struct: a field that the struct does not have,
+//! or that is sent twice, is refused; an empty one is `None` where it is optional.
+
+use serde::{
+    Deserializer,
+    de::{
+        DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, VisitorId,
+        value::{SeqDeserializer, StrDeserializer},
+    },
+    forward_to_deserialize_any,
+};
+
+use super::fields::{Fields, Sent};
+use crate::input::FieldError;
+
+impl Fields<'_> {
+    /// The fields as a struct, which has no others.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, FieldError> {
+        T::deserialize(FieldsDeserializer(self))
+    }
+}
+
+struct FieldsDeserializer<'a>(&'a Fields<'a>);
+
+impl<'de> Deserializer<'de> for FieldsDeserializer<'_> {
+    type Error = FieldError;
+
+    fn deserialize_any<V: VisitorId<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
+        visitor.visit_map(EachField { fields: self.0.iter(), next: None })
+    }
+
+    fn deserialize_struct<V: VisitorId<'de>>(
+        self,
+        _: &'static str,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, FieldError> {
+        self.0.check_names(known)?;
+        self.deserialize_any(visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+struct EachField<'a, I> {
+    fields: I,
+    next: Option<(&'a str, &'a Sent<'a>)>,
+}
+
+impl<'de, 'a, I> MapAccess<'de> for EachField<'a, I>
+where
+    I: Iterator<Item = &'a (std::borrow::Cow<'a, str>, Sent<'a>)>,
+{
+    type Error = FieldError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, FieldError> {
+        let Some((name, sent)) = self.fields.next() else { return Ok(None) };
+        self.next = Some((name, sent));
+        seed.deserialize(StrDeserializer::new(name)).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, FieldError> {
+        let (name, sent) = self.next.take().expect("a value follows its name");
+        seed.deserialize(FieldDeserializer(sent)).map_err(|error| error.of(name))
+    }
+}
+
+struct FieldDeserializer<'a>(&'a Sent<'a>);
+
+impl<'de> Deserializer<'de> for FieldDeserializer<'_> {
+    type Error = FieldError;
+
+    fn deserialize_any<V: VisitorId<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
+        visitor.visit_str(self.0.text()?)
+    }
+
+    fn deserialize_option<V: VisitorId<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
+        match self.0.text()? {
+            "" => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: VisitorId<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, FieldError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: VisitorId<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
+        visitor.visit_seq(SeqDeserializer::new(self.0.list()?))
+    }
+
+    fn deserialize_enum<V: VisitorId<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, FieldError> {
+        let text: StrDeserializer<'_, FieldError> = self.0.text()?.into_deserializer();
+        text.deserialize_enum(name, variants, visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
+        unit unit_struct tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::input::{Line, OnOff, Whole};
+
+    #[derive(Deserialize, Debug, PartialEq)]
+    struct Form {
+        name: Line<5>,
+        ttl: Option<Whole<1, 100>>,
+        cache: Option<OnOff>,
+        #[serde(default)]
+        tags: Vec<Line<3>>,
+    }
+
+    fn form(text: &str) -> Result<Form, FieldError> {
+        Fields::of_pairs(text).parse()
+    }
+
+    fn json(text: &str) -> Result<Form, FieldError> {
+        Fields::of_json(text.as_bytes()).unwrap().parse()
+    }
+
+    fn told<T: std::fmt::Debug>(result: Result<T, FieldError>) -> (String, bool) {
+        let error = result.unwrap_err();
+        (error.to_string(), error.is_malformed())
+    }
+
+    #[test]
+    fn a_form_and_json_are_the_same_struct() {
+        let sent = form("name=+Ann+&ttl=10&cache=off&tags=a&tags=&tags=b").unwrap();
+        let same = json(r#"{"name": "Ann", "ttl": 10, "cache": "off", "tags": ["a", null, "b"]}"#);
+        assert_eq!(Ok(&sent), same.as_ref());
+        assert_eq!(sent.ttl.map(Whole::get), Some(10));
+        assert_eq!(json(r#"{"name": "Ann", "tags": "a"}"#).unwrap().tags.len(), 1);
+    }
+
+    #[test]
+    fn an_empty_field_and_null_count_as_not_sent() {
+        let bare = form("name=A").unwrap();
+        assert_eq!(form("name=A&ttl=&cache=&tags="), Ok(bare));
+        assert_eq!(json(r#"{"name": "A", "ttl": null}"#), form("name=A"));
+    }
+
+    #[test]
+    fn an_error_names_its_field_and_what_it_takes() {
+        for (result, sentence, is_malformed) in [
+            (form(""), "The field name is needed.", false),
+            (form("name="), "The field name takes 1 to 5 characters.", false),
+            (form("name=abcdef"), "The field name takes 1 to 5 characters.", false),
+            (form("name=a%0ab"), "The field name must be one line of plain text.", true),
+            (form("name=%ff"), "The field name must be one line of plain text.", true),
+            (form("name=A&name=B"), "The field name was sent twice.", true),
+            (form("name=A&cache=maybe"), "The field cache takes on or off.", false),
+            (form("name=A&tags=long"), "The field tags takes 1 to 3 characters.", false),
+            (form("name=A&x=1"), "There is no field “x” here, only name, ttl, cache, tags.", true),
+            (json(r#"{"name": {}}"#), "The field name must be a text or a number.", false),
+            (json(r#"{"name": ["A"]}"#), "The field name must be a text or a number.", false),
+            (
+                json(r#"{"name": "A", "tags": [["a"]]}"#),
+                "The field tags must be a text or a number.",
+                false,
+            ),
+        ] {
+            assert_eq!(told(result), (sentence.to_owned(), is_malformed));
+        }
+    }
+
+    #[test]
+    fn a_number_keeps_to_its_range() {
+        for bad in ["0", "-1", "101", "99999999999999999999", "1.5", "1e3", "NaN", "x"] {
+            let what = "The field ttl takes a whole number from 1 to 100.".to_owned();
+            assert_eq!(told(form(&format!("name=A&ttl={bad}"))), (what, false), "{bad}");
+        }
+        assert!(json(r#"{"name": "A", "ttl": 1.5}"#).is_err());
+    }
+}

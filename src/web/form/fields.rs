@@ -1,0 +1,203 @@
+//! The fields of a request by name, not checked yet.
+
+use std::borrow::Cow;
+
+use actix_web::HttpRequest;
+use serde_json::Value;
+
+use crate::input::FieldError;
+
+/// What a request sent, in the order it came. A null counts as not sent.
+#[derive(Debug, Default)]
+pub struct Fields<'a>(Vec<(Cow<'a, str>, Sent<'a>)>);
+
+/// What was sent under one name.
+#[derive(Debug)]
+pub(super) enum Sent<'a> {
+    /// A text, or a number of JSON.
+    One(Cow<'a, str>),
+    /// The same name several times.
+    Repeated(Vec<Cow<'a, str>>),
+    /// An array of texts and numbers.
+    Array(Vec<Cow<'a, str>>),
+    /// Any other value of JSON.
+    Other,
+}
+
+impl<'a> Fields<'a> {
+    /// The fields after the `?`.
+    pub fn of_query(request: &'a HttpRequest) -> Self {
+        Self::of_pairs(request.query_string())
+    }
+
+    pub(super) fn of_pairs(text: &'a str) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in pairs(text) {
+            fields.push(name, value);
+        }
+        fields
+    }
+
+    pub(super) fn of_json(bytes: &[u8]) -> Result<Self, FieldError> {
+        let json: serde_json::Map<String, Value> =
+            serde_json::from_slice(bytes).map_err(|error| {
+                FieldError::malformed(format!("The body is no JSON object: {error}."))
+            })?;
+        let sent = json.into_iter().filter(|(_, value)| !value.is_null());
+        Ok(Self(sent.map(|(name, value)| (name.into(), Sent::of_json(value))).collect()))
+    }
+
+    fn push(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) {
+        let known = self.0.iter_mut().find(|(it, _)| *it == name);
+        match known.map(|(_, sent)| sent) {
+            None => self.0.push((name, Sent::One(value))),
+            Some(Sent::Repeated(values)) => values.push(value),
+            Some(sent) => {
+                let first = std::mem::replace(sent, Sent::Other);
+                let first = if let Sent::One(first) = first { first } else { Cow::default() };
+                *sent = Sent::Repeated(vec![first, value]);
+            }
+        }
+    }
+
+    /// Refuses fields that are not `known`, and those that are not one text or number.
+    pub fn check(&self, known: &[&str]) -> Result<(), FieldError> {
+        self.check_names(known)?;
+        let mut wrong = self.0.iter().filter_map(|(name, sent)| Some(sent.text().err()?.of(name)));
+        wrong.next().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn check_names(&self, known: &[&str]) -> Result<(), FieldError> {
+        let Some(unknown) = self.names().find(|name| !known.contains(name)) else { return Ok(()) };
+        let only = if known.is_empty() { "nor any other" } else { "only" };
+        let what =
+            format!("There is no field {} here, {only} {}", quoted(unknown), known.join(", "));
+        Err(FieldError::malformed(format!("{}.", what.trim_end())))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(Cow<'a, str>, Sent<'a>)> {
+        self.0.iter()
+    }
+
+    /// The names of the fields that were sent.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| &**name)
+    }
+
+    /// A field as it came; an empty one counts as not sent.
+    pub fn optional(&self, name: &str) -> Option<&str> {
+        self.all(name).find(|value| !value.is_empty())
+    }
+
+    /// Every value of a field, in the order they came.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let sent = self.0.iter().find(|(it, _)| it == name).map(|(_, sent)| sent);
+        sent.map(Sent::texts).unwrap_or_default().iter().map(|text| &**text)
+    }
+
+    /// Whether the field was sent, empty or not.
+    pub fn sent(&self, name: &str) -> bool {
+        self.names().any(|it| it == name)
+    }
+}
+
+impl<'a> Sent<'a> {
+    fn of_json(value: Value) -> Self {
+        match value {
+            Value::Array(values) => {
+                let values = values.into_iter().filter(|value| !value.is_null());
+                values.map(scalar).collect::<Option<_>>().map_or(Self::Other, Self::Array)
+            }
+            value => scalar(value).map_or(Self::Other, Self::One),
+        }
+    }
+
+    fn texts(&self) -> &[Cow<'a, str>] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Repeated(texts) | Self::Array(texts) => texts,
+            Self::Other => &[],
+        }
+    }
+
+    /// The value of a field that has one.
+    pub(super) fn text(&self) -> Result<&str, FieldError> {
+        match self {
+            Self::One(text) => Ok(text),
+            Self::Repeated(_) => Err(FieldError::repeated()),
+            Self::Array(_) | Self::Other => Err(FieldError::not_a_scalar()),
+        }
+    }
+
+    /// The values of a field that may have several; an empty one counts as not sent.
+    pub(super) fn list(&self) -> Result<impl Iterator<Item = &str>, FieldError> {
+        match self {
+            Self::Other => Err(FieldError::not_a_scalar()),
+            sent => Ok(sent.texts().iter().map(|text| &**text).filter(|text| !text.is_empty())),
+        }
+    }
+}
+
+/// A value of JSON as a form would have it.
+fn scalar(value: Value) -> Option<Cow<'static, str>> {
+    match value {
+        Value::String(text) => Some(text.into()),
+        Value::Number(number) => Some(number.to_string().into()),
+        _ => None,
+    }
+}
+
+/// Names and values (URL Standard, 5.1). Nearly none has anything to decode.
+fn pairs(text: &str) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
+    if text.contains(['%', '+']) {
+        return form_urlencoded::parse(text.as_bytes()).collect();
+    }
+    let sent = text.split('&').filter(|pair| !pair.is_empty());
+    let split = sent.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    split.map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+/// A name as it was sent, for a sentence.
+fn quoted(name: &str) -> String {
+    format!("\u{201c}{}\u{201d}", hitrate_cache::trace::shortened(name, 40))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn a_plain_query_is_split_as_any_other(query in "[a-c=&é?;]{0,12}") {
+            let decoded: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+            prop_assert_eq!(pairs(&query), decoded);
+        }
+    }
+
+    #[test]
+    fn unknown_and_repeated_fields_are_refused() {
+        let none = Fields::of_pairs("x=1").check(&[]).unwrap_err();
+        assert_eq!(none.to_string(), "There is no field “x” here, nor any other.");
+        let twice = Fields::of_pairs("id=1&id=2").check(&["id"]).unwrap_err();
+        assert_eq!(twice.to_string(), "The field id was sent twice.");
+        for bad in ["x=1", "id=1&id=2", "id=1&ID=2"] {
+            assert!(Fields::of_pairs(bad).check(&["id"]).unwrap_err().is_malformed(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn json_carries_texts_and_numbers() {
+        let fields = Fields::of_json(br#"{"name": "Ann", "age": 30, "email": null}"#).unwrap();
+        assert_eq!(fields.check(&["name", "age"]), Ok(()));
+        assert_eq!((fields.optional("name"), fields.optional("age")), (Some("Ann"), Some("30")));
+        assert!(!fields.sent("email"));
+        for bad in [&b"{"[..], b"[]", b"\xff"] {
+            assert!(Fields::of_json(bad).is_err());
+        }
+        let object = Fields::of_json(br#"{"name": {}}"#).unwrap();
+        assert!(!object.check(&["name"]).unwrap_err().is_malformed());
+    }
+}

@@ -54,6 +54,7 @@ mod imports;
 mod nav;
 mod policies;
 mod safety;
+mod schemas;
 mod secured;
 mod socket_faults;
 mod start;

@@ -7,7 +7,7 @@ use hitrate_cache::redis::{RedisError, typed};
 use super::{
     Act, Pattern, Pitfall, args, command, key,
     play::{ActionContext, ActionError},
-    state::KeyState,
+    state::StoredKey,
     trial::{Count, Trial, Variant},
     trial_run::TrialRun,
 };
@@ -108,7 +108,7 @@ async fn read(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     Ok(vec![told(read.as_deref())])
 }
 
-fn now(entries: &[KeyState]) -> String {
+fn now(entries: &[StoredKey]) -> String {
     let entry = entries.iter().find(|entry| entry.name == "username");
     told(entry.and_then(|entry| entry.text.as_deref()))
 }

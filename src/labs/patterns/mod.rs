@@ -29,7 +29,7 @@ pub use self::{
     args::Args,
     play::{ActionContext, ActionError, ActionResult},
     publish_subscribe::channel,
-    state::{Item, KeyState, of as state},
+    state::{Item, StoredKey, of as state},
     trial::{Count, ExtraCount, Trial, TrialError, TrialReport, Trials, Variant, VariantReport},
 };
 use crate::labs::support::fields::Field;
@@ -76,7 +76,7 @@ pub struct Pattern {
     /// Numbers that say what the keys mean together.
     pub figures: Option<StatisticsFn>,
     /// A line that says how it is now, from what the keys hold.
-    pub now: Option<fn(&[KeyState]) -> String>,
+    pub now: Option<fn(&[StoredKey]) -> String>,
     /// Whether its page listens to the visitor's channel.
     pub is_live: bool,
     /// What stands above the acts: what to try, and in which order.

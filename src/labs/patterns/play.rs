@@ -48,7 +48,7 @@ pub struct ActionResult {
     /// What came of it, line by line.
     pub lines: Vec<String>,
     /// The commands that were sent, and their replies.
-    pub said: Vec<Span>,
+    pub trace: Vec<Span>,
     /// What was counted, if it was a trial.
     pub trial: Option<TrialReport>,
 }

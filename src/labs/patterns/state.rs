@@ -18,7 +18,7 @@ const BYTES: isize = 512;
 
 /// A key and what is in it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct KeyState {
+pub struct StoredKey {
     /// As the documents call it.
     pub name: String,
     /// As Redis knows it.
@@ -50,7 +50,7 @@ pub struct Item {
     pub share: Option<f64>,
 }
 
-impl KeyState {
+impl StoredKey {
     /// Seconds until it ends, as a person counts them down.
     pub fn seconds_left(&self) -> Option<u64> {
         self.ttl_ms.map(|ms| ms.div_ceil(1_000))
@@ -93,7 +93,7 @@ struct Head {
 }
 
 /// All that the visitor has at this pattern, by name.
-pub async fn of(play: &ActionContext) -> Result<Vec<KeyState>, RedisError> {
+pub async fn of(play: &ActionContext) -> Result<Vec<StoredKey>, RedisError> {
     let mut names = play.names().await?;
     names.sort();
     let heads = heads(play, names).await?;
@@ -135,7 +135,7 @@ fn questions(play: &ActionContext, head: &Head) -> [Command; 2] {
     }
 }
 
-fn entry(play: &ActionContext, head: Head, replies: &[Result<Value, Refusal>]) -> KeyState {
+fn entry(play: &ActionContext, head: Head, replies: &[Result<Value, Refusal>]) -> StoredKey {
     let key = play.store().full_key(&play.peek(&head.name));
     let (text, items) = match head.kind.as_str() {
         "hash" => (None, told(&replies[1]).map_or_else(Vec::new, |(_, it): (Value, _)| pairs(it))),
@@ -146,7 +146,7 @@ fn entry(play: &ActionContext, head: Head, replies: &[Result<Value, Refusal>]) -
     };
     let length = told(&replies[0]).unwrap_or_default();
     let Head { name, kind, ttl_ms, bytes } = head;
-    KeyState { name, key, kind, ttl_ms, bytes, length, text, items }
+    StoredKey { name, key, kind, ttl_ms, bytes, length, text, items }
 }
 
 fn told<T: hitrate_cache::redis::FromRedisValue>(reply: &Result<Value, Refusal>) -> Option<T> {

@@ -1,72 +1,20 @@
 //! The documents' tables of performance, each line beside what was measured.
 
 use hitrate_cache::time::millis;
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::{
-    RoundTripsReport,
+    RoundTripsOutcome,
     clients::{ClientReport, LOAD, POOL},
-    modes::{ModeResult, SendMode, Verb},
+    modes::{RoundTripRow, SendMode, Verb},
 };
-use crate::format;
+use crate::{
+    format,
+    labs::support::claims::{Claim, Verdict},
+};
 
-/// A line of the documents' tables.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct Claim {
-    /// What it is about.
-    pub topic: &'static str,
-    /// What the documents say.
-    pub says: &'static str,
-    /// What was measured, or why nothing was.
-    pub measured: String,
-    /// How many measurements; 0 when there is none.
-    pub n: u64,
-    /// How far they lie apart.
-    pub spread: Option<String>,
-    /// Whether it is so here.
-    pub verdict: Verdict,
-}
-
-/// Whether a claim is so here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// At least as good as it says.
-    Reached,
-    /// Less than it says.
-    Less,
-    /// Nobody looked.
-    NotMeasured,
-}
-
-impl Verdict {
-    /// In a word or two.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Reached => "holds here",
-            Self::Less => "not here",
-            Self::NotMeasured => "not measured",
-        }
-    }
-
-    /// How it looks.
-    pub const fn colour(self) -> &'static str {
-        match self {
-            Self::Reached => "true",
-            Self::Less => "false",
-            Self::NotMeasured => "unknown",
-        }
-    }
-
-    fn of(is_so: bool) -> Self {
-        if is_so { Self::Reached } else { Self::Less }
-    }
-}
-
-impl Claim {
+impl RoundTripsOutcome {
     /// All lines, held against this outcome.
-    pub fn held_against(outcome: &RoundTripsReport) -> Vec<Self> {
+    pub fn claims(&self) -> Vec<Claim> {
         let pipelines = [
             (
                 Verb::Set,
@@ -86,17 +34,17 @@ impl Claim {
         ];
         let mut claims: Vec<_> = pipelines
             .into_iter()
-            .filter_map(|(verb, mode, topic, says, times)| {
+            .filter_map(|(verb, mode, subject, says, times)| {
                 faster(
-                    outcome.row(verb, mode)?,
-                    outcome.row(verb, SendMode::Singly)?,
-                    topic,
+                    self.row(verb, mode)?,
+                    self.row(verb, SendMode::Singly)?,
+                    subject,
                     says,
                     times,
                 )
             })
             .collect();
-        if let [blocking, not_blocking] = outcome.clients.as_slice() {
+        if let [blocking, not_blocking] = self.clients.as_slice() {
             claims.extend(of_clients(blocking, not_blocking));
         }
         claims.extend(UNMEASURED.map(unmeasured));
@@ -104,23 +52,23 @@ impl Claim {
     }
 }
 
-impl RoundTripsReport {
+impl RoundTripsOutcome {
     /// One verb by one way.
-    pub fn row(&self, verb: Verb, mode: SendMode) -> Option<&ModeResult> {
+    pub fn row(&self, verb: Verb, mode: SendMode) -> Option<&RoundTripRow> {
         self.rows.iter().find(|row| row.verb == verb && row.mode == mode)
     }
 }
 
 fn faster(
-    row: &ModeResult,
-    singly: &ModeResult,
-    topic: &'static str,
+    row: &RoundTripRow,
+    singly: &RoundTripRow,
+    subject: &'static str,
     says: &'static str,
     times: f64,
 ) -> Option<Claim> {
     let [min, max] = row.times_range;
     (row.each.n > 0).then(|| Claim {
-        topic,
+        subject,
         says,
         measured: format!(
             "{:.1} times faster: one {}, in a pipeline {} each",
@@ -145,7 +93,7 @@ fn of_clients(blocking: &ClientReport, other: &ClientReport) -> [Claim; 4] {
     let load = millis(LOAD);
     [
         Claim {
-            topic: "Setup",
+            subject: "Setup",
             says: "5 to 10 s with the blocking client, 2 to 3 s with the async one: 60 to 70 % less",
             measured: format!(
                 "connecting alone: {} and {}",
@@ -157,7 +105,7 @@ fn of_clients(blocking: &ClientReport, other: &ClientReport) -> [Claim; 4] {
             verdict: Verdict::of(saved >= 0.6),
         },
         Claim {
-            topic: "A hit",
+            subject: "A hit",
             says: "about 1 ms with either",
             measured: format!("{} and {}", blocking.hit.median(), other.hit.median()),
             n: blocking.hit.n,
@@ -165,7 +113,7 @@ fn of_clients(blocking: &ClientReport, other: &ClientReport) -> [Claim; 4] {
             verdict: Verdict::of(blocking.hit.median_ns.max(other.hit.median_ns) <= 1_000_000),
         },
         Claim {
-            topic: "A miss",
+            subject: "A miss",
             says: "about 2 s with either; the blocking client’s thread waits, the async one’s does not",
             measured: format!(
                 "{} and {}, with {load} ms in place of the 2 s; meanwhile the thread answered {} and {} hits",
@@ -179,7 +127,7 @@ fn of_clients(blocking: &ClientReport, other: &ClientReport) -> [Claim; 4] {
             verdict: Verdict::of(other.meanwhile > 0),
         },
         Claim {
-            topic: "1,000 misses at once",
+            subject: "1,000 misses at once",
             says: "10 times and more with the async client",
             measured: format!(
                 "{times:.1} times: {} in {} by {POOL} threads and connections, {} in {} by one of each",
@@ -209,9 +157,9 @@ const UNMEASURED: [(&str, &str, &str); 2] = [
     ),
 ];
 
-fn unmeasured((topic, says, why): (&'static str, &'static str, &str)) -> Claim {
-    let (measured, verdict) = (why.to_owned(), Verdict::NotMeasured);
-    Claim { topic, says, measured, n: 0, spread: None, verdict }
+fn unmeasured((subject, says, why): (&'static str, &'static str, &str)) -> Claim {
+    let (measured, verdict) = (why.to_owned(), Verdict::Unknown);
+    Claim { subject, says, measured, n: 0, spread: None, verdict }
 }
 
 #[cfg(test)]
@@ -219,10 +167,10 @@ mod tests {
     use super::*;
     use crate::labs::round_trips::Spread;
 
-    fn row(mode: SendMode, each_ns: u64, times: f64) -> ModeResult {
+    fn row(mode: SendMode, each_ns: u64, times: f64) -> RoundTripRow {
         let each = Spread { n: 3, median_ns: each_ns, min_ns: 1, max_ns: 2 };
         let times_range = [times, times];
-        ModeResult {
+        RoundTripRow {
             verb: Verb::Set,
             mode,
             commands: 9,
@@ -250,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_claim_is_so_if_it_is_reached() {
-        let outcome = RoundTripsReport {
+        let outcome = RoundTripsOutcome {
             count: 9,
             simulated_us: 0,
             ping: Spread::default(),
@@ -258,15 +206,16 @@ mod tests {
             rows: vec![row(SendMode::Singly, 500_000, 1.0), row(SendMode::ByHundred, 20_000, 25.0)],
             clients: vec![client("blocking", 100_000), client("async", 20_000)],
         };
-        let claims = Claim::held_against(&outcome);
-        let verdict = |topic: &str| claims.iter().find(|it| it.topic == topic).unwrap().verdict;
-        assert_eq!(verdict("SET"), Verdict::Reached);
-        assert_eq!(verdict("A hit"), Verdict::Reached);
-        assert_eq!(verdict("1,000 misses at once"), Verdict::Less, "five times");
-        assert_eq!(verdict("Setup"), Verdict::Less);
-        assert_eq!(verdict("Memory"), Verdict::NotMeasured);
+        let claims = outcome.claims();
+        let verdict =
+            |subject: &str| claims.iter().find(|it| it.subject == subject).unwrap().verdict;
+        assert_eq!(verdict("SET"), Verdict::True);
+        assert_eq!(verdict("A hit"), Verdict::True);
+        assert_eq!(verdict("1,000 misses at once"), Verdict::False, "five times");
+        assert_eq!(verdict("Setup"), Verdict::False);
+        assert_eq!(verdict("Memory"), Verdict::Unknown);
         assert!(
-            claims.iter().all(|claim| claim.topic != "GET"),
+            claims.iter().all(|claim| claim.subject != "GET"),
             "what was not measured is not told"
         );
     }

@@ -25,9 +25,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 pub use self::{
-    claims::{Claim, Verdict},
     clients::{ClientReport, LOAD, POOL},
-    modes::{MAX_DURATION, ModeResult, SendMode, Verb},
+    modes::{MAX_DURATION, RoundTripRow, SendMode, Verb},
     spread::Spread,
 };
 use crate::{
@@ -86,7 +85,7 @@ pub struct RoundTripsPlan {
 
 /// What was measured.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct RoundTripsReport {
+pub struct RoundTripsOutcome {
     /// Commands in each turn.
     pub count: u64,
     /// The simulated round trip, in microseconds.
@@ -96,7 +95,7 @@ pub struct RoundTripsReport {
     /// Milliseconds for all of it.
     pub took_ms: u64,
     /// Each command by each way.
-    pub rows: Vec<ModeResult>,
+    pub rows: Vec<RoundTripRow>,
     /// The blocking client and the async one, without a simulated network.
     pub clients: Vec<ClientReport>,
 }
@@ -120,7 +119,7 @@ pub enum RoundTripsError {
 pub struct RoundTrips {
     address: Address,
     run_lock: RunLock,
-    results: ResultStore<RunToken, RoundTripsReport>,
+    results: ResultStore<RunToken, RoundTripsOutcome>,
 }
 
 impl RoundTrips {
@@ -134,7 +133,7 @@ impl RoundTrips {
     }
 
     /// The result that a request names.
-    pub fn requested(&self, run: Option<&str>) -> RequestedRun<RoundTripsReport> {
+    pub fn requested(&self, run: Option<&str>) -> RequestedRun<RoundTripsOutcome> {
         self.results.requested(run, |_| true)
     }
 
@@ -145,7 +144,7 @@ impl RoundTrips {
         store: Store,
         demo: VisitorKeys,
         plan: RoundTripsPlan,
-    ) -> Result<(RunToken, Arc<RoundTripsReport>), RoundTripsError> {
+    ) -> Result<(RunToken, Arc<RoundTripsOutcome>), RoundTripsError> {
         if store.is_unavailable() {
             return Err(RoundTripsError::Redis(RedisError::Unreachable));
         }
@@ -155,7 +154,7 @@ impl RoundTrips {
         self.run_lock.run("round-trips", work).await?
     }
 
-    async fn measure(&self, bench: &Bench) -> Result<RoundTripsReport, RoundTripsError> {
+    async fn measure(&self, bench: &Bench) -> Result<RoundTripsOutcome, RoundTripsError> {
         let since = Instant::now();
         let mut direct = DedicatedConnection::open(&self.address).await?.with_bulk_deadline();
         let mut call = self.call(&direct, bench.plan.round_trip).await?;
@@ -176,7 +175,7 @@ impl RoundTrips {
                 measured?
             }
         };
-        Ok(RoundTripsReport {
+        Ok(RoundTripsOutcome {
             count: bench.plan.count as u64,
             simulated_us: micros(bench.plan.round_trip),
             ping,

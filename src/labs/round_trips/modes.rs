@@ -97,7 +97,7 @@ impl SendMode {
 
 /// One command by one way.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct ModeResult {
+pub struct RoundTripRow {
     /// What was sent.
     pub verb: Verb,
     /// How.
@@ -124,7 +124,7 @@ struct Turn {
 pub async fn measure(
     call: &DedicatedConnection,
     bench: &Bench,
-) -> Result<Vec<ModeResult>, RedisError> {
+) -> Result<Vec<RoundTripRow>, RedisError> {
     let since = Instant::now();
     let mut run_lock: Vec<(Verb, SendMode, Vec<Turn>)> = Vec::new();
     for verb in Verb::ALL {
@@ -143,7 +143,7 @@ pub async fn measure(
     Ok(rows(run_lock))
 }
 
-fn rows(run_lock: Vec<(Verb, SendMode, Vec<Turn>)>) -> Vec<ModeResult> {
+fn rows(run_lock: Vec<(Verb, SendMode, Vec<Turn>)>) -> Vec<RoundTripRow> {
     let mut singly = Vec::new();
     let row = |(verb, mode, run_lock): (Verb, SendMode, Vec<Turn>)| {
         let rounds_ns: Vec<_> = run_lock.iter().map(Turn::each).collect();
@@ -153,7 +153,7 @@ fn rows(run_lock: Vec<(Verb, SendMode, Vec<Turn>)>) -> Vec<ModeResult> {
         let pairs = singly.iter().zip(&rounds_ns);
         let ratios: Vec<_> = pairs.map(|(one, it)| *one as f64 / (*it).max(1) as f64).collect();
         let (times, min, max) = spread::of_ratios(&ratios).unwrap_or_default();
-        ModeResult {
+        RoundTripRow {
             verb,
             mode,
             commands: run_lock.iter().map(|turn| turn.done as u64).min().unwrap_or_default(),

@@ -28,12 +28,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use self::scenario::Scenario;
-pub use self::{
-    claims::{Claim, Finding, Verdict},
-    crowd::FollowUp,
-    run::PolicyRun,
-    scenario::Start,
-};
+pub use self::{claims::held_against, crowd::FollowUp, run::PolicyRun, scenario::Start};
 use crate::{
     demo::db::Db,
     labs::support::{
@@ -75,7 +70,7 @@ pub struct StampedePlan {
 
 /// What was measured.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct StampedeReport {
+pub struct StampedeOutcome {
     /// Who came at once, for each policy.
     pub visitors: u64,
     /// The simulated delay of the database, in milliseconds.
@@ -106,7 +101,7 @@ pub struct Stampedes {
     prefix: Arc<str>,
     db: Arc<Db>,
     run_lock: RunLock,
-    results: ResultStore<RunToken, StampedeReport>,
+    results: ResultStore<RunToken, StampedeOutcome>,
 }
 
 impl Stampedes {
@@ -128,7 +123,7 @@ impl Stampedes {
     }
 
     /// The result that a request names.
-    pub fn requested(&self, run: Option<&str>) -> RequestedRun<StampedeReport> {
+    pub fn requested(&self, run: Option<&str>) -> RequestedRun<StampedeOutcome> {
         self.results.requested(run, |_| true)
     }
 
@@ -137,7 +132,7 @@ impl Stampedes {
     pub async fn run(
         &self,
         plan: StampedePlan,
-    ) -> Result<(RunToken, Arc<StampedeReport>), StampedeError> {
+    ) -> Result<(RunToken, Arc<StampedeOutcome>), StampedeError> {
         let this = self.clone();
         let work = async move || {
             let key = format!("{:016x}", rand::random::<u64>());
@@ -146,7 +141,11 @@ impl Stampedes {
         self.run_lock.run("stampede", work).await?
     }
 
-    async fn measure(&self, plan: &StampedePlan, name: &str) -> Result<StampedeReport, FetchError> {
+    async fn measure(
+        &self,
+        plan: &StampedePlan,
+        name: &str,
+    ) -> Result<StampedeOutcome, FetchError> {
         let since = Instant::now();
         let store = Store::open(&self.address, &self.prefix, &Arc::new(Health::default()));
         // Without Redis it is worth measuring, too: each run tells what was wrong.
@@ -160,12 +159,12 @@ impl Stampedes {
         }
         match failure {
             Some(failure) if runs.iter().all(|run| run.answered() == 0) => Err(failure),
-            _ => Ok(StampedeReport::of(plan, runs, since)),
+            _ => Ok(StampedeOutcome::of(plan, runs, since)),
         }
     }
 }
 
-impl StampedeReport {
+impl StampedeOutcome {
     fn of(plan: &StampedePlan, runs: Vec<PolicyRun>, since: Instant) -> Self {
         Self {
             visitors: u64::from(plan.visitors),

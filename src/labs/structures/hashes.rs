@@ -6,7 +6,7 @@ use super::{
     growth::{Growth, as_told, elements, filled},
     kept,
     look::Readings,
-    picture::{Picture, Row, Table, Tables},
+    picture::{FieldValue, Picture, Table, Tables},
     reply::pairs,
     step,
 };
@@ -156,7 +156,7 @@ fn field(n: u64) -> Vec<String> {
 
 fn draw(seen: &Readings<'_>) -> Picture {
     let tables = KEYS.iter().zip(seen.replies).filter_map(|(key, reply)| {
-        let mut rows = Row::all(pairs(reply));
+        let mut rows = FieldValue::all(pairs(reply));
         let count = rows.len();
         rows.truncate(ROWS);
         (count > 0).then_some(Table { key, count, rows })

@@ -65,12 +65,12 @@ pub struct Table {
     /// How many fields it has.
     pub count: usize,
     /// The first of them.
-    pub rows: Vec<Row>,
+    pub rows: Vec<FieldValue>,
 }
 
 /// One field.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct Row {
+pub struct FieldValue {
     /// Its name.
     pub field: String,
     /// Its value.
@@ -265,18 +265,18 @@ pub struct Log {
     /// How many entries it has.
     pub length: u64,
     /// The latest of them, the latest last.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<LogEntry>,
 }
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct Entry {
+pub struct LogEntry {
     /// Its id.
     pub id: String,
     /// When that was, in UTC, if the id is a time.
     pub at: Option<String>,
     /// Its fields and values.
-    pub fields: Vec<Row>,
+    pub fields: Vec<FieldValue>,
 }
 
 impl Picture {
@@ -311,7 +311,7 @@ impl Members {
     }
 }
 
-impl Row {
+impl FieldValue {
     /// Fields and values, as Redis tells them.
     pub fn all(pairs: Vec<(String, String)>) -> Vec<Self> {
         pairs.into_iter().map(|(field, value)| Self { field, value }).collect()

@@ -13,7 +13,7 @@ use super::{
     kept,
     line::CommandTemplate,
     look::{PlaygroundView, Readings},
-    picture::{Entry, Log, Logs, Picture, Row},
+    picture::{FieldValue, Log, LogEntry, Logs, Picture},
     reply::{Reply, count, parts, text as text_of},
     step,
 };
@@ -167,16 +167,16 @@ fn draw(seen: &Readings<'_>) -> Picture {
 }
 
 /// The entries of XREVRANGE, the latest last.
-fn entries(reply: &Reply) -> Vec<Entry> {
+fn entries(reply: &Reply) -> Vec<LogEntry> {
     let all = reply.as_ref().ok().and_then(parts).unwrap_or_default();
     all.iter().rev().filter_map(entry).collect()
 }
 
-fn entry(value: &Value) -> Option<Entry> {
+fn entry(value: &Value) -> Option<LogEntry> {
     let [id, fields] = parts(value)? else { return None };
     let id = text_of(id)?;
     let fields = super::reply::pairs(&Ok(fields.clone()));
-    Some(Entry { at: at(&id), id, fields: Row::all(fields) })
+    Some(LogEntry { at: at(&id), id, fields: FieldValue::all(fields) })
 }
 
 /// The time that an id is, if it can be one of our days.

@@ -1,5 +1,6 @@
 //! What the labs share.
 
+pub mod claims;
 pub mod fields;
 pub mod result_store;
 pub mod run_lock;

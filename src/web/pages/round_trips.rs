@@ -15,10 +15,11 @@ use crate::{
     input::{Input, Whole},
     labs::{
         round_trips::{
-            COUNT_MAX, Claim, ClientReport, DEFAULTS, ModeResult, NETWORKS, Network,
-            RoundTripsPlan, RoundTripsReport, Verb,
+            COUNT_MAX, ClientReport, DEFAULTS, NETWORKS, Network, RoundTripRow, RoundTripsOutcome,
+            RoundTripsPlan, Verb,
         },
         support::{
+            claims::Claim,
             fields::Field,
             result_store::{RequestedRun, RunToken},
             visitor_keys::VisitorKeys,
@@ -47,8 +48,8 @@ pub struct RoundTripsPage {
     run: Option<RunToken>,
     /// What was measured; nothing of it before.
     #[serde(flatten)]
-    #[schema(value_type = RoundTripsReport)]
-    outcome: Option<Arc<RoundTripsReport>>,
+    #[schema(value_type = RoundTripsOutcome)]
+    outcome: Option<Arc<RoundTripsOutcome>>,
     /// The documents' tables, each line beside what was measured.
     claims: Vec<Claim>,
     /// Whether the request names a result that is not kept any more.
@@ -119,7 +120,7 @@ async fn measure(
     app: &WorkerState,
     demo: VisitorKeys,
     body: &Body,
-) -> Result<(RunToken, Arc<RoundTripsReport>)> {
+) -> Result<(RunToken, Arc<RoundTripsOutcome>)> {
     let plan = body.parse::<RoundTripsForm>()?.plan();
     Ok(app.shared.round_trips.run(app.store.clone(), demo, plan).await?)
 }
@@ -136,10 +137,10 @@ impl RoundTripsForm {
 impl RoundTripsPage {
     const LINK: Link = nav::ROUND_TRIPS;
 
-    fn of(requested: RequestedRun<RoundTripsReport>) -> Self {
+    fn of(requested: RequestedRun<RoundTripsOutcome>) -> Self {
         let is_gone = requested.is_gone();
         let (run, outcome) = requested.found().unzip();
-        let claims = outcome.as_deref().map(Claim::held_against).unwrap_or_default();
+        let claims = outcome.as_deref().map(RoundTripsOutcome::claims).unwrap_or_default();
         Self { run, outcome, claims, is_gone, form: FormView::default() }
     }
 
@@ -158,7 +159,7 @@ struct Chart<'a> {
 
 /// One way, in per cent of the slowest.
 struct Bar<'a> {
-    row: &'a ModeResult,
+    row: &'a RoundTripRow,
     width: f64,
     min: f64,
     max: f64,
@@ -189,12 +190,12 @@ impl RoundTripsPage {
 }
 
 impl<'a> Chart<'a> {
-    fn of(verb: Verb, rows: &'a [ModeResult]) -> Self {
+    fn of(verb: Verb, rows: &'a [RoundTripRow]) -> Self {
         let rows: Vec<_> = rows.iter().filter(|row| row.verb == verb).collect();
         let run_to_completion =
             rows.iter().map(|row| row.each.max_ns).max().unwrap_or_default().max(1);
         let share = |ns: u64| (ns as f64 * 10_000.0 / run_to_completion as f64).round() / 100.0;
-        let bar = |row: &'a ModeResult| Bar {
+        let bar = |row: &'a RoundTripRow| Bar {
             row,
             width: share(row.each.median_ns).max(NARROWEST),
             min: share(row.each.min_ns),

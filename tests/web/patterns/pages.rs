@@ -36,7 +36,7 @@ fn every_act_plays_and_leaves_no_key_without_an_end() {
             let told = visitor.play(pattern.slug, &format!("act={}", act.name));
             assert!(!lines(&told).is_empty(), "{told}");
             assert_eq!((&told["slug"], &told["act"]), (&pattern.slug.into(), &act.name.into()));
-            assert!(!told["said"].as_array().unwrap().is_empty(), "{told}");
+            assert!(!told["trace"].as_array().unwrap().is_empty(), "{told}");
             assert!(told["state"].is_array() && told["trial"].is_null(), "{told}");
             let page = visitor.page(pattern.slug, &format!("act={}", act.name));
             assert!(page.contains("class=\"told\"") && page.contains("The trace"), "{page}");

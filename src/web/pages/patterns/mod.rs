@@ -19,8 +19,8 @@ use super::{visitor, waterfall::Waterfall};
 use crate::{
     labs::{
         patterns::{
-            self, Act, ActionContext, ActionError, ActionResult, Args, KeyState, Pattern,
-            Statistic, TrialReport,
+            self, Act, ActionContext, ActionError, ActionResult, Args, Pattern, Statistic,
+            StoredKey, TrialReport,
         },
         support::{
             fields::Field,
@@ -50,12 +50,12 @@ const WIRE: usize = 15;
 #[template(path = "patterns.html")]
 pub struct PatternsPage {
     /// In the order of the page.
-    patterns: Vec<Row>,
+    patterns: Vec<PatternRow>,
 }
 
 /// A pattern, for someone who looks for one.
 #[derive(Serialize, ToSchema)]
-pub struct Row {
+pub struct PatternRow {
     /// Where it is.
     path: String,
     /// What it is called.
@@ -87,12 +87,12 @@ pub struct PatternPage {
     /// How it is now, in a line; null where a pattern has none.
     now: Option<String>,
     /// The visitor's keys and what they hold; null while Redis can't be asked.
-    state: Option<Vec<KeyState>>,
+    state: Option<Vec<StoredKey>>,
     /// What the keys mean together.
     figures: Vec<Statistic>,
     /// What was said to Redis: by the act, or for this look where there was none.
     #[schema(value_type = Vec<schemas::Span>)]
-    said: Vec<Span>,
+    trace: Vec<Span>,
     /// What a trial counted; null when the act was none.
     trial: Option<TrialReport>,
     #[serde(skip)]
@@ -112,13 +112,13 @@ pub struct PatternPage {
     responses((status = 200, description = "Every pattern", body = PatternsPage))
 )]
 pub async fn index() -> Page<PatternsPage> {
-    let of = |it: &&'static Pattern| Row {
+    let of = |it: &&'static Pattern| PatternRow {
         path: address(it),
         title: it.title,
         what_for: it.what_for,
         wrong: Some(it.pitfall.wrong),
     };
-    let beside = |it: &Link| Row {
+    let beside = |it: &Link| PatternRow {
         path: it.path.to_owned(),
         title: it.title,
         what_for: it.about,
@@ -259,11 +259,11 @@ async fn play(
             ("reset", Args::default(), vec![format!("{what} removed.")], None)
         }
     };
-    Ok(ActionResult { slug: pattern.slug, act, args, lines, said: trace.spans(), trial })
+    Ok(ActionResult { slug: pattern.slug, act, args, lines, trace: trace.spans(), trial })
 }
 
 /// What the keys hold, and what that means.
-type Look = (Vec<KeyState>, Vec<Statistic>);
+type Look = (Vec<StoredKey>, Vec<Statistic>);
 
 async fn look(play: &ActionContext, pattern: &Pattern) -> Result<Look, ActionError> {
     let entries = patterns::state(play).await?;
@@ -304,7 +304,7 @@ impl PatternPage {
             now,
             state,
             figures: figures.unwrap_or_default(),
-            said: played.as_ref().map_or_else(|| trace.spans(), |it| it.said.clone()),
+            trace: played.as_ref().map_or_else(|| trace.spans(), |it| it.trace.clone()),
             trial: played.and_then(|it| it.trial.clone()),
             pattern,
             args,
@@ -321,12 +321,12 @@ impl PatternsPage {
 
 impl PatternPage {
     fn waterfall(&self) -> Waterfall<'_> {
-        Waterfall::of(&self.said[..self.said.len().min(WIRE)])
+        Waterfall::of(&self.trace[..self.trace.len().min(WIRE)])
     }
 
     /// Commands that the trace has no room for.
     fn unsaid(&self) -> u64 {
-        self.said.len().saturating_sub(WIRE) as u64
+        self.trace.len().saturating_sub(WIRE) as u64
     }
 
     /// The acts by form: those in a row that ask for the same share one.

@@ -33,7 +33,7 @@ use crate::{
 
 /// What an edit or an invalidation did.
 #[derive(Serialize, ToSchema)]
-pub struct Acted {
+pub struct ProfileResult {
     /// Whose profile.
     id: UserId,
     /// Its new version; null when it was only invalidated.
@@ -95,7 +95,7 @@ struct RecipeQuery {
         (ProfileForm = "application/x-www-form-urlencoded"),
     )),
     responses(
-        (status = 200, description = "Changed; with Accept: application/json", body = Acted),
+        (status = 200, description = "Changed; with Accept: application/json", body = ProfileResult),
         (status = 303, description = "Changed; to the profile"),
         (status = 404, description = "No such profile"),
         (status = 422, description = "A value is out of range"),
@@ -126,7 +126,7 @@ async fn edited(
     id: UserId,
     in_address: Option<RecipeName>,
     body: &Body,
-) -> Result<(String, Acted)> {
+) -> Result<(String, ProfileResult)> {
     let ProfileForm { name, email, age, delay_ms, policy } = body.parse()?;
     let change = ProfileEdit { name: name.into(), email: email.into(), age: age.get() };
     let asked = Asked { policy: policy.or(in_address), delay_ms };
@@ -135,7 +135,7 @@ async fn edited(
     if written.version.is_none() {
         return Err(Error::NoProfile(id.to_string()));
     }
-    Ok((back, Acted::edited(id, &written, policy, trace)))
+    Ok((back, ProfileResult::edited(id, &written, policy, trace)))
 }
 
 /// How the profile is looked up before and after.
@@ -176,7 +176,7 @@ async fn edit_whole(
         (ForgetForm = "application/x-www-form-urlencoded"),
     )),
     responses(
-        (status = 200, description = "Dropped; with Accept: application/json", body = Acted),
+        (status = 200, description = "Dropped; with Accept: application/json", body = ProfileResult),
         (status = 303, description = "Dropped; to the profile"),
     )
 )]
@@ -192,7 +192,7 @@ pub async fn invalidate(
     let asked = Asked { policy: sent.policy.or(policy), delay_ms: sent.delay_ms };
     let (back, policy, trace) = (asked.address(&id), asked.policy(&app), Trace::start());
     let invalidated = profiles::invalidate(&app.cache, &id, &policy, &trace).await;
-    let told = Acted::invalidated(id, &invalidated, policy, trace);
+    let told = ProfileResult::invalidated(id, &invalidated, policy, trace);
     Ok(answer(&request, &back, Done::Invalidate, told))
 }
 
@@ -209,14 +209,14 @@ pub async fn forget(request: HttpRequest, id: Path<String>) -> Result<HttpRespon
     Ok(HttpResponse::PermanentRedirect().insert_header((LOCATION, location)).finish())
 }
 
-fn answer(request: &HttpRequest, back: &str, done: Done, acted: Acted) -> HttpResponse {
+fn answer(request: &HttpRequest, back: &str, done: Done, acted: ProfileResult) -> HttpResponse {
     match page::wants_json(request.headers()) {
         true => HttpResponse::Ok().json(acted),
         false => see_other(back).cookie(done.cookie()).finish(),
     }
 }
 
-impl Acted {
+impl ProfileResult {
     fn edited(id: UserId, written: &Written, policy: CachePolicy, trace: Trace) -> Self {
         let message = profiles::edited(written);
         let invalidated = match written.effect {

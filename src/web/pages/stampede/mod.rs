@@ -18,10 +18,11 @@ use crate::{
     input::{FieldError, Input, Whole},
     labs::{
         stampede::{
-            Claim, DEFAULTS, DELAY_MS, DELAY_MS_MAX, PolicyRun, StampedePlan, StampedeReport,
+            self, DEFAULTS, DELAY_MS, DELAY_MS_MAX, PolicyRun, StampedeOutcome, StampedePlan,
             Stampedes, VISITORS, VISITORS_MAX,
         },
         support::{
+            claims::Claim,
             fields::Field,
             result_store::{RequestedRun, RunToken},
         },
@@ -141,7 +142,7 @@ pub async fn run(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Re
     Ok(page.or_redirect(request.headers(), &format!("{}?run={run}", nav::STAMPEDE.path)))
 }
 
-async fn measure(app: &WorkerState, body: &Body) -> Result<(RunToken, Arc<StampedeReport>)> {
+async fn measure(app: &WorkerState, body: &Body) -> Result<(RunToken, Arc<StampedeOutcome>)> {
     let plan = body.parse::<StampedeForm>()?.plan()?;
     Ok(app.shared.stampedes.run(plan).await?)
 }
@@ -178,7 +179,7 @@ fn named(name: &str) -> Option<CachePolicy> {
 impl StampedePage {
     const LINK: Link = nav::STAMPEDE;
 
-    fn of(requested: RequestedRun<StampedeReport>) -> Self {
+    fn of(requested: RequestedRun<StampedeOutcome>) -> Self {
         let is_gone = requested.is_gone();
         match requested.found() {
             Some((run, outcome)) => Self::showing(run, &outcome),
@@ -204,9 +205,9 @@ impl StampedePage {
         }
     }
 
-    fn showing(run: RunToken, outcome: &StampedeReport) -> Self {
-        let StampedeReport { visitors, delay_ms, took_ms, runs, left_out } = outcome.clone();
-        let claims = Claim::held_against(&runs);
+    fn showing(run: RunToken, outcome: &StampedeOutcome) -> Self {
+        let StampedeOutcome { visitors, delay_ms, took_ms, runs, left_out } = outcome.clone();
+        let claims = stampede::held_against(&runs);
         Self {
             run: Some(run),
             visitors,
@@ -229,6 +230,11 @@ struct Offer {
 
 // What the template asks for.
 impl StampedePage {
+    /// The claims by statement.
+    fn statements(&self) -> impl Iterator<Item = &[Claim]> {
+        self.claims.chunk_by(|one, next| one.says == next.says)
+    }
+
     fn visitors_field(&self) -> FieldView {
         self.form.field(&VISITORS_FIELD, self.visitors).with_bounds()
     }

@@ -76,7 +76,7 @@ pub struct StrategiesPage {
     /// What is held where at the moment.
     now: Snapshot,
     /// Every strategy.
-    strategies: Vec<Row>,
+    strategies: Vec<StrategyRow>,
     /// What the connected Redis means for writes that wait.
     persistence: Persistence,
     #[serde(skip)]
@@ -98,7 +98,7 @@ pub struct StrategiesPage {
 
 /// A strategy, for someone who has to choose.
 #[derive(Serialize, ToSchema)]
-pub struct Row {
+pub struct StrategyRow {
     /// What it is called.
     name: &'static str,
     /// The policy that shows it.
@@ -334,7 +334,7 @@ impl StrategiesPage {
             told: told.map(|act| act.number),
             acts,
             now,
-            strategies: Strategy::ALL.map(Row::of).into(),
+            strategies: Strategy::ALL.map(StrategyRow::of).into(),
             persistence: Persistence::of(app),
             about: asked.policy.about,
             shows: run.map(|run| run.shows),
@@ -366,7 +366,7 @@ impl StrategiesPage {
     }
 }
 
-impl Row {
+impl StrategyRow {
     fn of(strategy: Strategy) -> Self {
         let (guarantees, risks) = (strategy.guarantees(), strategy.risks());
         Self { name: strategy.name(), policy: strategy.policy(), guarantees, risks }
@@ -452,7 +452,7 @@ impl StrategiesPage {
         known.unwrap_or(&self.id)
     }
 
-    fn is_chosen(&self, row: &Row) -> bool {
+    fn is_chosen(&self, row: &StrategyRow) -> bool {
         row.policy == self.policy
     }
 

@@ -38,7 +38,7 @@ fn every_page_is_valid() {
     let acted: Vec<_> = hitrate::labs::patterns::ALL
         .iter()
         .map(|it| {
-            let act = it.acts[0].name;
+            let act = it.acts[0].id;
             let path = format!("/patterns/{}", it.slug);
             let posted = hitrate.post_with(&path, &format!("act={act}"), &cookies);
             posted.header("location").split('#').next().unwrap().to_owned()

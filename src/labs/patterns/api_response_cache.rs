@@ -11,7 +11,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Act, Pattern, Pitfall, args, command, key,
+    Action, Pattern, Pitfall, args, command, key,
     play::{ActionContext, ActionError},
     trial::{Count, Trial, Variant},
     trial_run::TrialRun,
@@ -33,9 +33,9 @@ pub const PATTERN: Pattern = Pattern {
         command("SET api:products:{hash} '{…}' EX 300", "O(1)", "stores it for five minutes"),
     ],
     try_this: "DedicatedConnection it, then call it again with the parameters in another order: it is the same key.",
-    acts: &[Act {
-        name: "call",
-        button: "DedicatedConnection",
+    acts: &[Action {
+        id: "call",
+        label: "DedicatedConnection",
         about: "GET; on a miss the response is made and SET … EX 300",
         fields: &[
             args::choice("endpoint", "Endpoint", &["products", "users", "orders"], "products"),

@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 
 pub use crate::labs::support::fields::{Field, choice, text};
-use crate::{input::FieldError, labs::support::fields::integer};
+use crate::labs::support::{action::Values, fields::integer};
 
 /// The values of all fields of one act, each within its bounds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Args(BTreeMap<&'static str, String>);
 
 impl Args {
-    /// With one more value, if the field takes it.
-    pub fn with(mut self, field: &Field, sent: &str) -> Result<Self, FieldError> {
-        self.0.insert(field.name, field.read(sent)?.join(","));
-        Ok(self)
+    /// These values.
+    pub fn of(values: Values) -> Self {
+        Self(values.into_iter().map(|(name, values)| (name, values.join(","))).collect())
     }
 
     /// With what was typed, whether the field takes it or not: to be shown again.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hitrate_cache::redis::{RedisError, typed};
 
 use super::{
-    Act, Pattern, Pitfall, args, command, key,
+    Action, Pattern, Pitfall, args, command, key,
     play::{ActionContext, ActionError},
     state::StoredKey,
     trial::{Count, Trial, Variant},
@@ -34,9 +34,9 @@ pub const PATTERN: Pattern = Pattern {
     ],
     try_this: "Store the username for ten seconds; it is read at once. Read it again after twelve.",
     acts: &[
-        Act {
-            name: "set",
-            button: "Store it, and read it at once",
+        Action {
+            id: "set",
+            label: "Store it, and read it at once",
             about: "SET with EX, then GET",
             fields: &[
                 args::text("value", "Username", 64, "qiross"),
@@ -44,9 +44,9 @@ pub const PATTERN: Pattern = Pattern {
             ],
             run: |play| Box::pin(set(play)),
         },
-        Act {
-            name: "read",
-            button: "Read it again",
+        Action {
+            id: "read",
+            label: "Read it again",
             about: "GET",
             fields: &[],
             run: |play| Box::pin(read(play)),

@@ -13,7 +13,7 @@ use rand::RngExt as _;
 use tokio::time::sleep;
 
 use super::{
-    Act, Pattern, Pitfall, args, command, key,
+    Action, Pattern, Pitfall, args, command, key,
     play::{ActionContext, ActionError},
     trial::{Count, Trial, Variant},
     trial_run::TrialRun,
@@ -51,23 +51,23 @@ pub const PATTERN: Pattern = Pattern {
     ],
     try_this: "Add 45 posts, read pages 1 and 2 twice, add one post, and read again.",
     acts: &[
-        Act {
-            name: "read",
-            button: "Read the page",
+        Action {
+            id: "read",
+            label: "Read the page",
             about: "the version, then its page; on a miss the database",
             fields: &[args::user("42"), args::number("page", "Page", (1, 10), "1")],
             run: |play| Box::pin(read(play)),
         },
-        Act {
-            name: "post",
-            button: "Post",
+        Action {
+            id: "post",
+            label: "Post",
             about: "the database first, then INCR of the version",
             fields: &[args::user("42"), args::text("text", "Post", 64, "Hello from Redis")],
             run: |play| Box::pin(post(play)),
         },
-        Act {
-            name: "fill",
-            button: "Add 45 posts",
+        Action {
+            id: "fill",
+            label: "Add 45 posts",
             about: "so that there are three pages",
             fields: &[args::user("42")],
             run: |play| Box::pin(fill(play)),

@@ -32,7 +32,8 @@ pub use self::{
     state::{Item, StoredKey, of as state},
     trial::{Count, ExtraCount, Trial, TrialError, TrialReport, Trials, Variant, VariantReport},
 };
-use crate::labs::support::fields::Field;
+pub use crate::labs::support::action::Action;
+use crate::labs::support::action::button;
 
 /// All patterns, in the order of the index.
 pub const ALL: &[&Pattern] = &[
@@ -68,7 +69,7 @@ pub struct Pattern {
     /// The commands it is made of.
     pub commands: &'static [CommandLine],
     /// What a visitor can do, in the order of the forms.
-    pub acts: &'static [Act],
+    pub acts: &'static [Action<Acts>],
     /// What usually goes wrong.
     pub pitfall: Pitfall,
     /// Wrong and right under the same load.
@@ -90,6 +91,23 @@ pub type StatisticsFn =
 /// Does an act, and says what came of it.
 pub type Acts = for<'a> fn(&'a ActionContext) -> BoxFuture<'a, Result<Vec<String>, ActionError>>;
 
+/// What a visitor can ask of a pattern.
+#[derive(Clone, Copy)]
+pub enum Requested {
+    /// One of its acts.
+    Act(&'static Action<Acts>),
+    /// Its trial.
+    Trial,
+    /// Removing the visitor's keys.
+    Reset,
+}
+
+/// Whether both need to know the same, so that one form can serve them.
+pub fn asks_the_same(one: &Action<Acts>, other: &Action<Acts>) -> bool {
+    let names = |act: &Action<Acts>| act.fields.iter().map(|field| field.name);
+    names(one).eq(names(other))
+}
+
 /// A key of a pattern.
 pub struct KeyLine {
     /// As the documents write it.
@@ -108,28 +126,6 @@ pub struct CommandLine {
     pub complexity: &'static str,
     /// What it is for.
     pub does: &'static str,
-}
-
-/// Something a visitor can do.
-pub struct Act {
-    /// The word that is sent.
-    pub name: &'static str,
-    /// On the button.
-    pub button: &'static str,
-    /// What it does, in a line.
-    pub about: &'static str,
-    /// What it needs to know.
-    pub fields: &'static [Field],
-    /// Does it, and says what came of it, line by line.
-    pub run: Acts,
-}
-
-impl Act {
-    /// Whether both need to know the same, so that one form can serve them.
-    pub fn asks_the_same(&self, other: &Self) -> bool {
-        let names = |act: &Self| act.fields.iter().map(|field| field.name);
-        names(self).eq(names(other))
-    }
 }
 
 /// A usual mistake.
@@ -163,9 +159,11 @@ impl Pattern {
         })
     }
 
-    /// What is done by this word.
-    pub fn act(&self, name: &str) -> Option<&'static Act> {
-        self.acts.iter().find(|act| act.name == name)
+    /// Everything that a visitor can do, by the word that is sent.
+    pub fn actions(&'static self) -> Vec<Action<Requested>> {
+        let own = self.acts.iter().map(|act| act.with(Requested::Act(act)));
+        let trial = Action { fields: self.trial.fields, ..button("trial", Requested::Trial) };
+        own.chain([trial, button("reset", Requested::Reset)]).collect()
     }
 }
 
@@ -203,7 +201,7 @@ mod tests {
     #[test]
     fn acts_are_named_once_and_none_takes_a_word_of_the_page() {
         for pattern in ALL {
-            let names: BTreeSet<_> = pattern.acts.iter().map(|it| it.name).collect();
+            let names: BTreeSet<_> = pattern.acts.iter().map(|it| it.id).collect();
             assert_eq!(names.len(), pattern.acts.len(), "{}", pattern.slug);
             assert!(!names.contains("trial") && !names.contains("reset"), "{}", pattern.slug);
         }

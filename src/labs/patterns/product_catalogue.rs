@@ -8,7 +8,7 @@ use rand::RngExt as _;
 use serde_json::json;
 
 use super::{
-    Act, Pattern, Pitfall, args, command, key,
+    Action, Pattern, Pitfall, args, command, key,
     play::{ActionContext, ActionError},
     trial::{Count, Trial, Variant},
     trial_run::TrialRun,
@@ -35,16 +35,16 @@ pub const PATTERN: Pattern = Pattern {
     ],
     try_this: "View a few products and compare their TTLs; then change a price and view again.",
     acts: &[
-        Act {
-            name: "view",
-            button: "View",
+        Action {
+            id: "view",
+            label: "View",
             about: "GET; on a miss the database, and SET … EX",
             fields: &[PRODUCT],
             run: |play| Box::pin(view(play)),
         },
-        Act {
-            name: "reprice",
-            button: "Change the price",
+        Action {
+            id: "reprice",
+            label: "Change the price",
             about: "the database first, then UNLINK",
             fields: &[PRODUCT, args::number("price", "Price", (1, 9_999), "120")],
             run: |play| Box::pin(reprice(play)),

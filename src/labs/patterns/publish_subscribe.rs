@@ -9,7 +9,7 @@ use hitrate_cache::{
 };
 
 use super::{
-    Act, Pattern, Pitfall, args, command, key,
+    Action, Pattern, Pitfall, args, command, key,
     play::{ActionContext, ActionError},
     trial::{Count, Trial, Variant},
     trial_run::TrialRun,
@@ -49,9 +49,9 @@ pub const PATTERN: Pattern = Pattern {
         ),
     ],
     try_this: "Publish a message while this page listens, then load the page anew: the stream still has it, and nobody will hear it again.",
-    acts: &[Act {
-        name: "publish",
-        button: "Publish",
+    acts: &[Action {
+        id: "publish",
+        label: "Publish",
         about: "PUBLISH, and XADD to the stream",
         fields: &[args::text("text", "Message", 64, "hello")],
         run: |play| Box::pin(publish(play)),

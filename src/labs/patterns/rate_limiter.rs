@@ -9,7 +9,7 @@ use hitrate_cache::{
 use tokio::time::sleep;
 
 use super::{
-    Act, Pattern, Pitfall, Statistic, args, command, figure, key,
+    Action, Pattern, Pitfall, Statistic, args, command, figure, key,
     play::{ActionContext, ActionError},
     trial::{Count, Trial, Variant},
     trial_run::TrialRun,
@@ -54,9 +54,9 @@ pub const PATTERN: Pattern = Pattern {
         ),
     ],
     try_this: "Send twelve requests at once, by either window, then a few more while the time runs down.",
-    acts: &[Act {
-        name: "request",
-        button: "Send",
+    acts: &[Action {
+        id: "request",
+        label: "Send",
         about: "one script for each request",
         fields: &[
             args::user("42"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hitrate_cache::redis::{RedisError, Script, Store, Value, typed};
 
 use super::{
-    Act, Pattern, Pitfall, Statistic, args, command, figure, key,
+    Action, Pattern, Pitfall, Statistic, args, command, figure, key,
     play::{ActionContext, ActionError},
     trial::{Count, Trial, Variant},
     trial_run::TrialRun,
@@ -37,16 +37,16 @@ pub const PATTERN: Pattern = Pattern {
     ],
     try_this: "Let users 0 to 999 come on Monday and 400 to 1199 on Tuesday, then ask who came back.",
     acts: &[
-        Act {
-            name: "login",
-            button: "Log in",
+        Action {
+            id: "login",
+            label: "Log in",
             about: "SETBIT",
             fields: &[args::number("user", "User", (0, 9_999), "50"), DAY],
             run: |play| Box::pin(login(play)),
         },
-        Act {
-            name: "crowd",
-            button: "Let many log in",
+        Action {
+            id: "crowd",
+            label: "Let many log in",
             about: "SETBIT for each of them, 1,000 in a script",
             fields: &[
                 args::number("from", "From user", (0, 9_999), "0"),
@@ -55,9 +55,9 @@ pub const PATTERN: Pattern = Pattern {
             ],
             run: |play| Box::pin(crowd(play)),
         },
-        Act {
-            name: "retention",
-            button: "Who came back?",
+        Action {
+            id: "retention",
+            label: "Who came back?",
             about: "BITOP AND, then BITCOUNT",
             fields: &[],
             run: |play| Box::pin(retention(play)),

@@ -6,7 +6,7 @@ use hitrate_cache::redis::{RedisError, Script, typed};
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Act, Pattern, Pitfall, args, command, key,
+    Action, Pattern, Pitfall, args, command, key,
     play::{ActionContext, ActionError},
     trial::{Count, Trial, Variant},
     trial_run::TrialRun,
@@ -31,30 +31,30 @@ pub const PATTERN: Pattern = Pattern {
     ],
     try_this: "Write a session, let half an hour pass, read it, then write it again: watch the TTL.",
     acts: &[
-        Act {
-            name: "write",
-            button: "Write",
+        Action {
+            id: "write",
+            label: "Write",
             about: "SET … EX 3600: renews",
             fields: &[args::user("42"), args::text("name", "Name in the session", 64, "Alice")],
             run: |play| Box::pin(write(play)),
         },
-        Act {
-            name: "read",
-            button: "Read",
+        Action {
+            id: "read",
+            label: "Read",
             about: "GET: does not renew",
             fields: &[args::user("42")],
             run: |play| Box::pin(read(play)),
         },
-        Act {
-            name: "age",
-            button: "Let half an hour pass",
+        Action {
+            id: "age",
+            label: "Let half an hour pass",
             about: "EXPIRE … 1800, instead of waiting",
             fields: &[args::user("42")],
             run: |play| Box::pin(age(play)),
         },
-        Act {
-            name: "end",
-            button: "Sign out",
+        Action {
+            id: "end",
+            label: "Sign out",
             about: "UNLINK",
             fields: &[args::user("42")],
             run: |play| Box::pin(end(play)),

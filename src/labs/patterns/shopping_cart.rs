@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use hitrate_cache::redis::{RedisError, Script, typed};
 
 use super::{
-    Act, Pattern, Pitfall, args, command, key,
+    Action, Pattern, Pitfall, args, command, key,
     play::{ActionContext, ActionError},
     trial::{Count, Trial, Variant},
     trial_run::TrialRun,
@@ -30,9 +30,9 @@ pub const PATTERN: Pattern = Pattern {
     ],
     try_this: "Put something in, take some of it out again, and look at the hash.",
     acts: &[
-        Act {
-            name: "add",
-            button: "Put in",
+        Action {
+            id: "add",
+            label: "Put in",
             about: "HINCRBY and EXPIRE in one round trip",
             fields: &[
                 args::user("1001"),
@@ -41,9 +41,9 @@ pub const PATTERN: Pattern = Pattern {
             ],
             run: |play| Box::pin(add(play)),
         },
-        Act {
-            name: "take",
-            button: "Take out",
+        Action {
+            id: "take",
+            label: "Take out",
             about: "A script: HINCRBY, and HDEL when none is left",
             fields: &[
                 args::user("1001"),
@@ -52,9 +52,9 @@ pub const PATTERN: Pattern = Pattern {
             ],
             run: |play| Box::pin(take(play)),
         },
-        Act {
-            name: "empty",
-            button: "Empty the cart",
+        Action {
+            id: "empty",
+            label: "Empty the cart",
             about: "UNLINK",
             fields: &[args::user("1001")],
             run: |play| Box::pin(empty(play)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hitrate_cache::redis::{Command, RedisError, typed};
 
 use super::{
-    Act, Pattern, Pitfall, args, command, key,
+    Action, Pattern, Pitfall, args, command, key,
     play::{ActionContext, ActionError},
     state::rounded,
     trial::{Count, Trial, Variant},
@@ -43,9 +43,9 @@ pub const PATTERN: Pattern = Pattern {
     ],
     try_this: "Mention a few topics, look at the ranking, then let the scores decay.",
     acts: &[
-        Act {
-            name: "mention",
-            button: "Mention",
+        Action {
+            id: "mention",
+            label: "Mention",
             about: "ZINCRBY",
             fields: &[
                 args::text("topic", "Topic", 40, "python"),
@@ -53,16 +53,16 @@ pub const PATTERN: Pattern = Pattern {
             ],
             run: |play| Box::pin(mention(play)),
         },
-        Act {
-            name: "example",
-            button: "A busy morning",
+        Action {
+            id: "example",
+            label: "A busy morning",
             about: "a dozen topics, mentioned 1 to 12 times",
             fields: &[],
             run: |play| Box::pin(example(play)),
         },
-        Act {
-            name: "decay",
-            button: "Halve all scores",
+        Action {
+            id: "decay",
+            label: "Halve all scores",
             about: "ZUNIONSTORE … WEIGHTS 0.5, ZREMRANGEBYSCORE, EXPIRE",
             fields: &[],
             run: |play| Box::pin(decay(play)),

@@ -8,7 +8,7 @@ use hitrate_cache::{
 };
 
 use super::{
-    Act, Pattern, Pitfall, Statistic, args, command, figure, key,
+    Action, Pattern, Pitfall, Statistic, args, command, figure, key,
     play::{ActionContext, ActionError},
     trial::{Count, Trial, Variant},
     trial_run::TrialRun,
@@ -33,16 +33,16 @@ pub const PATTERN: Pattern = Pattern {
     ],
     try_this: "Let one come twice, then let thousands come, and compare bytes and error.",
     acts: &[
-        Act {
-            name: "visit",
-            button: "Visit",
+        Action {
+            id: "visit",
+            label: "Visit",
             about: "SADD and PFADD",
             fields: &[args::number("visitor", "Visitor", (1, 20_000), "1")],
             run: |play| Box::pin(visit(play)),
         },
-        Act {
-            name: "crowd",
-            button: "Let many come",
+        Action {
+            id: "crowd",
+            label: "Let many come",
             about: "the same for each of them, 1,000 in a script",
             fields: &[
                 args::number("from", "From visitor", (1, 20_000), "1"),

@@ -2,22 +2,16 @@
 //! the form that it once had.
 
 use super::line::Values;
-use crate::{input::FieldError, labs::support::fields::Field};
+use crate::input::FieldError;
+pub use crate::labs::support::action::Action;
 
-/// Something to do.
-pub struct Act {
-    /// The word that is sent.
-    pub slug: &'static str,
-    /// What it does, for the button.
-    pub label: &'static str,
+/// The commands of an action.
+#[derive(Debug, Clone, Copy)]
+pub struct Commands {
     /// How Redis is told.
     pub how: How,
-    /// What a visitor puts in.
-    pub fields: &'static [Field],
     /// What it costs, as Redis documents it.
     pub cost: &'static str,
-    /// What it shows, in a sentence or two.
-    pub about: &'static str,
     /// The deprecated form that older texts use.
     pub instead_of: Option<&'static str>,
     /// For what makes a value larger: how large it may be before.
@@ -55,30 +49,34 @@ pub struct SizeLimit {
 #[derive(Clone)]
 pub struct Invocation {
     /// Which one.
-    pub act: &'static Act,
+    pub act: &'static Action<Commands>,
     /// What is in its fields.
     pub values: Values,
 }
 
-impl Act {
-    /// The act with these values; a field that is not given has its usual one.
-    pub fn with(
+impl Commands {
+    /// Nothing beside the commands and what they cost.
+    pub const PLAIN: Self = Self {
+        how: How::Commands(&[]),
+        cost: "",
+        instead_of: None,
+        size_limit: None,
+        outdates: &[],
+    };
+}
+
+impl Action<Commands> {
+    /// The action with these values; a field that is not given has its usual one.
+    pub fn given<'a>(
         &'static self,
-        given: impl Fn(&str) -> Option<String>,
+        given: impl Fn(&str) -> Option<&'a str>,
     ) -> Result<Invocation, FieldError> {
-        let value = |field: &Field| {
-            let text = given(field.name).unwrap_or_else(|| field.usual.to_owned());
-            Ok((field.name, field.read(&text)?))
-        };
-        Ok(Invocation {
-            act: self,
-            values: self.fields.iter().map(value).collect::<Result<_, _>>()?,
-        })
+        Ok(Invocation { act: self, values: self.values(given)? })
     }
 
     /// Its commands, as they are described.
     pub fn forms(&self) -> Vec<&'static str> {
-        match self.how {
+        match self.run.how {
             How::Commands(forms) | How::Refused(forms) | How::Many(forms) => forms.to_vec(),
             How::Concurrent(form) => form.to_vec(),
         }
@@ -86,7 +84,7 @@ impl Act {
 
     /// The field that says how many, if it is more than one command.
     pub fn count_field(&self) -> Option<&'static str> {
-        match self.how {
+        match self.run.how {
             How::Commands(_) | How::Refused(_) => None,
             How::Many(_) => Some("count"),
             How::Concurrent(_) => Some("users"),
@@ -96,7 +94,7 @@ impl Act {
     /// Its usual values with each choice that one can make.
     #[cfg(test)]
     pub fn every_choice(&'static self) -> Vec<Values> {
-        let usual = self.with(|_| None).expect("what is usual is in bounds").values;
+        let usual = self.given(|_| None).expect("what is usual is in bounds").values;
         let mut all = vec![usual];
         for field in self.fields {
             let words = field.kind.choices();

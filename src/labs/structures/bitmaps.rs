@@ -2,7 +2,7 @@
 
 use super::{
     Example, Structure,
-    act::{Act, How},
+    act::{Action, Commands, How},
     growth::{Growth, as_told},
     kept,
     line::CommandTemplate,
@@ -32,59 +32,60 @@ pub const BITMAPS: Structure = Structure {
     bounds: "Offsets up to 8,388,608 (2^23), which is 1 MiB a key. The picture has the first 1,024 bits. Redis itself goes to 2^32.",
     keys: &[kept(TODAY), kept(YESTERDAY), kept(BOTH)],
     acts: &[
-        Act {
-            slug: "setbit",
+        Action {
+            id: "setbit",
             label: "Set a bit",
-            how: How::Commands(&["SETBIT @{key} {offset} {bit}"]),
+            about: "PipelineReplies what the bit was before. What the two days have in common is out of date then, so it goes, too.",
             fields: &[
                 choice("key", "Day", DAYS, TODAY),
                 integer("offset", "User, the offset", OFFSET, "1001"),
                 choice("bit", "Bit", &["1", "0"], "1"),
             ],
-            cost: "O(1)",
-            about: "PipelineReplies what the bit was before. What the two days have in common is out of date then, so it goes, too.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[BOTH],
+            run: Commands {
+                how: How::Commands(&["SETBIT @{key} {offset} {bit}"]),
+                cost: "O(1)",
+                outdates: &[BOTH],
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "getbit",
+        Action {
+            id: "getbit",
             label: "Get a bit",
-            how: How::Commands(&["GETBIT @{key} {offset}"]),
+            about: "Was this user there? Beyond the end every bit is 0.",
             fields: &[
                 choice("key", "Day", DAYS, TODAY),
                 integer("offset", "User, the offset", OFFSET, "1001"),
             ],
-            cost: "O(1)",
-            about: "Was this user there? Beyond the end every bit is 0.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&["GETBIT @{key} {offset}"]),
+                cost: "O(1)",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "bitcount",
+        Action {
+            id: "bitcount",
             label: "Count the bits",
-            how: How::Commands(&["BITCOUNT @{key}"]),
-            fields: &[choice("key", "Day", DAYS, TODAY)],
-            cost: "O(N), N bytes",
             about: "The day's actives. A megabyte takes well under a millisecond.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            fields: &[choice("key", "Day", DAYS, TODAY)],
+            run: Commands {
+                how: How::Commands(&["BITCOUNT @{key}"]),
+                cost: "O(N), N bytes",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "bitop-and",
+        Action {
+            id: "bitop-and",
             label: "There on both days",
-            how: How::Commands(&[
-                "BITOP AND @users_online:both @users_online @users_online:yesterday",
-                "BITCOUNT @users_online:both",
-            ]),
-            fields: &[],
-            cost: "O(N), N bytes",
             about: "Stores the bits that both days have: who came back. Their count by the count of the day before is the retention.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            fields: &[],
+            run: Commands {
+                how: How::Commands(&[
+                    "BITOP AND @users_online:both @users_online @users_online:yesterday",
+                    "BITCOUNT @users_online:both",
+                ]),
+                cost: "O(N), N bytes",
+                ..Commands::PLAIN
+            },
         },
     ],
     example: Example {

@@ -2,7 +2,7 @@
 
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
-    act::{Act, How, SizeLimit},
+    act::{Action, Commands, How, SizeLimit},
     geo::{self, Degrees, LATITUDE_MAX},
     growth::{Growth, as_told, elements, filled},
     kept,
@@ -33,62 +33,66 @@ pub const GEOSPATIAL: Structure = Structure {
     bounds: "At most 1,000 points with names of up to 64 characters, latitudes within ±85.05112878°, which is where Redis's map ends. A search answers the nearest 200, and a map shows 200.",
     keys: &[kept(KEYS[0]), kept(KEYS[1])],
     acts: &[
-        Act {
-            slug: "geoadd",
+        Action {
+            id: "geoadd",
             label: "Add a point",
-            how: How::Commands(&["GEOADD @{key} {longitude} {latitude} {member}"]),
+            about: "The longitude comes first. A name that is there already moves.",
             fields: &[
                 KEY,
                 number("longitude", "Longitude", LONGITUDE, "77.5946"),
                 number("latitude", "Latitude", LATITUDE, "12.9716"),
                 text("member", "Name", MEMBER_MAX, "Cubbon Park Kiosk"),
             ],
-            cost: "O(log N)",
-            about: "The longitude comes first. A name that is there already moves.",
-            instead_of: None,
-            size_limit: Some(SizeLimit { count: "ZCARD @{key}", max: ELEMENTS_MAX, of: "points" }),
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&["GEOADD @{key} {longitude} {latitude} {member}"]),
+                cost: "O(log N)",
+                size_limit: Some(SizeLimit {
+                    count: "ZCARD @{key}",
+                    max: ELEMENTS_MAX,
+                    of: "points",
+                }),
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "geodist",
+        Action {
+            id: "geodist",
             label: "Distance",
-            how: How::Commands(&["GEODIST @{key} {member} {other} {unit}"]),
+            about: "As the crow flies. (nil) where one of them is not there.",
             fields: &[
                 KEY,
                 text("member", "From", MEMBER_MAX, "MG Road Coffee"),
                 text("other", "To", MEMBER_MAX, "Indiranagar Roasters"),
                 UNIT,
             ],
-            cost: "O(log N)",
-            about: "As the crow flies. (nil) where one of them is not there.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&["GEODIST @{key} {member} {other} {unit}"]),
+                cost: "O(log N)",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "search-member",
+        Action {
+            id: "search-member",
             label: "Near a member",
-            how: How::Commands(&[
-                "GEOSEARCH @{key} FROMMEMBER {member} BYRADIUS {radius} {unit} ASC COUNT 200 WITHDIST",
-            ]),
+            about: "The nearest first, with their distances. Itself is 0 away.",
             fields: &[
                 KEY,
                 text("member", "Around", MEMBER_MAX, "MG Road Coffee"),
                 number("radius", "Radius", RADIUS, "5"),
                 UNIT,
             ],
-            cost: "O(N + log M), N around the circle, M in it",
-            about: "The nearest first, with their distances. Itself is 0 away.",
-            instead_of: Some("GEORADIUSBYMEMBER key member radius unit"),
-            size_limit: None,
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&[
+                    "GEOSEARCH @{key} FROMMEMBER {member} BYRADIUS {radius} {unit} ASC COUNT 200 WITHDIST",
+                ]),
+                cost: "O(N + log M), N around the circle, M in it",
+                instead_of: Some("GEORADIUSBYMEMBER key member radius unit"),
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "search-point",
+        Action {
+            id: "search-point",
             label: "Near a point",
-            how: How::Commands(&[
-                "GEOSEARCH @{key} FROMLONLAT {longitude} {latitude} BYRADIUS {radius} {unit} ASC COUNT 200 WITHDIST",
-            ]),
+            about: "The same around any point.",
             fields: &[
                 choice("key", "Key", KEYS, KEYS[1]),
                 number("longitude", "Longitude", LONGITUDE, "15"),
@@ -96,33 +100,32 @@ pub const GEOSPATIAL: Structure = Structure {
                 number("radius", "Radius", RADIUS, "200"),
                 UNIT,
             ],
-            cost: "O(N + log M), N around the circle, M in it",
-            about: "The same around any point.",
-            instead_of: Some("GEORADIUS key longitude latitude radius unit"),
-            size_limit: None,
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&[
+                    "GEOSEARCH @{key} FROMLONLAT {longitude} {latitude} BYRADIUS {radius} {unit} ASC COUNT 200 WITHDIST",
+                ]),
+                cost: "O(N + log M), N around the circle, M in it",
+                instead_of: Some("GEORADIUS key longitude latitude radius unit"),
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "zrem",
+        Action {
+            id: "zrem",
             label: "Remove a point",
-            how: How::Commands(&["ZREM @{key} {member}"]),
-            fields: &[KEY, text("member", "Name", MEMBER_MAX, "Cubbon Park Kiosk")],
-            cost: "O(log N)",
             about: "A command of sorted sets, as that is what it is.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            fields: &[KEY, text("member", "Name", MEMBER_MAX, "Cubbon Park Kiosk")],
+            run: Commands {
+                how: How::Commands(&["ZREM @{key} {member}"]),
+                cost: "O(log N)",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "type",
+        Action {
+            id: "type",
             label: "Which type?",
-            how: How::Commands(&["TYPE @{key}"]),
-            fields: &[KEY],
-            cost: "O(1)",
             about: "zset: there is no type of its own.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            fields: &[KEY],
+            run: Commands { how: How::Commands(&["TYPE @{key}"]), cost: "O(1)", ..Commands::PLAIN },
         },
     ],
     example: Example {

@@ -2,7 +2,7 @@
 
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
-    act::{Act, How, SizeLimit},
+    act::{Action, Commands, How, SizeLimit},
     growth::{Growth, as_told, elements, filled},
     kept,
     look::Readings,
@@ -28,74 +28,85 @@ pub const HASHES: Structure = Structure {
     bounds: "At most 1,000 fields of up to 64 characters, with values of up to 128.",
     keys: &[kept(KEYS[0]), kept(KEYS[1])],
     acts: &[
-        Act {
-            slug: "hset",
+        Action {
+            id: "hset",
             label: "Set a field",
-            how: How::Commands(&["HSET @{key} {field} {value}"]),
+            about: "PipelineReplies how many fields are new: 0 says that it had a value before.",
             fields: &[
                 choice("key", "Key", KEYS, KEYS[0]),
                 text("field", "Field", MEMBER_MAX, "name"),
                 text("value", "Value", VALUE_MAX, "Alice"),
             ],
-            cost: "O(1) for each field",
-            about: "PipelineReplies how many fields are new: 0 says that it had a value before.",
-            instead_of: Some("HMSET key field value"),
-            size_limit: Some(SizeLimit { count: "HLEN @{key}", max: ELEMENTS_MAX, of: "fields" }),
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&["HSET @{key} {field} {value}"]),
+                cost: "O(1) for each field",
+                instead_of: Some("HMSET key field value"),
+                size_limit: Some(SizeLimit {
+                    count: "HLEN @{key}",
+                    max: ELEMENTS_MAX,
+                    of: "fields",
+                }),
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "hget",
+        Action {
+            id: "hget",
             label: "Get a field",
-            how: How::Commands(&["HGET @{key} {field}"]),
+            about: "One field, without the others crossing the network.",
             fields: &[
                 choice("key", "Key", KEYS, KEYS[0]),
                 text("field", "Field", MEMBER_MAX, "name"),
             ],
-            cost: "O(1)",
-            about: "One field, without the others crossing the network.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&["HGET @{key} {field}"]),
+                cost: "O(1)",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "hgetall",
+        Action {
+            id: "hgetall",
             label: "Get all",
-            how: How::Commands(&["HGETALL @{key}"]),
-            fields: &[choice("key", "Key", KEYS, KEYS[1])],
-            cost: "O(N), N fields",
             about: "Fields and values in turn, in no order that one could rely on.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            fields: &[choice("key", "Key", KEYS, KEYS[1])],
+            run: Commands {
+                how: How::Commands(&["HGETALL @{key}"]),
+                cost: "O(N), N fields",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "hincrby",
+        Action {
+            id: "hincrby",
             label: "Count a field up",
-            how: How::Commands(&["HINCRBY @{key} {field} {step}"]),
+            about: "Atomic, as INCR is. Try it on a field that holds a name: Redis refuses.",
             fields: &[
                 choice("key", "Key", KEYS, KEYS[1]),
                 text("field", "Field", MEMBER_MAX, "followers"),
                 integer("step", "Step", STEP, "1"),
             ],
-            cost: "O(1)",
-            about: "Atomic, as INCR is. Try it on a field that holds a name: Redis refuses.",
-            instead_of: None,
-            size_limit: Some(SizeLimit { count: "HLEN @{key}", max: ELEMENTS_MAX, of: "fields" }),
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&["HINCRBY @{key} {field} {step}"]),
+                cost: "O(1)",
+                size_limit: Some(SizeLimit {
+                    count: "HLEN @{key}",
+                    max: ELEMENTS_MAX,
+                    of: "fields",
+                }),
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "hdel",
+        Action {
+            id: "hdel",
             label: "Delete fields",
-            how: How::Commands(&["HDEL @{key} {fields}"]),
+            about: "With its last field the key itself goes.",
             fields: &[
                 choice("key", "Key", KEYS, KEYS[0]),
                 several("fields", "Fields", MEMBER_MAX, "age"),
             ],
-            cost: "O(N), N fields to delete",
-            about: "With its last field the key itself goes.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&["HDEL @{key} {fields}"]),
+                cost: "O(N), N fields to delete",
+                ..Commands::PLAIN
+            },
         },
     ],
     example: Example {

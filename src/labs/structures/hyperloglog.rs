@@ -4,7 +4,7 @@ use hitrate_cache::redis::Value;
 
 use super::{
     Example, MEMBER_MAX, Structure,
-    act::{Act, How, SizeLimit},
+    act::{Action, Commands, How, SizeLimit},
     growth::{Growth, filled},
     kept,
     line::CommandTemplate,
@@ -52,60 +52,62 @@ pub const HYPERLOGLOG: Structure = Structure {
         kept(EXACT[3]),
     ],
     acts: &[
-        Act {
-            slug: "pfadd",
+        Action {
+            id: "pfadd",
             label: "Add",
-            how: How::Commands(&["PFADD @{key} {members}", "SADD @{key}:exact {members}"]),
-            fields: &[choice("key", "Key", ADDED, ADDED[0]), MEMBERS],
-            cost: "O(1) for each member",
             about: "1 says that the estimate has changed. The set beside it gets the same members.",
-            instead_of: None,
-            size_limit: Some(SizeLimit {
-                count: "SCARD @{key}:exact",
-                max: MAX_ENTRIES,
-                of: "members",
-            }),
-            outdates: &[],
+            fields: &[choice("key", "Key", ADDED, ADDED[0]), MEMBERS],
+            run: Commands {
+                how: How::Commands(&["PFADD @{key} {members}", "SADD @{key}:exact {members}"]),
+                cost: "O(1) for each member",
+                size_limit: Some(SizeLimit {
+                    count: "SCARD @{key}:exact",
+                    max: MAX_ENTRIES,
+                    of: "members",
+                }),
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "pfcount",
+        Action {
+            id: "pfcount",
             label: "Count",
-            how: How::Commands(&["PFCOUNT @{key}", "SCARD @{key}:exact"]),
-            fields: &[choice("key", "Key", &KEYS, KEYS[0])],
-            cost: "O(1)",
             about: "The estimate, and the exact count of the set.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            fields: &[choice("key", "Key", &KEYS, KEYS[0])],
+            run: Commands {
+                how: How::Commands(&["PFCOUNT @{key}", "SCARD @{key}:exact"]),
+                cost: "O(1)",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "pfmerge",
+        Action {
+            id: "pfmerge",
             label: "Merge two days",
-            how: How::Commands(&[
-                "PFMERGE @searches @searches:monday @searches:tuesday",
-                "SUNIONSTORE @searches:exact @searches:monday:exact @searches:tuesday:exact",
-            ]),
-            fields: &[],
-            cost: "O(N), N keys",
             about: "Who was there on either day, each once: no two estimates are added up. For the set it is a union of all members.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            fields: &[],
+            run: Commands {
+                how: How::Commands(&[
+                    "PFMERGE @searches @searches:monday @searches:tuesday",
+                    "SUNIONSTORE @searches:exact @searches:monday:exact @searches:tuesday:exact",
+                ]),
+                cost: "O(N), N keys",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "random",
+        Action {
+            id: "random",
             label: "Add random members",
-            how: How::Many(&["PFADD @visits", "SADD @visits:exact"]),
-            fields: &[integer("count", "How many", (1, 100_000), "10000")],
-            cost: "O(1) for each member",
             about: "EntryMeta up here, a thousand in a command and five commands of each kind in a round trip. Watch the bytes of both.",
-            instead_of: None,
-            size_limit: Some(SizeLimit {
-                count: "SCARD @visits:exact",
-                max: MAX_ENTRIES,
-                of: "members",
-            }),
-            outdates: &[],
+            fields: &[integer("count", "How many", (1, 100_000), "10000")],
+            run: Commands {
+                how: How::Many(&["PFADD @visits", "SADD @visits:exact"]),
+                cost: "O(1) for each member",
+                size_limit: Some(SizeLimit {
+                    count: "SCARD @visits:exact",
+                    max: MAX_ENTRIES,
+                    of: "members",
+                }),
+                ..Commands::PLAIN
+            },
         },
     ],
     example: Example {

@@ -5,14 +5,10 @@
 //! documents' name, a word in braces is the value of that field, or all its
 //! values. A key may be named by a field: `@{key}`.
 
-use std::collections::BTreeMap;
-
 use hitrate_cache::redis::{Command, Notation, Store};
 
+pub use crate::labs::support::action::Values;
 use crate::labs::support::visitor_keys::VisitorKeys;
-
-/// What a visitor put into the fields of an act, by their names.
-pub type Values = BTreeMap<&'static str, Vec<String>>;
 
 /// A command shows words until it has this many characters.
 const LENGTH: usize = 240;

@@ -2,7 +2,7 @@
 
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
-    act::{Act, How, SizeLimit},
+    act::{Action, Commands, How, SizeLimit},
     growth::{Growth, as_told, filled},
     kept,
     line::CommandTemplate,
@@ -29,77 +29,71 @@ pub const LISTS: Structure = Structure {
     bounds: "At most 1,000 elements of up to 64 characters.",
     keys: &[kept("tasks")],
     acts: &[
-        Act {
-            slug: "lpush",
+        Action {
+            id: "lpush",
             label: "Push left",
-            how: How::Commands(&["LPUSH @tasks {element}"]),
-            fields: &[text("element", "Element", MEMBER_MAX, "email_signup")],
-            cost: "O(1)",
             about: "The producer of a queue. PipelineReplies the new length; the same element may be there twice.",
-            instead_of: None,
-            size_limit: ROOM,
-            outdates: &[],
+            fields: &[text("element", "Element", MEMBER_MAX, "email_signup")],
+            run: Commands {
+                how: How::Commands(&["LPUSH @tasks {element}"]),
+                cost: "O(1)",
+                size_limit: ROOM,
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "rpush",
+        Action {
+            id: "rpush",
             label: "Push right",
-            how: How::Commands(&["RPUSH @tasks {element}"]),
-            fields: &[text("element", "Element", MEMBER_MAX, "send_notification")],
-            cost: "O(1)",
             about: "The same at the other end.",
-            instead_of: None,
-            size_limit: ROOM,
-            outdates: &[],
+            fields: &[text("element", "Element", MEMBER_MAX, "send_notification")],
+            run: Commands {
+                how: How::Commands(&["RPUSH @tasks {element}"]),
+                cost: "O(1)",
+                size_limit: ROOM,
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "lpop",
+        Action {
+            id: "lpop",
             label: "Pop left",
-            how: How::Commands(&["LPOP @tasks"]),
-            fields: &[],
-            cost: "O(1)",
             about: "Takes the leftmost away and answers it: with LPUSH a stack, last in, first out.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
-        },
-        Act {
-            slug: "rpop",
-            label: "Pop right",
-            how: How::Commands(&["RPOP @tasks"]),
             fields: &[],
-            cost: "O(1)",
-            about: "The worker of a queue: with LPUSH first in, first out. Real workers wait for the next one by BRPOP.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            run: Commands { how: How::Commands(&["LPOP @tasks"]), cost: "O(1)", ..Commands::PLAIN },
         },
-        Act {
-            slug: "lrange",
+        Action {
+            id: "rpop",
+            label: "Pop right",
+            about: "The worker of a queue: with LPUSH first in, first out. Real workers wait for the next one by BRPOP.",
+            fields: &[],
+            run: Commands { how: How::Commands(&["RPOP @tasks"]), cost: "O(1)", ..Commands::PLAIN },
+        },
+        Action {
+            id: "lrange",
             label: "Read a range",
-            how: How::Commands(&["LRANGE @tasks {start} {stop}"]),
+            about: "Both ends belong to it, and -1 is the last. Nothing is taken away.",
             fields: &[
                 integer("start", "From index", INDEX, "0"),
                 integer("stop", "To index", INDEX, "-1"),
             ],
-            cost: "O(S+N), S to the start, N in the range",
-            about: "Both ends belong to it, and -1 is the last. Nothing is taken away.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&["LRANGE @tasks {start} {stop}"]),
+                cost: "O(S+N), S to the start, N in the range",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "ltrim",
+        Action {
+            id: "ltrim",
             label: "Keep a range",
-            how: How::Commands(&["LTRIM @tasks {start} {stop}"]),
+            about: "Drops everything outside: after an LPUSH it keeps the latest ten.",
             fields: &[
                 integer("start", "From index", INDEX, "0"),
                 integer("stop", "To index", INDEX, "9"),
             ],
-            cost: "O(N), N that go",
-            about: "Drops everything outside: after an LPUSH it keeps the latest ten.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&["LTRIM @tasks {start} {stop}"]),
+                cost: "O(N), N that go",
+                ..Commands::PLAIN
+            },
         },
     ],
     example: Example {

@@ -29,7 +29,7 @@ impl Playground {
         act: &Invocation,
         trace: &Trace,
     ) -> Result<(), PlaygroundError> {
-        let Some(size_limit) = &act.act.size_limit else { return Ok(()) };
+        let Some(size_limit) = &act.act.run.size_limit else { return Ok(()) };
         let replies =
             self.ask(vec![CommandTemplate::of(size_limit.count, &act.values)], trace).await?;
         match replies.iter().all(|reply| reply::count(reply) < size_limit.max) {

@@ -28,7 +28,7 @@ mod strings;
 
 use self::look::Readings;
 pub use self::{
-    act::{Act, How, Invocation, SizeLimit},
+    act::{Action, Commands, How, Invocation, SizeLimit},
     desk::{Playground, PlaygroundError},
     growth::Growth,
     line::{readable, readable_words},
@@ -75,7 +75,7 @@ pub struct Structure {
     /// Its keys, by the documents' names.
     pub keys: &'static [KeyName],
     /// What a visitor can do, in the order of the page.
-    pub acts: &'static [Act],
+    pub acts: &'static [Action<Commands>],
     /// The documents' example.
     pub example: Example,
     /// How it grows past Redis's own threshold.
@@ -140,8 +140,8 @@ pub fn named(slug: &str) -> Option<&'static Structure> {
 
 impl Structure {
     /// What a word that is sent asks for.
-    pub fn act(&self, slug: &str) -> Option<&'static Act> {
-        self.acts.iter().find(|act| act.slug == slug)
+    pub fn act(&self, slug: &str) -> Option<&'static Action<Commands>> {
+        self.acts.iter().find(|act| act.id == slug)
     }
 
     /// The names of all fields that any act has.
@@ -154,7 +154,7 @@ impl Structure {
         let step = self.example.steps.get(number.checked_sub(1)?)?;
         let act = self.act(step.act)?;
         let given = |name: &str| step.with.iter().find(|it| it.0 == name).map(|it| it.1);
-        let played = act.with(|name| given(name).map(str::to_owned)).ok()?;
+        let played = act.given(given).ok()?;
         Some((played, step.shows))
     }
 }
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(slugs.len(), ALL.len());
         assert!(slugs.iter().all(|it| it.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
         for structure in ALL {
-            let acts: HashSet<_> = structure.acts.iter().map(|act| act.slug).collect();
+            let acts: HashSet<_> = structure.acts.iter().map(|act| act.id).collect();
             assert_eq!(acts.len(), structure.acts.len(), "{}", structure.slug);
             assert!(RESERVED.iter().all(|word| !acts.contains(word)), "{}", structure.slug);
         }
@@ -184,11 +184,11 @@ mod tests {
     fn a_command_names_only_fields_of_its_act_and_every_field_is_used() {
         for act in ALL.iter().flat_map(|structure| structure.acts) {
             let fields: BTreeSet<_> = act.fields.iter().map(|field| field.name).collect();
-            assert_eq!(fields.len(), act.fields.len(), "{}", act.slug);
+            assert_eq!(fields.len(), act.fields.len(), "{}", act.id);
             let forms = act.forms();
             let mut named: BTreeSet<_> = forms.iter().flat_map(|form| named_in(form)).collect();
             named.extend(act.count_field());
-            assert_eq!(named, fields, "{}", act.slug);
+            assert_eq!(named, fields, "{}", act.id);
         }
     }
 
@@ -202,6 +202,7 @@ mod tests {
                     let lines =
                         act.forms().into_iter().map(|form| CommandTemplate::of(form, &values));
                     let size_limit = act
+                        .run
                         .size_limit
                         .iter()
                         .map(|size_limit| CommandTemplate::of(size_limit.count, &values));
@@ -222,7 +223,7 @@ mod tests {
     fn what_forms_offer_and_examples_play_is_in_bounds() {
         for structure in ALL {
             for act in structure.acts {
-                assert!(act.with(|_| None).is_ok(), "{} {}", structure.slug, act.slug);
+                assert!(act.given(|_| None).is_ok(), "{} {}", structure.slug, act.id);
             }
             for number in 1..=structure.example.steps.len() {
                 assert!(structure.step(number).is_some(), "{} {number}", structure.slug);
@@ -244,7 +245,7 @@ mod tests {
                 for word in form.split(' ').filter_map(|word| word.strip_prefix('@')) {
                     for name in named_in(word) {
                         let field = act.fields.iter().find(|field| field.name == name).unwrap();
-                        assert!(!field.kind.choices().is_empty(), "{} {name}", act.slug);
+                        assert!(!field.kind.choices().is_empty(), "{} {name}", act.id);
                     }
                 }
             }

@@ -10,28 +10,54 @@ use hitrate_cache::{
 };
 
 use super::{
-    act::{How, Invocation},
+    Structure,
+    act::{Action, Commands, How, Invocation},
     desk::{CommandOutcome, Playground, PlaygroundError},
-    line::CommandTemplate,
+    line::{CommandTemplate, Values},
     look::PlaygroundView,
     outcome::{Done, Exchange, PlaygroundResult},
     reply::{self, Reply},
 };
-use crate::input::{FieldError, Rejection};
+use crate::{
+    input::{FieldError, Rejection},
+    labs::support::{
+        action::button,
+        fields::{Field, integer},
+    },
+};
 
-/// What a visitor chose.
-#[derive(Clone)]
+/// What a visitor can choose.
+#[derive(Clone, Copy)]
 pub enum What {
-    /// One act.
-    Act(Invocation),
+    /// One act, with the values of its fields.
+    Act(&'static Action<Commands>),
     /// All steps of the example, on empty keys.
     Example,
     /// One step of it; the first empties the keys.
-    Step(usize),
+    Step,
     /// Removing the keys of this demo.
     Reset,
     /// Growing past the threshold.
     Grow,
+}
+
+/// A step of an example; how many there are depends on the structure.
+const STEP: Field = integer("step", "Step", (1, 100), "1");
+
+/// What every structure offers beside its own acts.
+const COMMON: [Action<What>; 4] = [
+    button("example", What::Example),
+    Action { fields: &[STEP], ..button("step", What::Step) },
+    button("grow", What::Grow),
+    button("reset", What::Reset),
+];
+
+impl Structure {
+    /// Everything that a visitor can do, by the word that is sent.
+    pub fn actions(&self) -> Vec<Action<What>> {
+        let own = self.acts.iter().map(|act| act.with(What::Act(act)));
+        own.chain(COMMON).collect()
+    }
 }
 
 impl Playground {
@@ -39,12 +65,13 @@ impl Playground {
     pub async fn play(
         &self,
         what: What,
+        values: Values,
     ) -> Result<(PlaygroundResult, PlaygroundView), PlaygroundError> {
         let (trace, start) = (Trace::start(), Instant::now());
         let (mut outcome, look) = match what {
-            What::Act(act) => self.act(act, &trace).await?,
+            What::Act(act) => self.act(Invocation { act, values }, &trace).await?,
             What::Example => self.example(&trace).await?,
-            What::Step(number) => self.step(number, &trace).await?,
+            What::Step => self.step(number(&values), &trace).await?,
             What::Reset => self.reset(&trace).await?,
             What::Grow => self.grow(&trace).await?,
         };
@@ -58,7 +85,7 @@ impl Playground {
         act: Invocation,
         trace: &Trace,
     ) -> Result<(PlaygroundResult, PlaygroundView), PlaygroundError> {
-        let said = match act.act.how {
+        let said = match act.act.run.how {
             How::Commands(forms) | How::Refused(forms) => {
                 self.check(&act, trace).await?;
                 let lines =
@@ -134,8 +161,12 @@ impl Playground {
 
     /// What follows an act: what it outdates goes, everything else is renewed.
     fn after(&self, act: &Invocation) -> Vec<Command> {
-        let outdated =
-            act.act.outdates.iter().map(|key| CommandTemplate::plain(&format!("UNLINK @{key}")));
+        let outdated = act
+            .act
+            .run
+            .outdates
+            .iter()
+            .map(|key| CommandTemplate::plain(&format!("UNLINK @{key}")));
         let mut commands = self.commands(&outdated.collect::<Vec<_>>());
         commands.extend(self.renewals());
         commands
@@ -170,6 +201,12 @@ impl Playground {
     }
 }
 
+/// A step's number in the example.
+fn number(values: &Values) -> usize {
+    let step = values.get(STEP.name).and_then(|values| values.first()?.parse().ok());
+    step.unwrap_or(1)
+}
+
 impl Exchange {
     fn of(line: &CommandTemplate, reply: &Reply, shows: Option<&'static str>) -> Self {
         let (reply, refused) = match reply {
@@ -187,6 +224,6 @@ impl Done {
         let parts = last.and_then(reply::parts).unwrap_or_default();
         let first = |part: &Value| reply::text(reply::parts(part)?.first()?);
         let found = parts.iter().filter_map(first).collect();
-        Self { act: act.act.slug, values: act.values, found }
+        Self { act: act.act.id, values: act.values, found }
     }
 }

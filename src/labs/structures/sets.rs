@@ -2,7 +2,7 @@
 
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
-    act::{Act, How, SizeLimit},
+    act::{Action, Commands, How, SizeLimit},
     growth::{Growth, as_told, elements, filled},
     kept,
     look::Readings,
@@ -25,91 +25,96 @@ pub const SETS: Structure = Structure {
     bounds: "At most 1,000 members of up to 64 characters in each set.",
     keys: &[kept(KEYS[0]), kept(KEYS[1]), kept(KEYS[2]), kept(NUMBERS)],
     acts: &[
-        Act {
-            slug: "sadd",
+        Action {
+            id: "sadd",
             label: "Add",
-            how: How::Commands(&["SADD @{key} {members}"]),
+            about: "PipelineReplies how many are new. What is there already stays there once.",
             fields: &[
                 choice("key", "Key", KEYS, KEYS[0]),
                 several("members", "Members", MEMBER_MAX, "redis, caching"),
             ],
-            cost: "O(1) for each member",
-            about: "PipelineReplies how many are new. What is there already stays there once.",
-            instead_of: None,
-            size_limit: Some(SizeLimit { count: "SCARD @{key}", max: ELEMENTS_MAX, of: "members" }),
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&["SADD @{key} {members}"]),
+                cost: "O(1) for each member",
+                size_limit: Some(SizeLimit {
+                    count: "SCARD @{key}",
+                    max: ELEMENTS_MAX,
+                    of: "members",
+                }),
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "srem",
+        Action {
+            id: "srem",
             label: "Remove",
-            how: How::Commands(&["SREM @{key} {members}"]),
+            about: "PipelineReplies how many were there. With its last member the key goes.",
             fields: &[
                 choice("key", "Key", KEYS, KEYS[0]),
                 several("members", "Members", MEMBER_MAX, "caching"),
             ],
-            cost: "O(1) for each member",
-            about: "PipelineReplies how many were there. With its last member the key goes.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&["SREM @{key} {members}"]),
+                cost: "O(1) for each member",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "sismember",
+        Action {
+            id: "sismember",
             label: "Is it a member?",
-            how: How::Commands(&["SISMEMBER @{key} {member}"]),
+            about: "1 or 0, however large the set is.",
             fields: &[
                 choice("key", "Key", KEYS, KEYS[2]),
                 text("member", "Member", MEMBER_MAX, "user42"),
             ],
-            cost: "O(1)",
-            about: "1 or 0, however large the set is.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&["SISMEMBER @{key} {member}"]),
+                cost: "O(1)",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "smembers",
+        Action {
+            id: "smembers",
             label: "All members",
-            how: How::Commands(&["SMEMBERS @{key}"]),
-            fields: &[choice("key", "Key", KEYS, KEYS[2])],
-            cost: "O(N), N members",
             about: "All at once; for large sets SSCAN brings them in batches.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            fields: &[choice("key", "Key", KEYS, KEYS[2])],
+            run: Commands {
+                how: How::Commands(&["SMEMBERS @{key}"]),
+                cost: "O(N), N members",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "sinter",
+        Action {
+            id: "sinter",
             label: "In both",
-            how: How::Commands(&["SINTER @post:1:tags @post:2:tags"]),
-            fields: &[],
-            cost: "O(N·M), N in the smaller set, M sets",
             about: "The tags that both posts have.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            fields: &[],
+            run: Commands {
+                how: How::Commands(&["SINTER @post:1:tags @post:2:tags"]),
+                cost: "O(N·M), N in the smaller set, M sets",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "sdiff",
+        Action {
+            id: "sdiff",
             label: "In the first only",
-            how: How::Commands(&["SDIFF @post:1:tags @post:2:tags"]),
-            fields: &[],
-            cost: "O(N), N members of both",
             about: "What the first post has and the second has not. The order of the keys matters.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
-        },
-        Act {
-            slug: "sunion",
-            label: "In any",
-            how: How::Commands(&["SUNION @post:1:tags @post:2:tags"]),
             fields: &[],
-            cost: "O(N), N members of both",
+            run: Commands {
+                how: How::Commands(&["SDIFF @post:1:tags @post:2:tags"]),
+                cost: "O(N), N members of both",
+                ..Commands::PLAIN
+            },
+        },
+        Action {
+            id: "sunion",
+            label: "In any",
             about: "All tags, each once.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            fields: &[],
+            run: Commands {
+                how: How::Commands(&["SUNION @post:1:tags @post:2:tags"]),
+                cost: "O(N), N members of both",
+                ..Commands::PLAIN
+            },
         },
     ],
     example: Example {

@@ -2,7 +2,7 @@
 
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
-    act::{Act, How, SizeLimit},
+    act::{Action, Commands, How, SizeLimit},
     growth::{Growth, as_told, elements, filled},
     kept,
     look::Readings,
@@ -28,83 +28,89 @@ pub const SORTED_SETS: Structure = Structure {
     bounds: "At most 1,000 members of up to 64 characters, with scores from -1,000,000,000,000 to 1,000,000,000,000.",
     keys: &[kept(KEY)],
     acts: &[
-        Act {
-            slug: "zadd",
+        Action {
+            id: "zadd",
             label: "Add or update",
-            how: How::Commands(&["ZADD @leaderboard {score} {member}"]),
+            about: "1 is new; 0 has a new score, and its new place at once.",
             fields: &[
                 number("score", "Score", SCORE, "500"),
                 text("member", "Member", MEMBER_MAX, "Alice"),
             ],
-            cost: "O(log N)",
-            about: "1 is new; 0 has a new score, and its new place at once.",
-            instead_of: None,
-            size_limit: ROOM,
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&["ZADD @leaderboard {score} {member}"]),
+                cost: "O(log N)",
+                size_limit: ROOM,
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "zincrby",
+        Action {
+            id: "zincrby",
             label: "Add to a score",
-            how: How::Commands(&["ZINCRBY @leaderboard {score} {member}"]),
+            about: "Atomic, as INCR is. Who is not there begins at 0.",
             fields: &[
                 number("score", "Points", SCORE, "50"),
                 text("member", "Member", MEMBER_MAX, "Alice"),
             ],
-            cost: "O(log N)",
-            about: "Atomic, as INCR is. Who is not there begins at 0.",
-            instead_of: None,
-            size_limit: ROOM,
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&["ZINCRBY @leaderboard {score} {member}"]),
+                cost: "O(log N)",
+                size_limit: ROOM,
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "zrange-rev",
+        Action {
+            id: "zrange-rev",
             label: "The best first",
-            how: How::Commands(&["ZRANGE @leaderboard {start} {stop} REV WITHSCORES"]),
+            about: "Ranks begin at 0, and both ends belong to the range.",
             fields: &[
                 integer("start", "From rank", RANK, "0"),
                 integer("stop", "To rank", RANK, "2"),
             ],
-            cost: "O(log N + M), M in the range",
-            about: "Ranks begin at 0, and both ends belong to the range.",
-            instead_of: Some("ZREVRANGE leaderboard start stop WITHSCORES"),
-            size_limit: None,
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&["ZRANGE @leaderboard {start} {stop} REV WITHSCORES"]),
+                cost: "O(log N + M), M in the range",
+                instead_of: Some("ZREVRANGE leaderboard start stop WITHSCORES"),
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "zrange",
+        Action {
+            id: "zrange",
             label: "The lowest first",
-            how: How::Commands(&["ZRANGE @leaderboard {start} {stop} WITHSCORES"]),
+            about: "The order that it is kept in. Members of the same score stand in the order of their names.",
             fields: &[
                 integer("start", "From rank", RANK, "0"),
                 integer("stop", "To rank", RANK, "-1"),
             ],
-            cost: "O(log N + M), M in the range",
-            about: "The order that it is kept in. Members of the same score stand in the order of their names.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&["ZRANGE @leaderboard {start} {stop} WITHSCORES"]),
+                cost: "O(log N + M), M in the range",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "zrevrank",
+        Action {
+            id: "zrevrank",
             label: "Which rank?",
-            how: How::Commands(&["ZREVRANK @leaderboard {member}", "ZSCORE @leaderboard {member}"]),
-            fields: &[text("member", "Member", MEMBER_MAX, "Alice")],
-            cost: "O(log N), and O(1) for the score",
             about: "From the best on, 0 is first; then the score.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            fields: &[text("member", "Member", MEMBER_MAX, "Alice")],
+            run: Commands {
+                how: How::Commands(&[
+                    "ZREVRANK @leaderboard {member}",
+                    "ZSCORE @leaderboard {member}",
+                ]),
+                cost: "O(log N), and O(1) for the score",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "zrem",
+        Action {
+            id: "zrem",
             label: "Remove",
-            how: How::Commands(&["ZREM @leaderboard {members}"]),
-            fields: &[several("members", "Members", MEMBER_MAX, "Bob")],
-            cost: "O(M·log N), M to remove",
             about: "PipelineReplies how many were there.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            fields: &[several("members", "Members", MEMBER_MAX, "Bob")],
+            run: Commands {
+                how: How::Commands(&["ZREM @leaderboard {members}"]),
+                cost: "O(M·log N), M to remove",
+                ..Commands::PLAIN
+            },
         },
     ],
     example: Example {

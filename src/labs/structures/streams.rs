@@ -7,7 +7,7 @@ use hitrate_cache::{
 
 use super::{
     Example, MEMBER_MAX, Structure,
-    act::{Act, How},
+    act::{Action, Commands, How},
     desk::Playground,
     growth::{Growth, as_told},
     kept,
@@ -34,74 +34,72 @@ pub const STREAMS: Structure = Structure {
     bounds: "Each stream keeps its latest 1,000 entries (MAXLEN = 1000, exact; MAXLEN ~ is cheaper and keeps some more). Values have up to 64 characters.",
     keys: &[kept(EVENTS), kept(SENSORS)],
     acts: &[
-        Act {
-            slug: "xadd-reading",
+        Action {
+            id: "xadd-reading",
             label: "Add a reading",
-            how: How::Commands(&[
-                "XADD @sensors MAXLEN = 1000 {id} temperature {temperature} humidity {humidity}",
-            ]),
+            about: "* lets Redis make the id of its clock, in milliseconds, and a number for those of the same one. PipelineReplies the id.",
             fields: &[
                 NEW_ID,
                 number("temperature", "Temperature, °C", (-273.15, 10_000.0), "21.5"),
                 number("humidity", "Humidity, %", (0.0, 100.0), "48"),
             ],
-            cost: "O(1), and O(N) for N that are trimmed",
-            about: "* lets Redis make the id of its clock, in milliseconds, and a number for those of the same one. PipelineReplies the id.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&[
+                    "XADD @sensors MAXLEN = 1000 {id} temperature {temperature} humidity {humidity}",
+                ]),
+                cost: "O(1), and O(N) for N that are trimmed",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "xadd-event",
+        Action {
+            id: "xadd-event",
             label: "Add an event",
-            how: How::Commands(&["XADD @mystream MAXLEN = 1000 {id} event {event} user {user}"]),
+            about: "Try an id of your own, such as 1-1: one that is not above the last is refused, so that the log stays in order.",
             fields: &[
                 NEW_ID,
                 text("event", "Event", MEMBER_MAX, "login"),
                 text("user", "User", MEMBER_MAX, "alice"),
             ],
-            cost: "O(1), and O(N) for N that are trimmed",
-            about: "Try an id of your own, such as 1-1: one that is not above the last is refused, so that the log stays in order.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&[
+                    "XADD @mystream MAXLEN = 1000 {id} event {event} user {user}",
+                ]),
+                cost: "O(1), and O(N) for N that are trimmed",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "xlen",
+        Action {
+            id: "xlen",
             label: "How many?",
-            how: How::Commands(&["XLEN @{key}"]),
-            fields: &[choice("key", "Key", KEYS, SENSORS)],
-            cost: "O(1)",
             about: "How many entries it has.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            fields: &[choice("key", "Key", KEYS, SENSORS)],
+            run: Commands { how: How::Commands(&["XLEN @{key}"]), cost: "O(1)", ..Commands::PLAIN },
         },
-        Act {
-            slug: "xrange",
+        Action {
+            id: "xrange",
             label: "Read the history",
-            how: How::Commands(&["XRANGE @{key} {start} {end} COUNT 20"]),
+            about: "- is the first and + the last; a time in milliseconds will do as an id. The oldest first, at most 20.",
             fields: &[
                 choice("key", "Key", KEYS, EVENTS),
                 id("start", "From", &["-", "+"], "-"),
                 id("end", "To", &["-", "+"], "+"),
             ],
-            cost: "O(N), N entries answered",
-            about: "- is the first and + the last; a time in milliseconds will do as an id. The oldest first, at most 20.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&["XRANGE @{key} {start} {end} COUNT 20"]),
+                cost: "O(N), N entries answered",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "xread",
+        Action {
+            id: "xread",
             label: "Read what came after",
-            how: How::Commands(&["XREAD COUNT 20 STREAMS @{key} {after}"]),
-            fields: &[choice("key", "Key", KEYS, SENSORS), id("after", "After id", &["$"], "0")],
-            cost: "O(N), N entries answered",
             about: "What a listener asks with the last id it has seen; 0 is everything. With BLOCK it would wait for the next one. (nil) is nothing new, as always after $.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            fields: &[choice("key", "Key", KEYS, SENSORS), id("after", "After id", &["$"], "0")],
+            run: Commands {
+                how: How::Commands(&["XREAD COUNT 20 STREAMS @{key} {after}"]),
+                cost: "O(N), N entries answered",
+                ..Commands::PLAIN
+            },
         },
     ],
     example: Example {

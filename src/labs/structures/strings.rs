@@ -2,7 +2,7 @@
 
 use super::{
     Example, Structure,
-    act::{Act, How, SizeLimit},
+    act::{Action, Commands, How, SizeLimit},
     ending,
     growth::{Growth, as_told},
     kept,
@@ -33,105 +33,99 @@ pub const STRINGS: Structure = Structure {
     bounds: "Values have at most 512 characters, and APPEND stops at 4,096 bytes. Redis itself would take 512 MB.",
     keys: &[kept(KEYS[0]), ending(KEYS[1]), kept(KEYS[2]), kept(KEYS[3])],
     acts: &[
-        Act {
-            slug: "set",
+        Action {
+            id: "set",
             label: "Set",
-            how: How::Commands(&["SET @{key} {value}"]),
+            about: "Stores the value, whatever was there before, and takes away a TTL that the key had.",
             fields: &[
                 choice("key", "Key", KEPT, KEPT[0]),
                 text("value", "Value", VALUE_MAX, "user_id:42"),
             ],
-            cost: "O(1)",
-            about: "Stores the value, whatever was there before, and takes away a TTL that the key had.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&["SET @{key} {value}"]),
+                cost: "O(1)",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "set-ex",
+        Action {
+            id: "set-ex",
             label: "Set with a TTL",
-            how: How::Commands(&["SET @session:user:123 {value} EX {seconds}"]),
+            about: "Value and TTL in one step, so that nothing can be left behind without an end. Look again when the time is over: the key is gone.",
             fields: &[
                 text("value", "Value", VALUE_MAX, "active"),
                 integer("seconds", "Seconds", TTL, "10"),
             ],
-            cost: "O(1)",
-            about: "Value and TTL in one step, so that nothing can be left behind without an end. Look again when the time is over: the key is gone.",
-            instead_of: Some("SETEX session:user:123 seconds value"),
-            size_limit: None,
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&["SET @session:user:123 {value} EX {seconds}"]),
+                cost: "O(1)",
+                instead_of: Some("SETEX session:user:123 seconds value"),
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "get",
+        Action {
+            id: "get",
             label: "Get",
-            how: How::Commands(&["GET @{key}", "TTL @{key}"]),
-            fields: &[choice("key", "Key", &KEYS, KEYS[1])],
-            cost: "O(1)",
             about: "The value and the seconds it has left: (nil) and -2 where the key is not there, or not any more.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            fields: &[choice("key", "Key", &KEYS, KEYS[1])],
+            run: Commands {
+                how: How::Commands(&["GET @{key}", "TTL @{key}"]),
+                cost: "O(1)",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "incr",
+        Action {
+            id: "incr",
             label: "Count up",
-            how: How::Commands(&["INCR @{key}"]),
-            fields: &[choice("key", "Key", KEPT, KEPT[1])],
-            cost: "O(1)",
             about: "One more, in one step on the server. Try it on a text: Redis refuses, and nothing changes.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            fields: &[choice("key", "Key", KEPT, KEPT[1])],
+            run: Commands { how: How::Commands(&["INCR @{key}"]), cost: "O(1)", ..Commands::PLAIN },
         },
-        Act {
-            slug: "incrby",
+        Action {
+            id: "incrby",
             label: "Count by",
-            how: How::Commands(&["INCRBY @{key} {step}"]),
-            fields: &[choice("key", "Key", KEPT, KEPT[1]), integer("step", "Step", STEP, "10")],
-            cost: "O(1)",
             about: "The same with a step of your own; a negative one counts down.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            fields: &[choice("key", "Key", KEPT, KEPT[1]), integer("step", "Step", STEP, "10")],
+            run: Commands {
+                how: How::Commands(&["INCRBY @{key} {step}"]),
+                cost: "O(1)",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "crowd",
+        Action {
+            id: "crowd",
             label: "Count up all at once",
-            how: How::Concurrent(&["INCR @{key}"]),
+            about: "So many users who count up at the same moment, each by a command of their own. Redis runs one after the other, so every reply is another number and none is lost.",
             fields: &[
                 choice("key", "Key", KEPT, KEPT[1]),
                 integer("users", "Users", USERS, "1000"),
             ],
-            cost: "O(1) for each user",
-            about: "So many users who count up at the same moment, each by a command of their own. Redis runs one after the other, so every reply is another number and none is lost.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            run: Commands {
+                how: How::Concurrent(&["INCR @{key}"]),
+                cost: "O(1) for each user",
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "append",
+        Action {
+            id: "append",
             label: "Append",
-            how: How::Commands(&["APPEND @{key} {value}"]),
+            about: "Adds to the end and answers the new length in bytes.",
             fields: &[
                 choice("key", "Key", KEPT, KEPT[2]),
                 text("value", "Value", VALUE_MAX, "Hello from Redis. "),
             ],
-            cost: "O(1), amortized",
-            about: "Adds to the end and answers the new length in bytes.",
-            instead_of: None,
-            size_limit: Some(SizeLimit { count: "STRLEN @{key}", max: LARGEST, of: "bytes" }),
-            outdates: &[],
+            run: Commands {
+                how: How::Commands(&["APPEND @{key} {value}"]),
+                cost: "O(1), amortized",
+                size_limit: Some(SizeLimit { count: "STRLEN @{key}", max: LARGEST, of: "bytes" }),
+                ..Commands::PLAIN
+            },
         },
-        Act {
-            slug: "wrong-type",
+        Action {
+            id: "wrong-type",
             label: "A list's command",
-            how: How::Refused(&["LLEN @{key}"]),
-            fields: &[choice("key", "Key", KEPT, KEPT[0])],
-            cost: "O(1)",
             about: "Wrong on purpose: each key has one type, and a command of another type is refused. A key that is not there counts as an empty list.",
-            instead_of: None,
-            size_limit: None,
-            outdates: &[],
+            fields: &[choice("key", "Key", KEPT, KEPT[0])],
+            run: Commands { how: How::Refused(&["LLEN @{key}"]), cost: "O(1)", ..Commands::PLAIN },
         },
     ],
     example: Example {

@@ -1,5 +1,6 @@
 //! What the labs share.
 
+pub mod action;
 pub mod claims;
 pub mod fields;
 pub mod result_store;

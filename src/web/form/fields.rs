@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use actix_web::HttpRequest;
 use serde_json::Value;
 
-use crate::input::FieldError;
+use crate::{
+    input::FieldError,
+    labs::support::action::{Action, Values},
+};
 
 /// What a request sent, in the order it came. A null counts as not sent.
 #[derive(Debug, Default)]
@@ -58,6 +61,20 @@ impl<'a> Fields<'a> {
                 *sent = Sent::Repeated(vec![first, value]);
             }
         }
+    }
+
+    /// The action that the field `act` names, and the values of its fields; there
+    /// may be no others.
+    pub fn action<R: Copy>(&self, actions: &[Action<R>]) -> Result<(R, Values), FieldError> {
+        let id = self.optional("act").unwrap_or_default();
+        let action = actions.iter().find(|action| action.id == id).ok_or_else(|| {
+            let ids: Vec<_> = actions.iter().map(|action| action.id).collect();
+            FieldError::out_of_range(format!("The field act is needed: {}.", ids.join(" or ")))
+        })?;
+        let names = action.fields.iter().map(|field| field.name);
+        self.check(&["act"].into_iter().chain(names).collect::<Vec<_>>())?;
+        let sent = |name: &str| self.all(name).next();
+        Ok((action.run, action.values(sent)?))
     }
 
     /// Refuses fields that are not `known`, and those that are not one text or number.

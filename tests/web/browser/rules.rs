@@ -107,7 +107,7 @@ async fn every_structure_and_every_pattern_is_played() {
         for pattern in hitrate::labs::patterns::ALL {
             let path = format!("/patterns/{}", pattern.slug);
             browser.visit(&hitrate, &path).await;
-            browser.click(&format!("button[value={}]", pattern.acts[0].name)).await;
+            browser.click(&format!("button[value={}]", pattern.acts[0].id)).await;
             browser.await_text(".told .message", "").await;
             browser.keeps_the_rules(look, &path, None).await;
         }

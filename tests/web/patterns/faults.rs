@@ -36,7 +36,7 @@ fn without_redis_pages_stay_usable_and_acts_work_again_when_it_is_back() {
         let page = hitrate.get(&format!("/patterns/{}", pattern.slug));
         assert_eq!(page.status, 200);
         assert!(page.body.contains("Your keys can&#39;t be read: Redis"), "{}", page.body);
-        let act = visitor.post(pattern.slug, &format!("act={}", pattern.acts[0].name));
+        let act = visitor.post(pattern.slug, &format!("act={}", pattern.acts[0].id));
         assert_eq!(act.status, 503, "{act:?}");
         assert_eq!(visitor.post(pattern.slug, "act=reset").status, 503);
     }

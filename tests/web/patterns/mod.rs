@@ -83,7 +83,7 @@ fn form(act: &str, field: &str, value: &str) -> String {
 
 /// Acts and trial of a pattern, with their fields.
 fn all_fields(pattern: &'static Pattern) -> impl Iterator<Item = (&'static str, &'static Field)> {
-    let of_acts = pattern.acts.iter().map(|act| (act.name, act.fields));
+    let of_acts = pattern.acts.iter().map(|act| (act.id, act.fields));
     let all = of_acts.chain([("trial", pattern.trial.fields)]);
     all.flat_map(|(act, fields)| fields.iter().map(move |field| (act, field)))
 }

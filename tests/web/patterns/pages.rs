@@ -33,12 +33,12 @@ fn every_act_plays_and_leaves_no_key_without_an_end() {
     let visitor = Visitor::new(&hitrate);
     for pattern in ALL {
         for act in pattern.acts {
-            let told = visitor.play(pattern.slug, &format!("act={}", act.name));
+            let told = visitor.play(pattern.slug, &format!("act={}", act.id));
             assert!(!lines(&told).is_empty(), "{told}");
-            assert_eq!((&told["slug"], &told["act"]), (&pattern.slug.into(), &act.name.into()));
+            assert_eq!((&told["slug"], &told["act"]), (&pattern.slug.into(), &act.id.into()));
             assert!(!told["trace"].as_array().unwrap().is_empty(), "{told}");
             assert!(told["state"].is_array() && told["trial"].is_null(), "{told}");
-            let page = visitor.page(pattern.slug, &format!("act={}", act.name));
+            let page = visitor.page(pattern.slug, &format!("act={}", act.id));
             assert!(page.contains("class=\"told\"") && page.contains("The trace"), "{page}");
         }
     }

@@ -30,7 +30,7 @@ fn without_redis_the_page_is_still_of_use_and_everything_is_there_again_after() 
             assert_eq!((answer.status, answer.header("retry-after")), (503, "1"), "{form}");
             assert!(answer.json()["picture"].is_null());
         }
-        let act = format!("act={}", structure.acts[0].slug);
+        let act = format!("act={}", structure.acts[0].id);
         let answer = hitrate.post_with(&path, &act, &cookies);
         assert_eq!(answer.status, 503);
         assert!(answer.body.contains("Try it"), "the page itself: {}", answer.body);

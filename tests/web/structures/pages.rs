@@ -18,9 +18,9 @@ fn every_structure_has_a_page_that_invites() {
         assert!(page.body.contains(&format!("<title>{} · hitrate", structure.title)));
         assert!(page.body.contains("Nothing yet."), "{path}");
         for act in structure.acts {
-            let id = format!("id=\"{}\"", act.slug);
-            assert!(page.body.contains(&id) && page.body.contains(act.cost), "{id}");
-            let old = act.instead_of.unwrap_or_default();
+            let id = format!("id=\"{}\"", act.id);
+            assert!(page.body.contains(&id) && page.body.contains(act.run.cost), "{id}");
+            let old = act.run.instead_of.unwrap_or_default();
             assert!(page.body.contains(old), "{old}");
         }
         let json = hitrate.json(&path);
@@ -68,7 +68,7 @@ fn the_documents_commands_are_all_there() {
         assert!(all.lines().any(|form| form.split(' ').next() == Some(verb)), "{verb}");
     }
     for deprecated in ["SETEX", "GEORADIUS", "GEORADIUSBYMEMBER", "ZREVRANGE"] {
-        let named = ALL.iter().flat_map(|it| it.acts).filter_map(|act| act.instead_of);
+        let named = ALL.iter().flat_map(|it| it.acts).filter_map(|act| act.run.instead_of);
         assert!(named.into_iter().any(|old| old.split(' ').next() == Some(deprecated)));
         assert!(!all.lines().any(|form| form.split(' ').next() == Some(deprecated)));
     }

@@ -19,7 +19,7 @@ fn every_choice_of_every_act_stays_within_the_visitors_own_keys() {
         for act in structure.acts {
             for field in act.fields {
                 for word in field.kind.choices() {
-                    player.send(structure.slug, &format!("act={}&{}={word}", act.slug, field.name));
+                    player.send(structure.slug, &format!("act={}&{}={word}", act.id, field.name));
                 }
             }
         }

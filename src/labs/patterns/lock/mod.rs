@@ -7,7 +7,7 @@ use hitrate_cache::redis::{Script, Value, typed};
 
 use self::contest::{Release, run};
 use super::{
-    Act, Pattern, Pitfall, Statistic, args, command, figure, key,
+    Action, Pattern, Pitfall, Statistic, args, command, figure, key,
     play::{ActionContext, ActionError},
     trial::{Trial, Variant},
 };
@@ -43,30 +43,30 @@ pub const PATTERN: Pattern = Pattern {
     ],
     try_this: "Let A take the lock for a second, wait until it ends, let B take it, then let A write: the report refuses it.",
     acts: &[
-        Act {
-            name: "acquire",
-            button: "Take the lock",
+        Action {
+            id: "acquire",
+            label: "Take the lock",
             about: "SET NX PX, and INCR for the fencing token",
             fields: &[CLIENT, args::number("lease", "Lease in seconds", (1, 60), "10")],
             run: |play| Box::pin(acquire(play)),
         },
-        Act {
-            name: "write",
-            button: "Write the report",
+        Action {
+            id: "write",
+            label: "Write the report",
             about: "refused with an older fencing token",
             fields: &[CLIENT, args::text("text", "Text", 64, "done")],
             run: |play| Box::pin(write(play)),
         },
-        Act {
-            name: "release",
-            button: "Give it back",
+        Action {
+            id: "release",
+            label: "Give it back",
             about: "compare and delete",
             fields: &[CLIENT],
             run: |play| Box::pin(release(play)),
         },
-        Act {
-            name: "delete",
-            button: "DEL without looking",
+        Action {
+            id: "delete",
+            label: "DEL without looking",
             about: "the wrong way: whoever holds it",
             fields: &[CLIENT],
             run: |play| Box::pin(delete(play)),

@@ -1,7 +1,6 @@
 //! `/patterns` — what applications build of Redis's commands, each played by a
 //! visitor on keys of their own, and wrong and right ways counted side by side.
 
-mod action_request;
 pub mod pubsub_live;
 mod trial_chart;
 
@@ -14,15 +13,16 @@ use hitrate_cache::trace::{Span, Trace};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use self::{action_request::Asked, trial_chart::Lane};
+use self::trial_chart::Lane;
 use super::{visitor, waterfall::Waterfall};
 use crate::{
     labs::{
         patterns::{
-            self, Act, ActionContext, ActionError, ActionResult, Args, Pattern, Statistic,
-            StoredKey, TrialReport,
+            self, Action, ActionContext, ActionError, ActionResult, Acts, Args, Pattern, Requested,
+            Statistic, StoredKey, TrialReport,
         },
         support::{
+            action::ActionForm,
             fields::Field,
             result_store::{RequestedRun, RunToken},
             visitor_keys::VisitorKeys,
@@ -154,23 +154,13 @@ pub async fn show(
     Ok(Page::new(page).cookie(cookie))
 }
 
-/// What a POST sends.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "described for the OpenAPI document, read field by field")]
-pub struct PlayPattern {
-    /// One of the pattern's acts, `trial` or `reset`. The other fields are the act's.
-    act: String,
-    /// Of a trial: how many act at once, 1 to 200.
-    actors: Option<u32>,
-}
-
 /// Does something with the visitor's keys, or lets a trial run.
 #[utoipa::path(
     post, path = "/patterns/{slug}", operation_id = "play_pattern",
     params(("slug" = String, Path, description = "The pattern, as the index names it")),
     request_body(content(
-        (PlayPattern = "application/json"),
-        (PlayPattern = "application/x-www-form-urlencoded"),
+        (ActionForm = "application/json"),
+        (ActionForm = "application/x-www-form-urlencoded"),
     )),
     responses(
         (status = 200, description = "Done; with Accept: application/json", body = PatternPage),
@@ -190,9 +180,11 @@ pub async fn act(
     let pattern = patterns::named(&slug).ok_or(Error::NoPage)?;
     let (visitor, cookie) = visitor::of(&request);
     let demo = visitor.keys(pattern.slug);
-    let played = match Asked::parse(pattern, &body) {
-        Ok(asked) => run_to_completion(play(app.clone(), pattern, demo.clone(), asked)).await,
-        Err(why) => Err(why.into()),
+    let played = match requested(pattern, &body) {
+        Ok((requested, args)) => {
+            run_to_completion(play(app.clone(), pattern, demo.clone(), requested, args)).await
+        }
+        Err(error) => Err(error),
     };
     let played = match played {
         Ok(played) => played,
@@ -224,7 +216,7 @@ async fn failed(
     error: Error,
 ) -> Page<PatternPage> {
     let page = PatternPage::of(app, pattern, demo, RequestedRun::Unnamed).await;
-    let (told, args) = (Some(error.to_string()), action_request::sent(pattern, body));
+    let (told, args) = (Some(error.to_string()), typed(pattern, body));
     let form = FormView::refused(body, &error);
     error.on(Page::new(PatternPage { error: told, args, form, ..page }))
 }
@@ -233,30 +225,46 @@ fn address(pattern: &Pattern) -> String {
     format!("{}/{}", nav::PATTERNS.path, pattern.slug)
 }
 
+fn requested(pattern: &'static Pattern, body: &Body) -> Result<(Requested, Args)> {
+    let (requested, values) = body.fields()?.action(&pattern.actions())?;
+    Ok((requested, Args::of(values)))
+}
+
+/// What was sent, good or bad, to be shown again.
+fn typed(pattern: &'static Pattern, body: &Body) -> Args {
+    let fields = body.fields().unwrap_or_default();
+    let described = pattern.acts.iter().flat_map(|act| act.fields).chain(pattern.trial.fields);
+    described.fold(Args::default(), |args, field| match fields.optional(field.name) {
+        Some(text) => args.typed(field, text),
+        None => args,
+    })
+}
+
 async fn play(
     app: Data<WorkerState>,
     pattern: &'static Pattern,
     demo: VisitorKeys,
-    asked: Asked,
+    requested: Requested,
+    args: Args,
 ) -> Result<ActionResult> {
     let trace = Trace::start();
-    let (act, args, lines, trial) = match asked {
-        Asked::Act(act, args) => {
+    let (act, lines, trial) = match requested {
+        Requested::Act(act) => {
             let play = ActionContext::new(&app.store, &demo, args.clone(), &trace);
             let lines = (act.run)(&play).await;
             // What it wrote before it was refused is the visitor's, too.
             play.note().await?;
-            (act.name, args, lines?, None)
+            (act.id, lines?, None)
         }
-        Asked::Trial(args) => {
+        Requested::Trial => {
             let ran = app.shared.trials.run(&app.store, pattern, &demo, &args).await?;
-            ("trial", args, Vec::new(), Some(ran))
+            ("trial", Vec::new(), Some(ran))
         }
-        Asked::Reset => {
+        Requested::Reset => {
             let removed =
                 ActionContext::new(&app.store, &demo, Args::default(), &trace).reset().await?;
             let what = crate::format::counted(&removed, "key was", "keys were");
-            ("reset", Args::default(), vec![format!("{what} removed.")], None)
+            ("reset", vec![format!("{what} removed.")], None)
         }
     };
     Ok(ActionResult { slug: pattern.slug, act, args, lines, trace: trace.spans(), trial })
@@ -330,14 +338,14 @@ impl PatternPage {
     }
 
     /// The acts by form: those in a row that ask for the same share one.
-    fn forms(&self) -> impl Iterator<Item = &'static [Act]> {
-        self.pattern.acts.chunk_by(Act::asks_the_same)
+    fn forms(&self) -> impl Iterator<Item = &'static [Action<Acts>]> {
+        self.pattern.acts.chunk_by(patterns::asks_the_same)
     }
 
     /// A field of the form for these acts, with the value that was sent last.
-    fn act_field(&self, acts: &[Act], field: &Field) -> FieldView {
-        let is_sent = acts.iter().any(|act| self.form.typed("act") == Some(act.name));
-        self.field(acts[0].name, field, is_sent)
+    fn act_field(&self, acts: &[Action<Acts>], field: &Field) -> FieldView {
+        let is_sent = acts.iter().any(|act| self.form.typed("act") == Some(act.id));
+        self.field(acts[0].id, field, is_sent)
     }
 
     fn trial_field(&self, field: &Field) -> FieldView {

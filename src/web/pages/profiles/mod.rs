@@ -126,7 +126,7 @@ struct LookupQuery {
 }
 
 /// The simulated latency of the database, in milliseconds.
-pub(super) type DelayMs = Whole<0, DELAY_MAX>;
+pub type DelayMs = Whole<0, DELAY_MAX>;
 
 impl LookupQuery {
     fn delay(&self, app: &WorkerState) -> Duration {

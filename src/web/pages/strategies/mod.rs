@@ -1,21 +1,22 @@
 //! `/strategies` — a policy tried on one profile, step by step: what database,
 //! Redis and near cache hold after each, and the timeline of how it went.
 
+mod asked;
 mod sequence;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 use hitrate_cache::{CachePolicy, Strategy};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
-use self::sequence::Sequence;
-use super::{
-    policies::{self, RecipeName},
-    profiles::DelayMs,
+use self::{
+    asked::{Asked, ID, StrategiesQuery, StrategyAct, StrategyForm},
+    sequence::Sequence,
 };
+use super::{policies::RecipeName, profiles::DelayMs};
 use crate::{
     demo::model::UserId,
     input::{Input, Whole},
@@ -37,10 +38,6 @@ use crate::{
     },
 };
 
-/// The documents' profile.
-const ID: &str = "123";
-/// Long enough to be seen in a diagram, short enough to try many things, in milliseconds.
-const DELAY: u32 = 200;
 /// What the form offers, in milliseconds.
 const DELAYS: [u32; 5] = [0, 50, 200, 500, 2_000];
 
@@ -116,91 +113,6 @@ pub struct Persistence {
     append_only: Option<bool>,
     /// What that means, in a sentence or two.
     message: String,
-}
-
-/// What a request asks about.
-struct Asked {
-    id: UserId,
-    policy: CachePolicy,
-    delay_ms: u32,
-    visit: RequestedRun<StrategySession>,
-}
-
-impl Asked {
-    fn of(app: &WorkerState, query: StrategiesQuery) -> Result<Self> {
-        let id = query.id.map_or_else(|| usual_id(app), Ok)?;
-        Ok(Self {
-            visit: app.shared.visits.requested(query.run.as_deref(), |visit| visit.id == id),
-            id,
-            policy: policies::chosen(app, query.policy, None).ttl(app.shared.config.profile_ttl),
-            delay_ms: query.delay_ms.map_or(DELAY, DelayMs::get),
-        })
-    }
-
-    fn session(&self, app: &WorkerState) -> Session {
-        Session {
-            cache: app.cache.clone(),
-            db: Arc::clone(&app.shared.db),
-            id: self.id.clone(),
-            policy: self.policy,
-            delay: Duration::from_millis(u64::from(self.delay_ms)),
-        }
-    }
-
-    fn address(&self, run: RunToken) -> String {
-        let (Self { id, policy, delay_ms, .. }, path) = (self, nav::STRATEGIES.path);
-        format!("{path}?policy={}&id={id}&delay_ms={delay_ms}&run={run}", policy.name)
-    }
-}
-
-/// The documents' profile, or any that is there.
-fn usual_id(app: &WorkerState) -> Result<UserId> {
-    let known = &app.shared.known_ids;
-    let usual = known.iter().find(|id| id.as_str() == ID).or_else(|| known.first());
-    Ok(usual.cloned().map_or_else(|| ID.parse(), Ok)?)
-}
-
-/// What a GET asks for.
-#[derive(Default, Deserialize)]
-struct StrategiesQuery {
-    policy: Option<RecipeName>,
-    #[serde(default, deserialize_with = "form::even_if_empty")]
-    id: Option<UserId>,
-    delay_ms: Option<DelayMs>,
-    run: Option<String>,
-    step: Option<Whole<1, { u32::MAX }>>,
-}
-
-/// What tries a strategy.
-#[derive(Deserialize, ToSchema)]
-pub struct StrategyForm {
-    /// What to do.
-    act: StrategyAct,
-    /// How the profile is cached; as configured when left out.
-    #[schema(value_type = Option<String>)]
-    policy: Option<RecipeName>,
-    /// Whose profile; 123 when left out.
-    #[serde(default, deserialize_with = "form::even_if_empty")]
-    id: Option<UserId>,
-    /// Simulated database latency in milliseconds; 200 when left out.
-    #[schema(inline)]
-    delay_ms: Option<DelayMs>,
-    /// The token of the visit to go on with.
-    run: Option<String>,
-}
-
-/// Something to do to a profile.
-#[derive(Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum StrategyAct {
-    /// Looks it up.
-    Read,
-    /// Gives it the next age.
-    Write,
-    /// Drops it from the cache.
-    Forget,
-    /// Shows what the policy guarantees or risks, in several steps.
-    Run,
 }
 
 /// Shows what is held where, the visit so far, and every strategy.

@@ -26,10 +26,9 @@ use self::{
 };
 use super::visitor;
 use crate::{
-    input::FieldError,
     labs::{
-        structures::{self, Act, How, Playground, PlaygroundError, Structure, Tail, What},
-        support::fields::{Field, Kind},
+        structures::{self, Action, How, Playground, PlaygroundError, Structure, Tail},
+        support::action::ActionForm,
     },
     web::{
         error::{Error, Result},
@@ -40,9 +39,6 @@ use crate::{
         state::WorkerState,
     },
 };
-
-/// A step of an example; how many there are depends on the structure.
-const STEP: Field = Field { name: "step", label: "Step", kind: Kind::Whole(1, 100), usual: "1" };
 
 /// All structures.
 #[derive(Template, Serialize, ToSchema)]
@@ -142,8 +138,8 @@ pub async fn show(
     post, path = "/structures/{slug}", operation_id = "play_structure",
     params(("slug" = String, Path, description = "Which structure")),
     request_body(content(
-        (serde_json::Value = "application/json"),
-        (serde_json::Value = "application/x-www-form-urlencoded"),
+        (ActionForm = "application/json"),
+        (ActionForm = "application/x-www-form-urlencoded"),
     ), description = "`act` is one of the page's acts, with its fields; or `example` (all of it), `step` with `step` = 1 and on, `grow`, or `reset`"),
     responses(
         (status = 200, description = "Done; with Accept: application/json", body = StructurePage),
@@ -163,8 +159,8 @@ pub async fn act(
     let asked = Asked::of(&app, &request, &slug)?;
     let fields = body.fields()?;
     let desk = asked.desk.clone();
-    let played = match wanted(asked.structure, &fields) {
-        Ok(what) => run_to_completion(async move { desk.play(what).await }).await,
+    let played = match fields.action(&asked.structure.actions()) {
+        Ok((what, values)) => run_to_completion(async move { desk.play(what, values).await }).await,
         Err(wrong) => Err(PlaygroundError::from(wrong)),
     };
     let (outcome, look) = match played {
@@ -202,37 +198,6 @@ pub async fn live(app: Data<WorkerState>, request: HttpRequest) -> Result<HttpRe
     }
     let viewer = app.shared.viewers.try_acquire().ok_or(Error::TooManyViewers)?;
     Ok(Listener::of(Tail::of(asked.desk), viewer).events())
-}
-
-/// What the fields ask for.
-fn wanted(structure: &'static Structure, fields: &Fields<'_>) -> Result<What, FieldError> {
-    let known: Vec<_> = structure.fields().chain(["act", "step"]).collect();
-    fields.check(&known)?;
-    Ok(match fields.optional("act").unwrap_or_default() {
-        "example" => What::Example,
-        "step" => What::Step(step(fields)?),
-        "reset" => What::Reset,
-        "grow" => What::Grow,
-        slug => {
-            let act = structure.act(slug).ok_or_else(|| no_act(structure))?;
-            What::Act(act.with(|name| fields.sent(name).then(|| sent(fields, name)))?)
-        }
-    })
-}
-
-fn step(fields: &Fields<'_>) -> Result<usize, FieldError> {
-    let number = STEP.read(fields.optional("step").unwrap_or(STEP.usual))?;
-    Ok(number[0].parse().unwrap_or(1))
-}
-
-fn sent(fields: &Fields<'_>, name: &str) -> String {
-    fields.optional(name).unwrap_or_default().to_owned()
-}
-
-fn no_act(structure: &Structure) -> FieldError {
-    let acts = structure.acts.iter().map(|act| act.slug);
-    let all: Vec<_> = acts.chain(["example", "step", "grow", "reset"]).collect();
-    FieldError::out_of_range(format!("The field act is needed: {}.", all.join(" or ")))
 }
 
 /// The same page, with what is wrong and what was typed.
@@ -273,8 +238,8 @@ fn status_of(refusal: &Refusal) -> StatusCode {
 
 impl Summary {
     fn of(structure: &Structure) -> Self {
-        let own = structure.acts.iter().filter(|act| !matches!(act.how, How::Refused(_)));
-        let mut commands: Vec<_> = own.flat_map(Act::forms).collect();
+        let own = structure.acts.iter().filter(|act| !matches!(act.run.how, How::Refused(_)));
+        let mut commands: Vec<_> = own.flat_map(Action::forms).collect();
         commands.iter_mut().for_each(|form| *form = form.split(' ').next().unwrap_or_default());
         let mut seen = BTreeSet::new();
         commands.retain(|verb| seen.insert(*verb));

@@ -16,7 +16,7 @@ use crate::{
     format,
     labs::{
         structures::{
-            Act, Done, EncodingChange, Exchange, KeyFacts, Picture, PlaygroundResult,
+            Action, Commands, Done, EncodingChange, Exchange, KeyFacts, Picture, PlaygroundResult,
             PlaygroundView, Size, Structure, readable, readable_words,
         },
         support::{
@@ -129,13 +129,13 @@ impl Typed {
 }
 
 impl ActView {
-    fn of(act: &Act) -> Self {
+    fn of(act: &Action<Commands>) -> Self {
         Self {
-            act: act.slug,
+            act: act.id,
             label: act.label,
             commands: act.forms().into_iter().map(readable).collect(),
-            cost: act.cost,
-            instead_of: act.instead_of,
+            cost: act.run.cost,
+            instead_of: act.run.instead_of,
             fields: act.fields.iter().map(Field::described).collect(),
         }
     }
@@ -250,16 +250,16 @@ impl StructurePage {
     }
 
     /// A field of an act, with what was typed last, or what it offers.
-    fn field(&self, act: &Act, field: &Field) -> FieldView {
-        let is_sent = self.typed.act == act.slug;
+    fn field(&self, act: &Action<Commands>, field: &Field) -> FieldView {
+        let is_sent = self.typed.act == act.id;
         let typed = self.typed.values.get(field.name).filter(|_| is_sent);
         let value = typed.cloned().unwrap_or_else(|| field.usual.to_owned());
-        FieldView::of(field, format!("{}-{}", act.slug, field.name), value)
+        FieldView::of(field, format!("{}-{}", act.id, field.name), value)
             .with_error(self.form.error_of(field.name).filter(|_| is_sent))
     }
 
     /// Its commands word by word, and whether a word stands for a field.
-    fn forms(&self, act: &Act) -> Vec<Vec<(String, bool)>> {
+    fn forms(&self, act: &Action<Commands>) -> Vec<Vec<(String, bool)>> {
         act.forms().into_iter().map(readable_words).collect()
     }
 

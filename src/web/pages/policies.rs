@@ -13,9 +13,9 @@ use crate::{
 
 /// The name of a policy in a form or a query.
 #[derive(Debug, Clone, Copy)]
-pub struct RecipeName(pub CachePolicy);
+pub struct PolicyName(pub CachePolicy);
 
-impl<'de> Deserialize<'de> for RecipeName {
+impl<'de> Deserialize<'de> for PolicyName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         let unknown = |_| D::Error::invalid_value(Unexpected::Str(&name), &&*CachePolicy::names());
@@ -39,7 +39,7 @@ pub fn choices(chosen: Option<&str>, configured: &str) -> Vec<Choice> {
 }
 
 /// What was asked for by `policy` and `cache`, else what is configured.
-pub fn chosen(app: &WorkerState, policy: Option<RecipeName>, cache: Option<OnOff>) -> CachePolicy {
+pub fn chosen(app: &WorkerState, policy: Option<PolicyName>, cache: Option<OnOff>) -> CachePolicy {
     let policy = policy.map_or(app.shared.policy, |it| it.0);
     match cache {
         Some(OnOff::Off) => policy.bypassing(),

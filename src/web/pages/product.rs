@@ -9,7 +9,7 @@ use hitrate_cache::{Lookup, Source};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::policies::{self, RecipeName};
+use super::policies::{self, PolicyName};
 use crate::{
     demo::{
         model::{LAPTOP, PRODUCT_MAX, Product},
@@ -87,7 +87,7 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<HttpRe
 #[derive(Deserialize)]
 struct ProductQuery {
     cache: Option<OnOff>,
-    policy: Option<RecipeName>,
+    policy: Option<PolicyName>,
 }
 
 /// In one spelling only: `01` is no product, nor a second key for the first.

@@ -26,7 +26,7 @@ use crate::{
         form_view::FormView,
         nav,
         page::{self, run_to_completion, see_other},
-        pages::policies::{self, RecipeName},
+        pages::policies::{self, PolicyName},
         state::WorkerState,
     },
 };
@@ -66,24 +66,24 @@ pub struct ProfileForm {
     delay_ms: Option<DelayMs>,
     /// The policy of the write; as configured when left out.
     #[schema(value_type = Option<String>)]
-    policy: Option<RecipeName>,
+    policy: Option<PolicyName>,
 }
 
 /// How a profile is dropped from the cache.
 #[derive(Deserialize, ToSchema)]
-pub struct ForgetForm {
+pub struct InvalidateForm {
     /// Simulated database latency of the lookup after it, in milliseconds.
     #[schema(inline)]
     delay_ms: Option<DelayMs>,
     /// The policy it is cached by; as configured when left out.
     #[schema(value_type = Option<String>)]
-    policy: Option<RecipeName>,
+    policy: Option<PolicyName>,
 }
 
 /// The policy, in the address.
 #[derive(Deserialize)]
-struct RecipeQuery {
-    policy: Option<RecipeName>,
+struct PolicyQuery {
+    policy: Option<PolicyName>,
 }
 
 /// Changes a profile, in the policy's order of database and cache.
@@ -108,7 +108,7 @@ pub async fn edit(
     body: Body,
 ) -> Result<HttpResponse> {
     let id: UserId = id.parse()?;
-    let RecipeQuery { policy } = form::query(&request)?;
+    let PolicyQuery { policy } = form::query(&request)?;
     match edited(app.clone(), id.clone(), policy, &body).await {
         Ok((back, acted)) => Ok(answer(&request, &back, Done::Edit, acted)),
         Err(error) if page::wants_json(request.headers()) => Err(error),
@@ -124,7 +124,7 @@ pub async fn edit(
 async fn edited(
     app: Data<WorkerState>,
     id: UserId,
-    in_address: Option<RecipeName>,
+    in_address: Option<PolicyName>,
     body: &Body,
 ) -> Result<(String, ProfileResult)> {
     let ProfileForm { name, email, age, delay_ms, policy } = body.parse()?;
@@ -140,7 +140,7 @@ async fn edited(
 
 /// How the profile is looked up before and after.
 struct Asked {
-    policy: Option<RecipeName>,
+    policy: Option<PolicyName>,
     delay_ms: Option<DelayMs>,
 }
 
@@ -172,8 +172,8 @@ async fn edit_whole(
     post, path = "/profiles/{id}/invalidate", operation_id = "invalidate",
     params(("id" = String, Path, description = "Whose profile")),
     request_body(content(
-        (ForgetForm = "application/json"),
-        (ForgetForm = "application/x-www-form-urlencoded"),
+        (InvalidateForm = "application/json"),
+        (InvalidateForm = "application/x-www-form-urlencoded"),
     )),
     responses(
         (status = 200, description = "Dropped; with Accept: application/json", body = ProfileResult),
@@ -187,8 +187,8 @@ pub async fn invalidate(
     body: Body,
 ) -> Result<HttpResponse> {
     let id: UserId = id.parse()?;
-    let RecipeQuery { policy } = form::query(&request)?;
-    let sent: ForgetForm = body.parse()?;
+    let PolicyQuery { policy } = form::query(&request)?;
+    let sent: InvalidateForm = body.parse()?;
     let asked = Asked { policy: sent.policy.or(policy), delay_ms: sent.delay_ms };
     let (back, policy, trace) = (asked.address(&id), asked.policy(&app), Trace::start());
     let invalidated = profiles::invalidate(&app.cache, &id, &policy, &trace).await;

@@ -24,7 +24,7 @@ use utoipa::ToSchema;
 
 use self::{flash::Done, lookup_form::Chosen, recent::Recent};
 use super::{
-    policies::{self, RecipeName},
+    policies::{self, PolicyName},
     waterfall::{self, Waterfall},
 };
 use crate::{
@@ -122,7 +122,7 @@ struct LookupQuery {
     id: Option<UserId>,
     delay_ms: Option<DelayMs>,
     cache: Option<OnOff>,
-    policy: Option<RecipeName>,
+    policy: Option<PolicyName>,
 }
 
 /// The simulated latency of the database, in milliseconds.

@@ -17,7 +17,7 @@ use crate::{
         error::Result,
         form, nav,
         pages::{
-            policies::{self, RecipeName},
+            policies::{self, PolicyName},
             profiles::DelayMs,
         },
         state::WorkerState,
@@ -82,7 +82,7 @@ fn usual_id(app: &WorkerState) -> Result<UserId> {
 #[derive(Default, Deserialize)]
 pub struct StrategiesQuery {
     /// How the profile is cached.
-    pub policy: Option<RecipeName>,
+    pub policy: Option<PolicyName>,
     /// Whose profile.
     #[serde(default, deserialize_with = "form::even_if_empty")]
     pub id: Option<UserId>,
@@ -101,7 +101,7 @@ pub struct StrategyForm {
     pub act: StrategyAct,
     /// How the profile is cached; as configured when left out.
     #[schema(value_type = Option<String>)]
-    pub policy: Option<RecipeName>,
+    pub policy: Option<PolicyName>,
     /// Whose profile; 123 when left out.
     #[serde(default, deserialize_with = "form::even_if_empty")]
     pub id: Option<UserId>,

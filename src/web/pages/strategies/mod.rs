@@ -16,7 +16,7 @@ use self::{
     asked::{Asked, ID, StrategiesQuery, StrategyAct, StrategyForm},
     sequence::Sequence,
 };
-use super::{policies::RecipeName, profiles::DelayMs};
+use super::{policies::PolicyName, profiles::DelayMs};
 use crate::{
     demo::model::UserId,
     input::{Input, Whole},
@@ -263,7 +263,7 @@ impl StrategiesPage {
     async fn refused(app: &WorkerState, body: &Body, error: &Error) -> Result<Self> {
         let form = FormView::refused(body, error);
         let query = StrategiesQuery {
-            policy: form.typed("policy").and_then(|name| name.parse().ok()).map(RecipeName),
+            policy: form.typed("policy").and_then(|name| name.parse().ok()).map(PolicyName),
             id: form.typed("id").and_then(|id| id.parse().ok()),
             run: form.typed("run").filter(|run| !run.is_empty()).map(str::to_owned),
             ..StrategiesQuery::default()

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use smol_str::SmolStr;
 use utoipa::ToSchema;
 
-use crate::input::{Email, Line, Whole};
+use crate::input::{Email, Integer, Line};
 
 /// A person, as the database keeps them and the cache holds them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -37,7 +37,7 @@ pub type Name = Line<NAME_MAX>;
 /// The e-mail address in a form or a file.
 pub type EmailAddress = Email<EMAIL_MAX>;
 /// The age in a form or a file: 0 to 150 years.
-pub type Age = Whole<0, AGE_MAX>;
+pub type Age = Integer<0, AGE_MAX>;
 
 /// The longest name, in characters.
 pub const NAME_MAX: usize = 100;

@@ -16,9 +16,9 @@ pub enum Kind {
     /// Several of them, with commas between.
     Several(usize),
     /// A whole number.
-    Whole(i64, i64),
+    Integer(i64, i64),
     /// A finite number.
-    Decimal(f64, f64),
+    Number(f64, f64),
     /// One of a few words.
     Choice(&'static [&'static str]),
     /// An e-mail address of at most so many characters.
@@ -50,12 +50,12 @@ impl Kind {
         let fits = match self {
             Self::Several(max) => return several_of(text, max),
             Self::Text(max) => (1..=max).contains(&text.chars().count()),
-            Self::Whole(min, max) => {
+            Self::Integer(min, max) => {
                 let digits = text.strip_prefix('-').unwrap_or(text);
                 let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
                 plain && text.parse().is_ok_and(|n: i64| (min..=max).contains(&n))
             }
-            Self::Decimal(min, max) => {
+            Self::Number(min, max) => {
                 let short = text.len() <= 32;
                 short && text.parse().is_ok_and(|n: f64| n.is_finite() && min <= n && n <= max)
             }
@@ -75,8 +75,8 @@ impl Kind {
                     "1 to {SEVERAL_MAX} values with commas between, each of 1 to {max} characters"
                 )
             }
-            Self::Whole(min, max) => format!("a whole number from {min} to {max}"),
-            Self::Decimal(min, max) => format!("a number from {min} to {max}"),
+            Self::Integer(min, max) => format!("a whole number from {min} to {max}"),
+            Self::Number(min, max) => format!("a number from {min} to {max}"),
             Self::Choice(words) => words.join(" or "),
             Self::Email(max) => {
                 format!("an e-mail address like name@example.com, of at most {max} characters")
@@ -108,8 +108,8 @@ impl Kind {
     /// Least, most and step of a number.
     pub fn bounds(self) -> Option<(String, String, &'static str)> {
         match self {
-            Self::Whole(min, max) => Some((min.to_string(), max.to_string(), "1")),
-            Self::Decimal(min, max) => Some((min.to_string(), max.to_string(), "any")),
+            Self::Integer(min, max) => Some((min.to_string(), max.to_string(), "1")),
+            Self::Number(min, max) => Some((min.to_string(), max.to_string(), "any")),
             _ => None,
         }
     }
@@ -118,11 +118,11 @@ impl Kind {
     pub fn schema(self) -> Schema {
         let object = ObjectBuilder::new();
         let object = match self {
-            Self::Whole(min, max) => object
+            Self::Integer(min, max) => object
                 .schema_type(Type::Integer)
                 .minimum(Some(min as f64))
                 .maximum(Some(max as f64)),
-            Self::Decimal(min, max) => {
+            Self::Number(min, max) => {
                 object.schema_type(Type::Number).minimum(Some(min)).maximum(Some(max))
             }
             Self::Choice(words) => {
@@ -172,9 +172,9 @@ mod tests {
         for (kind, good, bad) in [
             (Kind::Text(3), &["a", " äöü "][..], &["", " ", "abcd"][..]),
             (Kind::Several(3), &["a", "a, b", "a,,b", "a b"], &["", ",", "abcd", "a,abcd"]),
-            (Kind::Whole(-5, 5), &["-5", "0", "05"], &["", "-", "6", "1.5", "1e1", "+1", "0x1"]),
+            (Kind::Integer(-5, 5), &["-5", "0", "05"], &["", "-", "6", "1.5", "1e1", "+1", "0x1"]),
             (
-                Kind::Decimal(-180.0, 180.0),
+                Kind::Number(-180.0, 180.0),
                 &["-180", "1e2", ".5"],
                 &["", "181", "nan", "inf", "0x1"],
             ),
@@ -215,7 +215,7 @@ mod tests {
         #[test]
         fn whatever_comes_is_read_or_refused(text in "\\PC{0,80}|[0-9.,eE+*-]{0,40}") {
             let kinds = [
-                Kind::Text(9), Kind::Several(9), Kind::Whole(0, 9), Kind::Decimal(0.0, 9.0),
+                Kind::Text(9), Kind::Several(9), Kind::Integer(0, 9), Kind::Number(0.0, 9.0),
                 Kind::Choice(&["a"]), Kind::EntryId(&["$"]), Kind::Email(9),
             ];
             for kind in kinds {

@@ -9,5 +9,5 @@ mod typed;
 pub use self::{
     error::FieldError,
     kind::{Kind, Rejection, SEVERAL_MAX},
-    typed::{Email, Input, Line, OnOff, Whole, deserialize},
+    typed::{Email, Input, Integer, Line, OnOff, deserialize},
 };

@@ -5,7 +5,7 @@ use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, Unexpected, VisitorId},
+    de::{Error, Unexpected, Visitor},
 };
 use utoipa::{
     PartialSchema, ToSchema,
@@ -25,7 +25,7 @@ pub trait Input: Sized {
 
 /// A whole number from `MIN` to `MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Whole<const MIN: u32, const MAX: u32>(u32);
+pub struct Integer<const MIN: u32, const MAX: u32>(u32);
 
 /// One line of 1 to `MAX` characters, without the spaces around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,15 +45,15 @@ pub enum OnOff {
     Off,
 }
 
-impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
+impl<const MIN: u32, const MAX: u32> Integer<MIN, MAX> {
     /// The number.
     pub fn get(self) -> u32 {
         self.0
     }
 }
 
-impl<const MIN: u32, const MAX: u32> Input for Whole<MIN, MAX> {
-    const KIND: Kind = Kind::Whole(MIN as i64, MAX as i64);
+impl<const MIN: u32, const MAX: u32> Input for Integer<MIN, MAX> {
+    const KIND: Kind = Kind::Integer(MIN as i64, MAX as i64);
 
     fn accept(text: String) -> Self {
         Self(text.parse().unwrap_or(MIN))
@@ -88,7 +88,7 @@ impl<const MAX: usize> From<Email<MAX>> for String {
     }
 }
 
-impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Whole<MIN, MAX> {
+impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Integer<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize(deserializer)
     }
@@ -116,7 +116,7 @@ pub fn deserialize<'de, T: Input, D: Deserializer<'de>>(deserializer: D) -> Resu
 
 struct InputVisitor<T>(PhantomData<T>);
 
-impl<T: Input> VisitorId<'_> for InputVisitor<T> {
+impl<T: Input> Visitor<'_> for InputVisitor<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -148,7 +148,7 @@ impl<T: Input> VisitorId<'_> for InputVisitor<T> {
     }
 }
 
-impl<const MIN: u32, const MAX: u32> PartialSchema for Whole<MIN, MAX> {
+impl<const MIN: u32, const MAX: u32> PartialSchema for Integer<MIN, MAX> {
     fn schema() -> RefOr<Schema> {
         Self::KIND.schema().into()
     }
@@ -167,6 +167,6 @@ impl<const MAX: usize> PartialSchema for Email<MAX> {
 }
 
 // A form's struct has these inline: in the OpenAPI document a bound has no name.
-impl<const MIN: u32, const MAX: u32> ToSchema for Whole<MIN, MAX> {}
+impl<const MIN: u32, const MAX: u32> ToSchema for Integer<MIN, MAX> {}
 impl<const MAX: usize> ToSchema for Line<MAX> {}
 impl<const MAX: usize> ToSchema for Email<MAX> {}

@@ -169,7 +169,7 @@ impl FieldView {
     /// The `type` of its input.
     pub fn input_type(&self) -> &'static str {
         match self.kind {
-            Kind::Whole(..) | Kind::Decimal(..) => "number",
+            Kind::Integer(..) | Kind::Number(..) => "number",
             Kind::Email(_) => "email",
             _ => "text",
         }

@@ -17,10 +17,10 @@ use crate::{
     demo::{db::Db, invalidation::Dropped, model::UserId},
     labs::{
         console::Console,
-        patterns::{Played, Trials},
+        patterns::{ActionResult, Trials},
         round_trips::RoundTrips,
         stampede::Stampedes,
-        strategies::Visit,
+        strategies::StrategySession,
         structures::PlaygroundResults,
         support::result_store::{ResultStore, RunToken},
     },
@@ -60,13 +60,13 @@ pub struct AppState {
     /// The trials of patterns, of which one runs at a time.
     pub trials: Trials,
     /// What visitors did at patterns.
-    pub plays: ResultStore<RunToken, Played>,
+    pub plays: ResultStore<RunToken, ActionResult>,
     /// Where visitors type commands; none where that is off.
     pub console: Option<Arc<Console>>,
     /// Measurements of round trips.
     pub round_trips: RoundTrips,
     /// What visitors tried on `/strategies`.
-    pub visits: ResultStore<RunToken, Visit>,
+    pub visits: ResultStore<RunToken, StrategySession>,
     /// What visitors did on `/structures`.
     pub outcomes: PlaygroundResults,
     /// What visitors dropped on `/invalidation`.

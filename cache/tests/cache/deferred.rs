@@ -10,14 +10,9 @@ use crate::{
 /// The limit on deferred keys.
 const KEYS: usize = 10_000;
 
-<<<<<<< HEAD
 /// What is promised: within this of Redis's return all is told.
 const TOLD: Duration = Duration::from_secs(2);
 
-=======
-/// The network has a round trip of 1 ms: one at a time, the invalidations would
-/// take ten seconds.
->>>>>>> main
 #[tokio::test]
 async fn ten_thousand_deferred_invalidations_are_replayed_at_once() {
     let mut took = Vec::new();
@@ -41,19 +36,12 @@ async fn replay_all() -> Duration {
     }
     assert_eq!(cache.store().health().deferred(), KEYS);
     world.redis.restart(&[]);
-<<<<<<< HEAD
     let start = Instant::now();
     within(TOLD, || !cache.store().has_deferred()).await;
     let took = start.elapsed();
     let gone = world.redis.run(&["GET", "test:profile:9999"]);
     assert_eq!(gone, Value::BulkString(br#"{"version":2,"gone":true}"#.to_vec()));
     // A mark and what is known of the edit for each, and the clock.
-=======
-    within(Duration::from_secs(4), || !cache.store().has_deferred()).await;
-    let tombstone = world.redis.run(&["GET", "test:profile:9999"]);
-    assert_eq!(tombstone, Value::BulkString(br#"{"version":2,"gone":true}"#.to_vec()));
-    // A tombstone and an `edited` key for each, and the write clock.
->>>>>>> main
     assert_eq!(world.redis.run(&["DBSIZE"]), Value::Int(2 * KEYS as i64 + 1));
     took
 }
@@ -73,17 +61,9 @@ async fn a_rejected_invalidation_does_not_block_the_others() {
     let rules = ["--user", "default", "on", "nopass", "+@all"].into_iter().chain(keys);
     let rules: Vec<_> = rules.collect();
     world.redis.restart(&rules);
-<<<<<<< HEAD
     within(TOLD, || !cache.store().is_deferred(&key("2")) && !cache.store().is_deferred(&key("3")))
         .await;
     assert!(cache.store().is_deferred(&key("1")), "it was refused");
-=======
-    within(Duration::from_secs(4), || {
-        !cache.store().is_deferred(&key("2")) && !cache.store().is_deferred(&key("3"))
-    })
-    .await;
-    assert!(cache.store().is_deferred(&key("1")), "it was rejected");
->>>>>>> main
 }
 
 #[tokio::test]

@@ -33,15 +33,10 @@ pub enum Mode {
     Jitter(Duration),
     /// Holds bytes back until the mode changes.
     Freeze,
-<<<<<<< HEAD
     /// The next answer is cut off after so many bytes, and its connection with it.
     CutOff(usize),
-    /// The server's side is gone and nobody tells the client: what it sends is
-    /// swallowed, for as long as it keeps that connection.
-=======
     /// The server is gone without closing the connection: bytes from the client are
     /// discarded as long as it keeps that connection.
->>>>>>> main
     HalfOpen,
     /// Answers every request with these bytes.
     Garbage(&'static [u8]),
@@ -55,19 +50,11 @@ impl Mode {
         !matches!(self, Self::HalfOpen | Self::Garbage(_) | Self::Refuse)
     }
 
-<<<<<<< HEAD
-    fn latency(self, way: Way, rng: &mut StdRng) -> Duration {
-=======
-    fn latency(self, direction: Direction) -> Duration {
->>>>>>> main
+    fn latency(self, direction: Direction, rng: &mut StdRng) -> Duration {
         match self {
             Self::SlowAnswers(latency) if direction == Direction::FromRedis => latency,
             Self::Latency(latency) => latency,
-<<<<<<< HEAD
             Self::Jitter(most) => most.mul_f64(rng.random()),
-=======
-            Self::Jitter(max) => max.mul_f64(rand::random()),
->>>>>>> main
             _ => Duration::ZERO,
         }
     }
@@ -114,13 +101,8 @@ impl Proxy {
                 let listener = TcpListener::from_std(listener).unwrap();
                 let mut end = modes.clone();
                 tokio::select! {
-<<<<<<< HEAD
                     () = accept(listener, target, modes, listed, seed) => (),
-                    // An error says that the proxy was dropped.
-=======
-                    () = accept(listener, target, modes, listed) => (),
                     // An error means that the proxy was dropped.
->>>>>>> main
                     _ = async { while end.changed().await.is_ok() {} } => (),
                 }
             });
@@ -175,11 +157,7 @@ async fn accept(
         let mode = mode.clone();
         tokio::spawn(async move {
             tokio::select! {
-<<<<<<< HEAD
-                _ = carry(client, port, mode, &heard, rngs) => (),
-=======
-                _ = carry(client, port, mode, &received) => (),
->>>>>>> main
+                _ = carry(client, port, mode, &received, rngs) => (),
                 _ = when_cut => (),
             }
         });
@@ -191,18 +169,11 @@ async fn carry(
     mut client: TcpStream,
     port: u16,
     mut mode: watch::Receiver<Mode>,
-<<<<<<< HEAD
-    heard: &Mutex<Vec<u8>>,
+    received: &Mutex<Vec<u8>>,
     rngs: [StdRng; 2],
 ) -> std::io::Result<()> {
     client.set_nodelay(true)?;
-    let relayed = relay(&mut client, port, mode.clone(), heard, rngs);
-=======
-    received: &Mutex<Vec<u8>>,
-) -> std::io::Result<()> {
-    client.set_nodelay(true)?;
-    let relayed = relay(&mut client, port, mode.clone(), received);
->>>>>>> main
+    let relayed = relay(&mut client, port, mode.clone(), received, rngs);
     let broken = async { mode.wait_for(|mode| !mode.relays()).await.map(|mode| *mode) };
     // The mode is checked first: no byte passes in a broken one.
     let broken = tokio::select! {
@@ -229,12 +200,8 @@ async fn relay(
     client: &mut TcpStream,
     port: u16,
     mode: watch::Receiver<Mode>,
-<<<<<<< HEAD
-    heard: &Mutex<Vec<u8>>,
-    [there, back]: [StdRng; 2],
-=======
     received: &Mutex<Vec<u8>>,
->>>>>>> main
+    [there, back]: [StdRng; 2],
 ) -> std::io::Result<()> {
     let mut server = TcpStream::connect(("127.0.0.1", port)).await?;
     server.set_nodelay(true)?;
@@ -246,13 +213,8 @@ async fn relay(
         received.extend(bytes.iter().take(capacity));
     };
     tokio::select! {
-<<<<<<< HEAD
-        ended = pump(from_client, to_server, (Way::ToRedis, there), mode.clone(), listen) => ended,
-        ended = pump(from_server, to_client, (Way::FromRedis, back), mode, |_| ()) => ended,
-=======
-        ended = pump(from_client, to_server, Direction::ToRedis, mode.clone(), record) => ended,
-        ended = pump(from_server, to_client, Direction::FromRedis, mode, |_| ()) => ended,
->>>>>>> main
+        ended = pump(from_client, to_server, (Direction::ToRedis, there), mode.clone(), record) => ended,
+        ended = pump(from_server, to_client, (Direction::FromRedis, back), mode, |_| ()) => ended,
     }
 }
 
@@ -260,11 +222,7 @@ async fn relay(
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-<<<<<<< HEAD
-    (way, mut rng): (Way, StdRng),
-=======
-    direction: Direction,
->>>>>>> main
+    (direction, mut rng): (Direction, StdRng),
     mode: watch::Receiver<Mode>,
     record: impl Fn(&[u8]),
 ) -> std::io::Result<()> {
@@ -273,13 +231,8 @@ async fn pump(
     let read = async move {
         let mut chunk = [0; 16 * 1024];
         while let n @ 1.. = from.read(&mut chunk).await? {
-<<<<<<< HEAD
-            listen(&chunk[..n]);
-            let due = Instant::now() + mode.borrow().latency(way, &mut rng);
-=======
             record(&chunk[..n]);
-            let due = Instant::now() + mode.borrow().latency(direction);
->>>>>>> main
+            let due = Instant::now() + mode.borrow().latency(direction, &mut rng);
             let _ = send.send((due, chunk[..n].to_vec()));
         }
         Ok(())
@@ -288,7 +241,7 @@ async fn pump(
         while let Some((due, bytes)) = in_flight.recv().await {
             sleep_until(due).await;
             let now = thawed.wait_for(|mode| *mode != Mode::Freeze).await.map(|mode| *mode);
-            if let (Ok(Mode::CutOff(length)), Way::FromRedis) = (now, way) {
+            if let (Ok(Mode::CutOff(length)), Direction::FromRedis) = (now, direction) {
                 to.write_all(&bytes[..length.min(bytes.len())]).await?;
                 return Err(std::io::ErrorKind::ConnectionAborted.into());
             }

@@ -19,13 +19,8 @@ use tokio::{
 };
 
 use crate::world::{
-<<<<<<< HEAD
-    Behind, Down, PACE, PREFIX, PROFILE, Profile, Row, SOON, World, age, default, key, named,
-    profile, within,
-=======
-    FLUSH_POLICY, PREFIX, PROFILE, Profile, Row, RowError, RowSink, World, age, default, key,
-    named, profile,
->>>>>>> main
+    FLUSH_POLICY, PREFIX, PROFILE, Profile, Row, RowError, RowSink, SOON, World, age, default, key,
+    named, profile, within,
 };
 
 const fn ms(n: u64) -> Duration {
@@ -101,13 +96,8 @@ async fn a_write_through_does_not_hide_a_later_pending_write() {
     };
     let (_, first) = tokio::join!(through, behind);
     let second = age(&world.fetch(&cache, "1", &default()).await.unwrap());
-<<<<<<< HEAD
-    let _flusher = Flusher::start(&cache, Behind(Arc::clone(&world.origin)), PACE);
-    within(SOON, || world.redis.run(&["XLEN", "test:write-behind"]) == Value::Int(0)).await;
-=======
     let _flusher = Flusher::start(&cache, RowSink(Arc::clone(&world.origin)), FLUSH_POLICY);
-    sleep(ms(500)).await;
->>>>>>> main
+    within(SOON, || world.redis.run(&["XLEN", "test:write-behind"]) == Value::Int(0)).await;
     let third = age(&world.fetch(&cache, "1", &default()).await.unwrap());
     assert_eq!([first, second, third], [31; 3]);
 }

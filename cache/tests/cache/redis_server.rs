@@ -22,16 +22,12 @@ pub fn is_alive(pid: u32) -> bool {
     !status.is_empty() && !status.contains("State:\tZ")
 }
 
-<<<<<<< HEAD
 /// How many times as long as it should anything may take here: many tests run at
 /// once, beside whatever else the machine does. What is promised is judged by the
 /// best of several tries.
 pub const BUSY: u32 = 5;
 
 /// Waits until something holds that should within `limit`.
-=======
-/// Waits until a condition holds.
->>>>>>> main
 pub fn eventually(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + limit * BUSY;
     while !holds() {
@@ -40,16 +36,12 @@ pub fn eventually(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) 
     }
 }
 
-<<<<<<< HEAD
 /// Whether one of several tries takes no longer than this: nothing else was in its way.
 pub fn is_kept(promise: Duration, mut attempt: impl FnMut() -> Duration) -> bool {
     (0..5).any(|_| attempt() < promise)
 }
 
 /// A redis-server on a TCP port of its own.
-=======
-/// A redis-server on its own TCP port.
->>>>>>> main
 pub struct Redis {
     child: Child,
     pub port: u16,
@@ -61,25 +53,13 @@ impl Redis {
         Self::with(&[])
     }
 
-<<<<<<< HEAD
     /// With these arguments, in which `PORT` stands for its port.
-=======
-    /// A free port may be taken a moment later, so this tries several.
->>>>>>> main
     pub fn with(args: &[&str]) -> Self {
         let tries = (0..20).find_map(|_| Self::try_on(next_port(), args));
         tries.expect("one of 20 ports should be free")
     }
 
-<<<<<<< HEAD
     /// None when the port is taken: redis-server itself says so, and ends.
-=======
-    pub fn on(port: u16, args: &[&str]) -> Self {
-        Self::try_on(port, args).expect("redis-server should start on this port")
-    }
-
-    /// Returns `None` if the server exits at once.
->>>>>>> main
     fn try_on(port: u16, args: &[&str]) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let child = spawn(port, dir.path(), args);
@@ -87,7 +67,6 @@ impl Redis {
         redis.serves().then_some(redis)
     }
 
-<<<<<<< HEAD
     /// Waits until it says that it does; false when another has its port.
     fn serves(&mut self) -> bool {
         let log = || fs::read_to_string(self.dir.path().join(LOG)).unwrap();
@@ -96,14 +75,6 @@ impl Redis {
             if self.child.try_wait().unwrap().is_some() {
                 assert!(log().contains("Address already in use"), "it ended: {}", log());
                 return false;
-=======
-    /// Waits until the server listens; false if it has exited.
-    fn listens(&mut self) -> bool {
-        let end = Instant::now() + Duration::from_secs(10);
-        while self.child.try_wait().unwrap().is_none() {
-            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
-                return true;
->>>>>>> main
             }
             assert!(Instant::now() < end, "redis-server does not start: {}", log());
             sleep(Duration::from_millis(5));

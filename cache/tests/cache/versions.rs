@@ -9,7 +9,6 @@ use crate::{
     world::{SOON, World, age, default, named, within},
 };
 
-<<<<<<< HEAD
 /// Readers whose row grows old on the way, in two processes, against a writer.
 async fn old_values_after_a_race(
     world: &World,
@@ -17,11 +16,6 @@ async fn old_values_after_a_race(
     rounds: u32,
     rng: &mut StdRng,
 ) -> u32 {
-=======
-/// Races slow readers in two processes against a writer. Returns how many old
-/// values are left.
-async fn old_values_after_a_race(world: &World, policy: &CachePolicy, rounds: u32) -> u32 {
->>>>>>> main
     let (one, other) = (world.cache().await, world.cache().await);
     let policy = &CachePolicy { lease: None, single_flight: false, ..*policy };
     let mut old = 0;
@@ -58,13 +52,8 @@ async fn a_slow_reader_never_leaves_an_old_value_behind() {
 }
 
 #[tokio::test]
-<<<<<<< HEAD
 async fn without_versions_the_same_race_is_lost() {
     let (world, mut rng) = (World::new(), StdRng::seed_from_u64(seed_or(1)));
-=======
-async fn without_versions_an_old_value_is_stored() {
-    let world = World::new();
->>>>>>> main
     let mut old = 0;
     for _ in 0..20 {
         world.redis.run(&["FLUSHALL"]);
@@ -109,28 +98,17 @@ async fn a_value_read_near_the_end_of_its_ttl_is_reloaded_once() {
     let policy = named("refresh-ahead").ttl(Duration::from_secs(3));
     world.fetch(&cache, "1", &policy).await.unwrap();
     world.origin.slow(50);
-<<<<<<< HEAD
     // Into the last fifth of the TTL, with time left for those who ask.
     sleep(Duration::from_millis(2_450)).await;
     let asked = (0..20).map(|_| world.fetch(&cache, "1", &policy));
     for found in futures_util::future::join_all(asked).await {
         assert_eq!(found.unwrap().source, Source::Cache, "nobody waits for it");
-=======
-    sleep(Duration::from_millis(860)).await;
-    let lookups = (0..20).map(|_| world.fetch(&cache, "1", &policy));
-    for found in futures_util::future::join_all(lookups).await {
-        assert_eq!(found.unwrap().source, Source::Cache, "no read waits for it");
->>>>>>> main
     }
     // Past the first TTL.
     sleep(Duration::from_millis(600)).await;
     assert_eq!(world.origin.loads(), 2, "the first, and one in the background");
     let later = world.fetch(&cache, "1", &policy).await.unwrap();
-<<<<<<< HEAD
     assert_eq!(later.source, Source::Cache);
-=======
-    assert_eq!(later.source, Source::Cache, "after the first TTL");
->>>>>>> main
 }
 
 #[tokio::test]
@@ -161,15 +139,9 @@ async fn a_missing_value_is_cached_as_absent() {
     assert_eq!((first.value.is_none(), first.version), (true, None));
     let second = world.fetch(&cache, "unknown", &policy).await.unwrap();
     assert_eq!((second.source, world.origin.loads()), (Source::Cache, 1));
-<<<<<<< HEAD
     world.origin.put("nobody", 1);
     // The TTL has to pass.
     sleep(Duration::from_millis(310)).await;
     assert_eq!(age(&world.fetch(&cache, "nobody", &policy).await.unwrap()), 1);
-=======
-    sleep(Duration::from_millis(350)).await;
-    world.origin.put("unknown", 1);
-    assert_eq!(age(&world.fetch(&cache, "unknown", &policy).await.unwrap()), 1);
->>>>>>> main
     assert!(matches!(first.fill, Fill::Stored(_)));
 }

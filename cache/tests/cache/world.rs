@@ -281,14 +281,10 @@ pub fn age(lookup: &Lookup<Profile>) -> u32 {
     lookup.value.as_ref().unwrap().age
 }
 
-<<<<<<< HEAD
 /// What takes no time but a busy machine's.
 pub const SOON: Duration = Duration::from_secs(3);
 
 /// Waits until something holds that should within `limit`.
-=======
-/// Waits until a condition holds.
->>>>>>> main
 pub async fn within(limit: Duration, mut holds: impl FnMut() -> bool) {
     let end = std::time::Instant::now() + limit * BUSY;
     while !holds() {

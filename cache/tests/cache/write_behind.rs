@@ -8,18 +8,9 @@ use tokio::time::sleep;
 
 use crate::{
     redis_server::Redis,
-<<<<<<< HEAD
-    world::{Behind, PACE, SOON, World, age, default, named, within},
+    world::{FLUSH_POLICY, RowSink, SOON, World, age, default, named, within},
 };
 
-=======
-    world::{FLUSH_POLICY, RowSink, World, age, default, named, within},
-};
-
-/// The longest an unobstructed flush takes on a busy machine.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
-
->>>>>>> main
 fn flusher(world: &World, cache: &Cache, policy: FlushPolicy) -> Flusher {
     Flusher::start(cache, RowSink(std::sync::Arc::clone(&world.origin)), policy)
 }
@@ -42,7 +33,7 @@ async fn a_write_is_acknowledged_by_redis_and_reaches_the_origin_later() {
     assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), 31);
 
     let flusher = flusher(&world, &cache, FLUSH_POLICY);
-    within(FLUSH_TIMEOUT, || queued(&world) == 0).await;
+    within(SOON, || queued(&world) == 0).await;
     assert_eq!(world.origin.age("1"), 31);
     let lookup = world.fetch(&cache, "1", &policy).await.unwrap();
     assert_eq!((age(&lookup), lookup.version), (31, Some(2)));
@@ -61,7 +52,7 @@ async fn a_full_batch_is_flushed_before_the_interval_is_over() {
         world.origin.put(&n.to_string(), 30);
         world.write(&cache, &n.to_string(), 31, &policy).await;
     }
-    within(FLUSH_TIMEOUT, || (0..5).all(|n| world.origin.age(&n.to_string()) == 31)).await;
+    within(SOON, || (0..5).all(|n| world.origin.age(&n.to_string()) == 31)).await;
 }
 
 #[tokio::test]
@@ -76,7 +67,7 @@ async fn the_last_of_many_writes_of_a_key_wins() {
         world.write(cache, "1", n, &policy).await;
         assert_eq!(age(&world.fetch(&other, "1", &policy).await.unwrap()), n);
     }
-    within(FLUSH_TIMEOUT, || queued(&world) == 0).await;
+    within(SOON, || queued(&world) == 0).await;
     assert_eq!(world.origin.age("1"), 100);
     assert_eq!(age(&world.fetch(&one, "1", &default()).await.unwrap()), 100);
 }
@@ -94,11 +85,11 @@ async fn writes_of_different_policies_keep_their_order() {
         world.write(&cache, "1", n, &policy).await;
         assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), n, "{}", policy.name);
         if n % 7 == 0 {
-            within(FLUSH_TIMEOUT, || queued(&world) == 0).await;
+            within(SOON, || queued(&world) == 0).await;
             assert_eq!(world.origin.age("1"), n);
         }
     }
-    within(FLUSH_TIMEOUT, || queued(&world) == 0).await;
+    within(SOON, || queued(&world) == 0).await;
     assert_eq!(world.origin.age("1"), 60);
 }
 
@@ -108,18 +99,10 @@ async fn entries_claimed_by_a_dead_process_are_taken_over() {
     world.origin.put("1", 30);
     let (cache, policy) = (world.cache().await, named("write-behind"));
     world.write(&cache, "1", 31, &policy).await;
-<<<<<<< HEAD
     let taken = ["XREADGROUP", "GROUP", "flushers", "dead", "STREAMS", "test:write-behind", ">"];
     world.redis.run(&taken);
-    let _flusher = flusher(&world, &cache, PACE);
-    within(SOON * 2, || world.origin.age("1") == 31 && waiting(&world) == 0).await;
-=======
-    let claim = ["XREADGROUP", "GROUP", "flushers", "dead", "STREAMS", "test:write-behind", ">"];
-    world.redis.run(&claim);
-    sleep(Duration::from_millis(3_050)).await;
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
-    within(FLUSH_TIMEOUT, || world.origin.age("1") == 31 && queued(&world) == 0).await;
->>>>>>> main
+    within(SOON * 2, || world.origin.age("1") == 31 && queued(&world) == 0).await;
 }
 
 /// Redis 6.0 has no XAUTOCLAIM, and some services disable commands.
@@ -139,8 +122,8 @@ async fn a_server_without_xautoclaim_loses_no_write() {
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
     world.origin.put("2", 30);
     world.write(&cache, "2", 31, &policy).await;
-    within(FLUSH_TIMEOUT, || world.origin.age("2") == 31).await;
-    within(FLUSH_TIMEOUT * 3, || world.origin.age("1") == 31 && queued(&world) == 0).await;
+    within(SOON, || world.origin.age("2") == 31).await;
+    within(SOON * 3, || world.origin.age("1") == 31 && queued(&world) == 0).await;
     assert_eq!(cache.engine().write_behind_failure(), None);
 }
 
@@ -154,12 +137,12 @@ async fn a_failing_takeover_does_not_block_new_writes() {
     let claim = ["XREADGROUP", "GROUP", "flushers", "dead", "STREAMS", "test:write-behind", ">"];
     world.redis.run(&claim);
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
-    within(FLUSH_TIMEOUT * 3, || cache.engine().write_behind_failure().is_some()).await;
+    within(SOON * 3, || cache.engine().write_behind_failure().is_some()).await;
     for n in 2..20 {
         let id = n.to_string();
         world.origin.put(&id, 30);
         world.write(&cache, &id, 31, &policy).await;
-        within(FLUSH_TIMEOUT, || world.origin.age(&id) == 31).await;
+        within(SOON, || world.origin.age(&id) == 31).await;
     }
     let (error, _) = cache.engine().write_behind_failure().unwrap();
     assert!(error.contains("XCLAIM"), "{error}");
@@ -188,8 +171,8 @@ async fn a_deleted_entry_is_taken_over_only_once() {
             .unwrap();
     world.redis.run(&["XDEL", "test:write-behind", &first]);
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
-    within(FLUSH_TIMEOUT * 3, || world.origin.age("2") == 31).await;
-    within(FLUSH_TIMEOUT, || {
+    within(SOON * 3, || world.origin.age("2") == 31).await;
+    within(SOON, || {
         let pending = ["XPENDING", "test:write-behind", "flushers", "-", "+", "10"];
         world.redis.run(&pending) == redis::Value::Array(Vec::new())
     })
@@ -208,7 +191,7 @@ async fn a_failing_origin_is_retried_and_yields_no_dead_letters() {
     world.write(&cache, "1", 32, &policy).await;
     within(SOON, || cache.engine().write_behind_failure().is_some()).await;
     world.origin.fails.store(false, Ordering::SeqCst);
-    within(FLUSH_TIMEOUT * 2, || world.origin.age("1") == 32 && queued(&world) == 0).await;
+    within(SOON * 2, || world.origin.age("1") == 32 && queued(&world) == 0).await;
     assert_eq!(world.redis.run(&["XLEN", "test:write-behind:aside"]), redis::Value::Int(0));
 }
 
@@ -240,9 +223,9 @@ async fn a_redis_restart_with_an_append_only_file_loses_no_write() {
         world.write(&cache, &n.to_string(), 31, &policy).await;
     }
     world.redis.restart(&args);
-    cache.store().ready(FLUSH_TIMEOUT).await.unwrap();
+    cache.store().ready(SOON).await.unwrap();
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
-    within(FLUSH_TIMEOUT * 2, || (0..50).all(|n| world.origin.age(&n.to_string()) == 31)).await;
+    within(SOON * 2, || (0..50).all(|n| world.origin.age(&n.to_string()) == 31)).await;
 }
 
 #[tokio::test]
@@ -268,14 +251,9 @@ async fn a_write_that_redis_runs_too_late_does_nothing() {
     world.write(&cache, "1", 31, &policy).await;
     world.write(&cache, "1", 32, &policy).await;
     world.redis.signal("CONT");
-<<<<<<< HEAD
-    let _flusher = flusher(&world, &cache, PACE);
-    // Nothing happens, and nothing tells that it did not: many intervals pass.
-    sleep(PACE.interval * 15).await;
-=======
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
-    sleep(Duration::from_millis(800)).await;
->>>>>>> main
+    // Nothing happens, and nothing tells that it did not: many intervals pass.
+    sleep(FLUSH_POLICY.interval * 15).await;
     assert_eq!(world.origin.age("1"), 32);
     assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), 32);
 }
@@ -288,10 +266,10 @@ async fn a_missing_consumer_group_is_created() {
     world.redis.run(&["XADD", "test:write-behind", "*", "a", "b"]);
     world.write(&cache, "1", 31, &policy).await;
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
-    within(FLUSH_TIMEOUT, || world.origin.age("1") == 31 && queued(&world) == 0).await;
+    within(SOON, || world.origin.age("1") == 31 && queued(&world) == 0).await;
     world.redis.run(&["XGROUP", "DESTROY", "test:write-behind", "flushers"]);
     world.write(&cache, "1", 32, &policy).await;
-    within(FLUSH_TIMEOUT, || world.origin.age("1") == 32 && queued(&world) == 0).await;
+    within(SOON, || world.origin.age("1") == 32 && queued(&world) == 0).await;
 }
 
 #[tokio::test]
@@ -312,10 +290,10 @@ async fn an_entry_that_is_not_utf8_does_not_block_the_others() {
     // The dead-letter stream is blocked as well.
     world.redis.run(&["SET", "test:write-behind:aside", "in the way"]);
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
-    within(FLUSH_TIMEOUT, || ["1", "2"].iter().all(|id| world.origin.age(id) == 31)).await;
-    within(FLUSH_TIMEOUT, || queued(&world) == 2).await;
+    within(SOON, || ["1", "2"].iter().all(|id| world.origin.age(id) == 31)).await;
+    within(SOON, || queued(&world) == 2).await;
     world.redis.run(&["DEL", "test:write-behind:aside"]);
-    within(FLUSH_TIMEOUT * 3, || queued(&world) == 0).await;
+    within(SOON * 3, || queued(&world) == 0).await;
 }
 
 fn commands(world: &World) -> u64 {
@@ -333,12 +311,8 @@ async fn an_idle_flusher_sends_few_commands() {
         world.origin.put(&n.to_string(), 30);
         world.write(&cache, &n.to_string(), 31, &policy).await;
     }
-<<<<<<< HEAD
-    within(SOON, || waiting(&world) == 0).await;
+    within(SOON, || queued(&world) == 0).await;
     // What the last flush has still to ask, and then the idle second itself.
-=======
-    within(FLUSH_TIMEOUT, || queued(&world) == 0).await;
->>>>>>> main
     sleep(Duration::from_millis(200)).await;
     let before = commands(&world);
     sleep(Duration::from_millis(1_000)).await;
@@ -353,18 +327,13 @@ async fn settling_a_copy_is_retried() {
     let (cache, policy) = (world.cache().await, named("write-behind"));
     world.write(&cache, "1", 31, &policy).await;
     world.redis.run(&["CONFIG", "SET", "maxmemory", "1"]);
-<<<<<<< HEAD
-    let _flusher = flusher(&world, &cache, PACE);
+    let _flusher = flusher(&world, &cache, FLUSH_POLICY);
     within(SOON, || world.origin.age("1") == 31).await;
     // Time for a few tries in vain.
-=======
-    let _flusher = flusher(&world, &cache, FLUSH_POLICY);
-    within(FLUSH_TIMEOUT, || world.origin.age("1") == 31).await;
->>>>>>> main
     sleep(Duration::from_millis(200)).await;
     assert_eq!(queued(&world), 1, "not settled yet");
     world.redis.run(&["CONFIG", "SET", "maxmemory", "0"]);
-    within(FLUSH_TIMEOUT, || queued(&world) == 0).await;
+    within(SOON, || queued(&world) == 0).await;
     let lookup = world.fetch(&cache, "1", &policy).await.unwrap();
     assert!(lookup.ttl.is_some(), "an ordinary copy");
 }

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::visitor;
 use crate::{
     format,
-    input::{Input, Whole},
+    input::{Input, Integer},
     labs::{
         round_trips::{
             COUNT_MAX, ClientReport, DEFAULTS, NETWORKS, Network, RoundTripRow, RoundTripsOutcome,
@@ -70,7 +70,7 @@ pub struct RoundTripsForm {
     round_trip: Option<Network>,
 }
 
-type Count = Whole<1, COUNT_MAX>;
+type Count = Integer<1, COUNT_MAX>;
 
 const COUNT: Field = Field { name: "count", label: "Commands", kind: Count::KIND, usual: "1000" };
 const NETWORK: Field = Field {

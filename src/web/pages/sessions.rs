@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use super::waterfall::Waterfall;
 use crate::{
     demo::sessions::{self, Expiry, Live, TTL_DEFAULT, TTL_MAX, USERNAME_MAX},
-    input::{Input, Line, Whole},
+    input::{Input, Integer, Line},
     labs::support::fields::Field,
     schemas,
     token::Token,
@@ -177,7 +177,7 @@ pub struct SessionForm {
 }
 
 type Username = Line<USERNAME_MAX>;
-type Ttl = Whole<1, TTL_MAX>;
+type Ttl = Integer<1, TTL_MAX>;
 
 const USERNAME: Field =
     Field { name: "username", label: "Username", kind: Username::KIND, usual: "qiross" };

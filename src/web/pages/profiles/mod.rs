@@ -33,7 +33,7 @@ use crate::{
         profiles,
     },
     format,
-    input::{Input, OnOff, Whole},
+    input::{Input, Integer, OnOff},
     labs::support::fields::Field,
     schemas,
     web::{
@@ -126,7 +126,7 @@ struct LookupQuery {
 }
 
 /// The simulated latency of the database, in milliseconds.
-pub type DelayMs = Whole<0, DELAY_MAX>;
+pub type DelayMs = Integer<0, DELAY_MAX>;
 
 impl LookupQuery {
     fn delay(&self, app: &WorkerState) -> Duration {

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use self::stampede_chart::Chart;
 use crate::{
-    input::{FieldError, Input, Whole},
+    input::{FieldError, Input, Integer},
     labs::{
         stampede::{
             self, DEFAULTS, DELAY_MS, DELAY_MS_MAX, PolicyRun, StampedeOutcome, StampedePlan,
@@ -80,8 +80,8 @@ pub struct StampedeForm {
     delay_ms: Option<DelayMs>,
 }
 
-type Visitors = Whole<1, VISITORS_MAX>;
-type DelayMs = Whole<0, DELAY_MS_MAX>;
+type Visitors = Integer<1, VISITORS_MAX>;
+type DelayMs = Integer<0, DELAY_MS_MAX>;
 
 const VISITORS_FIELD: Field =
     Field { name: "visitors", label: "Visitors", kind: Visitors::KIND, usual: "100" };

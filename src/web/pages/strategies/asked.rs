@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::{
     demo::model::UserId,
-    input::Whole,
+    input::Integer,
     labs::{
         strategies::{Session, StrategySession},
         support::result_store::{RequestedRun, RunToken},
@@ -91,7 +91,7 @@ pub struct StrategiesQuery {
     /// The token of a visit.
     pub run: Option<String>,
     /// The number of the act whose timeline is told.
-    pub step: Option<Whole<1, { u32::MAX }>>,
+    pub step: Option<Integer<1, { u32::MAX }>>,
 }
 
 /// What tries a strategy.

@@ -19,7 +19,7 @@ use self::{
 use super::{policies::PolicyName, profiles::DelayMs};
 use crate::{
     demo::model::UserId,
-    input::{Input, Whole},
+    input::{Input, Integer},
     labs::{
         strategies::{Contents, Run, Session, Snapshot, Step, StepResult, StrategySession},
         support::{
@@ -132,7 +132,7 @@ pub struct Persistence {
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<StrategiesPage>> {
     let query: StrategiesQuery = form::query(&request)?;
-    let step = query.step.map(Whole::get);
+    let step = query.step.map(Integer::get);
     let asked = Asked::of(&app, query)?;
     let now = asked.session(&app).look().await;
     let is_nobody = now.are_of_nobody();

@@ -64,12 +64,11 @@ impl Drop for Driver {
 #[derive(Clone, Copy)]
 struct Look {
     width: u32,
-    dark: bool,
     scripts: bool,
 }
 
-const DESK: Look = Look { width: 1280, dark: false, scripts: true };
-const PHONE: Look = Look { width: 390, dark: true, scripts: true };
+const DESK: Look = Look { width: 1280, scripts: true };
+const PHONE: Look = Look { width: 390, scripts: true };
 
 impl Browser {
     async fn open(look: Look) -> Self {
@@ -144,7 +143,7 @@ impl Browser {
         format!("hitrate_visitor={}", cookie.value())
     }
 
-    /// Nothing scrolls sideways, and axe finds nothing.
+    /// Nothing scrolls sideways, and axe finds nothing, by day and by night.
     async fn keeps_the_rules(&self, look: Look, path: &str, axe: Option<&str>) {
         let sideways =
             "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
@@ -152,9 +151,22 @@ impl Browser {
         assert_eq!(self.run(sideways).await, 0, "{path} at {} px", look.width);
         let Some(axe) = axe else { return };
         // Both in one script: a page that reloads in between would forget axe.
-        let check = ";const done = arguments[0]; axe.run().then((r) => done(r.violations.map((v) => v.id + ': ' + v.nodes[0].html)))";
-        let violations = self.client.execute_async(&[axe, check].concat(), vec![]).await.unwrap();
-        assert_eq!(violations, json!([]), "{path} at {} px, dark: {}", look.width, look.dark);
+        let check = ").then((r) => done(r.violations.map((v) => v.id + ': ' + v.nodes[0].html)))";
+        // By night nothing is different but the colours.
+        for (scheme, rules) in [("light", ""), ("dark", "{ runOnly: ['color-contrast'] }")] {
+            self.prefer(scheme).await;
+            let check = [";const done = arguments[0]; axe.run(", rules, check].concat();
+            let found = self.client.execute_async(&[axe, &check].concat(), vec![]).await.unwrap();
+            assert_eq!(found, json!([]), "{path} at {} px, {scheme}", look.width);
+        }
+    }
+
+    /// The colours from now on, and at once.
+    async fn prefer(&self, scheme: &str) {
+        let colours = json!({ "name": "prefers-color-scheme", "value": scheme });
+        let motion = json!({ "name": "prefers-reduced-motion", "value": "reduce" });
+        let media = json!({ "features": [colours, motion] });
+        self.client.issue_cmd(DevTools("Emulation.setEmulatedMedia", media)).await.unwrap();
     }
 
     async fn close(self) {
@@ -181,18 +193,17 @@ impl WebDriverCompatibleCommand for DevTools {
 }
 
 fn capabilities(look: Look) -> serde_json::Map<String, Value> {
-    let mut args = vec![
-        "--headless".to_owned(),
-        "--no-sandbox".to_owned(),
-        "--disable-gpu".to_owned(),
-        "--disable-dev-shm-usage".to_owned(),
-        "--no-first-run".to_owned(),
-        "--disable-background-networking".to_owned(),
-        "--disable-component-update".to_owned(),
-        "--disable-sync".to_owned(),
-        "--disable-quic".to_owned(),
+    let args = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-quic",
     ];
-    args.push(format!("--blink-settings=preferredColorScheme={}", u8::from(!look.dark)));
     let options = json!({
         "args": args,
         "mobileEmulation": { "deviceMetrics": { "width": look.width, "height": 844, "pixelRatio": 1.0, "mobile": false } },

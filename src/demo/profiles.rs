@@ -187,7 +187,9 @@ fn from_the_database(id: &UserId, lookup: &Lookup<Profile>) -> String {
             "User profile for {id} fetched from the database. \
              It was not stored in Redis: it is larger than an entry may be."
         ),
-        Fill::NotCached => format!("User profile for {id} not found in cache, nor in the database."),
+        Fill::NotCached => {
+            format!("User profile for {id} not found in cache, nor in the database.")
+        }
         _ if missing => format!(
             "User profile for {id} not found in cache, nor in the database. \
              Redis keeps the absence for {absent_s} s."

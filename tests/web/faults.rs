@@ -147,8 +147,7 @@ fn redis_freezes_and_thaws() {
     let first = in_time(hitrate.get("/"));
     let slow = "This visit was not counted: Redis did not reply in time. It may still count it";
     assert!(first.body.contains(slow), "{}", first.body);
-    let unasked =
-        "This visit was not counted: Redis is not responding.";
+    let unasked = "This visit was not counted: Redis is not responding.";
     eventually(PAGE, "a later visit is not sent", || hitrate.get("/").body.contains(unasked));
     for _ in 0..5 {
         assert_serves_without_redis(&hitrate);
@@ -232,7 +231,9 @@ fn the_password_is_wrong_and_is_never_shown() {
     let hitrate = setup().set("REDIS_URL", url).start();
     assert_serves_without_redis(&hitrate);
     assert_down(&hitrate);
-    assert!(hitrate.get("/").body.contains("Redis denied access: check the password and the ACL rules"));
+    assert!(
+        hitrate.get("/").body.contains("Redis denied access: check the password and the ACL rules")
+    );
     for shown in [hitrate.log(), hitrate.get("/stats").body, hitrate.get("/").body] {
         assert!(!shown.contains("sesame"), "{shown}");
     }
@@ -370,7 +371,12 @@ fn rights_that_were_taken_away_are_named_on_page_panel_and_log() {
     let hitrate = setup().redis(&redis).start();
     redis.run(&["ACL", "SETUSER", "default", "-incr"]);
     for _ in 0..3 {
-        assert!(hitrate.get("/").body.contains("Redis denied access: check the password and the ACL rules"));
+        assert!(
+            hitrate
+                .get("/")
+                .body
+                .contains("Redis denied access: check the password and the ACL rules")
+        );
     }
     eventually(BACK, "the panel tells it", || hitrate.json("/stats")["redis"]["state"] != "up");
     assert!(hitrate.logged("Redis denied access: check the password and the ACL rules") >= 1);

@@ -569,7 +569,10 @@ fn a_threshold_that_may_not_be_asked_for_is_the_usual_one() {
     assert_eq!((&grown["was_told"], &grown["threshold"]), (&json!(false), &json!(512)));
     assert!(player.page("hashes").contains("as the server does not tell"));
     let page = hitrate.get("/").body;
-    assert!(!page.contains("Redis denied access"), "that is no news about hitrate's rights: {page}");
+    assert!(
+        !page.contains("Redis denied access"),
+        "that is no news about hitrate's rights: {page}"
+    );
 }
 
 #[test]

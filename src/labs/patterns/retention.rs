@@ -192,7 +192,9 @@ async fn run(trial_run: &Arc<TrialRun>, in_place: bool) -> Result<Count, RedisEr
         .await?;
     let (store, both) = (trial_run.store(0), trial_run.key(BOTH));
     let and = store.command("BITOP").arg("AND").arg(store.full_key(&both));
-    let and = and.arg(store.full_key(&trial_run.key(MONDAY))).arg(store.full_key(&trial_run.key(TUESDAY)));
+    let and = and
+        .arg(store.full_key(&trial_run.key(MONDAY)))
+        .arg(store.full_key(&trial_run.key(TUESDAY)));
     trial_run.run_all(0, vec![and, expire(store, &both)]).await?;
     let again = trial_run.run(0, store.on("BITCOUNT", &both)).await?;
     Ok(Count::new(trial_run.actors(), again))

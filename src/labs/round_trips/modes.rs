@@ -227,7 +227,8 @@ async fn pipelined(
     let (mut call, mut done) = (call.clone(), 0);
     while !commands.is_empty() && start.elapsed() <= MAX_DURATION {
         let rest = commands.split_off(commands.len().min(batch));
-        let answers = call.pipeline_raw(std::mem::replace(&mut commands, rest), &Trace::disabled()).await?;
+        let answers =
+            call.pipeline_raw(std::mem::replace(&mut commands, rest), &Trace::disabled()).await?;
         done += answers.replies.len();
         let refused = answers.replies.into_iter().find_map(Result::err);
         if let Some(refusal) = refused {

@@ -14,7 +14,7 @@ use std::{
 pub struct Condition<T> {
     is_failing: AtomicBool,
     current: Mutex<Option<Failing<T>>>,
-    /// Starts each log line: the component, and what a failure means.
+    /// The start of each log line: the component, and the effect of a failure.
     subject: &'static str,
 }
 

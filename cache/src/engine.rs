@@ -19,8 +19,8 @@ use crate::{
 const MAX_RUNNING_LOADS: usize = 64;
 /// Loads that may wait for one of those slots.
 const MAX_QUEUED_LOADS: usize = 256;
-/// The default size limit of an entry, in bytes. While Redis copies a larger one,
-/// it serves nobody else.
+/// The default size limit of an entry, in bytes. Copying a larger one would block
+/// Redis's other clients noticeably.
 pub const MAX_ENTRY_BYTES: usize = 1024 * 1024;
 
 /// State shared by all caches of one process, on every thread.

@@ -25,7 +25,7 @@ pub struct Inspection<T> {
 /// The state of a key in one cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CacheState<T> {
-    /// Nothing.
+    /// No entry.
     Nothing,
     /// A fresh copy.
     Copy {

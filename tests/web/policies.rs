@@ -224,7 +224,7 @@ fn more_loads_than_the_database_can_take_are_turned_away_at_once() {
         })
         .collect();
     let answers: Vec<_> = visitors.into_iter().map(|visitor| visitor.join().unwrap()).collect();
-    let shed: Vec<_> = answers.iter().filter(|answer| answer.body.contains("more to do")).collect();
+    let shed: Vec<_> = answers.iter().filter(|answer| answer.body.contains("overloaded")).collect();
     assert!(shed.len() >= 40, "{} of 400", shed.len());
     assert!(shed.iter().all(|it| (it.status, it.header("retry-after")) == (503, "1")));
     assert_eq!(metric(&hitrate, "hitrate_origin_shed_total"), shed.len() as u64);

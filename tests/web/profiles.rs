@@ -36,7 +36,7 @@ fn the_page_shows_answer_wire_and_why() {
         "Alice Johnson",
         "badge database",
         "The trace",
-        "unless something newer is held …&#39; 1 hitrate:profile:456 1",
+        "unless a newer one exists …&#39; 1 hitrate:profile:456 1",
         "Why it went",
     ] {
         assert!(page.contains(part), "{part} is missing");

@@ -1,5 +1,5 @@
 //! Limits the loads that run at the origin and those that queue for it. Further
-//! loads are rejected at once: an unbounded queue would answer nobody in time.
+//! loads are rejected at once: in an unbounded queue every caller would time out.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -228,7 +228,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     }
 
     async fn load_and_fill(&self, lease: Option<&Lease>) -> Result<LoadOutcome<T>, FetchError> {
-        let (start, since) =
+        let (start, loaded_since) =
             (Instant::now(), self.cache.time_lower_bound().max(self.invalidated_at));
         let epoch = self.cache.engine.near.epoch(self.key.as_str());
         let loaded = self.load_with_permit().await;
@@ -257,7 +257,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         if !matches!(self.miss, Miss::Bypassed) {
             self.cache.remember(self.request(), &copy, epoch);
         }
-        let fill = self.fill(version, value.is_some(), entry, meta.ttl, since, lease).await;
+        let fill = self.fill(version, value.is_some(), entry, meta.ttl, loaded_since, lease).await;
         if fill == Fill::Superseded {
             self.cache.engine.stale.remove(self.key.as_str());
         }
@@ -317,14 +317,14 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         exists: bool,
         entry: Vec<u8>,
         ttl: Duration,
-        since: u64,
+        loaded_since: u64,
         lease: Option<&Lease>,
     ) -> Fill {
         if matches!(self.miss, Miss::Bypassed) {
             return Fill::Bypassed;
         }
         let Some(set) =
-            self.cache.store_command(&self.key, version, entry, ttl, since, &self.policy)
+            self.cache.store_command(&self.key, version, entry, ttl, loaded_since, &self.policy)
         else {
             self.release(lease).await;
             return Fill::TooLarge;

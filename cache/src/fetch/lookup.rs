@@ -56,7 +56,7 @@ pub enum Fill {
 /// Why the origin was asked, in the terms of RFC 9211.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forward {
-    /// It was not asked.
+    /// The origin was not asked.
     No,
     /// The cache had no copy.
     Miss,

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Entries that one process may create within their TTL: some 200 KiB.
+/// Entries admitted per window, whose length is their TTL: some 200 KiB.
 const MAX_ENTRIES: u32 = 1_000;
 
 /// Counts the entries of the current window: its start, and their number.

@@ -37,7 +37,7 @@ impl Address {
         Self(with_settings(addr.into_connection_info().expect("a path is an address")))
     }
 
-    /// The same server, with the credentials of another ACL user (redis.io/docs:
+    /// This server, with the credentials of another ACL user (redis.io/docs:
     /// "ACL").
     pub fn as_user(&self, name: &str, password: &str) -> Self {
         let redis = self.0.redis_settings().clone();

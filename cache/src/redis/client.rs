@@ -63,8 +63,8 @@ impl Store {
     }
 
     /// Starts a script call on several keys, given in full.
-    pub fn script_on(&self, script: &'static Script, names: &[impl ToRedisArgs]) -> Command {
-        Command::script(script, names)
+    pub fn script_on(&self, script: &'static Script, keys: &[impl ToRedisArgs]) -> Command {
+        Command::script(script, keys)
     }
 
     /// Starts a command without a key.
@@ -303,7 +303,7 @@ impl Store {
         self.health.deferred.any() && self.health.deferred.has(&self.full_key(key))
     }
 
-    /// What works at the moment.
+    /// The state of Redis as a whole.
     pub fn status(&self) -> HealthStatus {
         self.health.status()
     }

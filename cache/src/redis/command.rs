@@ -26,8 +26,8 @@ impl Command {
     }
 
     /// Starts a script call on these full keys.
-    pub(super) fn script(script: &'static Script, names: &[impl ToRedisArgs]) -> Self {
-        let cmd = script.evalsha(names);
+    pub(super) fn script(script: &'static Script, keys: &[impl ToRedisArgs]) -> Self {
+        let cmd = script.evalsha(keys);
         Self { cmd, script: Some(script), verb: "EVALSHA".into() }
     }
 

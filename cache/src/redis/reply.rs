@@ -8,7 +8,7 @@ use crate::redis::{error::RedisError, notation::Notation};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
-    /// The reply's text, for whoever typed the command: it may contain keys.
+    /// The reply's text, for the user who typed the command; it may contain keys.
     pub message: String,
     /// The reply as an error without text from Redis.
     pub error: RedisError,

@@ -44,13 +44,13 @@ impl Script {
     }
 
     /// `EVALSHA digest numkeys key …`
-    pub(super) fn evalsha(&self, names: &[impl ToRedisArgs]) -> Cmd {
+    pub(super) fn evalsha(&self, keys: &[impl ToRedisArgs]) -> Cmd {
         let mut cmd = redis::cmd("EVALSHA");
-        cmd.arg(self.digest()).arg(names.len()).arg(names);
+        cmd.arg(self.digest()).arg(keys.len()).arg(keys);
         cmd
     }
 
-    /// The same call by the script's text, which Redis then caches.
+    /// Converts the call to EVAL with the script's text, which Redis then caches.
     pub(super) fn eval(&self, call: &Cmd) -> Cmd {
         let mut cmd = redis::cmd("EVAL");
         cmd.arg(self.text);

@@ -1,6 +1,6 @@
 //! Client-side caching: `CLIENT TRACKING ON BCAST PREFIX …` on a RESP3 connection
 //! of its own (redis.io/docs: "Client-side caching"). Redis pushes the name of each
-//! changed key, whoever changed it.
+//! changed key, including changes by this process.
 
 use std::{
     sync::{Arc, Weak},

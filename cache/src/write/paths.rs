@@ -31,7 +31,7 @@ const MAX_HEAD_BYTES: usize = 64;
 /// If Redis has not run the script by then, the write goes to the origin instead.
 const ENQUEUE_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// What the cache knows of a key before a write.
+/// The cached version and the write clock, read before a write.
 struct WriteContext {
     order: WriteOrder,
     tag: u64,
@@ -103,7 +103,7 @@ impl Cache {
         let meta =
             EntryMeta { created_at, ttl: request.policy.ttl, load_duration, tag: context.tag };
         let entry = entry::encode(committed.version, Some(&**value), meta);
-        let store = self.store_command(
+        let command = self.store_command(
             request.key,
             committed.version,
             entry,
@@ -111,8 +111,8 @@ impl Cache {
             committed.stamp,
             request.policy,
         );
-        let is_stored = match store {
-            Some(store) => self.invalidate_and_store(request, committed, store).await,
+        let is_stored = match command {
+            Some(command) => self.invalidate_and_store(request, committed, command).await,
             None => false,
         };
         let effect = match is_stored {
@@ -269,12 +269,12 @@ impl Cache {
     /// time for the stamp. Without Redis, falls back to the estimated clock.
     async fn write_context<T: Cached>(&self, request: Request<'_, T>) -> WriteContext {
         let names = [self.store.full_key(request.key), self.store.full_key(&keys::write_clock())];
-        let copy = self.store.script_on(&scripts::WRITE_CONTEXT, &names);
+        let context = self.store.script_on(&scripts::WRITE_CONTEXT, &names);
         let tag = self.store.on("GET", &keys::tag(request.key.namespace()));
-        let Ok([copy, tag]) = self.store.run_all([copy, tag], request.trace).await else {
+        let Ok([context, tag]) = self.store.run_all([context, tag], request.trace).await else {
             return self.write_context_without_redis();
         };
-        let Ok((floor, stamp)) = copy.and_then(typed::<(u64, u64)>) else {
+        let Ok((floor, stamp)) = context.and_then(typed::<(u64, u64)>) else {
             return self.write_context_without_redis();
         };
         let tag = tag.and_then(typed::<Option<u64>>).ok().flatten().unwrap_or_default();

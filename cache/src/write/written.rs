@@ -14,11 +14,11 @@ pub struct Written {
 /// The effect of a write on the copy in Redis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// It was dropped, or there was none (`false`).
+    /// The copy was dropped; `false` if there was none.
     Invalidated(bool),
-    /// It was replaced.
+    /// The copy was replaced.
     Stored,
-    /// It was replaced, and the write is queued for the origin.
+    /// The copy was replaced, and the write is queued for the origin.
     Queued,
     /// Redis failed, so the invalidation is deferred. This process does not use the
     /// copy until then.

@@ -1,4 +1,4 @@
-//! What this process knows about the queue: its length, and whether flushing works.
+//! This process's view of the queue: its length, and whether flushing works.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},

@@ -351,9 +351,9 @@ impl<S: Sink> FlushWorker<S> {
         // Last, as this removes the write from the stream: a pending copy without
         // its write would never expire.
         for (write, applied) in writes.iter().zip(applied) {
-            if let ApplyResult::Rejected(why) = applied
+            if let ApplyResult::Rejected(reason) = applied
                 && unsettled.iter().all(|(key, _)| *key != write.key)
-                && !self.move_to_dead_letters(&write.id, why).await?
+                && !self.move_to_dead_letters(&write.id, reason).await?
             {
                 unsettled.push((write.key.clone(), RedisError::WrongType));
             }
@@ -399,7 +399,7 @@ impl<S: Sink> FlushWorker<S> {
 
     /// Moves a write to the dead-letter stream. Returns false if that stream can't
     /// take it; the write then stays queued.
-    async fn move_to_dead_letters(&self, id: &str, why: &str) -> Result<bool, FlushError> {
+    async fn move_to_dead_letters(&self, id: &str, reason: &str) -> Result<bool, FlushError> {
         let (from, to) = (keys::write_behind(), keys::write_behind_dead_letters());
         let command = self
             .store
@@ -408,13 +408,17 @@ impl<S: Sink> FlushWorker<S> {
                 &[self.store.full_key(&from), self.store.full_key(&to)],
             )
             .arg(id)
-            .arg(why);
+            .arg(reason);
         let moved = self.store.run::<i64>(command, &Trace::disabled()).await;
         let is_moved = moved.map_err(FlushStep::DeadLetter.error())? >= 0;
         match is_moved {
-            true => log::error!("write-behind: write {id} moved to the dead-letter stream: {why}"),
+            true => {
+                log::error!("write-behind: write {id} moved to the dead-letter stream: {reason}")
+            }
             false => {
-                log::error!("write-behind: can't move write {id} to the dead-letter stream: {why}")
+                log::error!(
+                    "write-behind: can't move write {id} to the dead-letter stream: {reason}"
+                )
             }
         }
         Ok(is_moved)

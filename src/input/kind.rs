@@ -116,7 +116,7 @@ impl Kind {
 
     /// The schema of a value in the OpenAPI document.
     pub fn schema(self) -> Schema {
-        let object = ObjectBuilder::new();
+        let object = ObjectBuilder::new().description(Some(self.takes()));
         let object = match self {
             Self::Integer(min, max) => object
                 .schema_type(Type::Integer)

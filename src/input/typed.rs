@@ -166,7 +166,8 @@ impl<const MAX: usize> PartialSchema for Email<MAX> {
     }
 }
 
-// A form's struct has these inline: in the OpenAPI document a bound has no name.
+// A form's struct has these inline, as a bound has no name in the OpenAPI document. A
+// required one has no doc comment: utoipa would make it an object of that description.
 impl<const MIN: u32, const MAX: u32> ToSchema for Integer<MIN, MAX> {}
 impl<const MAX: usize> ToSchema for Line<MAX> {}
 impl<const MAX: usize> ToSchema for Email<MAX> {}

@@ -10,7 +10,10 @@ use super::{
     form::{Body, Fields},
     page::{Page, wants_json},
 };
-use crate::labs::support::fields::{Field, Kind};
+use crate::{
+    input::Input,
+    labs::support::fields::{Field, Kind},
+};
 
 /// A form that was refused, shown again as it was sent; empty otherwise.
 #[derive(Default)]
@@ -75,6 +78,11 @@ impl FormView {
     /// What was sent as this field, if the form was refused.
     pub fn typed(&self, name: &str) -> Option<&str> {
         self.all_typed(name)?.first().map(String::as_str)
+    }
+
+    /// What was sent as this field, if it is accepted in spite of the refusal.
+    pub fn accepted<T: Input>(&self, name: &str) -> Option<T> {
+        T::KIND.check(self.typed(name)?).ok()?.pop().map(T::accept)
     }
 
     /// Every value that was sent under this name, if the form was refused.

@@ -72,3 +72,22 @@ fn the_json_of_a_page_has_just_the_fields_described() {
         }
     }
 }
+
+/// Whether a schema is of a value and an object at once, as a description beside an
+/// inline schema makes it.
+fn is_contradictory(schema: &Value) -> bool {
+    let parts = schema["allOf"].as_array().into_iter().flatten();
+    let mut types: Vec<_> = parts.filter_map(|part| part["type"].as_str()).collect();
+    types.dedup();
+    types.len() > 1
+}
+
+#[test]
+fn a_schema_is_of_one_type() {
+    let document = Hitrate::start().get("/openapi.json").json();
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        for (field, schema) in schema["properties"].as_object().into_iter().flatten() {
+            assert!(!is_contradictory(schema), "{name}.{field}: {schema}");
+        }
+    }
+}

@@ -21,7 +21,7 @@ use super::{
 pub const PATTERN: Pattern = Pattern {
     slug: "api-response-cache",
     title: "API response cache",
-    what_for: "PipelineReplies that many ask for with the same parameters.",
+    what_for: "Answers that many ask for with the same parameters.",
     lead: "The key names the endpoint and a digest of the parameters. Parameters are sorted first, and the digest is the same in every process: so whoever asks the same finds the same copy, whichever server they reach.",
     keys: &[key(
         "api:{endpoint}:{hash}",
@@ -32,10 +32,10 @@ pub const PATTERN: Pattern = Pattern {
         command("GET api:products:{hash}", "O(1)", "the copy, or (nil)"),
         command("SET api:products:{hash} '{…}' EX 300", "O(1)", "stores it for five minutes"),
     ],
-    try_this: "DedicatedConnection it, then call it again with the parameters in another order: it is the same key.",
+    try_this: "Call it, then call it again with the parameters in another order: it is the same key.",
     acts: &[Action {
         id: "call",
-        label: "DedicatedConnection",
+        label: "Call",
         about: "GET; on a miss the response is made and SET … EX 300",
         fields: &[
             args::choice("endpoint", "Endpoint", &["products", "users", "orders"], "products"),

@@ -35,7 +35,7 @@ pub const BITMAPS: Structure = Structure {
         Action {
             id: "setbit",
             label: "Set a bit",
-            about: "PipelineReplies what the bit was before. What the two days have in common is out of date then, so it goes, too.",
+            about: "Answers what the bit was before. What the two days have in common is out of date then, so it goes, too.",
             fields: &[
                 choice("key", "Day", DAYS, TODAY),
                 integer("offset", "User, the offset", OFFSET, "1001"),

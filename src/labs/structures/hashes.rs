@@ -31,7 +31,7 @@ pub const HASHES: Structure = Structure {
         Action {
             id: "hset",
             label: "Set a field",
-            about: "PipelineReplies how many fields are new: 0 says that it had a value before.",
+            about: "Answers how many fields are new: 0 says that it had a value before.",
             fields: &[
                 choice("key", "Key", KEYS, KEYS[0]),
                 text("field", "Field", MEMBER_MAX, "name"),

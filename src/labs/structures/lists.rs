@@ -32,7 +32,7 @@ pub const LISTS: Structure = Structure {
         Action {
             id: "lpush",
             label: "Push left",
-            about: "The producer of a queue. PipelineReplies the new length; the same element may be there twice.",
+            about: "The producer of a queue. Answers the new length; the same element may be there twice.",
             fields: &[text("element", "Element", MEMBER_MAX, "email_signup")],
             run: Commands {
                 how: How::Commands(&["LPUSH @tasks {element}"]),

@@ -28,7 +28,7 @@ pub const SETS: Structure = Structure {
         Action {
             id: "sadd",
             label: "Add",
-            about: "PipelineReplies how many are new. What is there already stays there once.",
+            about: "Answers how many are new. What is there already stays there once.",
             fields: &[
                 choice("key", "Key", KEYS, KEYS[0]),
                 several("members", "Members", MEMBER_MAX, "redis, caching"),
@@ -47,7 +47,7 @@ pub const SETS: Structure = Structure {
         Action {
             id: "srem",
             label: "Remove",
-            about: "PipelineReplies how many were there. With its last member the key goes.",
+            about: "Answers how many were there. With its last member the key goes.",
             fields: &[
                 choice("key", "Key", KEYS, KEYS[0]),
                 several("members", "Members", MEMBER_MAX, "caching"),

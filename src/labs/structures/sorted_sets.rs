@@ -104,7 +104,7 @@ pub const SORTED_SETS: Structure = Structure {
         Action {
             id: "zrem",
             label: "Remove",
-            about: "PipelineReplies how many were there.",
+            about: "Answers how many were there.",
             fields: &[several("members", "Members", MEMBER_MAX, "Bob")],
             run: Commands {
                 how: How::Commands(&["ZREM @leaderboard {members}"]),

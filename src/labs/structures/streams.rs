@@ -37,7 +37,7 @@ pub const STREAMS: Structure = Structure {
         Action {
             id: "xadd-reading",
             label: "Add a reading",
-            about: "* lets Redis make the id of its clock, in milliseconds, and a number for those of the same one. PipelineReplies the id.",
+            about: "* lets Redis make the id of its clock, in milliseconds, and a number for those of the same one. Answers the id.",
             fields: &[
                 NEW_ID,
                 number("temperature", "Temperature, °C", (-273.15, 10_000.0), "21.5"),

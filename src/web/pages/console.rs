@@ -58,7 +58,6 @@ pub struct ConsolePage {
 /// What a visitor types.
 #[derive(Deserialize, ToSchema)]
 pub struct ConsoleForm {
-    /// One line, as redis-cli takes it.
     #[schema(inline)]
     command: CommandText,
 }

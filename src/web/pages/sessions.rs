@@ -166,7 +166,6 @@ async fn started(
 /// A session to start.
 #[derive(Deserialize, ToSchema)]
 pub struct SessionForm {
-    /// Whose it is.
     #[schema(inline)]
     username: Username,
     /// Seconds; 10 when left out.

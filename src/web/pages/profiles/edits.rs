@@ -52,13 +52,10 @@ pub struct ProfileResult {
 /// A profile's new values.
 #[derive(Deserialize, ToSchema)]
 pub struct ProfileForm {
-    /// The name.
     #[schema(inline)]
     name: Name,
-    /// The e-mail address.
     #[schema(inline)]
     email: EmailAddress,
-    /// Years.
     #[schema(inline)]
     age: Age,
     /// Simulated database latency of the lookup after it, in milliseconds.
@@ -113,8 +110,11 @@ pub async fn edit(
         Ok((back, acted)) => Ok(answer(&request, &back, Done::Edit, acted)),
         Err(error) if page::wants_json(request.headers()) => Err(error),
         Err(error) => {
-            let query = LookupQuery { id: Some(id), delay_ms: None, cache: None, policy };
-            let page = look_up(&app, &request, query, FormView::refused(&body, &error)).await?;
+            let form = FormView::refused(&body, &error);
+            let (sent, delay_ms) = (form.typed("policy"), form.accepted("delay_ms"));
+            let policy = sent.and_then(|name| name.parse().ok()).map(RecipeName).or(policy);
+            let query = LookupQuery { id: Some(id), delay_ms, cache: None, policy };
+            let page = look_up(&app, &request, query, form).await?;
             Ok(error.on(page).respond(request.headers()))
         }
     }

@@ -41,7 +41,7 @@ use crate::{
 /// What the form offers, in milliseconds.
 const DELAYS: [u32; 5] = [0, 50, 200, 500, 2_000];
 
-const RECIPE: Field = text("policy", "CachePolicy", 32, "");
+const POLICY: Field = text("policy", "Policy", 32, "");
 const ID_FIELD: Field = text("id", "Profile id", 64, ID);
 const DELAY_FIELD: Field = Field {
     name: "delay_ms",
@@ -265,6 +265,7 @@ impl StrategiesPage {
         let query = StrategiesQuery {
             policy: form.typed("policy").and_then(|name| name.parse().ok()).map(PolicyName),
             id: form.typed("id").and_then(|id| id.parse().ok()),
+            delay_ms: form.accepted("delay_ms"),
             run: form.typed("run").filter(|run| !run.is_empty()).map(str::to_owned),
             ..StrategiesQuery::default()
         };
@@ -320,7 +321,7 @@ impl StrategiesPage {
             chosen: policy.name == self.policy,
         };
         self.form
-            .field(&RECIPE, self.policy)
+            .field(&POLICY, self.policy)
             .with_choices(CachePolicy::ALL.map(choice).into())
             .growing()
     }

@@ -112,7 +112,7 @@ pub async fn edit(
         Err(error) => {
             let form = FormView::refused(&body, &error);
             let (sent, delay_ms) = (form.typed("policy"), form.accepted("delay_ms"));
-            let policy = sent.and_then(|name| name.parse().ok()).map(RecipeName).or(policy);
+            let policy = sent.and_then(|name| name.parse().ok()).map(PolicyName).or(policy);
             let query = LookupQuery { id: Some(id), delay_ms, cache: None, policy };
             let page = look_up(&app, &request, query, form).await?;
             Ok(error.on(page).respond(request.headers()))

@@ -77,8 +77,8 @@ pub fn assert_no_panic(hitrate: &Hitrate) {
 fn redis_was_never_there_and_then_comes() {
     let port = free_port();
     let hitrate = setup().set("REDIS_URL", format!("redis://127.0.0.1:{port}")).start();
-    assert_eq!(hitrate.logged("trying again in 1 s"), 1, "{}", hitrate.log());
-    assert_eq!(hitrate.logged("trying again in 3 s"), 1);
+    assert_eq!(hitrate.logged("retrying in 1 s"), 1, "{}", hitrate.log());
+    assert_eq!(hitrate.logged("retrying in 3 s"), 1);
     for _ in 0..5 {
         assert_serves_without_redis(&hitrate);
     }
@@ -258,7 +258,7 @@ fn an_edit_made_while_redis_was_away_is_not_hidden_by_an_old_copy() {
     assert_eq!(saved.status, 200, "the database has it: {saved:?}");
     assert!(
         saved.json()["invalidated"].is_null()
-            && saved.json()["message"].as_str().unwrap().contains("could not be told")
+            && saved.json()["message"].as_str().unwrap().contains("the invalidation is deferred")
     );
     let done = [("cookie", "hitrate_done=edit")];
     let page = hitrate.get_with("/profiles?id=123", &done).body;

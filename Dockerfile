@@ -1,4 +1,4 @@
-# hitrate in one container, its own redis-server inside:
+# hitrate with a managed redis-server in one container:
 #   docker build -t hitrate . && docker run -p 127.0.0.1:5000:5000 hitrate
 
 FROM rust:1.95-slim-bookworm AS build
@@ -7,7 +7,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 
-# The dependencies alone: this layer is built again only when they change.
+# Dependencies only: this layer is rebuilt only when they change.
 COPY Cargo.toml Cargo.lock ./
 COPY cache/Cargo.toml cache/
 RUN mkdir src cache/src \
@@ -20,7 +20,7 @@ COPY cache/src cache/src
 COPY src src
 COPY templates templates
 COPY data data
-# Newer than what was built above, whatever the time stamps of the checkout say.
+# Makes the sources newer than the build above, regardless of their timestamps.
 RUN touch src/main.rs src/lib.rs cache/src/lib.rs && cargo build --profile dist --locked
 
 
@@ -36,7 +36,7 @@ COPY static static
 RUN mkdir var && chown hitrate: var
 USER hitrate
 
-# Inside the container every address is meant; what is published is the host's choice.
+# Listen on all addresses of the container; the host decides which port to publish.
 ENV HITRATE_BIND=0.0.0.0:5000
 EXPOSE 5000
 VOLUME /app/var

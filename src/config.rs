@@ -1,4 +1,4 @@
-//! Settings: read once at start, from flags or the environment.
+//! Settings, read once at start from flags or the environment.
 
 use std::{
     net::SocketAddr,
@@ -9,8 +9,9 @@ use std::{
 
 use clap::Args;
 
-/// Everything about this process that an operator can choose. Each field's
-/// flag, variable and default stand in `hitrate --help`, made from here.
+/// All settings of the process. Doc comments of the fields are the text of
+/// `hitrate --help`. A flag's `value_name` is its variable, because clap's message
+/// about a bad value shows that name.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct Config {
@@ -24,9 +25,9 @@ pub struct Config {
     )]
     pub bind: SocketAddr,
 
-    /// Where Redis is: redis://, rediss:// or redis+unix://. Unset: REDIS_HOST and
-    /// REDIS_PORT if either is set, else an own redis-server in the data directory
-    // A plain string, checked later: clap would print a bad value, password and all.
+    /// URL of Redis: redis://, rediss:// or redis+unix://. If unset, REDIS_HOST and
+    /// REDIS_PORT apply; if these are unset too, hitrate starts its own redis-server
+    // Parsed later, not by clap, whose error message would include the password.
     #[arg(
         long,
         env = "REDIS_URL",
@@ -36,11 +37,11 @@ pub struct Config {
     )]
     pub redis_url: Option<String>,
 
-    /// Redis host, when REDIS_URL is unset [default: localhost if REDIS_PORT is set]
+    /// Redis host, if REDIS_URL is unset [default: localhost if REDIS_PORT is set]
     #[arg(long, env = "REDIS_HOST", value_name = "REDIS_HOST", global = true)]
     pub redis_host: Option<String>,
 
-    /// Redis port, when REDIS_URL is unset [default: 6379 if REDIS_HOST is set]
+    /// Redis port, if REDIS_URL is unset [default: 6379 if REDIS_HOST is set]
     #[arg(
         long,
         env = "REDIS_PORT",
@@ -50,7 +51,8 @@ pub struct Config {
     )]
     pub redis_port: Option<Port>,
 
-    /// The database: a SQLite file [default: hitrate.db in the data directory]
+    /// URL of the database, which starts with sqlite: and names a file [default: hitrate.db
+    /// in the data directory]
     #[arg(
         long,
         env = "DATABASE_URL",
@@ -60,7 +62,7 @@ pub struct Config {
     )]
     pub database_url: Option<String>,
 
-    /// Directory of the SQLite file and of the own Redis
+    /// Directory for the SQLite file and the Redis that hitrate starts
     #[arg(
         long,
         env = "HITRATE_DATA_DIR",
@@ -70,12 +72,13 @@ pub struct Config {
     )]
     pub data_dir: PathBuf,
 
-    /// Profiles imported at start: a JSON object keyed by id [default: built in]
+    /// JSON file of profiles to import at start, keyed by id [default: the file in data/ if
+    /// there is one, else built-in profiles]
     #[arg(long, env = "HITRATE_PROFILES", value_name = "HITRATE_PROFILES", global = true)]
     pub profiles: Option<PathBuf>,
 
-    /// Whether visitors may type commands on /console: on, off, or auto, which is on
-    /// where only this machine can connect
+    /// Whether visitors may type commands on /console: on, off or auto, which means on
+    /// if hitrate listens on a loopback address
     #[arg(
         long,
         env = "HITRATE_CONSOLE",
@@ -86,7 +89,7 @@ pub struct Config {
     )]
     pub console: Switch,
 
-    /// Put before every key
+    /// Prefix of all Redis keys
     #[arg(
         long,
         env = "HITRATE_KEY_PREFIX",
@@ -97,7 +100,7 @@ pub struct Config {
     )]
     pub key_prefix: String,
 
-    /// Simulated latency added to each database read of the demo pages; 0 turns it off
+    /// Simulated latency of each database read on the demo pages; 0 disables it
     #[arg(
         long,
         env = "HITRATE_DATABASE_DELAY",
@@ -108,7 +111,7 @@ pub struct Config {
     )]
     pub database_delay: Duration,
 
-    /// How long a profile stays in the cache
+    /// TTL of cached profiles
     #[arg(
         long,
         env = "HITRATE_PROFILE_TTL",
@@ -119,8 +122,20 @@ pub struct Config {
     )]
     pub profile_ttl: Duration,
 
-    /// How profiles and products are cached unless a request says otherwise: none, plain,
-    /// default, near, write-through, write-around, write-behind or refresh-ahead
+    /// TTL of cached products
+    #[arg(
+        long,
+        env = "HITRATE_PRODUCT_TTL",
+        value_name = "HITRATE_PRODUCT_TTL",
+        default_value = "60s",
+        value_parser = ttl,
+        global = true
+    )]
+    pub product_ttl: Duration,
+
+    /// Caching policy of profiles and products, unless a request names another: none,
+    /// cache-aside, read-through, near-cache, write-through, write-around, write-behind
+    /// or refresh-ahead
     #[arg(
         long,
         env = "HITRATE_POLICY",
@@ -130,7 +145,7 @@ pub struct Config {
     )]
     pub policy: String,
 
-    /// Writes that go to the database together, with write-behind
+    /// Write-behind: flush when this many writes are queued
     #[arg(
         long,
         env = "HITRATE_FLUSH_SIZE",
@@ -141,7 +156,7 @@ pub struct Config {
     )]
     pub flush_size: u32,
 
-    /// How long such a write waits at most, unless the database fails
+    /// Write-behind: flush queued writes after this time at the latest
     #[arg(
         long,
         env = "HITRATE_FLUSH_INTERVAL",
@@ -152,11 +167,11 @@ pub struct Config {
     )]
     pub flush_interval: Duration,
 
-    /// A deliberate bug, for tests; builds for use have none
+    /// Deliberate fault, for tests; ignored by release builds
     #[arg(long, env = "HITRATE_FAILPOINT", hide = true, global = true)]
-    pub broken: Option<String>,
+    pub failpoint: Option<String>,
 
-    /// The largest cache entry, in bytes; a larger value is not cached, but counted
+    /// Largest cache entry, in bytes; a larger value is not cached
     #[arg(
         long,
         env = "HITRATE_MAX_ENTRY_BYTES",
@@ -167,25 +182,14 @@ pub struct Config {
     )]
     pub max_entry_bytes: usize,
 
-    /// Folder of the stylesheet, the script and the icon [default: static, where hitrate
-    /// is started or where it was built]
+    /// Directory of the stylesheet, the script and the icon [default: static in the
+    /// working directory, else in the source directory of the build]
     #[arg(long, env = "HITRATE_STATIC_DIR", value_name = "HITRATE_STATIC_DIR", global = true)]
     pub static_dir: Option<PathBuf>,
-
-    /// How long a product stays in the cache
-    #[arg(
-        long,
-        env = "HITRATE_PRODUCT_TTL",
-        value_name = "HITRATE_PRODUCT_TTL",
-        default_value = "60s",
-        value_parser = ttl,
-        global = true
-    )]
-    pub product_ttl: Duration,
 }
 
 impl Config {
-    /// The configured Redis, or `None` for an own one.
+    /// The URL of the configured Redis, or `None` if hitrate has to start one.
     pub fn redis(&self) -> Option<String> {
         if let Some(url) = filled(self.redis_url.as_ref()) {
             return Some(url.clone());
@@ -203,7 +207,7 @@ impl Config {
         })
     }
 
-    /// Whether visitors may type commands.
+    /// Whether the console is enabled.
     pub fn has_console(&self) -> bool {
         match self.console {
             Switch::Auto => self.bind.ip().is_loopback(),
@@ -211,29 +215,29 @@ impl Config {
         }
     }
 
-    /// The configured folder of the static files.
+    /// The configured directory of the static files.
     pub fn static_dir(&self) -> Option<&Path> {
         self.static_dir.as_deref().filter(|dir| !dir.as_os_str().is_empty())
     }
 
-    /// The database's URL: the configured one, or the SQLite file in the data directory.
+    /// The URL of the database; by default a SQLite file in the data directory.
     pub fn database(&self) -> String {
-        let own = || {
+        let default = || {
             let path = self.data_dir.join("hitrate.db").display().to_string();
             format!("sqlite://{}", path.replace('%', "%25").replace(' ', "%20").replace('?', "%3F"))
         };
-        filled(self.database_url.as_ref()).cloned().unwrap_or_else(own)
+        filled(self.database_url.as_ref()).cloned().unwrap_or_else(default)
     }
 }
 
-/// Something that is on, off, or as the rest of the settings suggests.
+/// A setting that is on, off, or derived from other settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Switch {
-    /// As the rest suggests.
+    /// Derived from other settings.
     Auto,
-    /// In any case.
+    /// Enabled.
     On,
-    /// In no case.
+    /// Disabled.
     Off,
 }
 
@@ -246,12 +250,12 @@ fn switch(text: &str) -> Result<Switch, String> {
     }
 }
 
-/// Compose files pass variables on that are empty: those count as unset.
+/// An empty variable counts as unset: compose files pass those on.
 fn filled(value: Option<&String>) -> Option<&String> {
     value.filter(|text| !text.is_empty())
 }
 
-/// A port, or none where the variable is empty.
+/// A port, or `None` if the variable is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Port(Option<u16>);
 
@@ -265,7 +269,7 @@ fn port(text: &str) -> Result<Port, String> {
     }
 }
 
-/// No glob characters: the prefix is also the start of a SCAN pattern.
+/// Glob characters are not allowed: the prefix is also the start of a SCAN pattern.
 fn key_prefix(text: &str) -> Result<String, String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || ":_.-{}/".contains(c);
     match (1..=64).contains(&text.len()) && text.chars().all(fits) {
@@ -286,10 +290,10 @@ fn flush_interval(text: &str) -> Result<Duration, String> {
     bounded(text, Duration::from_millis(10), Duration::from_secs(60), "10ms to 60s")
 }
 
-/// The default, for a variable that is empty.
+/// Default of `max_entry_bytes`, for an empty variable; in bytes.
 const MAX_ENTRY_BYTES: usize = 1_048_576;
 
-/// 1 KiB to 64 MiB: Redis does nothing else while it copies an entry.
+/// 1 KiB to 64 MiB. Redis serves no other client while it copies an entry.
 fn max_entry_bytes(text: &str) -> Result<usize, String> {
     let number = if text.is_empty() { Ok(MAX_ENTRY_BYTES) } else { text.parse() };
     match number {
@@ -307,7 +311,7 @@ fn bounded(text: &str, min: Duration, max: Duration, range: &str) -> Result<Dura
     Ok(value)
 }
 
-/// `2s`, `500ms`, `1h 30m`; a bare `0` needs no unit.
+/// Parses `2s`, `500ms` or `1h 30m`; `0` needs no unit.
 fn duration(text: &str) -> Option<Duration> {
     if text.trim() == "0" {
         return Some(Duration::ZERO);
@@ -320,18 +324,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_carry_their_unit() {
+    fn durations_need_a_unit() {
         assert_eq!(delay("2s"), Ok(Duration::from_secs(2)));
         assert_eq!(delay("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(delay("0"), Ok(Duration::ZERO));
         for bad in ["", "2", "-1s", "61s", "fast"] {
             assert!(delay(bad).is_err(), "{bad}");
         }
-        assert!(ttl("0").is_err(), "a TTL of nothing caches nothing");
+        assert!(ttl("0").is_err(), "a TTL of zero caches nothing");
     }
 
     #[test]
-    fn an_entry_may_have_a_kibibyte_to_64_mebibytes() {
+    fn an_entry_size_is_1_kib_to_64_mib() {
         assert_eq!(max_entry_bytes(""), max_entry_bytes("1048576"));
         assert_eq!(max_entry_bytes("1024"), Ok(1_024));
         for bad in ["0", "1023", "67108865", "1MiB", "-1"] {
@@ -340,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_holds_no_pattern() {
+    fn a_prefix_contains_no_glob_characters() {
         assert!(key_prefix("hitrate:").is_ok());
         for bad in ["", "a*", "a b", "[x]", "ключ:"] {
             assert!(key_prefix(bad).is_err(), "{bad}");

@@ -1,14 +1,14 @@
-//! Deliberate faults, for the tests that show that such a fault would be found.
-//! A release build has none of them: there `is_active` is always false.
+//! Deliberate faults, for tests that prove that the fault tests detect them. In
+//! release builds `is_active` is always false.
 
 use std::sync::OnceLock;
 
 /// A deliberate fault of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failpoint {
-    /// One of the cache's.
+    /// A failpoint of the cache crate.
     Cache(hitrate_cache::Failpoint),
-    /// The counter is incremented by GET and SET.
+    /// The counter is incremented by GET and SET, which loses updates.
     CountByGetSet,
 }
 
@@ -20,16 +20,16 @@ const ALL: [(&str, Failpoint); 3] = [
     ("count-by-get-set", Failpoint::CountByGetSet),
 ];
 
-/// Turns on the fault of this name from now on, where there is one.
+/// Enables the failpoint of this name; unknown names are ignored.
 pub fn enable(name: &str) {
-    let found = ALL.into_iter().find(|(word, _)| *word == name);
+    let found = ALL.into_iter().find(|(known, _)| *known == name);
     if let (true, Some((_, failpoint))) = (cfg!(debug_assertions), found) {
         log::warn!("failpoint enabled: {name}");
         let _ = ACTIVE.set(failpoint);
     }
 }
 
-/// Whether this process has that fault.
+/// Whether this failpoint is enabled.
 pub fn is_active(failpoint: Failpoint) -> bool {
     cfg!(debug_assertions) && ACTIVE.get() == Some(&failpoint)
 }

@@ -1,4 +1,4 @@
-//! Numbers as a person reads them.
+//! Formatting of numbers, durations and sizes for pages and the command line.
 
 /// `1,234,567`
 pub fn number(value: &u64) -> String {
@@ -28,13 +28,13 @@ pub fn time(us: &u64) -> String {
     }
 }
 
-/// Milliseconds, from their last decimals.
+/// Milliseconds with `decimals` decimal places; `parts` is in units of the last one.
 fn ms(parts: u64, decimals: usize) -> String {
     let whole = 10_u64.pow(decimals as u32);
     format!("{}.{:0decimals$} ms", parts / whole, parts % whole)
 }
 
-/// The same, or a dash where there is none.
+/// [`time`], or a dash for `None`.
 pub fn time_if(us: &Option<u64>) -> String {
     us.as_ref().map_or_else(|| "–".to_owned(), time)
 }
@@ -61,7 +61,7 @@ pub fn bytes(bytes: &u64) -> String {
     }
 }
 
-/// `66.67 %`, or a dash while there is nothing to divide.
+/// `66.67 %`, or a dash for `None`.
 pub fn percent(ratio: &Option<f64>) -> String {
     ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{:.2} %", ratio * 100.0))
 }
@@ -71,8 +71,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_read_well() {
-        let read = [
+    fn numbers_and_durations_are_formatted() {
+        let formatted = [
             (number(&1_234_567), "1,234,567"),
             (number(&12), "12"),
             (number(&123), "123"),
@@ -96,13 +96,13 @@ mod tests {
             (span(&7_500), "2 h 5 min"),
             (span(&u64::MAX), "213503982334601 d 7 h"),
         ];
-        for (figure, text) in read {
-            assert_eq!(figure.to_string(), text);
+        for (actual, expected) in formatted {
+            assert_eq!(actual, expected);
         }
     }
 
     #[test]
-    fn words_read_well() {
+    fn counts_sizes_and_ratios_are_formatted() {
         assert_eq!(counted(&1, "miss", "misses"), "1 miss");
         assert_eq!(counted(&0, "miss", "misses"), "0 misses");
         assert_eq!(bytes(&0), "0 B");

@@ -1,8 +1,8 @@
-//! hitrate lets people try Redis caching designs on a real Redis and a real SQL
+//! hitrate lets you try Redis caching designs on a real Redis and a real SQL
 //! database, and see what each one costs. See `ARCHITECTURE.md`.
 //!
 //! Imports point downwards only: cli → web → ops → labs → demo → the crate
-//! `hitrate-cache`; what stands first here is the ground under all of them.
+//! `hitrate-cache`. All layers may use the base modules listed first.
 
 pub mod config;
 pub mod failpoints;

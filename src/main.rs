@@ -1,4 +1,4 @@
-//! Starts hitrate.
+//! The `hitrate` binary.
 
 use std::process::ExitCode;
 

@@ -1,55 +1,55 @@
-//! How OpenAPI describes the cache crate's types, which know nothing of OpenAPI.
-//! The tests hold each to what serde writes.
+//! OpenAPI schemas of the cache crate's types; that crate does not depend on utoipa.
+//! Tests compare each schema with the JSON that serde writes.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Where the answer to a lookup came from.
+/// Source of the answer to a lookup.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
-    /// Redis held it.
+    /// Redis.
     Cache,
-    /// The database was asked.
+    /// The database.
     Database,
-    /// This process held it, and nobody else was asked.
+    /// The near cache in this process.
     Memory,
-    /// A copy past its TTL: the database failed, was slow, or Redis is away.
+    /// A copy past its TTL: the database failed or was slow, or Redis is unreachable.
     Stale,
 }
 
-/// Whether calls go out.
+/// State of the circuit breaker of Redis.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BreakerState {
-    /// They do.
+    /// Commands are sent.
     Closed,
-    /// They don't; a probe is under way.
+    /// Commands are not sent while a probe is in progress.
     HalfOpen,
-    /// They don't.
+    /// Commands are not sent.
     Open,
 }
 
-/// One command and its reply.
+/// One command or statement of a trace, and its reply.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Span {
-    /// Who was asked.
+    /// The system that received the command.
     pub target: Target,
-    /// The command or statement, arguments shortened.
+    /// The command or statement, with long arguments shortened.
     pub command: String,
     /// The reply, shortened.
     pub reply: String,
-    /// Microseconds from the start of the request to the sending.
+    /// Microseconds from the start of the request until the command was sent.
     pub start_us: u64,
-    /// Microseconds from the sending to the reply, simulated time included.
+    /// Microseconds from sending to reply, including simulated time.
     pub elapsed_us: u64,
-    /// How much of `elapsed_us` was simulated, in microseconds.
+    /// Simulated part of `elapsed_us`, in microseconds.
     pub simulated_us: u64,
-    /// Which round trip this was: commands of one pipeline share a number.
+    /// Number of the round trip; commands of one pipeline share it.
     pub round_trip: usize,
 }
 
-/// Who a [`Span`] spoke to.
+/// Target of a [`Span`].
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Target {
@@ -59,7 +59,7 @@ pub enum Target {
     Database,
     /// The near cache, in this process.
     Memory,
-    /// hitrate itself: what it decided, or waited for.
+    /// hitrate itself: a decision, or time spent waiting.
     Hitrate,
 }
 
@@ -69,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    fn written<T: Serialize>(value: T) -> serde_json::Value {
+    fn json<T: Serialize>(value: T) -> serde_json::Value {
         serde_json::to_value(value).unwrap()
     }
 
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_described_as_it_is_written() {
+    fn the_schema_of_a_source_matches_its_json() {
         for source in hitrate_cache::Source::ALL {
             let described = match source {
                 hitrate_cache::Source::Cache => Source::Cache,
@@ -91,12 +91,12 @@ mod tests {
                 hitrate_cache::Source::Memory => Source::Memory,
                 hitrate_cache::Source::Stale => Source::Stale,
             };
-            assert_eq!(written(source), written(described));
+            assert_eq!(json(source), json(described));
         }
     }
 
     #[test]
-    fn a_breaker_is_described_as_it_is_written() {
+    fn the_schema_of_a_breaker_state_matches_its_json() {
         use redis::BreakerState::{Closed, HalfOpen, Open};
         for state in [Closed, HalfOpen, Open] {
             let described = match state {
@@ -104,12 +104,12 @@ mod tests {
                 HalfOpen => BreakerState::HalfOpen,
                 Open => BreakerState::Open,
             };
-            assert_eq!(written(state), written(described));
+            assert_eq!(json(state), json(described));
         }
     }
 
     #[test]
-    fn a_step_is_described_as_it_is_written() {
+    fn the_schema_of_a_span_matches_its_json() {
         use trace::Target::{Database, Hitrate, Memory, Redis};
         for of in [Redis, Database, Memory, Hitrate] {
             let (command, reply) = ("GET a".to_owned(), "1".to_owned());
@@ -123,7 +123,7 @@ mod tests {
                 simulated_us,
                 round_trip,
             };
-            let step = trace::Span {
+            let span = trace::Span {
                 target: of,
                 command,
                 reply,
@@ -132,7 +132,7 @@ mod tests {
                 simulated_us,
                 round_trip,
             };
-            assert_eq!(written(step), written(described));
+            assert_eq!(json(span), json(described));
         }
     }
 }

@@ -1,23 +1,23 @@
-//! Secrets that a cookie carries: who has one is who it was given to.
+//! Bearer tokens carried by cookies.
 
 use std::fmt;
 
 use rand::Rng as _;
 use sha2::{Digest, Sha256};
 
-/// 128 random bits.
+/// A secret of 128 random bits.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token([u8; 16]);
 
 impl Token {
-    /// A new one, from the system's randomness.
+    /// Generates a token from a cryptographically secure generator.
     pub fn random() -> Self {
         let mut bits = [0; 16];
         rand::rng().fill_bytes(&mut bits);
         Self(bits)
     }
 
-    /// What a cookie says, if it can be a token at all.
+    /// Parses a cookie's value; `None` unless it is 32 lowercase hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
         let canonical = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         if text.len() != 32 || !text.bytes().all(canonical) {
@@ -26,19 +26,19 @@ impl Token {
         u128::from_str_radix(text, 16).ok().map(|bits| Self(bits.to_be_bytes()))
     }
 
-    /// For the cookie, and nowhere else.
+    /// The secret in hexadecimal; only a cookie may contain it.
     pub fn reveal(&self) -> String {
         format!("{:032x}", u128::from_be_bytes(self.0))
     }
 
-    /// The digest of what [`reveal`](Self::reveal) says (SHA-256), in hexadecimal:
-    /// enough to recognise it by as a password.
+    /// SHA-256 of [`reveal`](Self::reveal) in hexadecimal, the form in which a Redis ACL
+    /// takes a password.
     pub fn reveal_digest(&self) -> String {
         Sha256::digest(self.reveal()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The first `bytes` of its digest (SHA-256), in hexadecimal: a name that
-    /// may be shown, as it does not tell the token.
+    /// The first `bytes` bytes of the token's SHA-256, in hexadecimal: a public name
+    /// that does not reveal the token.
     pub fn digest(&self, bytes: usize) -> String {
         Sha256::digest(self.0).iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
     }
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_has_one_spelling() {
+    fn only_one_spelling_of_a_token_is_accepted() {
         let token = Token::random();
         assert_eq!(Token::parse(&token.reveal()), Some(token.clone()));
         assert!(
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_its_digest_nor_its_debug_tells_it() {
+    fn digest_and_debug_output_do_not_reveal_the_token() {
         let token = Token::random();
         assert!(!token.digest(16).contains(&token.reveal()));
         assert!(!format!("{token:?}").contains(&token.reveal()));

@@ -1,5 +1,5 @@
-//! Whatever lies under a user's key in Redis, the decoder neither panics nor
-//! takes it for another's.
+//! Fuzzes the entry decoder: for any bytes, it neither panics nor returns a value that
+//! belongs under another key.
 
 #![no_main]
 

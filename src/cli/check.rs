@@ -1,4 +1,4 @@
-//! `hitrate check` — how each dependency is.
+//! `hitrate check` — health of the dependencies, or readiness of a running hitrate.
 
 use std::{
     fmt::Display,
@@ -28,27 +28,27 @@ use crate::{
     ops::managed_redis,
 };
 
-/// A dependency that takes longer is not healthy.
+/// Time after which a dependency counts as unhealthy.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// The longest answer that is read from the running hitrate, in bytes.
-const ANSWER_MAX: u64 = 16 * 1024;
+/// Maximum length of the running hitrate's response, in bytes.
+const RESPONSE_MAX: u64 = 16 * 1024;
 
-/// Asks Redis and the database, and changes neither.
+/// Checks Redis and the database without changing either.
 pub async fn dependencies(config: &Config) -> ExitCode {
     let started = Instant::now();
-    let redis = line("Redis", redis(config).await, started);
+    let redis = report("Redis", redis(config).await, started);
     let started = Instant::now();
-    let database = line("Database", database(config).await, started);
-    code(redis && database)
+    let database = report("Database", database(config).await, started);
+    exit_code(redis && database)
 }
 
-fn line(name: &str, outcome: Result<String, impl Display>, started: Instant) -> bool {
+fn report(name: &str, result: Result<String, impl Display>, started: Instant) -> bool {
     let took = format::time(&micros(started.elapsed()));
-    match &outcome {
-        Ok(what) => println!("✅ {name} is healthy ({what}, {took})"),
+    match &result {
+        Ok(details) => println!("✅ {name} is healthy ({details}, {took})"),
         Err(error) => println!("❌ {name} connection failed: {error}"),
     }
-    outcome.is_ok()
+    result.is_ok()
 }
 
 async fn redis(config: &Config) -> Result<String, ToolError> {
@@ -58,8 +58,9 @@ async fn redis(config: &Config) -> Result<String, ToolError> {
             Address::unix(&managed_redis::socket(&config.data_dir)?)
         }
         None => {
-            let place = config.data_dir.display();
-            return Err(ToolError::Told(format!("no hitrate runs on the data directory {place}")));
+            let dir = config.data_dir.display();
+            let message = format!("no hitrate is running in the data directory {dir}");
+            return Err(ToolError::Message(message));
         }
     };
     let store = Store::open(&address, &config.key_prefix, &Arc::new(Health::default()));
@@ -69,7 +70,7 @@ async fn redis(config: &Config) -> Result<String, ToolError> {
 }
 
 async fn database(config: &Config) -> Result<String, db::Error> {
-    let db = Db::look_at(&config.database(), Counter::default()).await?;
+    let db = Db::open_read_only(&config.database(), Counter::default()).await?;
     db.ping().await?;
     Ok(config.database())
 }
@@ -80,30 +81,33 @@ struct Readiness {
     database: String,
 }
 
-/// Asks the running hitrate, the way a load balancer does.
+/// Requests `/readyz` of the running hitrate, as a load balancer does.
 pub async fn ready(config: &Config) -> ExitCode {
     let address = reachable(config.bind);
-    let answer = timeout(TIMEOUT, ask(address)).await;
-    let readiness = answer.ok().and_then(Result::ok).and_then(|answer| read(&answer));
-    let Some((serves, Readiness { redis, database })) = readiness else {
-        println!("❌ hitrate does not answer at http://{address}");
+    let response = timeout(TIMEOUT, request_readiness(address)).await;
+    let readiness = response.ok().and_then(Result::ok).and_then(|response| parse(&response));
+    let Some((is_ready, Readiness { redis, database })) = readiness else {
+        println!("❌ hitrate does not respond at http://{address}");
         return ExitCode::FAILURE;
     };
-    println!("{} hitrate serves at http://{address}", sign(serves));
-    println!("{} Redis is {redis}", sign(redis == "up"));
-    println!("{} Database is {database}", sign(database == "up"));
-    code(serves)
+    match is_ready {
+        true => println!("✅ hitrate is ready at http://{address}"),
+        false => println!("❌ hitrate is not ready at http://{address}"),
+    }
+    println!("{} Redis is {redis}", mark(redis == "up"));
+    println!("{} Database is {database}", mark(database == "up"));
+    exit_code(is_ready)
 }
 
-fn sign(good: bool) -> &'static str {
-    if good { "✅" } else { "❌" }
+fn mark(is_ok: bool) -> &'static str {
+    if is_ok { "✅" } else { "❌" }
 }
 
-fn code(good: bool) -> ExitCode {
-    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+fn exit_code(is_ok: bool) -> ExitCode {
+    if is_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// A server that listens on every address is asked on its own machine's.
+/// The address to connect to: loopback if hitrate listens on all addresses.
 fn reachable(bind: SocketAddr) -> SocketAddr {
     let ip = match bind.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
@@ -113,18 +117,18 @@ fn reachable(bind: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, bind.port())
 }
 
-async fn ask(address: SocketAddr) -> std::io::Result<String> {
+async fn request_readiness(address: SocketAddr) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.take(ANSWER_MAX).read_to_string(&mut answer).await?;
-    Ok(answer)
+    let mut response = String::new();
+    stream.take(RESPONSE_MAX).read_to_string(&mut response).await?;
+    Ok(response)
 }
 
-/// Whether the status is 200, and what the JSON says.
-fn read(answer: &str) -> Option<(bool, Readiness)> {
-    let (head, body) = answer.split_once("\r\n\r\n")?;
+/// Parses an HTTP response: whether the status is 200, and the body.
+fn parse(response: &str) -> Option<(bool, Readiness)> {
+    let (head, body) = response.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?;
     Some((status == "200", serde_json::from_str(body).ok()?))
 }
@@ -134,10 +138,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_read() {
-        let answer = "HTTP/1.1 503 Service Unavailable\r\na: b\r\n\r\n{\"redis\":\"up\",\"database\":\"down\"}";
-        let (serves, readiness) = read(answer).unwrap();
-        assert!(!serves && readiness.redis == "up" && readiness.database == "down");
-        assert!(read("nonsense").is_none());
+    fn a_response_is_parsed() {
+        let response = "HTTP/1.1 503 Service Unavailable\r\na: b\r\n\r\n{\"redis\":\"up\",\"database\":\"down\"}";
+        let (is_ready, readiness) = parse(response).unwrap();
+        assert!(!is_ready && readiness.redis == "up" && readiness.database == "down");
+        assert!(parse("nonsense").is_none());
     }
 }

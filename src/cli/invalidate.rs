@@ -1,4 +1,4 @@
-//! `hitrate invalidate` — copies dropped by key, tag or pattern.
+//! `hitrate invalidate` — drops cached copies by key, tag or pattern.
 
 use clap::Args;
 use hitrate_cache::{ScanProgress, trace::Trace};
@@ -9,23 +9,23 @@ use crate::{
     demo::invalidation::{self, InvalidTarget, InvalidationTarget},
 };
 
-/// What shall be invalidated: one of these.
+/// The copies to invalidate: exactly one of these options.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-pub struct Named {
-    /// One copy, such as profile:123
+pub struct TargetArgs {
+    /// Key of one copy, such as profile:123
     #[arg(long)]
     key: Option<String>,
-    /// Every copy of a kind: profile or product
+    /// Tag of a group of copies: profile or product
     #[arg(long)]
     tag: Option<String>,
-    /// Every copy whose key matches, such as 'profile:user-*'
+    /// Pattern of keys, such as 'profile:user-*'
     #[arg(long)]
     pattern: Option<String>,
 }
 
-impl Named {
-    fn what(&self) -> Result<InvalidationTarget, InvalidTarget> {
+impl TargetArgs {
+    fn parse(&self) -> Result<InvalidationTarget, InvalidTarget> {
         match (&self.key, &self.tag, &self.pattern) {
             (Some(key), _, _) => InvalidationTarget::key(key),
             (_, Some(tag), _) => InvalidationTarget::tag(tag),
@@ -34,29 +34,30 @@ impl Named {
     }
 }
 
-pub async fn run(config: &Config, named: &Named, dry_run: bool) -> Result<(), ToolError> {
-    let what = named.what().map_err(|error| ToolError::Told(error.to_string()))?;
+pub async fn run(config: &Config, target: &TargetArgs, dry_run: bool) -> Result<(), ToolError> {
+    let target = target.parse().map_err(|error| ToolError::Message(error.to_string()))?;
     let tools = Tools::open(config).await?;
-    let outcome = invalidate(config, &tools, &what, dry_run).await;
+    let message = invalidate(config, &tools, &target, dry_run).await;
     tools.close().await;
-    println!("{}", outcome?);
+    println!("{}", message?);
     Ok(())
 }
 
 async fn invalidate(
     config: &Config,
     tools: &Tools,
-    what: &InvalidationTarget,
+    target: &InvalidationTarget,
     dry_run: bool,
 ) -> Result<String, ToolError> {
-    tools.redis().await?;
+    tools.await_redis().await?;
     let policy = tools.policy.ttl(config.profile_ttl);
-    let progress = |sweep: ScanProgress| {
-        if sweep.scans.is_multiple_of(100) {
-            println!("Progress: {} copies found in {} batches", sweep.found, sweep.scans);
+    let progress = |scan: ScanProgress| {
+        if scan.scans.is_multiple_of(100) {
+            println!("Progress: {} copies found in {} batches", scan.found, scan.scans);
         }
     };
     let trace = Trace::disabled();
-    let outcome = invalidation::run(&tools.cache, what, dry_run, &policy, &trace, progress).await?;
-    Ok(outcome.message())
+    let result =
+        invalidation::run(&tools.cache, target, dry_run, &policy, &trace, progress).await?;
+    Ok(result.message())
 }

@@ -1,4 +1,4 @@
-//! `hitrate lookup` — one profile, and the documents' two lines about it.
+//! `hitrate lookup` — looks up one profile and prints the tutorial's two lines.
 
 use std::io::{self, Write};
 
@@ -14,19 +14,21 @@ use crate::{
 pub async fn run(config: &Config, id: Option<String>) -> Result<(), ToolError> {
     let id = match id {
         Some(id) => id,
-        // Reading a line blocks: on a thread of its own.
-        None => spawn_blocking(prompt)
-            .await
-            .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
-            .map_err(|error| ToolError::Told(format!("no id could be read: {error}")))?,
+        // Reading standard input blocks, so it runs on a separate thread.
+        None => {
+            spawn_blocking(prompt)
+                .await
+                .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+                .map_err(|error| ToolError::Message(format!("the id could not be read: {error}")))?
+        }
     };
-    let id: UserId = id.trim().parse().map_err(|error| ToolError::Told(format!("{error}")))?;
+    let id: UserId = id.trim().parse().map_err(|error| ToolError::Message(format!("{error}")))?;
     let tools = Tools::open(config).await?;
-    // Without Redis the lookup still works; its message says so.
-    let _ = tools.redis().await;
-    let outcome = show(config, &tools, &id).await;
+    // Without Redis, the lookup reads the database, and its message says so.
+    let _ = tools.await_redis().await;
+    let result = show(config, &tools, &id).await;
     tools.close().await;
-    outcome
+    result
 }
 
 fn prompt() -> io::Result<String> {
@@ -47,6 +49,6 @@ async fn show(config: &Config, tools: &Tools, id: &UserId) -> Result<(), ToolErr
             println!("Fetched user profile: {profile}");
             Ok(())
         }
-        None => Err(ToolError::Told(format!("no profile has the id {id}"))),
+        None => Err(ToolError::Message(format!("no profile has the id {id}"))),
     }
 }

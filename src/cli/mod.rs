@@ -1,6 +1,6 @@
-//! The command line: `hitrate`, and what can be done without a browser.
+//! The command line of `hitrate`.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands print their results")]
 
 mod check;
 mod invalidate;
@@ -16,7 +16,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{config::Config, web::server};
 
-/// A workbench where a person sees, measures and chooses a Redis caching design.
+/// Try Redis caching designs on a real Redis and a real database, and measure what each
+/// one costs.
 #[derive(Debug, Parser)]
 #[command(name = "hitrate", version, max_term_width = 100)]
 pub struct Cli {
@@ -28,61 +29,61 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the pages; the same as no command at all
+    /// Serve the web pages (the default)
     Serve,
-    /// Put synthetic profiles user-1, user-2, … into the database
+    /// Add synthetic profiles to the database: user-1, user-2, …
     Seed {
-        /// How many
+        /// Number of profiles
         #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
         users: u32,
     },
-    /// Put every profile of the database into Redis, by pipelines
+    /// Load all profiles from the database into Redis, in pipelines
     Warm {
-        /// Profiles in one pipeline
+        /// Profiles per pipeline
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         batch: u32,
     },
-    /// Drop copies from the cache
+    /// Drop cached copies by key, by tag or by pattern
     #[command(alias = "forget")]
     Invalidate {
         #[command(flatten)]
-        named: invalidate::Named,
-        /// Only count what a pattern names
-        #[arg(long)]
+        target: invalidate::TargetArgs,
+        /// Count the copies that match the pattern, and drop none
+        #[arg(long, conflicts_with_all = ["key", "tag"])]
         dry_run: bool,
     },
-    /// Look one profile up, in the cache first
+    /// Look up one profile, in the cache first
     Lookup {
-        /// Whose profile; asked for when left out
+        /// Id of the profile; prompted for if omitted
         id: Option<String>,
     },
-    /// Say how each dependency is; the exit code is 0 when all are healthy
+    /// Check Redis and the database; exits with 0 if both are healthy
     Check {
-        /// Ask the running hitrate whether it can serve, as Docker's HEALTHCHECK does.
-        /// Redis away is told but is no failure: hitrate serves without it
+        /// Check whether the running hitrate is ready to serve, as Docker's HEALTHCHECK
+        /// does. An unreachable Redis is reported, but hitrate is ready without it
         #[arg(long)]
         ready: bool,
     },
 }
 
-/// Does what was asked; a failure is told in one line.
+/// Runs the command. An error is printed as one line.
 pub async fn run(cli: Cli) -> ExitCode {
     let config = cli.config;
     match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => told(server::serve(config).await),
-        Command::Seed { users } => told(seed::run(&config, users).await),
-        Command::Warm { batch } => told(warm::run(&config, batch).await),
-        Command::Invalidate { named, dry_run } => {
-            told(invalidate::run(&config, &named, dry_run).await)
+        Command::Serve => exit_code(server::serve(config).await),
+        Command::Seed { users } => exit_code(seed::run(&config, users).await),
+        Command::Warm { batch } => exit_code(warm::run(&config, batch).await),
+        Command::Invalidate { target, dry_run } => {
+            exit_code(invalidate::run(&config, &target, dry_run).await)
         }
-        Command::Lookup { id } => told(lookup::run(&config, id).await),
+        Command::Lookup { id } => exit_code(lookup::run(&config, id).await),
         Command::Check { ready: false } => check::dependencies(&config).await,
         Command::Check { ready: true } => check::ready(&config).await,
     }
 }
 
-fn told(outcome: Result<(), impl Display>) -> ExitCode {
-    match outcome {
+fn exit_code(result: Result<(), impl Display>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("Error: {error}");

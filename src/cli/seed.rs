@@ -1,4 +1,4 @@
-//! `hitrate seed` — synthetic profiles for the database.
+//! `hitrate seed` — adds synthetic profiles to the database.
 
 use rand::{RngExt as _, distr::Alphanumeric};
 
@@ -13,12 +13,12 @@ use crate::{
     },
 };
 
-/// Profiles made at once, and then told as progress.
+/// Profiles per transaction and per progress line.
 const CHUNK: u32 = 5_000;
 
 pub async fn run(config: &Config, users: u32) -> Result<(), Error> {
-    let db = Db::open_patiently(&config.database(), Counter::default()).await?;
-    let mut progress = Progress::of(u64::from(users));
+    let db = Db::open_for_bulk(&config.database(), Counter::default()).await?;
+    let mut progress = Progress::new(u64::from(users));
     let mut added = 0;
     for start in (1..=users).step_by(CHUNK as usize) {
         let end = users.min(start + CHUNK - 1);
@@ -27,11 +27,11 @@ pub async fn run(config: &Config, users: u32) -> Result<(), Error> {
         progress.add(profiles.len() as u64);
     }
     progress.finish();
-    println!("{added} profiles added, {} were there already", u64::from(users) - added);
+    println!("{added} profiles added, {} already existed", u64::from(users) - added);
     Ok(())
 }
 
-/// `user-7`, with eight random letters and digits as a name.
+/// The profile `user-{number}`, named by eight random letters and digits.
 fn profile(number: u32) -> Profile {
     let mut random = rand::rng();
     let name = (&mut random).sample_iter(Alphanumeric).take(8).map(char::from).collect();

@@ -1,4 +1,4 @@
-//! The parts a command works with: database, Redis and the cache between them.
+//! Database, Redis and cache, as the commands use them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,10 +19,10 @@ use crate::{
     },
 };
 
-/// How long a command waits for Redis.
+/// Time a command waits for Redis.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why a command can't do its work.
+/// Error of a command.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
     #[error(transparent)]
@@ -32,7 +32,7 @@ pub enum ToolError {
     #[error("{0}")]
     Lookup(#[from] FetchError),
     #[error(transparent)]
-    Own(#[from] ManagedRedisError),
+    ManagedRedis(#[from] ManagedRedisError),
     #[error("{0}")]
     Database(#[from] db::Error),
     #[error(transparent)]
@@ -40,51 +40,51 @@ pub enum ToolError {
     #[error("{0}")]
     Redis(#[from] RedisError),
     #[error("{0}")]
-    Told(String),
+    Message(String),
 }
 
 pub struct Tools {
     pub db: Arc<Db>,
     pub store: Store,
     pub cache: Cache,
-    /// As configured.
+    /// The configured policy.
     pub policy: CachePolicy,
-    own: Option<ManagedRedis>,
+    managed: Option<ManagedRedis>,
 }
 
 impl Tools {
-    /// Opens both. Without a configured Redis it is the one of the hitrate
-    /// that runs on the data directory, or else one for as long as this lasts.
+    /// Connects to the database and to Redis. If no Redis is configured, uses that of the
+    /// hitrate running in the data directory, or starts one until [`close`](Self::close).
     pub async fn open(config: &Config) -> Result<Self, ToolError> {
         let policy = config.policy.parse()?;
         let metrics = Arc::new(Metrics::default());
-        let db = Db::open_patiently(&config.database(), metrics.database_queries.clone()).await?;
+        let db = Db::open_for_bulk(&config.database(), metrics.database_queries.clone()).await?;
         import::import(&db, config.profiles.as_deref()).await?;
-        let (address, own) = match config.redis() {
+        let (address, managed) = match config.redis() {
             Some(url) => (Address::parse(&url)?, None),
             None if managed_redis::is_running(&config.data_dir) => {
                 (Address::unix(&managed_redis::socket(&config.data_dir)?), None)
             }
             None => {
-                let own = ManagedRedis::start(&config.data_dir).await?;
-                (own.address(), Some(own))
+                let managed = ManagedRedis::start(&config.data_dir).await?;
+                (managed.address(), Some(managed))
             }
         };
         let store = Store::open(&address, &config.key_prefix, &Arc::new(Health::default()));
         let engine = Engine::new(&config.key_prefix, &keys::CACHED, metrics);
         let engine = Arc::new(engine.with_max_entry_bytes(config.max_entry_bytes));
         let cache = Cache::new(store.clone(), engine);
-        Ok(Self { db: Arc::new(db), store, cache, policy, own })
+        Ok(Self { db: Arc::new(db), store, cache, policy, managed })
     }
 
-    /// Waits until Redis answers.
-    pub async fn redis(&self) -> Result<(), RedisError> {
+    /// Waits until Redis responds.
+    pub async fn await_redis(&self) -> Result<(), RedisError> {
         self.store.ready(TIMEOUT).await
     }
 
     pub async fn close(self) {
-        if let Some(own) = self.own {
-            own.stop().await;
+        if let Some(managed) = self.managed {
+            managed.stop().await;
         }
     }
 }

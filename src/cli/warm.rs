@@ -1,4 +1,4 @@
-//! `hitrate warm` — the cache filled before anybody asks.
+//! `hitrate warm` — fills the cache from the database.
 
 use hitrate_cache::CachePolicy;
 
@@ -10,17 +10,17 @@ use crate::config::Config;
 
 pub async fn run(config: &Config, batch: u32) -> Result<(), ToolError> {
     let tools = Tools::open(config).await?;
-    let outcome = fill(config, &tools, batch).await;
+    let filled = fill(config, &tools, batch).await;
     tools.close().await;
-    println!("{} profiles are in the cache", outcome?);
+    println!("{} profiles are in the cache", filled?);
     Ok(())
 }
 
-/// One page of the database is one pipeline, so memory holds one batch.
+/// Reads and stores one batch at a time, so that memory holds only one.
 async fn fill(config: &Config, tools: &Tools, batch: u32) -> Result<u64, ToolError> {
-    tools.redis().await?;
+    tools.await_redis().await?;
     let policy = CachePolicy::DEFAULT.ttl(config.profile_ttl);
-    let mut progress = Progress::of(tools.db.count_profiles().await?);
+    let mut progress = Progress::new(tools.db.count_profiles().await?);
     let (mut last, mut filled) = (String::new(), 0);
     loop {
         let page = tools.db.profiles_after(&last, batch).await?;

@@ -1,4 +1,4 @@
-//! The hit counter: one `INCR` per visit (redis.io/docs/latest/commands/incr).
+//! The page counter: one `INCR` per visit (redis.io/docs/latest/commands/incr).
 
 use hitrate_cache::{
     condition::Condition,
@@ -11,30 +11,30 @@ use crate::{
     failpoints::{self, Failpoint},
 };
 
-/// What the counter's key holds may be no count.
-static KEY: Condition<RedisError> =
+/// Logs when the counter's key starts or stops holding something other than a count.
+static KEY_CONDITION: Condition<RedisError> =
     Condition::healthy("The counter's key (visits are not counted)");
 
-/// Counts a visit and returns the number it got. INCR is atomic: no two
-/// visits get the same, however many come at once.
+/// Counts a visit and returns the new total. INCR is atomic, so concurrent visits
+/// never get the same number.
 pub async fn visit(store: &Store, trace: &Trace) -> Result<u64, RedisError> {
     let reply: Result<i64, RedisError> = match failpoints::is_active(Failpoint::CountByGetSet) {
         false => store.run(store.on("INCR", &keys::page_hits()), trace).await,
-        true => by_get_and_set(store).await,
+        true => increment_by_get_set(store).await,
     };
     match reply.map(u64::try_from) {
         Ok(Ok(hits)) => {
-            KEY.recovered();
+            KEY_CONDITION.recovered();
             Ok(hits)
         }
-        Ok(Err(_)) => Err(noted(RedisError::NoCount)),
-        Err(RedisError::WrongType | RedisError::Other(_)) => Err(noted(RedisError::NoCount)),
+        Ok(Err(_)) => Err(not_a_count()),
+        Err(RedisError::WrongType | RedisError::Other(_)) => Err(not_a_count()),
         Err(error) => Err(error),
     }
 }
 
-/// Deliberately wrong: two visits may get the same number.
-async fn by_get_and_set(store: &Store) -> Result<i64, RedisError> {
+/// Failpoint: concurrent visits may get the same number.
+async fn increment_by_get_set(store: &Store) -> Result<i64, RedisError> {
     let (key, trace) = (keys::page_hits(), Trace::disabled());
     let hits: Option<i64> = store.run(store.on("GET", &key), &trace).await?;
     let hits = hits.unwrap_or_default() + 1;
@@ -42,12 +42,12 @@ async fn by_get_and_set(store: &Store) -> Result<i64, RedisError> {
     Ok(hits)
 }
 
-fn noted(error: RedisError) -> RedisError {
-    KEY.failing(&error);
-    error
+fn not_a_count() -> RedisError {
+    KEY_CONDITION.failing(&RedisError::NoCount);
+    RedisError::NoCount
 }
 
-/// Writes without changing anything, to see whether Redis takes writes again.
+/// Writes without changing the count, to detect when Redis accepts writes again.
 pub async fn touch(store: &Store) -> Result<(), RedisError> {
     let touch = store.on("INCRBY", &keys::page_hits()).arg(0);
     store.run::<i64>(touch, &Trace::disabled()).await.map(|_| ())

@@ -1,4 +1,4 @@
-//! Dropping copies from the cache on purpose: by key, by tag, by pattern.
+//! Explicit invalidation of cached copies: by key, by tag or by pattern.
 
 use std::str::FromStr;
 
@@ -18,56 +18,58 @@ use crate::{
     schemas,
 };
 
-/// What shall be dropped.
+/// The copies to invalidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InvalidationTarget {
-    /// One copy.
-    Copy(Copied),
-    /// All of a namespace.
+    /// The copy under one key.
+    Key(CopyKey),
+    /// All copies of a namespace.
     Tag(Namespace),
-    /// All whose keys match.
-    Matching(Pattern),
+    /// All copies whose key matches.
+    Pattern(Pattern),
 }
 
-/// Whose copy.
+/// Key of one cached copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Copied {
+pub enum CopyKey {
     /// `profile:{id}`.
     Profile(UserId),
     /// `product:{id}`.
     Product(u32),
 }
 
-/// Why a text says nothing that could be dropped.
+/// Error of a text that names no copies.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTarget {
-    /// No such key.
-    #[error("A key is profile: and an id, or product: and a number from 1 to {PRODUCT_MAX}.")]
+    /// Not the key of a cached copy.
+    #[error(
+        "A key is profile: followed by an id, or product: followed by a number from 1 to {PRODUCT_MAX}."
+    )]
     NotAKey,
-    /// No such tag.
+    /// Not a tag.
     #[error("A tag is profile or product.")]
     NotATag,
-    /// No such pattern.
+    /// Not a pattern.
     #[error(
-        "A pattern begins with profile: or product: and has at most 100 letters, digits, - _ * or ?."
+        "A pattern starts with profile: or product: and has at most 100 characters: letters, digits, -, _, * or ?."
     )]
     NotAPattern,
 }
 
-/// What dropping did.
+/// Result of an invalidation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InvalidationResult {
-    /// Of one key.
-    Copy(Invalidated),
-    /// Of a tag: nobody knows how many copies there were.
-    Tag,
-    /// Of a pattern.
-    Swept(ScanProgress),
-    /// Of a pattern, had it been meant.
-    Counted(ScanProgress),
+    /// By key.
+    Key(Invalidated),
+    /// By tag, which does not count the copies.
+    Tag(Namespace),
+    /// By pattern.
+    Pattern(ScanProgress),
+    /// By pattern, as a dry run.
+    DryRun(ScanProgress),
 }
 
-impl FromStr for Copied {
+impl FromStr for CopyKey {
     type Err = InvalidTarget;
 
     fn from_str(text: &str) -> Result<Self, InvalidTarget> {
@@ -81,121 +83,119 @@ impl FromStr for Copied {
     }
 }
 
-fn product(text: &str) -> Option<Copied> {
+fn product(text: &str) -> Option<CopyKey> {
     let number: u32 = text.parse().ok()?;
     let fits = (1..=PRODUCT_MAX).contains(&number) && number.to_string() == text;
-    fits.then_some(Copied::Product(number))
+    fits.then_some(CopyKey::Product(number))
 }
 
 impl InvalidationTarget {
-    /// The copy under a key such as `profile:123`.
+    /// Parses a key such as `profile:123`.
     pub fn key(text: &str) -> Result<Self, InvalidTarget> {
-        text.parse().map(Self::Copy)
+        text.parse().map(Self::Key)
     }
 
-    /// Everything with a tag such as `profile`.
+    /// Parses a tag such as `profile`.
     pub fn tag(text: &str) -> Result<Self, InvalidTarget> {
         keys::cached(text).map(Self::Tag).ok_or(InvalidTarget::NotATag)
     }
 
-    /// Everything that matches a pattern such as `profile:user-*`.
+    /// Parses a pattern such as `profile:user-*`.
     pub fn pattern(text: &str) -> Result<Self, InvalidTarget> {
         let pattern = Pattern::parse(text, &keys::CACHED);
-        pattern.map(Self::Matching).ok_or(InvalidTarget::NotAPattern)
+        pattern.map(Self::Pattern).ok_or(InvalidTarget::NotAPattern)
     }
 }
 
-/// What an invalidation did.
+/// Result of an invalidation, as a page shows it.
 #[derive(Serialize, ToSchema)]
 pub struct Dropped {
     /// `key`, `tag` or `pattern`.
     pub by: &'static str,
-    /// Which one.
+    /// The key, tag or pattern.
     pub what: String,
     /// Whether copies were only counted.
     pub dry_run: bool,
-    /// Copies that were found; null by tag, where nobody counts.
+    /// Copies that were found; null for a tag, whose copies are not counted.
     pub found: Option<u64>,
     /// Copies that were dropped.
     pub dropped: Option<u64>,
-    /// In a sentence.
+    /// Summary in a sentence.
     pub message: String,
-    /// What was said to Redis, in order.
+    /// The commands sent to Redis, in order.
     #[schema(value_type = Vec<schemas::Span>)]
     pub trace: Vec<Span>,
 }
 
-/// Drops it, or, of a pattern in a dry run, only counts. `progress` hears of
-/// each batch of a pattern.
+/// Invalidates `target`. `dry_run` applies to patterns only: matching copies are
+/// counted and stay. `progress` is called after each batch of a pattern.
 pub async fn run(
     cache: &Cache,
-    what: &InvalidationTarget,
+    target: &InvalidationTarget,
     dry_run: bool,
     policy: &CachePolicy,
     trace: &Trace,
     progress: impl FnMut(ScanProgress),
 ) -> Result<InvalidationResult, RedisError> {
-    match what {
-        InvalidationTarget::Copy(Copied::Profile(id)) => {
-            cache.invalidate(&keys::profile(id), policy, trace).await.map(InvalidationResult::Copy)
+    match target {
+        InvalidationTarget::Key(CopyKey::Profile(id)) => {
+            cache.invalidate(&keys::profile(id), policy, trace).await.map(InvalidationResult::Key)
         }
-        InvalidationTarget::Copy(Copied::Product(number)) => cache
+        InvalidationTarget::Key(CopyKey::Product(number)) => cache
             .invalidate(&keys::product(*number), policy, trace)
             .await
-            .map(InvalidationResult::Copy),
+            .map(InvalidationResult::Key),
         InvalidationTarget::Tag(namespace) => {
-            cache.invalidate_tag(*namespace, trace).await.map(|()| InvalidationResult::Tag)
+            cache.invalidate_tag(*namespace, trace).await?;
+            Ok(InvalidationResult::Tag(*namespace))
         }
-        InvalidationTarget::Matching(pattern) => {
-            let swept =
-                cache.invalidate_matching(pattern, dry_run, policy, trace, progress).await?;
-            Ok(if dry_run {
-                InvalidationResult::Counted(swept)
-            } else {
-                InvalidationResult::Swept(swept)
+        InvalidationTarget::Pattern(pattern) => {
+            let scan = cache.invalidate_matching(pattern, dry_run, policy, trace, progress).await?;
+            Ok(match dry_run {
+                true => InvalidationResult::DryRun(scan),
+                false => InvalidationResult::Pattern(scan),
             })
         }
     }
 }
 
 impl InvalidationResult {
-    /// In a sentence.
+    /// The result as a sentence.
     pub fn message(&self) -> String {
-        let told = self.told();
         match self {
-            Self::Swept(sweep) | Self::Counted(sweep) if !sweep.is_complete => {
-                format!("{told} Not all keys were looked at in time: do it again.")
+            Self::Pattern(scan) | Self::DryRun(scan) if !scan.is_complete => {
+                format!("{} The scan ran out of time: run it again.", self.summary())
             }
-            _ => told,
+            _ => self.summary(),
         }
     }
 
-    fn told(&self) -> String {
+    fn summary(&self) -> String {
         match self {
-            Self::Copy(Invalidated::Dropped) => "The copy was dropped.".to_owned(),
-            Self::Copy(Invalidated::Nothing) => "There was no copy.".to_owned(),
-            Self::Copy(Invalidated::Kept) => {
-                "The copy stays: the database does not have that value yet.".to_owned()
+            Self::Key(Invalidated::Dropped) => "The copy was dropped.".to_owned(),
+            Self::Key(Invalidated::Nothing) => "There was no copy.".to_owned(),
+            Self::Key(Invalidated::Kept) => {
+                "The copy was kept: its value is not in the database yet.".to_owned()
             }
-            Self::Tag => "Every copy with this tag is of the past now.".to_owned(),
-            Self::Swept(sweep) if sweep.found > sweep.dropped => format!(
-                "{} of {} copies were dropped; the others wait for the database.",
-                sweep.dropped, sweep.found
+            Self::Tag(tag) => format!("All copies tagged \"{}\" are now invalid.", tag.name()),
+            Self::Pattern(scan) if scan.found > scan.dropped => format!(
+                "{} of {} copies dropped; the values of the others are not in the database yet.",
+                scan.dropped, scan.found
             ),
-            Self::Swept(sweep) => format!("{} dropped.", copies(sweep.dropped)),
-            Self::Counted(sweep) => format!("{} would be dropped.", copies(sweep.found)),
+            Self::Pattern(scan) => format!("{} dropped.", copies(scan.dropped)),
+            Self::DryRun(scan) => format!("{} would be dropped.", copies(scan.found)),
         }
     }
 
-    /// How many copies were found, and how many of them dropped, where that is known.
+    /// Numbers of copies found and dropped; `None` for a tag.
     pub fn counts(&self) -> Option<(u64, u64)> {
         match self {
-            Self::Copy(forgot) => {
-                let found = u64::from(*forgot != Invalidated::Nothing);
-                Some((found, u64::from(*forgot == Invalidated::Dropped)))
+            Self::Key(result) => {
+                let found = u64::from(*result != Invalidated::Nothing);
+                Some((found, u64::from(*result == Invalidated::Dropped)))
             }
-            Self::Tag => None,
-            Self::Swept(sweep) | Self::Counted(sweep) => Some((sweep.found, sweep.dropped)),
+            Self::Tag(_) => None,
+            Self::Pattern(scan) | Self::DryRun(scan) => Some((scan.found, scan.dropped)),
         }
     }
 }
@@ -231,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_copies_can_be_named() {
+    fn only_cached_copies_can_be_invalidated() {
         assert!(
             InvalidationTarget::key("profile:123").is_ok()
                 && InvalidationTarget::key("product:1000").is_ok()

@@ -1,5 +1,5 @@
-//! The application in front of which the cache stands: a counter, profiles,
-//! products and sessions, and the database behind them.
+//! The demo application that uses the cache: a counter, profiles, products and
+//! sessions, and the database behind them.
 
 pub mod keys;
 pub mod model;

@@ -1,4 +1,4 @@
-//! The plain data hitrate is about. Nothing here does any IO.
+//! Plain data of the demo application, without I/O.
 
 use std::{fmt, str::FromStr};
 
@@ -8,10 +8,10 @@ use utoipa::ToSchema;
 
 use crate::input::{Email, Integer, Line};
 
-/// A person, as the database keeps them and the cache holds them.
+/// A user profile, as stored in the database and in the cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Profile {
-    /// The id it is found by: 1 to 64 letters, digits, `-` or `_`.
+    /// Primary key: 1 to 64 letters, digits, `-` or `_`.
     pub user_id: String,
     /// 1 to 100 characters.
     pub name: String,
@@ -21,7 +21,7 @@ pub struct Profile {
     pub age: u32,
 }
 
-/// What an edit may change of a [`Profile`].
+/// The editable fields of a [`Profile`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProfileEdit {
     /// The name.
@@ -39,14 +39,14 @@ pub type EmailAddress = Email<EMAIL_MAX>;
 /// The age in a form or a file: 0 to 150 years.
 pub type Age = Integer<0, AGE_MAX>;
 
-/// The longest name, in characters.
+/// Maximum length of a name, in characters.
 pub const NAME_MAX: usize = 100;
-/// The longest e-mail address a mail server accepts (RFC 5321), in characters.
+/// Maximum length of an e-mail address, in characters (RFC 5321).
 pub const EMAIL_MAX: usize = 254;
-/// The highest age, in years.
+/// Maximum age, in years.
 pub const AGE_MAX: u32 = 150;
 
-/// The documents' notation: `{'user_id': '123', 'name': …}`.
+/// The tutorial's notation, a Python dict: `{'user_id': '123', 'name': …}`.
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let quoted = |text: &str| match text.contains('\'') {
@@ -64,14 +64,13 @@ impl fmt::Display for Profile {
     }
 }
 
-/// The name of a profile. Its grammar is narrow on purpose: an id becomes part
-/// of a Redis key, and two spellings must never meet in one key. Short ones need no
-/// memory of their own.
+/// The id of a profile. The grammar is narrow because the id becomes part of a Redis
+/// key: different ids must never share a key. Up to 23 bytes are stored inline.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[schema(value_type = String)]
 pub struct UserId(SmolStr);
 
-/// Why a text is no [`UserId`].
+/// Error of a text that is not a [`UserId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("An id is 1 to 64 letters (a-z), digits, - or _.")]
 pub struct NotAnId;
@@ -107,30 +106,30 @@ impl fmt::Display for UserId {
     }
 }
 
-/// Something for sale.
+/// A product of the shop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Product {
     /// 1 to 1000.
     pub id: u32,
-    /// What it is called.
+    /// Name of the product.
     pub name: String,
-    /// Dollars.
+    /// Price in dollars.
     pub price: f64,
 }
 
-/// A product under the name of an experiment, so that the experiment has a
-/// key of its own.
+/// A product cached under the name of an experiment, so that each experiment uses a
+/// separate key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trial {
-    /// The experiment.
+    /// Name of the experiment.
     pub name: String,
-    /// What is looked up.
+    /// The product that is looked up.
     pub product: Product,
 }
 
-/// The highest product number.
+/// The highest product id.
 pub const PRODUCT_MAX: u32 = 1000;
-/// The documents' Laptop, which `/product` shows.
+/// Id of the tutorial's laptop, which `/product` shows.
 pub const LAPTOP: u32 = 123;
 
 impl Product {
@@ -158,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_prints_as_the_documents_print_it() {
+    fn a_profile_prints_as_a_python_dict() {
         let profile = Profile {
             user_id: "123".into(),
             name: "Shaunak Dhande".into(),
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_price_shows_cents_only_where_there_are_any() {
+    fn a_price_shows_cents_only_if_there_are_any() {
         let at = |price| Product { id: 1, name: String::new(), price }.price_tag();
         assert_eq!(at(999.0), "$999");
         assert_eq!(at(999.5), "$999.50");

@@ -1,4 +1,4 @@
-//! Looking up products, with the documents' log lines.
+//! Product lookups, with the tutorial's log lines.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,15 +10,15 @@ use crate::demo::{
     model::Product,
 };
 
-/// One row of the table, as the cache's origin.
-struct Row {
+/// A row of `products` as an origin.
+struct ProductRow {
     db: Arc<Db>,
     id: u32,
     delay: Duration,
     bypass: bool,
 }
 
-impl Origin<Product> for Row {
+impl Origin<Product> for ProductRow {
     type Error = db::Error;
 
     async fn load(&self) -> Result<Option<Versioned<Product>>, db::Error> {
@@ -31,7 +31,8 @@ impl Origin<Product> for Row {
     }
 }
 
-/// Finds a product as the policy says, and logs how that went.
+/// Looks up a product under `policy` and logs a hit or a miss. `delay` is the simulated
+/// latency of the database.
 pub async fn find(
     cache: &Cache,
     db: &Arc<Db>,
@@ -40,7 +41,7 @@ pub async fn find(
     delay: Duration,
 ) -> Result<Lookup<Product>, FetchError> {
     let bypass = policy.strategy == hitrate_cache::Strategy::None;
-    let row = Row { db: Arc::clone(db), id, delay, bypass };
+    let row = ProductRow { db: Arc::clone(db), id, delay, bypass };
     let policy = policy.with_origin_delay(delay);
     let lookup = cache.fetch(&keys::product(id), &policy, &Trace::disabled(), row).await?;
     if lookup.source.is_hit() {

@@ -1,4 +1,4 @@
-//! Looking up and changing profiles: the cache in front of the database.
+//! Lookups and edits of profiles through the cache.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,44 +11,45 @@ use hitrate_cache::{
 };
 
 use crate::demo::{
-    db::{self, CaughtUp, Db, Late},
+    db::{self, Db, EditResult, QueuedEdit},
     keys,
     model::{Profile, ProfileEdit, UserId},
 };
 
-/// How far back [`recall`] looks at least: the TTL may have been longer once.
-const RECALL_WITHIN: Duration = Duration::from_secs(86_400);
-/// The most copies taken back, the latest edits first.
-const RECALL_MAX: u32 = 5_000;
+/// Minimum period that [`invalidate_recent_edits`] covers, because an earlier run may have
+/// used a longer TTL than the current one.
+const RECENT_EDITS: Duration = Duration::from_secs(86_400);
+/// Maximum number of invalidations at start; the latest edits come first.
+const RECENT_EDITS_MAX: u32 = 5_000;
 
-/// One row of the table, as the cache's origin.
+/// A row of `profiles` as an origin.
 #[derive(Clone)]
-pub struct Row {
+pub struct ProfileRow {
     db: Arc<Db>,
     id: UserId,
     delay: Duration,
     trace: Trace,
 }
 
-impl Row {
+impl ProfileRow {
     fn of(db: &Arc<Db>, id: &UserId, delay: Duration, trace: &Trace) -> Self {
         Self { db: Arc::clone(db), id: id.clone(), delay, trace: trace.clone() }
     }
 }
 
 impl OriginError for db::Error {
-    /// A lock is held for milliseconds.
+    /// A lock is usually released within milliseconds.
     fn is_transient(&self) -> bool {
         matches!(self, Self::Locked)
     }
 
-    /// Whatever else is wrong ends some time, and the write waits for that.
+    /// All other errors are temporary, and a queued write is retried until they end.
     fn is_value_error(&self) -> bool {
-        matches!(self, Self::Unfit)
+        matches!(self, Self::ValueRejected)
     }
 }
 
-impl Origin<Profile> for Row {
+impl Origin<Profile> for ProfileRow {
     type Error = db::Error;
 
     async fn load(&self) -> Result<Option<Versioned<Profile>>, db::Error> {
@@ -56,7 +57,7 @@ impl Origin<Profile> for Row {
     }
 }
 
-impl Writable<Profile> for Row {
+impl Writable<Profile> for ProfileRow {
     async fn write(
         &self,
         value: &Profile,
@@ -67,7 +68,7 @@ impl Writable<Profile> for Row {
     }
 }
 
-/// Finds a profile as the policy says. `delay` is simulated latency of the database.
+/// Looks up a profile under `policy`. `delay` is the simulated latency of the database.
 pub async fn find(
     cache: &Cache,
     db: &Arc<Db>,
@@ -77,10 +78,10 @@ pub async fn find(
     trace: &Trace,
 ) -> Result<Lookup<Profile>, FetchError> {
     let policy = policy.with_origin_delay(delay);
-    cache.fetch(&keys::profile(id), &policy, trace, Row::of(db, id, delay, trace)).await
+    cache.fetch(&keys::profile(id), &policy, trace, ProfileRow::of(db, id, delay, trace)).await
 }
 
-/// Changes a profile, by the policy's order of database and cache.
+/// Edits a profile. The policy decides whether database or cache is updated first.
 pub async fn edit(
     cache: &Cache,
     db: &Arc<Db>,
@@ -92,11 +93,11 @@ pub async fn edit(
     let ProfileEdit { name, email, age } = edit;
     let value = Profile { user_id: id.to_string(), name, email, age };
     let delay = Duration::ZERO;
-    let row = Row::of(db, id, delay, trace);
+    let row = ProfileRow::of(db, id, delay, trace);
     cache.write(value, policy, trace, row).await
 }
 
-/// Drops a profile from the cache; the next lookup asks the database.
+/// Invalidates the cached copy of a profile; the next lookup reads the database.
 pub async fn invalidate(
     cache: &Cache,
     id: &UserId,
@@ -106,93 +107,99 @@ pub async fn invalidate(
     cache.invalidate(&keys::profile(id), policy, trace).await
 }
 
-/// Where profiles that were written behind go.
-pub struct Behind(pub Arc<Db>);
+/// Write-behind sink that applies queued edits to `profiles`.
+pub struct ProfileSink(pub Arc<Db>);
 
-impl Sink for Behind {
+impl Sink for ProfileSink {
     type Error = db::Error;
 
     async fn apply(&self, writes: &[QueuedWrite]) -> Result<Vec<ApplyResult>, db::Error> {
-        let late: Vec<_> = writes.iter().map(late).collect();
-        let readable: Vec<_> = late.iter().flatten().cloned().collect();
-        let mut caught_up = self.0.catch_up_profiles(&readable).await?.into_iter();
-        let outcome = |late: &Option<Late>| match late.as_ref().and_then(|_| caught_up.next()) {
-            Some(CaughtUp::As(version)) => ApplyResult::Applied(version),
-            Some(CaughtUp::Superseded(version)) => ApplyResult::Superseded(version),
-            Some(CaughtUp::NoRow) => ApplyResult::Rejected("there is no such profile"),
-            None => ApplyResult::Rejected("it is no profile"),
+        let edits: Vec<_> = writes.iter().map(queued_edit).collect();
+        let valid: Vec<_> = edits.iter().flatten().cloned().collect();
+        let mut results = self.0.apply_queued_edits(&valid).await?.into_iter();
+        let result = |edit: &Option<QueuedEdit>| match edit.as_ref().and_then(|_| results.next()) {
+            Some(EditResult::Applied(version)) => ApplyResult::Applied(version),
+            Some(EditResult::Superseded(version)) => ApplyResult::Superseded(version),
+            Some(EditResult::NoRow) => ApplyResult::Rejected("the profile does not exist"),
+            None => ApplyResult::Rejected("the value is not a profile of this key"),
         };
-        Ok(late.iter().map(outcome).collect())
+        Ok(edits.iter().map(result).collect())
     }
 }
 
-fn late(write: &QueuedWrite) -> Option<Late> {
+fn queued_edit(write: &QueuedWrite) -> Option<QueuedEdit> {
     let profile: Profile = serde_json::from_str(&write.value).ok()?;
     let belongs = write.key == keys::profile(&profile.user_id.parse().ok()?).as_str();
-    belongs.then_some(Late { profile, version: write.version, stamp: write.stamp })
+    belongs.then_some(QueuedEdit { profile, version: write.version, stamp: write.stamp })
 }
 
-/// Takes back, at the start, the copies of profiles that were edited lately:
-/// an edit may have been made while Redis could not be told, and then hitrate
-/// was stopped. Copies older than their TTL have ended by themselves.
-pub async fn recall(cache: &Cache, db: &Db, policy: &CachePolicy) -> Result<(), db::Error> {
-    for (edited, stamp) in db.edited_within(policy.ttl.max(RECALL_WITHIN), RECALL_MAX).await? {
-        let newer = Committed { version: edited.version, stamp };
-        cache.supersede_later(&keys::profile(&edited.value), newer, policy);
+/// Queues the invalidation of recently edited profiles. Called at start: invalidations
+/// deferred by an earlier process are lost when it ends. Copies of older edits have
+/// expired.
+pub async fn invalidate_recent_edits(
+    cache: &Cache,
+    db: &Db,
+    policy: &CachePolicy,
+) -> Result<(), db::Error> {
+    for (edited, stamp) in db.edited_within(policy.ttl.max(RECENT_EDITS), RECENT_EDITS_MAX).await? {
+        let committed = Committed { version: edited.version, stamp };
+        cache.supersede_later(&keys::profile(&edited.value), committed, policy);
     }
     Ok(())
 }
 
-/// What the documents' script prints after a lookup.
+/// The message about a lookup. Hits and misses use the tutorial's wording.
 pub fn message(id: &UserId, lookup: &Lookup<Profile>) -> String {
     match lookup.source {
-        Source::Database => from_the_database(id, lookup),
-        source => from_a_copy(id, source, lookup),
+        Source::Database => database_message(id, lookup),
+        source => copy_message(id, source, lookup),
     }
 }
 
-fn from_a_copy(id: &UserId, source: Source, lookup: &Lookup<Profile>) -> String {
+fn copy_message(id: &UserId, source: Source, lookup: &Lookup<Profile>) -> String {
     match (source, &lookup.fill) {
         _ if lookup.value.is_none() => {
-            format!("User profile for {id} does not exist; Redis cache still knows that.")
+            format!("User profile for {id} does not exist; its absence is cached.")
         }
-        (Source::Memory, _) => format!("User profile for {id} found in this process's near cache."),
+        (Source::Memory, _) => {
+            format!("User profile for {id} found in the near cache of this process.")
+        }
         (Source::Stale, Fill::Failed(error)) => format!(
-            "User profile for {id} found in a copy of this process. \
-             The database can't tell whether it changed, nor can Redis: {error}."
+            "User profile for {id} found in the memory of this process; the copy may be stale. \
+             The database failed, and so did Redis: {error}."
         ),
         (Source::Stale, _) => format!(
-            "User profile for {id} found in cache, past its time: \
-             it is served while nothing newer can be had."
+            "User profile for {id} found in cache, past its TTL. \
+             The stale copy is served because the database failed or was too slow."
         ),
         _ => ["User profile for ", id.as_str(), " found in Redis cache."].concat(),
     }
 }
 
-fn from_the_database(id: &UserId, lookup: &Lookup<Profile>) -> String {
+fn database_message(id: &UserId, lookup: &Lookup<Profile>) -> String {
     let absent_s = CachePolicy::DEFAULT.absent_ttl.as_secs();
     let missing = lookup.value.is_none();
     match &lookup.fill {
         Fill::Bypassed => {
-            format!("User profile for {id} fetched from the database; the cache was left aside.")
+            format!("User profile for {id} fetched from the database; the cache was bypassed.")
         }
         Fill::Superseded => format!(
-            "User profile for {id} fetched from the database while it was edited; \
-             Redis keeps what is newer."
+            "User profile for {id} fetched from the database. \
+             It was not stored in Redis, which has a newer version."
         ),
         Fill::Failed(error) => format!(
             "User profile for {id} fetched from the database. It was not stored in Redis: {error}."
         ),
         Fill::TooLarge => format!(
             "User profile for {id} fetched from the database. \
-             It was not stored in Redis: it is larger than an entry may be."
+             It was not stored in Redis: it exceeds the maximum entry size."
         ),
         Fill::NotCached => {
-            format!("User profile for {id} not found in cache, nor in the database.")
+            format!("User profile for {id} found neither in cache nor in the database.")
         }
         _ if missing => format!(
-            "User profile for {id} not found in cache, nor in the database. \
-             Redis keeps the absence for {absent_s} s."
+            "User profile for {id} found neither in cache nor in the database. \
+             Redis caches its absence for {absent_s} s."
         ),
         _ => format!(
             "User profile for {id} not found in cache. \
@@ -201,33 +208,29 @@ fn from_the_database(id: &UserId, lookup: &Lookup<Profile>) -> String {
     }
 }
 
-/// What a write did, in a sentence.
-pub fn edited(written: &Written) -> String {
-    let who = match written.effect {
-        Effect::Queued => "Redis has the change",
-        _ => "The database has the change",
-    };
-    format!("{who}; {}.", effect(&written.effect))
+/// The message about an edit.
+pub fn edit_message(written: &Written) -> String {
+    match &written.effect {
+        Effect::Invalidated(true) => {
+            "Saved in the database; the cached copy was dropped.".to_owned()
+        }
+        Effect::Invalidated(false) => "Saved in the database; there was no cached copy.".to_owned(),
+        Effect::Stored => "Saved in the database; the cached copy was replaced.".to_owned(),
+        Effect::Queued => "Saved in Redis; the write to the database is queued.".to_owned(),
+        Effect::Deferred(error) => {
+            format!("Saved in the database; the invalidation is deferred: {error}.")
+        }
+    }
 }
 
-/// What an invalidation did, in a sentence.
-pub fn invalidated(outcome: &Result<Invalidated, RedisError>) -> String {
-    let then = match outcome {
-        Ok(Invalidated::Dropped) => "the cache dropped its copy".to_owned(),
-        Ok(Invalidated::Nothing) => "the cache had no copy".to_owned(),
-        Ok(Invalidated::Kept) => "the copy stays: the database does not have it yet".to_owned(),
-        Err(error) => format!("the cache could not be told: {error}"),
-    };
-    format!("Asked to invalidate; {then}.")
-}
-
-/// What a write did to the cache, as the end of a sentence.
-fn effect(effect: &Effect) -> String {
-    match effect {
-        Effect::Invalidated(true) => "the cache dropped its copy".to_owned(),
-        Effect::Invalidated(false) => "the cache had no copy".to_owned(),
-        Effect::Stored => "the cache has the new copy".to_owned(),
-        Effect::Queued => "it waits there for the database".to_owned(),
-        Effect::Deferred(error) => format!("the cache could not be told: {error}"),
+/// The message about an invalidation.
+pub fn invalidation_message(result: &Result<Invalidated, RedisError>) -> String {
+    match result {
+        Ok(Invalidated::Dropped) => "The cached copy was dropped.".to_owned(),
+        Ok(Invalidated::Nothing) => "There was no cached copy.".to_owned(),
+        Ok(Invalidated::Kept) => {
+            "The cached copy was kept: its value is not in the database yet.".to_owned()
+        }
+        Err(error) => format!("The cached copy could not be invalidated: {error}."),
     }
 }

@@ -1,4 +1,4 @@
-//! Sessions that end by themselves: one Redis key each, with a TTL.
+//! Sessions that expire: one Redis key each, with a TTL.
 
 use std::time::Duration;
 
@@ -13,48 +13,48 @@ use utoipa::ToSchema;
 
 use crate::{demo::keys, token::Token};
 
-/// The longest TTL of a session, in seconds: a day.
+/// Maximum TTL of a session, in seconds: one day.
 pub const TTL_MAX: u32 = 86_400;
-/// The documents' TTL, in seconds.
+/// Default TTL of a session, in seconds; the tutorial's value.
 pub const TTL_DEFAULT: u32 = 10;
-/// The longest username, in characters.
+/// Maximum length of a username, in characters.
 pub const USERNAME_MAX: usize = 64;
 
-/// What Redis holds for a session.
+/// A session as stored in Redis.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
-    /// Whose session it is.
+    /// Name of the user.
     pub username: String,
-    /// How its end is reckoned.
+    /// Kind of expiry.
     pub expiry: Expiry,
-    /// Seconds it was given.
+    /// TTL in seconds.
     pub ttl: u32,
-    /// When it was started, in milliseconds since 1970, UTC.
+    /// Time of the start, in milliseconds since 1970 (UTC).
     pub started_ms: u64,
 }
 
-/// When a session ends.
+/// Expiry of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Expiry {
-    /// A fixed time after its start.
+    /// A fixed time after the start.
     Absolute,
-    /// A fixed time after it was last used.
+    /// A fixed time after the last use.
     Sliding,
 }
 
-/// A session that is alive.
+/// A session that has not expired.
 #[derive(Debug, Clone)]
 pub struct Live {
-    /// What Redis holds.
+    /// The session as stored.
     pub session: Session,
-    /// Time left.
+    /// Remaining TTL.
     pub left: Duration,
-    /// Its key, prefix and all. Shows a digest of the id, never the id.
+    /// Full key, including the prefix. It contains a digest of the session id, not the id.
     pub key: String,
 }
 
-/// Starts a session under a new token; the old one, if any, ends at once.
+/// Starts a session under a new token, and ends the session of the old token, if any.
 pub async fn start(
     store: &Store,
     old: Option<&Token>,
@@ -75,7 +75,7 @@ pub async fn start(
     Ok((token, Live { session, left, key: store.full_key(&key) }))
 }
 
-/// The session of this token, if it is alive. Using a sliding one renews it.
+/// The session of this token, unless it has expired. Finding a sliding session renews it.
 pub async fn find(store: &Store, token: &Token, trace: &Trace) -> Result<Option<Live>, RedisError> {
     let key = key_of(token);
     let [json, left] =
@@ -91,7 +91,7 @@ pub async fn find(store: &Store, token: &Token, trace: &Trace) -> Result<Option<
     let left = match session.expiry {
         Expiry::Absolute => left,
         Expiry::Sliding => match renew(store, &key, session.ttl, trace).await {
-            // Not renewed, but alive: a Redis that takes no writes still tells.
+            // Redis refuses writes: the session is not renewed, but still valid.
             Err(error) if error.is_refusal() => left,
             renewed => renewed?,
         },
@@ -100,7 +100,8 @@ pub async fn find(store: &Store, token: &Token, trace: &Trace) -> Result<Option<
     Ok((left > 0).then_some(live))
 }
 
-/// Milliseconds left after the renewal; 0 when the session ended in between.
+/// Renews a session and returns the remaining TTL in milliseconds; 0 if the session
+/// expired before the renewal.
 async fn renew(
     store: &Store,
     key: &Key<Session>,
@@ -113,13 +114,13 @@ async fn renew(
     Ok(u64::try_from(typed::<i64>(left?)?).unwrap_or_default())
 }
 
-/// Ends a session now.
+/// Ends a session; false if there was none.
 pub async fn end(store: &Store, token: &Token, trace: &Trace) -> Result<bool, RedisError> {
     let removed: u64 = store.run(store.on("UNLINK", &key_of(token)), trace).await?;
     Ok(removed > 0)
 }
 
-/// A digest stands in for the token, so that a page can show the key.
+/// Key of a session. It contains a digest of the token, so that a page can show it.
 fn key_of(token: &Token) -> Key<Session> {
     keys::session(&token.digest(16))
 }

@@ -1,4 +1,4 @@
-//! What is counted, where it happens: the one source of the panels and of `/metrics`.
+//! Metrics of this process: the only source of the panels and of `/metrics`.
 
 use std::{
     collections::BTreeSet,
@@ -19,49 +19,50 @@ use prometheus_client::{
 
 use crate::failpoints::{self, Failpoint};
 
-/// Threads that count at places of their own: more than a machine mostly has.
-/// A place takes some 120 KiB, for its histograms, from its first count on.
+/// Number of shards, more than most machines have threads. A shard is allocated on first
+/// use and takes about 120 KiB for its histograms.
 const SHARDS: usize = 32;
 
-/// Counters of this process, from its start.
+/// Counters, gauges and histograms since the start of the process.
 pub struct Metrics {
     registry: Registry,
     started: Instant,
-    /// Statements sent to the database, of whatever kind.
+    /// SQL statements sent to the database.
     pub database_queries: Counter,
-    /// What each request counts.
+    /// Counts of the requests, per thread.
     shards: [OnceLock<Box<Shard>>; SHARDS],
-    /// The sums of it, as of the last text.
+    /// Sum over the shards, as of the last [`text`](Self::text).
     visits: Counter,
-    lookups: Family<Lookups, Counter>,
-    bypasses: Family<Prefix, Counter>,
-    origin_loads: Family<Prefix, Counter>,
-    shed: Counter,
-    rejected_entries: Family<Prefix, Counter>,
+    /// Sums over the shards, as of the last [`text`](Self::text).
+    lookups: Family<LookupLabels, Counter>,
+    bypasses: Family<PrefixLabels, Counter>,
+    origin_loads: Family<PrefixLabels, Counter>,
+    rejected_loads: Counter,
+    rejected_entries: Family<PrefixLabels, Counter>,
     write_behind_pending: Gauge,
     write_behind_dead_letters: Gauge,
     write_behind_failing: Gauge,
     deferred_invalidations: Gauge,
     breaker_state: Gauge,
-    settling: Mutex<()>,
+    sync_lock: Mutex<()>,
 }
 
-/// What one thread counts, or a few. Threads that count at one place wait for
-/// each other, if only for the memory; so two of these share no line of it.
+/// Counts of one thread, or of a few. The alignment keeps shards on separate cache lines,
+/// so that threads do not slow each other down.
 #[repr(align(128))]
 struct Shard(Mutex<Counts>);
 
 struct Counts {
     visits: u64,
-    /// By prefix and source: there are but a few prefixes.
+    /// By prefix and source. A list suffices, as there are few prefixes.
     lookups: Vec<(&'static str, [u64; Source::ALL.len()])>,
-    times: [Histogram<u64>; Source::ALL.len()],
+    latencies: [Histogram<u64>; Source::ALL.len()],
 }
 
 impl Default for Shard {
     fn default() -> Self {
-        let times = Source::ALL.map(|_| histogram());
-        Self(Mutex::new(Counts { visits: 0, lookups: Vec::new(), times }))
+        let latencies = Source::ALL.map(|_| histogram());
+        Self(Mutex::new(Counts { visits: 0, lookups: Vec::new(), latencies }))
     }
 }
 
@@ -73,13 +74,13 @@ impl Shard {
 
 impl Counts {
     fn looked_up(&mut self, prefix: &'static str, source: Source, took: Duration) {
-        let place = self.lookups.iter().position(|(known, _)| *known == prefix);
-        let place = place.unwrap_or_else(|| {
+        let index = self.lookups.iter().position(|(known, _)| *known == prefix);
+        let index = index.unwrap_or_else(|| {
             self.lookups.push((prefix, Default::default()));
             self.lookups.len() - 1
         });
-        self.lookups[place].1[source as usize] += 1;
-        self.times[source as usize].saturating_record(micros(took));
+        self.lookups[index].1[source as usize] += 1;
+        self.latencies[source as usize].saturating_record(micros(took));
     }
 
     fn lookups(&self, prefix: &str, source: Source) -> u64 {
@@ -88,60 +89,60 @@ impl Counts {
     }
 }
 
-/// The number of this thread's shard.
-fn place() -> usize {
+/// Index of this thread's shard.
+fn shard_index() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
-        static PLACE: usize = NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS;
+        static INDEX: usize = NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS;
     }
-    PLACE.with(|place| *place)
+    INDEX.with(|index| *index)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Lookups {
+struct LookupLabels {
     prefix: &'static str,
     source: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Prefix {
+struct PrefixLabels {
     prefix: &'static str,
 }
 
-/// Values of the gauges at one moment.
+/// Values of the gauges.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Gauges {
-    /// Acknowledged writes that the database does not have yet.
+    /// Acknowledged writes that are not in the database yet.
     pub pending: u64,
-    /// Acknowledged writes that the database refused for good.
+    /// Acknowledged writes that the database rejected permanently.
     pub dead_letters: u64,
-    /// Whether something keeps waiting writes from the database.
-    pub is_stuck: bool,
-    /// Keys that wait for a deferred invalidation.
+    /// Whether write-behind is failing.
+    pub is_write_behind_failing: bool,
+    /// Keys with a deferred invalidation.
     pub deferred: u64,
-    /// The breaker: 0 closed, 1 half-open, 2 open.
+    /// Circuit breaker: 0 closed, 1 half-open, 2 open.
     pub breaker: i64,
 }
 
-/// Lookups of one kind of key.
+/// Lookups of one key prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct HitMiss {
-    /// Answered from the cache.
+    /// Lookups answered from the cache.
     pub hits: u64,
-    /// Asked of the cache, answered by the database.
+    /// Lookups that missed the cache.
     pub misses: u64,
-    /// Answered by the database without asking the cache.
+    /// Lookups that bypassed the cache.
     pub bypasses: u64,
 }
 
-/// How long the lookups from one source took.
+/// Latency of the lookups answered by one source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Times {
-    /// How many there were.
+pub struct Latency {
+    /// Number of lookups.
     pub lookups: u64,
-    /// Half of them took at most this many microseconds.
+    /// Median, in microseconds.
     pub p50_us: u64,
-    /// 99 of 100 took at most this many microseconds.
+    /// 99th percentile, in microseconds.
     pub p99_us: u64,
 }
 
@@ -156,93 +157,94 @@ impl Default for Metrics {
             shards: Default::default(),
             bypasses: Family::default(),
             origin_loads: Family::default(),
-            shed: Counter::default(),
+            rejected_loads: Counter::default(),
             rejected_entries: Family::default(),
             write_behind_pending: Gauge::default(),
             write_behind_dead_letters: Gauge::default(),
             write_behind_failing: Gauge::default(),
             deferred_invalidations: Gauge::default(),
             breaker_state: Gauge::default(),
-            settling: Mutex::default(),
+            sync_lock: Mutex::default(),
             registry: Registry::default(),
         };
         let queries = metrics.database_queries.clone();
-        registry.register("database_queries", "Statements sent to the database", queries);
-        registry.register("visits", "Visits that Redis counted", metrics.visits.clone());
+        registry.register("database_queries", "SQL statements sent to the database", queries);
+        registry.register("visits", "Visits counted in Redis", metrics.visits.clone());
         let lookups = metrics.lookups.clone();
-        registry.register("lookups", "Lookups by key prefix and source of the answer", lookups);
+        registry.register("lookups", "Lookups by key prefix and source", lookups);
         let bypasses = metrics.bypasses.clone();
-        registry.register("bypasses", "Lookups told not to ask the cache", bypasses);
+        registry.register("bypasses", "Lookups that bypassed the cache", bypasses);
         let loads = metrics.origin_loads.clone();
         registry.register("origin_loads", "Values loaded from the database", loads);
-        registry.register("origin_shed", "Loads turned away at a full queue", metrics.shed.clone());
+        let rejected = metrics.rejected_loads.clone();
+        registry.register("origin_rejected", "Loads rejected because the queue was full", rejected);
         let rejected = metrics.rejected_entries.clone();
-        let about = "Values not cached, as their entry is larger than HITRATE_MAX_ENTRY_BYTES";
+        let about = "Values not cached because their entry exceeds HITRATE_MAX_ENTRY_BYTES";
         registry.register("rejected_entries", about, rejected);
         let pending = metrics.write_behind_pending.clone();
-        let about = "Acknowledged writes that the database does not have yet";
+        let about = "Acknowledged writes that are not in the database yet";
         registry.register("write_behind_pending", about, pending);
         let dead_letters = metrics.write_behind_dead_letters.clone();
-        let about = "Acknowledged writes that the database refused for good";
+        let about = "Acknowledged writes that the database rejected permanently";
         registry.register("write_behind_dead_letters", about, dead_letters);
         let failing = metrics.write_behind_failing.clone();
-        let about = "Whether acknowledged writes fail to get to the database: 1, else 0";
+        let about = "Whether write-behind is failing: 1 if it is, else 0";
         registry.register("write_behind_failing", about, failing);
         let deferred = metrics.deferred_invalidations.clone();
-        let about = "Keys that Redis could not be told to invalidate yet; they are not cached";
+        let about = "Keys with a deferred invalidation; they are not cached meanwhile";
         registry.register("deferred_invalidations", about, deferred);
         let breaker = metrics.breaker_state.clone();
-        let about = "Circuit breaker of Redis: 0 closed, 1 half-open, 2 open";
+        let about = "State of the Redis circuit breaker: 0 closed, 1 half-open, 2 open";
         registry.register("redis_breaker_state", about, breaker);
         Self { registry, ..metrics }
     }
 }
 
 impl Metrics {
-    /// Counts one visit that Redis counted.
+    /// Counts a visit that was counted in Redis.
     pub fn visited(&self) {
         self.shard().counts().visits += 1;
     }
 
-    /// The visits that Redis counted.
+    /// Number of visits counted in Redis by this process.
     pub fn visits(&self) -> u64 {
         self.sum(|counts| counts.visits)
     }
 
     fn shard(&self) -> &Shard {
-        self.shards[place()].get_or_init(Box::default)
+        self.shards[shard_index()].get_or_init(Box::default)
     }
 
-    fn sum(&self, part: impl Fn(&Counts) -> u64) -> u64 {
-        self.used().map(|shard| part(&shard.counts())).sum()
+    fn sum(&self, field: impl Fn(&Counts) -> u64) -> u64 {
+        self.allocated_shards().map(|shard| field(&shard.counts())).sum()
     }
 
-    fn used(&self) -> impl Iterator<Item = &Shard> {
+    fn allocated_shards(&self) -> impl Iterator<Item = &Shard> {
         self.shards.iter().filter_map(OnceLock::get).map(AsRef::as_ref)
     }
 
-    /// The values that were too large to be cached.
+    /// Number of values that were too large to be cached.
     pub fn rejected_entries(&self, prefix: &'static str) -> u64 {
-        self.rejected_entries.get_or_create(&Prefix { prefix }).get()
+        self.rejected_entries.get_or_create(&PrefixLabels { prefix }).get()
     }
 
     /// Sets the gauges.
     pub fn set_gauges(&self, gauges: &Gauges) {
         self.write_behind_pending.set(gauges.pending.cast_signed());
         self.write_behind_dead_letters.set(gauges.dead_letters.cast_signed());
-        self.write_behind_failing.set(gauges.is_stuck.into());
+        self.write_behind_failing.set(gauges.is_write_behind_failing.into());
         self.deferred_invalidations.set(gauges.deferred.cast_signed());
         self.breaker_state.set(gauges.breaker);
     }
 
-    /// Hits and misses of one kind of key.
+    /// Hits, misses and bypasses of one key prefix.
     pub fn hit_miss(&self, prefix: &'static str) -> HitMiss {
         let from = |source: Source| {
-            // What is asked for is in the text, too, be it zero.
-            drop(self.lookups.get_or_create(&Lookups { prefix, source: source.name() }));
+            // Creates the time series, so that `/metrics` shows it even if it is zero.
+            drop(self.lookups.get_or_create(&LookupLabels { prefix, source: source.name() }));
             self.sum(|counts| counts.lookups(prefix, source))
         };
-        let bypasses = self.bypasses.get_or_create(&Prefix { prefix }).get();
+        let bypasses = self.bypasses.get_or_create(&PrefixLabels { prefix }).get();
         HitMiss {
             hits: Source::ALL.into_iter().filter(|it| it.is_hit()).map(from).sum(),
             misses: from(Source::Database).saturating_sub(bypasses),
@@ -250,75 +252,75 @@ impl Metrics {
         }
     }
 
-    /// How long lookups from `source` took, since the start.
-    pub fn times_of(&self, source: Source) -> Times {
-        let mut times = histogram();
-        for shard in self.used() {
-            let of_shard = &shard.counts().times[source as usize];
-            times.add(of_shard).expect("all of them have the same bounds");
+    /// Latency of the lookups answered by `source`, since the start.
+    pub fn latency_of(&self, source: Source) -> Latency {
+        let mut sum = histogram();
+        for shard in self.allocated_shards() {
+            let part = &shard.counts().latencies[source as usize];
+            sum.add(part).expect("all histograms have the same bounds");
         }
-        Times {
-            lookups: times.len(),
-            p50_us: times.value_at_quantile(0.5),
-            p99_us: times.value_at_quantile(0.99),
+        Latency {
+            lookups: sum.len(),
+            p50_us: sum.value_at_quantile(0.5),
+            p99_us: sum.value_at_quantile(0.99),
         }
     }
 
-    /// Since when these numbers count.
+    /// Time since the counters started at zero.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// All of them in the OpenMetrics text format.
+    /// All metrics in the OpenMetrics text format.
     pub fn text(&self) -> String {
         self.sync_counters();
         let mut text = String::new();
-        encode(&mut text, &self.registry).expect("a String takes any text");
+        encode(&mut text, &self.registry).expect("writing to a String never fails");
         text
     }
 
-    /// Brings the sums up to date. They only grow.
+    /// Updates the counters to the sums over the shards.
     fn sync_counters(&self) {
-        let _alone = self.settling.lock().expect("adding up does not panic");
-        let grown = |sum: &Counter, to: u64| sum.inc_by(to - sum.get());
-        grown(&self.visits, self.visits());
+        let _lock = self.sync_lock.lock().expect("adding up does not panic");
+        let raise = |counter: &Counter, to: u64| counter.inc_by(to - counter.get());
+        raise(&self.visits, self.visits());
         for prefix in self.prefixes() {
             for source in Source::ALL {
-                let labels = Lookups { prefix, source: source.name() };
-                let looked_up = self.sum(|counts| counts.lookups(prefix, source));
-                grown(&self.lookups.get_or_create(&labels), looked_up);
+                let labels = LookupLabels { prefix, source: source.name() };
+                let lookups = self.sum(|counts| counts.lookups(prefix, source));
+                raise(&self.lookups.get_or_create(&labels), lookups);
             }
         }
     }
 
     fn prefixes(&self) -> BTreeSet<&'static str> {
         let mut all = BTreeSet::new();
-        for shard in self.used() {
+        for shard in self.allocated_shards() {
             all.extend(shard.counts().lookups.iter().map(|(prefix, _)| *prefix));
         }
         all
     }
 }
 
-/// What the cache tells is counted here.
+/// Counts the events of the cache.
 impl Observer for Metrics {
     fn looked_up(&self, prefix: &'static str, source: Source, bypassed: bool, took: Duration) {
         self.shard().counts().looked_up(prefix, source, took);
         if bypassed {
-            self.bypasses.get_or_create(&Prefix { prefix }).inc();
+            self.bypasses.get_or_create(&PrefixLabels { prefix }).inc();
         }
     }
 
     fn loaded(&self, prefix: &'static str) {
-        self.origin_loads.get_or_create(&Prefix { prefix }).inc();
+        self.origin_loads.get_or_create(&PrefixLabels { prefix }).inc();
     }
 
     fn load_rejected(&self) {
-        self.shed.inc();
+        self.rejected_loads.inc();
     }
 
     fn entry_rejected(&self, prefix: &'static str) {
-        self.rejected_entries.get_or_create(&Prefix { prefix }).inc();
+        self.rejected_entries.get_or_create(&PrefixLabels { prefix }).inc();
     }
 
     fn failpoint(&self, failpoint: hitrate_cache::Failpoint) -> bool {
@@ -326,7 +328,7 @@ impl Observer for Metrics {
     }
 }
 
-/// 1 µs to 2 minutes with two significant digits, in some 30 KiB.
+/// A histogram of 1 µs to 2 minutes with two significant digits; about 30 KiB.
 fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 120_000_000, 2).expect("the bounds are constants that fit")
 }
@@ -343,11 +345,11 @@ mod tests {
         metrics.looked_up("profile", Source::Database, false, took);
         metrics.looked_up("profile", Source::Database, true, took);
         assert_eq!(metrics.hit_miss("profile"), HitMiss { hits: 1, misses: 1, bypasses: 1 });
-        assert_eq!(metrics.times_of(Source::Database).lookups, 2);
+        assert_eq!(metrics.latency_of(Source::Database).lookups, 2);
     }
 
     #[test]
-    fn what_threads_count_is_one_sum() {
+    fn counts_of_all_threads_are_summed() {
         let metrics = Metrics::default();
         let count = || {
             for n in 0..1_000 {
@@ -362,15 +364,15 @@ mod tests {
         });
         let all = 2_000 * SHARDS as u64;
         assert_eq!((metrics.visits(), metrics.hit_miss("profile").hits), (all, all));
-        let times = metrics.times_of(Source::Cache);
-        assert!(times.lookups == all && (495..510).contains(&times.p50_us), "{times:?}");
+        let latency = metrics.latency_of(Source::Cache);
+        assert!(latency.lookups == all && (495..510).contains(&latency.p50_us), "{latency:?}");
         for _ in 0..2 {
             assert!(metrics.text().contains(&format!("hitrate_visits_total {all}\n")));
         }
     }
 
     #[test]
-    fn the_text_names_what_it_counts() {
+    fn the_text_contains_names_and_labels() {
         let metrics = Metrics::default();
         metrics.looked_up("profile", Source::Cache, false, Duration::ZERO);
         let line = "hitrate_lookups_total{prefix=\"profile\",source=\"cache\"} 1";

@@ -1,5 +1,4 @@
-//! What operators see: the panels' numbers, the metrics, and the Redis that
-//! hitrate starts itself.
+//! Operations: metrics, the samples shown on the panels, and the managed Redis.
 
 pub mod managed_redis;
 pub mod metrics;

@@ -1,5 +1,5 @@
-//! The numbers on the panels: a sample of Redis and of this process, taken in
-//! the background about once a second, so that no request pays for it.
+//! Samples of Redis and of this process for the panels. A background task takes one per
+//! second, so that requests need not.
 
 use std::{cell::RefCell, sync::Arc, time::Duration};
 
@@ -22,36 +22,36 @@ use crate::{
 /// Time between two samples.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Everything the panels show, at one moment.
+/// All numbers on the panels, at one moment.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Sample {
-    /// What Redis says of itself.
+    /// State of Redis, as the server reports it.
     pub redis: RedisPanel,
-    /// What hitrate counted itself.
+    /// Counters of hitrate.
     pub cache: CachePanel,
 }
 
-/// What Redis says of itself.
+/// State of Redis, as the server reports it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct RedisPanel {
-    /// Whether it works.
+    /// Whether Redis works.
     pub state: RedisState,
-    /// What is wrong, in words; null when nothing is.
+    /// Description of the current error, or null.
     pub error: Option<String>,
-    /// Milliseconds since the error began; null when there is none.
-    pub trouble_ms: Option<u64>,
-    /// Whether commands go out to Redis.
+    /// Milliseconds since the error began, or null.
+    pub error_ms: Option<u64>,
+    /// State of the circuit breaker.
     #[schema(value_type = schemas::BreakerState)]
     pub breaker: BreakerState,
-    /// Milliseconds since that last changed.
+    /// Milliseconds since the breaker's last change.
     pub breaker_ms: u64,
-    /// Keys that Redis could not be told to invalidate yet; they are not cached.
+    /// Keys with a deferred invalidation; they are not cached meanwhile.
     pub deferred_invalidations: u64,
-    /// Null while Redis is away.
+    /// Null while Redis is unreachable.
     pub server: Option<ServerPanel>,
-    /// Keys under hitrate's own prefix, by SCAN; null until counted.
+    /// Number of keys with hitrate's prefix, counted by SCAN; null until the first count.
     pub keys: Option<u64>,
-    /// How old that count is, in milliseconds.
+    /// Age of that count, in milliseconds.
     pub keys_age_ms: Option<u64>,
 }
 
@@ -63,106 +63,107 @@ pub enum RedisState {
     Up,
     /// Reads work, writes are refused.
     RefusingWrites,
-    /// Nothing works.
+    /// Neither works.
     Down,
 }
 
-/// The part of INFO that is shown.
+/// Selected fields of INFO.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ServerPanel {
     /// `Redis` or `Valkey`.
     pub name: &'static str,
-    /// Its version.
+    /// Version of the server.
     pub version: String,
-    /// Seconds since it started.
+    /// Seconds since the server started.
     pub uptime_s: u64,
-    /// Bytes in use.
+    /// Memory in use, in bytes.
     pub used_memory_bytes: u64,
-    /// Bytes allowed; 0 is unlimited.
+    /// `maxmemory` in bytes; 0 means no limit.
     pub max_memory_bytes: u64,
-    /// What happens when the allowed memory is used up.
+    /// `maxmemory-policy`.
     pub eviction_policy: String,
-    /// Connections, ours included.
+    /// Client connections, including those of hitrate.
     pub connected_clients: u64,
-    /// Commands since it started, by any client.
+    /// Commands of all clients since the server started.
     pub commands_processed: u64,
-    /// Reads that found their key, by any client.
+    /// Key reads of all clients that found the key.
     pub keyspace_hits: u64,
-    /// Reads that did not, by any client.
+    /// Key reads of all clients that did not.
     pub keyspace_misses: u64,
-    /// `keyspace_hits` of all reads, 0 to 1; null before the first read.
+    /// `keyspace_hits` divided by all key reads, 0 to 1; null before the first read.
     pub hit_ratio: Option<f64>,
-    /// Keys removed to make room.
+    /// Keys evicted to free memory.
     pub evicted_keys: u64,
-    /// Keys removed because their TTL ended.
+    /// Keys removed because their TTL expired.
     pub expired_keys: u64,
-    /// Whether an append-only file is written: what survives a restart.
+    /// Whether the append-only file is enabled, so that data survives a restart.
     pub append_only: bool,
 }
 
-/// What hitrate counted itself, since it started.
+/// Counters of hitrate since its start.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct CachePanel {
     /// Lookups answered from the cache.
     pub hits: u64,
-    /// Lookups that asked the cache in vain.
+    /// Lookups that missed the cache.
     pub misses: u64,
-    /// Lookups told to leave the cache aside; in no ratio.
+    /// Lookups that bypassed the cache; not part of any ratio.
     pub bypasses: u64,
-    /// Hits of all lookups that asked the cache, 0 to 1; null before the first.
+    /// Hits divided by hits and misses, 0 to 1; null before the first lookup.
     pub hit_ratio: Option<f64>,
-    /// Statements sent to the database, of whatever kind.
+    /// SQL statements sent to the database.
     pub database_queries: u64,
-    /// Queries that hits made unnecessary: one each.
+    /// Database queries saved: one per hit.
     pub queries_avoided: u64,
     /// Visits counted by this process.
     pub visits: u64,
-    /// Loads that wait for their turn at the database.
+    /// Loads queued for the database.
     pub origin_queue: u64,
-    /// Acknowledged writes that the database does not have yet.
+    /// Acknowledged writes that are not in the database yet.
     pub write_behind_pending: u64,
-    /// Acknowledged writes that the database refused for good.
+    /// Acknowledged writes that the database rejected permanently.
     pub write_behind_dead_letters: u64,
-    /// Why waiting writes don't get to the database; null while they do.
+    /// Description of the write-behind error, or null.
     pub write_behind_failure: Option<String>,
-    /// Milliseconds since the first that did not; null while they do.
+    /// Milliseconds since the write-behind error began, or null.
     pub write_behind_failure_ms: Option<u64>,
-    /// Copies in this process.
+    /// Near-cache entries in this process.
     pub near_copies: u64,
-    /// Whether Redis tells this process what changes, so that it may keep copies.
+    /// Whether Redis notifies this process of changes (client-side caching). Without
+    /// notifications the near cache is not used.
     pub near_tracking: bool,
     /// Seconds since hitrate started.
     pub uptime_s: u64,
-    /// The same by the first word of the key.
+    /// Lookups by key prefix.
     pub prefixes: Vec<PrefixPanel>,
-    /// How long lookups took, by who answered.
+    /// Latency of lookups by source.
     pub sources: Vec<SourcePanel>,
 }
 
-/// Lookups of one kind of key.
+/// Lookups of one key prefix.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PrefixPanel {
-    /// The first word of the key.
+    /// Key prefix: the key up to its first colon.
     pub prefix: &'static str,
     /// Lookups answered from the cache.
     pub hits: u64,
-    /// Lookups that asked the cache in vain.
+    /// Lookups that missed the cache.
     pub misses: u64,
-    /// 0 to 1; null before the first lookup.
+    /// Hits divided by hits and misses, 0 to 1; null before the first lookup.
     pub hit_ratio: Option<f64>,
 }
 
-/// How long lookups took that one source answered.
+/// Latency of the lookups answered by one source.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct SourcePanel {
-    /// Who answered.
+    /// Source of the answer.
     #[schema(value_type = schemas::Source)]
     pub source: Source,
-    /// How many there were.
+    /// Number of lookups.
     pub lookups: u64,
-    /// Half of them took at most this many microseconds; null without any.
+    /// Median in microseconds; null before the first lookup.
     pub p50_us: Option<u64>,
-    /// 99 of 100 took at most this many microseconds; null without any.
+    /// 99th percentile in microseconds; null before the first lookup.
     pub p99_us: Option<u64>,
 }
 
@@ -173,17 +174,17 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Starts sampling on the calling runtime, after a first sample.
+    /// Takes a first sample, then starts sampling on the calling runtime.
     pub async fn start(cache: &Cache, metrics: Arc<Metrics>) -> Self {
         let cache = cache.clone();
         let mut keys = KeyCount::default();
         let first = sample(&cache, &metrics, &mut keys).await;
         let (sender, latest) = watch::channel(Arc::new(first));
         let task = tokio::spawn(async move {
-            let mut clock = time::interval(PERIOD);
-            clock.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+            let mut interval = time::interval(PERIOD);
+            interval.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
             loop {
-                clock.tick().await;
+                interval.tick().await;
                 let next = sample(&cache, &metrics, &mut keys).await;
                 sender.send_replace(Arc::new(next));
             }
@@ -191,12 +192,12 @@ impl Sampler {
         Self { latest, task }
     }
 
-    /// Follows the samples. The channel closes when sampling ends.
+    /// Follows the samples. The channel closes when sampling stops.
     pub fn follow(&self) -> watch::Receiver<Arc<Sample>> {
         self.latest.clone()
     }
 
-    /// Ends sampling, and with it everything that follows.
+    /// Stops sampling, and closes the channels of all followers.
     pub fn stop(&self) {
         self.task.abort();
     }
@@ -208,22 +209,22 @@ impl Drop for Sampler {
     }
 }
 
-/// The latest sample, for one thread: a copy of its own, so that those who show
-/// it don't count their references in the same place.
-pub struct Latest(RefCell<(watch::Receiver<Arc<Sample>>, Arc<Sample>)>);
+/// The latest sample, cloned for one thread, so that threads do not contend for the
+/// reference count of a shared one.
+pub struct LatestSample(RefCell<(watch::Receiver<Arc<Sample>>, Arc<Sample>)>);
 
-impl Latest {
-    /// Of what this sampler takes.
-    pub fn of(sampler: &Sampler) -> Self {
+impl LatestSample {
+    /// Follows this sampler.
+    pub fn new(sampler: &Sampler) -> Self {
         let mut samples = sampler.follow();
         let copy = Arc::new(Sample::clone(&samples.borrow_and_update()));
         Self(RefCell::new((samples, copy)))
     }
 
-    /// The sample, at most a period old while samples are taken.
+    /// The sample, at most one period old while sampling runs.
     pub fn get(&self) -> Arc<Sample> {
         let (samples, copy) = &mut *self.0.borrow_mut();
-        // An error is the end of sampling: the last one may be new, or be known.
+        // An error means that sampling has stopped; the last sample may still be unseen.
         if samples.has_changed().unwrap_or(true) {
             let latest = samples.borrow_and_update();
             if latest.has_changed() {
@@ -238,11 +239,11 @@ async fn sample(cache: &Cache, metrics: &Metrics, keys: &mut KeyCount) -> Sample
     let store = cache.store();
     let info = store.info().await;
     if matches!(store.status(), HealthStatus::Refusing(..)) {
-        // Nobody may come and write for a while: see for ourselves.
+        // There may be no other write for a while that would detect the recovery.
         let _ = counter::touch(store).await;
     }
     if info.is_ok() {
-        // A cursor of one server means nothing to the next: begin again.
+        // A SCAN cursor is not valid on another server: start over.
         let counted = store.count_keys(keys).await;
         if counted.is_err() {
             keys.restart();
@@ -254,15 +255,15 @@ async fn sample(cache: &Cache, metrics: &Metrics, keys: &mut KeyCount) -> Sample
     Sample { redis: redis_panel(store, info.ok(), keys), cache: cache_panel(cache, metrics) }
 }
 
-/// Sets the gauges of `/metrics`: the write-behind queue, as Redis counts it
-/// now, deferred invalidations and the breaker. One round trip.
+/// Updates the gauges of `/metrics`: write-behind backlog, deferred invalidations and
+/// circuit breaker. Takes one round trip.
 pub async fn set_gauges(cache: &Cache, metrics: &Metrics) {
     let Backlog { pending, dead_letters } = cache.count_backlog().await;
     let health = cache.store().health();
     metrics.set_gauges(&Gauges {
         pending,
         dead_letters,
-        is_stuck: cache.engine().write_behind_failure().is_some(),
+        is_write_behind_failing: cache.engine().write_behind_failure().is_some(),
         deferred: health.deferred() as u64,
         breaker: health.breaker().0 as i64,
     });
@@ -279,7 +280,7 @@ fn redis_panel(store: &Store, info: Option<ServerInfo>, keys: &KeyCount) -> Redi
     RedisPanel {
         state,
         error: error.as_ref().map(|(error, _)| error.to_string()),
-        trouble_ms: error.map(|(_, since)| millis(since)),
+        error_ms: error.map(|(_, since)| millis(since)),
         breaker,
         breaker_ms: millis(since),
         deferred_invalidations: store.health().deferred() as u64,
@@ -315,8 +316,8 @@ fn cache_panel(cache: &Cache, metrics: &Metrics) -> CachePanel {
     let (near_copies, near_tracking) = engine.near();
     let Backlog { pending, dead_letters } = engine.backlog();
     let error = engine.write_behind_failure();
-    let tallies = keys::CACHED.map(|it| (it.name(), metrics.hit_miss(it.name())));
-    let sum = |part: fn(&HitMiss) -> u64| tallies.iter().map(|(_, counts)| part(counts)).sum();
+    let counts = keys::CACHED.map(|it| (it.name(), metrics.hit_miss(it.name())));
+    let sum = |field: fn(&HitMiss) -> u64| counts.iter().map(|(_, it)| field(it)).sum();
     let (hits, misses) = (sum(|counts| counts.hits), sum(|counts| counts.misses));
     CachePanel {
         hits,
@@ -334,7 +335,7 @@ fn cache_panel(cache: &Cache, metrics: &Metrics) -> CachePanel {
         near_copies,
         near_tracking,
         uptime_s: metrics.uptime().as_secs(),
-        prefixes: tallies.iter().map(|(prefix, counts)| prefix_panel(prefix, counts)).collect(),
+        prefixes: counts.iter().map(|(prefix, counts)| prefix_panel(prefix, counts)).collect(),
         sources: Source::ALL.iter().map(|source| source_panel(metrics, *source)).collect(),
     }
 }
@@ -345,17 +346,17 @@ fn prefix_panel(prefix: &'static str, counts: &HitMiss) -> PrefixPanel {
 }
 
 fn source_panel(metrics: &Metrics, source: Source) -> SourcePanel {
-    let times = metrics.times_of(source);
-    let any = times.lookups > 0;
+    let latency = metrics.latency_of(source);
+    let any = latency.lookups > 0;
     SourcePanel {
         source,
-        lookups: times.lookups,
-        p50_us: any.then_some(times.p50_us),
-        p99_us: any.then_some(times.p99_us),
+        lookups: latency.lookups,
+        p50_us: any.then_some(latency.p50_us),
+        p99_us: any.then_some(latency.p99_us),
     }
 }
 
-/// Hits of all, 0 to 1; `None` of nothing.
+/// Hits divided by hits and misses, 0 to 1; `None` without lookups.
 fn ratio(hits: u64, misses: u64) -> Option<f64> {
     let all = hits + misses;
     (all > 0).then(|| hits as f64 / all as f64)
@@ -382,7 +383,7 @@ mod tests {
     async fn sampling_ends_when_it_is_told_to_and_when_its_owner_is_dropped() {
         for is_dropped in [true, false] {
             let sampler = sampler().await;
-            let (mut samples, latest) = (sampler.follow(), Latest::of(&sampler));
+            let (mut samples, latest) = (sampler.follow(), LatestSample::new(&sampler));
             match is_dropped {
                 true => drop(sampler),
                 false => sampler.stop(),
@@ -397,7 +398,7 @@ mod tests {
     async fn the_last_sample_is_seen_after_the_end_and_copied_once() {
         let first = sampler().await.follow().borrow().clone();
         let (sender, samples) = watch::channel(Arc::clone(&first));
-        let latest = Latest(RefCell::new((samples, first)));
+        let latest = LatestSample(RefCell::new((samples, first)));
         let before = latest.get();
         let mut last = Sample::clone(&before);
         last.cache.hits = 7;
@@ -409,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_of_nothing_is_nothing() {
+    fn there_is_no_ratio_without_lookups() {
         assert_eq!(ratio(0, 0), None);
         assert_eq!(ratio(3, 1), Some(0.75));
     }

@@ -1,4 +1,4 @@
-//! HTTP: routes, what holds for every request, and a module for each page.
+//! HTTP: the server, routes, middleware, and a module for each page.
 
 pub mod assets;
 pub mod nav;

@@ -1,62 +1,62 @@
-//! The pages a visitor can choose from. Each page's `LINK` is one of these.
+//! Links to all pages. Each page's `LINK` is one of these.
 
-/// A line in the navigation, and the title of the page it leads to.
+/// An entry of the navigation.
 pub struct Link {
-    /// Where it leads.
+    /// Path of the page.
     pub path: &'static str,
-    /// What it is called.
+    /// Title of the page.
     pub title: &'static str,
-    /// What is there, for someone who is lost.
+    /// Description of the page, shown on error pages.
     pub about: &'static str,
 }
 
-/// `/` — the hit counter.
+/// `/` — the page counter.
 pub const COUNTER: Link =
-    link("/", "Counter", "a number that every visit pushes up, and how the cache is doing");
+    link("/", "Counter", "a number that every visit increments, and the state of the cache");
 /// `/profiles` — the lookup.
 pub const PROFILES: Link =
-    link("/profiles", "Profiles", "one lookup, from the cache or from the database");
-/// `/strategies` — a policy, step by step.
+    link("/profiles", "Profiles", "one profile, looked up in the cache or in the database");
+/// `/strategies` — one policy, step by step.
 pub const STRATEGIES: Link = link(
     "/strategies",
     "Strategies",
-    "one profile read and written by a policy of your choice, step by step",
+    "reads and writes of one profile under a policy of your choice, step by step",
 );
-/// `/stampede` — many visitors, one key, policy by policy.
+/// `/stampede` — many concurrent visitors and one cold key, by policy.
 pub const STAMPEDE: Link =
-    link("/stampede", "Stampede", "many visitors who ask for one cold key at once");
-/// `/structures` — Redis's data types, played by hand.
+    link("/stampede", "Stampede", "many visitors request one cold key at once");
+/// `/structures` — Redis's data types, to try by hand.
 pub const STRUCTURES: Link = link(
     "/structures",
     "Structures",
-    "Redis's nine data types, each tried by hand and shown by a picture of its own",
+    "Redis's nine data types to try by hand, each with a picture",
 );
 /// `/sessions` — the TTL session demo.
-pub const SESSIONS: Link = link("/sessions", "Sessions", "a session that ends by itself");
-/// `/invalidation` — dropping copies on purpose.
+pub const SESSIONS: Link = link("/sessions", "Sessions", "a session that expires after its TTL");
+/// `/invalidation` — explicit invalidation.
 pub const INVALIDATION: Link =
-    link("/invalidation", "Invalidation", "dropping copies by key, by tag, by pattern");
-/// `/patterns` — what applications build of Redis's commands.
-pub const PATTERNS: Link =
-    link("/patterns", "Patterns", "a cart, a lock, a limiter: played, and their mistakes counted");
-/// `/console` — commands typed by hand.
-pub const CONSOLE: Link = link("/console", "Console", "a Redis command of your own, and its reply");
-/// `/patterns/key-names` — a linter for the names of keys.
-pub const KEY_NAMES: Link = link(
-    "/patterns/key-names",
-    "Key names",
-    "names of your own, held against twelve rules with their reasons",
+    link("/invalidation", "Invalidation", "drop cached copies by key, by tag or by pattern");
+/// `/patterns` — building blocks of applications, made of Redis commands.
+pub const PATTERNS: Link = link(
+    "/patterns",
+    "Patterns",
+    "a cart, a lock, a rate limiter and others, each with its common mistake measured",
 );
-/// `/patterns/round-trips` — the same commands singly, in pipelines and all at once.
+/// `/console` — commands typed by hand.
+pub const CONSOLE: Link = link("/console", "Console", "type a Redis command and see its reply");
+/// `/patterns/key-names` — a linter for key names.
+pub const KEY_NAMES: Link =
+    link("/patterns/key-names", "Key names", "check your key names against twelve rules");
+/// `/patterns/round-trips` — the same commands one by one, in pipelines and concurrently.
 pub const ROUND_TRIPS: Link = link(
     "/patterns/round-trips",
     "Round trips",
-    "a thousand commands one by one, in pipelines and all at once, over a network of your choice",
+    "a thousand commands one by one, in pipelines and concurrently, over a simulated network",
 );
-/// `/stats` — the panels in full.
-pub const STATS: Link = link("/stats", "Stats", "the panels, live");
+/// `/stats` — the panels, live.
+pub const STATS: Link = link("/stats", "Stats", "metrics of the cache and of Redis, live");
 
-/// In the order of the navigation.
+/// All entries, in the order of the navigation.
 pub const ALL: &[Link] = &[
     COUNTER,
     PROFILES,
@@ -70,7 +70,7 @@ pub const ALL: &[Link] = &[
     STATS,
 ];
 
-/// A link, for constants.
+/// Constructs a link in a constant.
 pub const fn link(path: &'static str, title: &'static str, about: &'static str) -> Link {
     Link { path, title, about }
 }

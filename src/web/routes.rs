@@ -1,7 +1,7 @@
-//! Every URL of hitrate, on one screen.
+//! All URLs of hitrate.
 //!
-//! `GET` shows, `POST` acts and then redirects to a `GET`. A page's module,
-//! template and test bear the name of its path.
+//! `GET` shows a page; `POST` acts, then redirects to a `GET`. The module, template and
+//! test of a page are named after its path.
 
 use actix_web::{
     FromRequest, Handler, Resource, Responder, Route,
@@ -15,54 +15,54 @@ use crate::web::{
     pages::*,
 };
 
-const SHOWS: &str = "GET, HEAD";
-const ACTS: &str = "POST";
+const READ: &str = "GET, HEAD";
+const WRITE: &str = "POST";
 const BOTH: &str = "GET, HEAD, POST";
 
-/// Puts every page at its address. A request is compared with these in order, and
-/// with a `{}` that costs most: what is asked for most comes first.
+/// Registers all pages. actix-web compares a request with these in order, and patterns
+/// with `{}` are the slowest to compare, so the most frequent paths come first.
 #[rustfmt::skip]
 pub fn routes(app: &mut ServiceConfig) {
-    app.service(at("/",                     SHOWS).route(get(counter::show)))
-       .service(at("/profiles",             SHOWS).route(get(profiles::show)))
-       .service(at("/product/{id}",         SHOWS).route(get(product::show)))
-       .service(at("/profiles/{id}",        ACTS ).route(post().to(profiles::edits::edit)))
-       .service(at("/profiles/{id}/invalidate", ACTS ).route(post().to(profiles::edits::invalidate)))
-       .service(at("/profiles/{id}/forget", ACTS ).route(post().to(profiles::edits::forget)))
+    app.service(at("/",                     READ ).route(get(counter::show)))
+       .service(at("/profiles",             READ ).route(get(profiles::show)))
+       .service(at("/product/{id}",         READ ).route(get(product::show)))
+       .service(at("/profiles/{id}",        WRITE).route(post().to(profiles::edits::edit)))
+       .service(at("/profiles/{id}/invalidate", WRITE).route(post().to(profiles::edits::invalidate)))
+       .service(at("/profiles/{id}/forget", WRITE).route(post().to(profiles::edits::forget)))
        .service(at("/strategies",           BOTH ).route(get(strategies::show)).route(post().to(strategies::act)))
        .service(at("/invalidation",         BOTH ).route(get(invalidation::show)).route(post().to(invalidation::drop_copies)))
        .service(at("/stampede",             BOTH ).route(get(stampede::show)).route(post().to(stampede::run)))
        .service(at("/sessions",             BOTH ).route(get(sessions::show)).route(post().to(sessions::start)))
-       .service(at("/sessions/end",         ACTS ).route(post().to(sessions::end)))
-       .service(at("/patterns",             SHOWS).route(get(patterns::index)))
+       .service(at("/sessions/end",         WRITE).route(post().to(sessions::end)))
+       .service(at("/patterns",             READ ).route(get(patterns::index)))
        .service(at("/patterns/publish-subscribe/live", "GET").route(web::get().to(patterns::pubsub_live::live)))
-       .service(at("/patterns/key-names",   SHOWS).route(get(key_names::show)))
+       .service(at("/patterns/key-names",   READ ).route(get(key_names::show)))
        .service(at("/patterns/round-trips", BOTH ).route(get(round_trips::show)).route(post().to(round_trips::run)))
        .service(at("/patterns/{slug}",      BOTH ).route(get(patterns::show)).route(post().to(patterns::act)))
        .service(at("/console",              BOTH ).route(get(console::show)).route(post().to(console::run)))
-       .service(at("/console/clear",        ACTS ).route(post().to(console::clear)))
-       .service(at("/structures",           SHOWS).route(get(structures::index)))
+       .service(at("/console/clear",        WRITE).route(post().to(console::clear)))
+       .service(at("/structures",           READ ).route(get(structures::index)))
        .service(at("/structures/streams/live", "GET").route(web::get().to(structures::live)))
        .service(at("/structures/{slug}",    BOTH ).route(get(structures::show)).route(post().to(structures::act)))
-       .service(at("/product",              SHOWS).route(get(product::laptop)))
-       .service(at("/stats",                SHOWS).route(get(stats::show)))
+       .service(at("/product",              READ ).route(get(product::laptop)))
+       .service(at("/stats",                READ ).route(get(stats::show)))
        .service(at("/stats/live",           "GET").route(web::get().to(stats::live)))
-       .service(at("/healthz",              SHOWS).route(get(health::alive)))
-       .service(at("/readyz",               SHOWS).route(get(health::ready)))
-       .service(at("/metrics",              SHOWS).route(get(health::metrics)))
-       .service(at("/openapi.json",         SHOWS).route(get(openapi::show)))
-       .service(at("/favicon.ico",          SHOWS).route(get(statics::favicon)))
-       .service(at("/static/{name}",        SHOWS).route(get(statics::show)))
-       .default_service(web::to(no_page));
+       .service(at("/healthz",              READ ).route(get(health::alive)))
+       .service(at("/readyz",               READ ).route(get(health::ready)))
+       .service(at("/metrics",              READ ).route(get(health::metrics)))
+       .service(at("/openapi.json",         READ ).route(get(openapi::show)))
+       .service(at("/favicon.ico",          READ ).route(get(statics::favicon)))
+       .service(at("/static/{name}",        READ ).route(get(statics::show)))
+       .default_service(web::to(not_found));
 }
 
-/// An address, and the methods it answers.
+/// A path, and the methods that its 405 response allows.
 fn at(path: &str, allowed: &'static str) -> Resource {
-    let refuse = move || async move { Err::<String, _>(Error::NoMethod(allowed)) };
-    web::resource(path).default_service(web::to(refuse))
+    let reject = move || async move { Err::<String, _>(Error::NoMethod(allowed)) };
+    web::resource(path).default_service(web::to(reject))
 }
 
-/// GET, and HEAD with the same headers and no body.
+/// Routes GET and HEAD. HEAD has the same headers and no body.
 fn get<F, Args>(handler: F) -> Route
 where
     F: Handler<Args>,
@@ -76,6 +76,6 @@ fn is_get(method: &Method) -> bool {
     *method == Method::GET || *method == Method::HEAD
 }
 
-async fn no_page() -> Result<String> {
+async fn not_found() -> Result<String> {
     Err(Error::NoPage)
 }

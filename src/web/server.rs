@@ -1,4 +1,4 @@
-//! The running server: how it starts, serves and ends.
+//! The HTTP server: start, service and shutdown.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
     demo::{
         db::{self, Db, import},
         keys,
-        profiles::{self, Behind},
+        profiles::{self, ProfileSink},
     },
     failpoints,
     labs::{
@@ -43,28 +43,28 @@ use crate::{
     },
 };
 
-/// The most results of invalidations that are kept: some kilobytes each.
+/// Results of invalidations that are kept, of some kilobytes each.
 const INVALIDATIONS_MAX: u64 = 256;
-/// How many ids are suggested to a visitor.
-const SUGGESTIONS: u32 = 24;
-/// How long request heads may take: real ones come in one piece.
-const HEAD_DEADLINE: Duration = Duration::from_secs(5);
-/// How long requests in flight may take to finish when the server stops,
-/// beyond the longest simulated latency.
-const STOP: Duration = Duration::from_secs(3);
-/// The longest simulated latency a visitor can ask for.
+/// Number of ids suggested to a visitor.
+const SUGGESTIONS_MAX: u32 = 24;
+/// Time a client has to send the head of a request, which normally is one packet.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time that requests in flight have to finish at shutdown, beyond the longest simulated
+/// latency.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
+/// Longest simulated latency that a request can set with `delay_ms`.
 const DELAY_MAX: Duration = Duration::from_secs(5);
-/// How long an own Redis may take to load its data before the start goes on without it.
+/// Time that the managed Redis has to load its data before hitrate serves without it.
 const MANAGED_TIMEOUT: Duration = Duration::from_secs(5);
-/// The documents' retries: three attempts, one and then three seconds apart.
-const RETRIES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
-/// How long one of those attempts may take.
-const ATTEMPT: Duration = Duration::from_millis(500);
+/// Delays between the three attempts to connect at start; the tutorial's values.
+const RETRY_DELAYS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
+/// Timeout of one of these attempts.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Why hitrate does not start.
+/// Error that prevents the start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The address of Redis can't be understood.
+    /// The address of Redis is invalid.
     #[error(transparent)]
     Address(#[from] BadAddress),
     /// The static files can't be read.
@@ -73,84 +73,85 @@ pub enum StartError {
     /// No policy has this name.
     #[error("HITRATE_POLICY: {0}")]
     CachePolicy(#[from] UnknownPolicy),
-    /// The own Redis can't be had.
+    /// The managed Redis can't be started.
     #[error(transparent)]
-    Own(#[from] ManagedRedisError),
+    ManagedRedis(#[from] ManagedRedisError),
     /// The database can't be opened.
     #[error(transparent)]
     Database(#[from] db::Error),
     /// The profiles can't be imported.
     #[error(transparent)]
     Import(#[from] import::ImportError),
-    /// The address to listen on is taken, or not ours.
+    /// The address to listen on is in use or not local.
     #[error("HITRATE_BIND {0} can't be used: {1}")]
     Bind(std::net::SocketAddr, io::Error),
-    /// The server broke.
+    /// The server failed.
     #[error(transparent)]
     Server(#[from] io::Error),
 }
 
-/// Serves until Ctrl-C or SIGTERM; then requests in flight finish, and the own
-/// Redis ends last.
+/// Serves until Ctrl-C or SIGTERM. Requests in flight then finish, and the managed Redis
+/// stops last.
 pub async fn serve(config: Config) -> Result<(), StartError> {
-    if let Some(name) = &config.broken {
+    if let Some(name) = &config.failpoint {
         failpoints::enable(name);
     }
     let policy: CachePolicy = config.policy.parse()?;
     assets::open(config.static_dir())?;
-    let own = match config.redis() {
+    let managed = match config.redis() {
         Some(_) => None,
         None => Some(ManagedRedis::start(&config.data_dir).await?),
     };
-    let outcome = serve_on(&config, policy, own.as_ref()).await;
-    if let Some(own) = own {
-        own.stop().await;
+    let result = serve_on(&config, policy, managed.as_ref()).await;
+    if let Some(managed) = managed {
+        managed.stop().await;
     }
-    outcome
+    result
 }
 
 async fn serve_on(
     config: &Config,
     policy: CachePolicy,
-    own: Option<&ManagedRedis>,
+    managed: Option<&ManagedRedis>,
 ) -> Result<(), StartError> {
-    let address = match (own, config.redis()) {
+    let address = match (managed, config.redis()) {
         (None, Some(url)) => Address::parse(&url)?,
-        (Some(own), _) => own.address(),
-        (None, None) => unreachable!("without a configured Redis there is an own one"),
+        (Some(managed), _) => managed.address(),
+        (None, None) => unreachable!("Redis is either configured or managed"),
     };
     let metrics = Arc::new(Metrics::default());
-    // The start has no visitor waiting, and bulk work may take its time.
-    let patient = Db::open_patiently(&config.database(), metrics.database_queries.clone()).await?;
-    let imported = import::import(&patient, config.profiles.as_deref()).await?;
-    let known_ids = Arc::new(patient.some_ids(SUGGESTIONS).await?);
+    let bulk_db = Db::open_for_bulk(&config.database(), metrics.database_queries.clone()).await?;
+    let imported = import::import(&bulk_db, config.profiles.as_deref()).await?;
+    let known_ids = Arc::new(bulk_db.first_ids(SUGGESTIONS_MAX).await?);
     let db = Db::open(&config.database(), metrics.database_queries.clone()).await?;
     let health = Arc::new(Health::default());
     let store = Store::open(&address, &config.key_prefix, &health);
     let engine = Engine::new(&config.key_prefix, &keys::CACHED, metrics.clone());
     let engine = Arc::new(engine.with_max_entry_bytes(config.max_entry_bytes));
     let cache = Cache::new(store.clone(), Arc::clone(&engine));
-    profiles::recall(&cache, &patient, &policy.ttl(config.profile_ttl)).await?;
+    let profile_policy = policy.ttl(config.profile_ttl);
+    profiles::invalidate_recent_edits(&cache, &bulk_db, &profile_policy).await?;
     let connected = async {
-        match own {
+        match managed {
             Some(_) => await_managed(&store).await,
             None => await_configured(&store).await,
         }
     };
-    // Process 1 of a container has no default action for SIGTERM.
+    // SIGTERM must be handled from here on: for PID 1 of a container, the kernel has no
+    // default action.
     tokio::select! {
         () = connected => (),
-        () = asked_to_stop()? => return Ok(()),
+        () = shutdown_signal()? => return Ok(()),
     }
     let db = Arc::new(db);
     engine.track(&address, &config.key_prefix);
-    let flushing =
+    let flush_policy =
         FlushPolicy { size: config.flush_size as usize, interval: config.flush_interval };
-    let flusher = Flusher::start(&cache, Behind(Arc::clone(&db)), flushing);
+    let flusher = Flusher::start(&cache, ProfileSink(Arc::clone(&db)), flush_policy);
     let sampler = Arc::new(Sampler::start(&cache, Arc::clone(&metrics)).await);
     let run_lock = RunLock::default();
     let stampedes = Stampedes::new(&address, &config.key_prefix, &db, &run_lock);
-    let console = config.has_console().then(|| Arc::new(Console::new(&address, own.is_some())));
+    let console = config.has_console().then(|| Arc::new(Console::new(&address, managed.is_some())));
     let shared = AppState {
         config: Arc::new(config.clone()),
         db,
@@ -172,47 +173,48 @@ async fn serve_on(
         outcomes: PlaygroundResults::default(),
         invalidations: ResultStore::with_max_entries(INVALIDATIONS_MAX),
     };
-    log::info!("database: {} ({imported} profiles imported)", config.database());
-    log::info!("Redis: {address}; reach it with: {}", address.redis_cli());
-    let outcome = run(shared).await;
+    log::info!("Database: {} ({imported} profiles imported)", config.database());
+    log::info!("Redis: {address}; connect with: {}", address.redis_cli());
+    let result = run(shared).await;
     flusher.stop().await;
-    outcome
+    result
 }
 
 async fn run(shared: AppState) -> Result<(), StartError> {
-    let (bind, shared_delay) = (shared.config.bind, shared.config.database_delay);
+    let (bind, database_delay) = (shared.config.bind, shared.config.database_delay);
     let sampler = Arc::clone(&shared.sampler);
     let server = HttpServer::new(move || {
         ActixApp::new()
-            .app_data(Data::new(WorkerState::on_this_worker(shared.clone())))
+            .app_data(Data::new(WorkerState::connect(shared.clone())))
             .wrap(Guard)
             .configure(routes)
     })
-    // Without it a small answer on a kept connection waits 40 ms for the last one's ACK.
+    // Nagle's algorithm would delay small responses on a kept-alive connection by up to
+    // 40 ms, until the client's delayed ACK.
     .tcp_nodelay(true)
-    .client_request_timeout(HEAD_DEADLINE)
-    .shutdown_timeout((shared_delay.max(DELAY_MAX) + STOP).as_secs())
+    .client_request_timeout(HEAD_TIMEOUT)
+    .shutdown_timeout((database_delay.max(DELAY_MAX) + SHUTDOWN_TIMEOUT).as_secs())
     .disable_signals()
     .bind(bind)
     .map_err(|error| StartError::Bind(bind, error))?;
-    let asked_to_stop = asked_to_stop()?;
+    let shutdown = shutdown_signal()?;
     for address in server.addrs() {
         log::info!("hitrate is at http://{address}");
     }
     let server = server.run();
     let handle = server.handle();
     tokio::spawn(async move {
-        asked_to_stop.await;
-        log::info!("stopping: requests in flight finish first");
-        // Live panels follow the samples; without them they would never end.
+        shutdown.await;
+        log::info!("shutting down after the requests in flight have finished");
+        // Live panels end with the samples.
         sampler.stop();
         handle.stop(true).await;
     });
     Ok(server.await?)
 }
 
-/// Completes at Ctrl-C or SIGTERM, which are caught from this call on.
-fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
+/// Completes on Ctrl-C or SIGTERM. Both are caught as soon as this function returns.
+fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {
@@ -230,17 +232,18 @@ async fn await_managed(store: &Store) {
     }
 }
 
-/// Three attempts; after them hitrate serves without and goes on trying.
+/// Waits for Redis in three attempts. hitrate then serves without Redis and keeps trying
+/// to connect.
 async fn await_configured(store: &Store) {
-    let mut pauses = RETRIES.iter();
+    let mut delays = RETRY_DELAYS.iter();
     loop {
-        let Err(error) = store.ready(ATTEMPT).await else {
+        let Err(error) = store.ready(ATTEMPT_TIMEOUT).await else {
             return log::info!("Redis connected successfully");
         };
-        let Some(pause) = pauses.next() else {
-            return log::warn!("serving without Redis until it is there: {error}");
+        let Some(delay) = delays.next() else {
+            return log::warn!("starting without Redis: {error}");
         };
-        log::warn!("{error}; trying again in {} s", pause.as_secs());
-        sleep(*pause).await;
+        log::warn!("{error}; retrying in {} s", delay.as_secs());
+        sleep(*delay).await;
     }
 }

@@ -1,6 +1,6 @@
-//! What every page can reach. Memory that another processor has just written is
-//! slow to read, with or without a lock, so each worker has a connection, handles
-//! and a copy of the latest sample of its own.
+//! State of the handlers. Memory that another core has just written is slow to read, with
+//! or without a lock, so each worker has a separate connection, separate handles and a
+//! copy of the latest sample.
 
 use std::sync::{
     Arc,
@@ -26,70 +26,69 @@ use crate::{
     },
     ops::{
         metrics::Metrics,
-        stats::{Latest, Sampler},
+        stats::{LatestSample, Sampler},
     },
 };
 
-/// What all web workers share. Each makes its own [`WorkerState`] of it.
+/// State shared by all web workers. Each worker derives its [`WorkerState`] from it.
 #[derive(Clone)]
 pub struct AppState {
     /// The settings.
     pub config: Arc<Config>,
     /// The database.
     pub db: Arc<Db>,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// What all workers know of the cache together.
+    /// The part of the cache that workers share.
     pub engine: Arc<Engine>,
-    /// How profiles and products are cached, unless a request says otherwise.
+    /// Policy of profiles and products, unless a request names another.
     pub policy: CachePolicy,
-    /// The numbers on the panels.
+    /// Takes the samples for the panels.
     pub sampler: Arc<Sampler>,
-    /// Where Redis is.
+    /// Address of Redis.
     pub address: Address,
-    /// How Redis is doing.
+    /// Health of Redis.
     pub health: Arc<Health>,
-    /// Ids to suggest to a visitor.
+    /// Profile ids to suggest to a visitor.
     pub known_ids: Arc<Vec<UserId>>,
-    /// Visitors who watch the panels live.
+    /// Limits the live panels.
     pub viewers: ConnectionLimit,
-    /// Visitors who listen to a channel.
+    /// Limits the live subscriptions to a channel.
     pub listeners: ConnectionLimit,
-    /// The stampedes that are kept, and the one that runs.
+    /// Stampede runs, and the one in progress.
     pub stampedes: Stampedes,
-    /// The trials of patterns, of which one runs at a time.
+    /// Trials of patterns; one runs at a time.
     pub trials: Trials,
-    /// What visitors did at patterns.
+    /// Results of actions on `/patterns`.
     pub plays: ResultStore<RunToken, ActionResult>,
-    /// Where visitors type commands; none where that is off.
+    /// The console; `None` if it is disabled.
     pub console: Option<Arc<Console>>,
-    /// Measurements of round trips.
+    /// Round-trip measurements.
     pub round_trips: RoundTrips,
-    /// What visitors tried on `/strategies`.
+    /// Sessions of visitors on `/strategies`.
     pub visits: ResultStore<RunToken, StrategySession>,
-    /// What visitors did on `/structures`.
+    /// Results of actions on `/structures`.
     pub outcomes: PlaygroundResults,
-    /// What visitors dropped on `/invalidation`.
+    /// Results of invalidations on `/invalidation`.
     pub invalidations: ResultStore<RunToken, Dropped>,
 }
 
-/// What the pages of one worker reach: the shared things, and a connection of
-/// its own to Redis.
+/// State of one worker: the shared state and a connection to Redis.
 pub struct WorkerState {
-    /// What all workers share.
+    /// The shared state.
     pub shared: AppState,
-    /// The worker's own door to Redis.
+    /// The worker's connection to Redis.
     pub store: Store,
-    /// The cache behind that door.
+    /// The cache on that connection.
     pub cache: Cache,
-    /// The numbers on the panels, as this worker shows them.
-    pub latest: Latest,
+    /// The latest sample, for the panels.
+    pub latest: LatestSample,
 }
 
 impl AppState {
-    /// The same, with copies of what each request holds on to: a count of
-    /// references that all workers changed would be slow for each of them.
-    fn on_this_worker(self) -> Self {
+    /// Replaces the `Arc`s that requests clone by separate ones, so that workers do not
+    /// contend for a reference count.
+    fn with_separate_arcs(self) -> Self {
         let db = Arc::new(Db::clone(&self.db));
         let known_ids = Arc::new(self.known_ids.to_vec());
         Self { db, known_ids, ..self }
@@ -97,42 +96,42 @@ impl AppState {
 }
 
 impl WorkerState {
-    /// Call it on the worker's own runtime: the connection lives there.
-    pub fn on_this_worker(shared: AppState) -> Self {
-        let shared = shared.on_this_worker();
+    /// Connects to Redis on the calling runtime, which must be the worker's.
+    pub fn connect(shared: AppState) -> Self {
+        let shared = shared.with_separate_arcs();
         let store = Store::open(&shared.address, &shared.config.key_prefix, &shared.health);
         let cache = Cache::new(store.clone(), Arc::clone(&shared.engine));
-        let latest = Latest::of(&shared.sampler);
+        let latest = LatestSample::new(&shared.sampler);
         Self { shared, store, cache, latest }
     }
 }
 
-/// The most visitors who watch the panels at once; each costs a connection.
+/// Maximum number of live panels; each holds an HTTP connection.
 pub const VIEWERS_MAX: usize = 200;
-/// The most who listen to a channel at once; each costs a connection to Redis, too.
+/// Maximum number of live subscriptions; each also holds a connection to Redis.
 pub const LISTENERS_MAX: usize = 50;
 
-/// Counts those who watch something live.
+/// Limits the number of concurrent live connections.
 #[derive(Clone)]
 pub struct ConnectionLimit {
     count: Arc<AtomicUsize>,
     max: usize,
 }
 
-/// One who watches, until dropped.
+/// A permit of a [`ConnectionLimit`], released on drop.
 pub struct ConnectionPermit(Arc<AtomicUsize>);
 
 impl ConnectionLimit {
-    /// So many at once.
+    /// Allows up to `max` connections.
     pub fn new(max: usize) -> Self {
         Self { count: Arc::default(), max }
     }
 
-    /// A place, if one is left.
+    /// Acquires a permit; `None` if the limit is reached.
     pub fn try_acquire(&self) -> Option<ConnectionPermit> {
-        let more = |count| (count < self.max).then_some(count + 1);
-        let entered = self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
-        entered.is_ok().then(|| ConnectionPermit(Arc::clone(&self.count)))
+        let increment = |count| (count < self.max).then_some(count + 1);
+        let acquired = self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, increment);
+        acquired.is_ok().then(|| ConnectionPermit(Arc::clone(&self.count)))
     }
 }
 

@@ -26,7 +26,7 @@ fn seed_and_warm_fill_database_and_cache() {
     assert!(ok(dir.path(), &redis, &["seed", "--users", "978"]).contains("978 profiles added"));
     assert!(
         ok(dir.path(), &redis, &["seed", "--users", "978"])
-            .contains("0 profiles added, 978 were there")
+            .contains("0 profiles added, 978 already existed")
     );
 
     // 978 synthetic ones and the file's 22 are a thousand.

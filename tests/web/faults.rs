@@ -94,8 +94,8 @@ fn redis_was_never_there_and_then_comes() {
     let mut redis = Redis::start();
     redis.kill();
     let hitrate = setup().redis(&redis).start();
-    assert_eq!(hitrate.logged("trying again in 1 s"), 1, "{}", hitrate.log());
-    assert_eq!(hitrate.logged("trying again in 3 s"), 1);
+    assert_eq!(hitrate.logged("retrying in 1 s"), 1, "{}", hitrate.log());
+    assert_eq!(hitrate.logged("retrying in 3 s"), 1);
     assert_serves_without_redis(&hitrate);
     assert_down(&hitrate);
     assert_eq!(conditions_told(&hitrate), 1, "once, not per request:\n{}", hitrate.log());
@@ -285,7 +285,7 @@ fn an_edit_made_while_redis_was_away_is_not_hidden_by_an_old_copy() {
     assert_eq!(saved.status, 200, "the database has it: {saved:?}");
     assert!(
         saved.json()["invalidated"].is_null()
-            && saved.json()["message"].as_str().unwrap().contains("could not be told")
+            && saved.json()["message"].as_str().unwrap().contains("the invalidation is deferred")
     );
     let done = [("cookie", "hitrate_done=edit")];
     let page = hitrate.get_with("/profiles?id=123", &done).body;

@@ -97,8 +97,17 @@ fn the_command_line_does_the_same() {
     assert!(done && said.contains("22 copies would be dropped."), "{said}");
     assert!(told(&["invalidate", "--key", "profile:123"]).1.contains("The copy was dropped."));
     assert!(told(&["invalidate", "--pattern", "profile:*"]).1.contains("21 copies dropped."));
-    assert!(told(&["invalidate", "--tag", "profile"]).1.contains("of the past now."));
-    for bad in [&["invalidate"][..], &["invalidate", "--key", "x"], &["invalidate", "--tag", "x"]] {
+    assert!(
+        told(&["invalidate", "--tag", "profile"])
+            .1
+            .contains("All copies tagged \"profile\" are now invalid.")
+    );
+    for bad in [
+        &["invalidate"][..],
+        &["invalidate", "--key", "x"],
+        &["invalidate", "--tag", "x"],
+        &["invalidate", "--tag", "profile", "--dry-run"],
+    ] {
         assert!(!told(bad).0, "{bad:?}");
     }
 }

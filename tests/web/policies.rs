@@ -227,7 +227,7 @@ fn more_loads_than_the_database_can_take_are_turned_away_at_once() {
     let shed: Vec<_> = answers.iter().filter(|answer| answer.body.contains("overloaded")).collect();
     assert!(shed.len() >= 40, "{} of 400", shed.len());
     assert!(shed.iter().all(|it| (it.status, it.header("retry-after")) == (503, "1")));
-    assert_eq!(metric(&hitrate, "hitrate_origin_shed_total"), shed.len() as u64);
+    assert_eq!(metric(&hitrate, "hitrate_origin_rejected_total"), shed.len() as u64);
 }
 
 #[test]

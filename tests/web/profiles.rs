@@ -167,7 +167,7 @@ fn a_large_profile_is_cached_and_a_huge_one_says_why_it_is_not() {
     let told = answer.json();
     assert_eq!((&told["source"], told["ttl_ms"].is_null()), (&"database".into(), true));
     let message = told["message"].as_str().unwrap();
-    assert!(message.ends_with("it is larger than an entry may be."), "{message}");
+    assert!(message.ends_with("it exceeds the maximum entry size."), "{message}");
     let counted = "hitrate_rejected_entries_total{prefix=\"profile\"} ";
     let count = || {
         let metrics = hitrate.get("/metrics").body;

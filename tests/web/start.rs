@@ -73,7 +73,7 @@ fn an_own_redis_that_is_killed_comes_back_with_its_data() {
         hitrate.json("/")["hits"].is_u64()
     });
     assert!(hitrate.json("/")["hits"].as_u64().unwrap() >= 7);
-    assert_eq!(hitrate.logged("the own Redis ended"), 1);
+    assert_eq!(hitrate.logged("the managed Redis exited"), 1);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Profiles from a file: a JSON object keyed by id, as the documents have it.
+//! Import of profiles from a JSON object keyed by id, the tutorial's format.
 
 use std::{collections::HashSet, fmt, fs, io, path::Path};
 
@@ -10,35 +10,35 @@ use serde::{
 use super::{Db, Error};
 use crate::demo::model::{Age, EmailAddress, Name, Profile, UserId};
 
-/// Read when no file is named and none is at [`DEFAULT_PATH`].
+/// Imported if no file is configured and [`DEFAULT_PATH`] does not exist.
 const BUILT_IN: &str = include_str!("../../../data/user_profiles.json");
-/// Where the file is looked for, from the working directory.
+/// Default file, relative to the working directory.
 const DEFAULT_PATH: &str = "data/user_profiles.json";
 
-/// Why the profiles could not be imported; stops the start.
+/// Error of an import; prevents the start.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The file can't be read.
     #[error("{0} can't be read: {1}")]
     Unreadable(String, io::Error),
-    /// The file is not what it should be. Names line and field.
-    #[error("{file}, line {line}, {field}: {what}")]
+    /// The file has invalid content.
+    #[error("{file}, line {line}, {field}: {reason}")]
     Malformed {
-        /// The file's name.
+        /// Name of the file.
         file: String,
-        /// Counted from 1.
+        /// Line number, from 1.
         line: usize,
-        /// As in `field 123.age`.
+        /// Path of the field, such as `field 123.age`.
         field: String,
-        /// What is wrong there.
-        what: String,
+        /// Description of the error.
+        reason: String,
     },
-    /// The database refused.
+    /// The database failed.
     #[error(transparent)]
     Database(#[from] Error),
 }
 
-/// Imports the profiles that the database does not have. Returns how many.
+/// Imports profiles whose id is not in the database yet. Returns their number.
 pub async fn import(db: &Db, file: Option<&Path>) -> Result<u64, ImportError> {
     let (name, text) = read(file)?;
     let profiles = parse(&name, &text)?;
@@ -66,73 +66,71 @@ fn read(file: Option<&Path>) -> Result<(String, String), ImportError> {
 fn parse(file: &str, text: &str) -> Result<Vec<Profile>, ImportError> {
     let mut json = serde_json::Deserializer::from_str(text);
     let malformed = |field: String, error: &serde_json::Error| {
-        let told = error.to_string();
-        let what = told.rsplit_once(" at line ").map_or(told.as_str(), |(what, _)| what);
+        let text = error.to_string();
+        let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
         let field = if field == "." { "top level".to_owned() } else { format!("field {field}") };
         ImportError::Malformed {
             file: file.to_owned(),
             line: error.line(),
             field,
-            what: what.to_owned(),
+            reason: reason.to_owned(),
         }
     };
-    let Rows(profiles) = serde_path_to_error::deserialize(&mut json)
+    let Records(profiles) = serde_path_to_error::deserialize(&mut json)
         .map_err(|error| malformed(error.path().to_string(), error.inner()))?;
     json.end().map_err(|error| malformed(".".to_owned(), &error))?;
     Ok(profiles)
 }
 
-/// One profile as the file has it, each field checked where it is read, so
-/// that an error knows its line.
+/// A profile in the file. Each field is validated while it is parsed, so that an error
+/// has the line number.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Row {
+struct Record {
     user_id: UserId,
     name: Name,
     email: EmailAddress,
     age: Age,
 }
 
-struct Rows(Vec<Profile>);
+struct Records(Vec<Profile>);
 
-impl<'de> Deserialize<'de> for Rows {
+impl<'de> Deserialize<'de> for Records {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_map(RowsVisitor)
+        json.deserialize_map(RecordsVisitor)
     }
 }
 
-struct RowsVisitor;
+struct RecordsVisitor;
 
-impl<'de> Visitor<'de> for RowsVisitor {
-    type Value = Rows;
+impl<'de> Visitor<'de> for RecordsVisitor {
+    type Value = Records;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of profiles keyed by id")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Rows, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Records, A::Error> {
         let mut profiles = Vec::new();
         let mut seen = HashSet::new();
-        while let Some((key, row)) = map.next_entry::<String, Row>()? {
-            if key != row.user_id.as_str() {
-                return Err(A::Error::custom(format_args!(
-                    "key {key:?} is not the user_id below it"
-                )));
+        while let Some((key, record)) = map.next_entry::<String, Record>()? {
+            if key != record.user_id.as_str() {
+                return Err(A::Error::custom(format_args!("key {key:?} differs from its user_id")));
             }
             if !seen.insert(key) {
                 return Err(A::Error::custom(format_args!(
-                    "{:?} is there twice",
-                    row.user_id.as_str()
+                    "duplicate key {:?}",
+                    record.user_id.as_str()
                 )));
             }
             profiles.push(Profile {
-                user_id: row.user_id.to_string(),
-                name: row.name.into(),
-                email: row.email.into(),
-                age: row.age.get(),
+                user_id: record.user_id.to_string(),
+                name: record.name.into(),
+                email: record.email.into(),
+                age: record.age.get(),
             });
         }
-        Ok(Rows(profiles))
+        Ok(Records(profiles))
     }
 }
 
@@ -140,12 +138,12 @@ impl<'de> Visitor<'de> for RowsVisitor {
 mod tests {
     use super::*;
 
-    fn told(text: &str) -> String {
+    fn error(text: &str) -> String {
         parse("f.json", text).unwrap_err().to_string()
     }
 
     #[test]
-    fn the_built_in_profiles_are_the_documents() {
+    fn the_built_in_profiles_include_those_of_the_tutorial() {
         let profiles = parse("built in", BUILT_IN).unwrap();
         let named = |id: &str| profiles.iter().find(|row| row.user_id == id).unwrap();
         assert_eq!((named("123").name.as_str(), named("123").age), ("Shaunak Dhande", 22));
@@ -155,22 +153,22 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_file_is_told_by_line_and_field() {
+    fn an_error_names_line_and_field() {
         let row = |id: &str, age: &str| {
             format!(
                 r#"{{"{id}": {{"user_id": "1", "name": "A",{}"email": "a@example.com", "age": {age}}}}}"#,
                 "\n"
             )
         };
-        assert!(told(&row("1", "\"x\"")).starts_with("f.json, line 2, field 1.age: invalid"));
-        let too_old = told(&row("1", "1000"));
+        assert!(error(&row("1", "\"x\"")).starts_with("f.json, line 2, field 1.age: invalid"));
+        let too_old = error(&row("1", "1000"));
         assert!(
             too_old.ends_with(
                 "field 1.age: invalid value: string \"1000\", expected a whole number from 0 to 150"
             ),
             "{too_old}"
         );
-        assert!(told(&row("2", "1")).contains("is not the user_id"));
+        assert!(error(&row("2", "1")).contains("is not the user_id"));
         assert!(told(r#"{"1": {"user_id": "1"}}"#).contains("missing field `name`"));
         assert!(told("[]").contains("an object of profiles keyed by id"));
         assert!(told("{} x").contains("trailing characters"));

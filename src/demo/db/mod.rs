@@ -1,9 +1,9 @@
-//! The one door to the SQL database, the origin of everything that is cached.
+//! The SQL database, the system of record behind the cache. All SQL is in this module.
 //!
-//! SQLite has a pool for readers and one connection for writers: it writes one
-//! after the other anyway, and writers who wait for a lock keep no reader waiting.
-//! sqlx's `Any` driver, `$1` placeholders and plain types let one text of SQL serve
-//! SQLite and PostgreSQL; only SQLite is built in.
+//! SQLite serializes writes, so writers share one connection and readers have a pool:
+//! a writer that waits for a lock never blocks a reader. sqlx's `Any` driver, `$1`
+//! placeholders and plain types keep the SQL portable to PostgreSQL; only SQLite is
+//! compiled in.
 
 mod error;
 pub mod import;
@@ -32,44 +32,43 @@ use tokio::time::{sleep, timeout};
 
 pub use self::{
     error::Error,
-    profiles::{CaughtUp, Late},
+    profiles::{EditResult, QueuedEdit},
 };
 
-/// How long a statement may take, the wait for a connection included. It is
-/// answered in microseconds unless somebody holds the file.
-const DEADLINE: Duration = Duration::from_millis(400);
-/// How long SQLite itself waits for another writer: less than [`DEADLINE`],
-/// so that the answer says "locked" and not "slow".
-const BUSY: Duration = Duration::from_millis(250);
-/// How long a writer waits for the one connection that writes: with [`BUSY`]
-/// together as long as a read may take.
-const TURN: Duration = Duration::from_millis(150);
-/// Bulk work and the start have no visitor waiting.
-const PATIENT: Duration = Duration::from_secs(5);
-/// Connections. SQLite reads in parallel; a few serve many short statements.
-const CONNECTIONS: u32 = 4;
+/// Deadline of a read, including the wait for a connection. A read takes microseconds
+/// unless another program locks the file.
+const READ_TIMEOUT: Duration = Duration::from_millis(400);
+/// SQLite's `busy_timeout`. It is shorter than [`READ_TIMEOUT`], so that the error is
+/// "locked" and not "timed out".
+const BUSY_TIMEOUT: Duration = Duration::from_millis(250);
+/// Wait for the write connection. Together with [`BUSY_TIMEOUT`] it is as long as
+/// [`READ_TIMEOUT`].
+const WRITER_TIMEOUT: Duration = Duration::from_millis(150);
+/// Timeout of bulk work and of the start, when no visitor is waiting.
+const BULK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Size of the pool for reads. SQLite reads in parallel, and statements are short.
+const READ_CONNECTIONS: u32 = 4;
 
-/// A handle to the database. Clones use the same connections.
+/// Handle to the database. Clones share the connections.
 #[derive(Clone)]
 pub struct Db {
     pool: AnyPool,
-    /// One connection: SQLite writes one after the other, and writers who wait
-    /// for a lock shall not keep readers waiting.
+    /// Pool of one connection.
     writers: AnyPool,
     read_only_url: String,
     timeout: Duration,
     queries: Counter,
-    moods: Arc<Moods>,
+    conditions: Arc<Conditions>,
 }
 
-/// What the log knows of the database.
-struct Moods {
+/// Conditions of the database; the log records their changes.
+struct Conditions {
     reads: Condition<Error>,
     writes: Condition<Error>,
     opening: Condition<Error>,
 }
 
-impl Default for Moods {
+impl Default for Conditions {
     fn default() -> Self {
         Self {
             reads: Condition::healthy("Database reads"),
@@ -79,46 +78,45 @@ impl Default for Moods {
     }
 }
 
-/// A statement that is about to run, as the trace will show it.
+/// A statement to run, and its text in the trace.
 struct Statement<'a> {
     sql: &'static str,
-    /// Bound values, for the eye.
+    /// Bound values, for display only.
     values: &'a str,
-    writes: bool,
-    /// Whether it is one of the queries that a cache is there to avoid.
-    counts: bool,
-    /// Simulated latency, waited before the statement: what it then reads is fresh.
+    is_write: bool,
+    /// Whether the statement counts as a database query in the metrics.
+    is_counted: bool,
+    /// Simulated latency before the statement, so that it reads current data.
     delay: Duration,
 }
 
 impl<'a> Statement<'a> {
     fn read(sql: &'static str, values: &'a str) -> Self {
-        Self { sql, values, writes: false, counts: true, delay: Duration::ZERO }
+        Self { sql, values, is_write: false, is_counted: true, delay: Duration::ZERO }
     }
 
     fn write(sql: &'static str, values: &'a str) -> Self {
-        Self { writes: true, ..Self::read(sql, values) }
+        Self { is_write: true, ..Self::read(sql, values) }
     }
 }
 
 impl Db {
-    /// Opens the database for visitors, who don't wait for locks, and brings
-    /// its tables up to date.
+    /// Opens the database for requests, with short timeouts, and runs the migrations.
     pub async fn open(url: &str, queries: Counter) -> Result<Self, Error> {
-        Self::open_with(url, queries, BUSY, DEADLINE).await
+        Self::open_with(url, queries, BUSY_TIMEOUT, READ_TIMEOUT).await
     }
 
-    /// Opens the database for bulk work, which waits its turn.
-    pub async fn open_patiently(url: &str, queries: Counter) -> Result<Self, Error> {
-        Self::open_with(url, queries, PATIENT, PATIENT * 4).await
+    /// Opens the database for bulk work, with long timeouts, and runs the migrations.
+    pub async fn open_for_bulk(url: &str, queries: Counter) -> Result<Self, Error> {
+        Self::open_with(url, queries, BULK_TIMEOUT, BULK_TIMEOUT * 4).await
     }
 
-    /// Opens the database as it is; creates and changes nothing.
-    pub async fn look_at(url: &str, queries: Counter) -> Result<Self, Error> {
+    /// Opens an existing database read-only.
+    pub async fn open_read_only(url: &str, queries: Counter) -> Result<Self, Error> {
         let url = read_only(url);
         install_default_drivers();
-        let pool = connect(&url, BUSY, BUSY, 1).await?;
-        Ok(Self::on(pool.clone(), pool, url, DEADLINE, queries))
+        let pool = connect(&url, BUSY_TIMEOUT, BUSY_TIMEOUT, 1).await?;
+        Ok(Self::on(pool.clone(), pool, url, READ_TIMEOUT, queries))
     }
 
     async fn open_with(
@@ -130,9 +128,9 @@ impl Db {
         let url = file_url(url)?;
         install_default_drivers();
         migrate(&url).await?;
-        let pool = connect_patiently(&url, busy, busy, CONNECTIONS).await?;
-        let turn = if busy == BUSY { TURN } else { busy };
-        let writers = connect_patiently(&url, busy, turn, 1).await?;
+        let pool = connect_with_retry(&url, busy, busy, READ_CONNECTIONS).await?;
+        let acquire = if busy == BUSY_TIMEOUT { WRITER_TIMEOUT } else { busy };
+        let writers = connect_with_retry(&url, busy, acquire, 1).await?;
         Ok(Self::on(pool, writers, read_only(&url), timeout, queries))
     }
 
@@ -143,12 +141,12 @@ impl Db {
         timeout: Duration,
         queries: Counter,
     ) -> Self {
-        Self { pool, writers, read_only_url, timeout, queries, moods: Arc::default() }
+        Self { pool, writers, read_only_url, timeout, queries, conditions: Arc::default() }
     }
 
-    /// Whether the database can be opened and read now. By a connection of its
-    /// own: an open one may answer from memory long after its file is gone.
-    /// Not counted among the queries: no visitor asked for it.
+    /// Checks that the database can be opened and read. Uses a new connection, because
+    /// an open one may keep answering from memory after the file is gone. Not counted
+    /// as a query.
     pub async fn ping(&self) -> Result<(), Error> {
         let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM profiles LIMIT 1) AS one";
         let run = async {
@@ -156,66 +154,66 @@ impl Db {
             let _: i64 = sqlx::query_scalar(sql).fetch_one(&mut connection).await?;
             connection.close().await
         };
-        let answer = timeout(self.timeout, run).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
-        let answer = answer.map_err(|error| Error::from(&error));
-        noted(&self.moods.opening, &answer);
-        answer
+        let result = timeout(self.timeout, run).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        let result = result.map_err(|error| Error::from(&error));
+        update_condition(&self.conditions.opening, &result);
+        result
     }
 
-    /// Runs one statement: waits the simulated latency, counts it, holds it to
-    /// the deadline, remembers how the database is doing, and records it.
+    /// Runs one statement after its simulated latency and within the deadline; updates
+    /// the query counter, the condition and the trace.
     async fn run<T>(
         &self,
         statement: Statement<'_>,
         trace: &Trace,
         query: impl Future<Output = Result<T, sqlx::Error>>,
-        shown: impl FnOnce(&T) -> String,
+        show_reply: impl FnOnce(&T) -> String,
     ) -> Result<T, Error> {
         let sent = Instant::now();
         if !statement.delay.is_zero() {
             sleep(statement.delay).await;
         }
         let simulated = sent.elapsed();
-        if statement.counts {
+        if statement.is_counted {
             self.queries.inc();
         }
-        // A write that is given up may still be made, as SQLite goes on with it: so
-        // it is waited for, by callers who have a deadline of their own.
-        let answer = match statement.writes {
+        // SQLite completes a write even if nobody waits for it. Writes therefore have no
+        // deadline here, and callers set theirs.
+        let result = match statement.is_write {
             true => query.await,
             false => timeout(self.timeout, query).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)),
         };
-        let answer = answer.map_err(|error| Error::from(&error));
-        let moods = &self.moods;
-        noted(if statement.writes { &moods.writes } else { &moods.reads }, &answer);
+        let result = result.map_err(|error| Error::from(&error));
+        let Conditions { reads, writes, .. } = &*self.conditions;
+        update_condition(if statement.is_write { writes } else { reads }, &result);
         let simulated = if statement.delay.is_zero() { Duration::ZERO } else { simulated };
         trace.record(
             RoundTrip { target: Target::Database, sent, took: sent.elapsed(), simulated },
             || {
-                let reply = answer.as_ref().map_or_else(|error| format!("(error) {error}"), shown);
+                let reply =
+                    result.as_ref().map_or_else(|error| format!("(error) {error}"), show_reply);
                 vec![(format!("{}{}", statement.sql, statement.values), reply)]
             },
         );
-        answer
+        result
     }
 
-    /// Runs statements that write in one transaction, and returns only when it is
-    /// committed. Every write goes this way. A statement with RETURNING hands its
-    /// row out before SQLite commits, so outside a transaction an error of the
-    /// commit (disk full, quota, I/O) would reach nobody.
+    /// Runs `work` in one transaction and returns after the commit. All writes go through
+    /// this method: a statement with RETURNING yields its row before SQLite commits, so
+    /// without a transaction an error of the commit (disk full, quota, I/O) would be lost.
     async fn commit<T>(
         &self,
         work: impl AsyncFnOnce(&mut AnyConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, sqlx::Error> {
         let mut connection = self.writers.acquire().await?;
-        let outcome = commit_on(&mut connection, work).await;
-        if outcome.is_err() {
-            // SQLite may have rolled back by itself (sqlite.org/lang_transaction.html,
-            // 3.2). sqlx does not see that and would open savepoints inside a
-            // transaction that is gone, so this connection is not used again.
+        let result = commit_on(&mut connection, work).await;
+        if result.is_err() {
+            // SQLite may have rolled back already (sqlite.org/lang_transaction.html, 3.2).
+            // sqlx does not notice and would open savepoints in a transaction that no
+            // longer exists, so the connection is closed.
             connection.close_on_drop();
         }
-        outcome
+        result
     }
 }
 
@@ -229,14 +227,14 @@ async fn commit_on<T>(
     Ok(value)
 }
 
-fn noted<T>(condition: &Condition<Error>, answer: &Result<T, Error>) {
-    match answer {
+fn update_condition<T>(condition: &Condition<Error>, result: &Result<T, Error>) {
+    match result {
         Ok(_) => condition.recovered(),
         Err(error) => condition.failing(error),
     }
 }
 
-/// SQLite's own URL, told to create the file; its directory is created here.
+/// The URL with SQLite's option to create the file. Creates its directory.
 fn file_url(url: &str) -> Result<String, Error> {
     let Some(rest) = url.strip_prefix("sqlite:") else {
         return Err(Error::Unsupported);
@@ -259,26 +257,27 @@ fn read_only(url: &str) -> String {
     format!("{}?mode=ro", url.split('?').next().unwrap_or_default())
 }
 
-/// As [`connect`], again while it takes too long: visitors don't wait, but a start on
-/// a machine with much to do does.
-async fn connect_patiently(
+/// [`connect`], repeated after timeouts for up to [`BULK_TIMEOUT`]: the timeouts of
+/// requests are too short for a start on a busy machine.
+async fn connect_with_retry(
     url: &str,
     busy: Duration,
-    turn: Duration,
+    acquire: Duration,
     max: u32,
 ) -> Result<AnyPool, Error> {
-    let end = Instant::now() + PATIENT;
+    let end = Instant::now() + BULK_TIMEOUT;
     loop {
-        match connect(url, busy, turn, max).await {
-            Err(Error::Slow) if Instant::now() < end => (),
-            outcome => return outcome,
+        match connect(url, busy, acquire, max).await {
+            Err(Error::TimedOut) if Instant::now() < end => (),
+            result => return result,
         }
     }
 }
 
-/// Waits up to `busy` for a lock, and up to `turn` for a connection.
-async fn connect(url: &str, busy: Duration, turn: Duration, max: u32) -> Result<AnyPool, Error> {
-    // FULL: an edit that was acknowledged survives a power cut, too.
+/// Opens a pool of up to `max` connections. A statement waits up to `busy` for a lock, and
+/// up to `acquire` for a connection.
+async fn connect(url: &str, busy: Duration, acquire: Duration, max: u32) -> Result<AnyPool, Error> {
+    // With synchronous = FULL an acknowledged edit survives a power failure.
     let pragmas = format!(
         "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
          PRAGMA foreign_keys = ON;",
@@ -287,7 +286,7 @@ async fn connect(url: &str, busy: Duration, turn: Duration, max: u32) -> Result<
     let pragmas = sqlx::AssertSqlSafe(pragmas).into_sql_str();
     AnyPoolOptions::new()
         .max_connections(max)
-        .acquire_timeout(turn)
+        .acquire_timeout(acquire)
         .after_connect(move |connection, _| {
             let pragmas = pragmas.clone();
             Box::pin(async move { connection.execute(pragmas).await.map(|_| ()) })
@@ -300,7 +299,7 @@ async fn connect(url: &str, busy: Duration, turn: Duration, max: u32) -> Result<
         })
 }
 
-/// Embedded migrations, run by a connection of their own: they may wait.
+/// Runs the embedded migrations on a separate connection with a long timeout.
 async fn migrate(url: &str) -> Result<(), Error> {
     let migration = |version, name: &'static str, sql: &'static str| {
         Migration::new(
@@ -316,10 +315,10 @@ async fn migrate(url: &str) -> Result<(), Error> {
         migration(2, "products", include_str!("migrations/0002_products.sql")),
         migration(3, "stamps", include_str!("migrations/0003_stamps.sql")),
     ]);
-    let pool = connect(url, PATIENT, PATIENT, 1).await?;
-    let outcome = migrator.run(&pool).await;
+    let pool = connect(url, BULK_TIMEOUT, BULK_TIMEOUT, 1).await?;
+    let result = migrator.run(&pool).await;
     pool.close().await;
-    outcome.map_err(|error| Error::Unusable(error.to_string()))
+    result.map_err(|error| Error::Unusable(error.to_string()))
 }
 
 /// `($1, $2), ($3, $4)`: `rows` groups of `columns` placeholders.
@@ -336,12 +335,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn placeholders_are_numbered_through() {
+    fn placeholders_are_numbered_across_rows() {
         assert_eq!(placeholders(2, 2), "($1, $2), ($3, $4)");
     }
 
     #[test]
-    fn only_a_file_is_a_database_here() {
+    fn only_sqlite_files_are_supported() {
         for bad in ["postgres://localhost/x", "sqlite::memory:", "sqlite://", "nonsense"] {
             assert_eq!(file_url(bad).unwrap_err(), Error::Unsupported, "{bad}");
         }

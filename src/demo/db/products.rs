@@ -9,7 +9,7 @@ use super::{Db, Error, Statement, profiles::rows};
 use crate::demo::model::Product;
 
 impl Db {
-    /// One product, after the simulated latency.
+    /// Reads one product after the simulated latency `delay`.
     pub async fn product(
         &self,
         id: u32,
@@ -26,7 +26,7 @@ impl Db {
     }
 }
 
-/// Nobody edits products: there is one edition of each.
+/// Products are never edited, so the version is always 1.
 fn product(row: AnyRow) -> Result<Versioned<Product>, sqlx::Error> {
     let id: i64 = row.try_get("id")?;
     let cents: i64 = row.try_get("price_cents")?;

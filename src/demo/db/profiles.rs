@@ -12,36 +12,37 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
 use super::{Db, Error, Statement, placeholders};
 use crate::demo::model::{Profile, UserId};
 
-/// A write that waited before it came here.
+/// An edit from the write-behind queue.
 #[derive(Debug, Clone)]
-pub struct Late {
-    /// The whole row.
+pub struct QueuedEdit {
+    /// The new row.
     pub profile: Profile,
-    /// The version it was promised.
+    /// The version assigned when the edit was queued.
     pub version: u64,
-    /// When it was made, in microseconds since 1970.
+    /// Time of the edit, in microseconds since 1970 by Redis's clock.
     pub stamp: u64,
 }
 
-/// What became of a [`Late`] write.
+/// Result of applying a [`QueuedEdit`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CaughtUp {
-    /// The row is this write's, and has this version.
-    As(u64),
-    /// The row is of a later write, and has this version.
+pub enum EditResult {
+    /// The edit is in the row, which has this version.
+    Applied(u64),
+    /// The row has a later edit, and this version.
     Superseded(u64),
-    /// There is no such row.
+    /// The row does not exist.
     NoRow,
 }
 
-/// The row of one profile.
-const ONE: &str = "SELECT user_id, name, email, age, version FROM profiles WHERE user_id = $1";
+const SELECT_ONE: &str =
+    "SELECT user_id, name, email, age, version FROM profiles WHERE user_id = $1";
 
-/// Rows in one INSERT: five values each stay far below SQLite's 32,766.
-const ROWS: usize = 500;
+/// Rows per INSERT. With five values each, they stay far below SQLite's limit of 32,766
+/// placeholders.
+const CHUNK: usize = 500;
 
 impl Db {
-    /// One profile, after the simulated latency.
+    /// Reads one profile after the simulated latency `delay`.
     pub async fn profile(
         &self,
         id: &UserId,
@@ -49,24 +50,24 @@ impl Db {
         trace: &Trace,
     ) -> Result<Option<Versioned<Profile>>, Error> {
         let values = format!("  -- $1 = '{id}'");
-        let statement = Statement { delay, ..Statement::read(ONE, &values) };
-        self.run(statement, trace, self.one(id), |row| rows(row.iter().len())).await
+        let statement = Statement { delay, ..Statement::read(SELECT_ONE, &values) };
+        self.run(statement, trace, self.select_one(id), |row| rows(row.iter().len())).await
     }
 
-    /// One profile as it is at the moment, for a page that shows the row
-    /// itself. Not counted among the queries: no lookup needed it.
+    /// Reads one profile without latency, to display the row. Not counted as a query,
+    /// because no lookup needs it.
     pub async fn inspect_profile(&self, id: &UserId) -> Result<Option<Versioned<Profile>>, Error> {
-        let statement = Statement { counts: false, ..Statement::read(ONE, "") };
-        self.run(statement, &Trace::disabled(), self.one(id), |_| String::new()).await
+        let statement = Statement { is_counted: false, ..Statement::read(SELECT_ONE, "") };
+        self.run(statement, &Trace::disabled(), self.select_one(id), |_| String::new()).await
     }
 
-    async fn one(&self, id: &UserId) -> Result<Option<Versioned<Profile>>, sqlx::Error> {
-        sqlx::query(ONE).bind(id.as_str()).try_map(profile).fetch_optional(&self.pool).await
+    async fn select_one(&self, id: &UserId) -> Result<Option<Versioned<Profile>>, sqlx::Error> {
+        sqlx::query(SELECT_ONE).bind(id.as_str()).try_map(profile).fetch_optional(&self.pool).await
     }
 
-    /// Changes a profile, and returns its new version, which is above `floor`,
-    /// and its stamp, which is above any before; `None` when there is none.
-    /// `stamp` is when the write began, in microseconds since 1970.
+    /// Updates a profile and returns its new version and stamp; `None` if the row does not
+    /// exist. The version is greater than `floor`, and the stamp greater than the previous
+    /// one. `stamp` is the start of the write, in microseconds since 1970.
     pub async fn edit_profile(
         &self,
         profile: &Profile,
@@ -83,29 +84,29 @@ impl Db {
             let update = sqlx::query(sql).bind(&profile.name).bind(&profile.email);
             let update = update.bind(i64::from(profile.age)).bind(now_ms().cast_signed());
             let update = update.bind(floor.cast_signed()).bind(stamp.cast_signed());
-            let update = update.bind(&profile.user_id).try_map(written);
+            let update = update.bind(&profile.user_id).try_map(version_and_stamp);
             update.fetch_optional(connection).await
         });
         let statement = Statement::write(sql, &values);
         self.run(statement, trace, query, |row| rows(row.iter().len())).await
     }
 
-    /// Brings writes that waited elsewhere, in one transaction: each changes
-    /// its row only if it is later than what is there.
-    pub async fn catch_up_profiles(&self, writes: &[Late]) -> Result<Vec<CaughtUp>, Error> {
+    /// Applies queued edits in one transaction. An edit changes its row only if its stamp
+    /// is later than the row's.
+    pub async fn apply_queued_edits(&self, edits: &[QueuedEdit]) -> Result<Vec<EditResult>, Error> {
         let query = self.commit(async |connection| {
-            let mut caught_up = Vec::with_capacity(writes.len());
-            for late in writes {
-                caught_up.push(catch_up(connection, late).await?);
+            let mut results = Vec::with_capacity(edits.len());
+            for edit in edits {
+                results.push(apply(connection, edit).await?);
             }
-            Ok(caught_up)
+            Ok(results)
         });
-        let statement = Statement::write("UPDATE profiles … (those that waited)", "");
-        self.run(statement, &Trace::disabled(), query, |done: &Vec<_>| rows(done.len())).await
+        let statement = Statement::write("UPDATE profiles … (queued edits)", "");
+        self.run(statement, &Trace::disabled(), query, |results: &Vec<_>| rows(results.len())).await
     }
 
-    /// Ids, versions and stamps of the profiles edited less than `age` ago, the
-    /// latest first.
+    /// Ids, versions and stamps of up to `max` profiles edited less than `age` ago, latest
+    /// first.
     pub async fn edited_within(
         &self,
         age: Duration,
@@ -116,16 +117,16 @@ impl Db {
         let since = now_ms().saturating_sub(millis(age)).cast_signed();
         let query = async {
             let edited = sqlx::query(sql).bind(since).bind(i64::from(max));
-            edited.try_map(edition).fetch_all(&self.pool).await
+            edited.try_map(id_version_and_stamp).fetch_all(&self.pool).await
         };
         let statement = Statement::read(sql, "");
         let edited =
-            self.run(statement, &Trace::disabled(), query, |rows_| rows(rows_.len())).await?;
+            self.run(statement, &Trace::disabled(), query, |edited| rows(edited.len())).await?;
         Ok(edited.into_iter().flatten().collect())
     }
 
-    /// The first ids in order, to suggest to a visitor.
-    pub async fn some_ids(&self, max: u32) -> Result<Vec<UserId>, Error> {
+    /// The first `max` ids, shortest first, to suggest to a visitor.
+    pub async fn first_ids(&self, max: u32) -> Result<Vec<UserId>, Error> {
         let sql = "SELECT user_id FROM profiles ORDER BY length(user_id), user_id LIMIT $1";
         let query = async {
             sqlx::query_scalar::<_, String>(sql).bind(i64::from(max)).fetch_all(&self.pool).await
@@ -136,16 +137,17 @@ impl Db {
         Ok(found.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
-    /// How many profiles there are.
+    /// Number of profiles.
     pub async fn count_profiles(&self) -> Result<u64, Error> {
         let sql = "SELECT COUNT(*) FROM profiles";
         let query = async { sqlx::query_scalar::<_, i64>(sql).fetch_one(&self.pool).await };
-        let shown = |count: &i64| count.to_string();
-        let count = self.run(Statement::read(sql, ""), &Trace::disabled(), query, shown).await?;
+        let show_reply = |count: &i64| count.to_string();
+        let statement = Statement::read(sql, "");
+        let count = self.run(statement, &Trace::disabled(), query, show_reply).await?;
         Ok(count.unsigned_abs())
     }
 
-    /// The next page of profiles in the order of their ids, for bulk reading.
+    /// Up to `max` profiles with ids after `last`, in order of their ids.
     pub async fn profiles_after(
         &self,
         last: &str,
@@ -160,11 +162,11 @@ impl Db {
         self.run(Statement::read(sql, ""), &Trace::disabled(), query, |page| rows(page.len())).await
     }
 
-    /// Inserts those that are not there yet, and returns how many were. Rows
-    /// that exist stay as they are, edited or not.
+    /// Inserts profiles whose id does not exist yet, and returns their number. Existing
+    /// rows stay unchanged.
     pub async fn add_profiles(&self, profiles: &[Profile]) -> Result<u64, Error> {
         let mut added = 0;
-        for chunk in profiles.chunks(ROWS) {
+        for chunk in profiles.chunks(CHUNK) {
             added += self.add_chunk(chunk).await?;
         }
         Ok(added)
@@ -189,10 +191,10 @@ impl Db {
         self.run(statement, &Trace::disabled(), query, |added| rows(*added as usize)).await
     }
 
-    /// Which of these ids exist.
+    /// Returns those of `ids` that exist.
     pub async fn existing_ids(&self, ids: &[&str]) -> Result<Vec<String>, Error> {
         let mut found = Vec::new();
-        for chunk in ids.chunks(ROWS) {
+        for chunk in ids.chunks(CHUNK) {
             found.extend(self.existing_chunk(chunk).await?);
         }
         Ok(found)
@@ -211,25 +213,28 @@ impl Db {
     }
 }
 
-async fn catch_up(connection: &mut AnyConnection, late: &Late) -> Result<CaughtUp, sqlx::Error> {
+async fn apply(
+    connection: &mut AnyConnection,
+    edit: &QueuedEdit,
+) -> Result<EditResult, sqlx::Error> {
     let sql = "UPDATE profiles SET name = $1, email = $2, age = $3, updated_at = $4, \
                version = CASE WHEN version < $5 THEN $5 ELSE version + 1 END, stamp = $6 \
                WHERE user_id = $7 AND stamp < $6 RETURNING version";
-    let profile = &late.profile;
+    let profile = &edit.profile;
     let update = sqlx::query_scalar::<_, i64>(sql).bind(&profile.name).bind(&profile.email);
     let update = update.bind(i64::from(profile.age)).bind(now_ms().cast_signed());
-    let update = update.bind(late.version.cast_signed()).bind(late.stamp.cast_signed());
+    let update = update.bind(edit.version.cast_signed()).bind(edit.stamp.cast_signed());
     let changed = update.bind(&profile.user_id).fetch_optional(&mut *connection).await?;
     if let Some(version) = changed {
-        return Ok(CaughtUp::As(version.unsigned_abs()));
+        return Ok(EditResult::Applied(version.unsigned_abs()));
     }
     let sql = "SELECT version, stamp FROM profiles WHERE user_id = $1";
     let row = sqlx::query(sql).bind(&profile.user_id).fetch_optional(connection).await?;
-    let Some(row) = row else { return Ok(CaughtUp::NoRow) };
-    // It came before, and its flusher died before it could say so.
-    match row.try_get::<i64, _>("stamp")?.unsigned_abs() == late.stamp {
-        true => Ok(CaughtUp::As(version(&row)?)),
-        false => Ok(CaughtUp::Superseded(version(&row)?)),
+    let Some(row) = row else { return Ok(EditResult::NoRow) };
+    // The same stamp: an earlier flush applied this edit, but did not acknowledge it.
+    match row.try_get::<i64, _>("stamp")?.unsigned_abs() == edit.stamp {
+        true => Ok(EditResult::Applied(version(&row)?)),
+        false => Ok(EditResult::Superseded(version(&row)?)),
     }
 }
 
@@ -244,13 +249,13 @@ fn profile(row: AnyRow) -> Result<Versioned<Profile>, sqlx::Error> {
     Ok(Versioned { value, version: version(&row)? })
 }
 
-fn edition(row: AnyRow) -> Result<Option<(Versioned<UserId>, u64)>, sqlx::Error> {
+fn id_version_and_stamp(row: AnyRow) -> Result<Option<(Versioned<UserId>, u64)>, sqlx::Error> {
     let (id, version): (String, u64) = (row.try_get("user_id")?, version(&row)?);
     let stamp = row.try_get::<i64, _>("stamp")?.unsigned_abs();
     Ok(id.parse().ok().map(|value| (Versioned { value, version }, stamp)))
 }
 
-fn written(row: AnyRow) -> Result<(u64, u64), sqlx::Error> {
+fn version_and_stamp(row: AnyRow) -> Result<(u64, u64), sqlx::Error> {
     Ok((version(&row)?, row.try_get::<i64, _>("stamp")?.unsigned_abs()))
 }
 

@@ -218,7 +218,7 @@ impl Session {
         let Self { cache, db, id, policy, .. } = self;
         let written = profiles::edit(cache, db, id, edit, policy, trace).await?;
         Ok(StepOutcome {
-            message: format!("The age is {age} now. {}", profiles::edited(&written)),
+            message: format!("The age is {age} now. {}", profiles::edit_message(&written)),
             response: written.version.map_or_else(nothing, |version| format!("version {version}")),
             effect: Some(effect(&written.effect)),
             version: written.version,
@@ -240,7 +240,7 @@ impl Session {
             Ok(Invalidated::Kept) => "kept",
             Err(_) => "untold",
         };
-        let (message, response) = (profiles::invalidated(&invalidated), effect.to_owned());
+        let (message, response) = (profiles::invalidation_message(&invalidated), effect.to_owned());
         StepOutcome { message, response, effect: Some(effect), ..StepOutcome::default() }
     }
 

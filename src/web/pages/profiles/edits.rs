@@ -218,7 +218,7 @@ fn answer(request: &HttpRequest, back: &str, done: Done, acted: ProfileResult) -
 
 impl ProfileResult {
     fn edited(id: UserId, written: &Written, policy: CachePolicy, trace: Trace) -> Self {
-        let message = profiles::edited(written);
+        let message = profiles::edit_message(written);
         let invalidated = match written.effect {
             Effect::Invalidated(dropped) => Some(dropped),
             Effect::Stored | Effect::Queued => Some(false),
@@ -234,7 +234,7 @@ impl ProfileResult {
         policy: CachePolicy,
         trace: Trace,
     ) -> Self {
-        let message = profiles::invalidated(invalidated);
+        let message = profiles::invalidation_message(invalidated);
         let invalidated = invalidated.as_ref().ok().map(|it| *it == Invalidated::Dropped);
         let policy = policy.name;
         Self { id, version: None, policy, message, invalidated, trace: trace.into_spans() }

@@ -8,7 +8,7 @@
 //! exact. Each run has a seed of its own, `HITRATE_SEED` another one; `bin/soak`
 //! tries ever new ones for as long as you like,
 //! and deliberate faults (`failpoints`, in debug builds only) show that it would
-//! find one. `imports` and `tidy` hold the shape of the source.
+//! find one. `imports`, `styles` and `tidy` hold the shape of the source.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, and its helpers with it")]
 
@@ -58,4 +58,5 @@ mod schemas;
 mod secured;
 mod socket_faults;
 mod start;
+mod styles;
 mod tidy;

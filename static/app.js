@@ -35,9 +35,9 @@ const live = (element) => {
     source = new EventSource(element.dataset.live);
     source.onmessage = (event) => {
       element.innerHTML = event.data;
-      element.classList.remove("stale");
+      element.classList.remove("is-stale");
     };
-    source.onerror = () => element.classList.add("stale");
+    source.onerror = () => element.classList.add("is-stale");
   };
   follow();
   addEventListener("pagehide", () => source.close());

@@ -68,7 +68,7 @@ impl Target {
     pub const fn colour(self) -> &'static str {
         match self {
             Self::Redis => "cache",
-            Self::Memory => "near",
+            Self::Memory => "memory",
             Self::Database => "database",
             Self::Hitrate => "own",
         }

@@ -44,7 +44,7 @@ fn forgetting_makes_the_next_lookup_a_miss() {
     assert_eq!(invalidated.header("location"), "/profiles?id=123&delay_ms=50");
     let back = invalidated.header("location");
     let page = hitrate.get_with(back, &[("cookie", invalidated.cookie())]);
-    assert!(page.body.contains("Invalidated.") && page.body.contains("badge database"));
+    assert!(page.body.contains("Invalidated.") && page.body.contains("badge is-database"));
     let cookies: Vec<_> = page.headers.get_all("set-cookie").iter().collect();
     assert!(cookies.iter().any(|it| it.to_str().unwrap().starts_with("hitrate_done=; ")));
     assert!(!hitrate.get(back).body.contains("Invalidated."), "another visitor did nothing");

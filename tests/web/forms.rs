@@ -63,7 +63,9 @@ fn what_else_was_sent_is_still_there() {
     assert!(page.contains("value=\"7\"") && page.contains("value=\"near\" checked"), "{page}");
     assert!(!page.contains("value=\"plain\" checked"), "{page}");
     let page = hitrate.post("/profiles/123", "name=Ann&email=nobody&age=31").body;
-    assert!(page.contains("value=\"Ann\"") && page.contains("<details class=\"edit\" open>"));
+    assert!(
+        page.contains("value=\"Ann\"") && page.contains("<details class=\"answer-edit\" open>")
+    );
     let page = hitrate.post("/sessions", "username=&ttl=20&expiry=sliding").body;
     assert!(page.contains("value=\"20\"") && page.contains("value=\"sliding\" checked"));
 }

@@ -127,7 +127,7 @@ fn near_answers_from_memory_and_notices_an_edit() {
     edit(&hitrate, 77, "near-cache");
     assert_eq!(age(&hitrate, "&policy=near-cache"), 77);
     eventually(Duration::from_secs(3), "again", || source() == "memory");
-    assert!(hitrate.get("/profiles?id=123&policy=near-cache").body.contains("badge memory"));
+    assert!(hitrate.get("/profiles?id=123&policy=near-cache").body.contains("badge is-memory"));
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn what_has_ended_is_served_stale_while_the_database_is_slow() {
     assert_eq!(answer.json()["source"], "stale");
     assert!(answer.took < Duration::from_millis(1_500), "it did not wait for the database");
     assert_eq!(answer.header("cache-status"), "hitrate; hit; ttl=-1; detail=stale");
-    assert!(hitrate.get("/profiles?id=123&delay_ms=1500").body.contains("badge stale"));
+    assert!(hitrate.get("/profiles?id=123&delay_ms=1500").body.contains("badge is-stale"));
     assert_eq!(hitrate.json("/profiles?id=123&policy=cache-aside")["source"], "database");
 }
 

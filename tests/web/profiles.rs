@@ -34,14 +34,14 @@ fn the_page_shows_answer_wire_and_why() {
     let page = hitrate.get("/profiles?id=456").body;
     for part in [
         "Alice Johnson",
-        "badge database",
+        "badge is-database",
         "The trace",
         "unless a newer one exists …&#39; 1 hitrate:profile:456 1",
         "Why it went",
     ] {
         assert!(page.contains(part), "{part} is missing");
     }
-    assert!(hitrate.get("/profiles?id=456").body.contains("badge cache"));
+    assert!(hitrate.get("/profiles?id=456").body.contains("badge is-cache"));
     let form = hitrate.get("/profiles").body;
     assert!(form.contains("value=\"123\"") && form.contains("500 ms"), "{form}");
 }

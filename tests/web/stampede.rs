@@ -156,7 +156,7 @@ fn a_form_leads_to_the_page_of_its_result() {
     let page = hitrate.get(posted.header("location")).body;
     assert!(page.contains("5 visitors at once") && page.contains("5 times"), "{page}");
     assert!(page.contains(r#"value="near-cache" checked"#), "the form is as it was sent");
-    assert!(page.contains(r#"<details class="more" open>"#));
+    assert!(page.contains(r#"<details class="offers-more" open>"#));
     assert!(!page.contains(r#"value="lease" checked"#));
     let told = hitrate.json(posted.header("location"));
     assert_eq!((&told["visitors"], &told["delay_ms"]), (&5.into(), &20.into()));

@@ -1,4 +1,4 @@
-//! The stylesheet keeps to its scales, and to classes that something has.
+//! The stylesheet keeps to its scales, and it has the classes that pages have.
 
 use std::{collections::BTreeSet, fs};
 
@@ -6,6 +6,9 @@ use crate::sources::{files, root};
 
 /// What has to be a step of a scale.
 const SCALED: &[&str] = &["font", "font-size", "gap", "row-gap", "column-gap", "margin", "padding"];
+
+/// What templates put before a word that code chooses.
+const PREFIXES: &[&str] = &["is-", "fill-", "text-"];
 
 #[test]
 fn sizes_and_spaces_are_steps_of_their_scales() {
@@ -28,17 +31,38 @@ fn colours_are_named_by_their_role() {
 
 #[test]
 fn every_class_of_the_stylesheet_is_used() {
-    let mut used: BTreeSet<String> = BTreeSet::new();
-    for (_, text) in files("templates", "html") {
-        used.extend(class_attributes(&text).into_iter().flat_map(|it| names(&it)));
+    // Code that chooses a class has it between quotes, with or without the
+    // beginning that the template puts before it.
+    let code = files("src", "rs").into_iter().chain(files("cache/src", "rs"));
+    let quoted = code.chain(files("static", "js")).flat_map(|(_, text)| quoted_words(&text));
+    let mut used: BTreeSet<String> = quoted.collect();
+    for prefix in PREFIXES {
+        used.extend(used.clone().into_iter().map(|word| format!("{prefix}{word}")));
     }
-    // Code that chooses a class has it between quotes.
-    for (_, text) in files("src", "rs").into_iter().chain(files("static", "js")) {
-        used.extend(text.split('"').skip(1).step_by(2).flat_map(names));
-    }
+    used.extend(classes_of_templates());
     let unused: Vec<_> =
         classes(&stylesheet()).into_iter().filter(|it| !used.contains(it)).collect();
     assert!(unused.is_empty(), "no page has these classes: {unused:?}");
+}
+
+#[test]
+fn every_class_of_a_template_has_a_rule() {
+    let known = classes(&stylesheet());
+    let unknown: Vec<_> = classes_of_templates()
+        .into_iter()
+        .filter(|it| !known.contains(it) && !PREFIXES.contains(&it.as_str()))
+        .collect();
+    assert!(unknown.is_empty(), "no rule has these classes: {unknown:?}");
+}
+
+/// `is-small` alone would mean something for whatever has it.
+#[test]
+fn states_are_those_of_something() {
+    let css = stylesheet();
+    for selector in selectors(&css).flat_map(|it| it.split(',')) {
+        let last = selector.split_whitespace().last().unwrap_or_default();
+        assert!(!last.starts_with(".is-") || selector.trim() != last, "{selector}");
+    }
 }
 
 #[test]
@@ -88,9 +112,22 @@ fn has_a_length(value: &str) -> bool {
 
 /// The classes in selectors.
 fn classes(css: &str) -> BTreeSet<String> {
-    let selectors = css.split('}').flat_map(|rule| rule.rsplit_once('{').map(|(it, _)| it));
-    let after_dots = selectors.flat_map(|it| it.split('.').skip(1));
+    let after_dots = selectors(css).flat_map(|it| it.split('.').skip(1));
     after_dots.map(first_name).filter(|it| !it.starts_with(|c: char| c.is_ascii_digit())).collect()
+}
+
+fn selectors(css: &str) -> impl Iterator<Item = &str> {
+    let heads = css.split('}').filter_map(|rule| Some(rule.rsplit_once('{')?.0));
+    heads.map(|head| head.rsplit_once('{').map_or(head, |(_, it)| it))
+}
+
+fn classes_of_templates() -> BTreeSet<String> {
+    let templates = files("templates", "html");
+    templates
+        .iter()
+        .flat_map(|(_, text)| class_attributes(text))
+        .flat_map(|it| names(&it))
+        .collect()
 }
 
 /// What class attributes have of their own; what the template decides is left out.
@@ -109,6 +146,10 @@ fn class_attributes(template: &str) -> Vec<String> {
         .skip(1)
         .filter_map(|it| Some(it.split_once('"')?.0.to_owned()))
         .collect()
+}
+
+fn quoted_words(text: &str) -> Vec<String> {
+    text.split('"').skip(1).step_by(2).flat_map(names).collect()
 }
 
 fn names(text: &str) -> Vec<String> {

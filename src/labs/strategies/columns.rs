@@ -137,13 +137,13 @@ impl Snapshot {
         };
         let database = place("Database", "database", "There is no such row.", &self.database);
         let redis =
-            place("Redis", "redis", "No copy: the next read asks the database.", &self.redis);
+            place("Redis", "cache", "No copy: the next read asks the database.", &self.redis);
         let nothing =
             "Nothing here. With the policy near, a copy comes here when it is read from Redis.";
         [
             StoreView { is_behind, ..database },
             redis,
-            place("Near cache", "near", nothing, &self.near),
+            place("Near cache", "memory", nothing, &self.near),
         ]
     }
 

@@ -31,14 +31,14 @@ async fn a_page_that_listens_hears_what_is_published_on_it() {
     let hitrate = Hitrate::start();
     let browser = Browser::open(DESK).await;
     browser.visit(&hitrate, "/patterns/publish-subscribe").await;
-    browser.await_text(".heard", "Listening.").await;
+    browser.await_text(".pattern-heard", "Listening.").await;
     for message in ["first", "second"] {
         browser.fill("#publish-text", message).await;
         browser.click("button[value=publish]").await;
-        browser.await_text(".heard li", message).await;
-        browser.await_text(".told", "1 subscriber heard it.").await;
+        browser.await_text(".pattern-heard li", message).await;
+        browser.await_text(".pattern-told", "1 subscriber heard it.").await;
     }
-    browser.await_text(".heard", "2 messages heard so far").await;
+    browser.await_text(".pattern-heard", "2 messages heard so far").await;
     browser.await_text(".entries", "second").await;
     browser.close().await;
 }
@@ -49,7 +49,7 @@ async fn a_log_follows_by_itself() {
     let browser = Browser::open(DESK).await;
     browser.visit(&hitrate, "/structures/streams").await;
     browser.click("#xadd-event button").await;
-    browser.await_text(".log", "alice").await;
+    browser.await_text(".stream", "alice").await;
     let cookie = browser.client.get_named_cookie("hitrate_visitor").await.unwrap();
     let cookie = format!("{}={}", cookie.name(), cookie.value());
     let added = hitrate.post_with(
@@ -58,6 +58,6 @@ async fn a_log_follows_by_itself() {
         &[("cookie", &cookie)],
     );
     assert_eq!(added.status, 303);
-    browser.await_text(".log", "somewhere-else").await;
+    browser.await_text(".stream", "somewhere-else").await;
     browser.close().await;
 }

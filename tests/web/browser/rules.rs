@@ -59,8 +59,8 @@ async fn every_page_keeps_the_rules(look: Look) {
     browser.visit(&hitrate, "/console").await;
     for (command, reply) in [("SET a 1", "OK"), ("HGETALL a", "WRONGTYPE")] {
         browser.fill("#command", command).await;
-        browser.click("form.prompt button").await;
-        browser.await_text(".console .printed", reply).await;
+        browser.click("form.console-prompt button").await;
+        browser.await_text(".console-reply", reply).await;
     }
     let unknown = format!("/profiles?id={long}");
     let mut played = Vec::new();
@@ -90,7 +90,7 @@ async fn every_page_keeps_the_rules(look: Look) {
         browser.visit(&hitrate, &path).await;
         browser.click("button[value=example]").await;
         browser.await_text(".outcome", "The whole example").await;
-        browser.click(".whole-trace summary").await;
+        browser.click(".trace-fold summary").await;
         browser.keeps_the_rules(look, &path, axe.as_deref()).await;
     }
     browser.close().await;
@@ -114,7 +114,7 @@ async fn every_structure_and_every_pattern_is_played() {
             let path = format!("/patterns/{}", pattern.slug);
             browser.visit(&hitrate, &path).await;
             browser.click(&format!("button[value={}]", pattern.acts[0].id)).await;
-            browser.await_text(".told .message", "").await;
+            browser.await_text(".pattern-told li", "").await;
             browser.keeps_the_rules(look, &path, None).await;
         }
         browser.close().await;

@@ -22,17 +22,17 @@ async fn a_visitor_walks_through(look: Look) {
     browser.click("form.ask button").await;
     browser.await_text(".answer .badge", "database").await;
     assert_eq!(browser.text(".answer h2").await, "Shaunak Dhande");
-    browser.click(".acts a.button").await;
+    browser.click(".actions a.button").await;
     browser.await_text(".answer .badge", "cache").await;
-    browser.await_text(".faster", "faster than your last database answer").await;
+    browser.await_text(".answer-faster", "faster than your last database answer").await;
 
-    browser.click(".edit summary").await;
+    browser.click(".answer-edit summary").await;
     browser.fill("#name", "Ann Example").await;
-    browser.click(".edit button").await;
+    browser.click(".answer-edit button").await;
     browser.await_text(".answer h2", "Ann Example").await;
-    browser.await_text(".notice.good", "Saved.").await;
-    browser.click(".acts form button").await;
-    browser.await_text(".notice.good", "Invalidated.").await;
+    browser.await_text(".notice.is-good", "Saved.").await;
+    browser.click(".actions form button").await;
+    browser.await_text(".notice.is-good", "Invalidated.").await;
 
     browser.click("nav a[href='/stampede']").await;
     browser.fill("#visitors", "9").await;
@@ -42,34 +42,34 @@ async fn a_visitor_walks_through(look: Look) {
 
     browser.click("nav a[href='/console']").await;
     browser.fill("#command", "SET greeting \"Hello from Redis\"").await;
-    browser.click("form.prompt button").await;
-    browser.await_text(".console .printed", "OK").await;
+    browser.click("form.console-prompt button").await;
+    browser.await_text(".console-reply", "OK").await;
     browser.click("button[value='GET greeting']").await;
-    browser.await_text(".console .printed", "\"Hello from Redis\"").await;
+    browser.await_text(".console-reply", "\"Hello from Redis\"").await;
     browser.click("nav a[href='/patterns']").await;
     browser.click("a[href='/patterns/shopping-cart']").await;
     browser.fill("#add-quantity", "3").await;
     browser.click("button[value=add]").await;
-    browser.await_text(".told", "Put in 3 of product 7: 3 in the cart.").await;
+    browser.await_text(".pattern-told", "Put in 3 of product 7: 3 in the cart.").await;
     browser.await_text(".entries", "cart:1001").await;
     browser.fill("#trial-actors", "20").await;
     browser.click("button[value=trial]").await;
-    browser.await_text(".lanes", "100 of 100 pieces in the cart: exact").await;
+    browser.await_text(".trial-lanes", "100 of 100 pieces in the cart: exact").await;
     browser.click("nav a[href='/patterns']").await;
     browser.click("a[href='/patterns/expiring-key']").await;
     browser.fill("#set-ttl", "1").await;
     browser.click("button[value=set]").await;
-    browser.await_text(".told", "Cached username = qiross for 1 second.").await;
+    browser.await_text(".pattern-told", "Cached username = qiross for 1 second.").await;
     browser.await_later(look, "[data-part=held]", "username does not exist or has expired.").await;
 
     browser.click("nav a[href='/sessions']").await;
-    browser.await_text(".message", "username does not exist or has expired.").await;
+    browser.await_text(".mono", "username does not exist or has expired.").await;
     browser.fill("#ttl", "2").await;
     browser.click("form.ask button").await;
-    browser.await_text(".moments .past", "Cached username = qiross for 2 seconds.").await;
-    browser.await_text(".moments .now", "Retrieved username = qiross from cache.").await;
+    browser.await_text(".moments li:first-child", "Cached username = qiross for 2 seconds.").await;
+    browser.await_text(".moments .is-now", "Retrieved username = qiross from cache.").await;
     browser.await_later(look, ".empty", "Your session is over").await;
-    browser.await_text(".message", "username does not exist or has expired.").await;
+    browser.await_text(".mono", "username does not exist or has expired.").await;
     browser.close().await;
 }
 
@@ -117,14 +117,14 @@ async fn a_visitor_plays(look: Look) {
     browser.visit(&hitrate, "/").await;
     browser.click("nav a[href='/structures']").await;
     browser.await_text("h1", "Structures").await;
-    browser.click(".catalogue a[href='/structures/sets']").await;
+    browser.click(".index a[href='/structures/sets']").await;
     browser.await_text(".picture", "Nothing yet.").await;
     browser.click("button[value=example]").await;
     browser.await_text(".venn", "in both").await;
     browser.fill("#sadd-members", "tuning, <b>").await;
     browser.click("#sadd button").await;
     browser.await_text(".outcome", "SADD post:1:tags tuning <b>").await;
-    browser.await_text(".results", "tuning").await;
+    browser.await_text(".picture-sets", "tuning").await;
     browser.click(".siblings a[href='/structures/strings']").await;
     browser.await_text("h1", "Strings").await;
     browser.click("#set button").await;
@@ -135,7 +135,7 @@ async fn a_visitor_plays(look: Look) {
     browser.await_text("h1", "Streams").await;
     for number in 1..=3 {
         browser.await_text(".guide", &format!("Play step {number} of")).await;
-        browser.click(".guide .next button").await;
+        browser.click(".guide form button").await;
     }
     browser.await_text(".picture", "temperature").await;
     browser.click("button[value=reset]").await;

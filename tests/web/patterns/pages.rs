@@ -39,7 +39,10 @@ fn every_act_plays_and_leaves_no_key_without_an_end() {
             assert!(!told["trace"].as_array().unwrap().is_empty(), "{told}");
             assert!(told["state"].is_array() && told["trial"].is_null(), "{told}");
             let page = visitor.page(pattern.slug, &format!("act={}", act.id));
-            assert!(page.contains("class=\"told\"") && page.contains("The trace"), "{page}");
+            assert!(
+                page.contains("class=\"pattern-told\"") && page.contains("The trace"),
+                "{page}"
+            );
         }
     }
     let mut redis = hitrate.own_redis();

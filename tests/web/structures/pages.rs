@@ -91,6 +91,7 @@ fn what_a_value_takes_stands_beside_its_picture() {
     let page = player.page("hashes");
     let facts = &player.look("hashes")["keys"][0];
     let told = format!("{} B, {}", facts["memory_bytes"], facts["encoding"].as_str().unwrap());
-    let beside = page.split("class=\"play\"").nth(1).unwrap().split("class=\"tries\"").next();
+    let beside =
+        page.split("class=\"structure\"").nth(1).unwrap().split("class=\"structure-acts\"").next();
     assert!(beside.unwrap().contains(&told), "{told}");
 }

@@ -115,7 +115,7 @@ fn a_map_has_the_distances_of_redis() {
     let found = told["picture"]["maps"][1]["points"].as_array().unwrap().clone();
     assert_eq!(found.iter().filter(|point| point["found"] == true).count(), 1, "Catania only");
     let page = player.page("geospatial");
-    assert!(page.contains("<svg class=\"map\"") && page.contains("class=\"search\""));
+    assert!(page.contains("<svg class=\"geo\"") && page.contains("class=\"geo-search\""));
     let told = player.play("geospatial", "act=geodist&key=cafes");
     assert_eq!(told["picture"]["maps"][1]["search"], Value::Null, "the circle was of another act");
 }

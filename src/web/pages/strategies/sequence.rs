@@ -193,8 +193,8 @@ impl Row<'_> {
     /// The class of its lane: between which lifelines it lies.
     pub fn lane(&self) -> &'static str {
         match self.with {
-            Target::Memory => "near",
-            Target::Redis => "redis",
+            Target::Memory => "memory",
+            Target::Redis => "cache",
             Target::Database => "database",
             Target::Hitrate => "own",
         }
@@ -214,15 +214,15 @@ impl AtWork {
     /// Its classes: whose, and which part.
     pub fn class(&self) -> &'static str {
         match (self.who, self.part) {
-            (Target::Memory, Part::Begin) => "near begin",
-            (Target::Memory, Part::Middle) => "near middle",
-            (Target::Memory, Part::End) => "near end",
-            (Target::Database, Part::Begin) => "database begin",
-            (Target::Database, Part::Middle) => "database middle",
-            (Target::Database, Part::End) => "database end",
-            (_, Part::Begin) => "redis begin",
-            (_, Part::Middle) => "redis middle",
-            (_, Part::End) => "redis end",
+            (Target::Memory, Part::Begin) => "is-memory is-begin",
+            (Target::Memory, Part::Middle) => "is-memory is-middle",
+            (Target::Memory, Part::End) => "is-memory is-end",
+            (Target::Database, Part::Begin) => "is-database is-begin",
+            (Target::Database, Part::Middle) => "is-database is-middle",
+            (Target::Database, Part::End) => "is-database is-end",
+            (_, Part::Begin) => "is-cache is-begin",
+            (_, Part::Middle) => "is-cache is-middle",
+            (_, Part::End) => "is-cache is-end",
         }
     }
 

@@ -147,7 +147,7 @@ impl Cache {
         cursor: &mut u64,
         trace: &Trace,
     ) -> Result<Vec<String>, RedisError> {
-        let matching = format!("{}{}", self.store.prefix(), pattern.0);
+        let matching = self.store.key_pattern(&pattern.0);
         let scan = self.store.command("SCAN").arg(*cursor).arg("MATCH").arg(matching);
         let (next, names): (u64, Vec<String>) =
             self.store.run(scan.arg("COUNT").arg(SCAN_COUNT), trace).await?;

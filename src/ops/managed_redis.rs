@@ -173,14 +173,15 @@ const BACKOFF: [Duration; 4] = [
 
 /// Runs the server, and restarts it when it exits, until `stopped`.
 async fn supervise(home: PathBuf, socket: PathBuf, mut stopped: oneshot::Receiver<()>) {
-    let missing = Condition::healthy("managed Redis");
+    let start = Condition::healthy("managed Redis");
     let mut failures = 0;
     loop {
         tokio::select! { () = wait_until_free(&socket) => (), _ = &mut stopped => return }
         let started = Instant::now();
         match spawn(&home, &socket).await {
-            Some((mut child, pipe)) => tokio::select! {
+            Ok((mut child, pipe)) => tokio::select! {
                 exited = child.wait() => {
+                    start.recovered();
                     failures = if started.elapsed() > STOP_TIMEOUT { 0 } else { failures };
                     if failures == 0 {
                         let log = home.join("redis.log");
@@ -190,7 +191,7 @@ async fn supervise(home: PathBuf, socket: PathBuf, mut stopped: oneshot::Receive
                 },
                 _ = &mut stopped => return stop_server(child, pipe).await,
             },
-            None => missing.failing(&INSTALL),
+            Err(reason) => start.failing(&reason),
         }
         let delay = BACKOFF[failures.min(BACKOFF.len() - 1)];
         failures += 1;
@@ -217,8 +218,9 @@ async fn wait_until_listening(socket: &Path) {
     }
 }
 
-async fn spawn(home: &Path, socket: &Path) -> Option<(Child, ChildStdin)> {
-    let server = find_server().await?;
+/// Starts the server; the error says what to do.
+async fn spawn(home: &Path, socket: &Path) -> Result<(Child, ChildStdin), String> {
+    let server = find_server().await.ok_or(INSTALL)?;
     let mut child = Command::new("sh")
         .args(["-c", WATCHDOG, "sh", &server])
         .args(["--port", "0", "--unixsocketperm", "700", "--unixsocket"])
@@ -235,11 +237,10 @@ async fn spawn(home: &Path, socket: &Path) -> Option<(Child, ChildStdin)> {
         // it until the requests in flight have finished.
         .process_group(0)
         .spawn()
-        .inspect_err(|error| log::warn!("the managed Redis can't be started: {error}"))
-        .ok()?;
+        .map_err(|error| format!("{server} can't be started: {error}"))?;
     // Taken out of the child, because `Child::wait` closes the pipe.
-    let pipe = child.stdin.take()?;
-    Some((child, pipe))
+    let pipe = child.stdin.take().expect("stdin is piped");
+    Ok((child, pipe))
 }
 
 /// Path of the first server binary on PATH.

@@ -139,9 +139,10 @@ async fn serve_on(
     };
     // SIGTERM must be handled from here on: for PID 1 of a container, the kernel has no
     // default action.
+    let mut shutdown = Box::pin(shutdown_signal()?);
     tokio::select! {
         () = connected => (),
-        () = shutdown_signal()? => return Ok(()),
+        () = &mut shutdown => return Ok(()),
     }
     let db = Arc::new(db);
     engine.track(&address, &config.key_prefix);
@@ -175,12 +176,15 @@ async fn serve_on(
     };
     log::info!("Database: {} ({imported} profiles imported)", config.database());
     log::info!("Redis: {address}; connect with: {}", address.redis_cli());
-    let result = run(shared).await;
+    let result = run(shared, shutdown).await;
     flusher.stop().await;
     result
 }
 
-async fn run(shared: AppState) -> Result<(), StartError> {
+async fn run(
+    shared: AppState,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), StartError> {
     let (bind, database_delay) = (shared.config.bind, shared.config.database_delay);
     let sampler = Arc::clone(&shared.sampler);
     let server = HttpServer::new(move || {
@@ -197,7 +201,6 @@ async fn run(shared: AppState) -> Result<(), StartError> {
     .disable_signals()
     .bind(bind)
     .map_err(|error| StartError::Bind(bind, error))?;
-    let shutdown = shutdown_signal()?;
     for address in server.addrs() {
         log::info!("hitrate is at http://{address}");
     }

@@ -63,6 +63,8 @@ fn only_our_own_copies_can_be_named() {
         "key=product:1001",
         "",
         "key=profile:1&tag=profile",
+        "key=profile:123&dry_run=on",
+        "tag=profile&dry_run=on",
         "pattern=profile:*&dry_run=maybe",
     ] {
         let answer = hitrate.post_with("/invalidation", bad, &[JSON]);

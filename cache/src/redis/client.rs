@@ -87,6 +87,17 @@ impl Store {
         &self.prefix
     }
 
+    /// A glob pattern for the keys whose names match `names` below the prefix, which is
+    /// taken literally.
+    pub(crate) fn key_pattern(&self, names: &str) -> String {
+        let mut pattern = String::with_capacity(self.prefix.len() + names.len());
+        for c in self.prefix.chars() {
+            pattern.extend(matches!(c, '*' | '?' | '[' | ']' | '\\').then_some('\\'));
+            pattern.push(c);
+        }
+        pattern + names
+    }
+
     /// Whether Redis is unavailable: the breaker of some connection is not closed.
     pub fn is_unavailable(&self) -> bool {
         !self.health.is_closed()

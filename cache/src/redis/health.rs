@@ -22,9 +22,9 @@ use crate::{
 /// Shared by all connections to one Redis, so that a change is logged once, and not
 /// once per connection or request.
 pub struct Health {
-    /// Connections that are down. The condition changes with the first and the
-    /// last.
-    down: Mutex<usize>,
+    /// The condition changes with the first connection that goes down and the last that
+    /// comes back.
+    connections: Mutex<Connections>,
     connection: Condition<RedisError>,
     /// Counts lost connections; each loss makes the other connections ping at once.
     losses: watch::Sender<u64>,
@@ -43,6 +43,13 @@ pub struct Health {
     closed: AtomicBool,
     /// Redis's clock.
     pub(super) clock: ServerClock,
+}
+
+/// How many connections there are, and how many of them are down.
+#[derive(Default)]
+struct Connections {
+    open: usize,
+    down: usize,
 }
 
 /// The combined state of all breakers.
@@ -85,7 +92,7 @@ pub enum HealthStatus {
 impl Default for Health {
     fn default() -> Self {
         Self {
-            down: Mutex::new(0),
+            connections: Mutex::default(),
             connection: Condition::healthy("Redis connection (requests fall back to the database)"),
             losses: watch::Sender::new(0),
             writes: Condition::healthy("Redis writes (nothing is cached or counted)"),
@@ -159,9 +166,14 @@ impl Health {
         }
     }
 
+    /// Records that there is one connection more, not connected yet.
+    pub(super) fn connection_opened(&self) {
+        self.connections.lock().expect("counting does not panic").open += 1;
+    }
+
     /// Records that a connection went down.
     pub(super) fn connection_lost(&self, error: &RedisError) {
-        *self.down.lock().expect("counting does not panic") += 1;
+        self.connections.lock().expect("counting does not panic").down += 1;
         self.connection.failing(error);
         self.losses.send_modify(|losses| *losses += 1);
     }
@@ -178,17 +190,22 @@ impl Health {
 
     /// Records that a connection that was down works again.
     pub(super) fn connection_restored(&self) {
-        let mut down = self.down.lock().expect("counting does not panic");
-        *down = down.saturating_sub(1);
-        if *down == 0 {
+        let mut connections = self.connections.lock().expect("counting does not panic");
+        connections.down = connections.down.saturating_sub(1);
+        if connections.down == 0 {
             self.connection.recovered();
         }
     }
 
-    /// Records that a connection that was down is dropped.
-    pub(super) fn connection_dropped(&self) {
-        let mut down = self.down.lock().expect("counting does not panic");
-        *down = down.saturating_sub(1);
+    /// Records that a connection is dropped. When it was the last that was down, and
+    /// others work, Redis has recovered.
+    pub(super) fn connection_dropped(&self, was_down: bool) {
+        let mut connections = self.connections.lock().expect("counting does not panic");
+        connections.open = connections.open.saturating_sub(1);
+        connections.down = connections.down.saturating_sub(usize::from(was_down));
+        if was_down && connections.down == 0 && connections.open > 0 {
+            self.connection.recovered();
+        }
     }
 
     /// Records a successful write.
@@ -223,5 +240,30 @@ impl Health {
         if denied.remove(verb) && denied.is_empty() {
             self.permissions.recovered();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_down(health: &Health) -> bool {
+        matches!(health.status(), HealthStatus::Down(..))
+    }
+
+    #[test]
+    fn the_last_connection_that_is_down_decides_even_when_it_is_dropped() {
+        let health = Health::default();
+        health.connection_opened();
+        health.connection_opened();
+        health.connection_lost(&RedisError::Unreachable);
+        health.connection_lost(&RedisError::Unreachable);
+        health.connection_restored();
+        assert!(is_down(&health));
+        health.connection_dropped(true);
+        assert!(!is_down(&health), "the other connection works");
+        health.connection_lost(&RedisError::Unreachable);
+        health.connection_dropped(true);
+        assert!(is_down(&health), "no connection is left that could work");
     }
 }

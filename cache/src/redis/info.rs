@@ -117,7 +117,7 @@ impl Store {
     /// # Errors
     /// Returns a [`RedisError`] if Redis is unavailable or denies SCAN.
     pub async fn count_keys(&self, count: &mut KeyCount) -> Result<(), RedisError> {
-        let pattern = format!("{}*", self.prefix);
+        let pattern = self.key_pattern("*");
         for _ in 0..SCANS_PER_SLICE {
             let mut scan = redis::cmd("SCAN");
             scan.arg(count.cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(SCAN_COUNT);

@@ -72,6 +72,7 @@ impl Supervisor {
     /// Starts connecting, on the calling runtime, which also drives the connection.
     /// Stops when the last user drops it.
     pub fn open(address: &Address, health: Arc<Health>) -> Arc<Self> {
+        health.connection_opened();
         let supervisor = Arc::new(Self {
             address: address.clone(),
             health,
@@ -268,9 +269,7 @@ impl Supervisor {
 impl Drop for Supervisor {
     fn drop(&mut self) {
         self.transition(Breaker::close);
-        if matches!(*self.state.borrow(), State::Down(_)) {
-            self.health.connection_dropped();
-        }
+        self.health.connection_dropped(matches!(*self.state.borrow(), State::Down(_)));
     }
 }
 

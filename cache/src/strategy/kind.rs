@@ -44,9 +44,4 @@ impl Strategy {
             Self::RefreshAhead => "refresh-ahead",
         }
     }
-
-    /// The policy that `/strategies` uses to demonstrate it.
-    pub const fn policy(self) -> &'static str {
-        self.name()
-    }
 }

@@ -168,7 +168,7 @@ mod tests {
             ),
             "{too_old}"
         );
-        assert!(error(&row("2", "1")).contains("is not the user_id"));
+        assert!(error(&row("2", "1")).contains("differs from its user_id"));
         assert!(error(r#"{"1": {"user_id": "1"}}"#).contains("missing field `name`"));
         assert!(error("[]").contains("an object of profiles keyed by id"));
         assert!(error("{} x").contains("trailing characters"));

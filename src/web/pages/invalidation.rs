@@ -89,6 +89,9 @@ impl InvalidationForm {
         let (Some((name, text, parse)), None) = (sent.next(), sent.next()) else {
             return Err(FieldError::out_of_range("Name one key, one tag or one pattern."));
         };
+        if self.dry_run == Some(OnOff::On) && name != "pattern" {
+            return Err(FieldError::out_of_range("Only a pattern can be counted.").of("dry_run"));
+        }
         let what = parse(text.trim())
             .map_err(|unclear| FieldError::out_of_range(unclear.to_string()).of(name))?;
         Ok((name, text.trim().to_owned(), what))

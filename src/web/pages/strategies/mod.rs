@@ -282,7 +282,7 @@ impl StrategiesPage {
 impl StrategyRow {
     fn of(strategy: Strategy) -> Self {
         let (guarantees, risks) = (strategy.guarantees(), strategy.risks());
-        Self { name: strategy.name(), policy: strategy.policy(), guarantees, risks }
+        Self { name: strategy.name(), policy: strategy.name(), guarantees, risks }
     }
 }
 

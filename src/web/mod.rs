@@ -1,5 +1,7 @@
 //! HTTP: routes, what holds for every request, and a module for each page.
 
+pub mod compression;
+
 pub mod assets;
 pub mod nav;
 

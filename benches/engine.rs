@@ -241,7 +241,7 @@ impl Match {
         let met = if middle <= most { "met" } else { "NOT MET" };
         let what = format!("engine: a hit, of a {}, {AT_ONCE} in flight", self.turns[0].0);
         let measured = ratio(turns, base, |it| it.wall);
-        format!("{met:<8}{what:<50}{measured:<22}at most {most}")
+        format!("{met:<8}{what:<66}{measured:<22}at most {most}")
     }
 }
 

@@ -63,7 +63,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let met = if self.is_met { "met" } else { "NOT MET" };
         let Self { what, measured, goal, .. } = self;
-        write!(f, "{met:<8}{what:<50}{measured:<22}{goal}")
+        write!(f, "{met:<8}{what:<66}{measured:<22}{goal}")
     }
 }
 

@@ -1,8 +1,8 @@
-//! The baselines: actix handlers with nothing around them.
+//! The limit, and actix alone: handlers with nothing around them.
 //!
-//! They answer the bytes that hitrate answered once. With Redis, each worker
-//! has one multiplexed connection, a request is one command, and the page is
-//! put together by hand around the reply.
+//! They answer the bytes that hitrate answered once. In the limit each worker has
+//! one multiplexed connection, a request is one command, and the page is put
+//! together around the reply.
 
 use std::{fs, io, net::TcpListener, path::Path, sync::Arc};
 
@@ -14,7 +14,7 @@ use redis::{AsyncCommands as _, aio::MultiplexedConnection};
 
 use crate::{
     Result,
-    cases::{BARE_HITS, BARE_PRODUCT, BARE_PROFILE, HITS, ProfileAnswer},
+    cases::{HITS, LIMIT_HITS, LIMIT_PRODUCT, LIMIT_PROFILE, ProfileAnswer},
 };
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -28,19 +28,18 @@ pub async fn serve(pages: &Path, redis: Option<String>) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("{}", listener.local_addr()?);
     match redis {
-        Some(socket) => with_redis(Forms::read(pages)?, socket, listener).await?,
-        None => alone(Pages::read(pages)?, listener).await?,
+        Some(socket) => limit(Forms::read(pages)?, socket, listener).await?,
+        None => alone(fs::read(pages.join("product"))?, listener).await?,
     }
     Ok(())
 }
 
-async fn alone(pages: Pages, listener: TcpListener) -> io::Result<()> {
+async fn alone(product: Vec<u8>, listener: TcpListener) -> io::Result<()> {
+    let product = web::Bytes::from(product);
     HttpServer::new(move || {
         App::new()
-            .app_data(web::Data::new(pages.clone()))
-            .route("/", web::get().to(alone_home))
+            .app_data(web::Data::new(product.clone()))
             .route("/product/{id}", web::get().to(alone_product))
-            .route("/profiles", web::get().to(alone_profile))
     })
     .tcp_nodelay(true)
     .listen(listener)?
@@ -48,7 +47,11 @@ async fn alone(pages: Pages, listener: TcpListener) -> io::Result<()> {
     .await
 }
 
-async fn with_redis(forms: Forms, socket: String, listener: TcpListener) -> Result<()> {
+async fn alone_product(product: web::Data<web::Bytes>, _id: web::Path<u32>) -> HttpResponse {
+    HttpResponse::Ok().content_type(JSON).body(web::Bytes::clone(&product))
+}
+
+async fn limit(forms: Forms, socket: String, listener: TcpListener) -> Result<()> {
     let (forms, client) = (Arc::new(forms), redis::Client::open(socket)?);
     let server = HttpServer::new(move || {
         let client = client.clone();
@@ -64,42 +67,6 @@ async fn with_redis(forms: Forms, socket: String, listener: TcpListener) -> Resu
             .route("/profiles", web::get().to(profile))
     });
     Ok(server.tcp_nodelay(true).listen(listener)?.run().await?)
-}
-
-/// The pages as they are.
-#[derive(Clone)]
-struct Pages {
-    home: web::Bytes,
-    product: web::Bytes,
-    profile: web::Bytes,
-    profile_json: web::Bytes,
-}
-
-impl Pages {
-    fn read(dir: &Path) -> io::Result<Self> {
-        let page = |name: &str| fs::read(dir.join(name)).map(web::Bytes::from);
-        Ok(Self {
-            home: page("home")?,
-            product: page("product")?,
-            profile: page("profiles")?,
-            profile_json: page("profiles-json")?,
-        })
-    }
-}
-
-async fn alone_home(pages: web::Data<Pages>) -> HttpResponse {
-    HttpResponse::Ok().content_type(HTML).body(pages.home.clone())
-}
-
-async fn alone_product(pages: web::Data<Pages>, _id: web::Path<u32>) -> HttpResponse {
-    HttpResponse::Ok().content_type(JSON).body(pages.product.clone())
-}
-
-async fn alone_profile(pages: web::Data<Pages>, request: HttpRequest) -> HttpResponse {
-    match wants_json(&request) {
-        true => HttpResponse::Ok().content_type(JSON).body(pages.profile_json.clone()),
-        false => HttpResponse::Ok().content_type(HTML).body(pages.profile.clone()),
-    }
 }
 
 /// The pages with holes in them, for what Redis says.
@@ -159,18 +126,18 @@ type Redis = web::Data<MultiplexedConnection>;
 
 async fn home(redis: Redis, forms: web::Data<Forms>) -> Answer {
     let hits: u64 =
-        connection(&redis).incr(BARE_HITS, 1).await.map_err(ErrorInternalServerError)?;
+        connection(&redis).incr(LIMIT_HITS, 1).await.map_err(ErrorInternalServerError)?;
     let page = forms.home.fill(&[&hits.to_string(), &number(&hits)]);
     Ok(HttpResponse::Ok().content_type(HTML).body(page))
 }
 
 /// What is stored is what is answered.
 async fn product(redis: Redis, _id: web::Path<u32>) -> Answer {
-    Ok(HttpResponse::Ok().content_type(JSON).body(stored(&redis, BARE_PRODUCT).await?))
+    Ok(HttpResponse::Ok().content_type(JSON).body(stored(&redis, LIMIT_PRODUCT).await?))
 }
 
 async fn profile(redis: Redis, forms: web::Data<Forms>, request: HttpRequest) -> Answer {
-    let stored = stored(&redis, BARE_PROFILE).await?;
+    let stored = stored(&redis, LIMIT_PROFILE).await?;
     if wants_json(&request) {
         return Ok(HttpResponse::Ok().content_type(JSON).body(forms.profile_json.fill(&[&stored])));
     }

@@ -28,6 +28,8 @@ const LENGTH: &[u8] = b"content-length: ";
 pub struct Measured {
     /// Answers.
     pub requests: u64,
+    /// Bytes of all answers, heads included.
+    pub bytes: u64,
     /// From the first question to the last answer.
     pub time: Duration,
     /// Microseconds from question to answer.
@@ -59,21 +61,22 @@ pub async fn steady(address: SocketAddr, request: &[u8], time: Duration) -> Resu
     let start = Instant::now();
     let visitors = (0..CONNECTIONS).map(|_| async {
         let mut visitor = Visitor::connect(address).await?;
-        let mut latency = histogram();
+        let (mut latency, mut bytes) = (histogram(), 0);
         let mut asked = Instant::now();
         while asked.duration_since(start) < time {
-            visitor.exchange(request).await?;
+            bytes += visitor.exchange(request).await? as u64;
             let answered = Instant::now();
             latency.saturating_record(answered.duration_since(asked).as_micros() as u64);
             asked = answered;
         }
-        io::Result::Ok(latency)
+        io::Result::Ok((latency, bytes))
     });
-    let mut latency = histogram();
-    for each in try_join_all(visitors).await? {
-        latency += each;
+    let (mut latency, mut bytes) = (histogram(), 0);
+    for (of_one, read) in try_join_all(visitors).await? {
+        latency += of_one;
+        bytes += read;
     }
-    Ok(Measured { requests: latency.len(), time: start.elapsed(), latency })
+    Ok(Measured { requests: latency.len(), bytes, time: start.elapsed(), latency })
 }
 
 /// `count` requests, each of another number, over all connections. Any status will do.
@@ -122,11 +125,11 @@ impl Visitor {
         Ok(Self { stream, buffer: vec![0; 128 * 1024] })
     }
 
-    /// Asks, and takes nothing but a good answer.
-    async fn exchange(&mut self, request: &[u8]) -> io::Result<()> {
-        self.ask(request).await?;
+    /// Asks, takes nothing but a good answer, and returns its length.
+    async fn exchange(&mut self, request: &[u8]) -> io::Result<usize> {
+        let (_, length) = self.ask(request).await?;
         match self.buffer.starts_with(b"HTTP/1.1 200") {
-            true => Ok(()),
+            true => Ok(length),
             false => Err(io::Error::other("an answer was not 200")),
         }
     }

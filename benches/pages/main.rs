@@ -1,5 +1,5 @@
-//! How fast the pages are, beside the least that could answer the same: one
-//! actix handler without Redis, and one with Redis that does a single command.
+//! How fast the pages are, beside the least that could answer the same (the limit),
+//! beside what is usually written (by hand), and when a browser asks.
 //!
 //! All of them run at the same time on the same machine and are asked in turns,
 //! so that what disturbs one disturbs the others, and ratios can be trusted
@@ -19,8 +19,7 @@ use std::{error::Error, path::PathBuf, time::Duration};
 use clap::Parser;
 
 use self::{
-    cases::{CASES, Case, Stage},
-    process::Server,
+    cases::{CASES, Case, Stage, Who},
     report::{Report, Turn},
 };
 
@@ -32,7 +31,7 @@ const WARM_UP: Duration = Duration::from_millis(100);
 /// What to measure, and for how long
 #[derive(Parser)]
 struct Options {
-    /// home, product, near, profiles, profiles-json or memory [default: all but memory]
+    /// home, product, near, profiles, profiles-json or memory [default: all]
     groups: Vec<String>,
     /// How often each is asked in turn
     #[arg(long, default_value_t = 5)]
@@ -66,39 +65,52 @@ fn main() -> Result<()> {
 }
 
 async fn measure(options: &Options) -> Result<()> {
-    let wanted = |name: &str| options.groups.iter().any(|group| group == name);
+    let wanted =
+        |name: &str| options.groups.is_empty() || options.groups.iter().any(|group| group == name);
     let stage = Stage::set(options.before.as_deref()).await?;
-    for case in CASES.iter().filter(|case| options.groups.is_empty() || wanted(case.name)) {
-        match stage.offers(case).await? {
-            true => compare(&stage, case, options).await?.print(case),
-            false => println!("{}: this hitrate has no {}\n", case.name, case.path),
+    let (mut verdicts, mut most) = (Vec::new(), None);
+    for case in CASES.iter().filter(|case| wanted(case.name)) {
+        if !stage.offers(case).await? {
+            println!("{}: this hitrate has no {}\n", case.name, case.path);
+            continue;
         }
+        let report = compare(&stage, case, options).await?;
+        report.print(case);
+        verdicts.extend(report.verdicts(case));
+        most = most.max(report.most_memory());
     }
     if wanted("memory") {
-        memory::watch(&stage, options.requests).await?;
+        let watched = memory::watch(&stage, options.requests).await?;
+        verdicts.extend(watched.verdict());
+        most = most.max(watched.most());
+    }
+    verdicts.extend(most.map(memory::verdict));
+    for verdict in verdicts {
+        println!("{verdict}");
     }
     Ok(())
 }
 
 /// Asks each server in turn, round after round, another one first each time.
 async fn compare(stage: &Stage, case: &Case, options: &Options) -> Result<Report> {
-    let servers = stage.contestants();
-    let mut report = Report::new(servers.iter().map(|(name, _)| *name).collect());
+    let contestants = stage.contestants(case);
+    let mut report = Report::new(&contestants);
     for round in 0..options.rounds {
-        for i in 0..servers.len() {
-            let which = (round + i) % servers.len();
+        for i in 0..contestants.len() {
+            let which = (round + i) % contestants.len();
             let time = Duration::from_secs_f64(options.seconds);
-            report.add(which, turn(stage, servers[which].1, case, time).await?);
+            report.add(which, turn(stage, contestants[which], case, time).await?);
         }
     }
     Ok(report)
 }
 
-async fn turn(stage: &Stage, server: &Server, case: &Case, time: Duration) -> Result<Turn> {
-    let request = case.request(server.address);
+async fn turn(stage: &Stage, who: Who, case: &Case, time: Duration) -> Result<Turn> {
+    let server = stage.server(who);
+    let request = case.request(who, server.address);
     load::steady(server.address, &request, WARM_UP).await?;
     let (before, redis_before) = (server.cpu()?, stage.redis().cpu()?);
     let measured = load::steady(server.address, &request, time).await?;
     let (cpu, redis) = (server.cpu()? - before, stage.redis().cpu()? - redis_before);
-    Ok(Turn { measured, cpu, redis })
+    Ok(Turn { measured, cpu, redis, memory: server.memory()? })
 }

@@ -23,6 +23,17 @@ pub struct Server {
     pub address: SocketAddr,
 }
 
+/// Memory of a process, in KiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Memory(pub u64);
+
+impl Memory {
+    /// In millions of bytes.
+    pub fn megabytes(self) -> f64 {
+        self.0 as f64 * 1_024.0 / 1e6
+    }
+}
+
 /// The URL of the Redis in `dir`.
 pub fn socket(dir: &Path) -> String {
     format!("redis+unix://{}", path_of_socket(dir).display())
@@ -62,14 +73,29 @@ impl Server {
         Ok(server)
     }
 
-    /// One of the baselines: this program, started anew.
+    /// One of the bare baselines: this program, started anew.
     pub fn bare(pages: &Path, redis: Option<&str>) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("--bare").arg(pages).stdout(Stdio::piped());
+        command.arg("--bare").arg(pages);
         if let Some(redis) = redis {
             command.args(["--redis", redis]);
         }
-        let mut child = command.spawn()?;
+        Self::said(command)
+    }
+
+    /// The package `benches/by_hand`, on hitrate's database in `dir`.
+    pub fn by_hand(program: &Path, dir: &Path, redis: &str) -> Result<Self> {
+        if !program.is_file() {
+            return Err(format!("{} is not there: bin/bench builds it", program.display()).into());
+        }
+        let mut command = Command::new(program);
+        command.arg(redis).arg(format!("sqlite://{}", dir.join("hitrate.db").display()));
+        Self::said(command)
+    }
+
+    /// One that prints its address first.
+    fn said(mut command: Command) -> Result<Self> {
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         let said = child.stdout.take().ok_or("a baseline says where it is")?;
         BufReader::new(said).read_line(&mut line)?;
@@ -92,12 +118,12 @@ impl Server {
         Ok(all)
     }
 
-    /// The memory it holds, in KiB.
-    pub fn resident_kib(&self) -> Result<u64> {
+    /// The memory it holds.
+    pub fn memory(&self) -> Result<Memory> {
         let status = self.proc("status")?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.and_then(|line| line.split_whitespace().next());
-        Ok(kib.ok_or("a running process has memory")?.parse()?)
+        Ok(Memory(kib.ok_or("a running process has memory")?.parse()?))
     }
 
     fn proc(&self, file: &str) -> Result<String> {

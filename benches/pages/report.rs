@@ -1,14 +1,12 @@
 //! What was measured, as ratios of the same round.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use crate::{
-    cases::{BEFORE, Case},
+    cases::{Case, Figure, Goal, Who},
     load::Measured,
+    process::Memory,
 };
-
-/// The one that the others are measured against, beside the first.
-const BASE: usize = 1;
 
 /// One server's turn in one round.
 pub struct Turn {
@@ -18,6 +16,8 @@ pub struct Turn {
     pub cpu: Duration,
     /// What Redis ran meanwhile.
     pub redis: Duration,
+    /// The memory that the server holds after it.
+    pub memory: Memory,
 }
 
 impl Turn {
@@ -34,82 +34,165 @@ impl Turn {
         self.redis.as_secs_f64() * 1e6 / self.measured.requests as f64
     }
 
+    fn bytes(&self) -> f64 {
+        self.measured.bytes as f64 / self.measured.requests as f64
+    }
+
+    fn megabytes(&self) -> f64 {
+        self.memory.megabytes()
+    }
+
     fn at(&self, quantile: f64) -> f64 {
         self.measured.latency.value_at_quantile(quantile) as f64
     }
 }
 
-/// All turns of all servers on one page.
+/// A goal, what was measured, and whether that is enough.
+pub struct Verdict {
+    /// The group and the figure.
+    pub what: String,
+    /// With its spread.
+    pub measured: String,
+    /// In words.
+    pub goal: String,
+    /// Whether it is met.
+    pub is_met: bool,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let met = if self.is_met { "met" } else { "NOT MET" };
+        let Self { what, measured, goal, .. } = self;
+        write!(f, "{met:<8}{what:<66}{measured:<22}{goal}")
+    }
+}
+
+/// The median of the rounds, with the least and the most.
+struct Ratio {
+    median: f64,
+    least: f64,
+    most: f64,
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{:.2} ({:.2}..{:.2})", self.median, self.least, self.most))
+    }
+}
+
+/// All turns of all contestants on one page.
 pub struct Report {
-    names: Vec<&'static str>,
-    turns: Vec<Vec<Turn>>,
+    all: Vec<(Who, Vec<Turn>)>,
 }
 
 impl Report {
     /// Nothing yet of these.
-    pub fn new(names: Vec<&'static str>) -> Self {
-        let turns = names.iter().map(|_| Vec::new()).collect();
-        Self { names, turns }
+    pub fn new(contestants: &[Who]) -> Self {
+        Self { all: contestants.iter().map(|who| (*who, Vec::new())).collect() }
     }
 
     /// One more turn.
     pub fn add(&mut self, which: usize, turn: Turn) {
-        self.turns[which].push(turn);
+        self.all[which].1.push(turn);
     }
 
-    /// The table. A ratio is the median of the rounds, with the least and the most.
+    /// The most memory that hitrate held after a turn.
+    pub fn most_memory(&self) -> Option<Memory> {
+        let ours = self.all.iter().filter(|(who, _)| matches!(who, Who::Hitrate | Who::Browser));
+        ours.flat_map(|(_, turns)| turns).map(|turn| turn.memory).max()
+    }
+
+    /// The table, and the goals.
     pub fn print(&self, case: &Case) {
         println!("{}: GET {} ({})", case.name, case.path, case.accept);
-        println!(
-            "{:<18}{:>9}  {:<20}{:<20}{:>8}  {:<20}{:>8}{:>8}{:>10}",
-            "",
-            "req/s",
-            "of alone",
-            "of with Redis",
-            "CPU ms",
-            "CPU of with Redis",
-            "p50 µs",
-            "p99 µs",
-            "Redis ms"
-        );
-        for (which, name) in self.names.iter().enumerate() {
+        print!("{:<18}{:>9}", "", "req/s");
+        for base in case.baselines {
+            print!("  {:<20}", format!("of {}", base.name()));
+        }
+        let base = case.baselines[0];
+        print!("{:>8}  {:<20}", "CPU ms", format!("of {}", base.name()));
+        println!("{:>8}{:>8}{:>9}{:>8}{:>10}", "p50 µs", "p99 µs", "bytes", "RSS MB", "Redis ms");
+        for (who, turns) in &self.all {
+            let of = |figure: fn(&Turn) -> f64| median(turns.iter().map(figure).collect());
+            print!("{:<18}{:>9.0}", who.name(), of(Turn::per_second));
+            for base in case.baselines {
+                print!("  {:<20}", self.ratio(*who, *base, Figure::Requests));
+            }
+            print!("{:>8.2}  {:<20}", of(Turn::cpu_ms), self.ratio(*who, base, Figure::Cpu));
+            print!("{:>8.0}{:>8.0}", of(|turn| turn.at(0.5)), of(|turn| turn.at(0.99)));
             println!(
-                "{name:<18}{:>9.0}  {:<20}{:<20}{:>8.2}  {:<20}{:>8.0}{:>8.0}{:>10.2}",
-                median(self.each(which, Turn::per_second)),
-                self.ratio(which, 0, Turn::per_second),
-                self.ratio(which, BASE, Turn::per_second),
-                median(self.each(which, Turn::cpu_ms)),
-                self.ratio(which, BASE, Turn::cpu_ms),
-                median(self.each(which, |turn| turn.at(0.5))),
-                median(self.each(which, |turn| turn.at(0.99))),
-                median(self.each(which, Turn::redis_ms)),
+                "{:>9.0}{:>8.1}{:>10.2}",
+                of(Turn::bytes),
+                of(Turn::megabytes),
+                of(Turn::redis_ms)
             );
         }
-        if let Some(before) = self.names.iter().position(|name| *name == BEFORE) {
+        if self.turns(Who::Before).is_some() {
             println!(
-                "{:<18}requests {}, CPU {}",
-                "hitrate of before",
-                self.ratio(before + 1, before, Turn::per_second),
-                self.ratio(before + 1, before, Turn::cpu_ms),
+                "hitrate, of before: requests {}, CPU {}",
+                self.ratio(Who::Hitrate, Who::Before, Figure::Requests),
+                self.ratio(Who::Hitrate, Who::Before, Figure::Cpu),
             );
         }
-        println!("goal: {}\n", case.goal);
+        let goals: Vec<_> = case.goals.iter().map(in_words).collect();
+        println!("goals: {}\n", goals.join("; "));
     }
 
-    fn each(&self, which: usize, figure: impl Fn(&Turn) -> f64) -> Vec<f64> {
-        self.turns[which].iter().map(figure).collect()
+    /// What came of each goal.
+    pub fn verdicts(&self, case: &Case) -> Vec<Verdict> {
+        let verdict = |goal: &Goal| {
+            let ratio = self.ratio(goal.whose, goal.of, goal.figure);
+            Verdict {
+                what: format!("{}: {}", case.name, subject(goal)),
+                goal: bound(goal),
+                is_met: match goal.figure {
+                    Figure::Requests => ratio.median >= goal.bound,
+                    Figure::Cpu => ratio.median <= goal.bound,
+                },
+                measured: ratio.to_string(),
+            }
+        };
+        case.goals.iter().map(verdict).collect()
     }
 
-    fn ratio(&self, which: usize, base: usize, figure: impl Fn(&Turn) -> f64) -> String {
-        if which == base {
-            return "1".to_owned();
+    fn turns(&self, who: Who) -> Option<&[Turn]> {
+        self.all.iter().find(|(it, _)| *it == who).map(|(_, turns)| turns.as_slice())
+    }
+
+    fn ratio(&self, who: Who, base: Who, figure: Figure) -> Ratio {
+        let of: fn(&Turn) -> f64 = match figure {
+            Figure::Requests => Turn::per_second,
+            Figure::Cpu => Turn::cpu_ms,
+        };
+        let (turns, base) = (self.turns(who).unwrap_or(&[]), self.turns(base).unwrap_or(&[]));
+        let ratios: Vec<f64> = turns.iter().zip(base).map(|(it, base)| of(it) / of(base)).collect();
+        Ratio {
+            least: ratios.iter().copied().fold(f64::INFINITY, f64::min),
+            most: ratios.iter().copied().fold(0.0, f64::max),
+            median: median(ratios),
         }
-        let rounds = self.turns[which].iter().zip(&self.turns[base]);
-        let ratios: Vec<f64> = rounds.map(|(turn, base)| figure(turn) / figure(base)).collect();
-        let min = ratios.iter().copied().fold(f64::INFINITY, f64::min);
-        let max = ratios.iter().copied().fold(0.0, f64::max);
-        format!("{:.2} ({min:.2}..{max:.2})", median(ratios))
     }
+}
+
+fn subject(goal: &Goal) -> String {
+    let figure = match goal.figure {
+        Figure::Requests => "requests",
+        Figure::Cpu => "CPU",
+    };
+    let whose = if goal.whose == Who::Browser { " with a browser's headers" } else { "" };
+    let of = if goal.of == Who::Hitrate { "plain ones" } else { goal.of.name() };
+    format!("{figure}{whose}, of {of}")
+}
+
+fn bound(goal: &Goal) -> String {
+    match goal.figure {
+        Figure::Requests => format!("at least {}", goal.bound),
+        Figure::Cpu => format!("at most {}", goal.bound),
+    }
+}
+
+fn in_words(goal: &Goal) -> String {
+    format!("{} {}", subject(goal), bound(goal))
 }
 
 fn median(mut figures: Vec<f64>) -> f64 {

@@ -7,7 +7,11 @@ use std::{
     sync::OnceLock,
 };
 
+use actix_web::web::Bytes;
+use flate2::Compression;
 use sha2::{Digest, Sha256};
+
+use crate::web::compression;
 
 /// The stylesheet, what pages can do beyond forms and links, and the tab's icon.
 const NAMES: [&str; 3] = ["app.css", "app.js", ICON];
@@ -21,6 +25,8 @@ pub struct Asset {
     name: &'static str,
     /// Where it is.
     pub path: PathBuf,
+    /// Its content, compressed once.
+    pub gzip: Bytes,
     /// Changes with the content: part of the address.
     hash: String,
 }
@@ -73,7 +79,8 @@ fn read(dir: Option<&Path>) -> Result<Vec<Asset>, AssetError> {
 fn asset(dir: &Path, name: &'static str) -> Result<Asset, AssetError> {
     let path = dir.join(name);
     let content = fs::read(&path).map_err(|error| AssetError(path.clone(), error))?;
+    let gzip = compression::gzip(&content, Compression::best());
     let digest = Sha256::digest(content);
     let hash = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    Ok(Asset { name, path, hash })
+    Ok(Asset { name, path, gzip, hash })
 }

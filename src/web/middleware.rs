@@ -4,7 +4,7 @@
 //! a malformed head) has an empty body and none of these headers; and a head or
 //! body that is dripped on a kept connection is not timed by actix.
 
-use std::{net::IpAddr, rc::Rc};
+use std::net::IpAddr;
 
 use actix_web::{
     Error as ActixError,
@@ -13,15 +13,15 @@ use actix_web::{
         ConnectionType,
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
-    middleware::Compress,
     web::Data,
 };
 use futures_util::{
     TryFutureExt as _,
-    future::{Either, LocalBoxFuture, MapOk, ready},
+    future::{Either, MapOk, Ready, ready},
 };
 
 use crate::web::{
+    compression::compressed,
     error::Error,
     form::{BODY_MAX, BadInput},
     state::WorkerState,
@@ -44,16 +44,12 @@ static HEADERS: [(HeaderName, HeaderValue); 6] = [
 ];
 const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 
-/// Refuses what no page should see, compresses, renders errors, and adds the headers.
+/// Refuses what no page should see, renders errors, compresses, and adds the headers.
 pub struct Guard;
 
-type Compressing<S> = <Compress as Transform<Rc<S>, ServiceRequest>>::Transform;
-
 /// [`Guard`] around the pages.
-pub struct Guarded<S: Pages> {
-    pages: Rc<S>,
-    /// The same pages. Compressing has a price even where nothing is compressed.
-    compressing: Compressing<S>,
+pub struct Guarded<S> {
+    pages: S,
 }
 
 impl<S: Pages> Transform<S, ServiceRequest> for Guard {
@@ -61,14 +57,10 @@ impl<S: Pages> Transform<S, ServiceRequest> for Guard {
     type Error = ActixError;
     type Transform = Guarded<S>;
     type InitError = ();
-    type Future = LocalBoxFuture<'static, Result<Guarded<S>, ()>>;
+    type Future = Ready<Result<Guarded<S>, ()>>;
 
     fn new_transform(&self, pages: S) -> Self::Future {
-        let pages = Rc::new(pages);
-        Box::pin(async move {
-            let compressing = Compress::default().new_transform(Rc::clone(&pages)).await?;
-            Ok(Guarded { pages, compressing })
-        })
+        ready(Ok(Guarded { pages }))
     }
 }
 
@@ -93,7 +85,7 @@ type Outcome = Result<ServiceResponse, ActixError>;
 impl<S: Pages> Service<ServiceRequest> for Guarded<S> {
     type Response = ServiceResponse;
     type Error = ActixError;
-    type Future = Either<MapOk<S::Future, Finish>, LocalBoxFuture<'static, Outcome>>;
+    type Future = Either<MapOk<S::Future, Finish>, Ready<Outcome>>;
 
     forward_ready!(pages);
 
@@ -102,18 +94,14 @@ impl<S: Pages> Service<ServiceRequest> for Guarded<S> {
         if let Some(error) = refused(&request) {
             let answer = error.answer(request.headers());
             let answer = finish(request.into_response(answer));
-            return Either::Right(Box::pin(ready(Ok(answer))));
+            return Either::Right(ready(Ok(answer)));
         }
-        if !request.headers().contains_key(header::ACCEPT_ENCODING) {
-            return Either::Left(self.pages.call(request).map_ok(finish));
-        }
-        let compressed = self.compressing.call(request);
-        Either::Right(Box::pin(compressed.map_ok(move |it| finish(it.map_into_boxed_body()))))
+        Either::Left(self.pages.call(request).map_ok(finish))
     }
 }
 
 fn shown(response: ServiceResponse) -> ServiceResponse {
-    let mut response = rendered(response);
+    let mut response = compressed(rendered(response));
     let headers = response.headers_mut();
     // No page names one of these itself, and to replace costs twice as much.
     for (name, value) in &HEADERS {

@@ -1,5 +1,7 @@
 //! HTTP: the server, routes, middleware, and a module for each page.
 
+pub mod compression;
+
 pub mod assets;
 pub mod nav;
 

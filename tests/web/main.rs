@@ -46,6 +46,7 @@ mod structures;
 mod bad_input;
 mod browser;
 mod command_line;
+mod compression;
 mod containers;
 mod database_faults;
 mod faults;

@@ -56,16 +56,3 @@ fn nothing_but_these_files_is_served() {
     }
     assert_eq!(hitrate.get("/favicon.ico").header("content-type"), "image/svg+xml");
 }
-
-#[test]
-fn answers_are_compressed_for_those_who_ask() {
-    let hitrate = Hitrate::start();
-    for (asked, given) in [("gzip", "gzip"), ("br", "br"), ("identity", "")] {
-        let head = hitrate.raw(
-            format!("GET / HTTP/1.1\r\nHost: {}\r\nAccept-Encoding: {asked}\r\nConnection: close\r\n\r\n", hitrate.address).as_bytes(),
-        );
-        let head = head.split("\r\n\r\n").next().unwrap().to_lowercase();
-        let encoding = head.lines().find_map(|line| line.strip_prefix("content-encoding: "));
-        assert_eq!(encoding.unwrap_or_default(), given, "{head}");
-    }
-}

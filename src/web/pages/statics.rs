@@ -1,15 +1,21 @@
 //! `/static/{name}` — stylesheet, script and icon. actix-files does the rest:
-//! ETag, Last-Modified, conditional requests and ranges.
+//! ETag, Last-Modified, conditional requests and ranges. A whole file goes out
+//! as it was compressed at the start.
 
 use actix_files::NamedFile;
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{self, HeaderValue},
+    body::BoxBody,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
     web::Path,
 };
 
 use crate::web::{
     assets::{self, Asset},
+    compression,
     error::{Error, Result},
 };
 
@@ -28,7 +34,29 @@ fn file(asset: Option<&Asset>, request: &HttpRequest) -> Result<HttpResponse> {
     let file = NamedFile::open(&asset.path).map_err(|_| Error::NoPage)?;
     let mut response = file.disable_content_disposition().into_response(request);
     response.headers_mut().insert(header::CACHE_CONTROL, freshness(asset, request));
-    Ok(response)
+    compression::varies(response.headers_mut());
+    Ok(match compression::reads_gzip(request) {
+        true => compressed(asset, response),
+        false => response,
+    })
+}
+
+/// The same answer with the compressed content, if it has any. Its tag is a weak
+/// one, as the bytes are not those that the strong one names; a part of the file
+/// stays a part of those.
+fn compressed(asset: &Asset, mut response: HttpResponse) -> HttpResponse {
+    if !matches!(response.status(), StatusCode::OK | StatusCode::NOT_MODIFIED) {
+        return response;
+    }
+    let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
+    if let Some(weak) = tag.and_then(|tag| HeaderValue::try_from(format!("W/{tag}")).ok()) {
+        response.headers_mut().insert(header::ETAG, weak);
+    }
+    if response.status() == StatusCode::NOT_MODIFIED {
+        return response;
+    }
+    compression::is_gzip(response.headers_mut());
+    response.set_body(BoxBody::new(asset.gzip.clone()))
 }
 
 fn freshness(asset: &Asset, request: &HttpRequest) -> HeaderValue {

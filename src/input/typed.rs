@@ -5,7 +5,7 @@ use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, Unexpected, VisitorId},
+    de::{Error, Unexpected, Visitor},
 };
 use utoipa::{
     PartialSchema, ToSchema,
@@ -116,7 +116,7 @@ pub fn deserialize<'de, T: Input, D: Deserializer<'de>>(deserializer: D) -> Resu
 
 struct InputVisitor<T>(PhantomData<T>);
 
-impl<T: Input> VisitorId<'_> for InputVisitor<T> {
+impl<T: Input> Visitor<'_> for InputVisitor<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

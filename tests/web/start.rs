@@ -138,7 +138,7 @@ fn it_can_be_stopped_while_it_still_tries_to_reach_redis() {
     let mut child = crate::harness::command(dir.path(), &settings);
     let mut child = child.stderr(std::process::Stdio::piped()).spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-    assert!(log.any(|line| line.contains("trying again in 3 s")));
+    assert!(log.any(|line| line.contains("retrying in 3 s")));
     send_signal(child.id(), "TERM");
     let start = Instant::now();
     assert!(child.wait().unwrap().success());

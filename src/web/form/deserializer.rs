@@ -4,7 +4,7 @@
 use serde::{
     Deserializer,
     de::{
-        DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, VisitorId,
+        DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, Visitor,
         value::{SeqDeserializer, StrDeserializer},
     },
     forward_to_deserialize_any,
@@ -25,11 +25,11 @@ struct FieldsDeserializer<'a>(&'a Fields<'a>);
 impl<'de> Deserializer<'de> for FieldsDeserializer<'_> {
     type Error = FieldError;
 
-    fn deserialize_any<V: VisitorId<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
         visitor.visit_map(EachField { fields: self.0.iter(), next: None })
     }
 
-    fn deserialize_struct<V: VisitorId<'de>>(
+    fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
         known: &'static [&'static str],
@@ -79,18 +79,18 @@ struct FieldDeserializer<'a>(&'a Sent<'a>);
 impl<'de> Deserializer<'de> for FieldDeserializer<'_> {
     type Error = FieldError;
 
-    fn deserialize_any<V: VisitorId<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
         visitor.visit_str(self.0.text()?)
     }
 
-    fn deserialize_option<V: VisitorId<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
         match self.0.text()? {
             "" => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }
 
-    fn deserialize_newtype_struct<V: VisitorId<'de>>(
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
         visitor: V,
@@ -98,11 +98,11 @@ impl<'de> Deserializer<'de> for FieldDeserializer<'_> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_seq<V: VisitorId<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
         visitor.visit_seq(SeqDeserializer::new(self.0.list()?))
     }
 
-    fn deserialize_enum<V: VisitorId<'de>>(
+    fn deserialize_enum<V: Visitor<'de>>(
         self,
         name: &'static str,
         variants: &'static [&'static str],

@@ -35,7 +35,7 @@ const COUNT: usize = 40_000;
 const CONCURRENCY: usize = 64;
 const PREFIX: &str = "bench:";
 /// What a hit may cost beside a raw GET with as many in flight.
-const HIT_MOST: f64 = 1.6;
+const MAX_HIT_RATIO: f64 = 1.6;
 const RAW: &str = "raw GET";
 const HIT: &str = "fetch, every protection on";
 
@@ -239,7 +239,7 @@ impl Match {
         let turns = self.turns.iter().find(|(it, _)| *it == name).map_or(base, |(_, it)| it);
         let middle = median(ratios(turns, base, |it| it.wall).into_iter());
         let met = if middle <= most { "met" } else { "NOT MET" };
-        let what = format!("engine: a hit, of a {}, {AT_ONCE} in flight", self.turns[0].0);
+        let what = format!("engine: a hit, of a {}, {CONCURRENCY} in flight", self.turns[0].0);
         let measured = ratio(turns, base, |it| it.wall);
         format!("{met:<8}{what:<66}{measured:<22}at most {most}")
     }
@@ -270,7 +270,7 @@ async fn hits(stage: &Stage) -> String {
     let busy = "A hit, 64 in flight on one connection, per operation";
     let busy = hits_at_once(stage, busy, COUNT, CONCURRENCY).await;
     busy.print();
-    busy.judge(HIT, HIT_MOST)
+    busy.judge(HIT, MAX_HIT_RATIO)
 }
 
 async fn hits_at_once(

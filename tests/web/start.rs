@@ -249,7 +249,7 @@ fn a_malformed_profiles_file_stops_the_start_and_names_line_and_field() {
     let ended = run(dir.path(), &[], &[]);
     let told = text(&ended.stderr);
     assert!(!ended.status.success());
-    assert!(told.contains("data/user_profiles.json, line 6, field 1.age: invalid type"), "{told}");
+    assert!(told.contains("data/user_profiles.json, line 6, field 1.age: invalid value"), "{told}");
 }
 
 #[test]

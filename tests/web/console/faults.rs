@@ -13,7 +13,7 @@ fn redis_may_go_and_come_back() {
     let mut hitrate = Hitrate::start();
     let cookie = Visitor::new(&hitrate).cookie;
     crate::harness::send_signal(hitrate.own_redis_pid(), "KILL");
-    hitrate.await_log("is started again", Duration::from_secs(10));
+    hitrate.await_log("restarting it", Duration::from_secs(10));
     let visitor = Visitor { hitrate: &hitrate, cookie };
     // The new one does not know the user yet.
     eventually(Duration::from_secs(20), "the console works again", || {

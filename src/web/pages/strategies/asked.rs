@@ -121,7 +121,7 @@ pub enum StrategyAct {
     /// Gives it the next age.
     Write,
     /// Drops it from the cache.
-    Forget,
+    Invalidate,
     /// Shows what the policy guarantees or risks, in several steps.
     Run,
 }

@@ -200,7 +200,7 @@ async fn perform(session: Session, act: StrategyAct) -> Result<Vec<StepResult>> 
     let one = match act {
         StrategyAct::Read => Step::Read,
         StrategyAct::Write => Step::Write,
-        StrategyAct::Forget => Step::Invalidate,
+        StrategyAct::Invalidate => Step::Invalidate,
         StrategyAct::Run => return Ok(session.run().await?),
     };
     Ok(vec![session.act(one).await?])

@@ -3,15 +3,16 @@
 
 use std::{io, time::Duration};
 
-use redis::{Pipeline, Value};
+use redis::{Cmd, Pipeline, Value};
 use tokio::net::UnixStream;
 
 use crate::{
     redis::{
         Address, Command, RedisError, Refusal,
-        connection::into_array,
-        connection::{Connection, Reply, check_error},
-        delay_proxy, reply, supervisor,
+        connection::{Connection, Reply, check_error, into_array},
+        delay_proxy, reply,
+        script::is_noscript,
+        supervisor,
     },
     trace::{RoundTrip, Trace},
 };
@@ -73,12 +74,13 @@ impl DedicatedConnection {
     ) -> Result<PipelineReplies, RedisError> {
         let texts = commands.iter().take_while(|_| trace.is_enabled()).map(Command::text);
         let texts: Vec<_> = texts.collect();
-        let mut pipeline = Pipeline::with_capacity(commands.len());
-        for command in commands {
-            pipeline.add_command(command.eval_fallback().unwrap_or(command.cmd));
+        let (mut pipeline, mut scripts) = (Pipeline::with_capacity(commands.len()), Vec::new());
+        for (n, command) in commands.into_iter().enumerate() {
+            scripts.extend(command.eval_fallback().map(|eval| (n, eval)));
+            pipeline.add_command(command.cmd);
         }
         let Reply { value, sent, took } = self.connection.send_all(&pipeline, self.deadline).await;
-        let replies = value.and_then(into_array);
+        let replies = self.eval_unknown(scripts, value.and_then(into_array)).await;
         let replies =
             replies.map(|it| it.into_iter().map(reply::check_refusal).collect::<Vec<_>>());
         trace.record(RoundTrip::to_redis(sent, took), || {
@@ -86,6 +88,21 @@ impl DedicatedConnection {
             texts.map(|(n, command)| (command, reply::text_at(&replies, n))).collect::<Vec<_>>()
         });
         replies.map(|replies| PipelineReplies { replies, took })
+    }
+
+    /// Sends the text of each script that Redis did not have, and puts its reply in place.
+    async fn eval_unknown(
+        &self,
+        scripts: Vec<(usize, Cmd)>,
+        replies: Result<Vec<Value>, RedisError>,
+    ) -> Result<Vec<Value>, RedisError> {
+        let mut replies = replies?;
+        for (n, eval) in scripts {
+            if is_noscript(&replies[n]) {
+                replies[n] = self.connection.send(&eval, self.deadline).await.value?;
+            }
+        }
+        Ok(replies)
     }
 
     /// Sends one command.
@@ -105,12 +122,14 @@ impl BlockingConnection {
     pub fn open(address: &Address) -> Result<Self, RedisError> {
         let client = address.client();
         let connected = client.get_connection_with_timeout(supervisor::CONNECT_TIMEOUT);
-        let connection = connected.map_err(|error| RedisError::from(&error).before_send())?;
+        let mut connection = connected.map_err(|error| RedisError::from(&error).before_send())?;
         let timeout = Some(supervisor::CONNECT_TIMEOUT);
         let timeouts_set = connection.set_read_timeout(timeout);
         timeouts_set
             .and(connection.set_write_timeout(timeout))
             .map_err(|error| RedisError::from(&error))?;
+        // A user that may not name its connection may still use it.
+        let _ = redis::cmd("CLIENT").arg("SETNAME").arg("hitrate").exec(&mut connection);
         Ok(Self(connection))
     }
 

@@ -114,12 +114,7 @@ async fn serve_on(
     policy: CachePolicy,
     managed: Option<&ManagedRedis>,
 ) -> Result<(), StartError> {
-    let address = match (managed, config.redis()) {
-        (None, Some(url)) => Address::parse(&url)?,
-        (Some(managed), _) => managed.address(),
-        (None, None) => unreachable!("Redis is either configured or managed"),
-    };
-    let metrics = Arc::new(Metrics::default());
+    let (address, metrics) = (redis_address(config, managed)?, Arc::new(Metrics::default()));
     let bulk_db = Db::open_for_bulk(&config.database(), metrics.database_queries.clone()).await?;
     let imported = import::import(&bulk_db, config.profiles.as_deref()).await?;
     let known_ids = Arc::new(bulk_db.first_ids(SUGGESTIONS_MAX).await?);
@@ -131,24 +126,16 @@ async fn serve_on(
     let cache = Cache::new(store.clone(), Arc::clone(&engine));
     let profile_policy = policy.ttl(config.profile_ttl);
     profiles::invalidate_recent_edits(&cache, &bulk_db, &profile_policy).await?;
-    let connected = async {
-        match managed {
-            Some(_) => await_managed(&store).await,
-            None => await_configured(&store).await,
-        }
-    };
     // SIGTERM must be handled from here on: for PID 1 of a container, the kernel has no
     // default action.
     let mut shutdown = Box::pin(shutdown_signal()?);
     tokio::select! {
-        () = connected => (),
+        () = await_redis(&store, managed.is_some()) => (),
         () = &mut shutdown => return Ok(()),
     }
     let db = Arc::new(db);
     engine.track(&address, &config.key_prefix);
-    let flush_policy =
-        FlushPolicy { size: config.flush_size as usize, interval: config.flush_interval };
-    let flusher = Flusher::start(&cache, ProfileSink(Arc::clone(&db)), flush_policy);
+    let flusher = Flusher::start(&cache, ProfileSink(Arc::clone(&db)), flush_policy(config));
     let sampler = Arc::new(Sampler::start(&cache, Arc::clone(&metrics)).await);
     let run_lock = RunLock::default();
     let stampedes = Stampedes::new(&address, &config.key_prefix, &db, &run_lock);
@@ -226,6 +213,25 @@ fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
             _ = terminate.recv() => (),
         }
     })
+}
+
+fn flush_policy(config: &Config) -> FlushPolicy {
+    FlushPolicy { size: config.flush_size as usize, interval: config.flush_interval }
+}
+
+fn redis_address(config: &Config, managed: Option<&ManagedRedis>) -> Result<Address, BadAddress> {
+    match (managed, config.redis()) {
+        (None, Some(url)) => Address::parse(&url),
+        (Some(managed), _) => Ok(managed.address()),
+        (None, None) => unreachable!("Redis is either configured or managed"),
+    }
+}
+
+async fn await_redis(store: &Store, is_managed: bool) {
+    match is_managed {
+        true => await_managed(store).await,
+        false => await_configured(store).await,
+    }
 }
 
 async fn await_managed(store: &Store) {

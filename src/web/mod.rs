@@ -1,6 +1,7 @@
 //! HTTP: the server, routes, middleware, and a module for each page.
 
 pub mod assets;
+pub mod filters;
 pub mod nav;
 
 pub mod state;

@@ -1,5 +1,5 @@
-//! `/static/{name}` — stylesheet, script and icon. actix-files does the rest:
-//! ETag, Last-Modified, conditional requests and ranges.
+//! `/static/{name}` — stylesheet, script and icon. actix-files handles ETag,
+//! Last-Modified, conditional requests and ranges.
 
 use actix_files::NamedFile;
 use actix_web::{
@@ -13,12 +13,12 @@ use crate::web::{
     error::{Error, Result},
 };
 
-/// The file of this name.
+/// Returns a static file.
 pub async fn show(request: HttpRequest, name: Path<String>) -> Result<HttpResponse> {
     file(assets::named(&name), &request)
 }
 
-/// Where browsers look for an icon by themselves.
+/// Returns the icon, at the path that browsers request by default.
 pub async fn favicon(request: HttpRequest) -> Result<HttpResponse> {
     file(assets::named(assets::ICON), &request)
 }

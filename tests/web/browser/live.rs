@@ -31,14 +31,14 @@ async fn a_page_that_listens_hears_what_is_published_on_it() {
     let hitrate = Hitrate::start();
     let browser = Browser::open(DESK).await;
     browser.visit(&hitrate, "/patterns/publish-subscribe").await;
-    browser.await_text(".pattern-heard", "Listening.").await;
+    browser.await_text(".pattern-heard", "Subscribed.").await;
     for message in ["first", "second"] {
         browser.fill("#publish-text", message).await;
         browser.click("button[value=publish]").await;
         browser.await_text(".pattern-heard li", message).await;
         browser.await_text(".pattern-told", "1 subscriber heard it.").await;
     }
-    browser.await_text(".pattern-heard", "2 messages heard so far").await;
+    browser.await_text(".pattern-heard", "2 messages received").await;
     browser.await_text(".entries", "second").await;
     browser.close().await;
 }

@@ -14,7 +14,7 @@ async fn the_panels_follow_and_the_time_runs_down() {
     browser.visit(&hitrate, "/stats").await;
     hitrate.get("/profiles?id=123");
     hitrate.get("/profiles?id=123");
-    browser.await_text(".panels", "1 hit, 1 miss,").await;
+    browser.await_text(".panels", "1 hit, 1 miss in").await;
 
     browser.visit(&hitrate, "/profiles?id=123").await;
     let before = browser.text("[data-countdown]").await;

@@ -174,7 +174,7 @@ mod tests {
             (form("name=A&name=B"), "The field name was sent twice.", true),
             (form("name=A&cache=maybe"), "The field cache takes on or off.", false),
             (form("name=A&tags=long"), "The field tags takes 1 to 3 characters.", false),
-            (form("name=A&x=1"), "Unknown field “x”: expected name, ttl, cache, tags.", true),
+            (form("name=A&x=1"), "Unknown field “x”. Known fields: name, ttl, cache, tags.", true),
             (json(r#"{"name": {}}"#), "The field name must be a text or a number.", false),
             (json(r#"{"name": ["A"]}"#), "The field name must be a text or a number.", false),
             (

@@ -86,9 +86,9 @@ impl<'a> Fields<'a> {
 
     pub(super) fn check_names(&self, known: &[&str]) -> Result<(), FieldError> {
         let Some(unknown) = self.names().find(|name| !known.contains(name)) else { return Ok(()) };
-        let expected = if known.is_empty() { "no fields".to_owned() } else { known.join(", ") };
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         let unknown = quoted(unknown);
-        Err(FieldError::malformed(format!("Unknown field {unknown}: expected {expected}.")))
+        Err(FieldError::malformed(format!("Unknown field {unknown}. Known fields: {known}.")))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &(Cow<'a, str>, Sent<'a>)> {
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn unknown_and_repeated_fields_are_refused() {
         let none = Fields::of_pairs("x=1").check(&[]).unwrap_err();
-        assert_eq!(none.to_string(), "Unknown field “x”: expected no fields.");
+        assert_eq!(none.to_string(), "Unknown field “x”. Known fields: none.");
         let twice = Fields::of_pairs("id=1&id=2").check(&["id"]).unwrap_err();
         assert_eq!(twice.to_string(), "The field id was sent twice.");
         for bad in ["x=1", "id=1&id=2", "id=1&ID=2"] {

@@ -1,7 +1,7 @@
-// What pages can do beyond forms and links. Everything works without it.
+// Progressive enhancement: every page works without it.
 "use strict";
 
-// Time that runs down: an element with its milliseconds in data-countdown.
+// Countdowns: elements with the remaining milliseconds in data-countdown.
 const span = (ms) => {
   const s = Math.ceil(ms / 1000);
   if (s < 60) return `${s} s`;
@@ -19,7 +19,7 @@ const countDown = (element) => {
         element.dataset.format === "seconds" ? String(Math.ceil(left / 1000)) : span(left);
       setTimeout(tick, Math.min(left, 200));
     } else if (element.dataset.then === "reload") {
-      // A moment later, so that the key is gone for certain.
+      // A little later, so that the key has surely expired.
       setTimeout(() => location.replace(location.pathname + location.search), 150);
     } else {
       element.textContent = element.dataset.over;
@@ -28,7 +28,7 @@ const countDown = (element) => {
   tick();
 };
 
-// Panels that follow the samples.
+// Live parts: server-sent events replace their content.
 const live = (element) => {
   let source;
   const follow = () => {
@@ -44,12 +44,12 @@ const live = (element) => {
   addEventListener("pageshow", (event) => event.persisted && follow());
 };
 
-// A form whose answer renews some parts of the page, so that what is live goes on.
-const stay = async (form, submitter) => {
+// Forms whose response replaces parts of the page, so that live parts stay connected.
+const replaceParts = async (form, submitter) => {
   const body = new URLSearchParams(new FormData(form, submitter));
-  const answer = await fetch(form.action, { method: "POST", body });
-  if (!answer.ok) throw new Error(answer.statusText);
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const response = await fetch(form.action, { method: "POST", body });
+  if (!response.ok) throw new Error(response.statusText);
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
   for (const part of document.querySelectorAll("[data-part]")) {
     const fresh = page.querySelector(`[data-part="${part.dataset.part}"]`);
     if (fresh) part.replaceChildren(...fresh.childNodes);
@@ -57,7 +57,7 @@ const stay = async (form, submitter) => {
   }
 };
 
-// A button that says it is at work, for answers that take seconds.
+// Buttons and links show a busy text while a slow response loads.
 const busy = (control, text) => {
   control.dataset.idle = control.textContent;
   control.textContent = text;
@@ -82,8 +82,8 @@ document.querySelectorAll("form[data-stay]").forEach((form) =>
   form.addEventListener("submit", (event) => {
     if (form.dataset.stay === "no") return;
     event.preventDefault();
-    // What is refused is told by a page of its own.
-    stay(form, event.submitter).catch(() => {
+    // An error is shown on a page of its own.
+    replaceParts(form, event.submitter).catch(() => {
       form.dataset.stay = "no";
       form.requestSubmit(event.submitter);
     });
@@ -94,5 +94,5 @@ document.querySelectorAll("a[data-busy]").forEach((link) =>
     if (!event.ctrlKey && !event.metaKey && !event.shiftKey) busy(link, link.dataset.busy);
   }),
 );
-// Back from the next page, the old one may be shown as it was left.
+// The browser may restore this page as it was left, with a busy button.
 addEventListener("pageshow", idle);

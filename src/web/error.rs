@@ -1,8 +1,7 @@
-//! What can go wrong while answering a request, and the page that says so.
+//! Errors of requests, and the error page.
 //!
-//! A handler returns [`Error`] by `?`; a refusal before any handler makes one
-//! itself. Either way it is rendered in one place, `middleware`, which knows
-//! whether the client wants HTML or JSON.
+//! A handler returns an [`Error`] with `?`. `middleware` renders it, as HTML or as JSON,
+//! like the errors of requests that reach no handler.
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -39,10 +38,10 @@ use crate::{
     },
 };
 
-/// What a handler returns.
+/// Result of a handler.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What a visitor is told. The texts show no internals.
+/// An error response. The texts reveal no internals.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// 404.
@@ -52,10 +51,10 @@ pub enum Error {
     #[error("No profile has the id {0}.")]
     NoProfile(String),
     /// 404.
-    #[error("No product has this number: they are 1 to {PRODUCT_MAX}.")]
+    #[error("No product has this id: ids are 1 to {PRODUCT_MAX}.")]
     NoProduct,
     /// 405, with the methods that are allowed.
-    #[error("This address answers {0} only.")]
+    #[error("This URL allows only {0}.")]
     NoMethod(&'static str),
     /// 400.
     #[error(transparent)]
@@ -64,55 +63,53 @@ pub enum Error {
     #[error(transparent)]
     Input(#[from] BadInput),
     /// 403.
-    #[error("This request came from a page of another site, so nothing was changed.")]
+    #[error("This request came from another site, so nothing was changed.")]
     OtherSite,
     /// 421.
     #[error(
-        "hitrate answers on this machine's own names only, such as localhost, and the request named another host."
+        "hitrate only accepts requests for this machine's own names, such as localhost. This request names another host."
     )]
     OtherHost,
     /// 503.
     #[error("{}. Try again in a moment.", capitalized(.0))]
     Database(#[from] db::Error),
-    /// 503: the database can't answer, and there is no copy to serve.
+    /// 503: the load failed, and there is no copy to serve.
     #[error("{}. Try again in a moment.", capitalized(.0))]
     Origin(#[from] FetchError),
     /// 422.
     #[error(transparent)]
     TooMuch(#[from] TooMuch),
-    /// 503: for what can't be done without Redis.
+    /// 503: the action needs Redis.
     #[error("{}. Try again in a moment.", capitalized(.0))]
     Redis(#[from] RedisError),
-    /// 422: Redis's own words about what a visitor asked of it.
-    #[error("Redis refused: {}.", .0.message)]
+    /// 422: Redis rejected the visitor's command, with its reply.
+    #[error("Redis rejected the command: {}.", .0.message)]
     Refusal(Refusal),
     /// 503.
-    #[error("Too many visitors watch live already. Reload the page instead.")]
+    #[error("Too many live connections. Reload the page to update it.")]
     TooManyViewers,
     /// 409.
     #[error(
-        "Something else is being measured, and two would measure each other. Start yours when it is over, in some seconds."
+        "Another measurement is running, and two at once would distort each other. Try again in a few seconds."
     )]
     Measuring,
     /// 503.
-    #[error("It broke off. Try again in a moment.")]
+    #[error("The run was aborted. Try again in a moment.")]
     Aborted,
     /// 422.
-    #[error("Through TLS no network can be simulated. Choose a round trip of 0.")]
+    #[error("A network can't be simulated over TLS. Choose a round trip of 0.")]
     Secured,
     /// 403.
-    #[error(
-        "The console is off here: who runs this hitrate can turn it on with HITRATE_CONSOLE=on."
-    )]
+    #[error("The console is disabled. The operator can enable it with HITRATE_CONSOLE=on.")]
     ConsoleOff,
     /// 503.
-    #[error("Too many commands run at the moment. Try again in a moment.")]
+    #[error("Too many commands are running. Try again in a moment.")]
     ConsoleBusy,
     /// 503.
-    #[error("The trial did not end in time: this machine has too much to do. Try fewer actors.")]
+    #[error("The trial did not finish in time: this machine is overloaded. Try fewer actors.")]
     TrialTooLong,
-    /// Whatever the server underneath refused.
-    #[error("The request was refused.")]
+    /// Any other error of the HTTP server, with its status.
+    #[error("The request was rejected.")]
     Refused(StatusCode),
 }
 
@@ -139,7 +136,7 @@ impl ResponseError for Error {
     }
 }
 
-/// The page about an error, and its JSON.
+/// The error page.
 #[derive(Template, Serialize)]
 #[template(path = "error.html")]
 struct ErrorPage {
@@ -149,31 +146,34 @@ struct ErrorPage {
 }
 
 impl ErrorPage {
-    const LINK: Link = nav::link("", "Sorry", "");
+    const LINK: Link = nav::link("", "Error", "");
 
-    /// Whether the visitor can mend what they sent.
-    fn can_be_mended(&self) -> bool {
+    /// Whether the visitor can correct the request.
+    fn is_correctable(&self) -> bool {
         matches!(self.status.as_u16(), 400 | 413 | 415 | 422)
     }
 
-    /// Two or three words for the heading.
+    /// Heading.
     fn heading(&self) -> &'static str {
         match self.status.as_u16() {
             404 => "Not found",
-            405 => "Not that way",
-            403 | 421 => "Refused",
-            408 => "Too slow",
-            413 => "Too large",
-            422 => "Out of range",
-            409 | 500.. => "Not now",
-            _ => "Not understood",
+            405 => "Method not allowed",
+            403 => "Forbidden",
+            421 => "Wrong host",
+            408 => "Request timeout",
+            413 => "Request too large",
+            415 => "Unsupported media type",
+            422 => "Invalid input",
+            409 => "Busy",
+            500.. => "Unavailable",
+            _ => "Bad request",
         }
     }
 }
 
 impl From<RunLockError> for Error {
-    fn from(why: RunLockError) -> Self {
-        match why {
+    fn from(error: RunLockError) -> Self {
+        match error {
             RunLockError::Busy => Self::Measuring,
             RunLockError::Aborted => Self::Aborted,
         }
@@ -181,18 +181,18 @@ impl From<RunLockError> for Error {
 }
 
 impl From<StampedeError> for Error {
-    fn from(why: StampedeError) -> Self {
-        match why {
-            StampedeError::Turn(why) => why.into(),
+    fn from(error: StampedeError) -> Self {
+        match error {
+            StampedeError::Turn(error) => error.into(),
             StampedeError::Failed(failure) => Self::Origin(failure),
         }
     }
 }
 
 impl From<patterns::TrialError> for Error {
-    fn from(why: patterns::TrialError) -> Self {
-        match why {
-            patterns::TrialError::Turn(why) => why.into(),
+    fn from(error: patterns::TrialError) -> Self {
+        match error {
+            patterns::TrialError::Turn(error) => error.into(),
             patterns::TrialError::Failed(error) => Self::Redis(error),
             patterns::TrialError::TooLong => Self::TrialTooLong,
         }
@@ -200,8 +200,8 @@ impl From<patterns::TrialError> for Error {
 }
 
 impl From<ActionError> for Error {
-    fn from(why: ActionError) -> Self {
-        match why {
+    fn from(error: ActionError) -> Self {
+        match error {
             ActionError::Redis(error) => Self::Redis(error),
             ActionError::Refused(Refusal { error, .. }) if error.is_refusal() => Self::Redis(error),
             ActionError::Refused(refusal) => Self::Refusal(refusal),
@@ -210,9 +210,9 @@ impl From<ActionError> for Error {
 }
 
 impl From<round_trips::RoundTripsError> for Error {
-    fn from(why: round_trips::RoundTripsError) -> Self {
-        match why {
-            round_trips::RoundTripsError::Turn(why) => why.into(),
+    fn from(error: round_trips::RoundTripsError) -> Self {
+        match error {
+            round_trips::RoundTripsError::Turn(error) => error.into(),
             round_trips::RoundTripsError::Secured => Self::Secured,
             round_trips::RoundTripsError::Redis(error) => Self::Redis(error),
         }
@@ -220,8 +220,8 @@ impl From<round_trips::RoundTripsError> for Error {
 }
 
 impl From<console::ConsoleError> for Error {
-    fn from(why: console::ConsoleError) -> Self {
-        match why {
+    fn from(error: console::ConsoleError) -> Self {
+        match error {
             console::ConsoleError::Busy => Self::ConsoleBusy,
             console::ConsoleError::Redis(error) => Self::Redis(error),
         }
@@ -235,7 +235,7 @@ impl From<FieldError> for Error {
 }
 
 impl Error {
-    /// The field of a form that it is about, if it is about one.
+    /// The form field at fault, if there is one.
     pub fn field(&self) -> Option<&str> {
         match self {
             Self::Input(BadInput::Field(error)) => error.field(),
@@ -243,7 +243,7 @@ impl Error {
         }
     }
 
-    /// The page where it happened, with its status and headers.
+    /// Adds its status and headers to a page that shows it.
     pub fn on<T>(&self, page: Page<T>) -> Page<T> {
         let page = page.status(self.status_code());
         match self.retry_after() {
@@ -252,28 +252,28 @@ impl Error {
         }
     }
 
-    /// In how many seconds it may be worth trying again.
+    /// Value of `Retry-After`, in seconds.
     pub fn retry_after(&self) -> Option<&'static str> {
         match self.status_code() {
             StatusCode::SERVICE_UNAVAILABLE => Some("1"),
-            // As long as the usual policies take.
+            // About the duration of a default stampede.
             StatusCode::CONFLICT => Some("3"),
             _ => None,
         }
     }
 
-    /// The whole answer, as the request's headers want it.
-    pub fn answer(&self, asked: &HeaderMap) -> HttpResponse {
+    /// The error page, as HTML or JSON by the request's headers.
+    pub fn respond(&self, headers: &HeaderMap) -> HttpResponse {
         let status = self.status_code();
         let mut page = self.on(Page::new(ErrorPage { error: self.to_string(), status }));
         if let Self::NoMethod(allowed) = self {
             page = page.header(header::ALLOW, *allowed);
         }
-        page.respond(asked)
+        page.respond(headers)
     }
 }
 
-/// A cause as the start of a sentence.
+/// A cause with a capital first letter.
 fn capitalized(cause: &impl std::fmt::Display) -> String {
     let text = cause.to_string();
     let mut letters = text.chars();

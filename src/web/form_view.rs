@@ -1,5 +1,4 @@
-//! A form as a page shows it: each field with its value, and beside the one that
-//! is wrong the reason.
+//! A form as a page shows it: each field with its value and its error.
 
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
@@ -15,7 +14,7 @@ use crate::{
     labs::support::fields::{Field, Kind},
 };
 
-/// A form that was refused, shown again as it was sent; empty otherwise.
+/// A rejected form, shown again with the submitted values; empty if none was rejected.
 #[derive(Default)]
 pub struct FormView {
     typed: Vec<(String, Vec<String>)>,
@@ -25,43 +24,43 @@ pub struct FormView {
 
 /// One field of a form.
 pub struct FieldView {
-    /// Its id in the page.
+    /// Id in the page.
     pub id: String,
-    /// Its name in the form.
+    /// Name in the form.
     pub name: &'static str,
-    /// Its label.
+    /// Label.
     pub label: String,
-    /// Its value.
+    /// Value.
     pub value: String,
-    /// What it accepts.
+    /// Accepted values.
     pub kind: Kind,
-    /// What to choose from; empty for an input.
+    /// Options of a select; empty for an input.
     pub choices: Vec<Choice>,
-    /// What is wrong with the value.
+    /// Error of the value.
     pub error: Option<String>,
-    /// Whether it takes the room that is left in its row.
+    /// Whether it takes the remaining width of its row.
     pub grows: bool,
-    /// Whether it is the id of a profile, of which the page lists some.
+    /// Whether it is a profile id, for which the page has a list of suggestions.
     pub is_profile: bool,
 }
 
-/// A line of a select.
+/// An option of a select.
 pub struct Choice {
-    /// What is sent.
+    /// Submitted value.
     pub value: String,
-    /// What is shown.
+    /// Displayed text.
     pub label: String,
-    /// Whether it is the present one.
+    /// Whether it is selected.
     pub chosen: bool,
 }
 
 impl FormView {
-    /// The form of a request that led to `error`.
+    /// The form of a request that failed with `error`.
     pub fn refused(body: &Body, error: &Error) -> Self {
         Self::of(&body.fields().unwrap_or_default(), error)
     }
 
-    /// A form of these fields that led to `error`.
+    /// A form with these fields that failed with `error`.
     pub fn of(fields: &Fields<'_>, error: &Error) -> Self {
         Self {
             typed: typed(fields),
@@ -70,34 +69,34 @@ impl FormView {
         }
     }
 
-    /// What is wrong.
+    /// The error message.
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
     }
 
-    /// What was sent as this field, if the form was refused.
+    /// The submitted value of a field, if the form was rejected.
     pub fn typed(&self, name: &str) -> Option<&str> {
         self.all_typed(name)?.first().map(String::as_str)
     }
 
-    /// What was sent as this field, if it is accepted in spite of the refusal.
+    /// The submitted value of a field, if it is valid.
     pub fn accepted<T: Input>(&self, name: &str) -> Option<T> {
         T::KIND.check(self.typed(name)?).ok()?.pop().map(T::accept)
     }
 
-    /// Every value that was sent under this name, if the form was refused.
+    /// All submitted values of a field, if the form was rejected.
     pub fn all_typed(&self, name: &str) -> Option<&[String]> {
         self.message.as_ref()?;
         let typed = self.typed.iter().find(|(it, _)| it == name);
         Some(typed.map_or(&[], |(_, values)| values.as_slice()))
     }
 
-    /// What is wrong with this field.
+    /// The error of a field.
     pub fn error_of(&self, name: &str) -> Option<&str> {
         self.message().filter(|_| self.field.as_deref() == Some(name))
     }
 
-    /// A field, with `value` unless the form was refused with another.
+    /// A field with its submitted value, or else with `value`.
     pub fn field(&self, field: &Field, value: impl ToString) -> FieldView {
         let typed = self.typed(field.name).map(str::to_owned);
         let value = typed.unwrap_or_else(|| value.to_string());
@@ -105,8 +104,8 @@ impl FormView {
     }
 }
 
-/// The answer to a form that led to an error: the error itself where the client
-/// wants JSON, else the form's page, as it was sent.
+/// The response to a rejected form: the error as JSON if the client prefers that, or else
+/// the page with the submitted values.
 pub fn refused<T: Template + Serialize>(
     request: &HttpRequest,
     body: &Body,
@@ -126,7 +125,7 @@ fn typed(fields: &Fields<'_>) -> Vec<(String, Vec<String>)> {
 }
 
 impl FieldView {
-    /// A field with nothing wrong.
+    /// A field without an error.
     pub fn of(field: &Field, id: impl Into<String>, value: String) -> Self {
         let choice = |word: &&str| Choice {
             value: (*word).to_owned(),
@@ -146,12 +145,12 @@ impl FieldView {
         }
     }
 
-    /// With what is wrong with the value.
+    /// Adds an error.
     pub fn with_error(self, error: Option<&str>) -> Self {
         Self { error: error.map(str::to_owned), ..self }
     }
 
-    /// With the bounds of its number in the label.
+    /// Adds the range of its number to the label.
     pub fn with_bounds(mut self) -> Self {
         if let Some((min, max, _)) = self.kind.bounds() {
             self.label = format!("{}, {min} to {max}", self.label);
@@ -159,22 +158,22 @@ impl FieldView {
         self
     }
 
-    /// With these to choose from.
+    /// Turns it into a select with these options.
     pub fn with_choices(self, choices: Vec<Choice>) -> Self {
         Self { choices, ..self }
     }
 
-    /// One that takes the room that is left in its row.
+    /// Takes the remaining width of its row.
     pub fn growing(self) -> Self {
         Self { grows: true, ..self }
     }
 
-    /// One for the id of a profile.
+    /// Marks it as a profile id.
     pub fn of_a_profile(self) -> Self {
         Self { is_profile: true, ..self }
     }
 
-    /// The `type` of its input.
+    /// `type` of its input.
     pub fn input_type(&self) -> &'static str {
         match self.kind {
             Kind::Integer(..) | Kind::Number(..) => "number",

@@ -92,7 +92,7 @@ impl<S: Pages> Service<ServiceRequest> for Guarded<S> {
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let finish: Finish = if request.method().is_safe() { shown } else { changed };
         if let Some(error) = refused(&request) {
-            let answer = error.answer(request.headers());
+            let answer = error.respond(request.headers());
             let answer = finish(request.into_response(answer));
             return Either::Right(ready(Ok(answer)));
         }
@@ -184,7 +184,7 @@ fn rendered(response: ServiceResponse) -> ServiceResponse {
         None if !response.headers().contains_key(header::CONTENT_TYPE) => Error::Refused(status),
         None => return response,
     };
-    let answer = error.answer(response.request().headers());
+    let answer = error.respond(response.request().headers());
     response.into_response(answer)
 }
 

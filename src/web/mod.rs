@@ -3,6 +3,7 @@
 pub mod compression;
 
 pub mod assets;
+pub mod filters;
 pub mod nav;
 
 pub mod state;

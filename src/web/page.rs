@@ -1,4 +1,4 @@
-//! Turns a view model into a response: its template, or JSON of the same.
+//! Turns a view model into a response: HTML by its template, or JSON.
 
 use std::{fmt, sync::LazyLock};
 
@@ -20,23 +20,23 @@ use crate::{demo::model::UserId, web::nav};
 /// `Cache-Status` (RFC 9211).
 pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// Does the whole of an act, even when the visitor leaves in the middle: a
-/// handler is dropped with its connection, and what it began would stay half done.
+/// Runs a state-changing action to completion, even if the client disconnects. Otherwise
+/// the action would be dropped with its handler and could remain half done.
 pub async fn run_to_completion<T: 'static, E: 'static>(
-    act: impl Future<Output = Result<T, E>> + 'static,
+    action: impl Future<Output = Result<T, E>> + 'static,
 ) -> Result<T, E> {
-    actix_web::rt::spawn(act).await.expect("an act does not panic and is not cancelled")
+    actix_web::rt::spawn(action).await.expect("an action does not panic and is not cancelled")
 }
 
-/// A view model on its way out: HTML, or JSON where the client prefers that.
+/// A response made of a view model: HTML, or JSON if the client prefers it.
 pub struct Page<T> {
-    /// In a box, as a page passes through many hands.
+    /// Boxed, because a page is moved often.
     view: Box<T>,
     head: HttpResponse<()>,
 }
 
 impl<T: Serialize> Page<T> {
-    /// A page that answers 200.
+    /// A page with status 200.
     pub fn new(view: T) -> Self {
         let mut head = HttpResponse::with_body(StatusCode::OK, ());
         head.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));
@@ -46,13 +46,13 @@ impl<T: Serialize> Page<T> {
 }
 
 impl<T> Page<T> {
-    /// With another status.
+    /// Sets the status.
     pub fn status(mut self, status: StatusCode) -> Self {
         *self.head.status_mut() = status;
         self
     }
 
-    /// With a header, of a value that we made.
+    /// Adds a header. An invalid value is ignored.
     pub fn header(mut self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {
         if let Ok(value) = value.try_into() {
             self.head.headers_mut().append(name, value);
@@ -60,7 +60,7 @@ impl<T> Page<T> {
         self
     }
 
-    /// With a cookie, if there is one to set.
+    /// Sets a cookie, if there is one.
     pub fn cookie(self, cookie: impl Into<Option<Cookie<'static>>>) -> Self {
         match cookie.into() {
             Some(cookie) => self.header(header::SET_COOKIE, cookie.to_string()),
@@ -70,24 +70,24 @@ impl<T> Page<T> {
 }
 
 impl<T: Template + Serialize> Page<T> {
-    /// The response, in the form the request's headers ask for.
-    pub fn respond(self, asked: &HeaderMap) -> HttpResponse {
-        match wants_json(asked) {
-            true => answer(self.head, JSON, serialized(&*self.view, CAPACITY)),
-            false => answer(self.head, HTML, rendered(&*self.view)),
+    /// The response, as HTML or JSON by the request's headers.
+    pub fn respond(self, headers: &HeaderMap) -> HttpResponse {
+        match wants_json(headers) {
+            true => response(self.head, JSON, serialized(&*self.view, CAPACITY)),
+            false => response(self.head, HTML, rendered(&*self.view)),
         }
     }
 }
 
 impl<T: Template + Serialize> Page<T> {
-    /// The answer to a POST: this page for a client that wants JSON, else a
-    /// redirect to `address`, where the page is found again.
-    pub fn or_redirect(mut self, asked: &HeaderMap, address: &str) -> HttpResponse {
-        if wants_json(asked) {
-            return self.respond(asked);
+    /// The response to a POST: this page as JSON if the client prefers that, or else a
+    /// redirect to the URL of this page.
+    pub fn or_redirect(mut self, headers: &HeaderMap, url: &str) -> HttpResponse {
+        if wants_json(headers) {
+            return self.respond(headers);
         }
         *self.head.status_mut() = StatusCode::SEE_OTHER;
-        self.header(header::LOCATION, address).head.map_body(|_, ()| BoxBody::new(()))
+        self.header(header::LOCATION, url).head.map_body(|_, ()| BoxBody::new(()))
     }
 }
 
@@ -99,13 +99,13 @@ impl<T: Template + Serialize> Responder for Page<T> {
     }
 }
 
-/// A 200 that is always JSON, and short.
+/// A short response with status 200 that is always JSON.
 pub fn json(view: &impl Serialize) -> HttpResponse {
     let head = HttpResponse::with_body(StatusCode::OK, ());
-    answer(head, JSON, serialized(view, SHORT))
+    response(head, JSON, serialized(view, CAPACITY_SHORT))
 }
 
-fn answer(
+fn response(
     mut head: HttpResponse<()>,
     media_type: HeaderValue,
     written: askama::Result<Bytes>,
@@ -116,7 +116,7 @@ fn answer(
             head.set_body(BoxBody::new(page))
         }
         Err(error) => {
-            log::error!("a page can't be written: {error}");
+            log::error!("A page can't be rendered: {error}");
             HttpResponse::InternalServerError().finish()
         }
     }
@@ -125,43 +125,44 @@ fn answer(
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Room for what is always short.
-const SHORT: usize = 256;
-/// Room for most pages. What is longer grows while it is written.
+/// Initial capacity of a short response, in bytes.
+const CAPACITY_SHORT: usize = 256;
+/// Initial capacity of a page, in bytes, sufficient for most.
 const CAPACITY: usize = 16 * 1024;
+
 fn rendered(view: &impl Template) -> askama::Result<Bytes> {
     let mut page = String::with_capacity(CAPACITY);
     view.render_into(&mut page)?;
     Ok(page.into())
 }
 
-fn serialized(view: &impl Serialize, room: usize) -> askama::Result<Bytes> {
-    let mut page = Vec::with_capacity(room);
+fn serialized(view: &impl Serialize, capacity: usize) -> askama::Result<Bytes> {
+    let mut page = Vec::with_capacity(capacity);
     serde_json::to_writer(&mut page, view).map_err(askama::Error::custom)?;
     Ok(page.into())
 }
 
-/// What stands above every page: the same at each visit, so it is rendered once.
+/// The header of a page. It depends only on the path, so it is rendered once.
 #[derive(Template)]
-#[template(path = "top.html")]
-struct Top {
+#[template(path = "header.html")]
+struct Header {
     here: &'static str,
 }
 
-static TOPS: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| {
+static HEADERS: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| {
     let paths = nav::ALL.iter().map(|link| link.path);
-    let top = |here| Top { here }.render().expect("constants render");
-    // The empty path is that of a page which is not in the navigation.
-    paths.chain([""]).map(|path| (path, top(path))).collect()
+    let header = |here| Header { here }.render().expect("constants render");
+    // The empty path stands for pages outside the navigation.
+    paths.chain([""]).map(|path| (path, header(path))).collect()
 });
 
-/// The rest of the head after the title, and the navigation. `here` is marked in
-/// it, or the page that it is below.
-pub fn top(here: &str) -> &'static str {
+/// HTML from after the title to the end of the navigation. The entry of the path `here`, or
+/// of its parent, is marked as current.
+pub fn header_html(here: &str) -> &'static str {
     let is_below = |path| here.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
-    let of_page = TOPS.iter().find(|(path, _)| *path == here);
-    let above = || TOPS.iter().find(|(path, _)| is_below(path));
-    of_page.or_else(above).or(TOPS.last()).map_or("", |(_, top)| top)
+    let of_page = HEADERS.iter().find(|(path, _)| *path == here);
+    let of_parent = || HEADERS.iter().find(|(path, _)| is_below(path));
+    of_page.or_else(of_parent).or(HEADERS.last()).map_or("", |(_, header)| header)
 }
 
 impl FastWritable for UserId {
@@ -170,17 +171,16 @@ impl FastWritable for UserId {
     }
 }
 
-/// Letters, digits, `-` and `_` have nothing to escape.
+/// Ids consist of letters, digits, `-` and `_`, which need no escaping.
 impl HtmlSafe for UserId {}
 
-/// Whether `Accept` ranks JSON above HTML (RFC 9110, 12.5.1). Anything else,
-/// or nothing at all, gets HTML.
+/// Whether `Accept` ranks JSON above HTML (RFC 9110, section 12.5.1). The default is HTML.
 pub fn wants_json(headers: &HeaderMap) -> bool {
     let Some(accept) = headers.get(header::ACCEPT) else { return false };
     if accept == JSON {
         return true;
     }
-    // Who names JSON has a j in it, and hardly any browser does: what follows takes longer.
+    // Fast path: the header of most browsers contains no `j`, so it can't name JSON.
     if !accept.as_bytes().contains(&b'j') && !accept.as_bytes().contains(&b'J') {
         return false;
     }
@@ -200,22 +200,21 @@ pub fn wants_json(headers: &HeaderMap) -> bool {
     rank("application/json") > rank("text/html")
 }
 
-/// The value of a cookie of ours, where the request has it. Ours hold no
-/// character that would be encoded.
+/// The value of one of hitrate's cookies. Their values need no decoding.
 pub fn cookie_of<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
     let lines = request.headers().get_all(header::COOKIE).filter_map(|line| line.to_str().ok());
     let pairs = lines.flat_map(|line| line.split(';')).map(str::trim);
     pairs.filter_map(|pair| pair.split_once('=')).find(|(it, _)| *it == name).map(|(_, it)| it)
 }
 
-/// Sends the browser to look at the result of what it just did.
+/// Redirects to the page that shows the result of a POST.
 pub fn see_other(path: &str) -> HttpResponseBuilder {
     let mut response = HttpResponse::SeeOther();
     response.insert_header((header::LOCATION, path));
     response
 }
 
-/// A cookie that no script reads and no other site sends along.
+/// A cookie with `HttpOnly` and `SameSite=Lax`.
 pub fn cookie(name: &'static str, value: String, path: &'static str) -> Cookie<'static> {
     Cookie::build(name, value)
         .path(path)
@@ -224,7 +223,7 @@ pub fn cookie(name: &'static str, value: String, path: &'static str) -> Cookie<'
         .finish()
 }
 
-/// What ends the line of such a cookie in `Set-Cookie`, before its path.
+/// End of such a cookie in `Set-Cookie`, before the path.
 pub const COOKIE_ENDS: &str = "; HttpOnly; SameSite=Lax; Path=";
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
-//! Parts of a page that are the same for nearly every request, rendered once by
-//! each worker.
+//! A memo table for parts of a page that rarely change, per worker.
 
 use std::rc::Rc;
 
-/// The most that are kept: what visitors choose may be part of the key.
-const KEPT: usize = 32;
+/// Maximum number of parts; the key may depend on visitors' choices.
+const PARTS_MAX: usize = 32;
 
-/// Rendered parts by what they show.
+/// Rendered parts by their input.
 pub struct Rendered<K>(Vec<(K, Rc<str>)>);
 
 impl<K> Default for Rendered<K> {
@@ -16,10 +15,10 @@ impl<K> Default for Rendered<K> {
 }
 
 impl<K: PartialEq> Rendered<K> {
-    /// The part that shows `key`.
+    /// Returns the part for `key`, and renders it the first time.
     ///
     /// # Errors
-    /// Those of the template.
+    /// If rendering fails.
     pub fn part(
         &mut self,
         key: K,
@@ -29,7 +28,7 @@ impl<K: PartialEq> Rendered<K> {
             return Ok(Rc::clone(part));
         }
         let part: Rc<str> = render(&key)?.into();
-        if self.0.len() >= KEPT {
+        if self.0.len() >= PARTS_MAX {
             self.0.clear();
         }
         self.0.push((key, Rc::clone(&part)));
@@ -42,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_is_rendered_once_and_only_so_many_are_kept() {
+    fn a_part_is_rendered_once_and_the_table_is_limited() {
         let (mut rendered, mut times) = (Rendered::default(), 0);
         for key in [1, 1, 2, 1] {
             let part = rendered.part(key, |key| {
@@ -55,6 +54,6 @@ mod tests {
         for key in 0..1_000 {
             rendered.part(key, |key| Ok(key.to_string())).unwrap();
         }
-        assert!(rendered.0.len() <= KEPT);
+        assert!(rendered.0.len() <= PARTS_MAX);
     }
 }

@@ -69,7 +69,7 @@ fn a_query_out_of_range_is_422_and_a_malformed_one_400() {
     }
     let page = hitrate.get("/profiles?id=%3Cscript%3E");
     assert_eq!(page.status, 400);
-    assert!(page.body.contains("Go back to mend it"));
+    assert!(page.body.contains("Go back and correct it"));
     assert!(page.body.contains("An id is 1 to 64 letters") && !page.body.contains("<script>alert"));
 }
 

@@ -289,7 +289,7 @@ fn an_edit_made_while_redis_was_away_is_not_hidden_by_an_old_copy() {
     );
     let done = [("cookie", "hitrate_done=edit")];
     let page = hitrate.get_with("/profiles?id=123", &done).body;
-    assert!(page.contains("Saved in the database. The cache could not be told yet"), "{page}");
+    assert!(page.contains("Saved in the database. The invalidation is deferred"), "{page}");
     redis.restart(&["--appendonly", "yes"]);
     eventually(BACK, "it is cached again", || {
         let told = hitrate.json("/profiles?id=123");

@@ -35,9 +35,9 @@ fn the_page_shows_answer_wire_and_why() {
     for part in [
         "Alice Johnson",
         "badge is-database",
-        "The trace",
+        ">Trace<",
         "unless a newer one exists …&#39; 1 hitrate:profile:456 1",
-        "Why it went",
+        "Why?",
     ] {
         assert!(page.contains(part), "{part} is missing");
     }
@@ -140,9 +140,9 @@ fn a_visitor_sees_their_own_last_lookups() {
     let first = hitrate.get("/profiles?id=123&delay_ms=50");
     assert!(first.header("set-cookie").contains("HttpOnly; SameSite=Lax; Path=/profiles"));
     let second = hitrate.get_with("/profiles?id=123", &[("cookie", first.cookie())]);
-    assert!(second.body.contains("× faster than your last database answer"));
-    assert!(second.body.contains("Your lookups before"));
-    assert!(!hitrate.get("/profiles?id=123").body.contains("Your lookups before"));
+    assert!(second.body.contains("× faster than your last database lookup"));
+    assert!(second.body.contains("Recent lookups"));
+    assert!(!hitrate.get("/profiles?id=123").body.contains("Recent lookups"));
 }
 
 /// A row may come from anywhere, and be of any size.

@@ -62,7 +62,7 @@ fn a_listener_hears_what_comes_and_not_what_came() {
         "Nobody was subscribed: nobody heard it, and nobody will."
     );
     let mut listener = Listener::new(&hitrate, &own);
-    listener.await_text("Listening. What was published before is not here.");
+    listener.await_text("Subscribed. Messages published earlier are not delivered.");
     publish(&hitrate, &other, "elsewhere");
     assert_eq!(publish(&hitrate, &own, "%3Cb%3Enow"), "1 subscriber heard it.");
     listener.await_text("now");
@@ -77,9 +77,9 @@ fn a_listener_is_told_that_redis_is_away_and_listens_again() {
     let hitrate = setup().redis(&redis).start();
     let own = cookie(&hitrate);
     let mut listener = Listener::new(&hitrate, &own);
-    listener.await_text("Listening.");
+    listener.await_text("Subscribed.");
     redis.kill();
-    listener.await_text("so nobody listens");
+    listener.await_text("Not subscribed");
     redis.restart(&[]);
     eventually(Duration::from_secs(10), "it is heard again", || {
         let headers = [("cookie", own.as_str())];
@@ -91,7 +91,7 @@ fn a_listener_is_told_that_redis_is_away_and_listens_again() {
     eventually(Duration::from_secs(10), "one who comes now is told, too", || {
         let mut late = Listener::new(&hitrate, &own);
         late.await_text("data: ");
-        late.heard().contains("so nobody listens")
+        late.heard().contains("Not subscribed")
     });
     assert_no_panic(&hitrate);
 }
@@ -102,7 +102,7 @@ fn only_so_many_listen_and_places_are_given_back() {
     let own = cookie(&hitrate);
     let mut listeners: Vec<_> = (0..50).map(|_| Listener::new(&hitrate, &own)).collect();
     for listener in &mut listeners {
-        listener.await_text("Listening.");
+        listener.await_text("Subscribed.");
     }
     let refused = hitrate.get(LIVE);
     assert_eq!(refused.status, 503, "{refused:?}");
@@ -120,6 +120,6 @@ fn only_so_many_listen_and_places_are_given_back() {
 fn the_server_ends_while_someone_listens() {
     let hitrate = Hitrate::start();
     let mut listener = Listener::new(&hitrate, &cookie(&hitrate));
-    listener.await_text("Listening.");
+    listener.await_text("Subscribed.");
     assert!(hitrate.end("TERM").success());
 }

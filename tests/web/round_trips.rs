@@ -80,12 +80,12 @@ fn the_page_shows_a_run_and_keeps_it() {
     let page = hitrate.get(ran.header("location"));
     assert_eq!(page.status, 200);
     for part in
-        ["Time for one command of 20", "pipelines of 100", "not measured", "25 times faster"]
+        ["Time per command, for 20 commands", "pipelines of 100", "not measured", "25 times faster"]
     {
         assert!(page.body.contains(part), "{part}");
     }
     let gone = hitrate.get(&format!("{PATH}?run=none"));
-    assert!(gone.status == 200 && gone.body.contains("not kept any more"));
+    assert!(gone.status == 200 && gone.body.contains("no longer available"));
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn the_documents_three_lines_come_at_their_moments() {
     });
     assert_eq!(look(&hitrate, cookie)["message"], EXPIRED);
     let page = hitrate.get_with("/sessions", &[("cookie", cookie)]).body;
-    assert!(page.contains(EXPIRED) && page.contains("Your session is over"));
+    assert!(page.contains(EXPIRED) && page.contains("Your session has expired"));
 }
 
 #[test]

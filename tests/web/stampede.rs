@@ -156,7 +156,7 @@ fn a_form_leads_to_the_page_of_its_result() {
     let page = hitrate.get(posted.header("location")).body;
     assert!(page.contains("5 visitors at once") && page.contains("5 times"), "{page}");
     assert!(page.contains(r#"value="near-cache" checked"#), "the form is as it was sent");
-    assert!(page.contains(r#"<details class="offers-more" open>"#));
+    assert!(page.contains(r#"<details class="offers-more">"#), "folded after a run");
     assert!(!page.contains(r#"value="lease" checked"#));
     let told = hitrate.json(posted.header("location"));
     assert_eq!((&told["visitors"], &told["delay_ms"]), (&5.into(), &20.into()));
@@ -168,8 +168,8 @@ fn a_result_that_is_not_kept_is_told() {
     for run in ["0000000000000000", "%3Cscript%3Ealert(1)%3C%2Fscript%3E", "%00"] {
         let page = hitrate.get(&format!("/stampede?run={run}"));
         assert_eq!(page.status, 200, "{run}");
-        assert!(page.body.contains("That result is not kept any more"));
-        assert!(page.body.contains("Let them come") && !page.body.contains("alert(1)"));
+        assert!(page.body.contains("This result is no longer available"));
+        assert!(page.body.contains(">Run<") && !page.body.contains("alert(1)"));
     }
     let bare = hitrate.json("/stampede");
     assert_eq!((&bare["run"], &bare["runs"]), (&Value::Null, &Value::Array(vec![])));
@@ -255,7 +255,7 @@ fn one_runs_at_a_time_and_pages_go_on() {
     });
     let refused = second();
     assert_eq!((refused.status, refused.header("retry-after")), (409, "3"));
-    assert!(refused.json()["error"].as_str().unwrap().contains("Something else is being measured"));
+    assert!(refused.json()["error"].as_str().unwrap().contains("Another measurement is running"));
     assert_eq!(hitrate.get("/profiles?id=123").status, 200);
     first.join().unwrap();
     eventually(Duration::from_secs(10), "then it is the next one's turn", || {

@@ -68,7 +68,7 @@ fn the_panels_show_what_redis_says_of_itself() {
 #[test]
 fn writes_that_the_database_refused_are_on_the_panel() {
     let hitrate = Hitrate::start();
-    assert!(!hitrate.get("/stats").body.contains("set aside"));
+    assert!(!hitrate.get("/stats").body.contains("Dead letters"));
     let mut aside = redis::cmd("XADD");
     aside.arg("hitrate:write-behind:aside").arg("*").arg("key").arg("profile:123");
     aside.exec(&mut hitrate.own_redis()).unwrap();

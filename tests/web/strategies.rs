@@ -139,7 +139,7 @@ fn the_page_tells_the_steps_and_the_story() {
     assert!(address.starts_with("/strategies?policy=read-through&id=123&delay_ms=50&run="));
     let page = hitrate.get(address).body;
     for part in [
-        "How it went: read profile 123",
+        "Timeline: read profile 123",
         "hitrate to database",
         "simulated",
         "same as the row",
@@ -153,9 +153,7 @@ fn the_page_tells_the_steps_and_the_story() {
     let page = hitrate.get(hitrate.post("/strategies", &again).header("location")).body;
     assert!(page.contains("timeline of step 1") && page.contains("write age 23 to profile 123"));
     let first = hitrate.get(&format!("{address}&step=1")).body;
-    assert!(
-        first.contains("How it went: read profile 123") && first.contains("timeline of step 2")
-    );
+    assert!(first.contains("Timeline: read profile 123") && first.contains("timeline of step 2"));
 }
 
 #[test]

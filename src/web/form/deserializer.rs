@@ -1,5 +1,5 @@
-//! Deserializes [`Fields`] into a struct: a field that the struct does not have,
-//! or that is sent twice, is refused; an empty one is `None` where it is optional.
+//! Deserializes [`Fields`] into a struct: unknown and repeated fields are rejected, and an
+//! empty optional field is `None`.
 
 use serde::{
     Deserializer,
@@ -14,7 +14,7 @@ use super::fields::{Fields, Sent};
 use crate::input::FieldError;
 
 impl Fields<'_> {
-    /// The fields as a struct, which has no others.
+    /// Parses the fields into a struct. Unknown fields are rejected.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, FieldError> {
         T::deserialize(FieldsDeserializer(self))
     }
@@ -142,7 +142,7 @@ mod tests {
         Fields::of_json(text.as_bytes()).unwrap().parse()
     }
 
-    fn told<T: std::fmt::Debug>(result: Result<T, FieldError>) -> (String, bool) {
+    fn error_of<T: std::fmt::Debug>(result: Result<T, FieldError>) -> (String, bool) {
         let error = result.unwrap_err();
         (error.to_string(), error.is_malformed())
     }
@@ -174,7 +174,7 @@ mod tests {
             (form("name=A&name=B"), "The field name was sent twice.", true),
             (form("name=A&cache=maybe"), "The field cache takes on or off.", false),
             (form("name=A&tags=long"), "The field tags takes 1 to 3 characters.", false),
-            (form("name=A&x=1"), "There is no field “x” here, only name, ttl, cache, tags.", true),
+            (form("name=A&x=1"), "Unknown field “x”. Known fields: name, ttl, cache, tags.", true),
             (json(r#"{"name": {}}"#), "The field name must be a text or a number.", false),
             (json(r#"{"name": ["A"]}"#), "The field name must be a text or a number.", false),
             (
@@ -183,7 +183,7 @@ mod tests {
                 false,
             ),
         ] {
-            assert_eq!(told(result), (sentence.to_owned(), is_malformed));
+            assert_eq!(error_of(result), (sentence.to_owned(), is_malformed));
         }
     }
 
@@ -191,7 +191,7 @@ mod tests {
     fn a_number_keeps_to_its_range() {
         for bad in ["0", "-1", "101", "99999999999999999999", "1.5", "1e3", "NaN", "x"] {
             let what = "The field ttl takes a whole number from 1 to 100.".to_owned();
-            assert_eq!(told(form(&format!("name=A&ttl={bad}"))), (what, false), "{bad}");
+            assert_eq!(error_of(form(&format!("name=A&ttl={bad}"))), (what, false), "{bad}");
         }
         assert!(json(r#"{"name": "A", "ttl": 1.5}"#).is_err());
     }

@@ -1,4 +1,4 @@
-//! The fields of a request by name, not checked yet.
+//! The fields of a request by name, before they are parsed.
 
 use std::borrow::Cow;
 
@@ -10,25 +10,25 @@ use crate::{
     labs::support::action::{Action, Values},
 };
 
-/// What a request sent, in the order it came. A null counts as not sent.
+/// The fields of a request in order. A JSON null counts as absent.
 #[derive(Debug, Default)]
 pub struct Fields<'a>(Vec<(Cow<'a, str>, Sent<'a>)>);
 
-/// What was sent under one name.
+/// The value of one field.
 #[derive(Debug)]
 pub(super) enum Sent<'a> {
-    /// A text, or a number of JSON.
+    /// A string, or a JSON number.
     One(Cow<'a, str>),
-    /// The same name several times.
+    /// Values of a repeated field.
     Repeated(Vec<Cow<'a, str>>),
-    /// An array of texts and numbers.
+    /// A JSON array of strings and numbers.
     Array(Vec<Cow<'a, str>>),
-    /// Any other value of JSON.
+    /// Any other JSON value.
     Other,
 }
 
 impl<'a> Fields<'a> {
-    /// The fields after the `?`.
+    /// The fields of the query string.
     pub fn of_query(request: &'a HttpRequest) -> Self {
         Self::of_pairs(request.query_string())
     }
@@ -44,7 +44,7 @@ impl<'a> Fields<'a> {
     pub(super) fn of_json(bytes: &[u8]) -> Result<Self, FieldError> {
         let json: serde_json::Map<String, Value> =
             serde_json::from_slice(bytes).map_err(|error| {
-                FieldError::malformed(format!("The body is no JSON object: {error}."))
+                FieldError::malformed(format!("The body is not a JSON object: {error}."))
             })?;
         let sent = json.into_iter().filter(|(_, value)| !value.is_null());
         Ok(Self(sent.map(|(name, value)| (name.into(), Sent::of_json(value))).collect()))
@@ -63,8 +63,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The action that the field `act` names, and the values of its fields; there
-    /// may be no others.
+    /// The action that the field `act` names, and the values of its fields. Other fields
+    /// are rejected.
     pub fn action<R: Copy>(&self, actions: &[Action<R>]) -> Result<(R, Values), FieldError> {
         let id = self.optional("act").unwrap_or_default();
         let action = actions.iter().find(|action| action.id == id).ok_or_else(|| {
@@ -77,7 +77,7 @@ impl<'a> Fields<'a> {
         Ok((action.run, action.values(sent)?))
     }
 
-    /// Refuses fields that are not `known`, and those that are not one text or number.
+    /// Rejects unknown fields, and values other than a single string or number.
     pub fn check(&self, known: &[&str]) -> Result<(), FieldError> {
         self.check_names(known)?;
         let mut wrong = self.0.iter().filter_map(|(name, sent)| Some(sent.text().err()?.of(name)));
@@ -86,33 +86,32 @@ impl<'a> Fields<'a> {
 
     pub(super) fn check_names(&self, known: &[&str]) -> Result<(), FieldError> {
         let Some(unknown) = self.names().find(|name| !known.contains(name)) else { return Ok(()) };
-        let only = if known.is_empty() { "nor any other" } else { "only" };
-        let what =
-            format!("There is no field {} here, {only} {}", quoted(unknown), known.join(", "));
-        Err(FieldError::malformed(format!("{}.", what.trim_end())))
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let unknown = quoted(unknown);
+        Err(FieldError::malformed(format!("Unknown field {unknown}. Known fields: {known}.")))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &(Cow<'a, str>, Sent<'a>)> {
         self.0.iter()
     }
 
-    /// The names of the fields that were sent.
+    /// Names of the fields, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| &**name)
     }
 
-    /// A field as it came; an empty one counts as not sent.
+    /// The value of a field; an empty one counts as absent.
     pub fn optional(&self, name: &str) -> Option<&str> {
         self.all(name).find(|value| !value.is_empty())
     }
 
-    /// Every value of a field, in the order they came.
+    /// All values of a field, in order.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         let sent = self.0.iter().find(|(it, _)| it == name).map(|(_, sent)| sent);
         sent.map(Sent::texts).unwrap_or_default().iter().map(|text| &**text)
     }
 
-    /// Whether the field was sent, empty or not.
+    /// Whether the field is present, even if empty.
     pub fn sent(&self, name: &str) -> bool {
         self.names().any(|it| it == name)
     }
@@ -137,7 +136,7 @@ impl<'a> Sent<'a> {
         }
     }
 
-    /// The value of a field that has one.
+    /// The value of a field with a single value.
     pub(super) fn text(&self) -> Result<&str, FieldError> {
         match self {
             Self::One(text) => Ok(text),
@@ -146,7 +145,7 @@ impl<'a> Sent<'a> {
         }
     }
 
-    /// The values of a field that may have several; an empty one counts as not sent.
+    /// The values of a field that may have several; empty ones count as absent.
     pub(super) fn list(&self) -> Result<impl Iterator<Item = &str>, FieldError> {
         match self {
             Self::Other => Err(FieldError::not_a_scalar()),
@@ -155,7 +154,7 @@ impl<'a> Sent<'a> {
     }
 }
 
-/// A value of JSON as a form would have it.
+/// A JSON string or number as text.
 fn scalar(value: Value) -> Option<Cow<'static, str>> {
     match value {
         Value::String(text) => Some(text.into()),
@@ -164,7 +163,7 @@ fn scalar(value: Value) -> Option<Cow<'static, str>> {
     }
 }
 
-/// Names and values (URL Standard, 5.1). Nearly none has anything to decode.
+/// Parses names and values (URL Standard, 5.1). Most need no decoding.
 fn pairs(text: &str) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
     if text.contains(['%', '+']) {
         return form_urlencoded::parse(text.as_bytes()).collect();
@@ -174,7 +173,7 @@ fn pairs(text: &str) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
     split.map(|(name, value)| (name.into(), value.into())).collect()
 }
 
-/// A name as it was sent, for a sentence.
+/// A submitted name in quotation marks, shortened.
 fn quoted(name: &str) -> String {
     format!("\u{201c}{}\u{201d}", hitrate_cache::trace::shortened(name, 40))
 }
@@ -197,7 +196,7 @@ mod tests {
     #[test]
     fn unknown_and_repeated_fields_are_refused() {
         let none = Fields::of_pairs("x=1").check(&[]).unwrap_err();
-        assert_eq!(none.to_string(), "There is no field “x” here, nor any other.");
+        assert_eq!(none.to_string(), "Unknown field “x”. Known fields: none.");
         let twice = Fields::of_pairs("id=1&id=2").check(&["id"]).unwrap_err();
         assert_eq!(twice.to_string(), "The field id was sent twice.");
         for bad in ["x=1", "id=1&id=2", "id=1&ID=2"] {

@@ -1,6 +1,6 @@
-//! What a visitor sent: query, form or JSON, as one bounded set of [`Fields`].
-//! They are parsed into types here, at the edge: a form that is a struct by
-//! [`query`] and [`Body::parse`], one described by data field by field.
+//! Parses input: query, form or JSON, as a bounded set of [`Fields`]. [`query`] and
+//! [`Body::parse`] parse them into a struct; forms that are described by data are parsed
+//! field by field.
 
 mod deserializer;
 mod fields;
@@ -22,24 +22,24 @@ use tokio::time::timeout;
 pub use self::fields::Fields;
 use crate::input::FieldError;
 
-/// The largest body, in bytes: far more than any form here needs.
+/// Maximum size of a body in bytes, far above the size of any form.
 pub const BODY_MAX: usize = 64 * 1024;
-/// How long a body may take to arrive; a form takes milliseconds.
-const BODY_DEADLINE: Duration = Duration::from_secs(8);
+/// Maximum time for a body to arrive; a form takes milliseconds.
+const BODY_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Why what was sent is not taken. Says what would be.
+/// Error of invalid input. The text says what is accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadInput {
-    /// 400 if it can't be understood, 422 if it is out of range.
+    /// 400 if malformed, 422 if out of range.
     #[error(transparent)]
     Field(#[from] FieldError),
-    /// 408: the body did not come.
-    #[error("The request's body did not arrive in time.")]
+    /// 408: the body did not arrive in time.
+    #[error("The request body did not arrive in time.")]
     TooSlow,
-    /// 413: too much.
-    #[error("The request's body is larger than 64 KiB.")]
+    /// 413: the body is too large.
+    #[error("The request body is larger than 64 KiB.")]
     TooLarge,
-    /// 415: neither form nor JSON.
+    /// 415: neither a form nor JSON.
     #[error(
         "Send the fields as a form (application/x-www-form-urlencoded) or as JSON (application/json)."
     )]
@@ -48,10 +48,10 @@ pub enum BadInput {
 
 type Result<T> = std::result::Result<T, BadInput>;
 
-/// The query of a page that shows results of POSTs.
+/// Query of a page that shows results of POSTs.
 #[derive(Deserialize)]
 pub struct RunQuery {
-    /// The token of a result.
+    /// Token of a result.
     pub run: Option<String>,
 }
 
@@ -59,7 +59,7 @@ pub struct RunQuery {
 #[derive(Deserialize)]
 pub struct NoFields {}
 
-/// For `deserialize_with`, beside `default`: an empty field counts as sent.
+/// For `deserialize_with`, together with `default`: an empty field counts as present.
 pub fn even_if_empty<'de, T, D>(deserializer: D) -> std::result::Result<Option<T>, D::Error>
 where
     T: Deserialize<'de>,
@@ -68,30 +68,30 @@ where
     T::deserialize(deserializer).map(Some)
 }
 
-/// The fields after the `?` as a struct, which has no others.
+/// Parses the query string into a struct. Unknown fields are rejected.
 pub fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T> {
     Ok(Fields::of_query(request).parse()?)
 }
 
-/// The body of a request, within its bounds, not parsed yet.
+/// The body of a request, limited in size, before it is parsed.
 pub struct Body {
     bytes: Vec<u8>,
     media_type: Option<String>,
 }
 
 impl Body {
-    /// The body's fields as a struct, which has no others.
+    /// Parses the body into a struct. Unknown fields are rejected.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
         Ok(self.fields()?.parse()?)
     }
 
-    /// The body's fields.
+    /// The fields of the body.
     pub fn fields(&self) -> Result<Fields<'_>> {
         match self.media_type.as_deref() {
             None if self.bytes.is_empty() => Ok(Fields::default()),
             Some("application/x-www-form-urlencoded") => {
                 let text = std::str::from_utf8(&self.bytes)
-                    .map_err(|_| FieldError::malformed("The form is no text."))?;
+                    .map_err(|_| FieldError::malformed("The form is not valid UTF-8."))?;
                 Ok(Fields::of_pairs(text))
             }
             Some("application/json") => Ok(Fields::of_json(&self.bytes)?),
@@ -110,7 +110,7 @@ impl FromRequest for Body {
             .map(|it| it.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
         let payload = payload.take();
         Box::pin(async move {
-            let bytes = timeout(BODY_DEADLINE, collected(payload));
+            let bytes = timeout(BODY_TIMEOUT, collected(payload));
             let bytes = bytes.await.unwrap_or(Err(BadInput::TooSlow))?;
             Ok(Self { bytes, media_type })
         })
@@ -120,7 +120,7 @@ impl FromRequest for Body {
 async fn collected(mut payload: Payload) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| FieldError::malformed("The request's body broke off."))?;
+        let chunk = chunk.map_err(|_| FieldError::malformed("The request body was cut off."))?;
         if bytes.len() + chunk.len() > BODY_MAX {
             return Err(BadInput::TooLarge);
         }
@@ -141,20 +141,19 @@ impl ResponseError for BadInput {
     }
 }
 
-/// Where browsers say that they only look ahead.
-static AHEAD: [HeaderName; 3] = [
+/// Headers by which browsers announce a prefetch.
+static PREFETCH_HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("sec-purpose"),
     HeaderName::from_static("purpose"),
     HeaderName::from_static("x-moz"),
 ];
 
-/// Whether a person comes to see the page: a GET, and not one that a browser
-/// sends ahead in case they do.
+/// Whether a person visits the page: a GET that is not a prefetch.
 pub fn is_visit(request: &HttpRequest) -> bool {
-    let ahead = AHEAD.iter().any(|name| {
+    let is_prefetch = PREFETCH_HEADERS.iter().any(|name| {
         let purpose = request.headers().get(name).and_then(|value| value.to_str().ok());
         let purpose = purpose.map(str::to_ascii_lowercase);
         purpose.is_some_and(|purpose| purpose.contains("prefetch") || purpose.contains("prerender"))
     });
-    request.method() == Method::GET && !ahead
+    request.method() == Method::GET && !is_prefetch
 }

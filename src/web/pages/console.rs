@@ -1,5 +1,5 @@
-//! `/console` — a Redis command of the visitor's own, and its reply as
-//! redis-cli prints it.
+//! `/console` — runs a Redis command of the visitor and shows its reply as redis-cli
+//! prints it.
 
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ use crate::{
     schemas,
     web::{
         error::{Error, Result},
+        filters,
         form::{self, Body, NoFields},
         form_view::{FormView, refused},
         nav::{self, Link},
@@ -27,35 +28,35 @@ use crate::{
     },
 };
 
-/// The last command of this visitor, and those before.
+/// The last command of a visitor, and their command history.
 #[derive(Template, Serialize, ToSchema)]
 #[template(path = "console.html")]
 pub struct ConsolePage {
-    /// The last command; nothing of it before the first.
+    /// Fields of the last command; absent before the first.
     #[serde(flatten)]
     #[schema(value_type = ConsoleEntry)]
     last: Option<Arc<ConsoleEntry>>,
-    /// Whether commands are taken.
+    /// Whether the console is enabled.
     is_on: bool,
-    /// What is put before each key that is typed.
+    /// Prefix that is added to each key of a command.
     prefix: String,
-    /// What was said to Redis for the last command.
+    /// Redis commands sent for the last command, in order.
     #[schema(value_type = Vec<schemas::Span>)]
     trace: Vec<Span>,
-    /// The last commands of this visitor, the latest first.
+    /// The visitor's last commands, latest first.
     #[schema(value_type = Vec<ConsoleEntry>)]
     history: Entries,
-    /// Whether commands run as an ACL user of their own.
+    /// Whether commands run as a separate ACL user.
     #[serde(skip)]
     has_user: bool,
-    /// Whether Redis can't be asked at the moment.
+    /// Whether Redis is unavailable.
     #[serde(skip)]
     is_away: bool,
     #[serde(skip)]
     form: FormView,
 }
 
-/// What a visitor types.
+/// A command to run.
 #[derive(Deserialize, ToSchema)]
 pub struct ConsoleForm {
     #[schema(inline)]
@@ -64,17 +65,17 @@ pub struct ConsoleForm {
 
 type CommandText = Line<LINE_MAX>;
 
-/// The last command of this visitor, and those before.
+/// Returns the visitor's last command and their command history.
 #[utoipa::path(
     get, path = "/console", operation_id = "console",
-    responses((status = 200, description = "The form and what was typed before", body = ConsolePage))
+    responses((status = 200, description = "The last command, and the history", body = ConsolePage))
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<ConsolePage>> {
     let NoFields {} = form::query(&request)?;
-    Ok(Page::new(ConsolePage::look(&app, &visitor::of(&request).0)))
+    Ok(Page::new(ConsolePage::load(&app, &visitor::of(&request).0)))
 }
 
-/// Runs a command, if it may run.
+/// Runs a command if it is allowed.
 #[utoipa::path(
     post, path = "/console", operation_id = "run_command",
     request_body(content(
@@ -82,20 +83,20 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<C
         (ConsoleForm = "application/x-www-form-urlencoded"),
     )),
     responses(
-        (status = 200, description = "Its reply; with Accept: application/json", body = ConsolePage),
-        (status = 303, description = "It ran; to the page that shows its reply"),
-        (status = 403, description = "The console is off"),
-        (status = 422, description = "It was refused, by hitrate or by Redis", body = ConsolePage),
-        (status = 503, description = "Redis does not answer, or too many commands run"),
+        (status = 200, description = "The reply, with `Accept: application/json`", body = ConsolePage),
+        (status = 303, description = "The command ran; redirects to `/console`"),
+        (status = 403, description = "The console is disabled"),
+        (status = 422, description = "hitrate or Redis rejected the command", body = ConsolePage),
+        (status = 503, description = "Redis is unavailable, or too many commands are running"),
     )
 )]
 pub async fn run(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
     let console = app.shared.console.clone().ok_or(Error::ConsoleOff)?;
     let (visitor, cookie) = visitor::of(&request);
-    let history = match typed(&app, console, visitor.clone(), &body).await {
+    let history = match execute(&app, console, visitor.clone(), &body).await {
         Ok(history) => history,
         Err(error) => {
-            let page = |form| ConsolePage { form, ..ConsolePage::look(&app, &visitor) };
+            let page = |form| ConsolePage { form, ..ConsolePage::load(&app, &visitor) };
             return refused(&request, &body, error, page);
         }
     };
@@ -108,7 +109,7 @@ pub async fn run(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Re
     })
 }
 
-async fn typed(
+async fn execute(
     app: &WorkerState,
     console: Arc<Console>,
     visitor: VisitorId,
@@ -119,12 +120,12 @@ async fn typed(
     run_to_completion(async move { Ok(console.run(&store, &visitor, &line).await?) }).await
 }
 
-/// Forgets what was typed. The keys stay.
+/// Clears the visitor's command history. Their keys stay.
 #[utoipa::path(
     post, path = "/console/clear", operation_id = "clear_console",
     responses(
-        (status = 303, description = "Forgotten"),
-        (status = 403, description = "The console is off"),
+        (status = 303, description = "Cleared; redirects to `/console`"),
+        (status = 403, description = "The console is disabled"),
     )
 )]
 pub async fn clear(
@@ -141,8 +142,8 @@ pub async fn clear(
 impl ConsolePage {
     const LINK: Link = nav::CONSOLE;
 
-    /// The visitor's last commands.
-    fn look(app: &WorkerState, visitor: &VisitorId) -> Self {
+    /// The page with the visitor's current history.
+    fn load(app: &WorkerState, visitor: &VisitorId) -> Self {
         let console = app.shared.console.as_ref();
         Self::of(app, visitor, console.map(|it| it.history(visitor)).unwrap_or_default())
     }
@@ -161,7 +162,7 @@ impl ConsolePage {
         }
     }
 
-    /// Whether the last command did what it was meant to.
+    /// 422 if the last command was rejected or failed.
     fn status(&self) -> StatusCode {
         let failed = |last: &Arc<ConsoleEntry>| last.refused.is_some() || last.is_error;
         match self.last.as_ref().is_some_and(failed) {
@@ -171,9 +172,9 @@ impl ConsolePage {
     }
 }
 
-// What the template asks for.
+// Methods for the template.
 impl ConsolePage {
-    /// What stands in the prompt: a command that was refused, to be corrected.
+    /// Initial text of the prompt: the last command if it failed, to be corrected.
     fn prompt(&self) -> &str {
         let last = self.last.as_ref().filter(|last| last.colour() != "fine");
         self.form.typed("command").or(last.map(|last| &*last.typed)).unwrap_or_default()
@@ -193,7 +194,7 @@ impl ConsolePage {
 }
 
 impl ConsoleEntry {
-    /// How it looks: as what it became.
+    /// Class of its colour, by its outcome.
     fn colour(&self) -> &'static str {
         match (&self.refused, self.is_error) {
             (Some(_), _) => "refused",

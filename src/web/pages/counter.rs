@@ -1,4 +1,4 @@
-//! `/` — a number that every visit pushes up, and the panels.
+//! `/` — the visit counter, and the panels.
 
 use std::{rc::Rc, sync::Arc};
 
@@ -16,6 +16,7 @@ use crate::{
     ops::stats::Sample,
     schemas,
     web::{
+        filters,
         form::is_visit,
         nav::{self, Link},
         page::Page,
@@ -24,18 +25,18 @@ use crate::{
     },
 };
 
-/// How often this page was visited, and how the cache is doing.
+/// The number of visits, and metrics of the cache and of Redis.
 #[derive(Template, Serialize, ToSchema)]
 #[template(path = "counter.html")]
 pub struct CounterPage {
-    /// This visit's number; null when it was not counted.
+    /// Visits including this one; null if this visit was not counted.
     hits: Option<u64>,
-    /// The documents' sentence, or why the visit was not counted.
+    /// `This page has been visited N times.`, or why the visit was not counted.
     message: String,
     #[serde(flatten)]
     #[schema(value_type = Sample)]
     sample: Arc<Sample>,
-    /// What was said to Redis.
+    /// Redis commands of this request.
     #[schema(value_type = Vec<schemas::Span>)]
     trace: Vec<Span>,
 }
@@ -52,15 +53,15 @@ impl CounterPage {
     }
 }
 
-/// Counts the visit, unless it is none.
+/// Counts the visit. HEAD requests and prefetches are not counted.
 #[utoipa::path(
     get, path = "/", operation_id = "counter",
-    responses((status = 200, description = "One more visit", body = CounterPage))
+    responses((status = 200, description = "The number of visits", body = CounterPage))
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Page<CounterPage> {
     let trace = Trace::start();
     let (hits, message) = match is_visit(&request) {
-        false => (None, "Not counted: the browser only looked ahead.".to_owned()),
+        false => (None, "Not counted: this request is not a visit.".to_owned()),
         true => match counter::visit(&app.store, &trace).await {
             Ok(hits) => {
                 app.shared.metrics.visited();
@@ -73,7 +74,7 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Page<CounterP
     Page::new(CounterPage { hits, message, sample, trace: trace.into_spans() })
 }
 
-/// The documents' sentence, with its grammar mended for the first visit.
+/// The tutorial's message, with the singular for the first visit.
 fn sentence(hits: u64) -> String {
     let times = if hits == 1 { " time." } else { " times." };
     ["This page has been visited ", &hits.to_string(), times].concat()
@@ -81,8 +82,8 @@ fn sentence(hits: u64) -> String {
 
 fn not_counted(error: &RedisError) -> String {
     let then = match error {
-        RedisError::TimedOut => " It may still count it later.",
-        RedisError::ConnectionLost => " Redis itself may have counted it.",
+        RedisError::TimedOut => " It may still be counted later.",
+        RedisError::ConnectionLost => " Redis may have counted it.",
         _ => "",
     };
     format!("This visit was not counted: {error}.{then}")

@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics` — for those who operate hitrate. Always plain.
+//! `/healthz`, `/readyz` and `/metrics` — probes and metrics, which are never HTML.
 
 use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use hitrate_cache::redis::HealthStatus;
@@ -7,27 +7,27 @@ use utoipa::ToSchema;
 
 use crate::{ops::stats, web::state::WorkerState};
 
-/// Whether this process can do its work.
+/// State of the stores that this process depends on.
 #[derive(Serialize, ToSchema)]
 pub struct Readiness {
-    /// `up` or `down`. Down, hitrate goes on from the database.
+    /// `up` or `down`. While Redis is down, hitrate answers from the database.
     #[schema(example = "up")]
     redis: &'static str,
-    /// `up` or `down`. Down, hitrate is not ready.
+    /// `up` or `down`. While the database is down, hitrate is not ready.
     #[schema(example = "up")]
     database: &'static str,
 }
 
-/// Alive: this process answers. Asks nobody.
+/// Liveness probe: the process responds. Queries neither Redis nor the database.
 #[utoipa::path(
     get, path = "/healthz", operation_id = "alive",
-    responses((status = 200, description = "Alive"))
+    responses((status = 200, description = "The process is alive"))
 )]
 pub async fn alive() -> HttpResponse {
     plain(StatusCode::OK).json(serde_json::json!({ "status": "alive" }))
 }
 
-/// Ready: the database answers. Redis away is no reason to send visitors elsewhere.
+/// Readiness probe: ready if the database answers, whether or not Redis does.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "ready",
     responses(
@@ -43,10 +43,10 @@ pub async fn ready(app: Data<WorkerState>) -> HttpResponse {
     plain(status).json(Readiness { redis: word(redis), database: word(database) })
 }
 
-/// Counters in the OpenMetrics text format, for Prometheus.
+/// Metrics in the OpenMetrics text format, for Prometheus.
 #[utoipa::path(
     get, path = "/metrics", operation_id = "metrics",
-    responses((status = 200, description = "Counters", content_type = "application/openmetrics-text"))
+    responses((status = 200, description = "All metrics", content_type = "application/openmetrics-text"))
 )]
 pub async fn metrics(app: Data<WorkerState>) -> HttpResponse {
     stats::set_gauges(&app.cache, &app.shared.metrics).await;

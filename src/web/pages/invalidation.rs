@@ -1,5 +1,5 @@
-//! `/invalidation` — dropping copies by key, by tag or by pattern, and what
-//! that takes.
+//! `/invalidation` — invalidates cached copies by key, by tag or by pattern, and shows
+//! the commands.
 
 use std::sync::Arc;
 
@@ -22,6 +22,7 @@ use crate::{
     },
     web::{
         error::Result,
+        filters,
         form::{self, Body, RunQuery},
         form_view::{FieldView, FormView, refused},
         nav::{self, Link},
@@ -30,11 +31,11 @@ use crate::{
     },
 };
 
-/// The three ways to drop copies, and what the last one did.
+/// Result of an invalidation.
 #[derive(Template, Serialize, ToSchema)]
 #[template(path = "invalidation.html")]
 pub struct InvalidationPage {
-    /// The token by which `?run=` shows it again for half an hour; null before.
+    /// Token of the result, valid for 30 minutes as `?run=`; null without a result.
     #[schema(value_type = Option<String>)]
     run: Option<RunToken>,
     #[serde(flatten)]
@@ -42,12 +43,12 @@ pub struct InvalidationPage {
     dropped: Option<Arc<Dropped>>,
     #[serde(skip)]
     form: FormView,
-    /// Whether the request names a result that is not kept any more.
+    /// Whether the requested result is no longer stored.
     #[serde(skip)]
-    is_gone: bool,
+    is_expired: bool,
 }
 
-/// What to drop: one of a key, a tag and a pattern.
+/// The copies to invalidate: exactly one of `key`, `tag` and `pattern`.
 #[derive(Deserialize, ToSchema)]
 pub struct InvalidationForm {
     /// A key such as `profile:123`.
@@ -59,7 +60,7 @@ pub struct InvalidationForm {
     /// A pattern such as `profile:user-*`.
     #[serde(default, deserialize_with = "form::even_if_empty")]
     pattern: Option<String>,
-    /// `on` only counts what a pattern names.
+    /// `on` counts the copies that match `pattern`, without removing them.
     dry_run: Option<OnOff>,
 }
 
@@ -72,12 +73,12 @@ const TAG: Field = Field {
 };
 const PATTERN: Field = text("pattern", "Pattern", 100, "profile:user-*");
 
-/// How the text of a field is understood.
+/// Parses the text of a field.
 type Parse = fn(&str) -> Result<InvalidationTarget, InvalidTarget>;
 
 impl InvalidationForm {
-    /// The one thing that is named, and by which field.
-    fn named(&self) -> Result<(&'static str, String, InvalidationTarget), FieldError> {
+    /// The field that was sent, its text, and the parsed target.
+    fn target(&self) -> Result<(&'static str, String, InvalidationTarget), FieldError> {
         let fields: [(_, _, Parse); 3] = [
             ("key", &self.key, InvalidationTarget::key),
             ("tag", &self.tag, InvalidationTarget::tag),
@@ -87,22 +88,22 @@ impl InvalidationForm {
             |(name, text, parse): (_, &Option<String>, _)| Some((name, text.clone()?, parse));
         let mut sent = fields.into_iter().filter_map(sent);
         let (Some((name, text, parse)), None) = (sent.next(), sent.next()) else {
-            return Err(FieldError::out_of_range("Name one key, one tag or one pattern."));
+            return Err(FieldError::out_of_range("Send exactly one of key, tag and pattern."));
         };
         if self.dry_run == Some(OnOff::On) && name != "pattern" {
             return Err(FieldError::out_of_range("Only a pattern can be counted.").of("dry_run"));
         }
         let what = parse(text.trim())
-            .map_err(|unclear| FieldError::out_of_range(unclear.to_string()).of(name))?;
+            .map_err(|invalid| FieldError::out_of_range(invalid.to_string()).of(name))?;
         Ok((name, text.trim().to_owned(), what))
     }
 }
 
-/// The forms.
+/// Returns a stored result, if `run` names one.
 #[utoipa::path(
     get, path = "/invalidation", operation_id = "invalidation",
-    params(("run" = Option<String>, Query, description = "The token of a result, as a POST returned it")),
-    responses((status = 200, description = "The forms, and the result if one was asked for", body = InvalidationPage))
+    params(("run" = Option<String>, Query, description = "Token of a result, as returned by the POST")),
+    responses((status = 200, description = "The result, or nulls without one", body = InvalidationPage))
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<InvalidationPage>> {
     let RunQuery { run } = form::query(&request)?;
@@ -110,18 +111,18 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<I
     Ok(Page::new(InvalidationPage::of(requested)))
 }
 
-/// Drops copies, or counts them.
+/// Invalidates copies, or counts them in a dry run.
 #[utoipa::path(
     post, path = "/invalidation", operation_id = "invalidate",
     request_body(content(
         (InvalidationForm = "application/json"),
         (InvalidationForm = "application/x-www-form-urlencoded"),
-    ), description = "One of `key`, `tag` and `pattern`"),
+    ), description = "Exactly one of `key`, `tag` and `pattern`"),
     responses(
-        (status = 200, description = "Done; with Accept: application/json", body = InvalidationPage),
-        (status = 303, description = "Done; to the page that shows it"),
-        (status = 422, description = "Nothing that could be dropped"),
-        (status = 503, description = "Redis can't be told"),
+        (status = 200, description = "The result, with `Accept: application/json`", body = InvalidationPage),
+        (status = 303, description = "Done; redirects to the result"),
+        (status = 422, description = "Not a valid key, tag or pattern, or not exactly one of them"),
+        (status = 503, description = "Redis is unavailable"),
     )
 )]
 pub async fn drop_copies(
@@ -129,7 +130,7 @@ pub async fn drop_copies(
     request: HttpRequest,
     body: Body,
 ) -> Result<actix_web::HttpResponse> {
-    let dropped = match act(app.clone(), &body).await {
+    let dropped = match invalidate(app.clone(), &body).await {
         Ok(dropped) => dropped,
         Err(error) => return refused(&request, &body, error, InvalidationPage::refused),
     };
@@ -138,9 +139,9 @@ pub async fn drop_copies(
     Ok(page.or_redirect(request.headers(), &format!("{}?run={run}", nav::INVALIDATION.path)))
 }
 
-async fn act(app: Data<WorkerState>, body: &Body) -> Result<Dropped> {
+async fn invalidate(app: Data<WorkerState>, body: &Body) -> Result<Dropped> {
     let form: InvalidationForm = body.parse()?;
-    let (by, text, what) = form.named()?;
+    let (by, text, what) = form.target()?;
     let (trace, dry_run) = (Trace::start(), form.dry_run == Some(OnOff::On));
     let policy = app.shared.policy.ttl(app.shared.config.profile_ttl);
     run_to_completion(async move {
@@ -161,9 +162,9 @@ impl InvalidationPage {
     const LINK: Link = nav::INVALIDATION;
 
     fn of(requested: RequestedRun<Dropped>) -> Self {
-        let is_gone = requested.is_gone();
+        let is_expired = requested.is_gone();
         let (run, dropped) = requested.found().unzip();
-        Self { run, dropped, is_gone, form: FormView::default() }
+        Self { run, dropped, is_expired, form: FormView::default() }
     }
 
     fn refused(form: FormView) -> Self {
@@ -171,7 +172,7 @@ impl InvalidationPage {
     }
 }
 
-// What the template asks for.
+// Methods for the template.
 impl InvalidationPage {
     fn key_field(&self) -> FieldView {
         self.field(&KEY)
@@ -185,7 +186,7 @@ impl InvalidationPage {
         self.field(&PATTERN)
     }
 
-    /// Each field stands in a form of its own, so only one of them was sent.
+    /// A field with its last value. Each is in a separate form, so only one was sent.
     fn field(&self, field: &Field) -> FieldView {
         let dropped = self.dropped.as_ref().filter(|dropped| dropped.by == field.name);
         let last = dropped.map_or(field.usual, |dropped| &dropped.what);

@@ -1,4 +1,4 @@
-//! `/patterns/key-names` — names of keys, held against rules.
+//! `/patterns/key-names` — checks key names against rules.
 
 use actix_web::HttpRequest;
 use askama::Template;
@@ -9,24 +9,24 @@ use crate::{
     labs::key_names::{self, Checked, EXAMPLES, Finding, NAMES_MAX, RULES, Report, Rule},
     web::{
         error::Result,
-        form,
+        filters, form,
         nav::{self, Link},
         page::Page,
     },
 };
 
-/// Names, and the rules they break.
+/// Key names, the rules that they break, and all rules.
 #[derive(Template, Serialize, ToSchema)]
 #[template(path = "key_names.html")]
 pub struct KeyNamesPage {
     #[serde(flatten)]
     report: Report,
-    /// Every rule.
+    /// All rules.
     rules: Vec<RuleView>,
-    /// What the form shows.
+    /// Text of the form.
     #[serde(skip)]
     text: String,
-    /// Whether these are the documents' names, as nobody sent others.
+    /// Whether these are the examples, because the request sent no names.
     #[serde(skip)]
     are_examples: bool,
 }
@@ -36,24 +36,24 @@ struct KeyNamesQuery {
     names: Option<String>,
 }
 
-/// A rule, for programs.
+/// A rule for key names.
 #[derive(Serialize, ToSchema)]
 pub struct RuleView {
-    /// Its name.
+    /// Identifier, which findings refer to.
     slug: &'static str,
-    /// It, in a line.
+    /// The rule.
     title: &'static str,
-    /// The reason.
+    /// Reason for the rule.
     why: &'static str,
 }
 
-/// Holds names against the rules: those that are sent, or the documents'.
+/// Checks key names against the rules.
 #[utoipa::path(
     get, path = "/patterns/key-names", operation_id = "key_names",
-    params(("names" = Option<String>, Query, description = "At most 50, one on each line, each with or without a type after it; the documents' names when left out")),
+    params(("names" = Option<String>, Query, description = "Up to 50 key names, one per line, each optionally followed by a space and its Redis type; defaults to the names that the tutorial uses")),
     responses(
-        (status = 200, description = "What is wrong with which", body = KeyNamesPage),
-        (status = 422, description = "Too many, or too long"),
+        (status = 200, description = "The findings for each name, and the conflicts between names", body = KeyNamesPage),
+        (status = 422, description = "Too many names, or a line is too long"),
     )
 )]
 pub async fn show(request: HttpRequest) -> Result<Page<KeyNamesPage>> {
@@ -82,17 +82,17 @@ impl KeyNamesPage {
         rule.map_or("", |rule| rule.title)
     }
 
-    /// One name for each line of an example.
+    /// The names of an example.
     fn names_of(&self, example: &'static str) -> std::str::Split<'static, &'static str> {
         example.split(" · ")
     }
 
-    /// Lines of the form: all there are, and some to go on.
+    /// Rows of the text area: all lines and one more, within limits.
     fn rows(&self) -> usize {
         self.text.lines().count().clamp(4, 14) + 1
     }
 
-    /// How many break a rule.
+    /// Number of names that break a rule.
     fn bad(&self) -> usize {
         self.report.names.len() - self.report.good()
     }

@@ -1,8 +1,8 @@
-//! One module per page: its view model, its handlers, its form. What belongs to
-//! one page alone is in that page's folder.
+//! One module per page: its view model, handlers and form. Modules that only one page
+//! uses are in its folder.
 //!
-//! A page asks the engine for plain data, puts it in its view model and sends
-//! that to the template of its own name, or out as JSON.
+//! A handler puts plain data from the layers below into the view model, which is
+//! rendered by the template of the same name or serialized as JSON.
 
 pub mod console;
 pub mod counter;

@@ -1,4 +1,4 @@
-//! `/openapi.json` — every address as OpenAPI 3.1, generated from the handlers.
+//! `/openapi.json` — describes all URLs as OpenAPI 3.1, generated from the handlers.
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,7 @@ use super::{
 #[derive(OpenApi)]
 #[openapi(
     info(
-        description = "Pages answer HTML, or with `Accept: application/json` the JSON described here. Times are integers: `*_us` microseconds, `*_ms` milliseconds."
+        description = "Every page is HTML, or with `Accept: application/json` the JSON described here. A POST accepts a form or JSON; for HTML it answers 303 to the page with the result, for JSON 200 with the result itself. Errors are `{\"error\": \"…\"}`. Times are integers: `*_us` in microseconds, `*_ms` in milliseconds, `*_s` in seconds."
     ),
     paths(
         counter::show,
@@ -59,7 +59,7 @@ static JSON: LazyLock<String> = LazyLock::new(|| {
     Document::openapi().to_json().expect("a description made of constants is JSON")
 });
 
-/// The document.
+/// Returns the OpenAPI document.
 pub async fn show() -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(JSON.as_str())
 }

@@ -1,4 +1,4 @@
-//! The choice of a policy, as pages that look something up offer it.
+//! The choice of a caching policy in forms and queries.
 
 use hitrate_cache::CachePolicy;
 use serde::{
@@ -11,7 +11,7 @@ use crate::{
     web::{form_view::Choice, state::WorkerState},
 };
 
-/// The name of a policy in a form or a query.
+/// A policy, parsed from its name.
 #[derive(Debug, Clone, Copy)]
 pub struct PolicyName(pub CachePolicy);
 
@@ -23,11 +23,11 @@ impl<'de> Deserialize<'de> for PolicyName {
     }
 }
 
-/// The policies, the configured one first: choosing nothing is that.
+/// Options of a select: the configured default first, then all policies.
 pub fn choices(chosen: Option<&str>, configured: &str) -> Vec<Choice> {
     let first = Choice {
         value: String::new(),
-        label: format!("as set ({configured})"),
+        label: format!("default ({configured})"),
         chosen: chosen.is_none(),
     };
     let others = CachePolicy::ALL.into_iter().map(|policy| Choice {
@@ -38,7 +38,7 @@ pub fn choices(chosen: Option<&str>, configured: &str) -> Vec<Choice> {
     std::iter::once(first).chain(others).collect()
 }
 
-/// What was asked for by `policy` and `cache`, else what is configured.
+/// The requested policy, or the configured one; bypassed with `cache=off`.
 pub fn chosen(app: &WorkerState, policy: Option<PolicyName>, cache: Option<OnOff>) -> CachePolicy {
     let policy = policy.map_or(app.shared.policy, |it| it.0);
     match cache {

@@ -1,4 +1,4 @@
-//! `/product` and `/product/{id}` — the documents' endpoints: always JSON.
+//! `/product` and `/product/{id}` — the tutorial's endpoints, which are always JSON.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -24,35 +24,35 @@ use crate::{
     },
 };
 
-/// The Laptop, and who answered.
+/// The tutorial's example product, and the source of the answer.
 #[derive(Serialize, ToSchema)]
 pub struct Laptop {
-    /// `cache` or `db`; with a near cache or grace also `memory` or `stale`.
+    /// `cache` or `db`; depending on the policy also `memory` (near cache) or `stale`.
     #[schema(example = "cache")]
     source: &'static str,
-    /// What is shown of it.
+    /// The product.
     data: Offer,
 }
 
-/// What the documents show of a product.
+/// Name and price of a product.
 #[derive(Serialize, ToSchema)]
 pub struct Offer {
-    /// What it is called.
+    /// Name.
     #[schema(example = "Laptop")]
     name: String,
-    /// With its currency.
+    /// Price with its currency sign.
     #[schema(example = "$999")]
     price: String,
 }
 
-/// The documents' Laptop, and whether it came from the cache.
+/// Returns product 123 and whether it came from the cache.
 #[utoipa::path(
     get, path = "/product", operation_id = "laptop",
     params(
-        ("cache" = Option<String>, Query, description = "`off` leaves the cache aside"),
-        ("policy" = Option<String>, Query, description = "How it is cached"),
+        ("cache" = Option<String>, Query, description = "`off` bypasses the cache"),
+        ("policy" = Option<String>, Query, description = "Caching policy, as for `/profiles`; defaults to the configured one"),
     ),
-    responses((status = 200, description = "The Laptop", body = Laptop))
+    responses((status = 200, description = "The product", body = Laptop))
 )]
 pub async fn laptop(app: Data<WorkerState>, request: HttpRequest) -> Result<HttpResponse> {
     let lookup = find(&app, &request, LAPTOP).await?;
@@ -66,13 +66,13 @@ pub async fn laptop(app: Data<WorkerState>, request: HttpRequest) -> Result<Http
     })
 }
 
-/// One product.
+/// Returns a product.
 #[utoipa::path(
     get, path = "/product/{id}", operation_id = "product",
     params(
         ("id" = u32, Path, description = "1 to 1000"),
-        ("cache" = Option<String>, Query, description = "`off` leaves the cache aside"),
-        ("policy" = Option<String>, Query, description = "How it is cached"),
+        ("cache" = Option<String>, Query, description = "`off` bypasses the cache"),
+        ("policy" = Option<String>, Query, description = "Caching policy, as for `/profiles`; defaults to the configured one"),
     ),
     responses(
         (status = 200, description = "The product", body = Product),
@@ -81,7 +81,7 @@ pub async fn laptop(app: Data<WorkerState>, request: HttpRequest) -> Result<Http
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<HttpResponse> {
     let id = request.match_info().get("id").unwrap_or_default();
-    answer(&find(&app, &request, number(id)?).await?, |product| product)
+    answer(&find(&app, &request, product_id(id)?).await?, |product| product)
 }
 
 #[derive(Deserialize)]
@@ -90,8 +90,8 @@ struct ProductQuery {
     policy: Option<PolicyName>,
 }
 
-/// In one spelling only: `01` is no product, nor a second key for the first.
-fn number(text: &str) -> Result<u32> {
+/// Accepts the canonical spelling only: `01` would be a second key for product 1.
+fn product_id(text: &str) -> Result<u32> {
     let number: u32 = text.parse().map_err(|_| Error::NoProduct)?;
     let fits = (1..=PRODUCT_MAX).contains(&number) && !text.starts_with(['0', '+']);
     fits.then_some(number).ok_or(Error::NoProduct)
@@ -101,7 +101,7 @@ async fn find(app: &WorkerState, request: &HttpRequest, id: u32) -> Result<Looku
     let ProductQuery { cache, policy } = form::query(request)?;
     let (config, db) = (&app.shared.config, &app.shared.db);
     let policy = policies::chosen(app, policy, cache).ttl(config.product_ttl);
-    // In a box of its own: malloc is slow with all of this in one.
+    // Boxed separately: malloc is slow for one large future.
     Ok(Box::pin(products::find(&app.cache, db, id, &policy, config.database_delay)).await?)
 }
 
@@ -111,7 +111,7 @@ fn answer<'a, T: Serialize>(
 ) -> Result<HttpResponse> {
     let value = lookup.value.as_deref().ok_or(Error::NoProduct)?;
     let mut answer = page::json(&show(value));
-    let status = HeaderValue::try_from(lookup.cache_status()).expect("it is made of plain words");
+    let status = HeaderValue::try_from(lookup.cache_status()).expect("a cache status is ASCII");
     answer.headers_mut().append(CACHE_STATUS, status);
     answer.headers_mut().append(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(answer)

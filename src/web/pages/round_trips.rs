@@ -1,5 +1,5 @@
-//! `/patterns/round-trips` — the same commands singly, in pipelines and all at
-//! once, and what the documents say of that.
+//! `/patterns/round-trips` — measures the same commands one by one, in pipelines and
+//! concurrently, and compares the claims of the tutorial.
 
 use std::sync::Arc;
 
@@ -11,11 +11,10 @@ use utoipa::ToSchema;
 
 use super::visitor;
 use crate::{
-    format,
     input::{Input, Integer},
     labs::{
         round_trips::{
-            COUNT_MAX, ClientReport, DEFAULTS, NETWORKS, Network, RoundTripRow, RoundTripsOutcome,
+            COUNT_MAX, DEFAULTS, NETWORKS, Network, RoundTripRow, RoundTripsOutcome,
             RoundTripsPlan, Verb,
         },
         support::{
@@ -27,6 +26,7 @@ use crate::{
     },
     web::{
         error::Result,
+        filters,
         form::{self, Body, RunQuery},
         form_view::{FieldView, FormView, refused},
         nav::{self, Link},
@@ -35,37 +35,36 @@ use crate::{
     },
 };
 
-/// No bar is narrower, in per cent: one that can't be seen would look like none.
-const NARROWEST: f64 = 0.4;
+/// Minimum width of a bar in percent, so that it is visible.
+const WIDTH_MIN: f64 = 0.4;
 
-/// The form, and what was measured.
+/// Result of a measurement.
 #[derive(Template, Serialize, ToSchema)]
 #[template(path = "round_trips.html")]
 pub struct RoundTripsPage {
-    /// The token by which `GET ?run=` shows the result again for half an hour;
-    /// null when nothing ran.
+    /// Token of the result, valid for 30 minutes as `?run=`; null without a result.
     #[schema(value_type = Option<String>)]
     run: Option<RunToken>,
-    /// What was measured; nothing of it before.
+    /// Fields of the result; absent without one.
     #[serde(flatten)]
     #[schema(value_type = RoundTripsOutcome)]
     outcome: Option<Arc<RoundTripsOutcome>>,
-    /// The documents' tables, each line beside what was measured.
+    /// Claims of the tutorial, each with the measured value.
     claims: Vec<Claim>,
-    /// Whether the request names a result that is not kept any more.
+    /// Whether the requested result is no longer stored.
     #[serde(skip)]
-    is_gone: bool,
+    is_expired: bool,
     #[serde(skip)]
     form: FormView,
 }
 
-/// What to measure.
+/// A measurement to run.
 #[derive(Deserialize, ToSchema)]
 pub struct RoundTripsForm {
-    /// Commands in each turn; 1000 when left out.
+    /// Commands per round; defaults to 1000.
     #[schema(inline)]
     count: Option<Count>,
-    /// The simulated round trip in milliseconds: 0, 0.5, 2 or 10; 0.5 when left out.
+    /// Simulated round trip in milliseconds: 0, 0.5, 2 or 10; defaults to 0.5.
     #[schema(value_type = Option<f32>)]
     round_trip: Option<Network>,
 }
@@ -73,25 +72,21 @@ pub struct RoundTripsForm {
 type Count = Integer<1, COUNT_MAX>;
 
 const COUNT: Field = Field { name: "count", label: "Commands", kind: Count::KIND, usual: "1000" };
-const NETWORK: Field = Field {
-    name: "round_trip",
-    label: "Simulated network, round trip",
-    kind: Network::KIND,
-    usual: "0.5",
-};
+const NETWORK: Field =
+    Field { name: "round_trip", label: "Simulated round trip", kind: Network::KIND, usual: "0.5" };
 
-/// The form, and the result of an earlier run while it is kept.
+/// Returns a stored result, if `run` names one.
 #[utoipa::path(
     get, path = "/patterns/round-trips", operation_id = "round_trips",
-    params(("run" = Option<String>, Query, description = "The token of a result, as a POST returned it")),
-    responses((status = 200, description = "The form, and the result if one was asked for", body = RoundTripsPage))
+    params(("run" = Option<String>, Query, description = "Token of a result, as returned by the POST")),
+    responses((status = 200, description = "The result, or nulls without one", body = RoundTripsPage))
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<RoundTripsPage>> {
     let RunQuery { run } = form::query(&request)?;
     Ok(Page::new(RoundTripsPage::of(app.shared.round_trips.requested(run.as_deref()))))
 }
 
-/// Measures, which takes some seconds.
+/// Runs a measurement, which takes up to 15 seconds.
 #[utoipa::path(
     post, path = "/patterns/round-trips", operation_id = "measure_round_trips",
     request_body(content(
@@ -99,11 +94,11 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<R
         (RoundTripsForm = "application/x-www-form-urlencoded"),
     )),
     responses(
-        (status = 200, description = "Done; with Accept: application/json", body = RoundTripsPage),
-        (status = 303, description = "Done; to the result"),
-        (status = 409, description = "Something else is being measured"),
+        (status = 200, description = "The result, with `Accept: application/json`", body = RoundTripsPage),
+        (status = 303, description = "Done; redirects to the result"),
+        (status = 409, description = "Another measurement is running"),
         (status = 422, description = "A value is out of range"),
-        (status = 503, description = "Redis does not answer"),
+        (status = 503, description = "Redis is unavailable"),
     )
 )]
 pub async fn run(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
@@ -118,11 +113,11 @@ pub async fn run(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Re
 
 async fn measure(
     app: &WorkerState,
-    demo: VisitorKeys,
+    keys: VisitorKeys,
     body: &Body,
 ) -> Result<(RunToken, Arc<RoundTripsOutcome>)> {
     let plan = body.parse::<RoundTripsForm>()?.plan();
-    Ok(app.shared.round_trips.run(app.store.clone(), demo, plan).await?)
+    Ok(app.shared.round_trips.run(app.store.clone(), keys, plan).await?)
 }
 
 impl RoundTripsForm {
@@ -138,10 +133,10 @@ impl RoundTripsPage {
     const LINK: Link = nav::ROUND_TRIPS;
 
     fn of(requested: RequestedRun<RoundTripsOutcome>) -> Self {
-        let is_gone = requested.is_gone();
+        let is_expired = requested.is_gone();
         let (run, outcome) = requested.found().unzip();
         let claims = outcome.as_deref().map(RoundTripsOutcome::claims).unwrap_or_default();
-        Self { run, outcome, claims, is_gone, form: FormView::default() }
+        Self { run, outcome, claims, is_expired, form: FormView::default() }
     }
 
     fn refused(form: FormView) -> Self {
@@ -149,23 +144,23 @@ impl RoundTripsPage {
     }
 }
 
-/// All ways of one verb, on one scale that begins at nothing.
-struct Chart<'a> {
+/// All modes of one command on one scale from zero.
+struct VerbChart<'a> {
     verb: &'static str,
-    bars: Vec<Bar<'a>>,
-    /// What can be seen, for who can't.
-    told: String,
+    bars: Vec<ModeBar<'a>>,
+    /// Text alternative of the chart.
+    description: String,
 }
 
-/// One way, in per cent of the slowest.
-struct Bar<'a> {
+/// Bar of one mode, in percent of the slowest round.
+struct ModeBar<'a> {
     row: &'a RoundTripRow,
     width: f64,
     min: f64,
     max: f64,
 }
 
-// What the template asks for.
+// Methods for the template.
 impl RoundTripsPage {
     fn count_field(&self) -> FieldView {
         let count = self.outcome.as_ref().map_or(u64::from(COUNT_MAX), |it| it.count);
@@ -183,36 +178,32 @@ impl RoundTripsPage {
         field
     }
 
-    fn charts(&self) -> Vec<Chart<'_>> {
+    fn charts(&self) -> Vec<VerbChart<'_>> {
         let rows = self.outcome.as_deref().map(|it| it.rows.as_slice()).unwrap_or_default();
-        Verb::ALL.map(|verb| Chart::of(verb, rows)).into()
+        Verb::ALL.map(|verb| VerbChart::new(verb, rows)).into()
     }
 }
 
-impl<'a> Chart<'a> {
-    fn of(verb: Verb, rows: &'a [RoundTripRow]) -> Self {
+impl<'a> VerbChart<'a> {
+    fn new(verb: Verb, rows: &'a [RoundTripRow]) -> Self {
         let rows: Vec<_> = rows.iter().filter(|row| row.verb == verb).collect();
-        let run_to_completion =
-            rows.iter().map(|row| row.each.max_ns).max().unwrap_or_default().max(1);
-        let share = |ns: u64| (ns as f64 * 10_000.0 / run_to_completion as f64).round() / 100.0;
-        let bar = |row: &'a RoundTripRow| Bar {
+        let slowest = rows.iter().map(|row| row.each.max_ns).max().unwrap_or_default().max(1);
+        let share = |ns: u64| (ns as f64 * 10_000.0 / slowest as f64).round() / 100.0;
+        let bar = |row: &'a RoundTripRow| ModeBar {
             row,
-            width: share(row.each.median_ns).max(NARROWEST),
+            width: share(row.each.median_ns).max(WIDTH_MIN),
             min: share(row.each.min_ns),
             max: share(row.each.max_ns),
         };
-        let told = rows.iter().map(|row| format!("{}: {}", row.mode.title(), row.each.median()));
+        let modes = rows.iter().map(|row| format!("{}: {}", row.mode.title(), row.each.median()));
         Self {
             verb: verb.name(),
-            told: format!("{} each, {}", verb.name(), told.collect::<Vec<_>>().join(", ")),
+            description: format!(
+                "Time per {}: {}",
+                verb.name(),
+                modes.collect::<Vec<_>>().join(", ")
+            ),
             bars: rows.into_iter().map(bar).collect(),
         }
-    }
-}
-
-impl ClientReport {
-    /// Microseconds for all that came at once, as a person reads them.
-    fn crowd_time(&self) -> String {
-        format::time(&self.crowd_us)
     }
 }

@@ -1,4 +1,4 @@
-//! `/sessions` — a session that ends by itself, because its key has a TTL.
+//! `/sessions` — a session that expires by the TTL of its key.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -23,6 +23,7 @@ use crate::{
     token::Token,
     web::{
         error::Result,
+        filters,
         form::{Body, NoFields},
         form_view::{FieldView, FormView, refused},
         nav::{self, Link},
@@ -34,40 +35,40 @@ use crate::{
 const COOKIE: &str = "hitrate_session";
 const EXPIRED: &str = "username does not exist or has expired.";
 
-/// The visitor's session, and the form to start one.
+/// The visitor's session.
 #[derive(Template, Serialize, ToSchema)]
 #[template(path = "sessions.html")]
 pub struct SessionsPage {
-    /// Null when there is none, or none any more.
+    /// Null if there is none, or if it has expired.
     session: Option<SessionView>,
-    /// The documents' line for this moment, or what is wrong.
+    /// `Cached …`, `Retrieved …` or `username does not exist or has expired.`, or the error.
     message: String,
-    /// What was said to Redis.
+    /// Redis commands of this request.
     #[schema(value_type = Vec<schemas::Span>)]
     trace: Vec<Span>,
-    /// Whether the visitor had a session that is gone.
+    /// Whether the cookie names a session that no longer exists.
     #[serde(skip)]
-    had_one: bool,
+    had_session: bool,
     #[serde(skip)]
     error: Option<RedisError>,
     #[serde(skip)]
     form: FormView,
 }
 
-/// A session that is alive.
+/// A session that has not expired.
 #[derive(Serialize, ToSchema)]
 pub struct SessionView {
-    /// Whose it is.
+    /// Username.
     username: String,
-    /// Milliseconds until it ends.
+    /// Milliseconds until it expires.
     ttl_ms: u64,
-    /// Its key in Redis.
+    /// Key in Redis.
     key: String,
-    /// How its end is reckoned.
+    /// `absolute`: expires a fixed time after its start; `sliding`: after inactivity.
     expiry: Expiry,
-    /// Seconds it was given.
+    /// TTL at the start, in seconds.
     ttl_s: u32,
-    /// When it was started, in milliseconds since 1970, UTC.
+    /// Start as a Unix timestamp in milliseconds.
     started_ms: u64,
 }
 
@@ -84,16 +85,16 @@ impl From<Live> for SessionView {
     }
 }
 
-/// Shows the visitor's session. Looking at a sliding one renews it.
+/// Returns the visitor's session. This restarts the TTL of a sliding session.
 #[utoipa::path(
     get, path = "/sessions", operation_id = "session",
-    responses((status = 200, description = "The session, or none", body = SessionsPage))
+    responses((status = 200, description = "The session; null if there is none", body = SessionsPage))
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Page<SessionsPage> {
-    Page::new(look(&app, &request).await)
+    Page::new(load(&app, &request).await)
 }
 
-async fn look(app: &WorkerState, request: &HttpRequest) -> SessionsPage {
+async fn load(app: &WorkerState, request: &HttpRequest) -> SessionsPage {
     let trace = Trace::start();
     let token = token(request);
     let found = match &token {
@@ -110,7 +111,7 @@ async fn look(app: &WorkerState, request: &HttpRequest) -> SessionsPage {
         (None, None) => EXPIRED.to_owned(),
     };
     SessionsPage {
-        had_one: token.is_some() && live.is_none(),
+        had_session: token.is_some() && live.is_none(),
         session: live.map(SessionView::from),
         message,
         trace: trace.into_spans(),
@@ -119,7 +120,7 @@ async fn look(app: &WorkerState, request: &HttpRequest) -> SessionsPage {
     }
 }
 
-/// Starts a session under a new id.
+/// Starts a session under a new id and ends the previous one.
 #[utoipa::path(
     post, path = "/sessions", operation_id = "start_session",
     request_body(content(
@@ -127,10 +128,10 @@ async fn look(app: &WorkerState, request: &HttpRequest) -> SessionsPage {
         (SessionForm = "application/x-www-form-urlencoded"),
     )),
     responses(
-        (status = 200, description = "Started; with Accept: application/json", body = SessionsPage),
-        (status = 303, description = "Started; with its cookie"),
+        (status = 200, description = "The session, with `Accept: application/json`", body = SessionsPage),
+        (status = 303, description = "Started; sets the cookie and redirects to `/sessions`"),
         (status = 422, description = "A value is out of range"),
-        (status = 503, description = "Redis can't keep it"),
+        (status = 503, description = "Redis is unavailable or rejects writes"),
     )
 )]
 pub async fn start(
@@ -139,10 +140,10 @@ pub async fn start(
     body: Body,
 ) -> Result<HttpResponse> {
     let trace = Trace::start();
-    let (token, live) = match started(&app, &request, &body, &trace).await {
-        Ok(started) => started,
+    let (token, live) = match create(&app, &request, &body, &trace).await {
+        Ok(created) => created,
         Err(error) => {
-            let page = look(&app, &request).await;
+            let page = load(&app, &request).await;
             return refused(&request, &body, error, |form| SessionsPage { form, ..page });
         }
     };
@@ -151,7 +152,7 @@ pub async fn start(
     Ok(answer(&request, SessionsPage::after(Some(live), message, trace), cookie))
 }
 
-async fn started(
+async fn create(
     app: &WorkerState,
     request: &HttpRequest,
     body: &Body,
@@ -168,10 +169,10 @@ async fn started(
 pub struct SessionForm {
     #[schema(inline)]
     username: Username,
-    /// Seconds; 10 when left out.
+    /// TTL in seconds; defaults to 10.
     #[schema(inline)]
     ttl: Option<Ttl>,
-    /// `absolute` when left out.
+    /// Defaults to `absolute`.
     expiry: Option<Expiry>,
 }
 
@@ -182,13 +183,13 @@ const USERNAME: Field =
     Field { name: "username", label: "Username", kind: Username::KIND, usual: "qiross" };
 const TTL: Field = Field { name: "ttl", label: "TTL in seconds", kind: Ttl::KIND, usual: "10" };
 
-/// Ends the visitor's session now.
+/// Ends the visitor's session.
 #[utoipa::path(
     post, path = "/sessions/end", operation_id = "end_session",
     responses(
-        (status = 200, description = "Ended; with Accept: application/json", body = SessionsPage),
-        (status = 303, description = "Ended"),
-        (status = 503, description = "Redis can't be told; the browser may try again"),
+        (status = 200, description = "Ended, with `Accept: application/json`", body = SessionsPage),
+        (status = 303, description = "Ended; redirects to `/sessions`"),
+        (status = 503, description = "Redis is unavailable; try again"),
     )
 )]
 pub async fn end(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
@@ -197,9 +198,9 @@ pub async fn end(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Re
     if let Some(token) = token(&request) {
         sessions::end(&app.store, &token, &trace).await?;
     }
-    let mut gone = page::cookie(COOKIE, String::new(), "/");
-    gone.set_max_age(CookieDuration::ZERO);
-    Ok(answer(&request, SessionsPage::after(None, EXPIRED.to_owned(), trace), gone))
+    let mut expired = page::cookie(COOKIE, String::new(), "/");
+    expired.set_max_age(CookieDuration::ZERO);
+    Ok(answer(&request, SessionsPage::after(None, EXPIRED.to_owned(), trace), expired))
 }
 
 fn answer(request: &HttpRequest, page: SessionsPage, cookie: Cookie<'static>) -> HttpResponse {
@@ -222,11 +223,11 @@ fn cached(username: &str, ttl: u32) -> String {
 impl SessionsPage {
     const LINK: Link = nav::SESSIONS;
 
-    /// What an act led to.
+    /// The page after an action.
     fn after(live: Option<Live>, message: String, trace: Trace) -> Self {
         let session = live.map(SessionView::from);
         let (trace, form) = (trace.into_spans(), FormView::default());
-        Self { session, message, trace, had_one: false, error: None, form }
+        Self { session, message, trace, had_session: false, error: None, form }
     }
 
     fn waterfall(&self) -> Waterfall<'_> {
@@ -241,8 +242,8 @@ impl SessionsPage {
         self.form.field(&TTL, TTL.usual)
     }
 
-    /// Whether the form asks for a sliding end.
-    fn asks_for_sliding(&self) -> bool {
+    /// Whether the rejected form chose a sliding TTL.
+    fn is_sliding_chosen(&self) -> bool {
         self.form.typed("expiry") == Some("sliding")
     }
 
@@ -251,7 +252,7 @@ impl SessionsPage {
     }
 }
 
-// What the template asks for.
+// Methods for the template.
 impl SessionView {
     fn cached(&self) -> String {
         cached(&self.username, self.ttl_s)
@@ -265,7 +266,7 @@ impl SessionView {
         self.expiry == Expiry::Sliding
     }
 
-    /// Seconds left, as a person counts them down.
+    /// Seconds left, rounded up.
     fn seconds_left(&self) -> u64 {
         self.ttl_ms.div_ceil(1000)
     }

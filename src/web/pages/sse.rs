@@ -1,4 +1,4 @@
-//! Server-sent events, as the HTML standard has them.
+//! Server-sent events, as specified by the HTML standard.
 
 use std::convert::Infallible;
 
@@ -7,23 +7,23 @@ use futures_util::Stream;
 
 use crate::web::error::Result;
 
-/// A stream of events as a response.
-pub fn answer(events: impl Stream<Item = Result<Bytes, Infallible>> + 'static) -> HttpResponse {
+/// A response that streams events.
+pub fn response(events: impl Stream<Item = Result<Bytes, Infallible>> + 'static) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        // Compression would hold events back.
+        // Compression would delay events.
         .insert_header((header::CONTENT_ENCODING, "identity"))
         .streaming(events)
 }
 
-/// One event.
+/// An event with this text as data.
 pub fn event(text: &str) -> Bytes {
     let lines = text.lines().flat_map(|line| ["data: ", line, "\n"]);
     lines.chain(["\n"]).collect::<String>().into()
 }
 
-/// What nobody reads, but whoever has left is noticed by it.
-pub fn pulse() -> Bytes {
+/// A comment, which clients ignore; the write fails if the client has disconnected.
+pub fn keep_alive() -> Bytes {
     Bytes::from_static(b":\n\n")
 }

@@ -1,6 +1,6 @@
-//! `/static/{name}` — stylesheet, script and icon. actix-files does the rest:
-//! ETag, Last-Modified, conditional requests and ranges. A whole file goes out
-//! as it was compressed at the start.
+//! `/static/{name}` — stylesheet, script and icon. actix-files handles ETag,
+//! Last-Modified, conditional requests and ranges. A whole file is sent as it was
+//! compressed at start.
 
 use actix_files::NamedFile;
 use actix_web::{
@@ -19,12 +19,12 @@ use crate::web::{
     error::{Error, Result},
 };
 
-/// The file of this name.
+/// Returns a static file.
 pub async fn show(request: HttpRequest, name: Path<String>) -> Result<HttpResponse> {
     file(assets::named(&name), &request)
 }
 
-/// Where browsers look for an icon by themselves.
+/// Returns the icon, at the path that browsers request by default.
 pub async fn favicon(request: HttpRequest) -> Result<HttpResponse> {
     file(assets::named(assets::ICON), &request)
 }

@@ -1,4 +1,4 @@
-//! `/stats` — the panels in full, and live.
+//! `/stats` — the panels, updated live.
 
 use std::{convert::Infallible, rc::Rc, sync::Arc};
 
@@ -23,20 +23,20 @@ use crate::{
     },
 };
 
-/// The most events in one stream, some ten minutes of them. Then the browser
-/// asks again, and one that has long left gives its place free.
+/// Maximum number of events per stream, about ten minutes. Then the browser reconnects;
+/// the permit of a client that has silently left is released.
 const EVENTS_MAX: usize = 600;
 
-/// How the cache is doing.
+/// Metrics of the cache and of Redis, and the address of Redis.
 #[derive(Template, Serialize, ToSchema)]
 #[template(path = "stats.html")]
 pub struct StatsPage {
     #[serde(flatten)]
     #[schema(value_type = Sample)]
     sample: Arc<Sample>,
-    /// Where Redis is.
+    /// Address of Redis, without credentials.
     address: String,
-    /// The `redis-cli` call that reaches it.
+    /// The `redis-cli` command that connects to it.
     redis_cli: String,
 }
 
@@ -48,10 +48,10 @@ impl StatsPage {
     }
 }
 
-/// The panels.
+/// Returns metrics of the cache and of Redis.
 #[utoipa::path(
     get, path = "/stats", operation_id = "stats",
-    responses((status = 200, description = "The panels", body = StatsPage))
+    responses((status = 200, description = "The latest metrics", body = StatsPage))
 )]
 pub async fn show(app: Data<WorkerState>) -> Page<StatsPage> {
     let sample = app.latest.get();
@@ -59,27 +59,27 @@ pub async fn show(app: Data<WorkerState>) -> Page<StatsPage> {
     Page::new(StatsPage { sample, address: address.to_string(), redis_cli: address.redis_cli() })
 }
 
-/// The panels as server-sent events, one with each sample.
+/// Streams the panels as server-sent events, one per sample.
 #[utoipa::path(
     get, path = "/stats/live", operation_id = "live_stats",
     responses(
-        (status = 200, description = "A stream of HTML fragments", content_type = "text/event-stream"),
-        (status = 503, description = "Too many watch already"),
+        (status = 200, description = "Server-sent events, each an HTML fragment", content_type = "text/event-stream"),
+        (status = 503, description = "Too many live connections"),
     )
 )]
 pub async fn live(app: Data<WorkerState>) -> Result<HttpResponse> {
     let viewer = app.shared.viewers.try_acquire().ok_or(Error::TooManyViewers)?;
     let samples = app.shared.sampler.follow();
     let events = stream::unfold((samples, viewer), next_event).take(EVENTS_MAX);
-    Ok(sse::answer(events))
+    Ok(sse::response(events))
 }
 
-type Following = (watch::Receiver<Arc<Sample>>, ConnectionPermit);
+type StreamState = (watch::Receiver<Arc<Sample>>, ConnectionPermit);
 
-/// Ends when sampling ends, which it does before the server stops.
+/// The next event. `None` when sampling ends, which is before the server stops.
 async fn next_event(
-    (mut samples, viewer): Following,
-) -> Option<(Result<Bytes, Infallible>, Following)> {
+    (mut samples, viewer): StreamState,
+) -> Option<(Result<Bytes, Infallible>, StreamState)> {
     samples.changed().await.ok()?;
     let sample = Arc::clone(&samples.borrow_and_update());
     let panels = panels::of(&sample).ok()?;

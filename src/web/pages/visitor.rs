@@ -1,4 +1,4 @@
-//! Who plays: a cookie that leads to the keys of one visitor's demos.
+//! Identifies a visitor by a cookie, which determines the keys of their demos.
 
 use actix_web::{HttpRequest, cookie::Cookie};
 
@@ -6,8 +6,8 @@ use crate::{labs::support::visitor_keys::VisitorId, token::Token, web::page};
 
 const COOKIE: &str = "hitrate_visitor";
 
-/// Who asks. For someone new there is a cookie to send along, at the latest
-/// with what they stored.
+/// The visitor of a request. For a new visitor also returns a cookie, which must be sent
+/// with the first response that depends on stored keys.
 pub fn of(request: &HttpRequest) -> (VisitorId, Option<Cookie<'static>>) {
     let known = request.cookie(COOKIE).and_then(|cookie| Token::parse(cookie.value()));
     match known {

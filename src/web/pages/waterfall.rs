@@ -1,54 +1,54 @@
-//! The trace as bars: when each command was sent and how long its reply took.
+//! A trace as bars: when each command was sent and how long its reply took.
 
 use std::fmt;
 
 use askama::{FastWritable, Values, filters::HtmlSafe};
 use hitrate_cache::trace::Span;
 
-/// No bar is narrower: one that can't be seen would look like none.
-const NARROWEST: Percent = Percent(50);
+/// Minimum width of a bar, so that it is visible.
+const WIDTH_MIN: Percent = Percent(50);
 
-/// The steps of one request, with their bars.
+/// The spans of a trace, with their bars.
 pub struct Waterfall<'a> {
     /// In the order they were sent.
-    pub rows: Vec<Bar<'a>>,
-    /// The whole width, in microseconds.
+    pub rows: Vec<WaterfallBar<'a>>,
+    /// Duration of the trace, in microseconds.
     pub total_us: u64,
 }
 
-/// One step and where its bar lies, in per cent of the whole width.
-pub struct Bar<'a> {
-    /// What was said.
-    pub step: &'a Span,
+/// A span and its bar, in percent of the width.
+pub struct WaterfallBar<'a> {
+    /// The span.
+    pub span: &'a Span,
     /// Left end.
     pub x: Percent,
     /// Width of the simulated part, on the left.
     pub simulated: Percent,
     /// Width of the measured part, right of it.
     pub measured: Percent,
-    /// Whether it went out together with the row above.
+    /// Whether it was sent in the same round trip as the previous row.
     pub same_round_trip: bool,
 }
 
-/// A share in hundredths of a per cent.
+/// A percentage, in hundredths of a percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Percent(u64);
 
 impl Percent {
     const NONE: Self = Self(0);
 
-    /// `part` of `run_to_completion`, rounded.
-    fn of(part: u64, run_to_completion: u64) -> Self {
-        Self((part.saturating_mul(10_000) + run_to_completion / 2) / run_to_completion)
+    /// `part` of `total`, rounded.
+    fn of(part: u64, total: u64) -> Self {
+        Self((part.saturating_mul(10_000) + total / 2) / total)
     }
 
-    /// Whether there is anything of it.
+    /// Whether it is above zero.
     pub fn is_some(self) -> bool {
         self > Self::NONE
     }
 }
 
-/// `12.05%`, as SVG takes it.
+/// `12.05%`, as in SVG attributes.
 impl fmt::Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write(f)
@@ -76,7 +76,7 @@ impl Percent {
 
 impl HtmlSafe for Percent {}
 
-impl Bar<'_> {
+impl WaterfallBar<'_> {
     /// Left end of the measured part.
     pub fn measured_x(&self) -> Percent {
         Percent(self.x.0 + self.simulated.0)
@@ -84,37 +84,37 @@ impl Bar<'_> {
 }
 
 impl<'a> Waterfall<'a> {
-    /// Draws these steps to scale: the last reply is the right end.
-    pub fn of(steps: &'a [Span]) -> Self {
-        let total_us = steps.iter().map(|step| step.start_us + step.elapsed_us).max();
+    /// Draws spans to scale: the last reply is the right end.
+    pub fn of(spans: &'a [Span]) -> Self {
+        let total_us = spans.iter().map(|span| span.start_us + span.elapsed_us).max();
         let total_us = total_us.unwrap_or_default().max(1);
         let mut last_trip = 0;
-        let rows = steps.iter().map(|step| {
-            let same_round_trip = step.round_trip == last_trip;
-            last_trip = step.round_trip;
-            bar(step, total_us, same_round_trip)
+        let rows = spans.iter().map(|span| {
+            let same_round_trip = span.round_trip == last_trip;
+            last_trip = span.round_trip;
+            bar(span, total_us, same_round_trip)
         });
         Self { rows: rows.collect(), total_us }
     }
 
-    /// How much of the whole was simulated, in microseconds.
+    /// Simulated part of the trace, in microseconds.
     pub fn simulated_us(&self) -> u64 {
-        simulated_us(self.rows.iter().map(|row| row.step))
+        simulated_us(self.rows.iter().map(|row| row.span))
     }
 }
 
-/// How much of these steps was simulated, in microseconds.
-pub fn simulated_us<'a>(steps: impl IntoIterator<Item = &'a Span>) -> u64 {
-    steps.into_iter().map(|step| step.simulated_us).sum()
+/// Simulated part of these spans, in microseconds.
+pub fn simulated_us<'a>(spans: impl IntoIterator<Item = &'a Span>) -> u64 {
+    spans.into_iter().map(|span| span.simulated_us).sum()
 }
 
-fn bar(step: &Span, total_us: u64, same_round_trip: bool) -> Bar<'_> {
+fn bar(span: &Span, total_us: u64, same_round_trip: bool) -> WaterfallBar<'_> {
     let scaled = |us: u64| Percent::of(us, total_us);
-    let simulated = scaled(step.simulated_us);
-    let measured = scaled(step.elapsed_us.saturating_sub(step.simulated_us)).max(NARROWEST);
+    let simulated = scaled(span.simulated_us);
+    let measured = scaled(span.elapsed_us.saturating_sub(span.simulated_us)).max(WIDTH_MIN);
     let x =
-        Percent(scaled(step.start_us).0.min(10_000_u64.saturating_sub(measured.0 + simulated.0)));
-    Bar { step, x, simulated, measured, same_round_trip }
+        Percent(scaled(span.start_us).0.min(10_000_u64.saturating_sub(measured.0 + simulated.0)));
+    WaterfallBar { span, x, simulated, measured, same_round_trip }
 }
 
 #[cfg(test)]

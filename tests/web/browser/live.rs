@@ -14,7 +14,7 @@ async fn the_panels_follow_and_the_time_runs_down() {
     browser.visit(&hitrate, "/stats").await;
     hitrate.get("/profiles?id=123");
     hitrate.get("/profiles?id=123");
-    browser.await_text(".panels", "1 hit, 1 miss,").await;
+    browser.await_text(".panels", "1 hit, 1 miss in").await;
 
     browser.visit(&hitrate, "/profiles?id=123").await;
     let before = browser.text("[data-countdown]").await;
@@ -31,14 +31,14 @@ async fn a_page_that_listens_hears_what_is_published_on_it() {
     let hitrate = Hitrate::start();
     let browser = Browser::open(DESK).await;
     browser.visit(&hitrate, "/patterns/publish-subscribe").await;
-    browser.await_text(".pattern-heard", "Listening.").await;
+    browser.await_text(".pattern-heard", "Subscribed.").await;
     for message in ["first", "second"] {
         browser.fill("#publish-text", message).await;
         browser.click("button[value=publish]").await;
         browser.await_text(".pattern-heard li", message).await;
         browser.await_text(".pattern-told", "1 subscriber heard it.").await;
     }
-    browser.await_text(".pattern-heard", "2 messages heard so far").await;
+    browser.await_text(".pattern-heard", "2 messages received").await;
     browser.await_text(".entries", "second").await;
     browser.close().await;
 }

@@ -24,7 +24,7 @@ async fn a_visitor_walks_through(look: Look) {
     assert_eq!(browser.text(".answer h2").await, "Shaunak Dhande");
     browser.click(".actions a.button").await;
     browser.await_text(".answer .badge", "cache").await;
-    browser.await_text(".answer-faster", "faster than your last database answer").await;
+    browser.await_text(".answer-faster", "faster than your last database lookup").await;
 
     browser.click(".answer-edit summary").await;
     browser.fill("#name", "Ann Example").await;
@@ -68,7 +68,7 @@ async fn a_visitor_walks_through(look: Look) {
     browser.click("form.ask button").await;
     browser.await_text(".moments li:first-child", "Cached username = qiross for 2 seconds.").await;
     browser.await_text(".moments .is-now", "Retrieved username = qiross from cache.").await;
-    browser.await_later(look, ".empty", "Your session is over").await;
+    browser.await_later(look, ".empty", "Your session has expired").await;
     browser.await_text(".mono", "username does not exist or has expired.").await;
     browser.close().await;
 }
@@ -134,7 +134,7 @@ async fn a_visitor_plays(look: Look) {
     browser.click(".siblings a[href='/structures/streams']").await;
     browser.await_text("h1", "Streams").await;
     for number in 1..=3 {
-        browser.await_text(".guide", &format!("Play step {number} of")).await;
+        browser.await_text(".guide", &format!("Run step {number} of")).await;
         browser.click(".guide form button").await;
     }
     browser.await_text(".picture", "temperature").await;

@@ -108,6 +108,6 @@ fn the_page_shows_the_reply_the_history_and_the_wire_and_escapes_them() {
     assert!(!other.page().contains("alert(1)"), "a history is its visitor's own");
     let cleared = hitrate.post_with("/console/clear", "", &[("cookie", &visitor.cookie)]);
     assert_eq!(cleared.status, 303);
-    assert!(visitor.page().contains("Nothing typed yet"));
+    assert!(visitor.page().contains("No commands yet"));
     assert!(visitor.run("GET x").contains("alert"), "the keys stay");
 }

@@ -39,10 +39,7 @@ fn every_act_plays_and_leaves_no_key_without_an_end() {
             assert!(!told["trace"].as_array().unwrap().is_empty(), "{told}");
             assert!(told["state"].is_array() && told["trial"].is_null(), "{told}");
             let page = visitor.page(pattern.slug, &format!("act={}", act.id));
-            assert!(
-                page.contains("class=\"pattern-told\"") && page.contains("The trace"),
-                "{page}"
-            );
+            assert!(page.contains("class=\"pattern-told\"") && page.contains(">Trace<"), "{page}");
         }
     }
     let mut redis = hitrate.own_redis();
@@ -65,11 +62,11 @@ fn what_is_not_there_is_told() {
     for play in ["0", "%3Cscript%3E", "%00"] {
         let page = hitrate.get(&format!("/patterns/expiring-key?run={play}"));
         assert_eq!(page.status, 200);
-        assert!(page.body.contains("That result is not kept any more"), "{play}");
+        assert!(page.body.contains("This result is no longer available"), "{play}");
     }
     let play = visitor.play("expiring-key", "act=set")["run"].as_str().unwrap().to_owned();
     let elsewhere = hitrate.get(&format!("/patterns/shopping-cart?run={play}")).body;
-    assert!(elsewhere.contains("That result is not kept any more"), "it is another pattern’s");
+    assert!(elsewhere.contains("This result is no longer available"), "it is another pattern’s");
 }
 
 #[test]

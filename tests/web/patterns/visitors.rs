@@ -12,7 +12,7 @@ fn visitors_have_keys_of_their_own_and_remove_no_others() {
     assert_eq!(names(&other.look("shopping-cart")), Vec::<&str>::new());
     let told = other.play("shopping-cart", "act=add&quantity=1");
     assert_eq!(entry(&told, "cart:1001")["items"][0]["value"], "1");
-    assert_eq!(lines(&one.play("shopping-cart", "act=reset")), ["1 key was removed."]);
+    assert_eq!(lines(&one.play("shopping-cart", "act=reset")), ["1 key was deleted."]);
     assert_eq!(names(&one.look("shopping-cart")), Vec::<&str>::new());
     assert_eq!(names(&one.look("expiring-key")), ["username"], "another demo of theirs stays");
     assert_eq!(names(&other.look("shopping-cart")), ["cart:1001"]);

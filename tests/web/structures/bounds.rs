@@ -128,7 +128,7 @@ fn redis_is_quoted_when_it_refuses() {
         let page =
             hitrate.post_with(&format!("/structures/{slug}"), form, &[("cookie", &player.cookie)]);
         assert_eq!(page.status, 422);
-        assert!(page.body.contains("Redis says:") && page.body.contains(words), "{form}");
+        assert!(page.body.contains("Redis replied:") && page.body.contains(words), "{form}");
     }
     assert_eq!(hitrate.get("/readyz").json()["redis"], "up", "a refusal is no error of Redis");
 }

@@ -39,6 +39,6 @@ fn every_example_plays_through_at_once_and_step_by_step() {
         assert_eq!(lasting(steps), lasting(whole["picture"].clone()), "{slug}");
         assert_eq!(player.send(slug, &format!("act=step&step={}", count + 1)).status, 422);
         let page = player.page(slug);
-        assert!(!page.contains("Nothing yet.") && page.contains("Last act: Step"), "{slug}");
+        assert!(!page.contains("Nothing yet.") && page.contains("Last action: Step"), "{slug}");
     }
 }

@@ -48,7 +48,7 @@ fn a_threshold_that_may_not_be_asked_for_is_the_usual_one() {
     let player = Player::new(&hitrate);
     let grown = player.play("hashes", "act=grow")["grown"].clone();
     assert_eq!((&grown["was_told"], &grown["threshold"]), (&json!(false), &json!(512)));
-    assert!(player.page("hashes").contains("as the server does not tell"));
+    assert!(player.page("hashes").contains("the server does not report it"));
     let page = hitrate.get("/").body;
     assert!(
         !page.contains("Redis denied access"),

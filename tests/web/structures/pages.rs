@@ -46,10 +46,10 @@ fn an_act_redirects_and_the_page_tells_it() {
     assert!(page.contains("(integer) 1") && page.contains("listpack"));
     assert!(page.contains("<td>Alice</td>"), "the picture has it");
     let other = hitrate.get("/structures/hashes").body;
-    assert!(!other.contains("Alice</td>") && !other.contains("Last act"), "nobody else sees it");
+    assert!(!other.contains("Alice</td>") && !other.contains("Last action"), "nobody else sees it");
     let elsewhere = hitrate.get_with(&address.replace("hashes", "sets"), &cookies);
     assert_eq!(elsewhere.status, 200);
-    assert!(elsewhere.body.contains("That result is not kept any more"), "it is of another page");
+    assert!(elsewhere.body.contains("This result is no longer available"), "it is of another page");
 }
 
 /// A structure's own words fit a page: nothing is promised that is not there.

@@ -1,5 +1,5 @@
-//! `/patterns` — what applications build of Redis's commands, each played by a
-//! visitor on keys of their own, and wrong and right ways counted side by side.
+//! `/patterns` — patterns that applications build from Redis commands: each to try on the
+//! visitor's keys, with a trial that compares wrong and right variants.
 
 pub mod pubsub_live;
 mod trial_chart;
@@ -13,7 +13,7 @@ use hitrate_cache::trace::{Span, Trace};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use self::trial_chart::Lane;
+use self::trial_chart::TrialBar;
 use super::{visitor, waterfall::Waterfall};
 use crate::{
     labs::{
@@ -31,6 +31,7 @@ use crate::{
     schemas,
     web::{
         error::{Error, Result},
+        filters,
         form::{self, Body, RunQuery},
         form_view::{FieldView, FormView},
         nav::{self, Link},
@@ -39,61 +40,61 @@ use crate::{
     },
 };
 
-/// Pages beside the patterns, of their own shape: the index lists them last.
+/// Related pages with a layout of their own, listed last in the index.
 const RELATED: &[Link] = &[nav::KEY_NAMES, nav::ROUND_TRIPS];
 
-/// Commands that a page's trace shows; JSON has all.
-const WIRE: usize = 15;
+/// Maximum number of spans in the trace of a page. JSON has all of them.
+const SPANS_MAX: usize = 15;
 
-/// Every pattern, in a line each.
+/// All patterns.
 #[derive(Template, Serialize, ToSchema)]
 #[template(path = "patterns.html")]
 pub struct PatternsPage {
-    /// In the order of the page.
+    /// In the order of the index.
     patterns: Vec<PatternRow>,
 }
 
-/// A pattern, for someone who looks for one.
+/// A pattern in the index.
 #[derive(Serialize, ToSchema)]
 pub struct PatternRow {
-    /// Where it is.
+    /// URL of its page.
     path: String,
-    /// What it is called.
+    /// Title.
     title: &'static str,
-    /// What it is for.
+    /// Purpose.
     what_for: &'static str,
-    /// What usually goes wrong; null where that is not what the page is about.
+    /// Common mistake; null for pages that show none.
     wrong: Option<&'static str>,
 }
 
-/// One pattern: what the visitor has there, what they did last, what was counted.
+/// A pattern: the visitor's keys, and the result of an action or a trial.
 #[derive(Template, Serialize, ToSchema)]
 #[template(path = "pattern.html")]
 pub struct PatternPage {
-    /// Its name in the address.
+    /// Identifier in the URL.
     slug: &'static str,
-    /// What it is called.
+    /// Title.
     title: &'static str,
-    /// What is wrong, when something is.
+    /// Error, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// The token by which `?run=` shows the act again for half an hour; null when there is none.
+    /// Token of the result, valid for 30 minutes as `?run=`; null without a result.
     #[schema(value_type = Option<String>)]
     run: Option<RunToken>,
-    /// The act.
+    /// Id of the last action; null without a result.
     act: Option<&'static str>,
-    /// What came of it, line by line.
+    /// Messages about its result.
     lines: Vec<String>,
-    /// How it is now, in a line; null where a pattern has none.
+    /// Current state in one sentence; null if the pattern has none.
     now: Option<String>,
-    /// The visitor's keys and what they hold; null while Redis can't be asked.
+    /// The visitor's keys and their content; null while Redis is unavailable.
     state: Option<Vec<StoredKey>>,
-    /// What the keys mean together.
+    /// Figures computed from the keys.
     figures: Vec<Statistic>,
-    /// What was said to Redis: by the act, or for this look where there was none.
+    /// Redis commands of the action, or of this request if there is no result.
     #[schema(value_type = Vec<schemas::Span>)]
     trace: Vec<Span>,
-    /// What a trial counted; null when the act was none.
+    /// Report of the trial; null if the action was not a trial.
     trial: Option<TrialReport>,
     #[serde(skip)]
     pattern: &'static Pattern,
@@ -101,15 +102,15 @@ pub struct PatternPage {
     args: Args,
     #[serde(skip)]
     form: FormView,
-    /// Whether the request names an act that is not kept any more.
+    /// Whether the requested result is no longer stored.
     #[serde(skip)]
-    is_gone: bool,
+    is_expired: bool,
 }
 
-/// The index.
+/// Returns all patterns.
 #[utoipa::path(
     get, path = "/patterns", operation_id = "patterns",
-    responses((status = 200, description = "Every pattern", body = PatternsPage))
+    responses((status = 200, description = "All patterns", body = PatternsPage))
 )]
 pub async fn index() -> Page<PatternsPage> {
     let of = |it: &&'static Pattern| PatternRow {
@@ -118,25 +119,25 @@ pub async fn index() -> Page<PatternsPage> {
         what_for: it.what_for,
         wrong: Some(it.pitfall.wrong),
     };
-    let beside = |it: &Link| PatternRow {
+    let related = |it: &Link| PatternRow {
         path: it.path.to_owned(),
         title: it.title,
         what_for: it.about,
         wrong: None,
     };
-    let patterns = patterns::ALL.iter().map(of).chain(RELATED.iter().map(beside));
+    let patterns = patterns::ALL.iter().map(of).chain(RELATED.iter().map(related));
     Page::new(PatternsPage { patterns: patterns.collect() })
 }
 
-/// One pattern, and the visitor's keys as they are.
+/// Returns a pattern and the current state of the visitor's keys.
 #[utoipa::path(
     get, path = "/patterns/{slug}", operation_id = "pattern",
     params(
-        ("slug" = String, Path, description = "The pattern, as the index names it"),
-        ("run" = Option<String>, Query, description = "The token of an act, as a POST returned it"),
+        ("slug" = String, Path, description = "Identifier of the pattern, from the index"),
+        ("run" = Option<String>, Query, description = "Token of a result, as returned by the POST"),
     ),
     responses(
-        (status = 200, description = "The pattern; without Redis, too", body = PatternPage),
+        (status = 200, description = "The pattern; `state` is null while Redis is unavailable", body = PatternPage),
         (status = 404, description = "No such pattern"),
     )
 )]
@@ -149,26 +150,26 @@ pub async fn show(
     let RunQuery { run } = form::query(&request)?;
     let (visitor, cookie) = visitor::of(&request);
     let requested =
-        app.shared.plays.requested(run.as_deref(), |played| played.slug == pattern.slug);
+        app.shared.plays.requested(run.as_deref(), |result| result.slug == pattern.slug);
     let page = PatternPage::of(&app, pattern, &visitor.keys(pattern.slug), requested).await;
     Ok(Page::new(page).cookie(cookie))
 }
 
-/// Does something with the visitor's keys, or lets a trial run.
+/// Runs an action on the visitor's keys, or a trial.
 #[utoipa::path(
     post, path = "/patterns/{slug}", operation_id = "play_pattern",
-    params(("slug" = String, Path, description = "The pattern, as the index names it")),
+    params(("slug" = String, Path, description = "Identifier of the pattern, from the index")),
     request_body(content(
         (ActionForm = "application/json"),
         (ActionForm = "application/x-www-form-urlencoded"),
     )),
     responses(
-        (status = 200, description = "Done; with Accept: application/json", body = PatternPage),
-        (status = 303, description = "Done; to the page that tells it"),
+        (status = 200, description = "The result, with `Accept: application/json`", body = PatternPage),
+        (status = 303, description = "Done; redirects to the result"),
         (status = 404, description = "No such pattern"),
-        (status = 409, description = "Something else is being measured"),
-        (status = 422, description = "A value is out of range, or Redis refused the command"),
-        (status = 503, description = "Redis can't be asked"),
+        (status = 409, description = "Another measurement is running"),
+        (status = 422, description = "A value is out of range, or Redis rejected the command"),
+        (status = 503, description = "Redis is unavailable"),
     )
 )]
 pub async fn act(
@@ -179,27 +180,27 @@ pub async fn act(
 ) -> Result<HttpResponse> {
     let pattern = patterns::named(&slug).ok_or(Error::NoPage)?;
     let (visitor, cookie) = visitor::of(&request);
-    let demo = visitor.keys(pattern.slug);
-    let played = match requested(pattern, &body) {
+    let keys = visitor.keys(pattern.slug);
+    let result = match requested(pattern, &body) {
         Ok((requested, args)) => {
-            run_to_completion(play(app.clone(), pattern, demo.clone(), requested, args)).await
+            run_to_completion(perform(app.clone(), pattern, keys.clone(), requested, args)).await
         }
         Err(error) => Err(error),
     };
-    let played = match played {
-        Ok(played) => played,
+    let result = match result {
+        Ok(result) => result,
         Err(error) => {
-            let page = failed(&app, pattern, &demo, &body, error).await;
+            let page = failed(&app, pattern, &keys, &body, error).await;
             return Ok(page.respond(request.headers()));
         }
     };
-    let (run, played) = app.shared.plays.add(played);
+    let (run, result) = app.shared.plays.add(result);
     if page::wants_json(request.headers()) {
-        let requested = RequestedRun::Found(run, played);
-        let page = Page::new(PatternPage::of(&app, pattern, &demo, requested).await);
+        let requested = RequestedRun::Found(run, result);
+        let page = Page::new(PatternPage::of(&app, pattern, &keys, requested).await);
         return Ok(page.cookie(cookie).respond(request.headers()));
     }
-    let part = if played.trial.is_some() { "trial" } else { "outcome" };
+    let part = if result.trial.is_some() { "trial" } else { "outcome" };
     let mut response = see_other(&format!("{}?run={run}#{part}", address(pattern)));
     if let Some(cookie) = cookie {
         response.cookie(cookie);
@@ -207,18 +208,18 @@ pub async fn act(
     Ok(response.finish())
 }
 
-/// The same page, with what is wrong and what was typed.
+/// The page with the error and the submitted values.
 async fn failed(
     app: &WorkerState,
     pattern: &'static Pattern,
-    demo: &VisitorKeys,
+    keys: &VisitorKeys,
     body: &Body,
     error: Error,
 ) -> Page<PatternPage> {
-    let page = PatternPage::of(app, pattern, demo, RequestedRun::Unnamed).await;
-    let (told, args) = (Some(error.to_string()), typed(pattern, body));
+    let page = PatternPage::of(app, pattern, keys, RequestedRun::Unnamed).await;
+    let (message, args) = (Some(error.to_string()), submitted(pattern, body));
     let form = FormView::refused(body, &error);
-    error.on(Page::new(PatternPage { error: told, args, form, ..page }))
+    error.on(Page::new(PatternPage { error: message, args, form, ..page }))
 }
 
 fn address(pattern: &Pattern) -> String {
@@ -230,8 +231,8 @@ fn requested(pattern: &'static Pattern, body: &Body) -> Result<(Requested, Args)
     Ok((requested, Args::of(values)))
 }
 
-/// What was sent, good or bad, to be shown again.
-fn typed(pattern: &'static Pattern, body: &Body) -> Args {
+/// The submitted values, valid or not, to be shown again.
+fn submitted(pattern: &'static Pattern, body: &Body) -> Args {
     let fields = body.fields().unwrap_or_default();
     let described = pattern.acts.iter().flat_map(|act| act.fields).chain(pattern.trial.fields);
     described.fold(Args::default(), |args, field| match fields.optional(field.name) {
@@ -240,43 +241,43 @@ fn typed(pattern: &'static Pattern, body: &Body) -> Args {
     })
 }
 
-async fn play(
+async fn perform(
     app: Data<WorkerState>,
     pattern: &'static Pattern,
-    demo: VisitorKeys,
+    keys: VisitorKeys,
     requested: Requested,
     args: Args,
 ) -> Result<ActionResult> {
     let trace = Trace::start();
     let (act, lines, trial) = match requested {
         Requested::Act(act) => {
-            let play = ActionContext::new(&app.store, &demo, args.clone(), &trace);
-            let lines = (act.run)(&play).await;
-            // What it wrote before it was refused is the visitor's, too.
-            play.note().await?;
+            let context = ActionContext::new(&app.store, &keys, args.clone(), &trace);
+            let lines = (act.run)(&context).await;
+            // Keys that it wrote before it failed also belong to the visitor.
+            context.note().await?;
             (act.id, lines?, None)
         }
         Requested::Trial => {
-            let ran = app.shared.trials.run(&app.store, pattern, &demo, &args).await?;
-            ("trial", Vec::new(), Some(ran))
+            let report = app.shared.trials.run(&app.store, pattern, &keys, &args).await?;
+            ("trial", Vec::new(), Some(report))
         }
         Requested::Reset => {
             let removed =
-                ActionContext::new(&app.store, &demo, Args::default(), &trace).reset().await?;
-            let what = crate::format::counted(&removed, "key was", "keys were");
-            ("reset", vec![format!("{what} removed.")], None)
+                ActionContext::new(&app.store, &keys, Args::default(), &trace).reset().await?;
+            let keys = crate::format::counted(&removed, "key was", "keys were");
+            ("reset", vec![format!("{keys} deleted.")], None)
         }
     };
     Ok(ActionResult { slug: pattern.slug, act, args, lines, trace: trace.spans(), trial })
 }
 
-/// What the keys hold, and what that means.
-type Look = (Vec<StoredKey>, Vec<Statistic>);
+/// The keys and the figures computed from them.
+type KeyState = (Vec<StoredKey>, Vec<Statistic>);
 
-async fn look(play: &ActionContext, pattern: &Pattern) -> Result<Look, ActionError> {
-    let entries = patterns::state(play).await?;
+async fn key_state(context: &ActionContext, pattern: &Pattern) -> Result<KeyState, ActionError> {
+    let entries = patterns::state(context).await?;
     let figures = match pattern.figures {
-        Some(figures) if !entries.is_empty() => figures(play).await?,
+        Some(figures) if !entries.is_empty() => figures(context).await?,
         _ => Vec::new(),
     };
     Ok((entries, figures))
@@ -288,61 +289,62 @@ impl PatternPage {
     async fn of(
         app: &WorkerState,
         pattern: &'static Pattern,
-        demo: &VisitorKeys,
+        keys: &VisitorKeys,
         requested: RequestedRun<ActionResult>,
     ) -> Self {
-        let (trace, is_gone) = (Trace::start(), requested.is_gone());
-        let (run, played) = requested.found().unzip();
-        let args = played.as_ref().map_or_else(Args::default, |played| played.args.clone());
+        let (trace, is_expired) = (Trace::start(), requested.is_gone());
+        let (run, result) = requested.found().unzip();
+        let args = result.as_ref().map_or_else(Args::default, |result| result.args.clone());
         let filled = pattern.filled(&args);
-        let looked = look(&ActionContext::new(&app.store, demo, filled, &trace), pattern).await;
-        let (look, error) = match looked {
-            Ok(look) => (Some(look), None),
-            Err(upset) => (None, Some(format!("Your keys can't be read: {upset}."))),
+        let loaded =
+            key_state(&ActionContext::new(&app.store, keys, filled, &trace), pattern).await;
+        let (loaded, error) = match loaded {
+            Ok(loaded) => (Some(loaded), None),
+            Err(error) => (None, Some(format!("Your keys can't be read: {error}."))),
         };
-        let now = look.as_ref().and_then(|(entries, _)| Some((pattern.now?)(entries)));
-        let (state, figures) = look.unzip();
+        let now = loaded.as_ref().and_then(|(entries, _)| Some((pattern.now?)(entries)));
+        let (state, figures) = loaded.unzip();
         Self {
             slug: pattern.slug,
             title: pattern.title,
             error,
             run,
-            act: played.as_ref().map(|it| it.act),
-            lines: played.as_ref().map_or_else(Vec::new, |it| it.lines.clone()),
+            act: result.as_ref().map(|it| it.act),
+            lines: result.as_ref().map_or_else(Vec::new, |it| it.lines.clone()),
             now,
             state,
             figures: figures.unwrap_or_default(),
-            trace: played.as_ref().map_or_else(|| trace.spans(), |it| it.trace.clone()),
-            trial: played.and_then(|it| it.trial.clone()),
+            trace: result.as_ref().map_or_else(|| trace.spans(), |it| it.trace.clone()),
+            trial: result.and_then(|it| it.trial.clone()),
             pattern,
             args,
             form: FormView::default(),
-            is_gone,
+            is_expired,
         }
     }
 }
 
-// What the templates ask for.
+// Methods for the templates.
 impl PatternsPage {
     const LINK: Link = nav::PATTERNS;
 }
 
 impl PatternPage {
     fn waterfall(&self) -> Waterfall<'_> {
-        Waterfall::of(&self.trace[..self.trace.len().min(WIRE)])
+        Waterfall::of(&self.trace[..self.trace.len().min(SPANS_MAX)])
     }
 
-    /// Commands that the trace has no room for.
-    fn unsaid(&self) -> u64 {
-        self.trace.len().saturating_sub(WIRE) as u64
+    /// Number of spans that the page omits.
+    fn omitted(&self) -> u64 {
+        self.trace.len().saturating_sub(SPANS_MAX) as u64
     }
 
-    /// The acts by form: those in a row that ask for the same share one.
+    /// The actions of each form: adjacent actions with the same fields share one.
     fn forms(&self) -> impl Iterator<Item = &'static [Action<Acts>]> {
         self.pattern.acts.chunk_by(patterns::asks_the_same)
     }
 
-    /// A field of the form for these acts, with the value that was sent last.
+    /// A field of the form for these actions, with its last value.
     fn act_field(&self, acts: &[Action<Acts>], field: &Field) -> FieldView {
         let is_sent = acts.iter().any(|act| self.form.typed("act") == Some(act.id));
         self.field(acts[0].id, field, is_sent)
@@ -357,14 +359,13 @@ impl PatternPage {
             .with_error(self.form.error_of(field.name).filter(|_| is_sent))
     }
 
-    /// Milliseconds until it is worth reading again: two seconds after the first
-    /// key ends.
-    fn again_ms(&self) -> Option<u64> {
+    /// Milliseconds until the page reloads: two seconds after the first key expires.
+    fn reload_ms(&self) -> Option<u64> {
         let entries = self.state.as_ref().filter(|_| self.now.is_some())?;
         entries.iter().filter_map(|entry| entry.ttl_ms).min().map(|ms| ms + 2_000)
     }
 
-    fn lanes<'a>(&self, ran: &'a TrialReport) -> Vec<Lane<'a>> {
-        Lane::all(ran)
+    fn bars<'a>(&self, report: &'a TrialReport) -> Vec<TrialBar<'a>> {
+        TrialBar::all(report)
     }
 }

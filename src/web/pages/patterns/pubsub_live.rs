@@ -1,4 +1,4 @@
-//! `/patterns/publish-subscribe/live` — what a subscriber hears, as it hears it.
+//! `/patterns/publish-subscribe/live` — messages of the visitor's channel, streamed live.
 
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
@@ -23,112 +23,113 @@ use crate::{
     ops::stats::Sample,
     web::{
         error::{Error, Result},
+        filters,
         pages::{sse::event, visitor},
         state::{ConnectionPermit, WorkerState},
     },
 };
 
-/// Messages that are shown.
-const SHOWN: usize = 10;
-/// Characters of one.
-const WORD: usize = 120;
-/// Then the browser asks again, and one that has long left gives its place free.
+/// Maximum number of messages shown.
+const MESSAGES_MAX: usize = 10;
+/// Maximum characters shown of a message.
+const MESSAGE_CHARS_MAX: usize = 120;
+/// Maximum duration of a stream. Then the browser reconnects; the permit of a client that
+/// has silently left is released.
 const MAX_DURATION: Duration = Duration::from_secs(10 * 60);
-/// Between attempts to listen, while Redis can't be asked.
-const REST: Duration = Duration::from_millis(500);
+/// Pause between attempts to subscribe while Redis is unavailable.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// The last messages.
+/// The last messages, as HTML.
 #[derive(Template)]
 #[template(path = "pubsub_live.html")]
-struct Heard<'a> {
-    heard: u64,
+struct Messages<'a> {
+    received: u64,
     last: &'a VecDeque<String>,
-    is_listening: bool,
+    is_subscribed: bool,
 }
 
-/// The visitor's channel as server-sent events, from now on.
+/// Streams messages of the visitor's channel as server-sent events.
 #[utoipa::path(
     get, path = "/patterns/publish-subscribe/live", operation_id = "live_channel",
     responses(
-        (status = 200, description = "A stream of HTML fragments", content_type = "text/event-stream"),
-        (status = 503, description = "Too many listen already"),
+        (status = 200, description = "Server-sent events, each an HTML fragment", content_type = "text/event-stream"),
+        (status = 503, description = "Too many live connections"),
     )
 )]
 pub async fn live(app: Data<WorkerState>, request: HttpRequest) -> Result<HttpResponse> {
-    let place = app.shared.listeners.try_acquire().ok_or(Error::TooManyViewers)?;
+    let permit = app.shared.listeners.try_acquire().ok_or(Error::TooManyViewers)?;
     let (visitor, _) = visitor::of(&request);
     let channel = app.store.full_key(&patterns::channel(&visitor.keys("publish-subscribe")));
-    let listener = Listener {
+    let subscriber = LiveSubscriber {
         address: app.shared.address.clone(),
         channel,
         subscription: None,
-        is_told_away: false,
+        is_outage_sent: false,
         running: app.shared.sampler.follow(),
         until: Instant::now() + MAX_DURATION,
-        heard: 0,
+        received: 0,
         last: VecDeque::new(),
-        _place: place,
+        _permit: permit,
     };
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        // Compression would hold events back.
+        // Compression would delay events.
         .insert_header((header::CONTENT_ENCODING, "identity"))
-        .streaming(stream::unfold(listener, Listener::next)))
+        .streaming(stream::unfold(subscriber, LiveSubscriber::next_event)))
 }
 
-/// One who listens.
-struct Listener {
+/// A live connection that is subscribed to the visitor's channel.
+struct LiveSubscriber {
     address: Address,
     channel: String,
-    /// None while Redis can't be asked.
+    /// `None` while Redis is unavailable.
     subscription: Option<Subscription>,
-    /// Whether the visitor knows that.
-    is_told_away: bool,
+    /// Whether the client was informed of that.
+    is_outage_sent: bool,
     /// Ends when the server stops.
     running: watch::Receiver<Arc<Sample>>,
     until: Instant,
-    heard: u64,
+    received: u64,
     last: VecDeque<String>,
-    _place: ConnectionPermit,
+    _permit: ConnectionPermit,
 }
 
-impl Listener {
-    async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
+impl LiveSubscriber {
+    async fn next_event(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         let (mut running, until) = (self.running.clone(), self.until);
         tokio::select! {
-            () = self.news() => (),
+            () = self.changed() => (),
             () = sleep_until(until) => return None,
             () = async { while running.changed().await.is_ok() {} } => return None,
         }
-        let is_listening = self.subscription.is_some();
-        let shown = Heard { heard: self.heard, last: &self.last, is_listening }.render().ok()?;
-        Some((Ok(event(&shown)), self))
+        let is_subscribed = self.subscription.is_some();
+        let messages = Messages { received: self.received, last: &self.last, is_subscribed };
+        Some((Ok(event(&messages.render().ok()?)), self))
     }
 
-    /// Waits until there is something to show: that it listens, that it does
-    /// not any more, or a message.
-    async fn news(&mut self) {
-        let Some(subscription) = &mut self.subscription else { return self.listen().await };
+    /// Waits for a message, a subscription or the loss of it.
+    async fn changed(&mut self) {
+        let Some(subscription) = &mut self.subscription else { return self.subscribe().await };
         match subscription.next().await {
             Some(message) => {
-                self.heard += 1;
-                self.last.push_front(shortened(&message, WORD));
-                self.last.truncate(SHOWN);
+                self.received += 1;
+                self.last.push_front(shortened(&message, MESSAGE_CHARS_MAX));
+                self.last.truncate(MESSAGES_MAX);
             }
-            None => (self.subscription, self.is_told_away) = (None, true),
+            None => (self.subscription, self.is_outage_sent) = (None, true),
         }
     }
 
-    async fn listen(&mut self) {
+    async fn subscribe(&mut self) {
         loop {
             match Subscription::open(&self.address, &self.channel).await {
                 Ok(subscription) => {
-                    (self.subscription, self.is_told_away) = (Some(subscription), false);
+                    (self.subscription, self.is_outage_sent) = (Some(subscription), false);
                     return;
                 }
-                Err(_) if !self.is_told_away => return self.is_told_away = true,
-                Err(_) => sleep(REST).await,
+                Err(_) if !self.is_outage_sent => return self.is_outage_sent = true,
+                Err(_) => sleep(RETRY_DELAY).await,
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `/profiles/{id}` — what can be done to a profile: change it, or drop its copy.
+//! `/profiles/{id}` — edits a profile or invalidates its cached copy.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -13,7 +13,7 @@ use hitrate_cache::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{DelayMs, LookupQuery, flash::Done, look_up, lookup_form::address};
+use super::{DelayMs, LookupQuery, flash::Flash, look_up, lookup_options::lookup_url};
 use crate::{
     demo::{
         model::{Age, EmailAddress, Name, ProfileEdit, UserId},
@@ -31,25 +31,25 @@ use crate::{
     },
 };
 
-/// What an edit or an invalidation did.
+/// Result of an edit or an invalidation.
 #[derive(Serialize, ToSchema)]
 pub struct ProfileResult {
-    /// Whose profile.
+    /// Id of the profile.
     id: UserId,
-    /// Its new version; null when it was only invalidated.
+    /// New version; null after an invalidation.
     version: Option<u64>,
-    /// In which order database and cache were told.
+    /// Policy of the write, which determines the order of database and cache.
     policy: &'static str,
-    /// What happened, in a sentence.
+    /// Result in one sentence.
     message: String,
-    /// Whether the cache dropped a copy; null when it could not be told.
+    /// Whether a cached copy was removed; null if the invalidation is deferred or failed.
     invalidated: Option<bool>,
-    /// What was said to the database and to Redis, in order.
+    /// Redis commands and SQL of this request, in order.
     #[schema(value_type = Vec<schemas::Span>)]
     trace: Vec<Span>,
 }
 
-/// A profile's new values.
+/// New values of a profile.
 #[derive(Deserialize, ToSchema)]
 pub struct ProfileForm {
     #[schema(inline)]
@@ -58,42 +58,42 @@ pub struct ProfileForm {
     email: EmailAddress,
     #[schema(inline)]
     age: Age,
-    /// Simulated database latency of the lookup after it, in milliseconds.
+    /// Simulated database latency of the lookup that follows, in milliseconds.
     #[schema(inline)]
     delay_ms: Option<DelayMs>,
-    /// The policy of the write; as configured when left out.
+    /// Policy of the write; defaults to the configured one.
     #[schema(value_type = Option<String>)]
     policy: Option<PolicyName>,
 }
 
-/// How a profile is dropped from the cache.
+/// Options of an invalidation.
 #[derive(Deserialize, ToSchema)]
 pub struct InvalidateForm {
-    /// Simulated database latency of the lookup after it, in milliseconds.
+    /// Simulated database latency of the lookup that follows, in milliseconds.
     #[schema(inline)]
     delay_ms: Option<DelayMs>,
-    /// The policy it is cached by; as configured when left out.
+    /// Policy of the lookup that follows; defaults to the configured one.
     #[schema(value_type = Option<String>)]
     policy: Option<PolicyName>,
 }
 
-/// The policy, in the address.
+/// The policy in the URL.
 #[derive(Deserialize)]
 struct PolicyQuery {
     policy: Option<PolicyName>,
 }
 
-/// Changes a profile, in the policy's order of database and cache.
+/// Changes a profile by the policy's write path.
 #[utoipa::path(
     post, path = "/profiles/{id}", operation_id = "edit",
-    params(("id" = String, Path, description = "Whose profile")),
+    params(("id" = String, Path, description = "Id of the profile")),
     request_body(content(
         (ProfileForm = "application/json"),
         (ProfileForm = "application/x-www-form-urlencoded"),
     )),
     responses(
-        (status = 200, description = "Changed; with Accept: application/json", body = ProfileResult),
-        (status = 303, description = "Changed; to the profile"),
+        (status = 200, description = "Changed, with `Accept: application/json`", body = ProfileResult),
+        (status = 303, description = "Changed; redirects to the lookup of the profile"),
         (status = 404, description = "No such profile"),
         (status = 422, description = "A value is out of range"),
     )
@@ -106,8 +106,8 @@ pub async fn edit(
 ) -> Result<HttpResponse> {
     let id: UserId = id.parse()?;
     let PolicyQuery { policy } = form::query(&request)?;
-    match edited(app.clone(), id.clone(), policy, &body).await {
-        Ok((back, acted)) => Ok(answer(&request, &back, Done::Edit, acted)),
+    match apply_edit(app.clone(), id.clone(), policy, &body).await {
+        Ok((url, result)) => Ok(respond(&request, &url, Flash::Edited, result)),
         Err(error) if page::wants_json(request.headers()) => Err(error),
         Err(error) => {
             let form = FormView::refused(&body, &error);
@@ -120,42 +120,42 @@ pub async fn edit(
     }
 }
 
-/// What was changed, and the address of the profile.
-async fn edited(
+/// Applies an edit. Returns the URL of the lookup and the result.
+async fn apply_edit(
     app: Data<WorkerState>,
     id: UserId,
-    in_address: Option<PolicyName>,
+    in_url: Option<PolicyName>,
     body: &Body,
 ) -> Result<(String, ProfileResult)> {
     let ProfileForm { name, email, age, delay_ms, policy } = body.parse()?;
     let change = ProfileEdit { name: name.into(), email: email.into(), age: age.get() };
-    let asked = Asked { policy: policy.or(in_address), delay_ms };
-    let (back, policy) = (asked.address(&id), asked.policy(&app));
-    let (written, trace) = run_to_completion(edit_whole(app, id.clone(), change, policy)).await?;
+    let next = NextLookup { policy: policy.or(in_url), delay_ms };
+    let (url, policy) = (next.url(&id), next.policy(&app));
+    let (written, trace) = run_to_completion(write(app, id.clone(), change, policy)).await?;
     if written.version.is_none() {
         return Err(Error::NoProfile(id.to_string()));
     }
-    Ok((back, ProfileResult::edited(id, &written, policy, trace)))
+    Ok((url, ProfileResult::edited(id, &written, policy, trace)))
 }
 
-/// How the profile is looked up before and after.
-struct Asked {
+/// Options of the lookup that follows.
+struct NextLookup {
     policy: Option<PolicyName>,
     delay_ms: Option<DelayMs>,
 }
 
-impl Asked {
+impl NextLookup {
     fn policy(&self, app: &WorkerState) -> CachePolicy {
         policies::chosen(app, self.policy, None).ttl(app.shared.config.profile_ttl)
     }
 
-    fn address(&self, id: &UserId) -> String {
+    fn url(&self, id: &UserId) -> String {
         let policy = self.policy.map(|it| it.0.name);
-        address(id, self.delay_ms.map(DelayMs::get), policy)
+        lookup_url(id, self.delay_ms.map(DelayMs::get), policy)
     }
 }
 
-async fn edit_whole(
+async fn write(
     app: Data<WorkerState>,
     id: UserId,
     change: ProfileEdit,
@@ -167,17 +167,17 @@ async fn edit_whole(
     Ok((written, trace))
 }
 
-/// Drops a profile from the cache; the next lookup asks the database.
+/// Invalidates the cached copy of a profile; the next lookup reads the database.
 #[utoipa::path(
-    post, path = "/profiles/{id}/invalidate", operation_id = "invalidate",
-    params(("id" = String, Path, description = "Whose profile")),
+    post, path = "/profiles/{id}/invalidate", operation_id = "invalidate_profile",
+    params(("id" = String, Path, description = "Id of the profile")),
     request_body(content(
         (InvalidateForm = "application/json"),
         (InvalidateForm = "application/x-www-form-urlencoded"),
     )),
     responses(
-        (status = 200, description = "Dropped; with Accept: application/json", body = ProfileResult),
-        (status = 303, description = "Dropped; to the profile"),
+        (status = 200, description = "Invalidated, with `Accept: application/json`", body = ProfileResult),
+        (status = 303, description = "Invalidated; redirects to the lookup of the profile"),
     )
 )]
 pub async fn invalidate(
@@ -189,17 +189,17 @@ pub async fn invalidate(
     let id: UserId = id.parse()?;
     let PolicyQuery { policy } = form::query(&request)?;
     let sent: InvalidateForm = body.parse()?;
-    let asked = Asked { policy: sent.policy.or(policy), delay_ms: sent.delay_ms };
-    let (back, policy, trace) = (asked.address(&id), asked.policy(&app), Trace::start());
+    let next = NextLookup { policy: sent.policy.or(policy), delay_ms: sent.delay_ms };
+    let (url, policy, trace) = (next.url(&id), next.policy(&app), Trace::start());
     let invalidated = profiles::invalidate(&app.cache, &id, &policy, &trace).await;
-    let told = ProfileResult::invalidated(id, &invalidated, policy, trace);
-    Ok(answer(&request, &back, Done::Invalidate, told))
+    let result = ProfileResult::invalidated(id, &invalidated, policy, trace);
+    Ok(respond(&request, &url, Flash::Invalidated, result))
 }
 
-/// The former address of `invalidate`: 308, so that method and body stay.
+/// Former URL of `invalidate`. A 308 redirect keeps method and body.
 #[utoipa::path(
     post, path = "/profiles/{id}/forget", operation_id = "forget",
-    params(("id" = String, Path, description = "Whose profile")),
+    params(("id" = String, Path, description = "Id of the profile")),
     responses((status = 308, description = "Moved to `/profiles/{id}/invalidate`"))
 )]
 pub async fn forget(request: HttpRequest, id: Path<String>) -> Result<HttpResponse> {
@@ -209,10 +209,10 @@ pub async fn forget(request: HttpRequest, id: Path<String>) -> Result<HttpRespon
     Ok(HttpResponse::PermanentRedirect().insert_header((LOCATION, location)).finish())
 }
 
-fn answer(request: &HttpRequest, back: &str, done: Done, acted: ProfileResult) -> HttpResponse {
+fn respond(request: &HttpRequest, url: &str, flash: Flash, result: ProfileResult) -> HttpResponse {
     match page::wants_json(request.headers()) {
-        true => HttpResponse::Ok().json(acted),
-        false => see_other(back).cookie(done.cookie()).finish(),
+        true => HttpResponse::Ok().json(result),
+        false => see_other(url).cookie(flash.cookie()).finish(),
     }
 }
 

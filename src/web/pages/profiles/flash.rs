@@ -1,5 +1,5 @@
-//! What a visitor just did, told to their next page by a cookie that lasts for
-//! seconds: an address would tell it to everyone it is sent to.
+//! A notice for the visitor's next page, in a cookie that expires within seconds. In a URL,
+//! the notice would also show to everyone who receives the link.
 
 use actix_web::{
     HttpRequest,
@@ -10,43 +10,43 @@ use crate::web::page;
 
 const COOKIE: &str = "hitrate_done";
 const PATH: &str = "/profiles";
-/// As long as the slowest simulated lookup, and a little more.
-const LASTS: CookieDuration = CookieDuration::seconds(10);
+/// Longer than the slowest simulated lookup.
+const LIFETIME: CookieDuration = CookieDuration::seconds(10);
 
-/// What a visitor just did to a profile.
+/// The visitor's last action on a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Done {
-    /// Changed it.
-    Edit,
-    /// Dropped it from the cache.
-    Invalidate,
+pub enum Flash {
+    /// The profile was edited.
+    Edited,
+    /// Its cached copy was invalidated.
+    Invalidated,
 }
 
-impl Done {
-    const ALL: [Self; 2] = [Self::Edit, Self::Invalidate];
+impl Flash {
+    const ALL: [Self; 2] = [Self::Edited, Self::Invalidated];
 
-    const fn word(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
-            Self::Edit => "edit",
-            Self::Invalidate => "invalidate",
+            Self::Edited => "edit",
+            Self::Invalidated => "invalidate",
         }
     }
 
-    /// What the request's cookie says.
+    /// Reads the request's cookie.
     pub fn of(request: &HttpRequest) -> Option<Self> {
-        let word = page::cookie_of(request, COOKIE)?;
-        Self::ALL.into_iter().find(|done| done.word() == word)
+        let name = page::cookie_of(request, COOKIE)?;
+        Self::ALL.into_iter().find(|flash| flash.name() == name)
     }
 
-    /// The cookie that says it.
+    /// The cookie to set.
     pub fn cookie(self) -> Cookie<'static> {
-        let mut cookie = page::cookie(COOKIE, self.word().to_owned(), PATH);
-        cookie.set_max_age(LASTS);
+        let mut cookie = page::cookie(COOKIE, self.name().to_owned(), PATH);
+        cookie.set_max_age(LIFETIME);
         cookie
     }
 
-    /// The cookie that takes it back, once it was told.
-    pub fn told() -> Cookie<'static> {
+    /// A cookie that deletes it, once the notice is shown.
+    pub fn removal() -> Cookie<'static> {
         let mut cookie = page::cookie(COOKIE, String::new(), PATH);
         cookie.set_max_age(CookieDuration::ZERO);
         cookie

@@ -1,9 +1,9 @@
-//! `/profiles` — one profile, whether it came from the cache, and what that took.
+//! `/profiles` — looks up a profile, and shows the source of the answer and the trace.
 
 pub mod edits;
 mod flash;
-mod lookup_form;
-mod recent;
+mod lookup_options;
+mod recent_lookups;
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ use hitrate_cache::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use self::{flash::Done, lookup_form::Chosen, recent::Recent};
+use self::{flash::Flash, lookup_options::LookupOptions, recent_lookups::RecentLookup};
 use super::{
     policies::{self, PolicyName},
     waterfall::{self, Waterfall},
@@ -38,7 +38,7 @@ use crate::{
     schemas,
     web::{
         error::{Error, Result},
-        form,
+        filters, form,
         form_view::{FieldView, FormView},
         nav::{self, Link},
         page::{CACHE_STATUS, Page},
@@ -46,68 +46,68 @@ use crate::{
     },
 };
 
-/// The most simulated latency a visitor may ask for, in milliseconds.
-const DELAY_MAX: u32 = 5_000;
+/// Maximum simulated latency, in milliseconds.
+const DELAY_MS_MAX: u32 = 5_000;
 
-/// The lookup form, and the answer to it.
+/// A lookup and its answer.
 #[derive(Template, Serialize, ToSchema)]
 #[template(path = "profiles.html")]
 pub struct ProfilesPage {
-    /// What is wrong, when something is.
+    /// Error, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(flatten)]
     #[schema(value_type = Answer)]
     answer: Option<Answer>,
-    /// Ids to try.
+    /// Ids of existing profiles.
     #[schema(value_type = Vec<UserId>)]
     known_ids: Arc<Vec<UserId>>,
-    /// The visitor's last lookups before this one, newest first.
-    recent: Vec<Recent>,
+    /// The visitor's previous lookups, newest first.
+    recent: Vec<RecentLookup>,
     #[serde(skip)]
-    form: Form,
+    form: LookupForm,
 }
 
-/// What a lookup brought.
+/// Result of a lookup.
 #[derive(Serialize, ToSchema)]
 pub struct Answer {
-    /// The id that was asked for.
+    /// Requested id.
     id: UserId,
-    /// Null when there is no such profile.
+    /// The profile; null if it does not exist.
     #[schema(value_type = Option<Profile>)]
     profile: Option<Arc<Profile>>,
-    /// Its edition: counted up by each edit; null when there is no such profile.
+    /// Version, incremented by each edit; null if the profile does not exist.
     version: Option<u64>,
-    /// Who answered.
+    /// Source of the answer.
     #[schema(value_type = schemas::Source)]
     source: Source,
-    /// Microseconds from question to answer, simulated time included.
+    /// Duration of the lookup in microseconds, including simulated time.
     elapsed_us: u64,
-    /// How much of it was simulated, in microseconds.
+    /// Simulated part of it, in microseconds.
     simulated_us: u64,
-    /// Milliseconds that the cache will keep the value; null when it does not.
+    /// Remaining TTL of the copy, in milliseconds; null if the cache holds none.
     ttl_ms: Option<u64>,
     /// Milliseconds since the value was loaded from the database.
     age_ms: u64,
-    /// How it is cached.
+    /// Name of the caching policy.
     policy: &'static str,
-    /// The key in Redis.
+    /// Key in Redis.
     key: String,
-    /// The documents' sentence.
+    /// Result in one sentence, as in the tutorial.
     message: String,
-    /// What was said to Redis and to the database, in order.
+    /// Redis commands and SQL of this request, in order.
     #[schema(value_type = Vec<schemas::Span>)]
     trace: Vec<Span>,
     #[serde(skip)]
     fill: Fill,
 }
 
-/// What the form shows.
-struct Form {
+/// State of the forms.
+struct LookupForm {
     id: Option<UserId>,
-    chosen: Chosen,
-    done: Option<Done>,
-    /// An edit that was refused.
+    options: LookupOptions,
+    flash: Option<Flash>,
+    /// The edit form, if it was rejected.
     edit: FormView,
 }
 
@@ -115,7 +115,7 @@ const NAME: Field = Field { name: "name", label: "Name", kind: Name::KIND, usual
 const EMAIL: Field = Field { name: "email", label: "E-mail", kind: EmailAddress::KIND, usual: "" };
 const AGE: Field = Field { name: "age", label: "Age", kind: Age::KIND, usual: "" };
 
-/// What a GET asks for.
+/// Query of a lookup.
 #[derive(Deserialize)]
 struct LookupQuery {
     #[serde(default, deserialize_with = "form::even_if_empty")]
@@ -126,12 +126,12 @@ struct LookupQuery {
 }
 
 /// The simulated latency of the database, in milliseconds.
-pub type DelayMs = Integer<0, DELAY_MAX>;
+pub type DelayMs = Integer<0, DELAY_MS_MAX>;
 
 impl LookupQuery {
     fn delay(&self, app: &WorkerState) -> Duration {
-        let asked = self.delay_ms.map(|ms| Duration::from_millis(u64::from(ms.get())));
-        asked.unwrap_or(app.shared.config.database_delay)
+        let requested = self.delay_ms.map(|ms| Duration::from_millis(u64::from(ms.get())));
+        requested.unwrap_or(app.shared.config.database_delay)
     }
 
     fn policy(&self, app: &WorkerState) -> CachePolicy {
@@ -139,14 +139,14 @@ impl LookupQuery {
     }
 }
 
-/// Looks a profile up, in the cache first; without an id, shows the form.
+/// Looks up a profile, in the cache first. Without an id, returns no answer.
 #[utoipa::path(
     get, path = "/profiles", operation_id = "look_up",
     params(
-        ("id" = Option<String>, Query, description = "Whose profile: 1 to 64 letters, digits, - or _"),
-        ("delay_ms" = Option<u32>, Query, description = "Simulated database latency, 0 to 5000"),
-        ("cache" = Option<String>, Query, description = "`off` leaves the cache aside"),
-        ("policy" = Option<String>, Query, description = "How it is cached: none, plain, default, near, write-through, write-around, write-behind or refresh-ahead"),
+        ("id" = Option<String>, Query, description = "Id of the profile: 1 to 64 letters, digits, - or _"),
+        ("delay_ms" = Option<u32>, Query, description = "Simulated database latency in milliseconds, 0 to 5000"),
+        ("cache" = Option<String>, Query, description = "`off` bypasses the cache"),
+        ("policy" = Option<String>, Query, description = "Caching policy: none, cache-aside, read-through, near-cache, write-through, write-around, write-behind or refresh-ahead; defaults to the configured one"),
     ),
     responses(
         (status = 200, description = "The profile", body = ProfilesPage),
@@ -157,22 +157,22 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<P
     look_up(&app, &request, form::query(&request)?, FormView::default()).await
 }
 
-/// The page of a lookup, and beside its answer the edit that was refused.
+/// The page of a lookup, with a rejected edit if there is one.
 async fn look_up(
     app: &WorkerState,
     request: &HttpRequest,
     query: LookupQuery,
     edit: FormView,
 ) -> Result<Page<ProfilesPage>> {
-    let mut page = ProfilesPage::blank(app, request, &query, edit);
+    let mut page = ProfilesPage::empty(app, request, &query, edit);
     let Some(id) = &query.id else { return Ok(Page::new(page)) };
     let trace = Trace::start();
     let (db, delay, policy) = (&app.shared.db, query.delay(app), query.policy(app));
-    // In a box of its own: malloc is slow with all of this in one.
-    let looking = Box::pin(profiles::find(&app.cache, db, id, &policy, delay, &trace));
-    let lookup = looking.await?;
-    let cookie = recent::remember(
-        &Recent { id: id.clone(), source: lookup.source, elapsed_us: lookup.elapsed_us },
+    // Boxed separately: malloc is slow for one large future.
+    let lookup = Box::pin(profiles::find(&app.cache, db, id, &policy, delay, &trace));
+    let lookup = lookup.await?;
+    let cookie = recent_lookups::set_cookie(
+        &RecentLookup { id: id.clone(), source: lookup.source, elapsed_us: lookup.elapsed_us },
         &page.recent,
     );
     let (status, cache_status) = (status(&lookup), lookup.cache_status());
@@ -180,10 +180,10 @@ async fn look_up(
         page.error = Some(Error::NoProfile(id.to_string()).to_string());
     }
     page.answer = Some(Answer::of(id, lookup, trace));
-    let was_told = page.form.done.is_some();
+    let has_flash = page.form.flash.is_some();
     let page = Page::new(page).status(status).header(CACHE_STATUS, cache_status);
     let page = page.header(SET_COOKIE, cookie);
-    Ok(if was_told { page.cookie(Done::told()) } else { page })
+    Ok(if has_flash { page.cookie(Flash::removal()) } else { page })
 }
 
 fn status(lookup: &Lookup<Profile>) -> StatusCode {
@@ -217,7 +217,7 @@ impl Answer {
 impl ProfilesPage {
     const LINK: Link = nav::PROFILES;
 
-    fn blank(
+    fn empty(
         app: &WorkerState,
         request: &HttpRequest,
         query: &LookupQuery,
@@ -227,25 +227,25 @@ impl ProfilesPage {
             error: None,
             answer: None,
             known_ids: Arc::clone(&app.shared.known_ids),
-            recent: recent::of(request),
-            form: Form {
+            recent: recent_lookups::of(request),
+            form: LookupForm {
                 id: query.id.clone(),
-                chosen: Chosen {
+                options: LookupOptions {
                     delay_ms: query.delay_ms.map(DelayMs::get),
                     default_ms: millis(app.shared.config.database_delay),
                     policy: query.policy.map(|it| it.0.name),
                     configured: app.shared.policy.name,
                 },
-                done: Done::of(request),
+                flash: Flash::of(request),
                 edit,
             },
         }
     }
 }
 
-// What the template asks for.
+// Methods for the template.
 impl ProfilesPage {
-    /// The fields of the form that edits this profile.
+    /// Fields of the edit form.
     fn edit_fields(&self, profile: &Profile) -> [FieldView; 3] {
         let edit = &self.form.edit;
         [
@@ -255,40 +255,40 @@ impl ProfilesPage {
         ]
     }
 
-    /// What to choose from, beside the id.
-    fn choices(&self) -> askama::Result<Rc<str>> {
-        lookup_form::of(&self.known_ids, self.form.chosen)
+    /// HTML of the options.
+    fn options_html(&self) -> askama::Result<Rc<str>> {
+        lookup_options::html(&self.known_ids, self.form.options)
     }
 
-    /// What the visitor's last act led to, where this lookup shows it.
+    /// Notice about the visitor's last action, if this lookup shows its effect.
     fn notice(&self) -> Option<&'static str> {
         let answer = self.answer.as_ref().filter(|answer| answer.profile.is_some())?;
-        match (self.form.done?, &answer.fill) {
-            (Done::Edit, Fill::Stored(_)) => Some(
-                "Saved. The cache dropped its copy, so this lookup read the new row from the database.",
+        match (self.form.flash?, &answer.fill) {
+            (Flash::Edited, Fill::Stored(_)) => Some(
+                "Saved. The cached copy was invalidated, so this lookup read the new row from the database.",
             ),
-            (Done::Edit, Fill::Failed(_)) => Some(
-                "Saved in the database. The cache could not be told yet, so its copy is not used.",
+            (Flash::Edited, Fill::Failed(_)) => Some(
+                "Saved in the database. The invalidation is deferred, and the cached copy is not used until it has run.",
             ),
-            (Done::Edit, _) => Some("Saved. What you see is the new row."),
-            (Done::Invalidate, Fill::Stored(_)) => {
-                Some("Invalidated. The cache had to ask the database again.")
+            (Flash::Edited, _) => Some("Saved. This is the new row."),
+            (Flash::Invalidated, Fill::Stored(_)) => {
+                Some("Invalidated. This lookup read the database again.")
             }
-            (Done::Invalidate, _) => None,
+            (Flash::Invalidated, _) => None,
         }
     }
 
-    /// How this hit compares with the visitor's last answer from the database.
+    /// Speed of this hit compared with the visitor's last lookup in the database.
     fn faster(&self) -> Option<String> {
         let answer = self.answer.as_ref().filter(|answer| answer.source.is_hit())?;
-        let before = self.recent.iter().find(|recent| recent.source == Source::Database)?;
-        let times = before.elapsed_us / answer.elapsed_us.max(1);
+        let last = self.recent.iter().find(|lookup| lookup.source == Source::Database)?;
+        let times = last.elapsed_us / answer.elapsed_us.max(1);
         (times > 1)
-            .then(|| format!("{}× faster than your last database answer", format::number(&times)))
+            .then(|| format!("{}× faster than your last database lookup", format::number(&times)))
     }
 }
 
-// What the template asks for.
+// Methods for the template.
 impl Answer {
     fn waterfall(&self) -> Waterfall<'_> {
         Waterfall::of(&self.trace)
@@ -301,7 +301,7 @@ impl Answer {
         }
     }
 
-    fn was_bypass(&self) -> bool {
+    fn is_bypass(&self) -> bool {
         self.fill == Fill::Bypassed
     }
 

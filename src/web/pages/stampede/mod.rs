@@ -1,4 +1,4 @@
-//! `/stampede` — many visitors who ask for one key at once, policy by policy.
+//! `/stampede` — many concurrent visitors request one key, policy by policy.
 
 mod stampede_chart;
 
@@ -13,7 +13,7 @@ use serde::{
 };
 use utoipa::ToSchema;
 
-use self::stampede_chart::Chart;
+use self::stampede_chart::StampedeChart;
 use crate::{
     input::{FieldError, Input, Integer},
     labs::{
@@ -29,6 +29,7 @@ use crate::{
     },
     web::{
         error::Result,
+        filters,
         form::{self, Body, RunQuery},
         form_view::{FieldView, FormView, refused},
         nav::{self, Link},
@@ -37,45 +38,45 @@ use crate::{
     },
 };
 
-/// The form, and what a stampede brought.
+/// Result of a stampede.
 #[derive(Template, Serialize, ToSchema)]
 #[template(path = "stampede.html")]
 pub struct StampedePage {
-    /// The token by which `GET /stampede?run=` shows the result again for half
-    /// an hour; null when nothing ran.
+    /// Token of the result, valid for 30 minutes as `?run=`; null without a result.
     #[schema(value_type = Option<String>)]
     run: Option<RunToken>,
-    /// Who came at once; before a run, what the form offers.
+    /// Concurrent visitors; before a run, the default.
     visitors: u64,
-    /// Simulated delay of the database; before a run, what the form offers.
+    /// Simulated database delay in milliseconds; before a run, the default.
     delay_ms: u64,
-    /// Milliseconds for all runs, preparations included; null when nothing ran.
+    /// Duration of all runs in milliseconds, including preparation; null without a result.
     took_ms: Option<u64>,
-    /// One for each policy, in the order they ran.
+    /// One run per policy, in order.
     runs: Vec<PolicyRun>,
-    /// Policies for which no time was left.
+    /// Policies that did not run because the time limit was reached.
     left_out: Vec<&'static str>,
-    /// What the documents say, and how that fared.
+    /// Claims of the tutorial, each with the measured value.
     claims: Vec<Claim>,
-    /// Whether the request names a result that is not kept any more.
+    /// Whether the requested result is no longer stored.
     #[serde(skip)]
-    is_gone: bool,
+    is_expired: bool,
     #[serde(skip)]
     form: FormView,
 }
 
-/// What to run.
+/// A stampede to run.
 #[derive(Deserialize, ToSchema)]
 pub struct StampedeForm {
-    /// Policies, each at most once: the presets, `single-flight`, `lease`,
-    /// `early-refresh` and `grace`. None: the usual five.
+    /// Policies to run, each at most once: a caching policy, or one protection alone
+    /// (`single-flight`, `lease`, `early-refresh`, `stale-while-revalidate`). Defaults to
+    /// `cache-aside` and these four.
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
-    policy: Vec<StampedeRecipe>,
-    /// Who come at once; 100 by default.
+    policy: Vec<StampedePolicy>,
+    /// Concurrent visitors; defaults to 100.
     #[schema(inline)]
     visitors: Option<Visitors>,
-    /// Simulated delay of the database in milliseconds; 200 by default.
+    /// Simulated database delay in milliseconds; defaults to 200.
     #[schema(inline)]
     delay_ms: Option<DelayMs>,
 }
@@ -87,16 +88,16 @@ const VISITORS_FIELD: Field =
     Field { name: "visitors", label: "Visitors", kind: Visitors::KIND, usual: "100" };
 const DELAY_FIELD: Field = Field {
     name: "delay_ms",
-    label: "Simulated database delay, in ms",
+    label: "Simulated database delay, ms",
     kind: DelayMs::KIND,
     usual: "200",
 };
 
-/// The name of a policy that can be measured.
+/// A policy that a stampede can run, parsed from its name.
 #[derive(Debug)]
-struct StampedeRecipe(CachePolicy);
+struct StampedePolicy(CachePolicy);
 
-impl<'de> Deserialize<'de> for StampedeRecipe {
+impl<'de> Deserialize<'de> for StampedePolicy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         let unknown = || {
@@ -107,18 +108,18 @@ impl<'de> Deserialize<'de> for StampedeRecipe {
     }
 }
 
-/// The form, and the result of an earlier run while it is kept.
+/// Returns a stored result, if `run` names one.
 #[utoipa::path(
     get, path = "/stampede", operation_id = "stampede",
-    params(("run" = Option<String>, Query, description = "The token of a result, as a POST returned it")),
-    responses((status = 200, description = "The form, and the result if one was asked for", body = StampedePage))
+    params(("run" = Option<String>, Query, description = "Token of a result, as returned by the POST")),
+    responses((status = 200, description = "The result, or an empty one without `run`", body = StampedePage))
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<StampedePage>> {
     let RunQuery { run } = form::query(&request)?;
     Ok(Page::new(StampedePage::of(app.shared.stampedes.requested(run.as_deref()))))
 }
 
-/// Lets the visitors come, and waits until all have left.
+/// Runs a stampede and waits for its end.
 #[utoipa::path(
     post, path = "/stampede", operation_id = "run_stampede",
     request_body(content(
@@ -126,11 +127,11 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<S
         (StampedeForm = "application/x-www-form-urlencoded"),
     )),
     responses(
-        (status = 200, description = "Done; with Accept: application/json", body = StampedePage),
-        (status = 303, description = "Done; to the result"),
-        (status = 409, description = "Something else is being measured"),
-        (status = 422, description = "A value is out of range, or no such policy"),
-        (status = 503, description = "No visitor got an answer"),
+        (status = 200, description = "The result, with `Accept: application/json`", body = StampedePage),
+        (status = 303, description = "Done; redirects to the result"),
+        (status = 409, description = "Another measurement is running"),
+        (status = 422, description = "A value is out of range, or a policy is unknown"),
+        (status = 503, description = "No visitor got an answer, or the run was aborted"),
     )
 )]
 pub async fn run(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
@@ -158,18 +159,18 @@ impl StampedeForm {
     }
 }
 
-/// These policies, each once; the usual ones where there are none.
-fn chosen(names: Vec<StampedeRecipe>) -> Result<Vec<CachePolicy>, FieldError> {
+/// The requested policies, or the default ones; rejects duplicates.
+fn chosen(names: Vec<StampedePolicy>) -> Result<Vec<CachePolicy>, FieldError> {
     let mut chosen = Vec::<CachePolicy>::new();
-    for StampedeRecipe(policy) in names {
+    for StampedePolicy(policy) in names {
         if chosen.contains(&policy) {
-            let what = format!("The policy {} was sent twice.", policy.name);
-            return Err(FieldError::malformed(what).of("policy"));
+            let message = format!("The policy {} was sent twice.", policy.name);
+            return Err(FieldError::malformed(message).of("policy"));
         }
         chosen.push(policy);
     }
-    let usual = || DEFAULTS.into_iter().filter_map(named).collect();
-    Ok(if chosen.is_empty() { usual() } else { chosen })
+    let defaults = || DEFAULTS.into_iter().filter_map(named).collect();
+    Ok(if chosen.is_empty() { defaults() } else { chosen })
 }
 
 fn named(name: &str) -> Option<CachePolicy> {
@@ -180,18 +181,18 @@ impl StampedePage {
     const LINK: Link = nav::STAMPEDE;
 
     fn of(requested: RequestedRun<StampedeOutcome>) -> Self {
-        let is_gone = requested.is_gone();
+        let is_expired = requested.is_gone();
         match requested.found() {
-            Some((run, outcome)) => Self::showing(run, &outcome),
-            None => Self { is_gone, ..Self::blank() },
+            Some((run, outcome)) => Self::with_result(run, &outcome),
+            None => Self { is_expired, ..Self::empty() },
         }
     }
 
     fn refused(form: FormView) -> Self {
-        Self { form, ..Self::blank() }
+        Self { form, ..Self::empty() }
     }
 
-    fn blank() -> Self {
+    fn empty() -> Self {
         Self {
             run: None,
             visitors: u64::from(VISITORS),
@@ -200,12 +201,12 @@ impl StampedePage {
             runs: Vec::new(),
             left_out: Vec::new(),
             claims: Vec::new(),
-            is_gone: false,
+            is_expired: false,
             form: FormView::default(),
         }
     }
 
-    fn showing(run: RunToken, outcome: &StampedeOutcome) -> Self {
+    fn with_result(run: RunToken, outcome: &StampedeOutcome) -> Self {
         let StampedeOutcome { visitors, delay_ms, took_ms, runs, left_out } = outcome.clone();
         let claims = stampede::held_against(&runs);
         Self {
@@ -216,21 +217,21 @@ impl StampedePage {
             runs,
             left_out,
             claims,
-            is_gone: false,
+            is_expired: false,
             form: FormView::default(),
         }
     }
 }
 
 /// A checkbox.
-struct Offer {
+struct PolicyOption {
     policy: CachePolicy,
     is_chosen: bool,
 }
 
-// What the template asks for.
+// Methods for the template.
 impl StampedePage {
-    /// The claims by statement.
+    /// The claims, grouped by statement.
     fn statements(&self) -> impl Iterator<Item = &[Claim]> {
         self.claims.chunk_by(|one, next| one.says == next.says)
     }
@@ -243,19 +244,20 @@ impl StampedePage {
         self.form.field(&DELAY_FIELD, self.delay_ms)
     }
 
-    /// The usual policies.
-    fn usual(&self) -> Vec<Offer> {
-        self.offers(true)
+    /// Checkboxes of the default policies.
+    fn default_options(&self) -> Vec<PolicyOption> {
+        self.options(true)
     }
 
-    /// The others.
-    fn others(&self) -> Vec<Offer> {
-        self.offers(false)
+    /// Checkboxes of the other policies.
+    fn other_options(&self) -> Vec<PolicyOption> {
+        self.options(false)
     }
 
-    fn offers(&self, usual: bool) -> Vec<Offer> {
-        let policies = Stampedes::policies().filter(|it| DEFAULTS.contains(&it.name) == usual);
-        policies.map(|policy| Offer { is_chosen: self.is_chosen(&policy), policy }).collect()
+    fn options(&self, are_defaults: bool) -> Vec<PolicyOption> {
+        let policies =
+            Stampedes::policies().filter(|it| DEFAULTS.contains(&it.name) == are_defaults);
+        policies.map(|policy| PolicyOption { is_chosen: self.is_chosen(&policy), policy }).collect()
     }
 
     fn is_chosen(&self, policy: &CachePolicy) -> bool {
@@ -269,12 +271,7 @@ impl StampedePage {
         }
     }
 
-    /// Whether one of the others was chosen, so that they should be seen.
-    fn shows_others(&self) -> bool {
-        self.others().iter().any(|offer| offer.is_chosen)
-    }
-
-    /// What was wrong with Redis, each once, and the policies that met it.
+    /// Each distinct error of Redis, with the policies that it affected.
     fn errors(&self) -> Vec<(&str, Vec<&'static str>)> {
         let mut all = Vec::<(&str, Vec<_>)>::new();
         for run in &self.runs {
@@ -287,7 +284,7 @@ impl StampedePage {
         all
     }
 
-    fn left_out_next(&self) -> bool {
+    fn skipped_follow_up(&self) -> bool {
         self.runs.iter().any(|run| run.next.left_out)
     }
 
@@ -295,7 +292,7 @@ impl StampedePage {
         self.took_ms.map(|ms| ms * 1_000)
     }
 
-    fn chart(&self) -> Chart<'_> {
-        Chart::of(&self.runs, self.delay_ms)
+    fn chart(&self) -> StampedeChart<'_> {
+        StampedeChart::of(&self.runs, self.delay_ms)
     }
 }

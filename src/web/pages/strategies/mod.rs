@@ -1,7 +1,7 @@
-//! `/strategies` — a policy tried on one profile, step by step: what database,
-//! Redis and near cache hold after each, and the timeline of how it went.
+//! `/strategies` — runs a policy on one profile, step by step: the state of database,
+//! Redis and near cache after each step, and its timeline.
 
-mod asked;
+mod request;
 mod sequence;
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use self::{
-    asked::{Asked, ID, StrategiesQuery, StrategyAct, StrategyForm},
+    request::{ID_DEFAULT, StrategiesQuery, StrategyAct, StrategyForm, StrategyRequest},
     sequence::Sequence,
 };
 use super::{policies::PolicyName, profiles::DelayMs};
@@ -30,6 +30,7 @@ use crate::{
     },
     web::{
         error::{Error, Result},
+        filters,
         form::{self, Body},
         form_view::{Choice, FieldView, FormView},
         nav::{self, Link},
@@ -38,11 +39,11 @@ use crate::{
     },
 };
 
-/// What the form offers, in milliseconds.
+/// Delays to choose from, in milliseconds.
 const DELAYS: [u32; 5] = [0, 50, 200, 500, 2_000];
 
 const POLICY: Field = text("policy", "Policy", 32, "");
-const ID_FIELD: Field = text("id", "Profile id", 64, ID);
+const ID_FIELD: Field = text("id", "Profile id", 64, ID_DEFAULT);
 const DELAY_FIELD: Field = Field {
     name: "delay_ms",
     label: "Simulated database delay",
@@ -50,101 +51,101 @@ const DELAY_FIELD: Field = Field {
     usual: "200",
 };
 
-/// A policy tried on one profile.
+/// A policy, one profile, and the steps of the session.
 #[derive(Template, Serialize, ToSchema)]
 #[template(path = "strategies.html")]
 pub struct StrategiesPage {
-    /// What is wrong, when something is.
+    /// Error, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// How the profile is cached.
+    /// Name of the caching policy.
     policy: &'static str,
-    /// Whose profile.
+    /// Id of the profile.
     id: UserId,
-    /// Simulated latency of each read of the database, in milliseconds.
+    /// Simulated latency of each database read, in milliseconds.
     delay_ms: u32,
-    /// The token of this visit, to go on with; null before the first act.
+    /// Token of the session, to continue it; null before the first step.
     #[schema(value_type = Option<String>)]
     run: Option<RunToken>,
-    /// The last acts of this visit, the latest last, and what was held where after each.
+    /// Last steps of the session in order, each with the state after it.
     acts: Vec<StepResult>,
-    /// How the last of them went, or the one that was asked for.
+    /// Timeline of the last step, or of the requested one.
     timeline: Option<Timeline>,
-    /// What is held where at the moment.
+    /// Current state of database, Redis and near cache.
     now: Snapshot,
-    /// Every strategy.
+    /// All strategies.
     strategies: Vec<StrategyRow>,
-    /// What the connected Redis means for writes that wait.
+    /// Durability of pending write-behind writes on the connected Redis.
     persistence: Persistence,
     #[serde(skip)]
     about: &'static str,
-    /// What the acts show, when they are a run.
+    /// Finding of the demo, if the steps are one.
     #[serde(skip)]
-    shows: Option<&'static str>,
-    /// The act whose timeline is shown.
+    finding: Option<&'static str>,
+    /// Number of the step whose timeline is shown.
     #[serde(skip)]
-    told: Option<usize>,
+    selected: Option<usize>,
     #[serde(skip)]
     known_ids: Arc<Vec<UserId>>,
-    /// Whether the request names a visit that is not kept any more.
+    /// Whether the requested session is no longer stored.
     #[serde(skip)]
-    is_gone: bool,
+    is_expired: bool,
     #[serde(skip)]
     form: FormView,
 }
 
-/// A strategy, for someone who has to choose.
+/// A strategy.
 #[derive(Serialize, ToSchema)]
 pub struct StrategyRow {
-    /// What it is called.
+    /// Name.
     name: &'static str,
-    /// The policy that shows it.
+    /// Policy that uses it.
     policy: &'static str,
-    /// What one can rely on.
+    /// Guarantees.
     guarantees: &'static str,
-    /// What one has to live with.
+    /// Risks.
     risks: &'static str,
 }
 
-/// What becomes of waiting writes when the connected Redis ends.
+/// Durability of pending write-behind writes.
 #[derive(Serialize, ToSchema)]
 pub struct Persistence {
-    /// Whether it writes an append-only file; null while it is away.
+    /// Whether Redis writes an append-only file; null while it is unavailable.
     append_only: Option<bool>,
-    /// What that means, in a sentence or two.
+    /// Consequence for pending writes.
     message: String,
 }
 
-/// Shows what is held where, the visit so far, and every strategy.
+/// Returns the current state, the steps of a session, and all strategies.
 #[utoipa::path(
     get, path = "/strategies", operation_id = "strategies",
     params(
-        ("policy" = Option<String>, Query, description = "How it is cached: none, plain, default, near, write-through, write-around, write-behind or refresh-ahead"),
-        ("id" = Option<String>, Query, description = "Whose profile; 123 when left out"),
-        ("delay_ms" = Option<u32>, Query, description = "Simulated database latency, 0 to 5000; 200 when left out"),
-        ("run" = Option<String>, Query, description = "The token of a visit, as a POST returned it"),
-        ("step" = Option<u32>, Query, description = "The number of the act whose timeline is told; the last when left out"),
+        ("policy" = Option<String>, Query, description = "Caching policy: none, cache-aside, read-through, near-cache, write-through, write-around, write-behind or refresh-ahead; defaults to the configured one"),
+        ("id" = Option<String>, Query, description = "Id of the profile; defaults to 123"),
+        ("delay_ms" = Option<u32>, Query, description = "Simulated latency of each database read in milliseconds, 0 to 5000; defaults to 200"),
+        ("run" = Option<String>, Query, description = "Token of a session, as returned by the POST"),
+        ("step" = Option<u32>, Query, description = "Number of the step whose timeline to return; defaults to the last one"),
     ),
     responses(
-        (status = 200, description = "What is held where", body = StrategiesPage),
+        (status = 200, description = "The current state and the steps", body = StrategiesPage),
         (status = 404, description = "No such profile", body = StrategiesPage),
     )
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<StrategiesPage>> {
     let query: StrategiesQuery = form::query(&request)?;
     let step = query.step.map(Integer::get);
-    let asked = Asked::of(&app, query)?;
-    let now = asked.session(&app).look().await;
-    let is_nobody = now.are_of_nobody();
-    let mut page = StrategiesPage::new(&app, asked, step, now);
-    if !is_nobody {
+    let request = StrategyRequest::new(&app, query)?;
+    let now = request.steps(&app).look().await;
+    let is_unknown_id = now.are_of_nobody();
+    let mut page = StrategiesPage::new(&app, request, step, now);
+    if !is_unknown_id {
         return Ok(Page::new(page));
     }
     page.error = Some(Error::NoProfile(page.id.to_string()).to_string());
     Ok(Page::new(page).status(StatusCode::NOT_FOUND))
 }
 
-/// Does something to the profile, and notes what is held where after it.
+/// Runs an action on the profile, and records the state after it.
 #[utoipa::path(
     post, path = "/strategies", operation_id = "try_strategy",
     request_body(content(
@@ -152,25 +153,25 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<S
         (StrategyForm = "application/x-www-form-urlencoded"),
     )),
     responses(
-        (status = 200, description = "Done; with Accept: application/json", body = StrategiesPage),
-        (status = 303, description = "Done; to the page that tells it"),
-        (status = 400, description = "The id is none"),
+        (status = 200, description = "The result, with `Accept: application/json`", body = StrategiesPage),
+        (status = 303, description = "Done; redirects to the result"),
+        (status = 400, description = "The id is malformed"),
         (status = 404, description = "No such profile"),
         (status = 422, description = "A value is out of range"),
-        (status = 503, description = "The database does not answer, and there is no copy to serve"),
+        (status = 503, description = "The database failed, and there is no copy to serve"),
     )
 )]
 pub async fn act(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
     let headers = request.headers();
-    match tried(&app, &body).await {
-        Ok((asked, run, last)) => {
-            let (address, now) = (asked.address(run), last.columns);
-            let page = Page::new(StrategiesPage::new(&app, asked, None, now));
+    match perform(&app, &body).await {
+        Ok((request, run, last)) => {
+            let (url, now) = (request.url(run), last.columns);
+            let page = Page::new(StrategiesPage::new(&app, request, None, now));
             let page = last
                 .cache_status
                 .into_iter()
                 .fold(page, |page, status| page.header(CACHE_STATUS, status));
-            Ok(page.or_redirect(headers, &address))
+            Ok(page.or_redirect(headers, &url))
         }
         Err(error) if page::wants_json(headers) => Err(error),
         Err(error) => {
@@ -180,47 +181,51 @@ pub async fn act(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Re
     }
 }
 
-/// The visit after an act, its token, and the last step.
-async fn tried(app: &Data<WorkerState>, body: &Body) -> Result<(Asked, RunToken, StepResult)> {
+/// Runs the action. Returns the request with the session, its token, and the last step.
+async fn perform(
+    app: &Data<WorkerState>,
+    body: &Body,
+) -> Result<(StrategyRequest, RunToken, StepResult)> {
     let StrategyForm { act, policy, id, delay_ms, run } = body.parse()?;
     let query = StrategiesQuery { policy, id, delay_ms, run, step: None };
-    let mut asked = Asked::of(app, query)?;
-    let session = asked.session(app);
-    if session.look().await.are_of_nobody() {
-        return Err(Error::NoProfile(asked.id.to_string()));
+    let mut request = StrategyRequest::new(app, query)?;
+    let steps = request.steps(app);
+    if steps.look().await.are_of_nobody() {
+        return Err(Error::NoProfile(request.id.to_string()));
     }
-    let acts = run_to_completion(perform(session, act)).await?;
-    let last = acts.last().expect("an act is at least one move").clone();
-    let (run, visit) = note(app, &asked, act, acts);
-    asked.visit = RequestedRun::Found(run, visit);
-    Ok((asked, run, last))
+    let acts = run_to_completion(run_steps(steps, act)).await?;
+    let last = acts.last().expect("an action has at least one step").clone();
+    let (run, session) = record(app, &request, act, acts);
+    request.session = RequestedRun::Found(run, session);
+    Ok((request, run, last))
 }
 
-async fn perform(session: Session, act: StrategyAct) -> Result<Vec<StepResult>> {
-    let one = match act {
+async fn run_steps(session: Session, act: StrategyAct) -> Result<Vec<StepResult>> {
+    let step = match act {
         StrategyAct::Read => Step::Read,
         StrategyAct::Write => Step::Write,
         StrategyAct::Invalidate => Step::Invalidate,
         StrategyAct::Run => return Ok(session.run().await?),
     };
-    Ok(vec![session.act(one).await?])
+    Ok(vec![session.act(step).await?])
 }
 
-/// A run is a visit of its own; a single act goes on with the one before.
-fn note(
+/// Stores the steps: a demo in a new session, a single step in the one it continues.
+fn record(
     app: &WorkerState,
-    asked: &Asked,
+    request: &StrategyRequest,
     act: StrategyAct,
     acts: Vec<StepResult>,
 ) -> (RunToken, Arc<StrategySession>) {
-    let (visits, id) = (&app.shared.visits, asked.id.clone());
-    match (act, &asked.visit) {
+    let (visits, id) = (&app.shared.visits, request.id.clone());
+    match (act, &request.session) {
         (StrategyAct::Run, _) => {
-            visits.add(StrategySession::of_run(id, Run::of(&asked.policy), acts))
+            visits.add(StrategySession::of_run(id, Run::of(&request.policy), acts))
         }
         (_, RequestedRun::Found(run, before)) => {
-            let visit = acts.into_iter().fold(StrategySession::clone(before), StrategySession::and);
-            (*run, visits.put(*run, visit))
+            let session =
+                acts.into_iter().fold(StrategySession::clone(before), StrategySession::and);
+            (*run, visits.put(*run, session))
         }
         _ => visits.add(acts.into_iter().fold(StrategySession::new(id), StrategySession::and)),
     }
@@ -229,37 +234,37 @@ fn note(
 impl StrategiesPage {
     const LINK: Link = nav::STRATEGIES;
 
-    fn new(app: &WorkerState, asked: Asked, step: Option<u32>, now: Snapshot) -> Self {
-        let is_gone = asked.visit.is_gone();
-        let (token, visit) = asked.visit.found().unzip();
-        let acts = visit.as_ref().map_or_else(Vec::new, |visit| visit.acts.clone());
-        let run = visit.and_then(|visit| visit.run);
-        let wanted = step.map(|step| step as usize).or(run.map(|run| run.tells));
-        let wanted = acts.iter().find(|act| Some(act.number) == wanted);
-        let told = wanted.or(acts.last());
+    fn new(app: &WorkerState, request: StrategyRequest, step: Option<u32>, now: Snapshot) -> Self {
+        let is_expired = request.session.is_gone();
+        let (token, session) = request.session.found().unzip();
+        let acts = session.as_ref().map_or_else(Vec::new, |session| session.acts.clone());
+        let run = session.and_then(|session| session.run);
+        let number = step.map(|step| step as usize).or(run.map(|run| run.tells));
+        let requested = acts.iter().find(|act| Some(act.number) == number);
+        let selected = requested.or(acts.last());
         Self {
             error: None,
-            policy: asked.policy.name,
-            delay_ms: asked.delay_ms,
+            policy: request.policy.name,
+            delay_ms: request.delay_ms,
             run: token,
-            timeline: told.map(|act| act.timeline.clone()),
-            told: told.map(|act| act.number),
+            timeline: selected.map(|act| act.timeline.clone()),
+            selected: selected.map(|act| act.number),
             acts,
             now,
             strategies: Strategy::ALL.map(StrategyRow::of).into(),
             persistence: Persistence::of(app),
-            about: asked.policy.about,
-            shows: run.map(|run| run.shows),
+            about: request.policy.about,
+            finding: run.map(|run| run.shows),
             known_ids: Arc::clone(&app.shared.known_ids),
-            is_gone,
+            is_expired,
             form: FormView::default(),
-            id: asked.id,
+            id: request.id,
         }
     }
 }
 
 impl StrategiesPage {
-    /// The form as it was sent, beside what is held where.
+    /// The page with the rejected form and the current state.
     async fn refused(app: &WorkerState, body: &Body, error: &Error) -> Result<Self> {
         let form = FormView::refused(body, error);
         let query = StrategiesQuery {
@@ -269,9 +274,9 @@ impl StrategiesPage {
             run: form.typed("run").filter(|run| !run.is_empty()).map(str::to_owned),
             ..StrategiesQuery::default()
         };
-        let asked = Asked::of(app, query)?;
-        let now = asked.session(app).look().await;
-        let page = Self::new(app, asked, None, now);
+        let request = StrategyRequest::new(app, query)?;
+        let now = request.steps(app).look().await;
+        let page = Self::new(app, request, None, now);
         Ok(match error {
             Error::NoProfile(_) => Self { error: Some(error.to_string()), ..page },
             _ => Self { form, ..page },
@@ -289,30 +294,30 @@ impl StrategyRow {
 impl Persistence {
     fn of(app: &WorkerState) -> Self {
         let sample = app.latest.get();
-        let Some(server) = &sample.redis.server else { return Self::away() };
-        let who = format!("The connected {} {}", server.name, server.version);
+        let Some(server) = &sample.redis.server else { return Self::unknown() };
+        let server_name = format!("The connected {} {}", server.name, server.version);
         let message = match server.append_only {
             true => format!(
-                "{who} writes an append-only file: when it is killed, what it acknowledged is \
-                 there again after its start. With appendfsync always not even a power cut takes \
-                 anything; with everysec it takes about the last second."
+                "{server_name} writes an append-only file, so pending writes survive a crash of \
+                 Redis. A power failure loses about one second of writes with appendfsync \
+                 everysec, and none with always."
             ),
             false => format!(
-                "{who} writes no append-only file: when it is killed, every write that was \
-                 acknowledged and not flushed yet is lost."
+                "{server_name} writes no append-only file, so a crash of Redis loses every write \
+                 that is acknowledged but not flushed."
             ),
         };
         Self { append_only: Some(server.append_only), message }
     }
 
-    fn away() -> Self {
-        let message = "Redis can't be reached at the moment, so no write waits there: each goes \
-                       to the database at once.";
+    fn unknown() -> Self {
+        let message = "Redis is unavailable, so no writes are pending: each write goes directly to \
+                       the database.";
         Self { append_only: None, message: message.to_owned() }
     }
 }
 
-// What the template asks for.
+// Methods for the template.
 impl StrategiesPage {
     fn policy_field(&self) -> FieldView {
         let choice = |policy: CachePolicy| Choice {
@@ -331,13 +336,13 @@ impl StrategiesPage {
     }
 
     fn delay_field(&self) -> FieldView {
-        let odd = (!DELAYS.contains(&self.delay_ms)).then_some(self.delay_ms);
+        let other = (!DELAYS.contains(&self.delay_ms)).then_some(self.delay_ms);
         let choice = |ms: u32| Choice {
             value: ms.to_string(),
             label: if ms == 0 { "none".to_owned() } else { format!("{ms} ms") },
             chosen: ms == self.delay_ms,
         };
-        let choices = DELAYS.into_iter().chain(odd).map(choice).collect();
+        let choices = DELAYS.into_iter().chain(other).map(choice).collect();
         self.form.field(&DELAY_FIELD, self.delay_ms).with_choices(choices).growing()
     }
 
@@ -345,8 +350,8 @@ impl StrategiesPage {
         self.timeline.as_ref().map(Sequence::of)
     }
 
-    /// Where the timeline of one act is told.
-    fn address_of(&self, number: &usize) -> String {
+    /// URL of the timeline of a step.
+    fn step_url(&self, number: &usize) -> String {
         let (Self { policy, id, delay_ms, .. }, path) = (self, nav::STRATEGIES.path);
         let run = self.run.map(|run| run.to_string()).unwrap_or_default();
         format!(
@@ -354,12 +359,12 @@ impl StrategiesPage {
         )
     }
 
-    /// Whether Redis failed under one of the acts.
-    fn is_blind(&self) -> bool {
+    /// Whether Redis failed during one of the steps.
+    fn has_unknown_state(&self) -> bool {
         self.acts.iter().any(|act| act.columns.redis.holds == Contents::Unknown)
     }
 
-    /// Whose profile a run takes: one that is there.
+    /// Id for a demo: that of an existing profile.
     fn run_id(&self) -> &UserId {
         let known = self.known_ids.first().filter(|_| self.error.is_some());
         known.unwrap_or(&self.id)
@@ -369,7 +374,7 @@ impl StrategiesPage {
         row.policy == self.policy
     }
 
-    fn is_told(&self, number: &usize) -> bool {
-        self.told == Some(*number)
+    fn is_selected(&self, number: &usize) -> bool {
+        self.selected == Some(*number)
     }
 }

@@ -1,147 +1,150 @@
-//! A timeline as a sequence diagram: five lifelines, and an arrow for each thing
-//! that was said, in the order of time.
+//! A timeline as a sequence diagram: five lifelines, and an arrow for each message in
+//! order of time.
 
 use hitrate_cache::trace::{Span, Target};
 
 use crate::labs::support::timeline::Timeline;
 
-/// The diagram, one row below the other.
+/// A sequence diagram.
 pub struct Sequence<'a> {
-    /// What it tells.
+    /// The timeline.
     pub timeline: &'a Timeline,
-    /// The arrows between the visitor's question and answer.
-    pub rows: Vec<Row<'a>>,
+    /// The arrows between the visitor's request and its response.
+    pub rows: Vec<SequenceRow<'a>>,
 }
 
 /// One arrow.
-pub struct Row<'a> {
-    /// The one beside hitrate.
-    pub with: Target,
-    /// Whether it goes there, comes back, or stays with hitrate.
-    pub way: Way,
-    /// What is said; commands of one pipeline share an arrow.
+pub struct SequenceRow<'a> {
+    /// The lifeline at the other end from hitrate.
+    pub target: Target,
+    /// Direction of the arrow.
+    pub arrow: Direction,
+    /// Commands or replies; those of a pipeline share an arrow.
     pub lines: Vec<&'a str>,
-    /// Of a reply: how long it took.
+    /// Duration, for a reply.
     pub took: Option<Took>,
-    /// Who is at work beside this row.
-    pub at_work: Vec<AtWork>,
+    /// Lifelines that are active beside this row.
+    pub activations: Vec<Activation>,
 }
 
-/// Where an arrow points.
+/// Direction of an arrow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// From hitrate to another.
-    There,
-    /// Back to hitrate.
-    Back,
-    /// hitrate by itself.
-    Own,
+pub enum Direction {
+    /// From hitrate.
+    Request,
+    /// To hitrate.
+    Reply,
+    /// Within hitrate.
+    Internal,
 }
 
-/// How long a reply took.
+/// Duration of a round trip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Took {
-    /// In microseconds.
-    pub all_us: u64,
-    /// How much of it was simulated.
+    /// Total, in microseconds.
+    pub total_us: u64,
+    /// Simulated part, in microseconds.
     pub simulated_us: u64,
 }
 
-/// A lifeline that is at work beside a row.
+/// A lifeline that is active beside a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AtWork {
-    /// Whose.
-    pub who: Target,
-    /// Which part of its work.
-    pub part: Part,
-    /// How much of the row's height is simulated waiting, in per cent from above.
+pub struct Activation {
+    /// The lifeline.
+    pub target: Target,
+    /// Part of the activation beside this row.
+    pub phase: Phase,
+    /// Simulated part of the row's height, in percent from the top.
     pub simulated: f64,
 }
 
-/// A part of somebody's work.
+/// Part of an activation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// It begins at this row's arrow.
+pub enum Phase {
+    /// Begins at this row's arrow.
     Begin,
-    /// It goes on all along.
+    /// Spans the row.
     Middle,
-    /// It ends at this row's arrow.
+    /// Ends at this row's arrow.
     End,
 }
 
-/// All spans of one round trip.
+/// The spans of one round trip.
 struct RoundTrip<'a>(&'a [Span]);
 
-/// A question or a reply: of which trip, and when.
-struct Moment {
+/// A request or a reply, with its round trip and time.
+struct Message {
     round_trip: usize,
     is_reply: bool,
     at_us: u64,
 }
 
 impl<'a> Sequence<'a> {
-    /// Draws this timeline.
+    /// Draws a timeline.
     pub fn of(timeline: &'a Timeline) -> Self {
         let trips: Vec<_> = timeline
             .trace
             .chunk_by(|one, next| one.round_trip == next.round_trip)
             .map(RoundTrip)
             .collect();
-        let moments = moments(&trips);
-        let mut rows: Vec<_> = moments.iter().map(|moment| row(&trips, moment)).collect();
+        let messages = messages(&trips);
+        let mut rows: Vec<_> = messages.iter().map(|message| row(&trips, message)).collect();
         for (number, trip) in trips.iter().enumerate().filter(|(_, trip)| !trip.is_managed()) {
-            let of_trip = |moment: &Moment| moment.round_trip == number;
-            let begin = moments.iter().position(of_trip).unwrap_or_default();
-            let end = moments.iter().rposition(of_trip).unwrap_or_default();
+            let of_trip = |message: &Message| message.round_trip == number;
+            let begin = messages.iter().position(of_trip).unwrap_or_default();
+            let end = messages.iter().rposition(of_trip).unwrap_or_default();
             for (i, row) in rows.iter_mut().enumerate().take(end + 1).skip(begin) {
-                row.works(trip, part(i, begin, end));
+                row.activate(trip, phase(i, begin, end));
             }
         }
         Self { timeline, rows }
     }
 
-    /// Whether any of it was simulated.
+    /// Whether part of it is simulated.
     pub fn is_simulated(&self) -> bool {
         self.timeline.simulated_us > 0
     }
 }
 
-/// Questions and replies in the order of time. At the same time a reply comes
-/// before the question that it leads to.
-fn moments(trips: &[RoundTrip<'_>]) -> Vec<Moment> {
-    let mut moments = Vec::with_capacity(trips.len() * 2);
+/// Requests and replies in order of time. At the same time, a reply comes before the
+/// request that follows from it.
+fn messages(trips: &[RoundTrip<'_>]) -> Vec<Message> {
+    let mut messages = Vec::with_capacity(trips.len() * 2);
     for (number, trip) in trips.iter().enumerate() {
         let first = trip.first();
         let end_us = first.start_us + first.elapsed_us;
         if !trip.is_managed() {
-            moments.push(Moment { round_trip: number, is_reply: false, at_us: first.start_us });
+            messages.push(Message { round_trip: number, is_reply: false, at_us: first.start_us });
         }
-        moments.push(Moment { round_trip: number, is_reply: true, at_us: end_us });
+        messages.push(Message { round_trip: number, is_reply: true, at_us: end_us });
     }
-    moments.sort_by_key(|moment| (moment.at_us, moment.round_trip, moment.is_reply));
-    moments
+    messages.sort_by_key(|message| (message.at_us, message.round_trip, message.is_reply));
+    messages
 }
 
-fn row<'a>(trips: &[RoundTrip<'a>], moment: &Moment) -> Row<'a> {
-    let RoundTrip(spans) = trips[moment.round_trip];
+fn row<'a>(trips: &[RoundTrip<'a>], message: &Message) -> SequenceRow<'a> {
+    let RoundTrip(spans) = trips[message.round_trip];
     let first = &spans[0];
-    let (way, lines): (_, Vec<_>) = match (first.target, moment.is_reply) {
-        (Target::Hitrate, _) => {
-            (Way::Own, spans.iter().flat_map(|it| [it.command.as_str(), &it.reply]).collect())
+    let (arrow, lines): (_, Vec<_>) = match (first.target, message.is_reply) {
+        (Target::Hitrate, _) => (
+            Direction::Internal,
+            spans.iter().flat_map(|it| [it.command.as_str(), &it.reply]).collect(),
+        ),
+        (_, true) => (Direction::Reply, spans.iter().map(|span| span.reply.as_str()).collect()),
+        (_, false) => {
+            (Direction::Request, spans.iter().map(|span| span.command.as_str()).collect())
         }
-        (_, true) => (Way::Back, spans.iter().map(|span| span.reply.as_str()).collect()),
-        (_, false) => (Way::There, spans.iter().map(|span| span.command.as_str()).collect()),
     };
-    let took = Took { all_us: first.elapsed_us, simulated_us: first.simulated_us };
-    let took = moment.is_reply.then_some(took);
-    Row { with: first.target, way, lines, took, at_work: Vec::new() }
+    let took = Took { total_us: first.elapsed_us, simulated_us: first.simulated_us };
+    let took = message.is_reply.then_some(took);
+    SequenceRow { target: first.target, arrow, lines, took, activations: Vec::new() }
 }
 
-fn part(row: usize, begin: usize, end: usize) -> Part {
+fn phase(row: usize, begin: usize, end: usize) -> Phase {
     match row {
-        _ if row == begin => Part::Begin,
-        _ if row == end => Part::End,
-        _ => Part::Middle,
+        _ if row == begin => Phase::Begin,
+        _ if row == end => Phase::End,
+        _ => Phase::Middle,
     }
 }
 
@@ -154,45 +157,44 @@ impl RoundTrip<'_> {
         self.first().target == Target::Hitrate
     }
 
-    /// Simulated waiting comes first, and is drawn so.
-    fn simulated(&self, part: Part) -> f64 {
+    /// Simulated part of a row's height, in percent: simulated time comes first.
+    fn simulated(&self, phase: Phase) -> f64 {
         let Span { simulated_us, elapsed_us, .. } = *self.first();
-        match part {
-            Part::End => 100.0 * simulated_us as f64 / elapsed_us.max(1) as f64,
+        match phase {
+            Phase::End => 100.0 * simulated_us as f64 / elapsed_us.max(1) as f64,
             _ if simulated_us > 0 => 100.0,
             _ => 0.0,
         }
     }
 }
 
-impl Row<'_> {
-    /// One bar for each lifeline: of several who wait at the same place the
-    /// longest part is drawn.
-    fn works(&mut self, trip: &RoundTrip<'_>, part: Part) {
-        let who = trip.first().target;
-        let work = AtWork { who, part, simulated: trip.simulated(part) };
-        match self.at_work.iter_mut().find(|it| it.who == who) {
-            Some(known) if part == Part::Middle || known.part != part => {
-                *known = AtWork { part: Part::Middle, ..work };
+impl SequenceRow<'_> {
+    /// Marks a lifeline as active. Overlapping round trips of a lifeline share one bar.
+    fn activate(&mut self, trip: &RoundTrip<'_>, phase: Phase) {
+        let target = trip.first().target;
+        let new = Activation { target, phase, simulated: trip.simulated(phase) };
+        match self.activations.iter_mut().find(|it| it.target == target) {
+            Some(known) if phase == Phase::Middle || known.phase != phase => {
+                *known = Activation { phase: Phase::Middle, ..new };
             }
             Some(_) => (),
-            None => self.at_work.push(work),
+            None => self.activations.push(new),
         }
     }
 
-    /// From whom to whom, in words.
+    /// Both ends of the arrow, in words.
     pub fn between(&self) -> String {
-        let with = name(self.with);
-        match self.way {
-            Way::There => format!("hitrate to {with}"),
-            Way::Back => format!("{with} to hitrate"),
-            Way::Own => "hitrate by itself".to_owned(),
+        let target = name(self.target);
+        match self.arrow {
+            Direction::Request => format!("hitrate to {target}"),
+            Direction::Reply => format!("{target} to hitrate"),
+            Direction::Internal => "within hitrate".to_owned(),
         }
     }
 
-    /// The class of its lane: between which lifelines it lies.
+    /// Class of its lane: the lifelines between which it lies.
     pub fn lane(&self) -> &'static str {
-        match self.with {
+        match self.target {
             Target::Memory => "memory",
             Target::Redis => "cache",
             Target::Database => "database",
@@ -200,33 +202,33 @@ impl Row<'_> {
         }
     }
 
-    /// The class of its direction.
+    /// Class of its direction.
     pub fn direction(&self) -> &'static str {
-        match self.way {
-            Way::There => "there",
-            Way::Back => "back",
-            Way::Own => "self",
+        match self.arrow {
+            Direction::Request => "there",
+            Direction::Reply => "back",
+            Direction::Internal => "self",
         }
     }
 }
 
-impl AtWork {
-    /// Its classes: whose, and which part.
+impl Activation {
+    /// Classes of its lifeline and phase.
     pub fn class(&self) -> &'static str {
-        match (self.who, self.part) {
-            (Target::Memory, Part::Begin) => "is-memory is-begin",
-            (Target::Memory, Part::Middle) => "is-memory is-middle",
-            (Target::Memory, Part::End) => "is-memory is-end",
-            (Target::Database, Part::Begin) => "is-database is-begin",
-            (Target::Database, Part::Middle) => "is-database is-middle",
-            (Target::Database, Part::End) => "is-database is-end",
-            (_, Part::Begin) => "is-cache is-begin",
-            (_, Part::Middle) => "is-cache is-middle",
-            (_, Part::End) => "is-cache is-end",
+        match (self.target, self.phase) {
+            (Target::Memory, Phase::Begin) => "is-memory is-begin",
+            (Target::Memory, Phase::Middle) => "is-memory is-middle",
+            (Target::Memory, Phase::End) => "is-memory is-end",
+            (Target::Database, Phase::Begin) => "is-database is-begin",
+            (Target::Database, Phase::Middle) => "is-database is-middle",
+            (Target::Database, Phase::End) => "is-database is-end",
+            (_, Phase::Begin) => "is-cache is-begin",
+            (_, Phase::Middle) => "is-cache is-middle",
+            (_, Phase::End) => "is-cache is-end",
         }
     }
 
-    /// What is left of the height.
+    /// Measured part of the row's height, in percent.
     pub fn measured(&self) -> f64 {
         100.0 - self.simulated
     }
@@ -261,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn each_reply_follows_its_question_and_a_pipeline_shares_an_arrow() {
+    fn each_reply_follows_its_request_and_a_pipeline_shares_an_arrow() {
         let timeline = timeline(vec![
             span(Target::Redis, 0, 10, 1),
             span(Target::Redis, 0, 10, 1),
@@ -272,9 +274,9 @@ mod tests {
         let expected =
             ["ask 1 & ask 1", "reply 1 & reply 1", "ask 2 & reply 2", "ask 3", "reply 3"];
         assert_eq!(lines(&drawn), expected);
-        assert_eq!(drawn.rows[4].took, Some(Took { all_us: 100, simulated_us: 50 }));
-        let end = AtWork { who: Target::Database, part: Part::End, simulated: 50.0 };
-        assert_eq!(drawn.rows[4].at_work, [end]);
+        assert_eq!(drawn.rows[4].took, Some(Took { total_us: 100, simulated_us: 50 }));
+        let end = Activation { target: Target::Database, phase: Phase::End, simulated: 50.0 };
+        assert_eq!(drawn.rows[4].activations, [end]);
     }
 
     #[test]
@@ -283,7 +285,7 @@ mod tests {
             timeline(vec![span(Target::Database, 0, 100, 1), span(Target::Database, 20, 100, 2)]);
         let drawn = Sequence::of(&timeline);
         assert_eq!(lines(&drawn), ["ask 1", "ask 2", "reply 1", "reply 2"]);
-        let parts: Vec<_> = drawn.rows.iter().map(|row| row.at_work[0].part).collect();
-        assert_eq!(parts, [Part::Begin, Part::Middle, Part::Middle, Part::End]);
+        let phases: Vec<_> = drawn.rows.iter().map(|row| row.activations[0].phase).collect();
+        assert_eq!(phases, [Phase::Begin, Phase::Middle, Phase::Middle, Phase::End]);
     }
 }

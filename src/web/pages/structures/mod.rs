@@ -1,4 +1,4 @@
-//! `/structures` — Redis's data types, each played by hand on the live server.
+//! `/structures` — Redis's data types, to try on the connected server.
 
 mod pictures;
 mod stream_live;
@@ -21,8 +21,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use self::{
-    stream_live::Listener,
-    structure::{StructurePage, Typed},
+    stream_live::StreamFollower,
+    structure::{StructurePage, SubmittedAction},
 };
 use super::visitor;
 use crate::{
@@ -44,46 +44,48 @@ use crate::{
 #[derive(Template, Serialize, ToSchema)]
 #[template(path = "structures.html")]
 pub struct StructuresPage {
-    structures: Vec<Summary>,
+    /// In the order of the index.
+    structures: Vec<StructureSummary>,
 }
 
 /// A structure in the index.
 #[derive(Serialize, ToSchema)]
-pub struct Summary {
-    /// Its address is `/structures/{slug}`.
+pub struct StructureSummary {
+    /// Identifier in the URL, `/structures/{slug}`.
     slug: &'static str,
-    /// What it is called.
+    /// Title.
     title: &'static str,
-    /// What it is.
+    /// Description.
     about: &'static str,
-    /// When to take it.
+    /// When to use it.
     good_for: &'static str,
-    /// The commands that can be tried.
+    /// Commands to try.
     commands: Vec<&'static str>,
 }
 
-/// Who asks, and for which structure.
-struct Asked {
+/// A structure, and the visitor's keys of it.
+struct StructureRequest {
     structure: &'static Structure,
-    desk: Playground,
+    playground: Playground,
+    /// Set for a new visitor.
     cookie: Option<Cookie<'static>>,
 }
 
-impl Asked {
-    fn of(app: &WorkerState, request: &HttpRequest, slug: &str) -> Result<Self> {
+impl StructureRequest {
+    fn new(app: &WorkerState, request: &HttpRequest, slug: &str) -> Result<Self> {
         let structure = structures::named(slug).ok_or(Error::NoPage)?;
         let (visitor, cookie) = visitor::of(request);
-        let desk = Playground::of(app.store.clone(), &visitor, structure);
-        Ok(Self { structure, desk, cookie })
+        let playground = Playground::of(app.store.clone(), &visitor, structure);
+        Ok(Self { structure, playground, cookie })
     }
 
-    /// An empty page.
+    /// A page without content or result.
     fn page(&self, app: &WorkerState) -> StructurePage {
-        let next_step = app.shared.outcomes.next_step(self.desk.demo());
+        let next_step = app.shared.outcomes.next_step(self.playground.demo());
         StructurePage::new(self.structure, next_step, self.cookie.is_none())
     }
 
-    fn send(self, page: StructurePage, status: StatusCode) -> Page<StructurePage> {
+    fn respond(self, page: StructurePage, status: StatusCode) -> Page<StructurePage> {
         let page = Page::new(page).status(status).cookie(self.cookie);
         match status {
             StatusCode::SERVICE_UNAVAILABLE => page.header(header::RETRY_AFTER, "1"),
@@ -92,25 +94,25 @@ impl Asked {
     }
 }
 
-/// The nine of them.
+/// Returns all structures.
 #[utoipa::path(
     get, path = "/structures", operation_id = "structures",
-    responses((status = 200, description = "Redis's data types", body = StructuresPage))
+    responses((status = 200, description = "All structures", body = StructuresPage))
 )]
 pub async fn index() -> Page<StructuresPage> {
-    let structures = structures::ALL.iter().map(|it| Summary::of(it)).collect();
+    let structures = structures::ALL.iter().map(|it| StructureSummary::of(it)).collect();
     Page::new(StructuresPage { structures })
 }
 
-/// One of them: the value as it is, and what an act led to.
+/// Returns a structure, its current content, and the result of an action.
 #[utoipa::path(
     get, path = "/structures/{slug}", operation_id = "structure",
     params(
         ("slug" = String, Path, description = "strings, hashes, lists, sets, sorted-sets, bitmaps, hyperloglog, geospatial or streams"),
-        ("run" = Option<String>, Query, description = "The token of an act, as a POST returned it"),
+        ("run" = Option<String>, Query, description = "Token of a result, as returned by the POST"),
     ),
     responses(
-        (status = 200, description = "The visitor's copy; without Redis, how to play", body = StructurePage),
+        (status = 200, description = "The structure; `picture` is null while Redis is unavailable", body = StructurePage),
         (status = 404, description = "No such structure"),
     )
 )]
@@ -119,35 +121,35 @@ pub async fn show(
     request: HttpRequest,
     slug: Path<String>,
 ) -> Result<Page<StructurePage>> {
-    let asked = Asked::of(&app, &request, &slug)?;
+    let target = StructureRequest::new(&app, &request, &slug)?;
     let RunQuery { run } = form::query(&request)?;
-    let run = app.shared.outcomes.requested(run.as_deref(), asked.structure.slug);
-    let (trace, is_gone, found) = (Trace::start(), run.is_gone(), run.found());
+    let run = app.shared.outcomes.requested(run.as_deref(), target.structure.slug);
+    let (trace, is_expired, found) = (Trace::start(), run.is_gone(), run.found());
     let done = found.as_ref().and_then(|(_, outcome)| outcome.done.as_ref());
-    let look = asked.desk.look(done, &trace).await;
-    let mut page = asked.page(&app).looking(look, trace);
-    page.is_gone = is_gone;
+    let view = target.playground.look(done, &trace).await;
+    let mut page = target.page(&app).with_view(view, trace);
+    page.is_expired = is_expired;
     Ok(Page::new(match found {
-        Some(found) => page.after(found),
+        Some(found) => page.with_result(found),
         None => page,
     }))
 }
 
-/// Does something to the visitor's copy.
+/// Runs an action on the visitor's keys.
 #[utoipa::path(
     post, path = "/structures/{slug}", operation_id = "play_structure",
-    params(("slug" = String, Path, description = "Which structure")),
+    params(("slug" = String, Path, description = "strings, hashes, lists, sets, sorted-sets, bitmaps, hyperloglog, geospatial or streams")),
     request_body(content(
         (ActionForm = "application/json"),
         (ActionForm = "application/x-www-form-urlencoded"),
-    ), description = "`act` is one of the page's acts, with its fields; or `example` (all of it), `step` with `step` = 1 and on, `grow`, or `reset`"),
+    ), description = "`act` is the id of one of the page's actions, sent with its fields; or `example` (all steps of the example), `step` (with `step`, from 1), `grow`, or `reset`"),
     responses(
-        (status = 200, description = "Done; with Accept: application/json", body = StructurePage),
-        (status = 303, description = "Done; to the page that tells it"),
-        (status = 400, description = "Not understood", body = StructurePage),
+        (status = 200, description = "The result, with `Accept: application/json`", body = StructurePage),
+        (status = 303, description = "Done; redirects to the result"),
+        (status = 400, description = "A field is malformed", body = StructurePage),
         (status = 404, description = "No such structure"),
-        (status = 422, description = "Out of range, or refused by Redis, in its own words", body = StructurePage),
-        (status = 503, description = "Redis can't be reached, or takes no writes", body = StructurePage),
+        (status = 422, description = "A value is out of range, or Redis rejected the command; `error` is its reply", body = StructurePage),
+        (status = 503, description = "Redis is unavailable or rejects writes", body = StructurePage),
     )
 )]
 pub async fn act(
@@ -156,79 +158,80 @@ pub async fn act(
     slug: Path<String>,
     body: Body,
 ) -> Result<HttpResponse> {
-    let asked = Asked::of(&app, &request, &slug)?;
+    let target = StructureRequest::new(&app, &request, &slug)?;
     let fields = body.fields()?;
-    let desk = asked.desk.clone();
-    let played = match fields.action(&asked.structure.actions()) {
-        Ok((what, values)) => run_to_completion(async move { desk.play(what, values).await }).await,
-        Err(wrong) => Err(PlaygroundError::from(wrong)),
+    let playground = target.playground.clone();
+    let result = match fields.action(&target.structure.actions()) {
+        Ok((invocation, values)) => {
+            run_to_completion(async move { playground.play(invocation, values).await }).await
+        }
+        Err(error) => Err(PlaygroundError::from(error)),
     };
-    let (outcome, look) = match played {
-        Ok(played) => played,
-        Err(failure) => {
-            return Ok(failed(&app, asked, &fields, failure).await.respond(request.headers()));
+    let (outcome, view) = match result {
+        Ok(result) => result,
+        Err(error) => {
+            return Ok(failed(&app, target, &fields, error).await.respond(request.headers()));
         }
     };
     let status = outcome.refusal.as_ref().map_or(StatusCode::OK, status_of);
-    let (run, outcome) = app.shared.outcomes.add(asked.desk.demo(), outcome);
-    let address = format!("{}/{}?run={run}", nav::STRUCTURES.path, asked.structure.slug);
-    let page = asked.page(&app).looking(Ok(look), Trace::disabled()).after((run, outcome));
-    let page = asked.send(page, status);
+    let (run, outcome) = app.shared.outcomes.add(target.playground.demo(), outcome);
+    let url = format!("{}/{}?run={run}", nav::STRUCTURES.path, target.structure.slug);
+    let page = target.page(&app).with_view(Ok(view), Trace::disabled()).with_result((run, outcome));
+    let page = target.respond(page, status);
     Ok(match status {
-        StatusCode::OK => page.or_redirect(request.headers(), &address),
+        StatusCode::OK => page.or_redirect(request.headers(), &url),
         _ => page.respond(request.headers()),
     })
 }
 
-/// The visitor's streams as server-sent events: the picture, whenever something
-/// came or went.
+/// Streams the picture of the visitor's streams as server-sent events, one per change.
 #[utoipa::path(
     get, path = "/structures/streams/live", operation_id = "live_streams",
     responses(
-        (status = 200, description = "A stream of HTML fragments", content_type = "text/event-stream"),
-        (status = 204, description = "Who asks has no streams"),
-        (status = 503, description = "Too many watch already"),
+        (status = 200, description = "Server-sent events, each an HTML fragment", content_type = "text/event-stream"),
+        (status = 204, description = "A visitor without a cookie has no streams"),
+        (status = 503, description = "Too many live connections"),
     )
 )]
 pub async fn live(app: Data<WorkerState>, request: HttpRequest) -> Result<HttpResponse> {
-    let asked = Asked::of(&app, &request, "streams")?;
-    if asked.cookie.is_some() {
-        // Nobody's streams: a browser does not ask again after this.
+    let target = StructureRequest::new(&app, &request, "streams")?;
+    if target.cookie.is_some() {
+        // A new visitor has no streams. A browser does not reconnect after 204.
         return Ok(HttpResponse::NoContent().finish());
     }
-    let viewer = app.shared.viewers.try_acquire().ok_or(Error::TooManyViewers)?;
-    Ok(Listener::of(Tail::of(asked.desk), viewer).events())
+    let permit = app.shared.viewers.try_acquire().ok_or(Error::TooManyViewers)?;
+    Ok(StreamFollower::new(Tail::of(target.playground), permit).response())
 }
 
-/// The same page, with what is wrong and what was typed.
+/// The page with the error and the submitted values.
 async fn failed(
     app: &WorkerState,
-    asked: Asked,
+    target: StructureRequest,
     fields: &Fields<'_>,
-    failure: PlaygroundError,
+    error: PlaygroundError,
 ) -> Page<StructurePage> {
-    let status = match &failure {
-        PlaygroundError::Wrong(error) if error.is_malformed() => StatusCode::BAD_REQUEST,
+    let status = match &error {
+        PlaygroundError::Wrong(field) if field.is_malformed() => StatusCode::BAD_REQUEST,
         PlaygroundError::Wrong(_) | PlaygroundError::Full(_) => StatusCode::UNPROCESSABLE_ENTITY,
         PlaygroundError::Redis(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     let trace = Trace::start();
-    let look = match &failure {
+    let view = match &error {
         PlaygroundError::Redis(error) => Err(error.clone()),
-        _ => asked.desk.look(None, &trace).await,
+        _ => target.playground.look(None, &trace).await,
     };
-    let mut page = asked.page(app).looking(look, trace);
-    if !matches!(failure, PlaygroundError::Redis(_)) {
-        page.error = Some(failure.to_string());
+    let mut page = target.page(app).with_view(view, trace);
+    if !matches!(error, PlaygroundError::Redis(_)) {
+        page.error = Some(error.to_string());
     }
-    if let PlaygroundError::Wrong(error) = failure {
-        page.form = FormView::of(fields, &error.into());
+    if let PlaygroundError::Wrong(field) = error {
+        page.form = FormView::of(fields, &field.into());
     }
-    page.typed = Typed::sent(asked.structure, fields);
-    asked.send(page, status)
+    page.submitted = SubmittedAction::sent(target.structure, fields);
+    target.respond(page, status)
 }
 
-/// 422 for what is wrong with the command, 503 for what is wrong with the server.
+/// 422 if the command is at fault, 503 if the server is.
 fn status_of(refusal: &Refusal) -> StatusCode {
     match refusal.error.is_refusal() || refusal.error == RedisError::NotReady {
         true => StatusCode::SERVICE_UNAVAILABLE,
@@ -236,10 +239,10 @@ fn status_of(refusal: &Refusal) -> StatusCode {
     }
 }
 
-impl Summary {
+impl StructureSummary {
     fn of(structure: &Structure) -> Self {
-        let own = structure.acts.iter().filter(|act| !matches!(act.run.how, How::Refused(_)));
-        let mut commands: Vec<_> = own.flat_map(Action::forms).collect();
+        let acts = structure.acts.iter().filter(|act| !matches!(act.run.how, How::Refused(_)));
+        let mut commands: Vec<_> = acts.flat_map(Action::forms).collect();
         commands.iter_mut().for_each(|form| *form = form.split(' ').next().unwrap_or_default());
         let mut seen = BTreeSet::new();
         commands.retain(|verb| seen.insert(*verb));

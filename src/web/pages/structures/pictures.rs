@@ -1,13 +1,16 @@
-//! Pictures of values: where everything lies, for `templates/picture.html`.
+//! Layout of pictures of Redis values, for `templates/picture.html`.
 
 use askama::Template;
 
-use crate::labs::structures::{
-    Picture, geo,
-    picture::{Day, Map, Point, Ranked},
+use crate::{
+    labs::structures::{
+        Picture, geo,
+        picture::{Day, Map, Point, Ranked},
+    },
+    web::filters,
 };
 
-/// A picture, to be drawn.
+/// A picture to render.
 #[derive(Template)]
 #[template(path = "picture.html")]
 struct Drawing<'a> {
@@ -15,11 +18,11 @@ struct Drawing<'a> {
 }
 
 /// A picture as HTML.
-pub fn drawn(picture: &Picture) -> askama::Result<String> {
+pub fn html(picture: &Picture) -> askama::Result<String> {
     Drawing { picture }.render()
 }
 
-// What the template asks for.
+// Methods for the template.
 impl Drawing<'_> {
     fn cells(&self, day: &Day) -> Vec<(usize, usize)> {
         day.set.iter().map(|bit| (bit % SIDE, bit / SIDE)).collect()
@@ -33,20 +36,20 @@ impl Drawing<'_> {
         hitrate_cache::trace::shortened(text, 28)
     }
 
-    /// The points that the table has: after a search the nearest first.
+    /// The points of the table, after a search the nearest first.
     fn listed<'a>(&self, map: &'a Map) -> Vec<&'a Point> {
         let mut points: Vec<_> = map.points.iter().collect();
         let distance = |point: &Point| point.distance_km.unwrap_or_default();
         points.sort_by(|one, other| distance(one).total_cmp(&distance(other)));
-        points.truncate(LISTED);
+        points.truncate(POINTS_MAX);
         points
     }
 
-    fn chart<'a>(&self, map: &'a Map) -> Chart<'a> {
-        Chart::of(map)
+    fn chart<'a>(&self, map: &'a Map) -> MapChart<'a> {
+        MapChart::new(map)
     }
 
-    /// A score as Redis writes it: no decimals where there are none.
+    /// A score as Redis prints it, without trailing zeros.
     fn score(&self, score: &f64) -> String {
         score.to_string()
     }
@@ -67,30 +70,32 @@ impl Drawing<'_> {
     }
 }
 
-/// Bits in a row of the grid.
+/// Bits per row of the grid.
 const SIDE: usize = 32;
 
-/// A map: width and height of its picture.
+/// Width of a map.
 const WIDTH: f64 = 640.0;
+/// Height of a map.
 const HEIGHT: f64 = 420.0;
-/// What stays free at its rim, for names.
-const RIM: f64 = 60.0;
-/// A table lists so many points.
-const LISTED: usize = 50;
-/// A name takes so much for each letter, and so much in height.
+/// Margin of a map, for names.
+const MARGIN: f64 = 60.0;
+/// Maximum number of points in the table.
+const POINTS_MAX: usize = 50;
+/// Approximate width of a character of a name.
 const LETTER: f64 = 11.5;
+/// Height of a line of text.
 const LINE: f64 = 26.0;
-/// From the middle of a point to its name.
-const BESIDE: f64 = 12.0;
-/// No map shows less than so many kilometres around its middle.
-const LEAST_KM: f64 = 0.05;
+/// Distance from the center of a point to its name.
+const LABEL_OFFSET: f64 = 12.0;
+/// Minimum distance from the center to the edge of a map, in kilometres.
+const RADIUS_KM_MIN: f64 = 0.05;
 
-/// A map, drawn to scale around its middle.
-struct Chart<'a> {
+/// A map to scale around its center.
+struct MapChart<'a> {
     marks: Vec<Mark<'a>>,
-    /// The search: middle and radius in the picture's units.
+    /// Circle of the search: center and radius in units of the picture.
     circle: Option<(f64, f64, f64)>,
-    /// A length to compare with: kilometres, and in the picture's units.
+    /// Scale bar: its length in kilometres and in units of the picture.
     scale: (f64, f64),
 }
 
@@ -107,15 +112,15 @@ struct Label {
     name: String,
     x: f64,
     y: f64,
-    /// Where `x` is: at its `start`, in its `middle` or at its `end`.
+    /// Position of `x` in the text: `start`, `middle` or `end`.
     anchor: &'static str,
 }
 
-/// What is covered already: left, top, right and bottom.
+/// A rectangle: left, top, right and bottom.
 type Area = (f64, f64, f64, f64);
 
-impl<'a> Chart<'a> {
-    fn of(map: &'a Map) -> Self {
+impl<'a> MapChart<'a> {
+    fn new(map: &'a Map) -> Self {
         let radius = map.search.as_ref().map_or(0.0, |search| search.radius_km);
         let middle = match &map.search {
             Some(search) => (search.longitude, search.latitude),
@@ -133,12 +138,12 @@ impl<'a> Chart<'a> {
         });
         let marks = labelled(marks.collect());
         let circle = map.search.as_ref().map(|_| (WIDTH / 2.0, HEIGHT / 2.0, round(radius * unit)));
-        let length = nice(WIDTH / 4.0 / unit);
+        let length = round_length(WIDTH / 4.0 / unit);
         Self { marks, circle, scale: (length, round(length * unit)) }
     }
 }
 
-/// Gives each point its name where that covers no other, and else none.
+/// Labels each point where the label overlaps nothing; omits the others.
 fn labelled(mut marks: Vec<Mark<'_>>) -> Vec<Mark<'_>> {
     let scale = (0.0, HEIGHT - 70.0, WIDTH / 2.0, HEIGHT);
     let mut taken: Vec<Area> = vec![scale];
@@ -160,8 +165,7 @@ fn overlap(one: &Area, other: &Area) -> bool {
 }
 
 impl Mark<'_> {
-    /// Where its name may stand: on its right, on its left, above or below,
-    /// and in the corners between.
+    /// Possible labels: right, left, above, below, then at the corners.
     fn places(&self) -> [Label; 8] {
         let name = hitrate_cache::trace::shortened(&self.point.member, 24);
         let at = |x: f64, y: f64, anchor| Label {
@@ -171,14 +175,14 @@ impl Mark<'_> {
             anchor,
         };
         [
-            at(BESIDE, 7.0, "start"),
-            at(-BESIDE, 7.0, "end"),
-            at(0.0, -BESIDE - 3.0, "middle"),
-            at(0.0, BESIDE + LINE * 0.7, "middle"),
-            at(BESIDE, -BESIDE - 3.0, "start"),
-            at(BESIDE, -BESIDE - 3.0, "end"),
-            at(BESIDE, BESIDE + LINE * 0.7, "end"),
-            at(-BESIDE, BESIDE + LINE * 0.7, "start"),
+            at(LABEL_OFFSET, 7.0, "start"),
+            at(-LABEL_OFFSET, 7.0, "end"),
+            at(0.0, -LABEL_OFFSET - 3.0, "middle"),
+            at(0.0, LABEL_OFFSET + LINE * 0.7, "middle"),
+            at(LABEL_OFFSET, -LABEL_OFFSET - 3.0, "start"),
+            at(LABEL_OFFSET, -LABEL_OFFSET - 3.0, "end"),
+            at(LABEL_OFFSET, LABEL_OFFSET + LINE * 0.7, "end"),
+            at(-LABEL_OFFSET, LABEL_OFFSET + LINE * 0.7, "start"),
         ]
     }
 }
@@ -195,7 +199,7 @@ impl Label {
     }
 }
 
-/// The middle of what the points span; good enough to look at.
+/// Center of the bounding box of the points, ignoring the antimeridian.
 fn middle(points: &[Point]) -> geo::Degrees {
     let half = |of: fn(&Point) -> f64| {
         let all = points.iter().map(of);
@@ -205,16 +209,16 @@ fn middle(points: &[Point]) -> geo::Degrees {
     (half(|point| point.longitude), half(|point| point.latitude))
 }
 
-/// Picture units in a kilometre, so that everything fits.
+/// Units of the picture per kilometre, so that everything fits.
 fn unit(places: &[(f64, f64)], radius: f64) -> f64 {
     let max = |of: fn(&(f64, f64)) -> f64| places.iter().map(of).fold(radius, f64::max);
     let (east, north) = (max(|it| it.0.abs()), max(|it| it.1.abs()));
-    let fits = |half: f64, km: f64| (half - RIM) / km.max(LEAST_KM);
+    let fits = |half: f64, km: f64| (half - MARGIN) / km.max(RADIUS_KM_MIN);
     fits(WIDTH / 2.0, east).min(fits(HEIGHT / 2.0, north))
 }
 
-/// The largest of 1, 2, 5, 10, 20 … that is not above this.
-fn nice(length: f64) -> f64 {
+/// The largest of 1, 2, 5, 10, 20 … that is not above `length`.
+fn round_length(length: f64) -> f64 {
     let power = 10_f64.powf(length.log10().floor());
     [5.0, 2.0, 1.0].into_iter().map(|it| it * power).find(|it| *it <= length).unwrap_or(power)
 }
@@ -241,7 +245,7 @@ mod tests {
     fn a_map_is_to_scale_and_everything_is_inside() {
         let search = Search { longitude: 15.0, latitude: 37.0, radius_km: 200.0, around: None };
         let map = map(vec![point(13.361389, 38.115556), point(15.087269, 37.502669)], Some(search));
-        let chart = Chart::of(&map);
+        let chart = MapChart::new(&map);
         let (x, y, radius) = chart.circle.unwrap();
         let away = (chart.marks[0].x - x).hypot(chart.marks[0].y - y);
         assert!((away / radius - 190.4424 / 200.0).abs() < 0.001, "{away} {radius}");
@@ -258,7 +262,7 @@ mod tests {
         let all = corners.map(|(longitude, latitude)| point(longitude, latitude)).to_vec();
         for points in [all, vec![point(77.6, 12.97)], vec![], vec![point(1.0, 1.0); 3]] {
             let map = map(points, None);
-            let chart = Chart::of(&map);
+            let chart = MapChart::new(&map);
             for mark in &chart.marks {
                 assert!((0.0..=WIDTH).contains(&mark.x) && (0.0..=HEIGHT).contains(&mark.y));
             }
@@ -271,7 +275,7 @@ mod tests {
         let points =
             (0..50).map(|n| point(77.6 + f64::from(n % 7) / 50.0, 12.9 + f64::from(n) / 400.0));
         let map = map(points.collect(), None);
-        let chart = Chart::of(&map);
+        let chart = MapChart::new(&map);
         let areas: Vec<_> =
             chart.marks.iter().filter_map(|mark| mark.label.as_ref()).map(Label::area).collect();
         assert!(areas.len() > 5, "{}", areas.len());
@@ -282,10 +286,10 @@ mod tests {
 
     #[test]
     fn a_scale_is_a_round_number() {
-        for (length, nice_one) in
+        for (length, expected) in
             [(1.0, 1.0), (3.7, 2.0), (9.0, 5.0), (0.07, 0.05), (4_321.0, 2_000.0)]
         {
-            assert!((nice(length) - nice_one).abs() < 1e-9, "{length}");
+            assert!((round_length(length) - expected).abs() < 1e-9, "{length}");
         }
     }
 }

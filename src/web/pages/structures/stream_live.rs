@@ -1,4 +1,4 @@
-//! Someone who listens to their streams.
+//! A live connection that follows the visitor's streams.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -12,42 +12,43 @@ use crate::{
     web::{error::Result, pages::sse, state::ConnectionPermit},
 };
 
-/// How often a listener asks, and after how many times in vain it shows that it is there.
-const TICK: Duration = Duration::from_millis(500);
-const PULSE: u32 = 20;
-/// Ten minutes; then the browser asks again, and one that has long left gives
-/// its place free.
-const TICKS_MAX: u32 = 1_200;
+/// Interval between polls of the streams.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// Number of polls without a change after which a comment is sent.
+const POLLS_PER_KEEP_ALIVE: u32 = 20;
+/// Maximum number of polls, about ten minutes. Then the browser reconnects; the permit of a
+/// client that has silently left is released.
+const POLLS_MAX: u32 = 1_200;
 
-/// Someone who listens.
-pub struct Listener {
+/// A live connection that follows the visitor's streams.
+pub struct StreamFollower {
     tail: Tail,
-    _viewer: ConnectionPermit,
-    ticks: u32,
+    polls: u32,
+    _permit: ConnectionPermit,
 }
 
-impl Listener {
-    /// One who has seen nothing yet.
-    pub fn of(tail: Tail, viewer: ConnectionPermit) -> Self {
-        Self { tail, _viewer: viewer, ticks: 0 }
+impl StreamFollower {
+    /// Starts with the current content.
+    pub fn new(tail: Tail, permit: ConnectionPermit) -> Self {
+        Self { tail, polls: 0, _permit: permit }
     }
 
-    /// What they hear, from now on.
-    pub fn events(self) -> HttpResponse {
-        sse::answer(stream::unfold(self, Self::next))
+    /// Streams an event for each change.
+    pub fn response(self) -> HttpResponse {
+        sse::response(stream::unfold(self, Self::next_event))
     }
 
-    /// Waits for the next event. While Redis is away nothing comes.
-    async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
-        while self.ticks < TICKS_MAX {
-            self.ticks += 1;
+    /// Waits for the next event. While Redis is unavailable there is none.
+    async fn next_event(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
+        while self.polls < POLLS_MAX {
+            self.polls += 1;
             if let Ok(Some(look)) = self.tail.news().await {
-                let drawn = pictures::drawn(&look.picture).ok()?;
-                return Some((Ok(sse::event(&drawn)), self));
+                let picture = pictures::html(&look.picture).ok()?;
+                return Some((Ok(sse::event(&picture)), self));
             }
-            sleep(TICK).await;
-            if self.ticks.is_multiple_of(PULSE) {
-                return Some((Ok(sse::pulse()), self));
+            sleep(POLL_INTERVAL).await;
+            if self.polls.is_multiple_of(POLLS_PER_KEEP_ALIVE) {
+                return Some((Ok(sse::keep_alive()), self));
             }
         }
         None

@@ -1,5 +1,5 @@
-//! One structure as a page shows it: what the visitor has of it, what they did
-//! last, and everything they can do.
+//! View model of one structure: its content, the result of the last action, and all
+//! actions.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -26,6 +26,7 @@ use crate::{
     },
     schemas,
     web::{
+        filters,
         form::Fields,
         form_view::{FieldView, FormView},
         nav::{self, Link},
@@ -33,83 +34,84 @@ use crate::{
     },
 };
 
-/// One structure, and what the visitor has of it.
+/// A structure, its content, and the result of an action.
 #[derive(Template, Serialize, ToSchema)]
 #[template(path = "structure.html")]
 pub struct StructurePage {
-    /// What is wrong, when something is; Redis's own words, if it refused a command.
+    /// Error, if there is one; the reply of Redis, if it rejected a command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Its name in the address.
+    /// Identifier in the URL.
     slug: &'static str,
-    /// What it is called.
+    /// Title.
     title: &'static str,
-    /// The token by which `?run=` shows the act again for half an hour; null when there is none.
+    /// Token of the result, valid for 30 minutes as `?run=`; null without a result.
     #[schema(value_type = Option<String>)]
     run: Option<RunToken>,
-    /// What there is to see; null while Redis can't be asked.
+    /// Content of the visitor's keys, by type; null while Redis is unavailable.
     picture: Option<Picture>,
-    /// The keys of the visitor's own copy.
+    /// The visitor's keys.
     keys: Vec<KeyFacts>,
-    /// What was done; null without a token.
+    /// Title of the last action; null without a result.
     act: Option<String>,
-    /// The commands of that, and what Redis answered.
+    /// Commands of the last action, with their replies.
     said: Vec<Exchange>,
-    /// What growing led to, if that was it.
+    /// Change of the encoding, if the last action was `grow`.
     #[serde(skip_serializing_if = "Option::is_none")]
     grown: Option<EncodingChange>,
-    /// Microseconds that it took, from the first command to the last reply.
+    /// Microseconds from the first command to the last reply.
     elapsed_us: Option<u64>,
-    /// Which step of the example comes next.
+    /// Next step of the example.
     next_step: usize,
-    /// What can be done.
-    acts: Vec<ActView>,
-    /// What was said to Redis: for the last act, or to show this page.
+    /// All actions.
+    acts: Vec<ActionView>,
+    /// Redis commands of the action, or of this request if there is no result.
     #[schema(value_type = Vec<schemas::Span>)]
     trace: Vec<Span>,
     #[serde(skip)]
     structure: &'static Structure,
     #[serde(skip)]
-    pub typed: Typed,
+    pub submitted: SubmittedAction,
     #[serde(skip)]
     pub form: FormView,
+    /// Whether `error` is a reply of Redis.
     #[serde(skip)]
-    was_refused: bool,
-    /// Whether the request names an act that is not kept any more.
+    is_redis_reply: bool,
+    /// Whether the requested result is no longer stored.
     #[serde(skip)]
-    pub is_gone: bool,
-    /// Whether the visitor has keys that could be followed.
+    pub is_expired: bool,
+    /// Whether the visitor has a cookie, so that live updates are possible.
     #[serde(skip)]
-    is_known: bool,
+    has_cookie: bool,
 }
 
-/// Something that can be done.
+/// An action.
 #[derive(Serialize, ToSchema)]
-pub struct ActView {
-    /// The word to send as `act`.
+pub struct ActionView {
+    /// Id to send as `act`.
     act: &'static str,
-    /// What it does.
+    /// Label.
     label: &'static str,
-    /// Its commands.
+    /// Commands.
     commands: Vec<String>,
-    /// What it costs.
+    /// Time complexity.
     cost: &'static str,
-    /// The deprecated form.
+    /// Deprecated command that it replaces.
     #[serde(skip_serializing_if = "Option::is_none")]
     instead_of: Option<&'static str>,
-    /// What is sent along.
+    /// Fields to send with it.
     fields: Vec<Described>,
 }
 
-/// What is in the fields of an act, as it was typed last.
+/// The action that was submitted last, with its values.
 #[derive(Default)]
-pub struct Typed {
+pub struct SubmittedAction {
     act: String,
     values: BTreeMap<&'static str, String>,
 }
 
-impl Typed {
-    /// As it was sent.
+impl SubmittedAction {
+    /// From the submitted fields, valid or not.
     pub fn sent(structure: &Structure, fields: &Fields<'_>) -> Self {
         let act = fields.optional("act").unwrap_or_default().to_owned();
         let values = structure.fields().filter(|name| fields.sent(name));
@@ -121,14 +123,14 @@ impl Typed {
         }
     }
 
-    /// As it was done.
+    /// From an action that was run.
     pub fn done(done: &Done) -> Self {
         let values = done.values.iter().map(|(name, values)| (*name, values.join(", ")));
         Self { act: done.act.to_owned(), values: values.collect() }
     }
 }
 
-impl ActView {
+impl ActionView {
     fn of(act: &Action<Commands>) -> Self {
         Self {
             act: act.id,
@@ -144,8 +146,8 @@ impl ActView {
 impl StructurePage {
     const LINK: Link = nav::STRUCTURES;
 
-    /// With nothing to see yet.
-    pub fn new(structure: &'static Structure, next_step: usize, is_known: bool) -> Self {
+    /// A page without content or result.
+    pub fn new(structure: &'static Structure, next_step: usize, has_cookie: bool) -> Self {
         Self {
             error: None,
             slug: structure.slug,
@@ -158,85 +160,85 @@ impl StructurePage {
             grown: None,
             elapsed_us: None,
             next_step,
-            acts: structure.acts.iter().map(ActView::of).collect(),
+            acts: structure.acts.iter().map(ActionView::of).collect(),
             trace: Vec::new(),
             structure,
-            typed: Typed::default(),
+            submitted: SubmittedAction::default(),
             form: FormView::default(),
-            was_refused: false,
-            is_gone: false,
-            is_known,
+            is_redis_reply: false,
+            is_expired: false,
+            has_cookie,
         }
     }
 
-    /// With what there is to see.
-    pub fn looking(mut self, look: Result<PlaygroundView, RedisError>, trace: Trace) -> Self {
+    /// Adds the content, or the error of reading it.
+    pub fn with_view(mut self, view: Result<PlaygroundView, RedisError>, trace: Trace) -> Self {
         self.trace = trace.spans();
-        match look {
-            Ok(look) => {
-                self.picture = Some(look.picture);
-                self.keys = look.keys;
+        match view {
+            Ok(view) => {
+                self.picture = Some(view.picture);
+                self.keys = view.keys;
             }
             Err(error) => {
                 self.error = Some(format!(
-                    "{error}, so there is nothing to see or to play with. hitrate keeps trying; your keys are there again when Redis is."
+                    "{error}, so your keys can't be read or changed. hitrate reconnects by itself; your keys are kept in Redis."
                 ))
             }
         }
         self
     }
 
-    /// With what an act led to.
-    pub fn after(mut self, (run, outcome): (RunToken, Arc<PlaygroundResult>)) -> Self {
+    /// Adds the result of an action.
+    pub fn with_result(mut self, (run, outcome): (RunToken, Arc<PlaygroundResult>)) -> Self {
         self.run = Some(run);
         self.act = Some(outcome.title.clone());
         self.said.clone_from(&outcome.said);
         self.grown.clone_from(&outcome.grown);
         self.elapsed_us = Some(outcome.elapsed_us);
-        self.typed = outcome.done.as_ref().map(Typed::done).unwrap_or_default();
+        self.submitted = outcome.done.as_ref().map(SubmittedAction::done).unwrap_or_default();
         if self.error.is_some() {
             return self;
         }
         self.trace.clone_from(&outcome.trace);
         self.error = outcome.refusal.as_ref().map(|refusal| refusal.message.clone());
-        self.was_refused = self.error.is_some();
+        self.is_redis_reply = self.error.is_some();
         self
     }
 }
 
-// What the template asks for.
+// Methods for the template.
 impl StructurePage {
     fn waterfall(&self) -> Waterfall<'_> {
         Waterfall::of(&self.trace)
     }
 
-    /// What the last act led to, if that can be said in a line.
+    /// The exchange of the last action, if it fits on one line.
     fn headline(&self) -> Option<&Exchange> {
-        let short = self.said.len() <= 2 && self.grown.is_none() && !self.was_refused;
-        self.said.first().filter(|said| short && !said.reply.contains('\n'))
+        let short = self.said.len() <= 2 && self.grown.is_none() && !self.is_redis_reply;
+        self.said.first().filter(|exchange| short && !exchange.reply.contains('\n'))
     }
 
-    fn trace_in_short(&self) -> String {
+    fn trace_summary(&self) -> String {
         let commands = self.trace.len() as u64;
         let trips = self.trace.last().map_or(0, |step| step.round_trip as u64);
         let commands = format::counted(&commands, "command", "commands");
         format!("{commands} in {}", format::counted(&trips, "round trip", "round trips"))
     }
 
-    fn drawn(&self) -> askama::Result<String> {
-        self.picture.as_ref().map_or_else(|| Ok(String::new()), pictures::drawn)
+    fn picture_html(&self) -> askama::Result<String> {
+        self.picture.as_ref().map_or_else(|| Ok(String::new()), pictures::html)
     }
 
     fn is_empty(&self) -> bool {
         self.picture.as_ref().is_none_or(Picture::is_empty)
     }
 
-    /// Whether the picture follows by itself.
+    /// Whether the picture updates live.
     fn is_live(&self) -> bool {
-        self.structure.is_live && self.is_known && self.picture.is_some()
+        self.structure.is_live && self.has_cookie && self.picture.is_some()
     }
 
-    /// What stands before the documents' name in each key.
+    /// Prefix of the visitor's keys.
     fn prefix(&self) -> &str {
         self.keys.first().map_or("", |facts| facts.name.strip_suffix(facts.key).unwrap_or_default())
     }
@@ -249,34 +251,34 @@ impl StructurePage {
         self.structure.step(self.next_step).map_or("", |(_, shows)| shows)
     }
 
-    /// A field of an act, with what was typed last, or what it offers.
+    /// A field of an action, with its last or default value.
     fn field(&self, act: &Action<Commands>, field: &Field) -> FieldView {
-        let is_sent = self.typed.act == act.id;
-        let typed = self.typed.values.get(field.name).filter(|_| is_sent);
-        let value = typed.cloned().unwrap_or_else(|| field.usual.to_owned());
+        let is_sent = self.submitted.act == act.id;
+        let sent = self.submitted.values.get(field.name).filter(|_| is_sent);
+        let value = sent.cloned().unwrap_or_else(|| field.usual.to_owned());
         FieldView::of(field, format!("{}-{}", act.id, field.name), value)
             .with_error(self.form.error_of(field.name).filter(|_| is_sent))
     }
 
-    /// Its commands word by word, and whether a word stands for a field.
+    /// Commands of an action: each word, and whether it stands for a field.
     fn forms(&self, act: &Action<Commands>) -> Vec<Vec<(String, bool)>> {
         act.forms().into_iter().map(readable_words).collect()
     }
 
-    fn ends(&self, facts: &KeyFacts) -> String {
-        facts.ttl_s.as_ref().map_or_else(|| "–".to_owned(), |s| format::span(s).to_string())
+    fn remaining_ttl(&self, facts: &KeyFacts) -> String {
+        facts.ttl_s.as_ref().map_or_else(|| "–".to_owned(), format::span)
     }
 
     fn memory(&self, facts: &KeyFacts) -> String {
         facts.memory_bytes.as_ref().map_or_else(|| "–".to_owned(), bytes)
     }
 
-    fn bytes_of(&self, size: &Size) -> String {
+    fn memory_of(&self, size: &Size) -> String {
         size.memory_bytes.as_ref().map_or_else(|| "–".to_owned(), bytes)
     }
 }
 
-/// Exact while a person can compare it.
+/// Small sizes in bytes, so that they can be compared exactly.
 fn bytes(count: &u64) -> String {
     match count {
         ..100_000 => format!("{} B", format::number(count)),

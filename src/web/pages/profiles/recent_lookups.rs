@@ -1,5 +1,5 @@
-//! The last lookups of one visitor, kept in a cookie: nothing to store, and
-//! there when Redis is not.
+//! The visitor's last lookups, in a cookie: no storage is needed, and they are available
+//! without Redis.
 
 use actix_web::HttpRequest;
 use hitrate_cache::Source;
@@ -10,35 +10,35 @@ use crate::{demo::model::UserId, schemas, web::page};
 
 const COOKIE: &str = "hitrate_recent";
 const PATH: &str = "/profiles";
-/// The most lookups remembered: eight of the longest ids fit a cookie.
+/// Maximum number of lookups: eight of the longest ids fit into a cookie.
 const MAX_ENTRIES: usize = 8;
-/// What as many usual ones take, in bytes.
-const ROOM: usize = 256;
+/// Bytes that typical entries need.
+const CAPACITY: usize = 256;
 
-/// No lookup takes longer, in microseconds: two minutes.
-const ELAPSED_MAX: u64 = 120_000_000;
+/// Maximum duration that is accepted, in microseconds: two minutes.
+const ELAPSED_US_MAX: u64 = 120_000_000;
 
-/// One lookup as the cookie has it.
+/// A previous lookup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Recent {
-    /// Whose profile.
+pub struct RecentLookup {
+    /// Id of the profile.
     pub id: UserId,
-    /// Who answered.
+    /// Source of the answer.
     #[schema(value_type = schemas::Source)]
     pub source: Source,
-    /// Microseconds from question to answer.
+    /// Duration in microseconds, including simulated time.
     pub elapsed_us: u64,
 }
 
-/// What the visitor's cookie says, newest first. Anything else in it is dropped.
-pub fn of(request: &HttpRequest) -> Vec<Recent> {
+/// Reads the visitor's cookie, newest first. Invalid entries are ignored.
+pub fn of(request: &HttpRequest) -> Vec<RecentLookup> {
     let text = page::cookie_of(request, COOKIE).unwrap_or_default();
     text.split('~').take(MAX_ENTRIES).filter_map(parse).collect()
 }
 
-/// The line of `Set-Cookie` for `latest` and what came before it.
-pub fn remember(latest: &Recent, before: &[Recent]) -> String {
-    let mut line = String::with_capacity(ROOM);
+/// Value of `Set-Cookie` for `latest` and the lookups before it.
+pub fn set_cookie(latest: &RecentLookup, before: &[RecentLookup]) -> String {
+    let mut line = String::with_capacity(CAPACITY);
     line.extend([COOKIE, "="]);
     for (n, recent) in std::iter::once(latest).chain(before).take(MAX_ENTRIES).enumerate() {
         let between = if n > 0 { "~" } else { "" };
@@ -49,13 +49,13 @@ pub fn remember(latest: &Recent, before: &[Recent]) -> String {
     line
 }
 
-fn parse(text: &str) -> Option<Recent> {
+fn parse(text: &str) -> Option<RecentLookup> {
     let mut parts = text.split('.');
     let (id, source, elapsed) = (parts.next()?, parts.next()?, parts.next()?);
-    Some(Recent {
+    Some(RecentLookup {
         id: id.parse().ok()?,
         source: Source::ALL.into_iter().find(|it| it.name() == source)?,
-        elapsed_us: elapsed.parse().ok().filter(|us| *us <= ELAPSED_MAX)?,
+        elapsed_us: elapsed.parse().ok().filter(|us| *us <= ELAPSED_US_MAX)?,
     })
 }
 
@@ -65,14 +65,14 @@ mod tests {
 
     use super::*;
 
-    fn recent(id: &str) -> Recent {
-        Recent { id: id.parse().unwrap(), source: Source::Cache, elapsed_us: 412 }
+    fn recent(id: &str) -> RecentLookup {
+        RecentLookup { id: id.parse().unwrap(), source: Source::Cache, elapsed_us: 412 }
     }
 
     #[test]
     fn a_cookie_comes_back_as_it_went_and_stays_small() {
         let before: Vec<_> = (0..20).map(|n| recent(&format!("{n}{}", "x".repeat(60)))).collect();
-        let cookie = Cookie::parse(remember(&recent("123"), &before)).unwrap();
+        let cookie = Cookie::parse(set_cookie(&recent("123"), &before)).unwrap();
         assert!(cookie.value().len() < 1024);
         let request = TestRequest::default().cookie(cookie).to_http_request();
         let read = of(&request);

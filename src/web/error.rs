@@ -20,13 +20,13 @@ use serde::Serialize;
 
 use crate::{
     demo::{
-        db,
+        db::DbError,
         model::{NotAnId, PRODUCT_MAX},
     },
     input::FieldError,
     labs::{
         console,
-        key_names::TooMuch,
+        key_names::LintError,
         patterns::{self, ActionError},
         round_trips,
         stampede::StampedeError,
@@ -73,13 +73,13 @@ pub enum Error {
     OtherHost,
     /// 503.
     #[error("{}. Try again in a moment.", capitalized(.0))]
-    Database(#[from] db::Error),
+    Database(#[from] DbError),
     /// 503: the database can't answer, and there is no copy to serve.
     #[error("{}. Try again in a moment.", capitalized(.0))]
     Origin(#[from] FetchError),
     /// 422.
     #[error(transparent)]
-    TooMuch(#[from] TooMuch),
+    LintError(#[from] LintError),
     /// 503: for what can't be done without Redis.
     #[error("{}. Try again in a moment.", capitalized(.0))]
     Redis(#[from] RedisError),
@@ -122,7 +122,9 @@ impl ResponseError for Error {
             Self::NoPage | Self::NoProfile(_) | Self::NoProduct => StatusCode::NOT_FOUND,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAnId(_) => StatusCode::BAD_REQUEST,
-            Self::TooMuch(_) | Self::Refusal(_) | Self::Secured => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::LintError(_) | Self::Refusal(_) | Self::Secured => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::Input(input) => input.status_code(),
             Self::OtherSite | Self::ConsoleOff => StatusCode::FORBIDDEN,
             Self::OtherHost => StatusCode::MISDIRECTED_REQUEST,
@@ -183,7 +185,7 @@ impl From<RunLockError> for Error {
 impl From<StampedeError> for Error {
     fn from(why: StampedeError) -> Self {
         match why {
-            StampedeError::Turn(why) => why.into(),
+            StampedeError::RunLock(why) => why.into(),
             StampedeError::Failed(failure) => Self::Origin(failure),
         }
     }
@@ -192,7 +194,7 @@ impl From<StampedeError> for Error {
 impl From<patterns::TrialError> for Error {
     fn from(why: patterns::TrialError) -> Self {
         match why {
-            patterns::TrialError::Turn(why) => why.into(),
+            patterns::TrialError::RunLock(why) => why.into(),
             patterns::TrialError::Failed(error) => Self::Redis(error),
             patterns::TrialError::TooLong => Self::TrialTooLong,
         }
@@ -212,7 +214,7 @@ impl From<ActionError> for Error {
 impl From<round_trips::RoundTripsError> for Error {
     fn from(why: round_trips::RoundTripsError) -> Self {
         match why {
-            round_trips::RoundTripsError::Turn(why) => why.into(),
+            round_trips::RoundTripsError::RunLock(why) => why.into(),
             round_trips::RoundTripsError::Secured => Self::Secured,
             round_trips::RoundTripsError::Redis(error) => Self::Redis(error),
         }

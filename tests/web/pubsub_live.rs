@@ -64,7 +64,7 @@ fn a_listener_hears_what_comes_and_not_what_came() {
     let mut listener = Listener::new(&hitrate, &own);
     listener.await_text("Listening. What was published before is not here.");
     publish(&hitrate, &other, "elsewhere");
-    assert_eq!(publish(&hitrate, &own, "%3Cb%3Enow"), "1 subscriber heard it.");
+    assert_eq!(publish(&hitrate, &own, "%3Cb%3Enow"), "Delivered to 1 subscriber.");
     listener.await_text("now");
     let heard = listener.heard();
     assert!(heard.contains("text/event-stream") && heard.contains("&#60;b&#62;now"), "{heard}");

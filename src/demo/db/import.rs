@@ -7,7 +7,7 @@ use serde::{
     de::{Error as _, MapAccess, Visitor},
 };
 
-use super::{Db, Error};
+use super::{Db, DbError};
 use crate::demo::model::{Age, EmailAddress, Name, Profile, UserId};
 
 /// Imported if no file is configured and [`DEFAULT_PATH`] does not exist.
@@ -35,7 +35,7 @@ pub enum ImportError {
     },
     /// The database failed.
     #[error(transparent)]
-    Database(#[from] Error),
+    Database(#[from] DbError),
 }
 
 /// Imports profiles whose id is not in the database yet. Returns their number.
@@ -168,7 +168,7 @@ mod tests {
             ),
             "{too_old}"
         );
-        assert!(error(&row("2", "1")).contains("is not the user_id"));
+        assert!(error(&row("2", "1")).contains("differs from its user_id"));
         assert!(error(r#"{"1": {"user_id": "1"}}"#).contains("missing field `name`"));
         assert!(error("[]").contains("an object of profiles keyed by id"));
         assert!(error("{} x").contains("trailing characters"));

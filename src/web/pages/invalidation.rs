@@ -68,7 +68,7 @@ const TAG: Field = Field {
     name: "tag",
     label: "Tag",
     kind: Kind::Choice(&[keys::CACHED[0].name(), keys::CACHED[1].name()]),
-    usual: "profile",
+    default: "profile",
 };
 const PATTERN: Field = text("pattern", "Pattern", 100, "profile:user-*");
 
@@ -158,13 +158,13 @@ impl InvalidationPage {
     const LINK: Link = nav::INVALIDATION;
 
     fn of(requested: RequestedRun<Dropped>) -> Self {
-        let is_gone = requested.is_gone();
+        let is_gone = requested.is_expired();
         let (run, dropped) = requested.found().unzip();
         Self { run, dropped, is_gone, form: FormView::default() }
     }
 
     fn refused(form: FormView) -> Self {
-        Self { form, ..Self::of(RequestedRun::Unnamed) }
+        Self { form, ..Self::of(RequestedRun::NotRequested) }
     }
 }
 
@@ -185,7 +185,7 @@ impl InvalidationPage {
     /// Each field stands in a form of its own, so only one of them was sent.
     fn field(&self, field: &Field) -> FieldView {
         let dropped = self.dropped.as_ref().filter(|dropped| dropped.by == field.name);
-        let last = dropped.map_or(field.usual, |dropped| &dropped.what);
+        let last = dropped.map_or(field.default, |dropped| &dropped.what);
         let sent = self.form.typed(field.name).filter(|sent| !sent.is_empty());
         FieldView::of(field, field.name, sent.unwrap_or(last).to_owned())
             .with_error(self.form.error_of(field.name))

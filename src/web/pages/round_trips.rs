@@ -15,8 +15,8 @@ use crate::{
     input::{Input, Integer},
     labs::{
         round_trips::{
-            COUNT_MAX, ClientReport, DEFAULTS, NETWORKS, Network, RoundTripRow, RoundTripsOutcome,
-            RoundTripsPlan, Verb,
+            COUNT_MAX, ClientReport, DEFAULT_NETWORK, NETWORKS, Network, RoundTripRow,
+            RoundTripsOutcome, RoundTripsPlan, Verb,
         },
         support::{
             claims::Claim,
@@ -72,12 +72,12 @@ pub struct RoundTripsForm {
 
 type Count = Integer<1, COUNT_MAX>;
 
-const COUNT: Field = Field { name: "count", label: "Commands", kind: Count::KIND, usual: "1000" };
+const COUNT: Field = Field { name: "count", label: "Commands", kind: Count::KIND, default: "1000" };
 const NETWORK: Field = Field {
     name: "round_trip",
     label: "Simulated network, round trip",
     kind: Network::KIND,
-    usual: "0.5",
+    default: "0.5",
 };
 
 /// The form, and the result of an earlier run while it is kept.
@@ -129,7 +129,7 @@ impl RoundTripsForm {
     fn plan(self) -> RoundTripsPlan {
         RoundTripsPlan {
             count: self.count.map_or(COUNT_MAX, Count::get) as usize,
-            round_trip: self.round_trip.map_or(DEFAULTS, |network| network.0),
+            round_trip: self.round_trip.map_or(DEFAULT_NETWORK, |network| network.0),
         }
     }
 }
@@ -138,14 +138,14 @@ impl RoundTripsPage {
     const LINK: Link = nav::ROUND_TRIPS;
 
     fn of(requested: RequestedRun<RoundTripsOutcome>) -> Self {
-        let is_gone = requested.is_gone();
+        let is_gone = requested.is_expired();
         let (run, outcome) = requested.found().unzip();
         let claims = outcome.as_deref().map(RoundTripsOutcome::claims).unwrap_or_default();
         Self { run, outcome, claims, is_gone, form: FormView::default() }
     }
 
     fn refused(form: FormView) -> Self {
-        Self { form, ..Self::of(RequestedRun::Unnamed) }
+        Self { form, ..Self::of(RequestedRun::NotRequested) }
     }
 }
 
@@ -173,9 +173,10 @@ impl RoundTripsPage {
     }
 
     fn network_field(&self) -> FieldView {
-        let present = self.outcome.as_ref().map_or(micros(DEFAULTS), |it| it.simulated_us);
+        let present = self.outcome.as_ref().map_or(micros(DEFAULT_NETWORK), |it| it.simulated_us);
         let present = NETWORKS.into_iter().find(|(_, time)| micros(*time) == present);
-        let mut field = self.form.field(&NETWORK, present.map_or(NETWORK.usual, |(name, _)| name));
+        let mut field =
+            self.form.field(&NETWORK, present.map_or(NETWORK.default, |(name, _)| name));
         for choice in &mut field.choices {
             let is_none = choice.value == "0";
             choice.label = if is_none { "none".to_owned() } else { format!("{} ms", choice.value) };
@@ -212,7 +213,7 @@ impl<'a> Chart<'a> {
 
 impl ClientReport {
     /// Microseconds for all that came at once, as a person reads them.
-    fn crowd_time(&self) -> String {
-        format::time(&self.crowd_us)
+    fn concurrent_time(&self) -> String {
+        format::time(&self.concurrent_us)
     }
 }

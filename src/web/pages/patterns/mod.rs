@@ -18,8 +18,8 @@ use super::{visitor, waterfall::Waterfall};
 use crate::{
     labs::{
         patterns::{
-            self, Action, ActionContext, ActionError, ActionResult, Acts, Args, Pattern, Requested,
-            Statistic, StoredKey, TrialReport,
+            self, Action, ActionContext, ActionError, ActionFn, ActionResult, Args, PatternAction,
+            RedisPattern, Statistic, StoredKey, TrialReport,
         },
         support::{
             action::ActionForm,
@@ -61,7 +61,7 @@ pub struct PatternRow {
     /// What it is called.
     title: &'static str,
     /// What it is for.
-    what_for: &'static str,
+    purpose: &'static str,
     /// What usually goes wrong; null where that is not what the page is about.
     wrong: Option<&'static str>,
 }
@@ -89,14 +89,14 @@ pub struct PatternPage {
     /// The visitor's keys and what they hold; null while Redis can't be asked.
     state: Option<Vec<StoredKey>>,
     /// What the keys mean together.
-    figures: Vec<Statistic>,
+    statistics: Vec<Statistic>,
     /// What was said to Redis: by the act, or for this look where there was none.
     #[schema(value_type = Vec<schemas::Span>)]
     trace: Vec<Span>,
     /// What a trial counted; null when the act was none.
     trial: Option<TrialReport>,
     #[serde(skip)]
-    pattern: &'static Pattern,
+    pattern: &'static RedisPattern,
     #[serde(skip)]
     args: Args,
     #[serde(skip)]
@@ -112,16 +112,16 @@ pub struct PatternPage {
     responses((status = 200, description = "Every pattern", body = PatternsPage))
 )]
 pub async fn index() -> Page<PatternsPage> {
-    let of = |it: &&'static Pattern| PatternRow {
+    let of = |it: &&'static RedisPattern| PatternRow {
         path: address(it),
         title: it.title,
-        what_for: it.what_for,
+        purpose: it.purpose,
         wrong: Some(it.pitfall.wrong),
     };
     let beside = |it: &Link| PatternRow {
         path: it.path.to_owned(),
         title: it.title,
-        what_for: it.about,
+        purpose: it.about,
         wrong: None,
     };
     let patterns = patterns::ALL.iter().map(of).chain(RELATED.iter().map(beside));
@@ -210,28 +210,28 @@ pub async fn act(
 /// The same page, with what is wrong and what was typed.
 async fn failed(
     app: &WorkerState,
-    pattern: &'static Pattern,
+    pattern: &'static RedisPattern,
     demo: &VisitorKeys,
     body: &Body,
     error: Error,
 ) -> Page<PatternPage> {
-    let page = PatternPage::of(app, pattern, demo, RequestedRun::Unnamed).await;
+    let page = PatternPage::of(app, pattern, demo, RequestedRun::NotRequested).await;
     let (told, args) = (Some(error.to_string()), typed(pattern, body));
     let form = FormView::refused(body, &error);
     error.on(Page::new(PatternPage { error: told, args, form, ..page }))
 }
 
-fn address(pattern: &Pattern) -> String {
+fn address(pattern: &RedisPattern) -> String {
     format!("{}/{}", nav::PATTERNS.path, pattern.slug)
 }
 
-fn requested(pattern: &'static Pattern, body: &Body) -> Result<(Requested, Args)> {
+fn requested(pattern: &'static RedisPattern, body: &Body) -> Result<(PatternAction, Args)> {
     let (requested, values) = body.fields()?.action(&pattern.actions())?;
     Ok((requested, Args::of(values)))
 }
 
 /// What was sent, good or bad, to be shown again.
-fn typed(pattern: &'static Pattern, body: &Body) -> Args {
+fn typed(pattern: &'static RedisPattern, body: &Body) -> Args {
     let fields = body.fields().unwrap_or_default();
     let described = pattern.acts.iter().flat_map(|act| act.fields).chain(pattern.trial.fields);
     described.fold(Args::default(), |args, field| match fields.optional(field.name) {
@@ -242,25 +242,25 @@ fn typed(pattern: &'static Pattern, body: &Body) -> Args {
 
 async fn play(
     app: Data<WorkerState>,
-    pattern: &'static Pattern,
+    pattern: &'static RedisPattern,
     demo: VisitorKeys,
-    requested: Requested,
+    requested: PatternAction,
     args: Args,
 ) -> Result<ActionResult> {
     let trace = Trace::start();
     let (act, lines, trial) = match requested {
-        Requested::Act(act) => {
-            let play = ActionContext::new(&app.store, &demo, args.clone(), &trace);
-            let lines = (act.run)(&play).await;
+        PatternAction::Act(act) => {
+            let context = ActionContext::new(&app.store, &demo, args.clone(), &trace);
+            let lines = (act.run)(&context).await;
             // What it wrote before it was refused is the visitor's, too.
-            play.note().await?;
+            context.register_keys().await?;
             (act.id, lines?, None)
         }
-        Requested::Trial => {
+        PatternAction::Trial => {
             let ran = app.shared.trials.run(&app.store, pattern, &demo, &args).await?;
             ("trial", Vec::new(), Some(ran))
         }
-        Requested::Reset => {
+        PatternAction::Reset => {
             let removed =
                 ActionContext::new(&app.store, &demo, Args::default(), &trace).reset().await?;
             let what = crate::format::counted(&removed, "key was", "keys were");
@@ -273,13 +273,13 @@ async fn play(
 /// What the keys hold, and what that means.
 type Look = (Vec<StoredKey>, Vec<Statistic>);
 
-async fn look(play: &ActionContext, pattern: &Pattern) -> Result<Look, ActionError> {
-    let entries = patterns::state(play).await?;
-    let figures = match pattern.figures {
-        Some(figures) if !entries.is_empty() => figures(play).await?,
+async fn look(context: &ActionContext, pattern: &RedisPattern) -> Result<Look, ActionError> {
+    let entries = patterns::state(context).await?;
+    let statistics = match pattern.statistics {
+        Some(statistics) if !entries.is_empty() => statistics(context).await?,
         _ => Vec::new(),
     };
-    Ok((entries, figures))
+    Ok((entries, statistics))
 }
 
 impl PatternPage {
@@ -287,11 +287,11 @@ impl PatternPage {
 
     async fn of(
         app: &WorkerState,
-        pattern: &'static Pattern,
+        pattern: &'static RedisPattern,
         demo: &VisitorKeys,
         requested: RequestedRun<ActionResult>,
     ) -> Self {
-        let (trace, is_gone) = (Trace::start(), requested.is_gone());
+        let (trace, is_gone) = (Trace::start(), requested.is_expired());
         let (run, played) = requested.found().unzip();
         let args = played.as_ref().map_or_else(Args::default, |played| played.args.clone());
         let filled = pattern.filled(&args);
@@ -300,8 +300,8 @@ impl PatternPage {
             Ok(look) => (Some(look), None),
             Err(upset) => (None, Some(format!("Your keys can't be read: {upset}."))),
         };
-        let now = look.as_ref().and_then(|(entries, _)| Some((pattern.now?)(entries)));
-        let (state, figures) = look.unzip();
+        let now = look.as_ref().and_then(|(entries, _)| Some((pattern.status?)(entries)));
+        let (state, statistics) = look.unzip();
         Self {
             slug: pattern.slug,
             title: pattern.title,
@@ -311,7 +311,7 @@ impl PatternPage {
             lines: played.as_ref().map_or_else(Vec::new, |it| it.lines.clone()),
             now,
             state,
-            figures: figures.unwrap_or_default(),
+            statistics: statistics.unwrap_or_default(),
             trace: played.as_ref().map_or_else(|| trace.spans(), |it| it.trace.clone()),
             trial: played.and_then(|it| it.trial.clone()),
             pattern,
@@ -338,12 +338,12 @@ impl PatternPage {
     }
 
     /// The acts by form: those in a row that ask for the same share one.
-    fn forms(&self) -> impl Iterator<Item = &'static [Action<Acts>]> {
-        self.pattern.acts.chunk_by(patterns::asks_the_same)
+    fn forms(&self) -> impl Iterator<Item = &'static [Action<ActionFn>]> {
+        self.pattern.acts.chunk_by(patterns::have_same_fields)
     }
 
     /// A field of the form for these acts, with the value that was sent last.
-    fn act_field(&self, acts: &[Action<Acts>], field: &Field) -> FieldView {
+    fn act_field(&self, acts: &[Action<ActionFn>], field: &Field) -> FieldView {
         let is_sent = acts.iter().any(|act| self.form.typed("act") == Some(act.id));
         self.field(acts[0].id, field, is_sent)
     }

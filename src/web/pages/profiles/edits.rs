@@ -13,7 +13,7 @@ use hitrate_cache::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{DelayMs, LookupQuery, flash::Done, look_up, lookup_form::address};
+use super::{DelayMs, LookupQuery, flash::Flash, look_up, lookup_form::address};
 use crate::{
     demo::{
         model::{Age, EmailAddress, Name, ProfileEdit, UserId},
@@ -107,7 +107,7 @@ pub async fn edit(
     let id: UserId = id.parse()?;
     let PolicyQuery { policy } = form::query(&request)?;
     match edited(app.clone(), id.clone(), policy, &body).await {
-        Ok((back, acted)) => Ok(answer(&request, &back, Done::Edit, acted)),
+        Ok((back, acted)) => Ok(answer(&request, &back, Flash::Edit, acted)),
         Err(error) if page::wants_json(request.headers()) => Err(error),
         Err(error) => {
             let form = FormView::refused(&body, &error);
@@ -193,7 +193,7 @@ pub async fn invalidate(
     let (back, policy, trace) = (asked.address(&id), asked.policy(&app), Trace::start());
     let invalidated = profiles::invalidate(&app.cache, &id, &policy, &trace).await;
     let told = ProfileResult::invalidated(id, &invalidated, policy, trace);
-    Ok(answer(&request, &back, Done::Invalidate, told))
+    Ok(answer(&request, &back, Flash::Invalidate, told))
 }
 
 /// The former address of `invalidate`: 308, so that method and body stay.
@@ -209,7 +209,7 @@ pub async fn forget(request: HttpRequest, id: Path<String>) -> Result<HttpRespon
     Ok(HttpResponse::PermanentRedirect().insert_header((LOCATION, location)).finish())
 }
 
-fn answer(request: &HttpRequest, back: &str, done: Done, acted: ProfileResult) -> HttpResponse {
+fn answer(request: &HttpRequest, back: &str, done: Flash, acted: ProfileResult) -> HttpResponse {
     match page::wants_json(request.headers()) {
         true => HttpResponse::Ok().json(acted),
         false => see_other(back).cookie(done.cookie()).finish(),

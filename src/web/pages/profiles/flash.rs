@@ -15,14 +15,14 @@ const LASTS: CookieDuration = CookieDuration::seconds(10);
 
 /// What a visitor just did to a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Done {
+pub enum Flash {
     /// Changed it.
     Edit,
     /// Dropped it from the cache.
     Invalidate,
 }
 
-impl Done {
+impl Flash {
     const ALL: [Self; 2] = [Self::Edit, Self::Invalidate];
 
     const fn word(self) -> &'static str {

@@ -22,7 +22,7 @@ use hitrate_cache::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use self::{flash::Done, lookup_form::Chosen, recent::Recent};
+use self::{flash::Flash, lookup_form::Chosen, recent::Recent};
 use super::{
     policies::{self, PolicyName},
     waterfall::{self, Waterfall},
@@ -106,14 +106,15 @@ pub struct Answer {
 struct Form {
     id: Option<UserId>,
     chosen: Chosen,
-    done: Option<Done>,
+    done: Option<Flash>,
     /// An edit that was refused.
     edit: FormView,
 }
 
-const NAME: Field = Field { name: "name", label: "Name", kind: Name::KIND, usual: "" };
-const EMAIL: Field = Field { name: "email", label: "E-mail", kind: EmailAddress::KIND, usual: "" };
-const AGE: Field = Field { name: "age", label: "Age", kind: Age::KIND, usual: "" };
+const NAME: Field = Field { name: "name", label: "Name", kind: Name::KIND, default: "" };
+const EMAIL: Field =
+    Field { name: "email", label: "E-mail", kind: EmailAddress::KIND, default: "" };
+const AGE: Field = Field { name: "age", label: "Age", kind: Age::KIND, default: "" };
 
 /// What a GET asks for.
 #[derive(Deserialize)]
@@ -183,7 +184,7 @@ async fn look_up(
     let was_told = page.form.done.is_some();
     let page = Page::new(page).status(status).header(CACHE_STATUS, cache_status);
     let page = page.header(SET_COOKIE, cookie);
-    Ok(if was_told { page.cookie(Done::told()) } else { page })
+    Ok(if was_told { page.cookie(Flash::told()) } else { page })
 }
 
 fn status(lookup: &Lookup<Profile>) -> StatusCode {
@@ -236,7 +237,7 @@ impl ProfilesPage {
                     policy: query.policy.map(|it| it.0.name),
                     configured: app.shared.policy.name,
                 },
-                done: Done::of(request),
+                done: Flash::of(request),
                 edit,
             },
         }
@@ -264,17 +265,17 @@ impl ProfilesPage {
     fn notice(&self) -> Option<&'static str> {
         let answer = self.answer.as_ref().filter(|answer| answer.profile.is_some())?;
         match (self.form.done?, &answer.fill) {
-            (Done::Edit, Fill::Stored(_)) => Some(
+            (Flash::Edit, Fill::Stored(_)) => Some(
                 "Saved. The cache dropped its copy, so this lookup read the new row from the database.",
             ),
-            (Done::Edit, Fill::Failed(_)) => Some(
+            (Flash::Edit, Fill::Failed(_)) => Some(
                 "Saved in the database. The cache could not be told yet, so its copy is not used.",
             ),
-            (Done::Edit, _) => Some("Saved. What you see is the new row."),
-            (Done::Invalidate, Fill::Stored(_)) => {
+            (Flash::Edit, _) => Some("Saved. What you see is the new row."),
+            (Flash::Invalidate, Fill::Stored(_)) => {
                 Some("Invalidated. The cache had to ask the database again.")
             }
-            (Done::Invalidate, _) => None,
+            (Flash::Invalidate, _) => None,
         }
     }
 

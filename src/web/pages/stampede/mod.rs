@@ -54,7 +54,7 @@ pub struct StampedePage {
     /// One for each policy, in the order they ran.
     runs: Vec<PolicyRun>,
     /// Policies for which no time was left.
-    left_out: Vec<&'static str>,
+    skipped: Vec<&'static str>,
     /// What the documents say, and how that fared.
     claims: Vec<Claim>,
     /// Whether the request names a result that is not kept any more.
@@ -71,7 +71,7 @@ pub struct StampedeForm {
     /// `early-refresh` and `grace`. None: the usual five.
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
-    policy: Vec<StampedeRecipe>,
+    policy: Vec<StampedePolicy>,
     /// Who come at once; 100 by default.
     #[schema(inline)]
     visitors: Option<Visitors>,
@@ -84,19 +84,19 @@ type Visitors = Integer<1, VISITORS_MAX>;
 type DelayMs = Integer<0, DELAY_MS_MAX>;
 
 const VISITORS_FIELD: Field =
-    Field { name: "visitors", label: "Visitors", kind: Visitors::KIND, usual: "100" };
+    Field { name: "visitors", label: "Visitors", kind: Visitors::KIND, default: "100" };
 const DELAY_FIELD: Field = Field {
     name: "delay_ms",
     label: "Simulated database delay, in ms",
     kind: DelayMs::KIND,
-    usual: "200",
+    default: "200",
 };
 
 /// The name of a policy that can be measured.
 #[derive(Debug)]
-struct StampedeRecipe(CachePolicy);
+struct StampedePolicy(CachePolicy);
 
-impl<'de> Deserialize<'de> for StampedeRecipe {
+impl<'de> Deserialize<'de> for StampedePolicy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         let unknown = || {
@@ -159,9 +159,9 @@ impl StampedeForm {
 }
 
 /// These policies, each once; the usual ones where there are none.
-fn chosen(names: Vec<StampedeRecipe>) -> Result<Vec<CachePolicy>, FieldError> {
+fn chosen(names: Vec<StampedePolicy>) -> Result<Vec<CachePolicy>, FieldError> {
     let mut chosen = Vec::<CachePolicy>::new();
-    for StampedeRecipe(policy) in names {
+    for StampedePolicy(policy) in names {
         if chosen.contains(&policy) {
             let what = format!("The policy {} was sent twice.", policy.name);
             return Err(FieldError::malformed(what).of("policy"));
@@ -180,7 +180,7 @@ impl StampedePage {
     const LINK: Link = nav::STAMPEDE;
 
     fn of(requested: RequestedRun<StampedeOutcome>) -> Self {
-        let is_gone = requested.is_gone();
+        let is_gone = requested.is_expired();
         match requested.found() {
             Some((run, outcome)) => Self::showing(run, &outcome),
             None => Self { is_gone, ..Self::blank() },
@@ -198,7 +198,7 @@ impl StampedePage {
             delay_ms: u64::from(DELAY_MS),
             took_ms: None,
             runs: Vec::new(),
-            left_out: Vec::new(),
+            skipped: Vec::new(),
             claims: Vec::new(),
             is_gone: false,
             form: FormView::default(),
@@ -206,15 +206,15 @@ impl StampedePage {
     }
 
     fn showing(run: RunToken, outcome: &StampedeOutcome) -> Self {
-        let StampedeOutcome { visitors, delay_ms, took_ms, runs, left_out } = outcome.clone();
-        let claims = stampede::held_against(&runs);
+        let StampedeOutcome { visitors, delay_ms, took_ms, runs, skipped } = outcome.clone();
+        let claims = stampede::check_claims(&runs);
         Self {
             run: Some(run),
             visitors,
             delay_ms,
             took_ms: Some(took_ms),
             runs,
-            left_out,
+            skipped,
             claims,
             is_gone: false,
             form: FormView::default(),
@@ -253,8 +253,8 @@ impl StampedePage {
         self.offers(false)
     }
 
-    fn offers(&self, usual: bool) -> Vec<Offer> {
-        let policies = Stampedes::policies().filter(|it| DEFAULTS.contains(&it.name) == usual);
+    fn offers(&self, default: bool) -> Vec<Offer> {
+        let policies = Stampedes::policies().filter(|it| DEFAULTS.contains(&it.name) == default);
         policies.map(|policy| Offer { is_chosen: self.is_chosen(&policy), policy }).collect()
     }
 
@@ -262,7 +262,7 @@ impl StampedePage {
         if let Some(sent) = self.form.all_typed("policy") {
             return sent.iter().any(|name| name == policy.name);
         }
-        let ran = self.runs.iter().map(|run| run.policy).chain(self.left_out.iter().copied());
+        let ran = self.runs.iter().map(|run| run.policy).chain(self.skipped.iter().copied());
         match self.runs.is_empty() {
             true => DEFAULTS.contains(&policy.name),
             false => ran.into_iter().any(|name| name == policy.name),
@@ -287,8 +287,8 @@ impl StampedePage {
         all
     }
 
-    fn left_out_next(&self) -> bool {
-        self.runs.iter().any(|run| run.next.left_out)
+    fn skipped_follow_up(&self) -> bool {
+        self.runs.iter().any(|run| run.follow_up.skipped)
     }
 
     fn took_us(&self) -> Option<u64> {

@@ -10,7 +10,7 @@ const NARROWEST: f64 = 0.5;
 /// All runs, on the same two scales. Both begin at nothing and are linear.
 pub struct Chart<'a> {
     /// One for each run.
-    pub rows: Vec<Row<'a>>,
+    pub rows: Vec<ChartRow<'a>>,
     /// Where the simulated delay lies on the scale of times, in per cent.
     pub delay: Option<f64>,
     /// What can be seen, for who can't.
@@ -18,7 +18,7 @@ pub struct Chart<'a> {
 }
 
 /// The bars of one run.
-pub struct Row<'a> {
+pub struct ChartRow<'a> {
     /// The run.
     pub run: &'a PolicyRun,
     /// Width of its loads, in per cent.
@@ -54,9 +54,9 @@ impl<'a> Chart<'a> {
     }
 }
 
-fn row(run: &PolicyRun, loads: u64, times: u64) -> Row<'_> {
+fn row(run: &PolicyRun, loads: u64, times: u64) -> ChartRow<'_> {
     let time = |label, us: Option<u64>| Time { label, us, width: width(us.unwrap_or(0), times) };
-    Row {
+    ChartRow {
         run,
         loads: width(run.origin_loads, loads),
         times: [time("p50", run.p50_us), time("p99", run.p99_us), time("slowest", run.max_us)],

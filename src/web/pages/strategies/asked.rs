@@ -10,7 +10,7 @@ use crate::{
     demo::model::UserId,
     input::Integer,
     labs::{
-        strategies::{Session, StrategySession},
+        strategies::{StrategyRunner, StrategySession},
         support::result_store::{RequestedRun, RunToken},
     },
     web::{
@@ -54,8 +54,8 @@ impl Asked {
     }
 
     /// The profile, to be played with.
-    pub fn session(&self, app: &WorkerState) -> Session {
-        Session {
+    pub fn runner(&self, app: &WorkerState) -> StrategyRunner {
+        StrategyRunner {
             cache: app.cache.clone(),
             db: Arc::clone(&app.shared.db),
             id: self.id.clone(),
@@ -121,7 +121,7 @@ pub enum StrategyAct {
     /// Gives it the next age.
     Write,
     /// Drops it from the cache.
-    Forget,
+    Invalidate,
     /// Shows what the policy guarantees or risks, in several steps.
     Run,
 }

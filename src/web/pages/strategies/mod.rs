@@ -21,7 +21,10 @@ use crate::{
     demo::model::UserId,
     input::{Input, Integer},
     labs::{
-        strategies::{Contents, Run, Session, Snapshot, Step, StepResult, StrategySession},
+        strategies::{
+            Contents, Snapshot, StepResult, StrategyRun, StrategyRunner, StrategySession,
+            StrategyStep,
+        },
         support::{
             fields::{Field, text},
             result_store::{RequestedRun, RunToken},
@@ -47,7 +50,7 @@ const DELAY_FIELD: Field = Field {
     name: "delay_ms",
     label: "Simulated database delay",
     kind: DelayMs::KIND,
-    usual: "200",
+    default: "200",
 };
 
 /// A policy tried on one profile.
@@ -134,8 +137,8 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<S
     let query: StrategiesQuery = form::query(&request)?;
     let step = query.step.map(Integer::get);
     let asked = Asked::of(&app, query)?;
-    let now = asked.session(&app).look().await;
-    let is_nobody = now.are_of_nobody();
+    let now = asked.runner(&app).snapshot().await;
+    let is_nobody = now.is_missing_profile();
     let mut page = StrategiesPage::new(&app, asked, step, now);
     if !is_nobody {
         return Ok(Page::new(page));
@@ -164,7 +167,7 @@ pub async fn act(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Re
     let headers = request.headers();
     match tried(&app, &body).await {
         Ok((asked, run, last)) => {
-            let (address, now) = (asked.address(run), last.columns);
+            let (address, now) = (asked.address(run), last.snapshot);
             let page = Page::new(StrategiesPage::new(&app, asked, None, now));
             let page = last
                 .cache_status
@@ -185,25 +188,25 @@ async fn tried(app: &Data<WorkerState>, body: &Body) -> Result<(Asked, RunToken,
     let StrategyForm { act, policy, id, delay_ms, run } = body.parse()?;
     let query = StrategiesQuery { policy, id, delay_ms, run, step: None };
     let mut asked = Asked::of(app, query)?;
-    let session = asked.session(app);
-    if session.look().await.are_of_nobody() {
+    let runner = asked.runner(app);
+    if runner.snapshot().await.is_missing_profile() {
         return Err(Error::NoProfile(asked.id.to_string()));
     }
-    let acts = run_to_completion(perform(session, act)).await?;
+    let acts = run_to_completion(perform(runner, act)).await?;
     let last = acts.last().expect("an act is at least one move").clone();
     let (run, visit) = note(app, &asked, act, acts);
     asked.visit = RequestedRun::Found(run, visit);
     Ok((asked, run, last))
 }
 
-async fn perform(session: Session, act: StrategyAct) -> Result<Vec<StepResult>> {
-    let one = match act {
-        StrategyAct::Read => Step::Read,
-        StrategyAct::Write => Step::Write,
-        StrategyAct::Forget => Step::Invalidate,
-        StrategyAct::Run => return Ok(session.run().await?),
+async fn perform(runner: StrategyRunner, act: StrategyAct) -> Result<Vec<StepResult>> {
+    let step = match act {
+        StrategyAct::Read => StrategyStep::Read,
+        StrategyAct::Write => StrategyStep::Write,
+        StrategyAct::Invalidate => StrategyStep::Invalidate,
+        StrategyAct::Run => return Ok(runner.run().await?),
     };
-    Ok(vec![session.act(one).await?])
+    Ok(vec![runner.act(step).await?])
 }
 
 /// A run is a visit of its own; a single act goes on with the one before.
@@ -216,7 +219,7 @@ fn note(
     let (visits, id) = (&app.shared.visits, asked.id.clone());
     match (act, &asked.visit) {
         (StrategyAct::Run, _) => {
-            visits.add(StrategySession::of_run(id, Run::of(&asked.policy), acts))
+            visits.add(StrategySession::of_run(id, StrategyRun::of(&asked.policy), acts))
         }
         (_, RequestedRun::Found(run, before)) => {
             let visit = acts.into_iter().fold(StrategySession::clone(before), StrategySession::and);
@@ -230,11 +233,11 @@ impl StrategiesPage {
     const LINK: Link = nav::STRATEGIES;
 
     fn new(app: &WorkerState, asked: Asked, step: Option<u32>, now: Snapshot) -> Self {
-        let is_gone = asked.visit.is_gone();
+        let is_gone = asked.visit.is_expired();
         let (token, visit) = asked.visit.found().unzip();
         let acts = visit.as_ref().map_or_else(Vec::new, |visit| visit.acts.clone());
         let run = visit.and_then(|visit| visit.run);
-        let wanted = step.map(|step| step as usize).or(run.map(|run| run.tells));
+        let wanted = step.map(|step| step as usize).or(run.map(|run| run.highlight));
         let wanted = acts.iter().find(|act| Some(act.number) == wanted);
         let told = wanted.or(acts.last());
         Self {
@@ -270,7 +273,7 @@ impl StrategiesPage {
             ..StrategiesQuery::default()
         };
         let asked = Asked::of(app, query)?;
-        let now = asked.session(app).look().await;
+        let now = asked.runner(app).snapshot().await;
         let page = Self::new(app, asked, None, now);
         Ok(match error {
             Error::NoProfile(_) => Self { error: Some(error.to_string()), ..page },
@@ -356,7 +359,7 @@ impl StrategiesPage {
 
     /// Whether Redis failed under one of the acts.
     fn is_blind(&self) -> bool {
-        self.acts.iter().any(|act| act.columns.redis.holds == Contents::Unknown)
+        self.acts.iter().any(|act| act.snapshot.redis.contents == Contents::Unknown)
     }
 
     /// Whose profile a run takes: one that is there.

@@ -10,15 +10,15 @@ pub struct Sequence<'a> {
     /// What it tells.
     pub timeline: &'a Timeline,
     /// The arrows between the visitor's question and answer.
-    pub rows: Vec<Row<'a>>,
+    pub rows: Vec<SequenceRow<'a>>,
 }
 
 /// One arrow.
-pub struct Row<'a> {
+pub struct SequenceRow<'a> {
     /// The one beside hitrate.
     pub with: Target,
     /// Whether it goes there, comes back, or stays with hitrate.
-    pub way: Way,
+    pub direction: Direction,
     /// What is said; commands of one pipeline share an arrow.
     pub lines: Vec<&'a str>,
     /// Of a reply: how long it took.
@@ -29,7 +29,7 @@ pub struct Row<'a> {
 
 /// Where an arrow points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Direction {
     /// From hitrate to another.
     There,
     /// Back to hitrate.
@@ -53,14 +53,14 @@ pub struct AtWork {
     /// Whose.
     pub who: Target,
     /// Which part of its work.
-    pub part: Part,
+    pub part: WorkPart,
     /// How much of the row's height is simulated waiting, in per cent from above.
     pub simulated: f64,
 }
 
 /// A part of somebody's work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum WorkPart {
     /// It begins at this row's arrow.
     Begin,
     /// It goes on all along.
@@ -122,26 +122,26 @@ fn moments(trips: &[RoundTrip<'_>]) -> Vec<Moment> {
     moments
 }
 
-fn row<'a>(trips: &[RoundTrip<'a>], moment: &Moment) -> Row<'a> {
+fn row<'a>(trips: &[RoundTrip<'a>], moment: &Moment) -> SequenceRow<'a> {
     let RoundTrip(spans) = trips[moment.round_trip];
     let first = &spans[0];
-    let (way, lines): (_, Vec<_>) = match (first.target, moment.is_reply) {
+    let (direction, lines): (_, Vec<_>) = match (first.target, moment.is_reply) {
         (Target::Hitrate, _) => {
-            (Way::Own, spans.iter().flat_map(|it| [it.command.as_str(), &it.reply]).collect())
+            (Direction::Own, spans.iter().flat_map(|it| [it.command.as_str(), &it.reply]).collect())
         }
-        (_, true) => (Way::Back, spans.iter().map(|span| span.reply.as_str()).collect()),
-        (_, false) => (Way::There, spans.iter().map(|span| span.command.as_str()).collect()),
+        (_, true) => (Direction::Back, spans.iter().map(|span| span.reply.as_str()).collect()),
+        (_, false) => (Direction::There, spans.iter().map(|span| span.command.as_str()).collect()),
     };
     let took = Took { all_us: first.elapsed_us, simulated_us: first.simulated_us };
     let took = moment.is_reply.then_some(took);
-    Row { with: first.target, way, lines, took, at_work: Vec::new() }
+    SequenceRow { with: first.target, direction, lines, took, at_work: Vec::new() }
 }
 
-fn part(row: usize, begin: usize, end: usize) -> Part {
+fn part(row: usize, begin: usize, end: usize) -> WorkPart {
     match row {
-        _ if row == begin => Part::Begin,
-        _ if row == end => Part::End,
-        _ => Part::Middle,
+        _ if row == begin => WorkPart::Begin,
+        _ if row == end => WorkPart::End,
+        _ => WorkPart::Middle,
     }
 }
 
@@ -155,25 +155,25 @@ impl RoundTrip<'_> {
     }
 
     /// Simulated waiting comes first, and is drawn so.
-    fn simulated(&self, part: Part) -> f64 {
+    fn simulated(&self, part: WorkPart) -> f64 {
         let Span { simulated_us, elapsed_us, .. } = *self.first();
         match part {
-            Part::End => 100.0 * simulated_us as f64 / elapsed_us.max(1) as f64,
+            WorkPart::End => 100.0 * simulated_us as f64 / elapsed_us.max(1) as f64,
             _ if simulated_us > 0 => 100.0,
             _ => 0.0,
         }
     }
 }
 
-impl Row<'_> {
+impl SequenceRow<'_> {
     /// One bar for each lifeline: of several who wait at the same place the
     /// longest part is drawn.
-    fn works(&mut self, trip: &RoundTrip<'_>, part: Part) {
+    fn works(&mut self, trip: &RoundTrip<'_>, part: WorkPart) {
         let who = trip.first().target;
         let work = AtWork { who, part, simulated: trip.simulated(part) };
         match self.at_work.iter_mut().find(|it| it.who == who) {
-            Some(known) if part == Part::Middle || known.part != part => {
-                *known = AtWork { part: Part::Middle, ..work };
+            Some(known) if part == WorkPart::Middle || known.part != part => {
+                *known = AtWork { part: WorkPart::Middle, ..work };
             }
             Some(_) => (),
             None => self.at_work.push(work),
@@ -183,10 +183,10 @@ impl Row<'_> {
     /// From whom to whom, in words.
     pub fn between(&self) -> String {
         let with = name(self.with);
-        match self.way {
-            Way::There => format!("hitrate to {with}"),
-            Way::Back => format!("{with} to hitrate"),
-            Way::Own => "hitrate by itself".to_owned(),
+        match self.direction {
+            Direction::There => format!("hitrate to {with}"),
+            Direction::Back => format!("{with} to hitrate"),
+            Direction::Own => "hitrate by itself".to_owned(),
         }
     }
 
@@ -202,10 +202,10 @@ impl Row<'_> {
 
     /// The class of its direction.
     pub fn direction(&self) -> &'static str {
-        match self.way {
-            Way::There => "there",
-            Way::Back => "back",
-            Way::Own => "self",
+        match self.direction {
+            Direction::There => "there",
+            Direction::Back => "back",
+            Direction::Own => "self",
         }
     }
 }
@@ -214,15 +214,15 @@ impl AtWork {
     /// Its classes: whose, and which part.
     pub fn class(&self) -> &'static str {
         match (self.who, self.part) {
-            (Target::Memory, Part::Begin) => "is-memory is-begin",
-            (Target::Memory, Part::Middle) => "is-memory is-middle",
-            (Target::Memory, Part::End) => "is-memory is-end",
-            (Target::Database, Part::Begin) => "is-database is-begin",
-            (Target::Database, Part::Middle) => "is-database is-middle",
-            (Target::Database, Part::End) => "is-database is-end",
-            (_, Part::Begin) => "is-cache is-begin",
-            (_, Part::Middle) => "is-cache is-middle",
-            (_, Part::End) => "is-cache is-end",
+            (Target::Memory, WorkPart::Begin) => "is-memory is-begin",
+            (Target::Memory, WorkPart::Middle) => "is-memory is-middle",
+            (Target::Memory, WorkPart::End) => "is-memory is-end",
+            (Target::Database, WorkPart::Begin) => "is-database is-begin",
+            (Target::Database, WorkPart::Middle) => "is-database is-middle",
+            (Target::Database, WorkPart::End) => "is-database is-end",
+            (_, WorkPart::Begin) => "is-cache is-begin",
+            (_, WorkPart::Middle) => "is-cache is-middle",
+            (_, WorkPart::End) => "is-cache is-end",
         }
     }
 
@@ -273,7 +273,7 @@ mod tests {
             ["ask 1 & ask 1", "reply 1 & reply 1", "ask 2 & reply 2", "ask 3", "reply 3"];
         assert_eq!(lines(&drawn), expected);
         assert_eq!(drawn.rows[4].took, Some(Took { all_us: 100, simulated_us: 50 }));
-        let end = AtWork { who: Target::Database, part: Part::End, simulated: 50.0 };
+        let end = AtWork { who: Target::Database, part: WorkPart::End, simulated: 50.0 };
         assert_eq!(drawn.rows[4].at_work, [end]);
     }
 
@@ -284,6 +284,6 @@ mod tests {
         let drawn = Sequence::of(&timeline);
         assert_eq!(lines(&drawn), ["ask 1", "ask 2", "reply 1", "reply 2"]);
         let parts: Vec<_> = drawn.rows.iter().map(|row| row.at_work[0].part).collect();
-        assert_eq!(parts, [Part::Begin, Part::Middle, Part::Middle, Part::End]);
+        assert_eq!(parts, [WorkPart::Begin, WorkPart::Middle, WorkPart::Middle, WorkPart::End]);
     }
 }

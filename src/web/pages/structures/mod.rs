@@ -27,7 +27,7 @@ use self::{
 use super::visitor;
 use crate::{
     labs::{
-        structures::{self, Action, How, Playground, PlaygroundError, Structure, Tail},
+        structures::{self, Action, Execution, Playground, PlaygroundError, Structure, Tail},
         support::action::ActionForm,
     },
     web::{
@@ -65,7 +65,7 @@ pub struct Summary {
 /// Who asks, and for which structure.
 struct Asked {
     structure: &'static Structure,
-    desk: Playground,
+    playground: Playground,
     cookie: Option<Cookie<'static>>,
 }
 
@@ -73,13 +73,13 @@ impl Asked {
     fn of(app: &WorkerState, request: &HttpRequest, slug: &str) -> Result<Self> {
         let structure = structures::named(slug).ok_or(Error::NoPage)?;
         let (visitor, cookie) = visitor::of(request);
-        let desk = Playground::of(app.store.clone(), &visitor, structure);
-        Ok(Self { structure, desk, cookie })
+        let playground = Playground::of(app.store.clone(), &visitor, structure);
+        Ok(Self { structure, playground, cookie })
     }
 
     /// An empty page.
     fn page(&self, app: &WorkerState) -> StructurePage {
-        let next_step = app.shared.outcomes.next_step(self.desk.demo());
+        let next_step = app.shared.outcomes.next_step(self.playground.demo());
         StructurePage::new(self.structure, next_step, self.cookie.is_none())
     }
 
@@ -122,9 +122,9 @@ pub async fn show(
     let asked = Asked::of(&app, &request, &slug)?;
     let RunQuery { run } = form::query(&request)?;
     let run = app.shared.outcomes.requested(run.as_deref(), asked.structure.slug);
-    let (trace, is_gone, found) = (Trace::start(), run.is_gone(), run.found());
-    let done = found.as_ref().and_then(|(_, outcome)| outcome.done.as_ref());
-    let look = asked.desk.look(done, &trace).await;
+    let (trace, is_gone, found) = (Trace::start(), run.is_expired(), run.found());
+    let done = found.as_ref().and_then(|(_, outcome)| outcome.last_action.as_ref());
+    let look = asked.playground.view(done, &trace).await;
     let mut page = asked.page(&app).looking(look, trace);
     page.is_gone = is_gone;
     Ok(Page::new(match found {
@@ -158,9 +158,11 @@ pub async fn act(
 ) -> Result<HttpResponse> {
     let asked = Asked::of(&app, &request, &slug)?;
     let fields = body.fields()?;
-    let desk = asked.desk.clone();
+    let playground = asked.playground.clone();
     let played = match fields.action(&asked.structure.actions()) {
-        Ok((what, values)) => run_to_completion(async move { desk.play(what, values).await }).await,
+        Ok((what, values)) => {
+            run_to_completion(async move { playground.perform(what, values).await }).await
+        }
         Err(wrong) => Err(PlaygroundError::from(wrong)),
     };
     let (outcome, look) = match played {
@@ -170,7 +172,7 @@ pub async fn act(
         }
     };
     let status = outcome.refusal.as_ref().map_or(StatusCode::OK, status_of);
-    let (run, outcome) = app.shared.outcomes.add(asked.desk.demo(), outcome);
+    let (run, outcome) = app.shared.outcomes.add(asked.playground.demo(), outcome);
     let address = format!("{}/{}?run={run}", nav::STRUCTURES.path, asked.structure.slug);
     let page = asked.page(&app).looking(Ok(look), Trace::disabled()).after((run, outcome));
     let page = asked.send(page, status);
@@ -197,7 +199,7 @@ pub async fn live(app: Data<WorkerState>, request: HttpRequest) -> Result<HttpRe
         return Ok(HttpResponse::NoContent().finish());
     }
     let viewer = app.shared.viewers.try_acquire().ok_or(Error::TooManyViewers)?;
-    Ok(Listener::of(Tail::of(asked.desk), viewer).events())
+    Ok(Listener::of(Tail::of(asked.playground), viewer).events())
 }
 
 /// The same page, with what is wrong and what was typed.
@@ -208,20 +210,20 @@ async fn failed(
     failure: PlaygroundError,
 ) -> Page<StructurePage> {
     let status = match &failure {
-        PlaygroundError::Wrong(error) if error.is_malformed() => StatusCode::BAD_REQUEST,
-        PlaygroundError::Wrong(_) | PlaygroundError::Full(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        PlaygroundError::Invalid(error) if error.is_malformed() => StatusCode::BAD_REQUEST,
+        PlaygroundError::Invalid(_) | PlaygroundError::Full(_) => StatusCode::UNPROCESSABLE_ENTITY,
         PlaygroundError::Redis(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     let trace = Trace::start();
     let look = match &failure {
         PlaygroundError::Redis(error) => Err(error.clone()),
-        _ => asked.desk.look(None, &trace).await,
+        _ => asked.playground.view(None, &trace).await,
     };
     let mut page = asked.page(app).looking(look, trace);
     if !matches!(failure, PlaygroundError::Redis(_)) {
         page.error = Some(failure.to_string());
     }
-    if let PlaygroundError::Wrong(error) = failure {
+    if let PlaygroundError::Invalid(error) = failure {
         page.form = FormView::of(fields, &error.into());
     }
     page.typed = Typed::sent(asked.structure, fields);
@@ -238,7 +240,10 @@ fn status_of(refusal: &Refusal) -> StatusCode {
 
 impl Summary {
     fn of(structure: &Structure) -> Self {
-        let own = structure.acts.iter().filter(|act| !matches!(act.run.how, How::Refused(_)));
+        let own = structure
+            .acts
+            .iter()
+            .filter(|act| !matches!(act.run.execution, Execution::ExpectedError(_)));
         let mut commands: Vec<_> = own.flat_map(Action::forms).collect();
         commands.iter_mut().for_each(|form| *form = form.split(' ').next().unwrap_or_default());
         let mut seen = BTreeSet::new();

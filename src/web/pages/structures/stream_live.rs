@@ -41,7 +41,7 @@ impl Listener {
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         while self.ticks < TICKS_MAX {
             self.ticks += 1;
-            if let Ok(Some(look)) = self.tail.news().await {
+            if let Ok(Some(look)) = self.tail.poll().await {
                 let drawn = pictures::drawn(&look.picture).ok()?;
                 return Some((Ok(sse::event(&drawn)), self));
             }

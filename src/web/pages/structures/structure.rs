@@ -16,11 +16,11 @@ use crate::{
     format,
     labs::{
         structures::{
-            Action, Commands, Done, EncodingChange, Exchange, KeyFacts, Picture, PlaygroundResult,
-            PlaygroundView, Size, Structure, readable, readable_words,
+            Action, Commands, CompletedAction, EncodingChange, Exchange, KeyFacts, Picture,
+            PlaygroundResult, PlaygroundView, Size, Structure, readable, readable_words,
         },
         support::{
-            fields::{Described, Field},
+            fields::{Field, FieldDescription},
             result_store::RunToken,
         },
     },
@@ -54,10 +54,10 @@ pub struct StructurePage {
     /// What was done; null without a token.
     act: Option<String>,
     /// The commands of that, and what Redis answered.
-    said: Vec<Exchange>,
+    exchanges: Vec<Exchange>,
     /// What growing led to, if that was it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    grown: Option<EncodingChange>,
+    encoding_change: Option<EncodingChange>,
     /// Microseconds that it took, from the first command to the last reply.
     elapsed_us: Option<u64>,
     /// Which step of the example comes next.
@@ -98,7 +98,7 @@ pub struct ActView {
     #[serde(skip_serializing_if = "Option::is_none")]
     instead_of: Option<&'static str>,
     /// What is sent along.
-    fields: Vec<Described>,
+    fields: Vec<FieldDescription>,
 }
 
 /// What is in the fields of an act, as it was typed last.
@@ -122,7 +122,7 @@ impl Typed {
     }
 
     /// As it was done.
-    pub fn done(done: &Done) -> Self {
+    pub fn done(done: &CompletedAction) -> Self {
         let values = done.values.iter().map(|(name, values)| (*name, values.join(", ")));
         Self { act: done.act.to_owned(), values: values.collect() }
     }
@@ -136,7 +136,7 @@ impl ActView {
             commands: act.forms().into_iter().map(readable).collect(),
             cost: act.run.cost,
             instead_of: act.run.instead_of,
-            fields: act.fields.iter().map(Field::described).collect(),
+            fields: act.fields.iter().map(Field::description).collect(),
         }
     }
 }
@@ -154,8 +154,8 @@ impl StructurePage {
             picture: None,
             keys: Vec::new(),
             act: None,
-            said: Vec::new(),
-            grown: None,
+            exchanges: Vec::new(),
+            encoding_change: None,
             elapsed_us: None,
             next_step,
             acts: structure.acts.iter().map(ActView::of).collect(),
@@ -190,10 +190,10 @@ impl StructurePage {
     pub fn after(mut self, (run, outcome): (RunToken, Arc<PlaygroundResult>)) -> Self {
         self.run = Some(run);
         self.act = Some(outcome.title.clone());
-        self.said.clone_from(&outcome.said);
-        self.grown.clone_from(&outcome.grown);
+        self.exchanges.clone_from(&outcome.exchanges);
+        self.encoding_change.clone_from(&outcome.encoding_change);
         self.elapsed_us = Some(outcome.elapsed_us);
-        self.typed = outcome.done.as_ref().map(Typed::done).unwrap_or_default();
+        self.typed = outcome.last_action.as_ref().map(Typed::done).unwrap_or_default();
         if self.error.is_some() {
             return self;
         }
@@ -212,8 +212,9 @@ impl StructurePage {
 
     /// What the last act led to, if that can be said in a line.
     fn headline(&self) -> Option<&Exchange> {
-        let short = self.said.len() <= 2 && self.grown.is_none() && !self.was_refused;
-        self.said.first().filter(|said| short && !said.reply.contains('\n'))
+        let short =
+            self.exchanges.len() <= 2 && self.encoding_change.is_none() && !self.was_refused;
+        self.exchanges.first().filter(|said| short && !said.reply.contains('\n'))
     }
 
     fn trace_in_short(&self) -> String {
@@ -253,7 +254,7 @@ impl StructurePage {
     fn field(&self, act: &Action<Commands>, field: &Field) -> FieldView {
         let is_sent = self.typed.act == act.id;
         let typed = self.typed.values.get(field.name).filter(|_| is_sent);
-        let value = typed.cloned().unwrap_or_else(|| field.usual.to_owned());
+        let value = typed.cloned().unwrap_or_else(|| field.default.to_owned());
         FieldView::of(field, format!("{}-{}", act.id, field.name), value)
             .with_error(self.form.error_of(field.name).filter(|_| is_sent))
     }

@@ -133,7 +133,7 @@ enum Naming {
 }
 
 /// The results of a worker.
-struct Worked {
+struct WorkerResult {
     hits: u64,
     names: BTreeSet<String>,
 }
@@ -157,9 +157,9 @@ async fn run(trial_run: &Arc<TrialRun>, naming: Naming) -> Result<Count, RedisEr
 }
 
 /// Simulates one process: its own salt, and sequential requests.
-async fn worker(trial_run: &TrialRun, n: u64, naming: Naming) -> Result<Worked, RedisError> {
+async fn worker(trial_run: &TrialRun, n: u64, naming: Naming) -> Result<WorkerResult, RedisError> {
     let (salt, store) = (RandomState::new(), trial_run.store(n));
-    let mut worked = Worked { hits: 0, names: BTreeSet::new() };
+    let mut result = WorkerResult { hits: 0, names: BTreeSet::new() };
     for request in 0..trial_run.number("requests") {
         let page = (request + n) % trial_run.number("requests").min(PAGES);
         let params = match rand::random() {
@@ -173,14 +173,14 @@ async fn worker(trial_run: &TrialRun, n: u64, naming: Naming) -> Result<Worked, 
         };
         let key = trial_run.key(&name);
         let held: Option<String> = trial_run.run(n, store.on("GET", &key)).await?;
-        worked.hits += u64::from(held.is_some());
+        result.hits += u64::from(held.is_some());
         if held.is_none() {
             let set = store.on("SET", &key).arg(format!("page {page}"));
             trial_run.run::<()>(n, set.arg("EX").arg(TTL)).await?;
         }
-        worked.names.insert(name);
+        result.names.insert(name);
     }
-    Ok(worked)
+    Ok(result)
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ pub const PATTERN: RedisPattern = RedisPattern {
         ],
     },
     statistics: None,
-    status: Some(now),
+    status: Some(status),
     is_live: false,
 };
 
@@ -101,21 +101,21 @@ async fn set(context: &ActionContext) -> Result<Vec<String>, ActionError> {
     context.run::<()>(set).await?;
     let read = context.run::<Option<String>>(store.on("GET", &key)).await?;
     let seconds = if ttl == 1 { "second" } else { "seconds" };
-    Ok(vec![format!("Cached username = {value} for {ttl} {seconds}."), retrieved(read.as_deref())])
+    Ok(vec![format!("Cached username = {value} for {ttl} {seconds}."), retrieved_message(read.as_deref())])
 }
 
 async fn read(context: &ActionContext) -> Result<Vec<String>, ActionError> {
     let read: Option<String> =
         context.run(context.store().on("GET", &context.read_key("username"))).await?;
-    Ok(vec![retrieved(read.as_deref())])
+    Ok(vec![retrieved_message(read.as_deref())])
 }
 
-fn now(entries: &[StoredKey]) -> String {
+fn status(entries: &[StoredKey]) -> String {
     let entry = entries.iter().find(|entry| entry.name == "username");
-    retrieved(entry.and_then(|entry| entry.text.as_deref()))
+    retrieved_message(entry.and_then(|entry| entry.text.as_deref()))
 }
 
-fn retrieved(value: Option<&str>) -> String {
+fn retrieved_message(value: Option<&str>) -> String {
     value.map_or_else(
         || EXPIRED.to_owned(),
         |value| format!("Retrieved username = {value} from cache."),

@@ -105,29 +105,29 @@ pub fn channel(demo: &VisitorKeys) -> Key<()> {
 
 async fn publish(context: &ActionContext) -> Result<Vec<String>, ActionError> {
     let (store, text) = (context.store(), context.args().text("text"));
-    let tell = store.on("PUBLISH", &context.read_key(CHANNEL)).arg(text);
+    let publish = store.on("PUBLISH", &context.read_key(CHANNEL)).arg(text);
     let add = store.on("XADD", &context.key(LOG)).arg("MAXLEN").arg(LOG_MAX).arg("*");
-    let all = vec![tell, add.arg("text").arg(text), context.renew(LOG)];
+    let all = vec![publish, add.arg("text").arg(text), context.renew(LOG)];
     let mut replies = context.pipeline(all).await?.into_iter();
-    let heard: u64 = replies.next().map_or(Ok(0), typed)?;
+    let subscribers: u64 = replies.next().map_or(Ok(0), typed)?;
     let id: String = replies.next().map_or(Ok(String::new()), typed)?;
-    let heard = match heard {
+    let delivery = match subscribers {
         0 => "No subscriber: the message was not delivered and is lost.".to_owned(),
-        heard => format!("Delivered to {}.", format::counted(&heard, "subscriber", "subscribers")),
+        count => format!("Delivered to {}.", format::counted(&count, "subscriber", "subscribers")),
     };
-    Ok(vec![heard, format!("The stream stores it as entry {id} for later readers.")])
+    Ok(vec![delivery, format!("The stream stores it as entry {id} for later readers.")])
 }
 
 async fn channel_run(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
     let name = trial_run.store(0).full_key(&trial_run.key(CHANNEL));
     let early = Subscription::open(&trial_run.address, &name).await?;
-    round(trial_run).await?;
+    publish_all(trial_run).await?;
     let late = Subscription::open(&trial_run.address, &name).await?;
-    round(trial_run).await?;
+    publish_all(trial_run).await?;
     let all = 2 * trial_run.actors();
-    let early = heard(early, all).await;
+    let early = count_messages(early, all).await;
     // Its messages have arrived before the last one of the early subscriber.
-    let late = heard(late, trial_run.actors()).await;
+    let late = count_messages(late, trial_run.actors()).await;
     Ok(Count::new(all, late).with_extra(
         "early",
         "Received by a reader subscribed from the start",
@@ -135,26 +135,26 @@ async fn channel_run(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
     ))
 }
 
-async fn round(trial_run: &Arc<TrialRun>) -> Result<(), RedisError> {
+async fn publish_all(trial_run: &Arc<TrialRun>) -> Result<(), RedisError> {
     trial_run
         .all(|trial_run, n| async move {
-            let tell = trial_run.store(n).on("PUBLISH", &trial_run.key(CHANNEL)).arg(n);
-            trial_run.run::<u64>(n, tell).await
+            let publish = trial_run.store(n).on("PUBLISH", &trial_run.key(CHANNEL)).arg(n);
+            trial_run.run::<u64>(n, publish).await
         })
         .await
         .map(drop)
 }
 
 /// Counts the messages that arrive, up to `max`.
-async fn heard(mut subscription: Subscription, max: u64) -> u64 {
-    let mut heard = 0;
-    while heard < max {
+async fn count_messages(mut subscription: Subscription, max: u64) -> u64 {
+    let mut count = 0;
+    while count < max {
         match tokio::time::timeout(TIMEOUT, subscription.next()).await {
-            Ok(Some(_)) => heard += 1,
+            Ok(Some(_)) => count += 1,
             _ => break,
         }
     }
-    heard
+    count
 }
 
 async fn stream_run(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {

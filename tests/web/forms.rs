@@ -60,7 +60,10 @@ fn what_else_was_sent_is_still_there() {
     let hitrate = Hitrate::start();
     let page =
         hitrate.post("/stampede", "visitors=0&delay_ms=7&policy=near-cache&policy=lease").body;
-    assert!(page.contains("value=\"7\"") && page.contains("value=\"near-cache\" checked"), "{page}");
+    assert!(
+        page.contains("value=\"7\"") && page.contains("value=\"near-cache\" checked"),
+        "{page}"
+    );
     assert!(!page.contains("value=\"cache-aside\" checked"), "{page}");
     let page = hitrate.post("/profiles/123", "name=Ann&email=nobody&age=31").body;
     assert!(
@@ -77,7 +80,12 @@ fn a_form_that_hits_an_unknown_field_or_profile_is_shown_again_too() {
         ("/stampede", "visitor=1", 400, "There is no field “visitor” here"),
         ("/stampede", "policy=best", 422, "The field policy takes cache-aside"),
         ("/strategies", "act=read&id=nobody", 404, "No profile has the id nobody."),
-        ("/strategies", "act=dance", 422, "The field act takes read or write or invalidate or run."),
+        (
+            "/strategies",
+            "act=dance",
+            422,
+            "The field act takes read or write or invalidate or run.",
+        ),
         ("/profiles/nobody", "name=A&email=a%40b&age=1", 404, "No profile has the id nobody."),
     ] {
         let page = hitrate.post(path, form);

@@ -59,7 +59,7 @@ fn a_listener_hears_what_comes_and_not_what_came() {
     let (own, other) = (cookie(&hitrate), cookie(&hitrate));
     assert_eq!(
         publish(&hitrate, &own, "before"),
-        "Nobody was subscribed: nobody heard it, and nobody will."
+        "No subscriber: the message was not delivered and is lost."
     );
     let mut listener = Listener::new(&hitrate, &own);
     listener.await_text("Listening. What was published before is not here.");

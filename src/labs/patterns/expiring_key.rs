@@ -101,7 +101,10 @@ async fn set(context: &ActionContext) -> Result<Vec<String>, ActionError> {
     context.run::<()>(set).await?;
     let read = context.run::<Option<String>>(store.on("GET", &key)).await?;
     let seconds = if ttl == 1 { "second" } else { "seconds" };
-    Ok(vec![format!("Cached username = {value} for {ttl} {seconds}."), retrieved_message(read.as_deref())])
+    Ok(vec![
+        format!("Cached username = {value} for {ttl} {seconds}."),
+        retrieved_message(read.as_deref()),
+    ])
 }
 
 async fn read(context: &ActionContext) -> Result<Vec<String>, ActionError> {

@@ -5,19 +5,19 @@ use std::sync::OnceLock;
 
 /// A deliberate fault of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failpoint {
+pub enum AppFailpoint {
     /// A failpoint of the cache crate.
     Cache(hitrate_cache::Failpoint),
     /// The counter is incremented by GET and SET, which loses updates.
     CountByGetSet,
 }
 
-static ACTIVE: OnceLock<Failpoint> = OnceLock::new();
+static ACTIVE: OnceLock<AppFailpoint> = OnceLock::new();
 
-const ALL: [(&str, Failpoint); 3] = [
-    ("ack-before-redis", Failpoint::Cache(hitrate_cache::Failpoint::AckBeforeRedis)),
-    ("flush-forgets", Failpoint::Cache(hitrate_cache::Failpoint::FlushForgets)),
-    ("count-by-get-set", Failpoint::CountByGetSet),
+const ALL: [(&str, AppFailpoint); 3] = [
+    ("ack-before-redis", AppFailpoint::Cache(hitrate_cache::Failpoint::AckBeforeRedis)),
+    ("flush-forgets", AppFailpoint::Cache(hitrate_cache::Failpoint::FlushForgets)),
+    ("count-by-get-set", AppFailpoint::CountByGetSet),
 ];
 
 /// Enables the failpoint of this name; unknown names are ignored.
@@ -30,6 +30,6 @@ pub fn enable(name: &str) {
 }
 
 /// Whether this failpoint is enabled.
-pub fn is_active(failpoint: Failpoint) -> bool {
+pub fn is_active(failpoint: AppFailpoint) -> bool {
     cfg!(debug_assertions) && ACTIVE.get() == Some(&failpoint)
 }

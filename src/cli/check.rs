@@ -23,7 +23,7 @@ use tokio::{
 use super::tools::ToolError;
 use crate::{
     config::Config,
-    demo::db::{self, Db},
+    demo::db::{Db, DbError},
     format,
     ops::managed_redis,
 };
@@ -69,7 +69,7 @@ async fn redis(config: &Config) -> Result<String, ToolError> {
     Ok(format!("{} {} at {address}", info.server, info.version))
 }
 
-async fn database(config: &Config) -> Result<String, db::Error> {
+async fn database(config: &Config) -> Result<String, DbError> {
     let db = Db::open_read_only(&config.database(), Counter::default()).await?;
     db.ping().await?;
     Ok(config.database())

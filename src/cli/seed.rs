@@ -8,7 +8,7 @@ use super::progress::Progress;
 use crate::{
     config::Config,
     demo::{
-        db::{Db, Error},
+        db::{Db, DbError},
         model::Profile,
     },
 };
@@ -16,7 +16,7 @@ use crate::{
 /// Profiles per transaction and per progress line.
 const CHUNK: u32 = 5_000;
 
-pub async fn run(config: &Config, users: u32) -> Result<(), Error> {
+pub async fn run(config: &Config, users: u32) -> Result<(), DbError> {
     let db = Db::open_for_bulk(&config.database(), Counter::default()).await?;
     let mut progress = Progress::new(u64::from(users));
     let mut added = 0;

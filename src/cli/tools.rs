@@ -10,7 +10,7 @@ use hitrate_cache::{
 use crate::{
     config::Config,
     demo::{
-        db::{self, Db, import},
+        db::{Db, DbError, import},
         keys,
     },
     ops::{
@@ -34,7 +34,7 @@ pub enum ToolError {
     #[error(transparent)]
     ManagedRedis(#[from] ManagedRedisError),
     #[error("{0}")]
-    Database(#[from] db::Error),
+    Database(#[from] DbError),
     #[error(transparent)]
     Import(#[from] import::ImportError),
     #[error("{0}")]

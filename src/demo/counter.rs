@@ -8,7 +8,7 @@ use hitrate_cache::{
 
 use crate::{
     demo::keys,
-    failpoints::{self, Failpoint},
+    failpoints::{self, AppFailpoint},
 };
 
 /// Logs when the counter's key starts or stops holding something other than a count.
@@ -18,7 +18,7 @@ static KEY_CONDITION: Condition<RedisError> =
 /// Counts a visit and returns the new total. INCR is atomic, so concurrent visits
 /// never get the same number.
 pub async fn visit(store: &Store, trace: &Trace) -> Result<u64, RedisError> {
-    let reply: Result<i64, RedisError> = match failpoints::is_active(Failpoint::CountByGetSet) {
+    let reply: Result<i64, RedisError> = match failpoints::is_active(AppFailpoint::CountByGetSet) {
         false => store.run(store.on("INCR", &keys::page_hits()), trace).await,
         true => increment_by_get_set(store).await,
     };

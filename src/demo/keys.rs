@@ -7,7 +7,7 @@
 use hitrate_cache::{Cached, Key, Namespace};
 use smol_str::SmolStr;
 
-use crate::demo::model::{Product, Profile, Trial, UserId};
+use crate::demo::model::{Product, Profile, TrialProduct, UserId};
 
 /// Namespace of `profile:{id}`.
 pub const PROFILE: Namespace = Namespace::new("profile");
@@ -49,7 +49,7 @@ pub fn session<T>(digest: &str) -> Key<T> {
 }
 
 /// `trial:{name}` — the cold key that the visitors of a stampede look up.
-pub fn trial(name: &str) -> Key<Trial> {
+pub fn trial(name: &str) -> Key<TrialProduct> {
     Key::of(TRIAL, name)
 }
 
@@ -71,7 +71,7 @@ impl Cached for Product {
     }
 }
 
-impl Cached for Trial {
+impl Cached for TrialProduct {
     fn key(&self) -> Key<Self> {
         trial(&self.name)
     }

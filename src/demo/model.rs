@@ -120,7 +120,7 @@ pub struct Product {
 /// A product cached under the name of an experiment, so that each experiment uses a
 /// separate key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Trial {
+pub struct TrialProduct {
     /// Name of the experiment.
     pub name: String,
     /// The product that is looked up.

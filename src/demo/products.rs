@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use hitrate_cache::{Cache, CachePolicy, FetchError, Lookup, Origin, Versioned, trace::Trace};
 
 use crate::demo::{
-    db::{self, Db},
+    db::{Db, DbError},
     keys,
     model::Product,
 };
@@ -19,9 +19,9 @@ struct ProductRow {
 }
 
 impl Origin<Product> for ProductRow {
-    type Error = db::Error;
+    type Error = DbError;
 
-    async fn load(&self) -> Result<Option<Versioned<Product>>, db::Error> {
+    async fn load(&self) -> Result<Option<Versioned<Product>>, DbError> {
         let id = self.id;
         if !self.bypass {
             log::info!("CACHE MISS: Product {id} not found in cache.");

@@ -11,7 +11,7 @@ use hitrate_cache::{
 };
 
 use crate::demo::{
-    db::{self, Db, EditResult, QueuedEdit},
+    db::{Db, DbError, EditResult, QueuedEdit},
     keys,
     model::{Profile, ProfileEdit, UserId},
 };
@@ -37,7 +37,7 @@ impl ProfileRow {
     }
 }
 
-impl OriginError for db::Error {
+impl OriginError for DbError {
     /// A lock is usually released within milliseconds.
     fn is_transient(&self) -> bool {
         matches!(self, Self::Locked)
@@ -50,9 +50,9 @@ impl OriginError for db::Error {
 }
 
 impl Origin<Profile> for ProfileRow {
-    type Error = db::Error;
+    type Error = DbError;
 
-    async fn load(&self) -> Result<Option<Versioned<Profile>>, db::Error> {
+    async fn load(&self) -> Result<Option<Versioned<Profile>>, DbError> {
         self.db.profile(&self.id, self.delay, &self.trace).await
     }
 }
@@ -62,7 +62,7 @@ impl Writable<Profile> for ProfileRow {
         &self,
         value: &Profile,
         order: WriteOrder,
-    ) -> Result<Option<Committed>, db::Error> {
+    ) -> Result<Option<Committed>, DbError> {
         let written = self.db.edit_profile(value, order.floor, order.stamp, &self.trace).await?;
         Ok(written.map(|(version, stamp)| Committed { version, stamp }))
     }
@@ -111,9 +111,9 @@ pub async fn invalidate(
 pub struct ProfileSink(pub Arc<Db>);
 
 impl Sink for ProfileSink {
-    type Error = db::Error;
+    type Error = DbError;
 
-    async fn apply(&self, writes: &[QueuedWrite]) -> Result<Vec<ApplyResult>, db::Error> {
+    async fn apply(&self, writes: &[QueuedWrite]) -> Result<Vec<ApplyResult>, DbError> {
         let edits: Vec<_> = writes.iter().map(queued_edit).collect();
         let valid: Vec<_> = edits.iter().flatten().cloned().collect();
         let mut results = self.0.apply_queued_edits(&valid).await?.into_iter();
@@ -140,7 +140,7 @@ pub async fn invalidate_recent_edits(
     cache: &Cache,
     db: &Db,
     policy: &CachePolicy,
-) -> Result<(), db::Error> {
+) -> Result<(), DbError> {
     for (edited, stamp) in db.edited_within(policy.ttl.max(RECENT_EDITS), RECENT_EDITS_MAX).await? {
         let committed = Committed { version: edited.version, stamp };
         cache.supersede_later(&keys::profile(&edited.value), committed, policy);

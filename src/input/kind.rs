@@ -1,43 +1,43 @@
-//! What a field accepts, as data.
+//! The values that a field accepts, as data.
 
 use utoipa::openapi::{
     ObjectBuilder,
     schema::{Schema, Type},
 };
 
-/// The most values in a field that takes several.
-pub const SEVERAL_MAX: usize = 20;
+/// Maximum number of values in a list field.
+pub const LIST_MAX: usize = 20;
 
-/// What may be in a field.
+/// The type and bounds of a field.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
-    /// One line of 1 to so many characters.
+    /// One line of 1 to this many characters.
     Text(usize),
-    /// Several of them, with commas between.
-    Several(usize),
+    /// Up to [`LIST_MAX`] texts, separated by commas.
+    List(usize),
     /// A whole number.
     Integer(i64, i64),
     /// A finite number.
     Number(f64, f64),
-    /// One of a few words.
+    /// One of these words.
     Choice(&'static [&'static str]),
-    /// An e-mail address of at most so many characters.
+    /// An e-mail address of at most this many characters.
     Email(usize),
-    /// An id of a stream's entry, or one of these signs in place of one.
+    /// The id of a stream entry, or one of these special ids.
     EntryId(&'static [&'static str]),
 }
 
-/// Why a value is rejected.
+/// The reason for rejecting a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejection {
-    /// It can't be understood; the format that would be.
+    /// The value can't be parsed; contains the expected format.
     Malformed(String),
-    /// It is understood; the values that are accepted.
+    /// The value is out of range; contains the accepted values.
     OutOfRange(String),
 }
 
 impl Kind {
-    /// The values in a text: one, or with [`Kind::Several`] at least one.
+    /// Parses a text into its values: exactly one, or one or more for [`Kind::List`].
     pub fn check(self, text: &str) -> Result<Vec<String>, Rejection> {
         let text = text.trim();
         if text.chars().any(|c| c.is_control() || c == '\u{fffd}') {
@@ -48,7 +48,7 @@ impl Kind {
 
     fn values(self, text: &str) -> Option<Vec<String>> {
         let fits = match self {
-            Self::Several(max) => return several_of(text, max),
+            Self::List(max) => return list_of(text, max),
             Self::Text(max) => (1..=max).contains(&text.chars().count()),
             Self::Integer(min, max) => {
                 let digits = text.strip_prefix('-').unwrap_or(text);
@@ -66,14 +66,12 @@ impl Kind {
         fits.then(|| vec![text.to_owned()])
     }
 
-    /// What may be in it, in words.
+    /// The accepted values, in words.
     pub fn takes(self) -> String {
         match self {
             Self::Text(max) => format!("1 to {max} characters"),
-            Self::Several(max) => {
-                format!(
-                    "1 to {SEVERAL_MAX} values with commas between, each of 1 to {max} characters"
-                )
+            Self::List(max) => {
+                format!("1 to {LIST_MAX} values separated by commas, each of 1 to {max} characters")
             }
             Self::Integer(min, max) => format!("a whole number from {min} to {max}"),
             Self::Number(min, max) => format!("a number from {min} to {max}"),
@@ -82,12 +80,12 @@ impl Kind {
                 format!("an e-mail address like name@example.com, of at most {max} characters")
             }
             Self::EntryId(signs) => {
-                format!("an id as 1526919030474-0, or {}", signs.join(" or "))
+                format!("an id such as 1526919030474-0, or {}", signs.join(" or "))
             }
         }
     }
 
-    /// The words to choose from, if it is a choice.
+    /// The words of a choice; empty for other kinds.
     pub fn choices(self) -> &'static [&'static str] {
         match self {
             Self::Choice(words) => words,
@@ -95,17 +93,17 @@ impl Kind {
         }
     }
 
-    /// The most characters a form takes for it.
-    pub fn longest(self) -> usize {
+    /// The `maxlength` of the form field, in characters.
+    pub fn max_length(self) -> usize {
         match self {
             Self::Text(max) | Self::Email(max) => max,
-            Self::Several(max) => SEVERAL_MAX * (max + 2),
+            Self::List(max) => LIST_MAX * (max + 2),
             Self::EntryId(_) => 41,
             _ => 32,
         }
     }
 
-    /// Least, most and step of a number.
+    /// Minimum, maximum and step of a number.
     pub fn bounds(self) -> Option<(String, String, &'static str)> {
         match self {
             Self::Integer(min, max) => Some((min.to_string(), max.to_string(), "1")),
@@ -131,20 +129,20 @@ impl Kind {
             Self::Text(max) => {
                 object.schema_type(Type::String).min_length(Some(1)).max_length(Some(max))
             }
-            _ => object.schema_type(Type::String).max_length(Some(self.longest())),
+            _ => object.schema_type(Type::String).max_length(Some(self.max_length())),
         };
         object.into()
     }
 }
 
-fn several_of(text: &str, max: usize) -> Option<Vec<String>> {
+fn list_of(text: &str, max: usize) -> Option<Vec<String>> {
     let values: Vec<_> = text.split(',').map(str::trim).filter(|it| !it.is_empty()).collect();
-    let fit = (1..=SEVERAL_MAX).contains(&values.len())
+    let fit = (1..=LIST_MAX).contains(&values.len())
         && values.iter().all(|value| value.chars().count() <= max);
     fit.then(|| values.into_iter().map(str::to_owned).collect())
 }
 
-/// Whether a text looks like an e-mail address; only sending to it would tell.
+/// Whether a text has the form of an e-mail address. Only a delivery would prove it.
 fn is_email(text: &str) -> bool {
     let named = text.split_once('@').is_some_and(|(who, at)| !who.is_empty() && !at.is_empty());
     named && !text.contains(' ')
@@ -168,10 +166,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_keeps_to_its_kind() {
+    fn values_are_checked_by_kind() {
         for (kind, good, bad) in [
             (Kind::Text(3), &["a", " äöü "][..], &["", " ", "abcd"][..]),
-            (Kind::Several(3), &["a", "a, b", "a,,b", "a b"], &["", ",", "abcd", "a,abcd"]),
+            (Kind::List(3), &["a", "a, b", "a,,b", "a b"], &["", ",", "abcd", "a,abcd"]),
             (Kind::Integer(-5, 5), &["-5", "0", "05"], &["", "-", "6", "1.5", "1e1", "+1", "0x1"]),
             (
                 Kind::Number(-180.0, 180.0),
@@ -206,16 +204,16 @@ mod tests {
 
     #[test]
     fn too_many_values_are_refused() {
-        let many = vec!["a"; SEVERAL_MAX + 1].join(",");
-        assert!(Kind::Several(9).check(&many).is_err());
-        assert_eq!(Kind::Several(9).check("a, b").unwrap(), ["a", "b"]);
+        let many = vec!["a"; LIST_MAX + 1].join(",");
+        assert!(Kind::List(9).check(&many).is_err());
+        assert_eq!(Kind::List(9).check("a, b").unwrap(), ["a", "b"]);
     }
 
     proptest! {
         #[test]
-        fn whatever_comes_is_read_or_refused(text in "\\PC{0,80}|[0-9.,eE+*-]{0,40}") {
+        fn any_text_is_accepted_or_rejected(text in "\\PC{0,80}|[0-9.,eE+*-]{0,40}") {
             let kinds = [
-                Kind::Text(9), Kind::Several(9), Kind::Integer(0, 9), Kind::Number(0.0, 9.0),
+                Kind::Text(9), Kind::List(9), Kind::Integer(0, 9), Kind::Number(0.0, 9.0),
                 Kind::Choice(&["a"]), Kind::EntryId(&["$"]), Kind::Email(9),
             ];
             for kind in kinds {

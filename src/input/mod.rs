@@ -1,6 +1,6 @@
-//! Values that a person sends: what a field accepts, and why a value is
-//! rejected. Forms described by data and forms that are structs, a file that is
-//! imported and the OpenAPI document all use the same [`Kind`].
+//! Input validation: the values that a field accepts, and the reasons for rejecting
+//! others. HTML forms, form structs, imported files and the OpenAPI document share the
+//! same [`Kind`].
 
 mod error;
 mod kind;
@@ -8,6 +8,6 @@ mod typed;
 
 pub use self::{
     error::FieldError,
-    kind::{Kind, Rejection, SEVERAL_MAX},
+    kind::{Kind, LIST_MAX, Rejection},
     typed::{Email, Input, Integer, Line, OnOff, deserialize},
 };

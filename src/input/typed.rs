@@ -1,5 +1,5 @@
-//! Types of the fields of forms. Each accepts what its [`Kind`] does, from a
-//! form's text and from JSON's texts and numbers alike.
+//! Types of form fields. Each accepts the same values as its [`Kind`], from form text and
+//! from JSON strings and numbers alike.
 
 use std::{fmt, marker::PhantomData};
 
@@ -14,12 +14,12 @@ use utoipa::{
 
 use super::{Kind, Rejection};
 
-/// A type whose values are checked by a [`Kind`].
+/// A type whose values are validated by a [`Kind`].
 pub trait Input: Sized {
-    /// What is accepted.
+    /// The accepted values.
     const KIND: Kind;
 
-    /// The value of a text that has passed the check.
+    /// Converts a text that [`Kind::check`] has accepted.
     fn accept(text: String) -> Self;
 }
 
@@ -27,7 +27,7 @@ pub trait Input: Sized {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Integer<const MIN: u32, const MAX: u32>(u32);
 
-/// One line of 1 to `MAX` characters, without the spaces around it.
+/// One line of 1 to `MAX` characters, with surrounding spaces removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line<const MAX: usize>(String);
 
@@ -39,9 +39,9 @@ pub struct Email<const MAX: usize>(String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnOff {
-    /// Yes.
+    /// Enabled.
     On,
-    /// No.
+    /// Disabled.
     Off,
 }
 
@@ -106,10 +106,10 @@ impl<'de, const MAX: usize> Deserialize<'de> for Email<MAX> {
     }
 }
 
-/// Deserializes a value that its [`Kind`] accepts.
+/// Deserializes a value and checks it against its [`Kind`].
 ///
 /// # Errors
-/// `invalid_type` for what is malformed, `invalid_value` for what is out of range.
+/// `invalid_type` for a malformed value, `invalid_value` for one out of range.
 pub fn deserialize<'de, T: Input, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     deserializer.deserialize_any(InputVisitor(PhantomData))
 }
@@ -166,8 +166,9 @@ impl<const MAX: usize> PartialSchema for Email<MAX> {
     }
 }
 
-// A form's struct has these inline, as a bound has no name in the OpenAPI document. A
-// required one has no doc comment: utoipa would make it an object of that description.
+// Form structs inline these schemas, because a bound has no name in the OpenAPI document.
+// A required field has no doc comment: utoipa would turn it into an object with that
+// description.
 impl<const MIN: u32, const MAX: u32> ToSchema for Integer<MIN, MAX> {}
 impl<const MAX: usize> ToSchema for Line<MAX> {}
 impl<const MAX: usize> ToSchema for Email<MAX> {}

@@ -1,5 +1,5 @@
-//! What one plays with: experiments that measure, and Redis's own types and
-//! commands on keys of the visitor's own.
+//! Interactive experiments: measurements, and Redis data types and commands on keys of
+//! the visitor's own.
 
 pub mod support;
 

@@ -17,7 +17,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::failpoints::{self, Failpoint};
+use crate::failpoints::{self, AppFailpoint};
 
 /// Number of shards, more than most machines have threads. A shard is allocated on first
 /// use and takes about 120 KiB for its histograms.
@@ -324,7 +324,7 @@ impl Observer for Metrics {
     }
 
     fn failpoint(&self, failpoint: hitrate_cache::Failpoint) -> bool {
-        failpoints::is_active(Failpoint::Cache(failpoint))
+        failpoints::is_active(AppFailpoint::Cache(failpoint))
     }
 }
 

@@ -19,13 +19,13 @@ use serde::Serialize;
 
 use crate::{
     demo::{
-        db,
+        db::DbError,
         model::{NotAnId, PRODUCT_MAX},
     },
     input::FieldError,
     labs::{
         console,
-        key_names::TooMuch,
+        key_names::LintError,
         patterns::{self, ActionError},
         round_trips,
         stampede::StampedeError,
@@ -119,7 +119,9 @@ impl ResponseError for Error {
             Self::NoPage | Self::NoProfile(_) | Self::NoProduct => StatusCode::NOT_FOUND,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAnId(_) => StatusCode::BAD_REQUEST,
-            Self::TooMuch(_) | Self::Refusal(_) | Self::Secured => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::LintError(_) | Self::Refusal(_) | Self::Secured => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::Input(input) => input.status_code(),
             Self::OtherSite | Self::ConsoleOff => StatusCode::FORBIDDEN,
             Self::OtherHost => StatusCode::MISDIRECTED_REQUEST,

@@ -136,7 +136,7 @@ impl FieldView {
             id: id.into(),
             name: field.name,
             label: field.label.to_owned(),
-            grows: matches!(field.kind, Kind::Text(_) | Kind::Several(_) | Kind::Email(_)),
+            grows: matches!(field.kind, Kind::Text(_) | Kind::List(_) | Kind::Email(_)),
             is_profile: false,
             choices: field.kind.choices().iter().map(choice).collect(),
             kind: field.kind,

@@ -16,7 +16,7 @@ use tokio::{
 use crate::{
     config::Config,
     demo::{
-        db::{self, Db, import},
+        db::{Db, DbError, import},
         keys,
         profiles::{self, ProfileSink},
     },
@@ -78,7 +78,7 @@ pub enum StartError {
     ManagedRedis(#[from] ManagedRedisError),
     /// The database can't be opened.
     #[error(transparent)]
-    Database(#[from] db::Error),
+    Database(#[from] DbError),
     /// The profiles can't be imported.
     #[error(transparent)]
     Import(#[from] import::ImportError),

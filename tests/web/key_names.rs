@@ -15,7 +15,7 @@ fn encoded(text: &str) -> String {
 }
 
 #[test]
-fn the_documents_names_are_judged_as_they_judge_them() {
+fn the_tutorials_names_get_its_own_verdicts() {
     let hitrate = Hitrate::start();
     let told = hitrate.json(PATH);
     for (name, broken) in names(&told) {
@@ -25,11 +25,11 @@ fn the_documents_names_are_judged_as_they_judge_them() {
     let together: Vec<_> = told["together"].as_array().unwrap().iter().collect();
     let rules: Vec<_> = together.iter().map(|it| it["rule"].as_str().unwrap()).collect();
     let (one_type, alike, place) = ("one-type", "look-alike", "same-place");
-    assert_eq!(rules, [one_type, alike, alike, alike, place], "the documents' own collisions");
+    assert_eq!(rules, [one_type, alike, alike, alike, place], "the tutorial's own collisions");
     let says =
         |words: &str| together.iter().any(|it| it["message"].as_str().unwrap().contains(words));
     assert!(says("online_users and users_online") && says("hits and page_hits"), "{together:?}");
-    assert!(says("in user:profile:77"), "{together:?}");
+    assert!(says("user:profile:77 has a word"), "{together:?}");
     let page = hitrate.get(PATH).body;
     for rule in told["rules"].as_array().unwrap() {
         assert!(page.contains(&format!("id=\"{}\"", rule["slug"].as_str().unwrap())));
@@ -37,7 +37,7 @@ fn the_documents_names_are_judged_as_they_judge_them() {
 }
 
 #[test]
-fn a_visitors_names_are_checked_and_better_ones_proposed() {
+fn names_are_checked_and_better_ones_proposed() {
     let hitrate = Hitrate::start();
     let text = "u123\r\nuser:9:profile hash\r\n\r\nmy key";
     let path = format!("{PATH}?names={}", encoded(text));
@@ -50,7 +50,7 @@ fn a_visitors_names_are_checked_and_better_ones_proposed() {
 }
 
 #[test]
-fn whatever_is_typed_is_bounded_and_escaped() {
+fn input_is_bounded_and_escaped() {
     let hitrate = Hitrate::start();
     let status = |text: &str| hitrate.get(&format!("{PATH}?names={}", encoded(text))).status;
     assert_eq!(status(&"a:1\n".repeat(50)), 200);

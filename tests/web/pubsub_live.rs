@@ -59,12 +59,12 @@ fn a_listener_hears_what_comes_and_not_what_came() {
     let (own, other) = (cookie(&hitrate), cookie(&hitrate));
     assert_eq!(
         publish(&hitrate, &own, "before"),
-        "Nobody was subscribed: nobody heard it, and nobody will."
+        "No subscriber: the message was not delivered and is lost."
     );
     let mut listener = Listener::new(&hitrate, &own);
     listener.await_text("Subscribed. Messages published earlier are not delivered.");
     publish(&hitrate, &other, "elsewhere");
-    assert_eq!(publish(&hitrate, &own, "%3Cb%3Enow"), "1 subscriber heard it.");
+    assert_eq!(publish(&hitrate, &own, "%3Cb%3Enow"), "Delivered to 1 subscriber.");
     listener.await_text("now");
     let heard = listener.heard();
     assert!(heard.contains("text/event-stream") && heard.contains("&#60;b&#62;now"), "{heard}");

@@ -19,7 +19,7 @@ fn row<'a>(told: &'a Value, verb: &str, mode: &str) -> &'a Value {
 }
 
 #[test]
-fn every_command_is_measured_by_every_way_and_nothing_is_left_behind() {
+fn every_command_is_measured_in_every_mode_and_all_keys_are_removed() {
     let hitrate = Hitrate::start();
     hitrate.get("/");
     let mut redis = hitrate.own_redis();
@@ -44,19 +44,22 @@ fn every_command_is_measured_by_every_way_and_nothing_is_left_behind() {
     for client in clients {
         assert!(client["miss"]["min_ns"].as_u64().unwrap() >= 20_000_000, "{client}");
     }
-    assert_eq!((&clients[1]["crowd"], &clients[0]["meanwhile"]), (&1000.into(), &0.into()));
+    assert_eq!(
+        (&clients[1]["concurrent_misses"], &clients[0]["hits_meanwhile"]),
+        (&1000.into(), &0.into())
+    );
     assert_eq!(keys(), before, "its keys are gone");
 }
 
 #[test]
-fn through_the_simulated_network_each_command_takes_a_round_trip() {
+fn each_command_takes_a_simulated_round_trip() {
     let hitrate = Hitrate::start();
     let told = measure(&hitrate, "count=100&round_trip=10");
     assert_eq!(told["simulated_us"], 10_000);
     assert!(told["ping"]["min_ns"].as_u64().unwrap() >= 10_000_000, "{}", told["ping"]);
     let singly = row(&told, "SET", "singly");
     assert!(singly["each"]["min_ns"].as_u64().unwrap() >= 10_000_000, "{singly}");
-    // Ten milliseconds for a hundred, however slow the machine is otherwise.
+    // Ten milliseconds per hundred commands, however slow the machine is.
     let piped = row(&told, "SET", "one-pipeline");
     assert!(piped["each"]["min_ns"].as_u64().unwrap() >= 100_000, "{piped}");
     assert!(piped["times"].as_f64().unwrap() > 2.0, "{piped}");
@@ -65,7 +68,7 @@ fn through_the_simulated_network_each_command_takes_a_round_trip() {
     for topic in ["SET", "GET", "Batch", "Setup", "A hit", "A miss", "1,000 misses at once"] {
         assert!(claim(topic)["n"].as_u64().unwrap() > 0, "{topic}");
     }
-    for topic in ["Memory", "Memory against disk"] {
+    for topic in ["Memory", "Memory versus disk"] {
         assert_eq!(claim(topic)["verdict"], "unknown");
         assert!(!claim(topic)["measured"].as_str().unwrap().is_empty(), "the reason is told");
     }
@@ -92,7 +95,7 @@ fn the_page_shows_a_run_and_keeps_it() {
 fn one_runs_at_a_time() {
     let hitrate = Hitrate::start();
     let mut statuses = thread::scope(|scope| {
-        // Each takes more than a second, so the second comes during the first.
+        // Each takes more than a second, so the second arrives during the first.
         let both = [0; 2].map(|_| scope.spawn(|| hitrate.post(PATH, "count=9").status));
         assert_eq!(hitrate.get("/profiles?id=123").status, 200, "pages go on");
         both.map(|one| one.join().unwrap())
@@ -103,7 +106,7 @@ fn one_runs_at_a_time() {
 }
 
 #[test]
-fn what_is_out_of_range_is_refused() {
+fn values_out_of_range_are_rejected() {
     let hitrate = Hitrate::start();
     for bad in ["count=0", "count=1001", "count=-1", "count=x", "round_trip=1", "round_trip=-1"] {
         assert_eq!(hitrate.post(PATH, bad).status, 422, "{bad}");
@@ -121,7 +124,7 @@ fn what_is_out_of_range_is_refused() {
 }
 
 #[test]
-fn without_redis_it_says_so_and_runs_when_it_is_back() {
+fn without_redis_it_reports_that_and_recovers() {
     let mut redis = Redis::start();
     let hitrate = setup().redis(&redis).start();
     assert_eq!(hitrate.post(PATH, "count=5&round_trip=2").status, 303, "over TCP, too");
@@ -136,7 +139,7 @@ fn without_redis_it_says_so_and_runs_when_it_is_back() {
 }
 
 #[test]
-fn a_redis_that_freezes_in_the_middle_ends_the_run() {
+fn a_frozen_redis_ends_the_run() {
     let redis = Redis::start();
     let hitrate = setup().redis(&redis).start();
     thread::scope(|scope| {

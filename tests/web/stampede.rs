@@ -1,5 +1,4 @@
-//! Visitors come at once, for real: a real Redis, a real database, and every
-//! load counted.
+//! Stampedes on a real Redis and a real database, with every load counted.
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -12,24 +11,24 @@ use crate::{
 };
 
 const JSON: (&str, &str) = ("accept", "application/json");
-/// The soft timeout of grace, in microseconds.
+/// The soft timeout of stale-while-revalidate, in microseconds.
 const SOFT_US: u64 = 100_000;
-/// What a load takes where it matters that nobody waits for it: so long that a
-/// busy machine is not taken for one who waits.
+/// Duration of a load in tests in which nobody may wait for it: long enough not to be
+/// confused with a busy machine.
 const LOAD_US: u64 = 600_000;
 
 fn post(hitrate: &Hitrate, form: &str) -> Answer {
     hitrate.post_with("/stampede", form, &[JSON])
 }
 
-/// The runs of a stampede that was answered with 200.
+/// The runs of a successful stampede.
 fn runs(hitrate: &Hitrate, form: &str) -> Vec<Value> {
     let answer = post(hitrate, form);
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()["runs"].as_array().unwrap().clone()
 }
 
-/// The only run of one.
+/// The only run of a stampede.
 fn one(hitrate: &Hitrate, form: &str) -> Value {
     let mut runs = runs(hitrate, form);
     assert_eq!(runs.len(), 1);
@@ -45,14 +44,14 @@ fn keys(hitrate: &Hitrate) -> Vec<String> {
 }
 
 #[test]
-fn the_usual_policys_run_side_by_side() {
+fn the_default_policies_run_one_after_another() {
     let hitrate = Hitrate::start();
     let runs = runs(&hitrate, "visitors=47&delay_ms=600");
     let loads: Vec<_> = runs
         .iter()
         .map(|run| (run["policy"].as_str().unwrap(), number(run, "origin_loads")))
         .collect();
-    // Early refresh leaves it to chance whether anyone reloads: of 47 surely someone.
+    // Early refresh is probabilistic: of 47 visitors, one certainly reloads.
     assert_eq!(
         loads,
         [
@@ -64,67 +63,67 @@ fn the_usual_policys_run_side_by_side() {
         ]
     );
     for run in &runs {
-        assert_eq!((number(run, "visitors"), number(run, "shed")), (47, 0), "{run}");
+        assert_eq!((number(run, "visitors"), number(run, "rejected")), (47, 0), "{run}");
         let [p50, p99, max] = ["p50_us", "p99_us", "max_us"].map(|name| number(run, name));
         assert!(p50 <= p99 && p99 <= max, "{run}");
         assert_eq!(
-            (number(&run["next"], "requests"), number(&run["next"], "clients")),
+            (number(&run["follow_up"], "requests"), number(&run["follow_up"], "clients")),
             (99, 10),
             "{run}"
         );
-        assert_eq!(number(&run["next"], "origin_loads"), 0, "the key is warm: {run}");
+        assert_eq!(number(&run["follow_up"], "origin_loads"), 0, "the key is warm: {run}");
     }
     let [plain, flight, _, early, grace] = &runs[..] else { panic!("five runs") };
-    // No answer from the database can be quicker.
+    // No response from the database can be faster.
     assert!(number(plain, "p50_us") >= LOAD_US && number(flight, "p50_us") >= LOAD_US);
-    assert_eq!((&early["start"], number(early, "from_cache")), (&"about-to-end".into(), 47));
+    assert_eq!((&early["start"], number(early, "from_cache")), (&"expiring".into(), 47));
     assert!(number(early, "p50_us") < LOAD_US, "nobody waits for the reload: {early}");
-    assert_eq!((&grace["start"], number(grace, "stale")), (&"just-ended".into(), 47));
+    assert_eq!((&grace["start"], number(grace, "stale")), (&"expired".into(), 47));
     let waited = number(grace, "p50_us");
     assert!((SOFT_US..LOAD_US).contains(&waited), "the soft timeout, and not the load: {grace}");
     assert_eq!(keys(&hitrate), Vec::<String>::new(), "every key is removed");
 }
 
 #[test]
-fn a_design_with_every_protection_loads_once() {
+fn policies_with_every_protection_load_once() {
     let hitrate = Hitrate::start();
     let form = "policy=read-through&policy=refresh-ahead&policy=near-cache&policy=none&visitors=20";
     let runs = runs(&hitrate, &format!("{form}&delay_ms=100"));
     let loads: Vec<_> = runs.iter().map(|run| number(run, "origin_loads")).collect();
     assert_eq!(loads, [1, 1, 1, 20]);
-    let next: Vec<_> = runs.iter().map(|run| number(&run["next"], "origin_loads")).collect();
+    let next: Vec<_> = runs.iter().map(|run| number(&run["follow_up"], "origin_loads")).collect();
     assert_eq!(next, [0, 0, 0, 99], "without a cache nothing is warm");
 }
 
 #[test]
-fn a_thousand_share_one_load() {
+fn a_thousand_visitors_share_one_load() {
     let hitrate = Hitrate::start();
     let run = one(&hitrate, "policy=single-flight&visitors=1000&delay_ms=1000");
-    assert_eq!((number(&run, "origin_loads"), number(&run, "shed")), (1, 0), "{run}");
+    assert_eq!((number(&run, "origin_loads"), number(&run, "rejected")), (1, 0), "{run}");
     assert_eq!(number(&run, "from_database"), 1000);
 }
 
 #[test]
-fn of_a_thousand_without_protection_most_are_turned_away_at_once() {
+fn most_of_a_thousand_unprotected_visitors_are_rejected_immediately() {
     let hitrate = Hitrate::start();
-    // Long enough that all have come before the first load is back. 64 loads
+    // Long enough for all visitors to arrive before the first load completes. 64 loads
     // run at once and 256 wait; 1000 − 320 find the queue full.
     let run = one(&hitrate, "policy=cache-aside&visitors=1000&delay_ms=3000");
-    assert_eq!((number(&run, "queued"), number(&run, "shed")), (256, 680), "{run}");
-    assert!(number(&run, "shed_max_us") < 3_000_000, "they wait for no load: {run}");
-    // Those who wait for a second round are past what a load may take.
+    assert_eq!((number(&run, "queued"), number(&run, "rejected")), (256, 680), "{run}");
+    assert!(number(&run, "rejected_max_us") < 3_000_000, "they wait for no load: {run}");
+    // Waiters of the second round exceed the load timeout.
     assert_eq!(number(&run, "from_database") + number(&run, "failed"), 320, "{run}");
 }
 
 #[test]
-fn a_visitor_alone_is_no_stampede() {
+fn a_single_visitor_is_measured() {
     let hitrate = Hitrate::start();
     let run = one(&hitrate, "policy=cache-aside&visitors=1&delay_ms=0");
     assert_eq!(number(&run, "origin_loads"), 1);
 }
 
 #[test]
-fn the_claims_are_judged_by_the_numbers() {
+fn verdicts_follow_from_the_numbers() {
     let hitrate = Hitrate::start();
     let told =
         post(&hitrate, "policy=cache-aside&policy=single-flight&visitors=7&delay_ms=50").json();
@@ -135,7 +134,7 @@ fn the_claims_are_judged_by_the_numbers() {
     assert_eq!(judged(0), (&"false".into(), &"7 times".into()));
     assert_eq!(judged(1), (&"true".into(), &"once".into()));
     for (run, quick) in told["runs"].as_array().unwrap().iter().zip(&claims[2..]) {
-        let next = &run["next"];
+        let next = &run["follow_up"];
         let expected = match (number(next, "below_1ms"), number(next, "above_5ms")) {
             (_, 1..) => "false",
             (1.., _) => "better",
@@ -148,7 +147,7 @@ fn the_claims_are_judged_by_the_numbers() {
 }
 
 #[test]
-fn a_form_leads_to_the_page_of_its_result() {
+fn a_form_redirects_to_its_result() {
     let hitrate = Hitrate::start();
     let posted =
         hitrate.post("/stampede", "policy=cache-aside&policy=near-cache&visitors=5&delay_ms=20");
@@ -163,7 +162,7 @@ fn a_form_leads_to_the_page_of_its_result() {
 }
 
 #[test]
-fn a_result_that_is_not_kept_is_told() {
+fn an_expired_result_is_reported() {
     let hitrate = Hitrate::start();
     for run in ["0000000000000000", "%3Cscript%3Ealert(1)%3C%2Fscript%3E", "%00"] {
         let page = hitrate.get(&format!("/stampede?run={run}"));
@@ -176,7 +175,7 @@ fn a_result_that_is_not_kept_is_told() {
 }
 
 #[test]
-fn what_can_not_be_run_is_refused() {
+fn invalid_plans_are_rejected() {
     let hitrate = Hitrate::start();
     let thirteen: String =
         ["policy=cache-aside"].into_iter().cycle().take(13).collect::<Vec<_>>().join("&");
@@ -214,7 +213,7 @@ fn what_can_not_be_run_is_refused() {
 }
 
 #[test]
-fn json_names_policys_by_a_text_or_a_list() {
+fn json_names_policies_by_a_string_or_a_list() {
     let hitrate = Hitrate::start();
     let send = |body: &str| {
         hitrate.send("POST", "/stampede", &[JSON, ("content-type", "application/json")], body)
@@ -239,7 +238,7 @@ fn json_names_policys_by_a_text_or_a_list() {
 }
 
 #[test]
-fn one_runs_at_a_time_and_pages_go_on() {
+fn one_stampede_runs_at_a_time_and_pages_keep_working() {
     let hitrate = Arc::new(Hitrate::start());
     let first = {
         let hitrate = Arc::clone(&hitrate);
@@ -265,7 +264,7 @@ fn one_runs_at_a_time_and_pages_go_on() {
 }
 
 #[test]
-fn a_stampede_goes_on_when_its_visitor_leaves_and_is_not_in_the_hit_ratio() {
+fn a_stampede_completes_after_a_disconnect_and_is_not_in_the_hit_ratio() {
     use std::io::Write;
     let hitrate = Hitrate::start();
     let body = "policy=cache-aside&visitors=30&delay_ms=500";
@@ -290,12 +289,12 @@ fn a_stampede_goes_on_when_its_visitor_leaves_and_is_not_in_the_hit_ratio() {
 }
 
 #[test]
-fn without_redis_it_ends_in_time_and_says_so() {
+fn without_redis_the_run_completes_and_reports_it() {
     let hitrate = setup().set("REDIS_URL", "redis://127.0.0.1:1").start();
     let told = post(&hitrate, "visitors=10&delay_ms=50").json();
     for run in told["runs"].as_array().unwrap() {
         assert_eq!(run["error"], "Redis can't be reached", "{run}");
-        assert_eq!(run["next"]["left_out"], true, "{run}");
+        assert_eq!(run["follow_up"]["skipped"], true, "{run}");
         assert_eq!((number(run, "failed"), number(run, "from_database")), (0, 10), "{run}");
         assert_eq!(run["start"], "cold", "nothing can be prepared");
     }
@@ -305,7 +304,7 @@ fn without_redis_it_ends_in_time_and_says_so() {
 }
 
 #[test]
-fn redis_dies_in_the_middle() {
+fn redis_crashes_during_a_run() {
     let mut redis = Redis::start();
     let hitrate = Arc::new(setup().redis(&redis).start());
     let running = {

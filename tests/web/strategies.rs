@@ -10,7 +10,7 @@ fn act(hitrate: &Hitrate, fields: &str) -> Answer {
     hitrate.post_with("/strategies", &format!("delay_ms=0&{fields}"), &[JSON])
 }
 
-/// What an act came to, and what was held where after it.
+/// The result of an action, with the snapshot after it.
 fn last(hitrate: &Hitrate, fields: &str) -> Value {
     let told = act(hitrate, fields);
     assert_eq!(told.status, 200, "{told:?}");
@@ -21,13 +21,13 @@ fn each<'a>(acts: &'a Value, name: &str) -> Vec<&'a Value> {
     acts.as_array().unwrap().iter().map(|act| &act[name]).collect()
 }
 
-/// So that there is time to see that the database is behind.
+/// A slow flusher, so that the database lag is observable.
 fn slow_to_flush() -> Hitrate {
     setup().set("HITRATE_FLUSH_INTERVAL", "1500ms").start()
 }
 
 #[test]
-fn each_policy_reads_and_writes_as_its_row_promises() {
+fn each_policy_reads_and_writes_as_described() {
     for (policy, effect, then) in [
         ("none", "nothing", "database"),
         ("cache-aside", "invalidated", "database"),
@@ -45,21 +45,21 @@ fn each_policy_reads_and_writes_as_its_row_promises() {
         assert_eq!(written["database"]["profile"]["age"], 23, "{policy}");
         let read = does("read");
         assert_eq!((&read["source"], &read["version"]), (&json!(then), &json!(2)), "{policy}");
-        let held = if policy == "none" { ("gone", None) } else { ("copy", Some("same")) };
-        let redis = (&read["redis"]["holds"], &read["redis"]["compared"]);
+        let held = if policy == "none" { ("tombstone", None) } else { ("copy", Some("same")) };
+        let redis = (&read["redis"]["contents"], &read["redis"]["compared"]);
         assert_eq!(redis, (&json!(held.0), &json!(held.1)), "{policy}");
     }
 }
 
 #[test]
-fn written_behind_the_database_is_behind_until_the_flush() {
+fn with_write_behind_the_database_lags_until_the_flush() {
     let hitrate = slow_to_flush();
     last(&hitrate, "act=read&policy=write-behind");
     let written = last(&hitrate, "act=write&policy=write-behind");
     assert_eq!((&written["effect"], &written["version"]), (&json!("queued"), &json!(2)));
     assert_eq!(written["database"]["version"], 1);
     let redis = &written["redis"];
-    assert_eq!((&redis["holds"], &redis["compared"]), (&json!("waiting"), &json!("newer")));
+    assert_eq!((&redis["contents"], &redis["compared"]), (&json!("pending"), &json!("newer")));
     assert_eq!(redis["profile"]["age"], 23);
     let page = hitrate.get("/strategies?policy=write-behind").body;
     assert!(page.contains("behind Redis") && page.contains("newer than the row"), "{page}");
@@ -71,23 +71,26 @@ fn written_behind_the_database_is_behind_until_the_flush() {
 }
 
 #[test]
-fn the_third_read_with_a_near_cache_asks_nobody() {
+fn the_third_read_with_a_near_cache_sends_no_query() {
     let hitrate = Hitrate::start();
     let sources = [(); 3].map(|()| last(&hitrate, "act=read&policy=near-cache")["source"].clone());
     assert_eq!(sources, ["database", "cache", "memory"]);
     let now = &hitrate.json("/strategies")["now"];
-    assert_eq!((&now["near"]["holds"], &now["near"]["compared"]), (&json!("copy"), &json!("same")));
+    assert_eq!(
+        (&now["near"]["contents"], &now["near"]["compared"]),
+        (&json!("copy"), &json!("same"))
+    );
     assert!(now["near"]["ttl_ms"].as_u64().unwrap() <= 30_000, "{now}");
     let written = last(&hitrate, "act=write&policy=near-cache");
-    assert_eq!(written["near"]["holds"], "nothing");
+    assert_eq!(written["near"]["contents"], "nothing");
 }
 
 #[test]
-fn a_run_of_every_strategy_shows_what_its_row_says() {
+fn every_run_demonstrates_its_strategy() {
     let hitrate = slow_to_flush();
     let strategies = hitrate.json("/strategies")["strategies"].clone();
     assert_eq!(strategies.as_array().unwrap().len(), 7);
-    // A profile each: no run finds what another left behind.
+    // A profile for each policy, so that the runs don't affect each other.
     for (id, strategy) in (501..).zip(strategies.as_array().unwrap()) {
         let policy = strategy["policy"].as_str().unwrap();
         let told = act(&hitrate, &format!("act=run&policy={policy}&id={id}")).json();
@@ -102,7 +105,7 @@ fn a_run_of_every_strategy_shows_what_its_row_says() {
         };
         assert_eq!(json!(sources), expected, "{policy}");
         for act in told["acts"].as_array().unwrap() {
-            let is_behind = policy == "write-behind" && act["redis"]["holds"] == "waiting";
+            let is_behind = policy == "write-behind" && act["redis"]["contents"] == "pending";
             let compared = &act["redis"]["compared"];
             let expected = if is_behind { "newer" } else { "same" };
             assert!(compared.is_null() || compared == expected, "{policy}: {act}");
@@ -111,18 +114,18 @@ fn a_run_of_every_strategy_shows_what_its_row_says() {
 }
 
 #[test]
-fn a_crowd_asks_the_database_once_where_loads_are_shared() {
+fn concurrent_readers_share_one_load_unless_unprotected() {
     let hitrate = Hitrate::start();
     for (policy, queries) in [("cache-aside", 3), ("read-through", 1)] {
         let told = hitrate.post_with("/strategies", &format!("act=run&policy={policy}"), &[JSON]);
-        let crowd = &told.json()["acts"][1];
+        let reads = &told.json()["acts"][1];
         let times = if queries == 1 { "once." } else { "3 times." };
-        assert!(crowd["message"].as_str().unwrap().ends_with(times), "{crowd}");
+        assert!(reads["message"].as_str().unwrap().ends_with(times), "{reads}");
     }
 }
 
 #[test]
-fn a_refresh_comes_before_the_end() {
+fn a_refresh_happens_before_expiry() {
     let hitrate = Hitrate::start();
     let told = hitrate.post_with("/strategies", "act=run&policy=refresh-ahead", &[JSON]).json();
     let ages = each(&told["acts"], "redis");
@@ -131,7 +134,7 @@ fn a_refresh_comes_before_the_end() {
 }
 
 #[test]
-fn the_page_tells_the_steps_and_the_story() {
+fn the_page_shows_steps_and_timeline() {
     let hitrate = Hitrate::start();
     let done = hitrate.post("/strategies", "act=read&policy=read-through&id=123&delay_ms=50");
     assert_eq!(done.status, 303);
@@ -157,7 +160,7 @@ fn the_page_tells_the_steps_and_the_story() {
 }
 
 #[test]
-fn a_story_is_told_in_json_at_once() {
+fn json_contains_the_timeline() {
     let hitrate = Hitrate::start();
     let answer =
         hitrate.post_with("/strategies", "act=read&policy=read-through&delay_ms=50", &[JSON]);
@@ -183,7 +186,7 @@ fn a_story_is_told_in_json_at_once() {
 }
 
 #[test]
-fn a_visit_is_bounded_and_an_unknown_one_is_empty() {
+fn a_session_is_bounded_and_an_unknown_one_is_empty() {
     let hitrate = Hitrate::start();
     let mut visit = String::new();
     for _ in 0..14 {
@@ -204,7 +207,7 @@ fn a_visit_is_bounded_and_an_unknown_one_is_empty() {
 }
 
 #[test]
-fn what_is_wrong_is_refused() {
+fn invalid_input_is_rejected() {
     let hitrate = Hitrate::start();
     for (fields, status) in [
         ("act=read&policy=fast", 422),
@@ -235,7 +238,7 @@ fn what_is_wrong_is_refused() {
 }
 
 #[test]
-fn looking_costs_no_query_and_no_lookup() {
+fn a_snapshot_costs_no_counted_query_and_no_lookup() {
     let hitrate = Hitrate::start();
     let counted = || {
         let stats = hitrate.json("/stats")["cache"].clone();
@@ -245,13 +248,13 @@ fn looking_costs_no_query_and_no_lookup() {
     for _ in 0..5 {
         hitrate.get("/strategies");
     }
-    // The panels are sampled each second: that costs none, either.
+    // The panels are sampled each second, which must not cost a query either.
     std::thread::sleep(Duration::from_millis(1_200));
     assert_eq!(counted(), before);
 }
 
 #[test]
-fn without_redis_it_goes_on_and_says_so() {
+fn without_redis_steps_work_and_report_it() {
     let mut redis = Redis::start();
     let hitrate = setup().redis(&redis).start();
     last(&hitrate, "act=read&policy=read-through");
@@ -260,7 +263,7 @@ fn without_redis_it_goes_on_and_says_so() {
     assert!(away["message"].as_str().unwrap().contains("no append-only file"));
     redis.kill();
     let read = last(&hitrate, "act=read&policy=read-through");
-    assert_eq!(read["redis"]["holds"], "unknown");
+    assert_eq!(read["redis"]["contents"], "unknown");
     assert!(read["redis"]["error"].as_str().unwrap().contains("Redis"), "{read}");
     let written = last(&hitrate, "act=write&policy=write-behind");
     assert_eq!((&written["effect"], &written["version"]), (&json!("deferred"), &json!(2)));
@@ -276,7 +279,7 @@ fn without_redis_it_goes_on_and_says_so() {
 }
 
 #[test]
-fn redis_may_be_killed_in_the_middle_of_a_run() {
+fn redis_may_crash_during_a_run() {
     let mut redis = Redis::start();
     let hitrate = setup().redis(&redis).start();
     let told = std::thread::scope(|scope| {
@@ -289,24 +292,24 @@ fn redis_may_be_killed_in_the_middle_of_a_run() {
     });
     assert_eq!(told.status, 200, "{told:?}");
     assert!(told.took < Duration::from_secs(6), "{:?}", told.took);
-    let held = each(&told.json()["acts"], "redis").last().unwrap()["holds"].clone();
+    let held = each(&told.json()["acts"], "redis").last().unwrap()["contents"].clone();
     assert_eq!(held, "unknown");
 }
 
 #[test]
-fn a_copy_that_somebody_spoilt_is_told_as_such() {
+fn a_corrupt_copy_is_reported() {
     let hitrate = Hitrate::start();
     let mut redis = hitrate.own_redis();
     let set = |redis: &mut redis::Connection, value: &str| {
         redis::cmd("SET").arg("hitrate:profile:123").arg(value).exec(redis).unwrap();
     };
-    let holds = || hitrate.json("/strategies")["now"]["redis"]["holds"].clone();
+    let contents = || hitrate.json("/strategies")["now"]["redis"]["contents"].clone();
     set(&mut redis, "nonsense");
-    assert_eq!(holds(), "garbage");
+    assert_eq!(contents(), "corrupt");
     set(&mut redis, r#"{"version":9,"gone":true}"#);
-    assert_eq!(holds(), "gone");
+    assert_eq!(contents(), "tombstone");
     redis::cmd("UNLINK").arg("hitrate:profile:123").exec(&mut redis).unwrap();
-    assert_eq!(holds(), "nothing");
+    assert_eq!(contents(), "nothing");
 }
 
 #[test]

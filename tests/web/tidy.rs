@@ -1,6 +1,6 @@
 //! The shape of the source, held by tests so that nobody has to remember it.
 
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
 use crate::sources::{files, root};
 
@@ -59,6 +59,37 @@ fn every_route_is_a_page_and_no_page_is_left_out() {
             assert!(routes.contains(&format!("{name}::{handler})")), "{name}::{handler}");
         }
     }
+}
+
+/// Each public type name has one meaning. `src/schemas.rs` describes types of the
+/// cache crate under their own names, and `cache/src/sample.rs` contains test types.
+#[test]
+fn no_two_public_types_share_a_name() {
+    let mut modules = BTreeMap::<String, Vec<String>>::new();
+    for (path, text) in files("src", "rs").into_iter().chain(files("cache/src", "rs")) {
+        let path = path.strip_prefix(root()).unwrap().display().to_string();
+        if path == "cache/src/sample.rs" {
+            continue;
+        }
+        for name in text.lines().filter_map(public_type) {
+            modules.entry(name).or_default().push(path.clone());
+        }
+    }
+    assert!(modules.len() > 100, "the types are found");
+    for (name, paths) in modules {
+        let [schemas, described] = ["src/schemas.rs", "cache/src/"];
+        let is_schema = matches!(paths.as_slice(), [one, other]
+            if one == schemas && other.starts_with(described));
+        assert!(paths.len() == 1 || is_schema, "{name} is in {}", paths.join(" and "));
+    }
+}
+
+/// The name of the public struct, enum, trait or alias that a line declares.
+fn public_type(line: &str) -> Option<String> {
+    let line = line.trim_start();
+    let item = line.strip_prefix("pub ").or_else(|| line.strip_prefix("pub(crate) "))?;
+    let kinds = ["struct ", "enum ", "trait ", "type "];
+    kinds.iter().find_map(|kind| item.strip_prefix(kind)).map(first_word)
 }
 
 fn first_word(text: &str) -> String {

@@ -2,7 +2,7 @@
 
 /// Error of a statement. Messages contain neither paths nor SQL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+pub enum DbError {
     /// Another process or connection holds the lock.
     #[error("the database is locked by another program")]
     Locked,
@@ -33,7 +33,7 @@ pub enum Error {
     Unsupported,
 }
 
-impl From<&sqlx::Error> for Error {
+impl From<&sqlx::Error> for DbError {
     fn from(error: &sqlx::Error) -> Self {
         match error {
             sqlx::Error::PoolTimedOut => Self::TimedOut,
@@ -47,7 +47,7 @@ impl From<&sqlx::Error> for Error {
     }
 }
 
-impl Error {
+impl DbError {
     /// Converts a SQLite result code, primary or extended (sqlite.org/rescode.html).
     fn from_code(code: Option<&str>) -> Self {
         let number: u32 = code.and_then(|code| code.parse().ok()).unwrap_or_default();
@@ -70,10 +70,10 @@ mod tests {
     #[test]
     fn only_codes_that_depend_on_the_value_reject_it() {
         for code in ["18", "19", "20", "25", "275", "1299", "3091"] {
-            assert_eq!(Error::from_code(Some(code)), Error::ValueRejected, "{code}");
+            assert_eq!(DbError::from_code(Some(code)), DbError::ValueRejected, "{code}");
         }
         for code in ["1", "7", "9", "12", "15", "17", "21", "nonsense"] {
-            assert_eq!(Error::from_code(Some(code)), Error::Other(code.to_owned()), "{code}");
+            assert_eq!(DbError::from_code(Some(code)), DbError::Other(code.to_owned()), "{code}");
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{
     de::{Error as _, MapAccess, Visitor},
 };
 
-use super::{Db, Error};
+use super::{Db, DbError};
 use crate::demo::model::{Age, EmailAddress, Name, Profile, UserId};
 
 /// Imported if no file is configured and [`DEFAULT_PATH`] does not exist.
@@ -35,7 +35,7 @@ pub enum ImportError {
     },
     /// The database failed.
     #[error(transparent)]
-    Database(#[from] Error),
+    Database(#[from] DbError),
 }
 
 /// Imports profiles whose id is not in the database yet. Returns their number.

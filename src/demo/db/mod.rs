@@ -31,7 +31,7 @@ use sqlx::{
 use tokio::time::{sleep, timeout};
 
 pub use self::{
-    error::Error,
+    error::DbError,
     profiles::{EditResult, QueuedEdit},
 };
 
@@ -63,9 +63,9 @@ pub struct Db {
 
 /// Conditions of the database; the log records their changes.
 struct Conditions {
-    reads: Condition<Error>,
-    writes: Condition<Error>,
-    opening: Condition<Error>,
+    reads: Condition<DbError>,
+    writes: Condition<DbError>,
+    opening: Condition<DbError>,
 }
 
 impl Default for Conditions {
@@ -102,17 +102,17 @@ impl<'a> Statement<'a> {
 
 impl Db {
     /// Opens the database for requests, with short timeouts, and runs the migrations.
-    pub async fn open(url: &str, queries: Counter) -> Result<Self, Error> {
+    pub async fn open(url: &str, queries: Counter) -> Result<Self, DbError> {
         Self::open_with(url, queries, BUSY_TIMEOUT, READ_TIMEOUT).await
     }
 
     /// Opens the database for bulk work, with long timeouts, and runs the migrations.
-    pub async fn open_for_bulk(url: &str, queries: Counter) -> Result<Self, Error> {
+    pub async fn open_for_bulk(url: &str, queries: Counter) -> Result<Self, DbError> {
         Self::open_with(url, queries, BULK_TIMEOUT, BULK_TIMEOUT * 4).await
     }
 
     /// Opens an existing database read-only.
-    pub async fn open_read_only(url: &str, queries: Counter) -> Result<Self, Error> {
+    pub async fn open_read_only(url: &str, queries: Counter) -> Result<Self, DbError> {
         let url = read_only(url);
         install_default_drivers();
         let pool = connect(&url, BUSY_TIMEOUT, BUSY_TIMEOUT, 1).await?;
@@ -124,7 +124,7 @@ impl Db {
         queries: Counter,
         busy: Duration,
         timeout: Duration,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, DbError> {
         let url = file_url(url)?;
         install_default_drivers();
         migrate(&url).await?;
@@ -147,7 +147,7 @@ impl Db {
     /// Checks that the database can be opened and read. Uses a new connection, because
     /// an open one may keep answering from memory after the file is gone. Not counted
     /// as a query.
-    pub async fn ping(&self) -> Result<(), Error> {
+    pub async fn ping(&self) -> Result<(), DbError> {
         let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM profiles LIMIT 1) AS one";
         let run = async {
             let mut connection = AnyConnection::connect(&self.read_only_url).await?;
@@ -155,7 +155,7 @@ impl Db {
             connection.close().await
         };
         let result = timeout(self.timeout, run).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
-        let result = result.map_err(|error| Error::from(&error));
+        let result = result.map_err(|error| DbError::from(&error));
         update_condition(&self.conditions.opening, &result);
         result
     }
@@ -168,7 +168,7 @@ impl Db {
         trace: &Trace,
         query: impl Future<Output = Result<T, sqlx::Error>>,
         show_reply: impl FnOnce(&T) -> String,
-    ) -> Result<T, Error> {
+    ) -> Result<T, DbError> {
         let sent = Instant::now();
         if !statement.delay.is_zero() {
             sleep(statement.delay).await;
@@ -183,7 +183,7 @@ impl Db {
             true => query.await,
             false => timeout(self.timeout, query).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)),
         };
-        let result = result.map_err(|error| Error::from(&error));
+        let result = result.map_err(|error| DbError::from(&error));
         let Conditions { reads, writes, .. } = &*self.conditions;
         update_condition(if statement.is_write { writes } else { reads }, &result);
         let simulated = if statement.delay.is_zero() { Duration::ZERO } else { simulated };
@@ -227,7 +227,7 @@ async fn commit_on<T>(
     Ok(value)
 }
 
-fn update_condition<T>(condition: &Condition<Error>, result: &Result<T, Error>) {
+fn update_condition<T>(condition: &Condition<DbError>, result: &Result<T, DbError>) {
     match result {
         Ok(_) => condition.recovered(),
         Err(error) => condition.failing(error),
@@ -235,16 +235,16 @@ fn update_condition<T>(condition: &Condition<Error>, result: &Result<T, Error>) 
 }
 
 /// The URL with SQLite's option to create the file. Creates its directory.
-fn file_url(url: &str) -> Result<String, Error> {
+fn file_url(url: &str) -> Result<String, DbError> {
     let Some(rest) = url.strip_prefix("sqlite:") else {
-        return Err(Error::Unsupported);
+        return Err(DbError::Unsupported);
     };
     let path = rest.trim_start_matches("//").split('?').next().unwrap_or_default();
     if path.is_empty() || path.contains(":memory:") {
-        return Err(Error::Unsupported);
+        return Err(DbError::Unsupported);
     }
     if let Some(parent) = Path::new(path).parent() {
-        fs::create_dir_all(parent).map_err(|error| Error::Unusable(error.to_string()))?;
+        fs::create_dir_all(parent).map_err(|error| DbError::Unusable(error.to_string()))?;
     }
     Ok(match (url.contains("mode="), url.contains('?')) {
         (true, _) => url.to_owned(),
@@ -264,11 +264,11 @@ async fn connect_with_retry(
     busy: Duration,
     acquire: Duration,
     max: u32,
-) -> Result<AnyPool, Error> {
+) -> Result<AnyPool, DbError> {
     let end = Instant::now() + BULK_TIMEOUT;
     loop {
         match connect(url, busy, acquire, max).await {
-            Err(Error::TimedOut) if Instant::now() < end => (),
+            Err(DbError::TimedOut) if Instant::now() < end => (),
             result => return result,
         }
     }
@@ -276,7 +276,12 @@ async fn connect_with_retry(
 
 /// Opens a pool of up to `max` connections. A statement waits up to `busy` for a lock, and
 /// up to `acquire` for a connection.
-async fn connect(url: &str, busy: Duration, acquire: Duration, max: u32) -> Result<AnyPool, Error> {
+async fn connect(
+    url: &str,
+    busy: Duration,
+    acquire: Duration,
+    max: u32,
+) -> Result<AnyPool, DbError> {
     // With synchronous = FULL an acknowledged edit survives a power failure.
     let pragmas = format!(
         "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
@@ -293,14 +298,14 @@ async fn connect(url: &str, busy: Duration, acquire: Duration, max: u32) -> Resu
         })
         .connect(url)
         .await
-        .map_err(|error| match Error::from(&error) {
-            Error::Other(_) => Error::Unusable(error.to_string()),
+        .map_err(|error| match DbError::from(&error) {
+            DbError::Other(_) => DbError::Unusable(error.to_string()),
             known => known,
         })
 }
 
 /// Runs the embedded migrations on a separate connection with a long timeout.
-async fn migrate(url: &str) -> Result<(), Error> {
+async fn migrate(url: &str) -> Result<(), DbError> {
     let migration = |version, name: &'static str, sql: &'static str| {
         Migration::new(
             version,
@@ -318,7 +323,7 @@ async fn migrate(url: &str) -> Result<(), Error> {
     let pool = connect(url, BULK_TIMEOUT, BULK_TIMEOUT, 1).await?;
     let result = migrator.run(&pool).await;
     pool.close().await;
-    result.map_err(|error| Error::Unusable(error.to_string()))
+    result.map_err(|error| DbError::Unusable(error.to_string()))
 }
 
 /// `($1, $2), ($3, $4)`: `rows` groups of `columns` placeholders.
@@ -342,7 +347,7 @@ mod tests {
     #[test]
     fn only_sqlite_files_are_supported() {
         for bad in ["postgres://localhost/x", "sqlite::memory:", "sqlite://", "nonsense"] {
-            assert_eq!(file_url(bad).unwrap_err(), Error::Unsupported, "{bad}");
+            assert_eq!(file_url(bad).unwrap_err(), DbError::Unsupported, "{bad}");
         }
         assert_eq!(file_url("sqlite://a.db").unwrap(), "sqlite://a.db?mode=rwc");
         assert_eq!(file_url("sqlite://a.db?mode=ro").unwrap(), "sqlite://a.db?mode=ro");

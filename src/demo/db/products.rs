@@ -5,7 +5,7 @@ use std::time::Duration;
 use hitrate_cache::{Versioned, trace::Trace};
 use sqlx::{Row, any::AnyRow};
 
-use super::{Db, Error, Statement, profiles::rows};
+use super::{Db, DbError, Statement, profiles::rows};
 use crate::demo::model::Product;
 
 impl Db {
@@ -15,7 +15,7 @@ impl Db {
         id: u32,
         delay: Duration,
         trace: &Trace,
-    ) -> Result<Option<Versioned<Product>>, Error> {
+    ) -> Result<Option<Versioned<Product>>, DbError> {
         let sql = "SELECT id, name, price_cents FROM products WHERE id = $1";
         let values = format!("  -- $1 = {id}");
         let query = async {

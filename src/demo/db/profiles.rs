@@ -9,7 +9,7 @@ use hitrate_cache::{
 };
 use sqlx::{AnyConnection, AssertSqlSafe, Row, any::AnyRow};
 
-use super::{Db, Error, Statement, placeholders};
+use super::{Db, DbError, Statement, placeholders};
 use crate::demo::model::{Profile, UserId};
 
 /// An edit from the write-behind queue.
@@ -48,7 +48,7 @@ impl Db {
         id: &UserId,
         delay: Duration,
         trace: &Trace,
-    ) -> Result<Option<Versioned<Profile>>, Error> {
+    ) -> Result<Option<Versioned<Profile>>, DbError> {
         let values = format!("  -- $1 = '{id}'");
         let statement = Statement { delay, ..Statement::read(SELECT_ONE, &values) };
         self.run(statement, trace, self.select_one(id), |row| rows(row.iter().len())).await
@@ -56,7 +56,10 @@ impl Db {
 
     /// Reads one profile without latency, to display the row. Not counted as a query,
     /// because no lookup needs it.
-    pub async fn inspect_profile(&self, id: &UserId) -> Result<Option<Versioned<Profile>>, Error> {
+    pub async fn inspect_profile(
+        &self,
+        id: &UserId,
+    ) -> Result<Option<Versioned<Profile>>, DbError> {
         let statement = Statement { is_counted: false, ..Statement::read(SELECT_ONE, "") };
         self.run(statement, &Trace::disabled(), self.select_one(id), |_| String::new()).await
     }
@@ -74,7 +77,7 @@ impl Db {
         floor: u64,
         stamp: u64,
         trace: &Trace,
-    ) -> Result<Option<(u64, u64)>, Error> {
+    ) -> Result<Option<(u64, u64)>, DbError> {
         let sql = "UPDATE profiles SET name = $1, email = $2, age = $3, updated_at = $4, \
                    version = CASE WHEN version < $5 THEN $5 ELSE version END + 1, \
                    stamp = CASE WHEN stamp < $6 THEN $6 ELSE stamp + 1 END \
@@ -93,7 +96,10 @@ impl Db {
 
     /// Applies queued edits in one transaction. An edit changes its row only if its stamp
     /// is later than the row's.
-    pub async fn apply_queued_edits(&self, edits: &[QueuedEdit]) -> Result<Vec<EditResult>, Error> {
+    pub async fn apply_queued_edits(
+        &self,
+        edits: &[QueuedEdit],
+    ) -> Result<Vec<EditResult>, DbError> {
         let query = self.commit(async |connection| {
             let mut results = Vec::with_capacity(edits.len());
             for edit in edits {
@@ -111,7 +117,7 @@ impl Db {
         &self,
         age: Duration,
         max: u32,
-    ) -> Result<Vec<(Versioned<UserId>, u64)>, Error> {
+    ) -> Result<Vec<(Versioned<UserId>, u64)>, DbError> {
         let sql = "SELECT user_id, version, stamp FROM profiles \
                    WHERE version > 1 AND updated_at > $1 ORDER BY updated_at DESC LIMIT $2";
         let since = now_ms().saturating_sub(millis(age)).cast_signed();
@@ -126,7 +132,7 @@ impl Db {
     }
 
     /// The first `max` ids, shortest first, to suggest to a visitor.
-    pub async fn first_ids(&self, max: u32) -> Result<Vec<UserId>, Error> {
+    pub async fn first_ids(&self, max: u32) -> Result<Vec<UserId>, DbError> {
         let sql = "SELECT user_id FROM profiles ORDER BY length(user_id), user_id LIMIT $1";
         let query = async {
             sqlx::query_scalar::<_, String>(sql).bind(i64::from(max)).fetch_all(&self.pool).await
@@ -138,7 +144,7 @@ impl Db {
     }
 
     /// Number of profiles.
-    pub async fn count_profiles(&self) -> Result<u64, Error> {
+    pub async fn count_profiles(&self) -> Result<u64, DbError> {
         let sql = "SELECT COUNT(*) FROM profiles";
         let query = async { sqlx::query_scalar::<_, i64>(sql).fetch_one(&self.pool).await };
         let show_reply = |count: &i64| count.to_string();
@@ -152,7 +158,7 @@ impl Db {
         &self,
         last: &str,
         max: u32,
-    ) -> Result<Vec<Versioned<Profile>>, Error> {
+    ) -> Result<Vec<Versioned<Profile>>, DbError> {
         let sql = "SELECT user_id, name, email, age, version FROM profiles \
                    WHERE user_id > $1 ORDER BY user_id LIMIT $2";
         let query = async {
@@ -164,7 +170,7 @@ impl Db {
 
     /// Inserts profiles whose id does not exist yet, and returns their number. Existing
     /// rows stay unchanged.
-    pub async fn add_profiles(&self, profiles: &[Profile]) -> Result<u64, Error> {
+    pub async fn add_profiles(&self, profiles: &[Profile]) -> Result<u64, DbError> {
         let mut added = 0;
         for chunk in profiles.chunks(CHUNK) {
             added += self.add_chunk(chunk).await?;
@@ -172,7 +178,7 @@ impl Db {
         Ok(added)
     }
 
-    async fn add_chunk(&self, chunk: &[Profile]) -> Result<u64, Error> {
+    async fn add_chunk(&self, chunk: &[Profile]) -> Result<u64, DbError> {
         let sql = format!(
             "INSERT INTO profiles (user_id, name, email, age, updated_at) VALUES {} \
              ON CONFLICT (user_id) DO NOTHING",
@@ -192,7 +198,7 @@ impl Db {
     }
 
     /// Returns those of `ids` that exist.
-    pub async fn existing_ids(&self, ids: &[&str]) -> Result<Vec<String>, Error> {
+    pub async fn existing_ids(&self, ids: &[&str]) -> Result<Vec<String>, DbError> {
         let mut found = Vec::new();
         for chunk in ids.chunks(CHUNK) {
             found.extend(self.existing_chunk(chunk).await?);
@@ -200,7 +206,7 @@ impl Db {
         Ok(found)
     }
 
-    async fn existing_chunk(&self, chunk: &[&str]) -> Result<Vec<String>, Error> {
+    async fn existing_chunk(&self, chunk: &[&str]) -> Result<Vec<String>, DbError> {
         let list = placeholders(1, chunk.len());
         let sql = format!("SELECT user_id FROM profiles WHERE user_id IN {list}");
         let mut select = sqlx::query_scalar::<_, String>(AssertSqlSafe(sql));

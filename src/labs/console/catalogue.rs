@@ -1,5 +1,4 @@
-//! What the connected server says of its own commands: how each is called, what
-//! it touches, what it costs.
+//! The server's own descriptions of its commands: syntax, keys, categories and cost.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,45 +8,46 @@ use hitrate_cache::{
 };
 use moka::sync::Cache;
 
-use super::words::Word;
+use super::command_line::Word;
 
-/// The most commands remembered: twice what a server without modules has.
+/// Maximum number of cached commands: twice as many as a server without modules has.
 const MAX_ENTRIES: u64 = 1_024;
-/// How long each is: another server may be there afterwards.
-const KEPT: Duration = Duration::from_secs(600);
-/// What is deprecated before the server says so (redis.io/docs, each command's page).
+/// TTL of a cached command: a different server may be connected later.
+const CACHE_TTL: Duration = Duration::from_secs(600);
+/// Commands that are deprecated before the server says so (redis.io/docs, each command's
+/// page).
 const DEPRECATED: [(&str, &str); 3] = [
     ("setex", "SET with the EX argument"),
     ("psetex", "SET with the PX argument"),
     ("setnx", "SET with the NX argument"),
 ];
-/// The longest name of a command.
+/// Maximum length of a command's name.
 const NAME_MAX: usize = 32;
 
-/// One command, by `COMMAND INFO` and, from Redis 7 on, `COMMAND DOCS`.
+/// A command, by `COMMAND INFO` and, since Redis 7, `COMMAND DOCS`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommandSpec {
-    /// Its name, lower case; `object|encoding` for one of a family.
+    /// Its name in lower case; `object|encoding` for a subcommand.
     pub name: String,
-    /// Words it takes, its own included; at least so many when negative.
+    /// Number of words, including its name; a minimum if negative.
     pub arity: i64,
     /// `write`, `denyoom`, `movablekeys` …
     pub flags: Vec<String>,
-    /// The place of its first key; 0 is none.
+    /// The position of its first key; 0 if there is none.
     pub first: i64,
-    /// The place of its last key; negative counts from the end.
+    /// The position of its last key; negative counts from the end.
     pub last: i64,
-    /// From one key to the next.
+    /// The distance from one key to the next.
     pub step: i64,
     /// `@string`, `@read` …
     pub categories: Vec<String>,
-    /// Whether its second word says which command it is.
-    pub is_family: bool,
-    /// What it does.
+    /// Whether it has subcommands.
+    pub has_subcommands: bool,
+    /// Its description.
     pub summary: Option<String>,
-    /// What it costs.
+    /// Its time complexity.
     pub complexity: Option<String>,
-    /// What to write today, where it is deprecated.
+    /// Its replacement, if it is deprecated.
     pub replaced_by: Option<String>,
 }
 
@@ -62,13 +62,13 @@ impl CommandSpec {
         self.categories.iter().any(|it| it.strip_prefix('@') == Some(category))
     }
 
-    /// Whether the command may have so many words.
+    /// Whether the command may have this many words.
     pub fn takes(&self, words: usize) -> bool {
         let words = i64::try_from(words).unwrap_or(i64::MAX);
         if self.arity < 0 { words >= -self.arity } else { words == self.arity }
     }
 
-    /// From one element of the reply to `COMMAND INFO`.
+    /// Parses one element of the reply to `COMMAND INFO`.
     fn of_info(info: &Value) -> Option<Self> {
         let parts = array(info)?;
         let number = |n: usize| match parts.get(n) {
@@ -82,54 +82,54 @@ impl CommandSpec {
             first: number(3)?,
             last: number(4)?,
             step: number(5)?,
-            // Redis 6 has them, and without them nothing is allowed.
+            // Since Redis 6; without categories nothing is allowed.
             categories: parts.get(6).map(texts).unwrap_or_default(),
-            is_family: parts.get(9).and_then(array).is_some_and(|it| !it.is_empty()),
+            has_subcommands: parts.get(9).and_then(array).is_some_and(|it| !it.is_empty()),
             ..Self::default()
         })
     }
 
-    /// With what `COMMAND DOCS` says of it, where it says something.
+    /// Adds the reply to `COMMAND DOCS`, if there is one.
     fn and_docs(mut self, docs: &Value) -> Self {
         let docs = array(docs).and_then(|it| it.get(1)).and_then(array).unwrap_or_default();
-        let says = |name: &str| {
+        let field = |name: &str| {
             let pairs = docs.as_chunks::<2>().0.iter();
             let mut found = pairs.filter(|pair| text(&pair[0]).as_deref() == Some(name));
             found.find_map(|pair| text(&pair[1]))
         };
-        self.summary = says("summary");
-        self.complexity = says("complexity");
+        self.summary = field("summary");
+        self.complexity = field("complexity");
         let known = DEPRECATED.iter().find(|(name, _)| *name == self.name);
         let known = || known.map(|(_, instead)| (*instead).to_owned());
-        self.replaced_by = says("replaced_by").map(|it| it.replace('`', "")).or_else(known);
+        self.replaced_by = field("replaced_by").map(|it| it.replace('`', "")).or_else(known);
         self
     }
 }
 
-/// What was asked of the server so far.
+/// A cache of command descriptions.
 pub struct Catalogue(Cache<String, Option<Arc<CommandSpec>>>);
 
 impl Default for Catalogue {
     fn default() -> Self {
-        Self(Cache::builder().max_capacity(MAX_ENTRIES).time_to_live(KEPT).build())
+        Self(Cache::builder().max_capacity(MAX_ENTRIES).time_to_live(CACHE_TTL).build())
     }
 }
 
 impl Catalogue {
-    /// What these words call; none when the server has no such command.
+    /// The command that these words call; none if the server does not have it.
     pub async fn find(
         &self,
         words: &[Word],
         store: &Store,
-        call: &mut DedicatedConnection,
+        connection: &mut DedicatedConnection,
         trace: &Trace,
     ) -> Result<Option<Arc<CommandSpec>>, RedisError> {
         let Some(name) = words.first().and_then(|word| name(word)) else { return Ok(None) };
-        let found = self.named(&name, store, call, trace).await?;
+        let found = self.named(&name, store, connection, trace).await?;
         match (found, words.get(1)) {
-            (Some(family), Some(word)) if family.is_family => {
+            (Some(family), Some(word)) if family.has_subcommands => {
                 let Some(second) = self::name(word) else { return Ok(None) };
-                self.named(&format!("{name}|{second}"), store, call, trace).await
+                self.named(&format!("{name}|{second}"), store, connection, trace).await
             }
             (found, _) => Ok(found),
         }
@@ -140,21 +140,22 @@ impl Catalogue {
         &self,
         name: &str,
         store: &Store,
-        call: &mut DedicatedConnection,
+        connection: &mut DedicatedConnection,
         trace: &Trace,
     ) -> Result<Option<Arc<CommandSpec>>, RedisError> {
         if let Some(known) = self.0.get(name) {
             return Ok(known);
         }
-        let ask = |what| store.raw_command(&["COMMAND", what, name]);
-        let answers = call.pipeline_raw(vec![ask("INFO"), ask("DOCS")], trace).await?;
+        let command = |subcommand| store.raw_command(&["COMMAND", subcommand, name]);
+        let answers =
+            connection.pipeline_raw(vec![command("INFO"), command("DOCS")], trace).await?;
         let spec = read(&answers.replies)?.map(Arc::new);
         self.0.insert(name.to_owned(), spec.clone());
         Ok(spec)
     }
 }
 
-/// Before Redis 7 there are no docs, and that is no error.
+/// Parses both replies. A missing `COMMAND DOCS`, before Redis 7, is not an error.
 fn read(replies: &[Result<Value, Refusal>]) -> Result<Option<CommandSpec>, RedisError> {
     let info = match &replies[0] {
         Ok(info) => array(info).and_then(|it| it.first()),
@@ -167,7 +168,7 @@ fn read(replies: &[Result<Value, Refusal>]) -> Result<Option<CommandSpec>, Redis
     }))
 }
 
-/// A word that can be a command's name. (`SET|GET` in one word is none.)
+/// A word as a command name, if it can be one. (`SET|GET` in one word can't.)
 fn name(word: &[u8]) -> Option<String> {
     let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
     let text = std::str::from_utf8(word).ok()?;
@@ -219,13 +220,13 @@ mod tests {
         let spec = read(&[Ok(Value::Array(vec![info])), Ok(docs)]).unwrap().unwrap();
         assert_eq!((spec.name.as_str(), spec.arity, spec.first), ("setex", 4, 1));
         assert!(spec.flag("denyoom") && spec.is_in("string") && !spec.is_in("@string"));
-        assert!(spec.takes(4) && !spec.takes(3) && !spec.is_family);
+        assert!(spec.takes(4) && !spec.takes(3) && !spec.has_subcommands);
         assert_eq!(spec.summary.as_deref(), Some("Sets it."));
         assert_eq!(spec.replaced_by.as_deref(), Some("SET with EX"));
     }
 
     #[test]
-    fn an_unknown_command_is_nil_and_odd_names_are_not_even_asked() {
+    fn an_unknown_command_is_nil_and_odd_names_are_not_sent() {
         let nothing = Ok(Value::Array(vec![Value::Nil]));
         assert_eq!(read(&[nothing, Ok(Value::Array(vec![]))]), Ok(None));
         for odd in [&b""[..], b"get|x", b"a b", b"\x00", "gét".as_bytes(), &[b'x'; 33]] {

@@ -1,14 +1,14 @@
-//! Commands to begin with, by what they show.
+//! Example commands, by topic.
 
-/// Some that belong together.
+/// Commands of one topic.
 pub struct ExampleGroup {
-    /// What they show.
+    /// The topic.
     pub title: &'static str,
-    /// In the order to try them.
+    /// The commands, in order.
     pub lines: &'static [&'static str],
 }
 
-/// From the first steps to what goes wrong on purpose.
+/// All groups, from first steps to intentional errors.
 pub const ALL: [ExampleGroup; 6] = [
     ExampleGroup {
         title: "First steps",
@@ -21,11 +21,11 @@ pub const ALL: [ExampleGroup; 6] = [
         ],
     },
     ExampleGroup {
-        title: "Count",
+        title: "Counters",
         lines: &["INCR counter", "INCRBY counter 10", "GET counter", "OBJECT ENCODING counter"],
     },
     ExampleGroup {
-        title: "Let things end",
+        title: "Expiration",
         lines: &[
             "SET token:abc123 \"user_id:42\" EX 60",
             "TTL token:abc123",
@@ -44,11 +44,11 @@ pub const ALL: [ExampleGroup; 6] = [
         ],
     },
     ExampleGroup {
-        title: "Look inside",
+        title: "Inspect keys",
         lines: &["TYPE user:42", "MEMORY USAGE user:42", "EXISTS greeting nothing", "DEL greeting"],
     },
     ExampleGroup {
-        title: "Wrong on purpose",
+        title: "Errors",
         lines: &[
             "INCR greeting",
             "GET user:42",

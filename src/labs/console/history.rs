@@ -1,21 +1,21 @@
-//! The last commands of each visitor.
+//! The command history of each visitor.
 
 use std::sync::Arc;
 
 use super::ConsoleEntry;
 use crate::labs::support::result_store::ResultStore;
 
-/// The most commands of one visitor.
-const LAST: usize = 20;
-/// The most bytes of all visitors together.
+/// Maximum number of entries per visitor.
+const ENTRIES_MAX: usize = 20;
+/// Maximum size of all histories together, in bytes.
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
-/// Bytes of an entry beside its texts.
+/// Size of an entry without its texts, in bytes.
 const OVERHEAD: usize = 512;
 
-/// What one visitor typed, the latest first.
+/// The history of one visitor, the latest entry first.
 pub type Entries = Arc<Vec<Arc<ConsoleEntry>>>;
 
-/// Of all visitors, each under the name of its keys.
+/// The histories of all visitors, by the name of their keys.
 pub struct History(ResultStore<String, Vec<Arc<ConsoleEntry>>>);
 
 impl Default for History {
@@ -27,20 +27,20 @@ impl Default for History {
 }
 
 impl History {
-    /// What this visitor typed.
+    /// The history of a visitor.
     pub fn of(&self, visitor: &str) -> Entries {
         self.0.get(&visitor.to_owned()).unwrap_or_default()
     }
 
-    /// Puts one before the others.
+    /// Adds an entry at the front.
     pub fn add(&self, visitor: &str, entry: ConsoleEntry) -> Entries {
         let earlier = self.of(visitor);
-        let earlier = earlier.iter().take(LAST - 1).cloned();
+        let earlier = earlier.iter().take(ENTRIES_MAX - 1).cloned();
         let entries = std::iter::once(Arc::new(entry)).chain(earlier).collect();
         self.0.put(visitor.to_owned(), entries)
     }
 
-    /// Forgets what this visitor typed.
+    /// Removes the history of a visitor.
     pub fn clear(&self, visitor: &str) {
         self.0.remove(&visitor.to_owned());
     }
@@ -69,7 +69,7 @@ mod tests {
             history.add("one", entry(n.to_string()));
         }
         let typed: Vec<_> = history.of("one").iter().map(|it| it.typed.clone()).collect();
-        assert_eq!((typed.len(), typed[0].as_str(), typed[19].as_str()), (LAST, "29", "10"));
+        assert_eq!((typed.len(), typed[0].as_str(), typed[19].as_str()), (ENTRIES_MAX, "29", "10"));
         assert!(history.of("other").is_empty(), "nobody sees another's");
         history.clear("one");
         assert!(history.of("one").is_empty());

@@ -1,9 +1,9 @@
-//! Which words of a command are keys.
+//! Determines which words of a command are keys.
 
-use super::{catalogue::CommandSpec, words::Word};
+use super::{catalogue::CommandSpec, command_line::Word};
 
-/// Commands that say themselves how many keys follow: name, keys before the
-/// count, and the place of the count.
+/// Commands with a key count: name, positions of keys before the count, and the position
+/// of the count.
 const COUNTED: [(&str, &[usize], usize); 10] = [
     ("zunionstore", &[1], 2),
     ("zinterstore", &[1], 2),
@@ -16,13 +16,13 @@ const COUNTED: [(&str, &[usize], usize); 10] = [
     ("lmpop", &[], 1),
     ("zmpop", &[], 1),
 ];
-/// Commands whose keys are the first half of what follows `STREAMS`.
+/// Commands whose keys are the first half of the words after `STREAMS`.
 const STREAMS: [&str; 2] = ["xread", "xreadgroup"];
-/// Commands whose only other keys come with an option that is refused here.
+/// Commands whose other keys come only with an option that is rejected here.
 const PLAIN: [&str; 2] = ["georadius", "georadiusbymember"];
 
-/// The places of the keys, as far as words are there; none when they can't be
-/// told. What is told is still put to the server before anything runs.
+/// The positions of the keys; none if they can't be determined. The server checks the
+/// result before anything runs.
 pub fn keys(words: &[Word], spec: &CommandSpec) -> Option<Vec<usize>> {
     let name = spec.name.as_str();
     if let Some((_, before, count)) = COUNTED.iter().find(|it| it.0 == name) {
@@ -40,7 +40,7 @@ pub fn keys(words: &[Word], spec: &CommandSpec) -> Option<Vec<usize>> {
 fn counted(words: &[Word], before: &[usize], count: usize) -> Vec<usize> {
     let many = words.get(count).and_then(|word| std::str::from_utf8(word).ok()?.parse().ok());
     let counted = (count + 1..words.len()).take(many.unwrap_or(0));
-    before.iter().copied().filter(|place| *place < words.len()).chain(counted).collect()
+    before.iter().copied().filter(|position| *position < words.len()).chain(counted).collect()
 }
 
 fn streams(words: &[Word]) -> Vec<usize> {
@@ -51,14 +51,14 @@ fn streams(words: &[Word]) -> Vec<usize> {
 }
 
 fn in_steps(words: usize, spec: &CommandSpec) -> Vec<usize> {
-    let place = |at: i64| usize::try_from(at).ok();
+    let position = |at: i64| usize::try_from(at).ok();
     let last = match spec.last {
         last @ ..0 => words.checked_add_signed(last as isize),
-        last => place(last),
+        last => position(last),
     };
-    match (place(spec.first), last, place(spec.step)) {
+    match (position(spec.first), last, position(spec.step)) {
         (Some(first @ 1..), Some(last), Some(step @ 1..)) => {
-            (first..=last).step_by(step).take_while(|place| *place < words).collect()
+            (first..=last).step_by(step).take_while(|position| *position < words).collect()
         }
         _ => Vec::new(),
     }
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_says_where_keys_are() {
+    fn positions_come_from_the_server() {
         assert_eq!(key_positions("SET a b", spec("set", 1, 1, 1)), Some(vec![1]));
         assert_eq!(key_positions("MSET a 1 b 2", spec("mset", 1, -1, 2)), Some(vec![1, 3]));
         assert_eq!(key_positions("DEL a b c", spec("del", 1, -1, 1)), Some(vec![1, 2, 3]));
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn some_commands_say_it_themselves() {
+    fn some_commands_contain_the_positions() {
         let movable = |name: &str| CommandSpec {
             flags: vec!["movablekeys".to_owned()],
             ..spec(name, 1, 1, 1)

@@ -1,27 +1,27 @@
-//! A console on the live Redis that a visitor can do no harm with.
+//! A console on the live Redis that is safe to expose to visitors.
 //!
-//! Five walls, each enough for most of what could go wrong:
+//! Five layers of protection:
 //!
-//! 1. [`policy`]: by what the server says of the command, only those run that
-//!    work on keys of a type, and neither wait nor reach further.
-//! 2. Every key is put under the visitor's own prefix ([`key_positions`]), and then the
-//!    server itself is asked (`COMMAND GETKEYS`) which keys it sees in the
-//!    result: one that is not the visitor's, and nothing is sent.
-//! 3. Sizes are bounded before the command runs ([`rules`], [`quota`]), and each
-//!    key that is written has a TTL of a day at most.
-//! 4. On an own Redis the command runs as an ACL user that can do no more than
-//!    this. On a configured server no user is ever made.
-//! 5. Each command has a connection of its own, and a deadline.
+//! 1. [`policy`]: by the server's own command descriptions, only commands run that work
+//!    on keys of a data type, don't block and don't reach beyond their keys.
+//! 2. Every key is put under the visitor's own prefix ([`key_positions`]). The server is
+//!    then asked by `COMMAND GETKEYS` which keys it sees; if one is not the visitor's,
+//!    nothing is sent.
+//! 3. Sizes are limited before the command runs ([`rules`], [`quota`]), and each written
+//!    key gets a TTL of at most a day.
+//! 4. On a managed Redis the command runs as an ACL user with no further permissions. On
+//!    a configured server no user is ever created.
+//! 5. Each command has its own connection and a deadline.
 
-mod act;
 mod catalogue;
+mod command_line;
+mod command_run;
 mod examples;
 mod history;
 mod key_positions;
 mod policy;
 mod quota;
 mod rules;
-mod words;
 
 use hitrate_cache::{
     redis::{Address, RedisError, Store},
@@ -32,63 +32,64 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use utoipa::ToSchema;
 
 use self::{
-    act::{CommandRun, RunError},
     catalogue::Catalogue,
+    command_run::{CommandRun, RunError},
     history::History,
 };
 pub use self::{
+    command_line::{CommandLineError, LINE_MAX, WORDS_MAX},
     examples::{ALL as EXAMPLES, ExampleGroup},
     history::Entries,
     quota::{BYTES_MAX, KEYS_MAX},
-    words::{LINE_MAX, NotWords, WORDS_MAX},
 };
 use crate::{labs::support::visitor_keys::VisitorId, token::Token};
 
-/// Commands that run at the same time, over all visitors.
+/// Maximum number of commands that run concurrently, over all visitors.
 const CONCURRENCY: usize = 8;
 
-/// A console for all visitors of this process.
+/// The console of this process, shared by all visitors.
 pub struct Console {
     address: Address,
-    /// The password of the ACL user, on an own Redis.
+    /// The password of the ACL user, on a managed Redis.
     guest: Option<Token>,
-    key_positions: Semaphore,
+    slots: Semaphore,
     catalogue: Catalogue,
     history: History,
 }
 
-/// A command that was typed, and what became of it.
+/// A typed command and its result.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
 pub struct ConsoleEntry {
-    /// As it was typed.
+    /// The command as typed.
     pub typed: String,
-    /// As it was sent, keys under the visitor's prefix; null when it was not.
+    /// The command as sent, with keys under the visitor's prefix; null if it was not
+    /// sent.
     pub sent: Option<String>,
-    /// As redis-cli prints it; null when nothing was sent.
+    /// The reply as redis-cli prints it; null if nothing was sent.
     pub reply: Option<String>,
-    /// Whether the reply is an error of Redis.
+    /// Whether the reply is an error reply.
     pub is_error: bool,
-    /// Microseconds from sending to reply, for one round trip.
+    /// Duration of the round trip, in microseconds.
     pub elapsed_us: Option<u64>,
-    /// What the command does, in the server's words; null before Redis 7.
+    /// The server's description of the command; null before Redis 7.
     pub summary: Option<String>,
-    /// What it costs, in the server's words; null before Redis 7.
+    /// The time complexity, by the server; null before Redis 7.
     pub complexity: Option<String>,
-    /// What to write today, where the command is deprecated.
+    /// The replacement, if the command is deprecated.
     pub replaced_by: Option<String>,
-    /// Why it was not sent; null when it was.
+    /// The reason for not sending it; null if it was sent.
     pub refused: Option<String>,
-    /// What was said to Redis for it.
+    /// The round trips of the command.
     #[serde(skip)]
     #[schema(value_type = Vec<schemas::Span>)]
     pub trace: Vec<Span>,
 }
 
-/// Why a command could not be dealt with at all.
+/// The error of a command that could not be handled.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ConsoleError {
-    /// Too many at once.
-    #[error("too many commands run at the moment")]
+    /// Too many commands are running.
+    #[error("too many commands are running")]
     Busy,
     /// Redis did not answer.
     #[error(transparent)]
@@ -96,47 +97,47 @@ pub enum ConsoleError {
 }
 
 impl Console {
-    /// On this Redis; an own one gets a user for it.
+    /// A console on this Redis; a managed one gets an ACL user.
     pub fn new(address: &Address, is_managed: bool) -> Self {
         Self {
             address: address.clone(),
             guest: is_managed.then(Token::random),
-            key_positions: Semaphore::new(CONCURRENCY),
+            slots: Semaphore::new(CONCURRENCY),
             catalogue: Catalogue::default(),
             history: History::default(),
         }
     }
 
-    /// Whether commands run as an ACL user of their own.
-    pub fn has_user(&self) -> bool {
+    /// Whether commands run as a dedicated ACL user.
+    pub fn has_acl_user(&self) -> bool {
         self.guest.is_some()
     }
 
-    /// What a visitor typed, the latest first.
+    /// The history of a visitor, the latest entry first.
     pub fn history(&self, visitor: &VisitorId) -> Entries {
         self.history.of(&list(visitor))
     }
 
-    /// Forgets what a visitor typed; the keys stay.
-    pub fn forget(&self, visitor: &VisitorId) {
+    /// Clears the history of a visitor. The keys stay.
+    pub fn clear_history(&self, visitor: &VisitorId) {
         self.history.clear(&list(visitor));
     }
 
-    /// What the names of a visitor's keys begin with in Redis.
+    /// The prefix of a visitor's keys in Redis.
     pub fn prefix(store: &Store, visitor: &VisitorId) -> String {
         store.full_key(&visitor.keys("console").key(""))
     }
 
-    /// Runs what was typed, if it may run. Adds it to the history either way.
+    /// Runs a typed line if it is permitted, and adds it to the history either way.
     pub async fn run(
         &self,
         store: &Store,
         visitor: &VisitorId,
         line: &str,
     ) -> Result<Entries, ConsoleError> {
-        let _place = self.place()?;
-        // To find out by connecting, as each command does, would take a frozen
-        // Redis the time that a distant one may need.
+        let _slot = self.slot()?;
+        // Fails fast: a frozen Redis would otherwise take the connect timeout, which is
+        // meant for distant servers.
         store.ping().await?;
         let prefix = Self::prefix(store, visitor);
         let act = CommandRun { console: self, store, prefix, trace: Trace::start() };
@@ -144,18 +145,18 @@ impl Console {
         match act.run(line, &mut entry).await {
             Ok(()) => (),
             Err(RunError::Refused(why)) => entry.refused = Some(why.0),
-            Err(RunError::RedisError(error)) => return Err(ConsoleError::Redis(error)),
+            Err(RunError::Redis(error)) => return Err(ConsoleError::Redis(error)),
         }
         entry.trace = act.trace.spans();
         Ok(self.history.add(&list(visitor), entry))
     }
 
-    fn place(&self) -> Result<SemaphorePermit<'_>, ConsoleError> {
-        self.key_positions.try_acquire().map_err(|_| ConsoleError::Busy)
+    fn slot(&self) -> Result<SemaphorePermit<'_>, ConsoleError> {
+        self.slots.try_acquire().map_err(|_| ConsoleError::Busy)
     }
 }
 
-/// The name of a visitor's history.
+/// The key of a visitor's history.
 fn list(visitor: &VisitorId) -> String {
     visitor.keys("console").key("").to_string()
 }

@@ -1,38 +1,38 @@
-//! Which commands a visitor may run: by what the server says of each, and by
-//! what it would cost.
+//! Decides which commands a visitor may run, by the server's description of each and by
+//! its possible cost.
 //!
-//! Nothing is allowed by default. A command runs if it works on one of the
-//! types, on keys that can be told for certain, and does nothing that reaches
-//! beyond them, waits, or takes memory or time out of proportion.
+//! Nothing is allowed by default. A command runs if it works on one of the data types, on
+//! keys that can be determined for certain, and does nothing that reaches beyond them,
+//! blocks, or takes disproportionate memory or time.
 
-use super::{catalogue::CommandSpec, key_positions, rules, words::Word};
+use super::{catalogue::CommandSpec, command_line::Word, key_positions, rules};
 
-/// The longest name of a key, in bytes.
+/// Maximum length of a key, in bytes.
 const NAME_MAX: usize = 200;
-/// How often a command may name one key: a reply is at most so many times as
-/// large as what is stored.
+/// Maximum number of times a command may name one key, which bounds the reply to a
+/// multiple of the stored data.
 const REPEATS: usize = 2;
 
-/// Why a command was not sent.
+/// The reason why a command is not permitted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Refused(pub String);
+pub struct NotPermitted(pub String);
 
-/// What may be sent, once the keys are renamed.
+/// A permitted command, before its keys are renamed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Authorization {
-    /// The places of the keys.
+    /// The positions of the keys.
     pub keys: Vec<usize>,
-    /// Whether it changes something.
+    /// Whether it is a write command.
     pub writes: bool,
-    /// Whether something may be larger, or more, after it.
+    /// Whether it may add keys or make values larger.
     pub grows: bool,
-    /// Whether the server will refuse it before it looks at any key, for the
-    /// number of its words.
-    pub is_misspelt: bool,
+    /// Whether it has the wrong number of words, so that the server rejects it before
+    /// accessing any key.
+    pub has_wrong_arity: bool,
 }
 
-/// Types that a visitor can work on, as categories of Redis.
+/// The permitted data types, as Redis command categories.
 const TYPES: [&str; 10] = [
     "string",
     "hash",
@@ -45,57 +45,50 @@ const TYPES: [&str; 10] = [
     "stream",
     "keyspace",
 ];
-/// Commands of no type.
-const EXTRA: [&str; 4] = ["ping", "echo", "time", "memory|usage"];
-/// Of these, and of those that explain themselves, keys are not expected.
+/// Permitted commands of no data type.
+const TYPELESS: [&str; 4] = ["ping", "echo", "time", "memory|usage"];
+/// Commands that need no keys: some of these, and help subcommands.
 const KEYLESS: [&str; 3] = ["ping", "echo", "time"];
-const EXPLAINED: [&str; 4] = ["object|help", "xinfo|help", "xgroup|help", "memory|help"];
+const HELP: [&str; 4] = ["object|help", "xinfo|help", "xgroup|help", "memory|help"];
 
-/// Single commands that are refused, and why.
-const NOT_HERE: [(&[&str], &str); 9] = [
+/// Individual commands that are rejected, and the reason.
+const REFUSED_COMMANDS: [(&[&str], &str); 9] = [
     (
         &["keys", "scan", "randomkey", "dbsize"],
-        "it looks at all keys of the server, and yours are only some of them",
+        "it scans all keys of the server, including those of other visitors",
     ),
     (&["flushall", "flushdb"], "it removes all keys of the server, not only yours"),
-    (&["move", "swapdb", "select"], "it reaches into another database of the server"),
+    (&["move", "swapdb", "select"], "it accesses another database of the server"),
     (&["sort", "sort_ro"], "its BY and GET patterns read keys that it does not name"),
-    (
-        &["dump", "restore", "restore-asking", "migrate"],
-        "it carries values past Redis's own checks of them",
-    ),
-    (&["lcs", "stralgo"], "it takes memory as one length times the other"),
-    (&["wait", "waitaof"], "it waits for other servers"),
-    (
-        &["quit", "reset", "auth", "hello", "client"],
-        "here each command has a connection of its own",
-    ),
-    (&["lolwut", "command", "info", "lastsave", "role"], "it is about the server, not about keys"),
+    (&["dump", "restore", "restore-asking", "migrate"], "it bypasses Redis's validation of values"),
+    (&["lcs", "stralgo"], "its memory use is the product of both lengths"),
+    (&["wait", "waitaof"], "it blocks until other servers respond"),
+    (&["quit", "reset", "auth", "hello", "client"], "each command here uses its own connection"),
+    (&["lolwut", "command", "info", "lastsave", "role"], "it concerns the server, not keys"),
 ];
 
-/// Categories that are refused, and why.
-const CATEGORIES: [(&str, &str); 7] = [
-    ("scripting", "a script may name any key while it runs"),
-    ("pubsub", "it makes the connection listen or speak to others"),
+/// Categories that are rejected, and the reason.
+const REFUSED_CATEGORIES: [(&str, &str); 7] = [
+    ("scripting", "a script can access any key"),
+    ("pubsub", "it sends messages to other clients or receives them"),
     (
         "transaction",
-        "here each command has a connection of its own, and a transaction needs one for several",
+        "each command here uses its own connection, and a transaction needs one for several commands",
     ),
-    ("blocking", "it may wait, and keep its connection waiting"),
-    ("admin", "it is for who runs the server"),
+    ("blocking", "it may block its connection"),
+    ("admin", "it is for administrators"),
     (
         "dangerous",
-        "Redis itself calls it dangerous: it reaches beyond single keys, or stops everyone else",
+        "Redis classifies it as dangerous: it affects more than single keys, or blocks other clients",
     ),
-    ("connection", "here each command has a connection of its own"),
+    ("connection", "each command here uses its own connection"),
 ];
-/// Commands that wait only with the option BLOCK, which is refused.
+/// Commands that block only with the option BLOCK, which is rejected.
 const MAY_BLOCK: [&str; 2] = ["xread", "xreadgroup"];
 
-/// Commands that write and leave no more than there was. Any other has to find
-/// room first, whatever the server says of it: XREADGROUP makes consumers, and
-/// is not marked as needing memory.
-const REMOVE: [&str; 31] = [
+/// Write commands that never add data. All others need room in the quota, whatever the
+/// server says: XREADGROUP creates consumers but is not marked `denyoom`.
+const SHRINKING: [&str; 31] = [
     "del",
     "unlink",
     "getdel",
@@ -129,66 +122,66 @@ const REMOVE: [&str; 31] = [
     "xgroup|delconsumer",
 ];
 
-/// Whether these words may be sent, and what has to be done to them before.
-pub fn authorize(words: &[Word], spec: &CommandSpec) -> Result<Authorization, Refused> {
+/// Checks whether these words may be sent, and returns what must be done before.
+pub fn authorize(words: &[Word], spec: &CommandSpec) -> Result<Authorization, NotPermitted> {
     permitted(spec)?;
-    rules::kept(words, &spec.name).map_err(|why| refused(spec, &why))?;
+    rules::check(words, &spec.name).map_err(|why| refused(spec, &why))?;
     let keys = key_positions::keys(words, spec)
-        .ok_or_else(|| refused(spec, "which of its words are keys can't be told for certain"))?;
-    let is_misspelt = !spec.takes(words.len());
-    let needs_keys = !KEYLESS.contains(&spec.name.as_str()) && !is_explained(words, spec);
-    if keys.is_empty() && needs_keys && !is_misspelt {
-        return Err(refused(spec, "no key is found in it"));
+        .ok_or_else(|| refused(spec, "its keys can't be determined for certain"))?;
+    let has_wrong_arity = !spec.takes(words.len());
+    let needs_keys = !KEYLESS.contains(&spec.name.as_str()) && !is_help(words, spec);
+    if keys.is_empty() && needs_keys && !has_wrong_arity {
+        return Err(refused(spec, "it contains no key"));
     }
-    named_well(words, &keys, spec)?;
+    check_names(words, &keys, spec)?;
     let writes = spec.flag("write");
-    let grows = writes && !REMOVE.contains(&spec.name.as_str());
-    Ok(Authorization { keys, writes, grows, is_misspelt })
+    let grows = writes && !SHRINKING.contains(&spec.name.as_str());
+    Ok(Authorization { keys, writes, grows, has_wrong_arity })
 }
 
-fn permitted(spec: &CommandSpec) -> Result<(), Refused> {
+fn permitted(spec: &CommandSpec) -> Result<(), NotPermitted> {
     let name = spec.name.as_str();
     let family = name.split('|').next().unwrap_or(name);
-    if KEYLESS.contains(&name) || EXPLAINED.contains(&name) {
+    if KEYLESS.contains(&name) || HELP.contains(&name) {
         return Ok(());
     }
-    if let Some((_, why)) = NOT_HERE.iter().find(|(names, _)| names.contains(&family)) {
+    if let Some((_, why)) = REFUSED_COMMANDS.iter().find(|(names, _)| names.contains(&family)) {
         return Err(refused(spec, why));
     }
     let excepted = |category: &str| category == "blocking" && MAY_BLOCK.contains(&name);
-    let refusing = CATEGORIES.iter().filter(|(category, _)| !excepted(category));
+    let refusing = REFUSED_CATEGORIES.iter().filter(|(category, _)| !excepted(category));
     if let Some((_, why)) = refusing.into_iter().find(|(it, _)| spec.is_in(it) || spec.flag(it)) {
         return Err(refused(spec, why));
     }
-    match EXTRA.contains(&name) || TYPES.iter().any(|it| spec.is_in(it)) {
+    match TYPELESS.contains(&name) || TYPES.iter().any(|it| spec.is_in(it)) {
         true => Ok(()),
-        false => Err(refused(spec, "it does not work on keys of one of the types shown here")),
+        false => Err(refused(spec, "it does not work on keys of the permitted data types")),
     }
 }
 
-/// `OBJECT HELP` and its like; before Redis 7 they have no entry of their own.
-fn is_explained(words: &[Word], spec: &CommandSpec) -> bool {
-    let asks = words.len() == 2 && words[1].eq_ignore_ascii_case(b"HELP");
+/// `OBJECT HELP` and similar; before Redis 7 they have no entry of their own.
+fn is_help(words: &[Word], spec: &CommandSpec) -> bool {
+    let has_help = words.len() == 2 && words[1].eq_ignore_ascii_case(b"HELP");
     let family = spec.name.split('|').next().unwrap_or_default();
-    asks && EXPLAINED.iter().any(|it| it.split('|').next() == Some(family))
+    has_help && HELP.iter().any(|it| it.split('|').next() == Some(family))
 }
 
-fn named_well(words: &[Word], keys: &[usize], spec: &CommandSpec) -> Result<(), Refused> {
-    let names: Vec<_> = keys.iter().map(|place| &words[*place]).collect();
+fn check_names(words: &[Word], keys: &[usize], spec: &CommandSpec) -> Result<(), NotPermitted> {
+    let names: Vec<_> = keys.iter().map(|position| &words[*position]).collect();
     if names.iter().any(|name| name.is_empty() || name.len() > NAME_MAX) {
-        return Err(refused(spec, &format!("a key has a name of 1 to {NAME_MAX} bytes here")));
+        return Err(refused(spec, &format!("a key must have 1 to {NAME_MAX} bytes")));
     }
     let is_repeated = |name: &&Word| names.iter().filter(|it| *it == name).count() > REPEATS;
     match names.iter().any(is_repeated) {
-        true => Err(refused(spec, "it names one key more than twice")),
+        true => Err(refused(spec, "it names a key more than twice")),
         false => Ok(()),
     }
 }
 
-/// `FLUSHALL is not run here: it removes all keys …`
-fn refused(spec: &CommandSpec, why: &str) -> Refused {
+/// `FLUSHALL is not permitted here: it removes all keys …`
+fn refused(spec: &CommandSpec, why: &str) -> NotPermitted {
     let name = spec.name.replace('|', " ").to_ascii_uppercase();
-    Refused(format!("{name} is not run here: {why}."))
+    NotPermitted(format!("{name} is not permitted here: {why}."))
 }
 
 #[cfg(test)]
@@ -196,7 +189,7 @@ mod tests {
     use super::*;
 
     fn words(line: &str) -> Vec<Word> {
-        super::super::words::split(line).unwrap()
+        super::super::command_line::split(line).unwrap()
     }
 
     fn spec(name: &str, arity: i64, flags: &str, categories: &str) -> CommandSpec {
@@ -216,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_no_type_or_in_a_refused_category_does_not_run() {
+    fn unknown_types_and_rejected_categories_are_not_permitted() {
         let why = |line: &str, spec: &CommandSpec| authorize(&words(line), spec).unwrap_err().0;
         for (name, categories) in [
             ("config|set", "@admin @slow @dangerous"),
@@ -226,11 +219,11 @@ mod tests {
             ("new", "@read"),
             ("json.set", "@json @write"),
         ] {
-            let told = why("X a b", &spec(name, -1, "", categories));
-            assert!(told.contains("is not run here: "), "{told}");
+            let message = why("X a b", &spec(name, -1, "", categories));
+            assert!(message.contains("is not permitted here: "), "{message}");
         }
         let flagged = spec("get", 2, "blocking", "@read @string");
-        assert!(why("GET a", &flagged).contains("may wait"), "a flag counts as well");
+        assert!(why("GET a", &flagged).contains("may block"), "a flag counts as well");
         assert!(why("SCAN 0", &spec("scan", -2, "nokey", "@keyspace")).contains("all keys"));
     }
 
@@ -238,8 +231,11 @@ mod tests {
     fn keys_are_found_named_and_not_repeated() {
         let get = spec("get", 2, "readonly", "@read @string");
         let plan = authorize(&words("GET a"), &get).unwrap();
-        assert_eq!((plan.keys.as_slice(), plan.writes, plan.is_misspelt), (&[1][..], false, false));
-        assert!(authorize(&words("GET a b"), &get).unwrap().is_misspelt);
+        assert_eq!(
+            (plan.keys.as_slice(), plan.writes, plan.has_wrong_arity),
+            (&[1][..], false, false)
+        );
+        assert!(authorize(&words("GET a b"), &get).unwrap().has_wrong_arity);
         assert!(authorize(&words("GET \"\""), &get).is_err());
         assert!(authorize(&words(&format!("GET {}", "x".repeat(201))), &get).is_err());
         let mget = CommandSpec { last: -1, arity: -2, ..get };
@@ -248,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_make_room_are_bounded_before() {
+    fn numbers_that_allocate_memory_are_bounded() {
         let bit = spec("setbit", 4, "write denyoom", "@write @bitmap");
         assert!(authorize(&words("SETBIT a 1001 1"), &bit).unwrap().grows);
         for far in ["1048576", "4294967295", "99999999999999999999999", "-1048576"] {
@@ -265,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn options_that_wait_or_reach_further_are_refused_in_any_case() {
+    fn blocking_and_cross_database_options_are_rejected_in_any_case() {
         let xread = spec("xread", -4, "blocking movablekeys", "@read @stream @blocking");
         assert!(authorize(&words("XREAD STREAMS a 0"), &xread).is_ok());
         assert!(authorize(&words("XREAD bLoCk 0 STREAMS a $"), &xread).is_err());
@@ -275,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_to_remove_has_to_find_room() {
+    fn commands_that_may_grow_need_quota() {
         let plan = |name: &str| authorize(&words("X a b"), &spec(name, -1, "write", "@list"));
         assert!(plan("xreadgroup-like").unwrap().grows && plan("rename").unwrap().grows);
         assert!(!plan("lpop").unwrap().grows && plan("lpop").unwrap().writes);

@@ -1,4 +1,4 @@
--- console: how much is there, and is there room for these keys?
+-- console: measure the visitor's keys and check the quota
 local known, keys, bytes = {}, 0, 0
 for _, name in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   local size = redis.call('MEMORY', 'USAGE', name, 'SAMPLES', 0)

@@ -1,77 +1,73 @@
-//! What the words of a command have to keep to, so that it costs no more than
-//! what it was given: checked before it runs, as Redis would make room first.
+//! Limits on the arguments of commands, so that the cost is proportionate: checked before
+//! the command runs, because Redis would allocate memory first.
 
-use super::words::Word;
+use super::command_line::Word;
 
-/// The highest bit that can be set: 128 KiB.
+/// Maximum bit offset: 128 KiB.
 const BIT_MAX: u64 = (1 << 20) - 1;
-/// The highest byte that can be written at.
+/// Maximum byte offset.
 const BYTE_MAX: u64 = (1 << 16) - 1;
-/// Members asked for at random, which may repeat.
+/// Maximum number of random members, which may repeat.
 const RANDOM_MAX: u64 = 100;
-/// Entries that one command may look through.
+/// Maximum number of entries that a command may scan.
 const ENTRIES_MAX: u64 = 1_000;
-/// Stars in a pattern.
+/// Maximum number of stars in a pattern.
 const STARS_MAX: usize = 2;
 
-/// What the words of one command have to keep to.
-enum Rule {
-    /// The number at this place, without its sign.
+/// A limit on the arguments of a command.
+enum Limit {
+    /// A maximum for the absolute value of the number at this position.
     At(usize, u64),
-    /// The number after this word.
+    /// A maximum for the number after this option.
     After(&'static [u8], u64),
-    /// All numbers; those of `#n`, which count fields of up to 64 bits, less.
+    /// A maximum for all numbers; lower for `#n`, which counts fields of up to 64 bits.
     Everywhere(u64),
-    /// The pattern after MATCH has no more stars: each one more multiplies the
-    /// steps that comparing takes.
+    /// A maximum number of stars in the pattern after MATCH: each star multiplies the
+    /// cost of matching.
     Stars(usize),
-    /// This option is not there.
+    /// The option is not permitted.
     Without(&'static [u8]),
 }
 
-/// Rules, by command; the reason follows "because".
-const RULES: [(&str, Rule, &str); 18] = [
-    ("setbit", Rule::At(2, BIT_MAX), "Redis makes room for every bit before it"),
-    ("setrange", Rule::At(2, BYTE_MAX), "Redis makes room for every byte before it"),
-    ("bitfield", Rule::Everywhere(BIT_MAX), "Redis makes room for every bit before it"),
-    ("srandmember", Rule::At(2, RANDOM_MAX), "members may repeat without end"),
-    ("hrandfield", Rule::At(2, RANDOM_MAX), "fields may repeat without end"),
-    ("zrandmember", Rule::At(2, RANDOM_MAX), "members may repeat without end"),
-    ("xautoclaim", Rule::After(b"COUNT", ENTRIES_MAX), "Redis makes room for as many"),
-    ("xread", Rule::Without(b"BLOCK"), "it would wait"),
-    ("xreadgroup", Rule::Without(b"BLOCK"), "it would wait"),
-    ("hscan", Rule::Stars(STARS_MAX), "comparing takes longer with each"),
-    ("sscan", Rule::Stars(STARS_MAX), "comparing takes longer with each"),
-    ("zscan", Rule::Stars(STARS_MAX), "comparing takes longer with each"),
-    ("copy", Rule::Without(b"DB"), "it reaches into another database of the server"),
-    ("georadius", Rule::Without(b"STORE"), "GEOSEARCHSTORE is the way to store the result"),
-    ("georadius", Rule::Without(b"STOREDIST"), "GEOSEARCHSTORE is the way to store the result"),
-    ("georadiusbymember", Rule::Without(b"STORE"), "GEOSEARCHSTORE is the way to store the result"),
-    (
-        "georadiusbymember",
-        Rule::Without(b"STOREDIST"),
-        "GEOSEARCHSTORE is the way to store the result",
-    ),
-    ("memory|usage", Rule::After(b"SAMPLES", ENTRIES_MAX), "it looks at as many members"),
+/// The limits by command; the reason follows "because".
+const LIMITS: [(&str, Limit, &str); 18] = [
+    ("setbit", Limit::At(2, BIT_MAX), "Redis allocates every bit before it"),
+    ("setrange", Limit::At(2, BYTE_MAX), "Redis allocates every byte before it"),
+    ("bitfield", Limit::Everywhere(BIT_MAX), "Redis allocates every bit before it"),
+    ("srandmember", Limit::At(2, RANDOM_MAX), "members may repeat without limit"),
+    ("hrandfield", Limit::At(2, RANDOM_MAX), "fields may repeat without limit"),
+    ("zrandmember", Limit::At(2, RANDOM_MAX), "members may repeat without limit"),
+    ("xautoclaim", Limit::After(b"COUNT", ENTRIES_MAX), "Redis allocates memory for as many"),
+    ("xread", Limit::Without(b"BLOCK"), "it would block"),
+    ("xreadgroup", Limit::Without(b"BLOCK"), "it would block"),
+    ("hscan", Limit::Stars(STARS_MAX), "each star makes matching slower"),
+    ("sscan", Limit::Stars(STARS_MAX), "each star makes matching slower"),
+    ("zscan", Limit::Stars(STARS_MAX), "each star makes matching slower"),
+    ("copy", Limit::Without(b"DB"), "it accesses another database of the server"),
+    ("georadius", Limit::Without(b"STORE"), "GEOSEARCHSTORE stores the result"),
+    ("georadius", Limit::Without(b"STOREDIST"), "GEOSEARCHSTORE stores the result"),
+    ("georadiusbymember", Limit::Without(b"STORE"), "GEOSEARCHSTORE stores the result"),
+    ("georadiusbymember", Limit::Without(b"STOREDIST"), "GEOSEARCHSTORE stores the result"),
+    ("memory|usage", Limit::After(b"SAMPLES", ENTRIES_MAX), "it samples as many elements"),
 ];
 
-/// Whether the words keep to the rules of this command; else which one not, and why.
-pub fn kept(words: &[Word], name: &str) -> Result<(), String> {
-    for (_, rule, why) in RULES.iter().filter(|(command, ..)| *command == name) {
-        if let Some(limit) = rule.broken_by(words) {
-            return Err(format!("{limit} here, because {why}"));
+/// Checks the limits of a command. Returns the violated limit and its reason.
+pub fn check(words: &[Word], name: &str) -> Result<(), String> {
+    for (_, limit, why) in LIMITS.iter().filter(|(command, ..)| *command == name) {
+        if let Some(violation) = limit.violation(words) {
+            return Err(format!("{violation}, because {why}"));
         }
     }
     Ok(())
 }
 
-impl Rule {
-    /// What is demanded, when the words don't keep to it.
-    fn broken_by(&self, words: &[Word]) -> Option<String> {
-        let at_most = |max: &u64| format!("that number is at most {max}");
+impl Limit {
+    /// The limit, if the words violate it.
+    fn violation(&self, words: &[Word]) -> Option<String> {
+        let at_most = |max: &u64| format!("the number may be at most {max}");
         match self {
-            Self::At(place, max) => {
-                words.get(*place).is_some_and(|it| is_over(it, *max)).then(|| at_most(max))
+            Self::At(position, max) => {
+                words.get(*position).is_some_and(|it| is_over(it, *max)).then(|| at_most(max))
             }
             Self::After(option, max) => {
                 let mut pairs = words.windows(2);
@@ -83,19 +79,19 @@ impl Rule {
                     Some(fields) => is_over(fields, max / 64),
                     None => is_over(word, *max),
                 };
-                // Behind the verb and the key, which may be any text.
-                words.iter().skip(2).any(over).then(|| format!("numbers are at most {max}"))
+                // After the command and the key, which may be any text.
+                words.iter().skip(2).any(over).then(|| format!("numbers may be at most {max}"))
             }
             Self::Stars(max) => {
                 let stars = |word: &Word| word.iter().filter(|byte| **byte == b'*').count();
                 let mut pairs = words.windows(2);
                 let over = |pair: &[Word]| is(&pair[0], b"MATCH") && stars(&pair[1]) > *max;
-                pairs.any(over).then(|| format!("a pattern has at most {max} stars"))
+                pairs.any(over).then(|| format!("a pattern may have at most {max} stars"))
             }
             Self::Without(option) => {
                 let there = words.iter().skip(1).any(|word| is(word, option));
                 let option = String::from_utf8_lossy(option);
-                there.then(|| format!("the option {option} is left out"))
+                there.then(|| format!("the option {option} is not permitted"))
             }
         }
     }
@@ -105,8 +101,8 @@ fn is(word: &[u8], option: &[u8]) -> bool {
     word.eq_ignore_ascii_case(option)
 }
 
-/// Whether it is a number above this, or below its negative. What is no number
-/// of Redis's is none here, and Redis refuses it.
+/// Whether the absolute value of a number exceeds `max`. Redis rejects everything else
+/// that is not a number.
 fn is_over(word: &[u8], max: u64) -> bool {
     let digits = word.strip_prefix(b"-").unwrap_or(word);
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);

@@ -1,25 +1,25 @@
-//! A linter for the names of keys: rules as data, each with its reason. It
-//! looks at names alone and asks nobody.
+//! A linter for key names: rules as data, each with its reason. It checks names only and
+//! does not query Redis.
 
-mod across;
 mod name;
+mod name_sets;
 mod proposal;
 mod rules;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use self::name::Name;
+use self::name::KeyName;
 pub use self::{
-    name::{Kind, Part},
+    name::{KeyPart, KeyPartKind},
     rules::{ALL as RULES, Rule},
 };
 
-/// The most names at once.
+/// Maximum number of names.
 pub const NAMES_MAX: usize = 50;
-/// The longest line, in characters.
+/// Maximum length of a line, in characters.
 pub const LINE_MAX: usize = 200;
-/// The documents' own examples, good and bad, and some of their collisions.
+/// The tutorial's own examples, good and bad, and some of their collisions.
 pub const EXAMPLES: &str = "user:123:profile
 user:123:settings
 product:456:details
@@ -51,67 +51,70 @@ const TYPES: [&str; 12] = [
     "stream",
 ];
 
-/// Why names are not looked at.
+/// The error of an input that exceeds a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TooMuch {
-    /// More than [`NAMES_MAX`].
-    #[error("At most {NAMES_MAX} names at once, one on each line.")]
+pub enum LintError {
+    /// More than [`NAMES_MAX`] names.
+    #[error("At most {NAMES_MAX} names are allowed, one per line.")]
     Names,
-    /// A line is longer than [`LINE_MAX`].
-    #[error("A line has at most {LINE_MAX} characters here.")]
+    /// A line longer than [`LINE_MAX`].
+    #[error("A line may have at most {LINE_MAX} characters.")]
     Line,
 }
 
-/// What was found.
+/// The findings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Report {
-    /// Each name, in the order they came.
-    pub names: Vec<Checked>,
-    /// What is wrong with several of them together.
+pub struct LintReport {
+    /// Each name, in the order of the input.
+    pub names: Vec<CheckedName>,
+    /// Findings about several names together.
     pub together: Vec<Finding>,
 }
 
-/// A name, and what is wrong with it.
+/// A name and its findings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Checked {
-    /// As it was typed, without its type.
+pub struct CheckedName {
+    /// The name, without its type.
     pub name: String,
-    /// The type that was typed after it.
+    /// The type after the name.
     #[serde(rename = "type")]
     pub kind: Option<String>,
-    /// What it is made of.
-    pub parts: Vec<Part>,
-    /// The rules it breaks.
+    /// Its parts.
+    pub parts: Vec<KeyPart>,
+    /// The rules it violates.
     pub findings: Vec<Finding>,
-    /// A better name, where it can be told from this one.
+    /// A better name, if it can be derived from this one.
     pub proposal: Option<String>,
 }
 
-/// A rule that is broken.
+/// The violation of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Finding {
-    /// Which rule, by its slug.
+    /// The slug of the rule.
     pub rule: &'static str,
-    /// In a sentence.
+    /// The violation, in a sentence.
     pub message: String,
 }
 
-/// Looks at names, one on each line, with or without a type after it.
-pub fn check(text: &str) -> Result<Report, TooMuch> {
+/// Checks names, one per line, each optionally followed by a type.
+pub fn check(text: &str) -> Result<LintReport, LintError> {
     let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if lines.len() > NAMES_MAX {
-        return Err(TooMuch::Names);
+        return Err(LintError::Names);
     }
     if lines.iter().any(|line| line.chars().count() > LINE_MAX) {
-        return Err(TooMuch::Line);
+        return Err(LintError::Line);
     }
-    let names: Vec<_> = lines.into_iter().map(Name::parse).collect();
-    Ok(Report { together: across::findings(&names), names: names.iter().map(checked).collect() })
+    let names: Vec<_> = lines.into_iter().map(KeyName::parse).collect();
+    Ok(LintReport {
+        together: name_sets::findings(&names),
+        names: names.iter().map(checked).collect(),
+    })
 }
 
-fn checked(name: &Name<'_>) -> Checked {
+fn checked(name: &KeyName<'_>) -> CheckedName {
     let findings: Vec<_> = RULES.iter().filter_map(|rule| rule.finding(name)).collect();
-    Checked {
+    CheckedName {
         name: name.text.to_owned(),
         kind: name.kind.map(str::to_owned),
         parts: name.parts.clone(),
@@ -120,8 +123,8 @@ fn checked(name: &Name<'_>) -> Checked {
     }
 }
 
-impl Report {
-    /// How many names break no rule.
+impl LintReport {
+    /// Number of names without findings.
     pub fn good(&self) -> usize {
         self.names.iter().filter(|name| name.findings.is_empty()).count()
     }
@@ -147,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_good_names_are_good() {
+    fn the_tutorials_good_names_pass() {
         for good in [
             "user:123:profile",
             "user:123:settings",
@@ -169,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_bad_names_are_bad() {
+    fn the_tutorials_bad_names_fail() {
         assert_eq!(broken("u123"), ["says-what", "id-apart"]);
         assert_eq!(broken("data1"), ["says-what", "id-apart"]);
         assert_eq!(broken("temp"), ["says-what"]);
@@ -221,9 +224,9 @@ mod tests {
     }
 
     #[test]
-    fn there_is_a_bound() {
-        assert_eq!(check(&"a\n".repeat(NAMES_MAX + 1)), Err(TooMuch::Names));
-        assert_eq!(check(&"x".repeat(LINE_MAX + 1)), Err(TooMuch::Line));
+    fn input_is_bounded() {
+        assert_eq!(check(&"a\n".repeat(NAMES_MAX + 1)), Err(LintError::Names));
+        assert_eq!(check(&"x".repeat(LINE_MAX + 1)), Err(LintError::Line));
         assert!(check(&"ü".repeat(LINE_MAX)).is_ok());
         assert_eq!(check(" \r\n\n").unwrap().names, []);
     }

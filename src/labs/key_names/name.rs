@@ -1,41 +1,41 @@
-//! A name taken apart: at its colons into parts, and those into words.
+//! Parses a name: colons separate parts, and parts consist of words.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::TYPES;
 
-/// A line: a name, and perhaps the type of its value.
-pub struct Name<'a> {
+/// A line of input: a name, optionally with a type.
+pub struct KeyName<'a> {
     /// The name.
     pub text: &'a str,
     /// The type, if one follows.
     pub kind: Option<&'a str>,
-    /// What is between colons.
-    pub parts: Vec<Part>,
+    /// The parts between colons.
+    pub parts: Vec<KeyPart>,
 }
 
-/// What is between two colons.
+/// A part between two colons.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Part {
-    /// Its text.
+pub struct KeyPart {
+    /// The text.
     pub text: String,
-    /// What it seems to be.
-    pub kind: Kind,
+    /// Its apparent kind.
+    pub kind: KeyPartKind,
 }
 
-/// What a part seems to be.
+/// The apparent kind of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// It says what is there.
+pub enum KeyPartKind {
+    /// A word that names a kind of data.
     Word,
-    /// It says which one: a number, a date, a digest.
+    /// An identifier: a number, a date or a digest.
     Id,
 }
 
-impl Kind {
-    /// The word for it.
+impl KeyPartKind {
+    /// The name in JSON and as a CSS class.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Word => "word",
@@ -44,8 +44,9 @@ impl Kind {
     }
 }
 
-impl<'a> Name<'a> {
-    /// A type is taken for one only after a space, so that a name may have any text.
+impl<'a> KeyName<'a> {
+    /// Parses a line. A type counts as one only after a space, so that names may contain
+    /// any text.
     pub fn parse(line: &'a str) -> Self {
         let typed = line.rsplit_once(char::is_whitespace).filter(|(_, kind)| TYPES.contains(kind));
         let (text, kind) = typed.map_or((line, None), |(text, kind)| (text.trim_end(), Some(kind)));
@@ -53,17 +54,17 @@ impl<'a> Name<'a> {
         Self { text, kind, parts }
     }
 
-    /// The words of it, lower case; numbers are all the same.
+    /// Its words in lower case. All ids count as the same word.
     pub fn words(&self) -> Vec<String> {
         let words = self.parts.iter().flat_map(|part| match part.kind {
-            Kind::Id => vec!["#".to_owned()],
-            Kind::Word => words(&part.text),
+            KeyPartKind::Id => vec!["#".to_owned()],
+            KeyPartKind::Word => words(&part.text),
         });
         words.collect()
     }
 }
 
-/// Split at colons; a hash tag in braces is one part.
+/// Splits at colons; a hash tag in braces is one part.
 fn outside_braces(text: &str) -> Vec<&str> {
     let mut inside = false;
     text.split(|c| {
@@ -73,12 +74,15 @@ fn outside_braces(text: &str) -> Vec<&str> {
     .collect()
 }
 
-fn part(text: &str) -> Part {
-    Part { text: text.to_owned(), kind: if is_id(text) { Kind::Id } else { Kind::Word } }
+fn part(text: &str) -> KeyPart {
+    KeyPart {
+        text: text.to_owned(),
+        kind: if is_id(text) { KeyPartKind::Id } else { KeyPartKind::Word },
+    }
 }
 
-/// A number, a date, a UUID, a digest, a hash tag: what tells one from another.
-/// A word with a number after it is none, as `user123` is two things.
+/// Whether a part is a number, a date, a UUID, a digest or a hash tag. A word followed by
+/// a number such as `user123` is not.
 fn is_id(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let only = |also: &str| text.bytes().all(|b| b.is_ascii_hexdigit() || also.contains(b as char));
@@ -87,7 +91,7 @@ fn is_id(text: &str) -> bool {
     text.starts_with('{') || is_numeric || is_hex
 }
 
-/// `userProfile_v2` has three words.
+/// Splits a part into words: `userProfile_v2` has three.
 pub fn words(text: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = ' ';
@@ -106,8 +110,8 @@ pub fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// A word and the number right behind it, or behind one `-` or `_`: `u` and
-/// `123` of `u123`. A version such as `v2` is one word.
+/// Splits a word from a number that follows directly or after one `-` or `_`: `u123` is
+/// `u` and `123`. A version such as `v2` is one word.
 pub fn numbered(text: &str) -> Option<(&str, &str)> {
     let letters = text.find(|c: char| c.is_ascii_digit())?;
     let (word, number) = text.split_at(letters);

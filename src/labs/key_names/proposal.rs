@@ -1,12 +1,12 @@
-//! A better name, made of the one that is there.
+//! Proposes a better name, derived from the given one.
 
 use super::{
     RULES,
-    name::{Kind, Name, Part, numbered, words},
+    name::{KeyName, KeyPart, KeyPartKind, numbered, words},
 };
 
-/// Shortened words that everyone would write out alike.
-const WRITTEN_OUT: [(&str, &str); 16] = [
+/// Common abbreviations and their expansions.
+const ABBREVIATIONS: [(&str, &str); 16] = [
     ("u", "user"),
     ("usr", "user"),
     ("p", "product"),
@@ -25,20 +25,20 @@ const WRITTEN_OUT: [(&str, &str); 16] = [
     ("notif", "notification"),
 ];
 
-/// The same name by the rules; none where that takes knowledge that is not in it.
-pub fn of(name: &Name<'_>) -> Option<String> {
-    let pieces = name.parts.iter().flat_map(mended);
+/// A name that follows the rules; none if it can't be derived.
+pub fn of(name: &KeyName<'_>) -> Option<String> {
+    let pieces = name.parts.iter().flat_map(corrected);
     let better = pieces.filter(|piece| !piece.is_empty()).collect::<Vec<_>>().join(":");
     let is_good = |text: &str| {
-        let name = Name::parse(text);
+        let name = KeyName::parse(text);
         RULES.iter().all(|rule| rule.finding(&name).is_none())
     };
     (!better.is_empty() && better != name.text && is_good(&better)).then_some(better)
 }
 
-/// A part as one or several.
-fn mended(part: &Part) -> Vec<String> {
-    if part.kind == Kind::Id {
+/// Corrects a part, which may become several.
+fn corrected(part: &KeyPart) -> Vec<String> {
+    if part.kind == KeyPartKind::Id {
         return vec![part.text.clone()];
     }
     let pieces = part.text.split(['.', '/', '|', ',', ';', '>', '#']);
@@ -47,16 +47,16 @@ fn mended(part: &Part) -> Vec<String> {
 
 fn apart(piece: &str) -> Vec<String> {
     match numbered(piece) {
-        Some((word, number)) => vec![written_out(word), number.to_owned()],
-        None => vec![written_out(piece)],
+        Some((word, number)) => vec![expanded(word), number.to_owned()],
+        None => vec![expanded(piece)],
     }
 }
 
-/// Its words in lower case, joined as they can be within a part.
-fn written_out(text: &str) -> String {
+/// The words in lower case, joined by `_`.
+fn expanded(text: &str) -> String {
     let words = words(text);
     let known = |word: &String| {
-        let found = WRITTEN_OUT.iter().find(|(short, _)| short == word);
+        let found = ABBREVIATIONS.iter().find(|(short, _)| short == word);
         found.map_or_else(|| word.clone(), |(_, long)| (*long).to_owned())
     };
     match words.as_slice() {

@@ -1,152 +1,153 @@
-//! The rules, each with its reason and an example of either kind.
+//! The rules, each with its reason, a good and a bad example.
 
 use super::{
     Finding,
-    name::{Kind, Name, numbered, words},
+    name::{KeyName, KeyPartKind, numbered, words},
 };
 
-/// Longer names cost memory with every key, and room in every log.
+/// Recommended maximum length in bytes: longer names cost memory with every key and space
+/// in every log.
 const LONG: usize = 100;
-/// Words that could be anything.
+/// Words without a specific meaning.
 const VAGUE: [&str; 20] = [
     "data", "temp", "tmp", "test", "key", "keys", "val", "value", "item", "items", "obj", "object",
     "thing", "things", "stuff", "misc", "foo", "bar", "var", "info",
 ];
-/// A word of fewer letters is a riddle to whoever finds it.
+/// Minimum length of a meaningful word.
 const LETTERS_MIN: usize = 3;
 
-/// What a name should keep to.
+/// A rule for key names.
 pub struct Rule {
-    /// For programs.
+    /// Its id.
     pub slug: &'static str,
-    /// In a line.
+    /// Its title.
     pub title: &'static str,
     /// The reason.
     pub why: &'static str,
-    /// Names that keep to it.
+    /// Names that follow it.
     pub good: &'static str,
-    /// Names that don't.
+    /// Names that violate it.
     pub bad: &'static str,
-    /// What is wrong, of one name; rules about several names find nothing here.
-    broken_by: fn(&Name<'_>) -> Option<String>,
+    /// Describes the violation by one name; rules about several names return none.
+    violation: fn(&KeyName<'_>) -> Option<String>,
 }
 
 impl Rule {
-    /// What is wrong with this name.
-    pub fn finding(&self, name: &Name<'_>) -> Option<Finding> {
-        (self.broken_by)(name).map(|message| Finding { rule: self.slug, message })
+    /// The violation by this name, if there is one.
+    pub fn finding(&self, name: &KeyName<'_>) -> Option<Finding> {
+        (self.violation)(name).map(|message| Finding { rule: self.slug, message })
     }
 }
 
-/// All of them: of one name, then of several.
+/// All rules: about one name, then about several.
 pub const ALL: [Rule; 12] = [
     Rule {
         slug: "says-what",
-        title: "Begin with what it is",
-        why: "A key is found in a log, in SLOWLOG or in a memory report, without the code beside it. A vague or shortened first word says nothing there, and sooner or later two things share it.",
+        title: "Start with the kind of data",
+        why: "Keys appear in logs, in SLOWLOG and in memory reports, without the code next to them. A vague or abbreviated first word means nothing there, and sooner or later two kinds of data share it.",
         good: "user:123:profile",
         bad: "u123 · data1 · temp",
-        broken_by: says_nothing,
+        violation: vague_start,
     },
     Rule {
         slug: "id-apart",
-        title: "Set the id apart by a colon",
-        why: "With the id as a part of its own, a pattern such as user:* names a kind, tools show the keys as a tree, and user:12 is no beginning of user:123.",
+        title: "Separate the id by a colon",
+        why: "With the id as a separate part, a pattern such as user:* matches one kind of data, tools show keys as a tree, and patterns can tell user:12 from user:123.",
         good: "user:123",
         bad: "user123 · user-123",
-        broken_by: id_not_apart,
+        violation: id_not_separated,
     },
     Rule {
         slug: "colons",
-        title: "Separate by colons, and nothing else",
-        why: "Every tool and every pattern expects the colon. Names that separate by other signs are missed by both. Within a part, - and _ are fine.",
+        title: "Use colons as separators",
+        why: "Tools and patterns expect colons and miss names with other separators. Within a part, - and _ are fine.",
         good: "user:123:profile",
         bad: "user.123.profile · user/123",
-        broken_by: other_separator,
+        violation: other_separator,
     },
     Rule {
         slug: "no-empty-part",
         title: "Leave no part empty",
-        why: "An empty part mostly is an id that was missing when the name was made: every user without an id then shares one key.",
+        why: "An empty part is usually a missing id: all users without an id then share one key.",
         good: "cart:7:items",
         bad: "cart::items",
-        broken_by: empty_part,
+        violation: empty_part,
     },
     Rule {
         slug: "lower-case",
-        title: "Write words in lower case",
-        why: "Redis tells User:1 from user:1. Whoever types the other one finds nothing, and no error says so.",
+        title: "Use lower case",
+        why: "Redis distinguishes User:1 from user:1. A client that uses the wrong one finds nothing and gets no error.",
         good: "user:123:last_login",
         bad: "User:123:lastLogin",
-        broken_by: upper_case,
+        violation: upper_case,
     },
     Rule {
         slug: "plain",
         title: "Use plain characters",
-        why: "Spaces need quotation marks in redis-cli, some characters look alike, and * ? [ ] mean something in patterns: SCAN and ACL rules then match other keys, or not this one.",
+        why: "Spaces need quotes in redis-cli, some characters look alike, and * ? [ ] are special in patterns: SCAN and ACL rules may match other keys, or miss this one.",
         good: "report:2024-05-01",
         bad: "my report · report:[1] · grüße:1",
-        broken_by: not_plain,
+        violation: not_plain,
     },
     Rule {
         slug: "short",
         title: "Keep it short",
-        why: "The name is stored with every key and sent with every command. Put a digest where a long text, such as a URL, would stand.",
+        why: "The name is stored with every key and sent with every command. Use a digest instead of a long text such as a URL.",
         good: "api:users:3f2a9c",
         bad: "api:users:sort=name&direction=ascending&filter=active-in-the-last-thirty-days&fields=id,name,email&page=1",
-        broken_by: long,
+        violation: long,
     },
     Rule {
         slug: "no-secret",
-        title: "No e-mail address, no secret",
-        why: "Names end up in logs, backups and monitoring, where nobody expects personal data. Use the id, or a digest.",
+        title: "Don’t include e-mail addresses or secrets",
+        why: "Names end up in logs, backups and monitoring, where personal data does not belong. Use the id or a digest.",
         good: "session:9f86d081",
         bad: "session:ann@example.com",
-        broken_by: personal,
+        violation: personal,
     },
     Rule {
         slug: "hash-tag",
-        title: "Braces are hash tags, in pairs and not empty",
-        why: "In a cluster only what is between { and } decides where a key lives. A brace by chance puts keys together that don't belong, or keeps those apart that do.",
+        title: "Use braces only for hash tags",
+        why: "In a cluster, only the text between { and } determines the node of a key. Accidental braces put unrelated keys on one node, or separate related ones.",
         good: "cart:{7}:items",
         bad: "cart:{7:items · cart:{}:items",
-        broken_by: odd_braces,
+        violation: odd_braces,
     },
     Rule {
         slug: "one-type",
-        title: "One name, one type",
-        why: "A name that holds a string here and a hash there answers one of the two with WRONGTYPE, or with somebody else's value.",
+        title: "Use one type per name",
+        why: "If one part of the code uses a name for a string and another for a hash, one of them gets WRONGTYPE, or the other’s value.",
         good: "user:42 hash · token:42 string",
         bad: "user:42 string · user:42 hash",
-        broken_by: nothing,
+        violation: nothing,
     },
     Rule {
         slug: "look-alike",
-        title: "No two names that look alike",
-        why: "The same words in another order, or one letter more: someone will take one for the other, and Redis creates what is not there.",
+        title: "Avoid similar names",
+        why: "Names with the same words in another order, or one more letter, get confused, and Redis creates a missing key without an error.",
         good: "online_users · logins:2024-05-01",
         bad: "online_users · users_online",
-        broken_by: nothing,
+        violation: nothing,
     },
     Rule {
         slug: "same-place",
-        title: "The same place means the same thing",
-        why: "If after user: there is an id in one name and a word in another, the pattern user:* that should drop users drops the others, too.",
+        title: "Keep the meaning of each position",
+        why: "If user: is followed by an id in one name and a word in another, deleting users by the pattern user:* deletes the others, too.",
         good: "user:42 · user:77:profile",
         bad: "user:42 · user:profile:77",
-        broken_by: nothing,
+        violation: nothing,
     },
 ];
 
-fn nothing(_: &Name<'_>) -> Option<String> {
+fn nothing(_: &KeyName<'_>) -> Option<String> {
     None
 }
 
-fn says_nothing(name: &Name<'_>) -> Option<String> {
+fn vague_start(name: &KeyName<'_>) -> Option<String> {
     let first = name.parts.first()?;
-    if first.kind == Kind::Id {
+    if first.kind == KeyPartKind::Id {
         return Some(format!(
-            "It begins with {}, which does not say of what.",
+            "It starts with the id {}, without the kind of data.",
             quoted(&first.text)
         ));
     }
@@ -155,53 +156,53 @@ fn says_nothing(name: &Name<'_>) -> Option<String> {
     let is_vague = |word: &String| VAGUE.contains(&word.as_str());
     match words.as_slice() {
         [] => None,
-        all if all.iter().all(is_vague) => Some(format!("{} could be anything.", quoted(word))),
+        all if all.iter().all(is_vague) => Some(format!("{} is too vague.", quoted(word))),
         [one] if one.chars().count() < LETTERS_MIN => {
-            Some(format!("{} is too short to say what it is.", quoted(word)))
+            Some(format!("{} is too short to be meaningful.", quoted(word)))
         }
         _ => None,
     }
 }
 
-fn id_not_apart(name: &Name<'_>) -> Option<String> {
-    let words = name.parts.iter().filter(|part| part.kind == Kind::Word);
+fn id_not_separated(name: &KeyName<'_>) -> Option<String> {
+    let words = name.parts.iter().filter(|part| part.kind == KeyPartKind::Word);
     let (word, number) = words.filter_map(|part| numbered(&part.text)).next()?;
-    Some(format!("The id {number} is not apart from {}.", quoted(word)))
+    Some(format!("The id {number} is not separated from {}.", quoted(word)))
 }
 
-fn other_separator(name: &Name<'_>) -> Option<String> {
-    let of_words = name.parts.iter().filter(|part| part.kind == Kind::Word);
+fn other_separator(name: &KeyName<'_>) -> Option<String> {
+    let of_words = name.parts.iter().filter(|part| part.kind == KeyPartKind::Word);
     let sign = of_words.flat_map(|part| part.text.chars()).find(|c| "./|,;>#".contains(*c))?;
-    Some(format!("It separates by {}.", quoted(&sign.to_string())))
+    Some(format!("It uses {} as a separator.", quoted(&sign.to_string())))
 }
 
-fn empty_part(name: &Name<'_>) -> Option<String> {
+fn empty_part(name: &KeyName<'_>) -> Option<String> {
     let is_empty = name.parts.iter().any(|part| part.text.trim().is_empty());
-    is_empty.then(|| "A part of it is empty.".to_owned())
+    is_empty.then(|| "It has an empty part.".to_owned())
 }
 
-fn upper_case(name: &Name<'_>) -> Option<String> {
+fn upper_case(name: &KeyName<'_>) -> Option<String> {
     let has_capitals = |text: &str| text.chars().any(char::is_uppercase);
     let mut parts = name.parts.iter();
-    let part = parts.find(|part| part.kind == Kind::Word && has_capitals(&part.text))?;
+    let part = parts.find(|part| part.kind == KeyPartKind::Word && has_capitals(&part.text))?;
     Some(format!("{} has capital letters.", quoted(&part.text)))
 }
 
-fn not_plain(name: &Name<'_>) -> Option<String> {
+fn not_plain(name: &KeyName<'_>) -> Option<String> {
     let strange = |c: &char| !c.is_ascii_graphic() || "*?[]\\\"'`".contains(*c);
     let sign = name.text.chars().find(strange)?;
     Some(match sign {
-        c if c.is_whitespace() => "It has a space in it.".to_owned(),
-        c => format!("It has {} in it.", quoted(&c.escape_debug().to_string())),
+        c if c.is_whitespace() => "It contains a space.".to_owned(),
+        c => format!("It contains {}.", quoted(&c.escape_debug().to_string())),
     })
 }
 
-fn long(name: &Name<'_>) -> Option<String> {
+fn long(name: &KeyName<'_>) -> Option<String> {
     let length = name.text.len();
-    (length > LONG).then(|| format!("It has {length} bytes; {LONG} are plenty."))
+    (length > LONG).then(|| format!("It has {length} bytes; use at most {LONG}."))
 }
 
-fn personal(name: &Name<'_>) -> Option<String> {
+fn personal(name: &KeyName<'_>) -> Option<String> {
     let is_secret =
         |word: &String| ["password", "passwd", "secret", "apikey"].contains(&word.as_str());
     let parts = &name.parts;
@@ -213,18 +214,19 @@ fn personal(name: &Name<'_>) -> Option<String> {
         return Some(format!("{} looks like an e-mail address.", quoted(&part.text)));
     }
     let mut pairs = parts.windows(2);
-    let told = pairs
-        .find(|pair| words(&pair[0].text).iter().any(is_secret) && pair[1].kind == Kind::Id)?;
-    Some(format!("What follows {} looks like a secret.", quoted(&told[0].text)))
+    let findings = pairs.find(|pair| {
+        words(&pair[0].text).iter().any(is_secret) && pair[1].kind == KeyPartKind::Id
+    })?;
+    Some(format!("The part after {} looks like a secret.", quoted(&findings[0].text)))
 }
 
-fn odd_braces(name: &Name<'_>) -> Option<String> {
+fn odd_braces(name: &KeyName<'_>) -> Option<String> {
     let braces: String = name.text.chars().filter(|c| "{}".contains(*c)).collect();
     match braces.as_str() {
         "" => None,
         "{}" if name.text.contains("{}") => Some("Its hash tag is empty.".to_owned()),
         "{}" => None,
-        _ => Some("Its braces are not one pair.".to_owned()),
+        _ => Some("Its braces are not a single pair.".to_owned()),
     }
 }
 

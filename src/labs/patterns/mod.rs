@@ -1,23 +1,22 @@
-//! Patterns: what applications build from Redis's commands, each described
-//! well enough to be played with from a page, and its usual mistake beside the
-//! right way, both counted under the same load.
+//! Patterns that applications build from Redis commands. Each has actions to try, and a
+//! trial that runs its common mistake and the right way under the same load.
 //!
-//! A pattern is data: one handler, one template and one set of tests serve all.
-//! To add one, write its constant in a file of its own and list it in [`ALL`].
+//! A pattern is data: one handler, one template and one set of tests serve all. To add a
+//! pattern, write its constant in a file of its own and list it in [`ALL`].
 
+mod action_context;
 mod api_response_cache;
 mod args;
 mod expiring_key;
 mod feed;
 mod lock;
-mod play;
 mod product_catalogue;
 mod publish_subscribe;
 mod rate_limiter;
 mod retention;
 mod session_store;
 mod shopping_cart;
-mod state;
+mod stored_key;
 mod trending;
 mod trial;
 mod trial_run;
@@ -26,17 +25,17 @@ mod unique_visitors;
 use std::pin::Pin;
 
 pub use self::{
+    action_context::{ActionContext, ActionError, ActionResult},
     args::Args,
-    play::{ActionContext, ActionError, ActionResult},
     publish_subscribe::channel,
-    state::{Item, StoredKey, of as state},
+    stored_key::{StoredKey, ValueItem, of as state},
     trial::{Count, ExtraCount, Trial, TrialError, TrialReport, Trials, Variant, VariantReport},
 };
 pub use crate::labs::support::action::Action;
 use crate::labs::support::action::button;
 
 /// All patterns, in the order of the index.
-pub const ALL: &[&Pattern] = &[
+pub const ALL: &[&RedisPattern] = &[
     &expiring_key::PATTERN,
     &session_store::PATTERN,
     &api_response_cache::PATTERN,
@@ -51,136 +50,141 @@ pub const ALL: &[&Pattern] = &[
     &publish_subscribe::PATTERN,
 ];
 
-/// What an act, a trial or a look does, on its way.
+/// The future of an action, a trial or a read.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A pattern, as its page tells and plays it.
-pub struct Pattern {
-    /// Its name in the address.
+/// A pattern, with everything its page shows.
+pub struct RedisPattern {
+    /// Its name in URLs.
     pub slug: &'static str,
-    /// What it is called.
+    /// Its title.
     pub title: &'static str,
-    /// What it is for, in a line.
-    pub what_for: &'static str,
-    /// How it works, in two or three sentences.
+    /// Its purpose, in one line.
+    pub purpose: &'static str,
+    /// How it works, in a few sentences.
     pub lead: &'static str,
     /// Its keys.
-    pub keys: &'static [KeyLine],
-    /// The commands it is made of.
-    pub commands: &'static [CommandLine],
-    /// What a visitor can do, in the order of the forms.
-    pub acts: &'static [Action<Acts>],
-    /// What usually goes wrong.
+    pub keys: &'static [KeyDescription],
+    /// Its commands.
+    pub commands: &'static [CommandDescription],
+    /// Its actions, in the order of the forms.
+    pub acts: &'static [Action<ActionFn>],
+    /// The common mistake.
     pub pitfall: Pitfall,
-    /// Wrong and right under the same load.
+    /// Its trial: wrong and right variants under the same load.
     pub trial: Trial,
-    /// Numbers that say what the keys mean together.
-    pub figures: Option<StatisticsFn>,
-    /// A line that says how it is now, from what the keys hold.
-    pub now: Option<fn(&[StoredKey]) -> String>,
-    /// Whether its page listens to the visitor's channel.
+    /// Reads statistics about its keys.
+    pub statistics: Option<StatisticsFn>,
+    /// Summarizes its keys in one line.
+    pub status: Option<fn(&[StoredKey]) -> String>,
+    /// Whether its page subscribes to the visitor's channel.
     pub is_live: bool,
-    /// What stands above the acts: what to try, and in which order.
+    /// Suggested actions, shown above the forms.
     pub try_this: &'static str,
 }
 
-/// Reads the figures of a pattern.
+/// Reads the statistics of a pattern.
 pub type StatisticsFn =
     for<'a> fn(&'a ActionContext) -> BoxFuture<'a, Result<Vec<Statistic>, ActionError>>;
 
-/// Does an act, and says what came of it.
-pub type Acts = for<'a> fn(&'a ActionContext) -> BoxFuture<'a, Result<Vec<String>, ActionError>>;
+/// Runs an action and returns its messages.
+pub type ActionFn =
+    for<'a> fn(&'a ActionContext) -> BoxFuture<'a, Result<Vec<String>, ActionError>>;
 
-/// What a visitor can ask of a pattern.
+/// An action of a pattern's page.
 #[derive(Clone, Copy)]
-pub enum Requested {
-    /// One of its acts.
-    Act(&'static Action<Acts>),
-    /// Its trial.
+pub enum PatternAction {
+    /// One of the pattern's actions.
+    Act(&'static Action<ActionFn>),
+    /// Runs the trial.
     Trial,
-    /// Removing the visitor's keys.
+    /// Removes the visitor's keys.
     Reset,
 }
 
-/// Whether both need to know the same, so that one form can serve them.
-pub fn asks_the_same(one: &Action<Acts>, other: &Action<Acts>) -> bool {
-    let names = |act: &Action<Acts>| act.fields.iter().map(|field| field.name);
+/// Whether both actions have the same fields, so that one form can serve them.
+pub fn have_same_fields(one: &Action<ActionFn>, other: &Action<ActionFn>) -> bool {
+    let names = |act: &Action<ActionFn>| act.fields.iter().map(|field| field.name);
     names(one).eq(names(other))
 }
 
-/// A key of a pattern.
-pub struct KeyLine {
-    /// As the documents write it.
+/// The description of a key.
+pub struct KeyDescription {
+    /// Its name in the tutorial.
     pub name: &'static str,
-    /// What is in it.
+    /// Its type and content.
     pub holds: &'static str,
-    /// When it ends.
+    /// When it expires.
     pub ends: &'static str,
 }
 
-/// A command of a pattern.
-pub struct CommandLine {
-    /// As one would type it.
+/// The description of a command.
+pub struct CommandDescription {
+    /// The command as typed in redis-cli.
     pub words: &'static str,
-    /// What it costs.
+    /// Its time complexity.
     pub complexity: &'static str,
-    /// What it is for.
+    /// Its purpose.
     pub does: &'static str,
 }
 
-/// A usual mistake.
+/// A common mistake.
 pub struct Pitfall {
-    /// What is done.
+    /// The mistake.
     pub wrong: &'static str,
-    /// What comes of it, and why.
+    /// Its consequences, and the reason.
     pub why: &'static str,
-    /// What to do instead.
+    /// The right way.
     pub right: &'static str,
 }
 
-/// A number that is worth a label of its own.
+/// A labelled number.
 #[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct Statistic {
-    /// What it counts.
+    /// The label.
     pub label: &'static str,
     /// The number, with its unit.
     pub value: String,
-    /// What to think of it.
+    /// A remark.
     pub note: String,
 }
 
-impl Pattern {
-    /// Values for every field of every act: these, and the defaults of the rest.
+impl RedisPattern {
+    /// Adds the defaults of all fields that have no value.
     pub fn filled(&self, args: &Args) -> Args {
         let fields = self.acts.iter().flat_map(|act| act.fields);
         fields.fold(args.clone(), |filled, field| match args.has(field.name) {
             true => filled,
-            false => filled.usual(field),
+            false => filled.with_default(field),
         })
     }
 
-    /// Everything that a visitor can do, by the word that is sent.
-    pub fn actions(&'static self) -> Vec<Action<Requested>> {
-        let own = self.acts.iter().map(|act| act.with(Requested::Act(act)));
-        let trial = Action { fields: self.trial.fields, ..button("trial", Requested::Trial) };
-        own.chain([trial, button("reset", Requested::Reset)]).collect()
+    /// All actions of the page.
+    pub fn actions(&'static self) -> Vec<Action<PatternAction>> {
+        let own = self.acts.iter().map(|act| act.with(PatternAction::Act(act)));
+        let trial = Action { fields: self.trial.fields, ..button("trial", PatternAction::Trial) };
+        own.chain([trial, button("reset", PatternAction::Reset)]).collect()
     }
 }
 
-/// The pattern that an address names.
-pub fn named(slug: &str) -> Option<&'static Pattern> {
+/// Finds a pattern by its slug.
+pub fn named(slug: &str) -> Option<&'static RedisPattern> {
     ALL.iter().copied().find(|pattern| pattern.slug == slug)
 }
 
-const fn key(name: &'static str, holds: &'static str, ends: &'static str) -> KeyLine {
-    KeyLine { name, holds, ends }
+const fn key(name: &'static str, holds: &'static str, ends: &'static str) -> KeyDescription {
+    KeyDescription { name, holds, ends }
 }
 
-const fn command(words: &'static str, complexity: &'static str, does: &'static str) -> CommandLine {
-    CommandLine { words, complexity, does }
+const fn command(
+    words: &'static str,
+    complexity: &'static str,
+    does: &'static str,
+) -> CommandDescription {
+    CommandDescription { words, complexity, does }
 }
 
-fn figure(label: &'static str, value: String, note: impl Into<String>) -> Statistic {
+fn statistic(label: &'static str, value: String, note: impl Into<String>) -> Statistic {
     Statistic { label, value, note: note.into() }
 }
 
@@ -199,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn acts_are_named_once_and_none_takes_a_word_of_the_page() {
+    fn action_ids_are_unique_and_not_reserved() {
         for pattern in ALL {
             let names: BTreeSet<_> = pattern.acts.iter().map(|it| it.id).collect();
             assert_eq!(names.len(), pattern.acts.len(), "{}", pattern.slug);
@@ -209,15 +213,15 @@ mod tests {
 
     #[test]
     fn every_default_is_within_its_bounds() {
-        let acts = |it: &&'static Pattern| it.acts.iter().flat_map(|act| act.fields);
-        let trials = |it: &&'static Pattern| it.trial.fields.iter();
+        let acts = |it: &&'static RedisPattern| it.acts.iter().flat_map(|act| act.fields);
+        let trials = |it: &&'static RedisPattern| it.trial.fields.iter();
         for field in ALL.iter().flat_map(acts).chain(ALL.iter().flat_map(trials)) {
-            assert!(field.read(field.usual).is_ok(), "{}", field.name);
+            assert!(field.read(field.default).is_ok(), "{}", field.name);
         }
     }
 
     #[test]
-    fn every_trial_has_a_crowd_a_wrong_way_and_a_right_one() {
+    fn every_trial_has_actors_and_a_wrong_and_a_right_variant() {
         for pattern in ALL {
             let trial = &pattern.trial;
             assert_eq!(trial.fields[0].name, "actors", "{}", pattern.slug);

@@ -1,5 +1,5 @@
-//! Publish and subscribe: whoever listens hears it now, and nobody later. Beside
-//! it a stream, which keeps what was said.
+//! Publish/subscribe, which delivers only to current subscribers, next to a stream, which
+//! stores its messages.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,21 +9,22 @@ use hitrate_cache::{
 };
 
 use super::{
-    Action, Pattern, Pitfall, args, command, key,
-    play::{ActionContext, ActionError},
+    Action, Pitfall, RedisPattern,
+    action_context::{ActionContext, ActionError},
+    args, command, key,
     trial::{Count, Trial, Variant},
     trial_run::TrialRun,
 };
 use crate::{format, labs::support::visitor_keys::VisitorKeys};
 
 /// The pattern.
-pub const PATTERN: Pattern = Pattern {
+pub const PATTERN: RedisPattern = RedisPattern {
     slug: "publish-subscribe",
-    title: "Publish and subscribe",
-    what_for: "Telling everyone who listens, at once.",
-    lead: "PUBLISH hands a message to whoever is subscribed at this moment, and forgets it. A stream keeps its entries with ids, so a reader can say where it stopped and miss nothing. Here every message goes both ways.",
+    title: "Publish/subscribe",
+    purpose: "Messages to all current subscribers.",
+    lead: "PUBLISH delivers a message to all current subscribers and does not store it. A stream stores its entries with ids, so a reader can continue where it stopped and misses nothing. Here every message is sent both ways.",
     keys: &[
-        key("news (a channel)", "nothing: a channel is no key", "at once"),
+        key("news (a channel)", "nothing: a channel is not a key", "immediately"),
         key(
             "news:log",
             "a stream: the last 100 messages with their ids",
@@ -34,121 +35,126 @@ pub const PATTERN: Pattern = Pattern {
         command(
             "PUBLISH news hello",
             "O(n)",
-            "tells the n who listen; replies how many that were (in a cluster: on this node)",
+            "delivers to n subscribers; returns their number (in a cluster: on this node)",
         ),
-        command("SUBSCRIBE news", "O(1)", "listens, on a connection of its own"),
+        command("SUBSCRIBE news", "O(1)", "receives messages, on a dedicated connection"),
         command(
             "XADD news:log MAXLEN 100 * text hello",
             "O(1)",
-            "keeps the message, and the last hundred",
+            "stores the message and trims to the last hundred",
         ),
         command(
             "XREAD STREAMS news:log {last id}",
             "O(n)",
-            "everything after that id, at any time later",
+            "returns all entries after that id, at any later time",
         ),
     ],
-    try_this: "Publish a message while this page listens, then load the page anew: the stream still has it, and nobody will hear it again.",
+    try_this: "Publish a message while this page is subscribed, then reload the page: the stream still has the message, but the channel does not deliver it again.",
     acts: &[Action {
         id: "publish",
         label: "Publish",
         about: "PUBLISH, and XADD to the stream",
         fields: &[args::text("text", "Message", 64, "hello")],
-        run: |play| Box::pin(publish(play)),
+        run: |context| Box::pin(publish(context)),
     }],
     pitfall: Pitfall {
-        wrong: "Publish what must not get lost: invalidations, orders, jobs.",
-        why: "Redis keeps no message. Whoever is not subscribed yet, reconnects, or reads too slowly never gets it, and nobody is told.",
-        right: "Publish what is worth nothing later. For the rest a stream: each reader remembers the last id it has seen and goes on from there (XREAD), or a group shares the work and acknowledges it (XREADGROUP, XACK).",
+        wrong: "Publish messages that must not be lost: invalidations, orders, jobs.",
+        why: "Redis does not store messages. A client that is not yet subscribed, reconnects or reads too slowly never receives them, and no error is reported.",
+        right: "Publish only messages that have no value later. For everything else use a stream: each reader continues from the last id it has seen (XREAD), or a consumer group shares the work and acknowledges it (XREADGROUP, XACK).",
     },
     trial: Trial {
-        about: "Each actor sends one message. Then a reader comes; then each sends another. How many of all messages did the late reader get?",
-        counts: "messages the late reader got",
+        about: "Each actor sends one message, then a reader starts, then each actor sends another. How many of all messages does the late reader get?",
+        counts: "messages received by the late reader",
         lost: "messages missed",
         over: "too many",
         fields: &[args::actors("50")],
         variants: &[
             Variant {
-                name: "Publish and subscribe",
+                name: "Publish/subscribe",
                 is_right: false,
-                code: "PUBLISH news {message}\n(the reader comes: SUBSCRIBE news)\nPUBLISH news {message}",
+                code: "PUBLISH news {message}\n(the reader starts: SUBSCRIBE news)\nPUBLISH news {message}",
                 run: |trial_run| Box::pin(channel_run(trial_run)),
             },
             Variant {
-                name: "A stream",
+                name: "Stream",
                 is_right: true,
-                code: "XADD news:log MAXLEN 1000 * text {message}\n(the reader comes: XREAD STREAMS news:log 0)\nXADD news:log MAXLEN 1000 * text {message}\n(the reader goes on: XREAD STREAMS news:log {last id})",
+                code: "XADD news:log MAXLEN 1000 * text {message}\n(the reader starts: XREAD STREAMS news:log 0)\nXADD news:log MAXLEN 1000 * text {message}\n(the reader continues: XREAD STREAMS news:log {last id})",
                 run: |trial_run| Box::pin(stream_run(trial_run)),
             },
         ],
     },
-    figures: None,
-    now: None,
+    statistics: None,
+    status: None,
     is_live: true,
 };
 
 const CHANNEL: &str = "news";
 const LOG: &str = "news:log";
-/// Entries that the stream keeps.
-const KEPT: u64 = 100;
-/// Entries that a trial's stream keeps: more than two rounds of the most actors.
-const KEPT_IN_TRIAL: u64 = 1_000;
-/// How long a message may take to be heard.
+/// Maximum number of entries in the stream.
+const LOG_MAX: u64 = 100;
+/// Maximum number of entries in a trial's stream: more than two rounds of the maximum
+/// number of actors.
+const TRIAL_LOG_MAX: u64 = 1_000;
+/// Maximum delay of a message.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The channel of a visitor's demo.
+/// The visitor's channel.
 pub fn channel(demo: &VisitorKeys) -> Key<()> {
     demo.key(CHANNEL)
 }
 
-async fn publish(play: &ActionContext) -> Result<Vec<String>, ActionError> {
-    let (store, text) = (play.store(), play.args().text("text"));
-    let tell = store.on("PUBLISH", &play.peek(CHANNEL)).arg(text);
-    let add = store.on("XADD", &play.key(LOG)).arg("MAXLEN").arg(KEPT).arg("*");
-    let all = vec![tell, add.arg("text").arg(text), play.keep(LOG)];
-    let mut replies = play.ask(all).await?.into_iter();
-    let heard: u64 = replies.next().map_or(Ok(0), typed)?;
+async fn publish(context: &ActionContext) -> Result<Vec<String>, ActionError> {
+    let (store, text) = (context.store(), context.args().text("text"));
+    let publish = store.on("PUBLISH", &context.read_key(CHANNEL)).arg(text);
+    let add = store.on("XADD", &context.key(LOG)).arg("MAXLEN").arg(LOG_MAX).arg("*");
+    let all = vec![publish, add.arg("text").arg(text), context.renew(LOG)];
+    let mut replies = context.pipeline(all).await?.into_iter();
+    let subscribers: u64 = replies.next().map_or(Ok(0), typed)?;
     let id: String = replies.next().map_or(Ok(String::new()), typed)?;
-    let heard = match heard {
-        0 => "Nobody was subscribed: nobody heard it, and nobody will.".to_owned(),
-        heard => format!("{} heard it.", format::counted(&heard, "subscriber", "subscribers")),
+    let delivery = match subscribers {
+        0 => "No subscriber: the message was not delivered and is lost.".to_owned(),
+        count => format!("Delivered to {}.", format::counted(&count, "subscriber", "subscribers")),
     };
-    Ok(vec![heard, format!("In the stream it is entry {id}, for whoever reads later.")])
+    Ok(vec![delivery, format!("The stream stores it as entry {id} for later readers.")])
 }
 
 async fn channel_run(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
     let name = trial_run.store(0).full_key(&trial_run.key(CHANNEL));
     let early = Subscription::open(&trial_run.address, &name).await?;
-    round(trial_run).await?;
+    publish_all(trial_run).await?;
     let late = Subscription::open(&trial_run.address, &name).await?;
-    round(trial_run).await?;
+    publish_all(trial_run).await?;
     let all = 2 * trial_run.actors();
-    let early = heard(early, all).await;
-    // What it got it got before the early one had all.
-    let late = heard(late, trial_run.actors()).await;
-    Ok(Count::new(all, late).known("early", "Got by a reader who was there from the start", early))
+    let early = count_messages(early, all).await;
+    // Its messages have arrived before the last one of the early subscriber.
+    let late = count_messages(late, trial_run.actors()).await;
+    Ok(Count::new(all, late).with_extra(
+        "early",
+        "Received by a reader subscribed from the start",
+        early,
+    ))
 }
 
-async fn round(trial_run: &Arc<TrialRun>) -> Result<(), RedisError> {
+async fn publish_all(trial_run: &Arc<TrialRun>) -> Result<(), RedisError> {
     trial_run
         .all(|trial_run, n| async move {
-            let tell = trial_run.store(n).on("PUBLISH", &trial_run.key(CHANNEL)).arg(n);
-            trial_run.run::<u64>(n, tell).await
+            let publish = trial_run.store(n).on("PUBLISH", &trial_run.key(CHANNEL)).arg(n);
+            trial_run.run::<u64>(n, publish).await
         })
         .await
         .map(drop)
 }
 
-/// How many messages come, up to `max`.
-async fn heard(mut subscription: Subscription, max: u64) -> u64 {
-    let mut heard = 0;
-    while heard < max {
+/// Counts the messages that arrive, up to `max`.
+async fn count_messages(mut subscription: Subscription, max: u64) -> u64 {
+    let mut count = 0;
+    while count < max {
         match tokio::time::timeout(TIMEOUT, subscription.next()).await {
-            Ok(Some(_)) => heard += 1,
+            Ok(Some(_)) => count += 1,
             _ => break,
         }
     }
-    heard
+    count
 }
 
 async fn stream_run(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
@@ -163,21 +169,19 @@ async fn append(trial_run: &Arc<TrialRun>) -> Result<(), RedisError> {
     trial_run
         .all(|trial_run, n| async move {
             let (store, key) = (trial_run.store(n), trial_run.key(LOG));
-            let add = store.on("XADD", &key).arg("MAXLEN").arg(KEPT_IN_TRIAL).arg("*");
-            let expire =
-                store.on("EXPIRE", &key).arg(crate::labs::support::visitor_keys::KEPT.as_secs());
-            trial_run.run_all(n, vec![add.arg("text").arg(n), expire]).await
+            let add = store.on("XADD", &key).arg("MAXLEN").arg(TRIAL_LOG_MAX).arg("*");
+            trial_run.run_all(n, vec![add.arg("text").arg(n), trial_run.expire(n, &key)]).await
         })
         .await
         .map(drop)
 }
 
-/// How many entries follow this id, and the id of the last.
+/// The number of entries after this id, and the id of the last one.
 async fn read_after(trial_run: &TrialRun, id: &str) -> Result<(u64, String), RedisError> {
-    /// A stream by name, and its entries by id.
+    /// The reply of XREAD: streams by name, with entries by id.
     type Read = Vec<(String, Vec<(String, Vec<String>)>)>;
     let store = trial_run.store(0);
-    let read = store.command("XREAD").arg("COUNT").arg(KEPT_IN_TRIAL).arg("STREAMS");
+    let read = store.command("XREAD").arg("COUNT").arg(TRIAL_LOG_MAX).arg("STREAMS");
     let read: Option<Read> =
         trial_run.run(0, read.arg(store.full_key(&trial_run.key(LOG))).arg(id)).await?;
     let entries = read.into_iter().flatten().flat_map(|(_, entries)| entries);

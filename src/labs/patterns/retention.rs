@@ -1,75 +1,76 @@
-//! Who came back: a bitmap for each day, one bit for each user.
+//! Retention: a bitmap per day, with one bit per user.
 
 use std::sync::Arc;
 
-use hitrate_cache::redis::{RedisError, Script, Store, Value, typed};
+use hitrate_cache::redis::{RedisError, Script, Value, typed};
 
 use super::{
-    Action, Pattern, Pitfall, Statistic, args, command, figure, key,
-    play::{ActionContext, ActionError},
+    Action, Pitfall, RedisPattern, Statistic,
+    action_context::{ActionContext, ActionError},
+    args, command, key, statistic,
     trial::{Count, Trial, Variant},
     trial_run::TrialRun,
 };
-use crate::{format, labs::support::visitor_keys::KEPT};
+use crate::{format, labs::support::visitor_keys::KEY_TTL};
 
 /// The pattern.
-pub const PATTERN: Pattern = Pattern {
+pub const PATTERN: RedisPattern = RedisPattern {
     slug: "retention",
     title: "Retention",
-    what_for: "How many who came on one day came again on the next.",
-    lead: "Each day is a bitmap: user 50 is bit 50. A login sets a bit, counting the ones gives the day’s actives, and the AND of two days has a one for everyone who came on both. Ten million users take 1.25 MB a day.",
+    purpose: "The share of one day’s users who come back the next day.",
+    lead: "Each day is a bitmap: user 50 is bit 50. A login sets a bit, the number of set bits is the number of active users, and the AND of two days contains the users active on both. Ten million users take 1.25 MB per day.",
     keys: &[
         key(
             "logins:{day}",
-            "a string, used as a bitmap: one bit for each user",
+            "a string used as a bitmap: one bit per user",
             "a day after the last login",
         ),
-        key("logins:both", "the AND of two days", "a day after it was made"),
+        key("logins:both", "the AND of two days", "a day after it was computed"),
     ],
     commands: &[
-        command("SETBIT logins:monday 50 1", "O(1)", "user 50 was here; replies the bit before"),
-        command("BITCOUNT logins:monday", "O(n)", "the day’s actives"),
+        command("SETBIT logins:monday 50 1", "O(1)", "records user 50; returns the previous bit"),
+        command("BITCOUNT logins:monday", "O(n)", "counts the day’s active users"),
         command(
             "BITOP AND logins:both logins:monday logins:tuesday",
             "O(n)",
-            "who was here on both days",
+            "computes the users active on both days",
         ),
     ],
-    try_this: "Let users 0 to 999 come on Monday and 400 to 1199 on Tuesday, then ask who came back.",
+    try_this: "Log in users 0 to 999 on Monday and 400 to 1199 on Tuesday, then compute the retention.",
     acts: &[
         Action {
             id: "login",
             label: "Log in",
             about: "SETBIT",
             fields: &[args::number("user", "User", (0, 9_999), "50"), DAY],
-            run: |play| Box::pin(login(play)),
+            run: |context| Box::pin(login(context)),
         },
         Action {
-            id: "crowd",
-            label: "Let many log in",
-            about: "SETBIT for each of them, 1,000 in a script",
+            id: "many",
+            label: "Log in many",
+            about: "SETBIT per user, 1,000 per script call",
             fields: &[
                 args::number("from", "From user", (0, 9_999), "0"),
                 args::number("count", "How many", (1, 5_000), "1000"),
                 DAY,
             ],
-            run: |play| Box::pin(crowd(play)),
+            run: |context| Box::pin(many(context)),
         },
         Action {
             id: "retention",
-            label: "Who came back?",
+            label: "Compute retention",
             about: "BITOP AND, then BITCOUNT",
             fields: &[],
-            run: |play| Box::pin(retention(play)),
+            run: |context| Box::pin(retention(context)),
         },
     ],
     pitfall: Pitfall {
-        wrong: "GET the bitmap, set the bit in the application, SET all of it.",
-        why: "Two logins at once read the same bitmap, and the second SET undoes the first one’s bit. It also moves the whole bitmap over the network twice for a single bit.",
-        right: "SETBIT changes the bit where it is. Mind the offsets: a bitmap is as long as its highest bit, so user ids that are large and sparse take a set or a HyperLogLog instead.",
+        wrong: "GET the bitmap, set the bit in the application, SET the whole bitmap.",
+        why: "Two concurrent logins read the same bitmap, and the second SET overwrites the first one’s bit. It also transfers the whole bitmap twice for a single bit.",
+        right: "SETBIT changes the bit on the server. Mind the offsets: the length of a bitmap depends on its highest bit, so for large, sparse user ids use a set or a HyperLogLog.",
     },
     trial: Trial {
-        about: "Each actor is a user who logs in on both days, all at once.",
+        about: "Each actor is a user who logs in on both days, all concurrently.",
         counts: "users came back",
         lost: "logins lost",
         over: "too many",
@@ -89,8 +90,8 @@ pub const PATTERN: Pattern = Pattern {
             },
         ],
     },
-    figures: Some(|play| Box::pin(figures(play))),
-    now: None,
+    statistics: Some(|context| Box::pin(statistics(context))),
+    status: None,
     is_live: false,
 };
 
@@ -99,29 +100,29 @@ const MONDAY: &str = "logins:monday";
 const TUESDAY: &str = "logins:tuesday";
 const BOTH: &str = "logins:both";
 
-/// `KEYS[1]`; the first user, how many, how long it is kept in seconds. Replies
-/// how many of them were not here before. O(n).
-static CROWD: Script = Script::new(include_str!("scripts/retention_crowd.lua"));
+/// `KEYS[1]` is the bitmap. Arguments: first user, number of users, TTL in seconds.
+/// Returns the number of users who were not active before. O(n).
+static MANY: Script = Script::new(include_str!("scripts/login_many.lua"));
 
-fn day(play: &ActionContext) -> String {
-    format!("logins:{}", play.args().text("day"))
+fn day(context: &ActionContext) -> String {
+    format!("logins:{}", context.args().text("day"))
 }
 
-async fn login(play: &ActionContext) -> Result<Vec<String>, ActionError> {
-    let (user, day) = (play.args().number("user"), day(play));
-    let set = play.store().on("SETBIT", &play.key(&day)).arg(user).arg(1);
-    let replies = play.ask(vec![set, play.keep(&day)]).await?;
+async fn login(context: &ActionContext) -> Result<Vec<String>, ActionError> {
+    let (user, day) = (context.args().number("user"), day(context));
+    let set = context.store().on("SETBIT", &context.key(&day)).arg(user).arg(1);
+    let replies = context.pipeline(vec![set, context.renew(&day)]).await?;
     let before: bool = replies.into_iter().next().map_or(Ok(false), typed)?;
-    let said = if before { "was here already that day" } else { "is counted for that day" };
-    Ok(vec![format!("User {user} {said}.")])
+    let status = if before { "had already logged in that day" } else { "is counted for that day" };
+    Ok(vec![format!("User {user} {status}.")])
 }
 
-async fn crowd(play: &ActionContext) -> Result<Vec<String>, ActionError> {
-    let (from, count) = (play.args().number("from"), play.args().number("count"));
-    let (bitmap, mut new) = (play.key(&day(play)), 0);
+async fn many(context: &ActionContext) -> Result<Vec<String>, ActionError> {
+    let (from, count) = (context.args().number("from"), context.args().number("count"));
+    let (bitmap, mut new) = (context.key(&day(context)), 0);
     for (from, some) in args::batches(from, count) {
-        let crowd = play.store().script(&CROWD, &bitmap).arg(from).arg(some);
-        new += play.one::<u64>(crowd.arg(KEPT.as_secs())).await?;
+        let logins = context.store().script(&MANY, &bitmap).arg(from).arg(some);
+        new += context.run::<u64>(logins.arg(KEY_TTL.as_secs())).await?;
     }
     let came = format::counted(&u64::from(count), "user", "users");
     Ok(vec![format!(
@@ -130,21 +131,21 @@ async fn crowd(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     )])
 }
 
-async fn retention(play: &ActionContext) -> Result<Vec<String>, ActionError> {
-    let (store, both) = (play.store(), play.key(BOTH));
-    let [monday, tuesday] = [MONDAY, TUESDAY].map(|name| play.peek(name));
+async fn retention(context: &ActionContext) -> Result<Vec<String>, ActionError> {
+    let (store, both) = (context.store(), context.key(BOTH));
+    let [monday, tuesday] = [MONDAY, TUESDAY].map(|name| context.read_key(name));
     let and = store.command("BITOP").arg("AND").arg(store.full_key(&both));
     let and = and.arg(store.full_key(&monday)).arg(store.full_key(&tuesday));
     let count = |key| store.on("BITCOUNT", key);
-    let all = vec![and, play.keep(BOTH), count(&monday), count(&tuesday), count(&both)];
-    let replies = play.ask(all).await?;
+    let all = vec![and, context.renew(BOTH), count(&monday), count(&tuesday), count(&both)];
+    let replies = context.pipeline(all).await?;
     let counts: Vec<u64> = replies.into_iter().skip(2).map(typed).collect::<Result<_, _>>()?;
     let [first, second, again] = counts[..] else { return Ok(Vec::new()) };
     let share = (first > 0).then(|| again as f64 / first as f64);
     let number = |count: u64| format::number(&count);
     Ok(vec![
         format!(
-            "{} were here on Monday, {} on Tuesday, {} on both.",
+            "{} users were active on Monday, {} on Tuesday, {} on both.",
             number(first),
             number(second),
             number(again)
@@ -153,28 +154,28 @@ async fn retention(play: &ActionContext) -> Result<Vec<String>, ActionError> {
             Some(_) => {
                 format!("Retention: {} of Monday’s users came back.", format::percent(&share))
             }
-            None => "Nobody was here on Monday, so nobody could come back.".to_owned(),
+            None => "No user was active on Monday, so there is no retention.".to_owned(),
         },
     ])
 }
 
-async fn figures(play: &ActionContext) -> Result<Vec<Statistic>, ActionError> {
-    let store = play.store();
+async fn statistics(context: &ActionContext) -> Result<Vec<Statistic>, ActionError> {
+    let store = context.store();
     let ask = |name: &&str| {
-        let key = play.peek(name);
+        let key = context.read_key(name);
         [store.on("BITCOUNT", &key), store.on("STRLEN", &key)]
     };
     let all = [MONDAY, TUESDAY].iter().flat_map(ask).collect();
     let [monday, of_monday, tuesday, of_tuesday]: [Value; 4] =
-        play.ask(all).await?.try_into().unwrap_or_default();
-    let told = |label, count: Value, bytes: Value| {
+        context.pipeline(all).await?.try_into().unwrap_or_default();
+    let actives = |label, count: Value, bytes: Value| {
         let bytes = format::bytes(&typed(bytes)?);
         let count = format::number(&typed(count)?).to_string();
-        Ok::<_, RedisError>(figure(label, count, format!("bits set, in {bytes}")))
+        Ok::<_, RedisError>(statistic(label, count, format!("bits set, in {bytes}")))
     };
     Ok(vec![
-        told("Monday’s actives", monday, of_monday)?,
-        told("Tuesday’s actives", tuesday, of_tuesday)?,
+        actives("Active on Monday", monday, of_monday)?,
+        actives("Active on Tuesday", tuesday, of_tuesday)?,
     ])
 }
 
@@ -195,7 +196,7 @@ async fn run(trial_run: &Arc<TrialRun>, in_place: bool) -> Result<Count, RedisEr
     let and = and
         .arg(store.full_key(&trial_run.key(MONDAY)))
         .arg(store.full_key(&trial_run.key(TUESDAY)));
-    trial_run.run_all(0, vec![and, expire(store, &both)]).await?;
+    trial_run.run_all(0, vec![and, trial_run.expire(0, &both)]).await?;
     let again = trial_run.run(0, store.on("BITCOUNT", &both)).await?;
     Ok(Count::new(trial_run.actors(), again))
 }
@@ -203,7 +204,7 @@ async fn run(trial_run: &Arc<TrialRun>, in_place: bool) -> Result<Count, RedisEr
 async fn set(trial_run: &TrialRun, n: u64, name: &str) -> Result<(), RedisError> {
     let (store, key) = (trial_run.store(n), trial_run.key(name));
     let set = store.on("SETBIT", &key).arg(n).arg(1);
-    trial_run.run_all(n, vec![set, expire(store, &key)]).await.map(drop)
+    trial_run.run_all(n, vec![set, trial_run.expire(n, &key)]).await.map(drop)
 }
 
 async fn rewrite(trial_run: &TrialRun, n: u64, name: &str) -> Result<(), RedisError> {
@@ -212,11 +213,7 @@ async fn rewrite(trial_run: &TrialRun, n: u64, name: &str) -> Result<(), RedisEr
     let mut bits = held.unwrap_or_default();
     let byte = (n / 8) as usize;
     bits.resize(bits.len().max(byte + 1), 0);
-    // Bit 0 is the highest of the first byte.
+    // Bit 0 is the highest bit of the first byte.
     bits[byte] |= 0x80 >> (n % 8);
-    trial_run.run(n, store.on("SET", &key).arg(bits).arg("EX").arg(KEPT.as_secs())).await
-}
-
-fn expire(store: &Store, key: &hitrate_cache::Key<()>) -> hitrate_cache::redis::Command {
-    store.on("EXPIRE", key).arg(KEPT.as_secs())
+    trial_run.run(n, store.on("SET", &key).arg(bits).arg("EX").arg(KEY_TTL.as_secs())).await
 }

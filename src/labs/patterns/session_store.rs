@@ -1,4 +1,4 @@
-//! Sessions as JSON under `session:{user_id}`: each write renews, no read does.
+//! Sessions as JSON under `session:{user_id}`. Writes renew the TTL, reads don't.
 
 use std::sync::Arc;
 
@@ -6,68 +6,65 @@ use hitrate_cache::redis::{RedisError, Script, typed};
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Action, Pattern, Pitfall, args, command, key,
-    play::{ActionContext, ActionError},
+    Action, Pitfall, RedisPattern,
+    action_context::{ActionContext, ActionError},
+    args, command, key,
     trial::{Count, Trial, Variant},
     trial_run::TrialRun,
 };
 
 /// The pattern.
-pub const PATTERN: Pattern = Pattern {
+pub const PATTERN: RedisPattern = RedisPattern {
     slug: "session-store",
     title: "Session store",
-    what_for: "Who is signed in, for every server alike.",
-    lead: "A session is JSON under the user’s key, with a TTL of an hour. Each write gives it the full hour again; a read does not. So it ends an hour after its last change, however often it is looked at.",
+    purpose: "Sign-in state, shared by all servers.",
+    lead: "A session is JSON under the user’s key, with a TTL of one hour. Each write renews the TTL; a read does not. So the session expires one hour after its last change, however often it is read.",
     keys: &[key("session:{user_id}", "a string: JSON", "3,600 s after the last write")],
     commands: &[
-        command("SET session:42 '{…}' EX 3600", "O(1)", "writes the session and renews it"),
-        command("GET session:42", "O(1)", "reads it, and does not renew it"),
-        command(
-            "GETEX session:42 EX 3600",
-            "O(1)",
-            "would read and renew, for a session that should slide",
-        ),
-        command("EXPIRE session:42 1800", "O(1)", "here: lets half an hour pass at once"),
+        command("SET session:42 '{…}' EX 3600", "O(1)", "writes the session and renews its TTL"),
+        command("GET session:42", "O(1)", "reads the session without renewing it"),
+        command("GETEX session:42 EX 3600", "O(1)", "would read and renew, for sliding expiration"),
+        command("EXPIRE session:42 1800", "O(1)", "here: skips half an hour"),
     ],
-    try_this: "Write a session, let half an hour pass, read it, then write it again: watch the TTL.",
+    try_this: "Write a session, skip half an hour, read it, then write it again, and watch the TTL.",
     acts: &[
         Action {
             id: "write",
             label: "Write",
-            about: "SET … EX 3600: renews",
+            about: "SET … EX 3600, renews the TTL",
             fields: &[args::user("42"), args::text("name", "Name in the session", 64, "Alice")],
-            run: |play| Box::pin(write(play)),
+            run: |context| Box::pin(write(context)),
         },
         Action {
             id: "read",
             label: "Read",
-            about: "GET: does not renew",
+            about: "GET, does not renew the TTL",
             fields: &[args::user("42")],
-            run: |play| Box::pin(read(play)),
+            run: |context| Box::pin(read(context)),
         },
         Action {
             id: "age",
-            label: "Let half an hour pass",
+            label: "Skip half an hour",
             about: "EXPIRE … 1800, instead of waiting",
             fields: &[args::user("42")],
-            run: |play| Box::pin(age(play)),
+            run: |context| Box::pin(age(context)),
         },
         Action {
             id: "end",
             label: "Sign out",
             about: "UNLINK",
             fields: &[args::user("42")],
-            run: |play| Box::pin(end(play)),
+            run: |context| Box::pin(end(context)),
         },
     ],
     pitfall: Pitfall {
-        wrong: "GET the JSON, change a part of it, SET the whole of it.",
-        why: "Two requests of one user at the same time both read the old session; the later SET undoes what the earlier one changed. A basket entry, a flag or a fresh token is gone, and nothing says so.",
-        right: "Change the part where it is: a hash with HSET (and EXPIRE in the same round trip), or JSON that a script changes in one step.",
+        wrong: "GET the JSON, change a field, SET the whole session.",
+        why: "Two concurrent requests of one user both read the old session, and the later SET overwrites the change of the earlier one. A cart item, a flag or a new token is lost without an error.",
+        right: "Change only the field: use a hash with HSET (and EXPIRE in the same round trip), or JSON that a script changes atomically.",
     },
     trial: Trial {
-        about: "All actors are requests of one user. Each notes one more page in the session that they share.",
-        counts: "pages noted",
+        about: "All actors are concurrent requests of one user. Each adds one page to the shared session.",
+        counts: "pages recorded",
         lost: "changes lost",
         over: "too many",
         fields: &[args::actors("50")],
@@ -76,7 +73,7 @@ pub const PATTERN: Pattern = Pattern {
                 name: "GET, change, SET",
                 is_right: false,
                 code: "GET session:42\n(add a field to the JSON)\nSET session:42 '{…}' EX 3600",
-                run: |trial_run| Box::pin(integer(trial_run)),
+                run: |trial_run| Box::pin(read_modify_write(trial_run)),
             },
             Variant {
                 name: "Hash: HSET, EXPIRE",
@@ -92,40 +89,41 @@ pub const PATTERN: Pattern = Pattern {
             },
         ],
     },
-    figures: None,
-    now: None,
+    statistics: None,
+    status: None,
     is_live: false,
 };
 
-/// Seconds a session is kept after a write.
+/// TTL of a session after a write, in seconds.
 const TTL: u64 = 3_600;
 
-/// `KEYS[1]`, the field, its value, TTL in seconds.
+/// `KEYS[1]` is the session. Arguments: field, value, TTL in seconds.
 const CHANGE_TEXT: &str = include_str!("scripts/session_change.lua");
 static CHANGE: Script = Script::new(CHANGE_TEXT);
 
-fn name(play: &ActionContext) -> String {
-    format!("session:{}", play.args().number("user_id"))
+fn name(context: &ActionContext) -> String {
+    format!("session:{}", context.args().number("user_id"))
 }
 
-async fn write(play: &ActionContext) -> Result<Vec<String>, ActionError> {
-    let (store, key, user) = (play.store(), play.key(&name(play)), play.args().number("user_id"));
-    let json = json!({ "user_id": user, "name": play.args().text("name") }).to_string();
+async fn write(context: &ActionContext) -> Result<Vec<String>, ActionError> {
+    let (store, key, user) =
+        (context.store(), context.key(&name(context)), context.args().number("user_id"));
+    let json = json!({ "user_id": user, "name": context.args().text("name") }).to_string();
     let set = store.on("SET", &key).arg(&json).arg("EX").arg(TTL);
     let all = vec![store.on("TTL", &key), set, store.on("TTL", &key)];
-    let [before, _, after] = three(play.ask(all).await?);
+    let [before, _, after] = three(context.pipeline(all).await?);
     Ok(vec![
         format!("Stored {json}."),
         format!("TTL before: {}; after: {}. A write renews.", left(before), left(after)),
     ])
 }
 
-async fn read(play: &ActionContext) -> Result<Vec<String>, ActionError> {
-    let (store, key) = (play.store(), play.peek(&name(play)));
+async fn read(context: &ActionContext) -> Result<Vec<String>, ActionError> {
+    let (store, key) = (context.store(), context.read_key(&name(context)));
     let all = vec![store.on("TTL", &key), store.on("GET", &key), store.on("TTL", &key)];
-    let [before, json, after] = three(play.ask(all).await?);
+    let [before, json, after] = three(context.pipeline(all).await?);
     let Ok(Some(json)) = typed::<Option<String>>(json) else {
-        return Ok(vec!["No session: none was written, or it has ended.".to_owned()]);
+        return Ok(vec!["No session: none was written, or it has expired.".to_owned()]);
     };
     Ok(vec![
         format!("Read {json}."),
@@ -133,19 +131,20 @@ async fn read(play: &ActionContext) -> Result<Vec<String>, ActionError> {
     ])
 }
 
-async fn age(play: &ActionContext) -> Result<Vec<String>, ActionError> {
-    let (store, key) = (play.store(), play.peek(&name(play)));
-    let there: bool = play.one(store.on("EXPIRE", &key).arg(TTL / 2)).await?;
+async fn age(context: &ActionContext) -> Result<Vec<String>, ActionError> {
+    let (store, key) = (context.store(), context.read_key(&name(context)));
+    let there: bool = context.run(store.on("EXPIRE", &key).arg(TTL / 2)).await?;
     Ok(vec![match there {
-        true => format!("It now has {} s left, as if half an hour had passed.", TTL / 2),
-        false => "There is no session to let age.".to_owned(),
+        true => format!("The session now expires in {} s, as if half an hour had passed.", TTL / 2),
+        false => "There is no session.".to_owned(),
     }])
 }
 
-async fn end(play: &ActionContext) -> Result<Vec<String>, ActionError> {
-    let there: bool = play.one(play.store().on("UNLINK", &play.peek(&name(play)))).await?;
+async fn end(context: &ActionContext) -> Result<Vec<String>, ActionError> {
+    let there: bool =
+        context.run(context.store().on("UNLINK", &context.read_key(&name(context)))).await?;
     Ok(vec![
-        if there { "Signed out: the key is gone." } else { "There was no session." }.to_owned(),
+        if there { "Signed out: the key was deleted." } else { "There was no session." }.to_owned(),
     ])
 }
 
@@ -153,7 +152,7 @@ fn three(replies: Vec<hitrate_cache::redis::Value>) -> [hitrate_cache::redis::Va
     replies.try_into().unwrap_or_default()
 }
 
-/// A TTL as Redis tells it.
+/// A reply of TTL, in words.
 fn left(ttl: hitrate_cache::redis::Value) -> String {
     match typed::<i64>(ttl) {
         Ok(ttl @ 0..) => format!("{ttl} s"),
@@ -162,7 +161,7 @@ fn left(ttl: hitrate_cache::redis::Value) -> String {
     }
 }
 
-async fn integer(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
+async fn read_modify_write(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
     trial_run
         .all(|trial_run, n| async move {
             let (store, key) = (trial_run.store(n), trial_run.key("session:42"));
@@ -186,9 +185,9 @@ async fn fields(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
             trial_run.run_all(n, vec![set, store.on("EXPIRE", &key).arg(TTL)]).await.map(drop)
         })
         .await?;
-    let noted =
+    let recorded =
         trial_run.run(0, trial_run.store(0).on("HLEN", &trial_run.key("session:42"))).await?;
-    Ok(Count::new(trial_run.actors(), noted))
+    Ok(Count::new(trial_run.actors(), recorded))
 }
 
 async fn script(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {

@@ -1,136 +1,139 @@
-//! A cart: a hash of product and quantity, counted up where it is.
+//! A shopping cart: a hash of products and quantities, incremented on the server.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use hitrate_cache::redis::{RedisError, Script, typed};
 
 use super::{
-    Action, Pattern, Pitfall, args, command, key,
-    play::{ActionContext, ActionError},
+    Action, Pitfall, RedisPattern,
+    action_context::{ActionContext, ActionError},
+    args, command, key,
     trial::{Count, Trial, Variant},
     trial_run::TrialRun,
 };
 
 /// The pattern.
-pub const PATTERN: Pattern = Pattern {
+pub const PATTERN: RedisPattern = RedisPattern {
     slug: "shopping-cart",
     title: "Shopping cart",
-    what_for: "What someone picked, on whatever device, until they pay or forget.",
-    lead: "A cart is a hash: product and quantity. Redis itself adds to a quantity, so two tabs of one customer don’t undo each other. Each change gives the cart another day.",
+    purpose: "Selected products, on any device, until checkout or expiry.",
+    lead: "A cart is a hash of products and quantities. Redis increments a quantity atomically, so two tabs of one customer don’t overwrite each other. Each change renews the TTL of one day.",
     keys: &[key(
         "cart:{user_id}",
         "a hash: product number, quantity",
         "86,400 s after the last change",
     )],
     commands: &[
-        command("HINCRBY cart:1001 7 2", "O(1)", "two more of product 7, in one step"),
-        command("EXPIRE cart:1001 86400", "O(1)", "another day, in the same round trip"),
-        command("HDEL cart:1001 7", "O(1)", "takes a product out"),
-        command("HGETALL cart:1001", "O(n)", "the whole cart"),
+        command("HINCRBY cart:1001 7 2", "O(1)", "adds two of product 7 atomically"),
+        command("EXPIRE cart:1001 86400", "O(1)", "renews the TTL, in the same round trip"),
+        command("HDEL cart:1001 7", "O(1)", "removes a product"),
+        command("HGETALL cart:1001", "O(n)", "returns the whole cart"),
     ],
-    try_this: "Put something in, take some of it out again, and look at the hash.",
+    try_this: "Add a product, remove some of it again, and look at the hash.",
     acts: &[
         Action {
             id: "add",
-            label: "Put in",
+            label: "Add",
             about: "HINCRBY and EXPIRE in one round trip",
             fields: &[
                 args::user("1001"),
                 args::number("product", "Product", (1, 100), "7"),
                 QUANTITY,
             ],
-            run: |play| Box::pin(add(play)),
+            run: |context| Box::pin(add(context)),
         },
         Action {
             id: "take",
-            label: "Take out",
-            about: "A script: HINCRBY, and HDEL when none is left",
+            label: "Remove",
+            about: "a script: HSET, or HDEL when none is left",
             fields: &[
                 args::user("1001"),
                 args::number("product", "Product", (1, 100), "7"),
                 QUANTITY,
             ],
-            run: |play| Box::pin(take(play)),
+            run: |context| Box::pin(take(context)),
         },
         Action {
             id: "empty",
             label: "Empty the cart",
             about: "UNLINK",
             fields: &[args::user("1001")],
-            run: |play| Box::pin(empty(play)),
+            run: |context| Box::pin(empty(context)),
         },
     ],
     pitfall: Pitfall {
-        wrong: "GET the cart as JSON, add to a quantity, SET all of it.",
-        why: "Two requests that add at the same time read the same cart; the second SET overwrites what the first added. The more come at once, the more is lost: nearly everything, under load.",
-        right: "A hash with HINCRBY: Redis adds, and its commands run one after the other. The pipeline of HINCRBY and EXPIRE saves a round trip but is no transaction; where a cart without an end would matter, wrap both in MULTI and EXEC, or in a script.",
+        wrong: "GET the cart as JSON, change a quantity, SET the whole cart.",
+        why: "Two concurrent requests read the same cart, and the second SET overwrites the change of the first. The higher the concurrency, the more is lost: under load, nearly everything.",
+        right: "Use a hash with HINCRBY: Redis increments the value, and runs commands one by one. The pipeline of HINCRBY and EXPIRE saves a round trip but is not a transaction; if a cart without a TTL would matter, use MULTI and EXEC, or a script.",
     },
     trial: Trial {
-        about: "All actors add to one cart at once: each puts in one piece at a time, of five products in turn.",
-        counts: "pieces in the cart",
+        about: "All actors add to one cart concurrently, one item at a time, of five products in turn.",
+        counts: "items in the cart",
         lost: "updates lost",
         over: "too many",
-        fields: &[args::actors("50"), args::number("adds", "Pieces each", (1, 20), "5")],
+        fields: &[args::actors("50"), args::number("adds", "Items each", (1, 20), "5")],
         variants: &[
             Variant {
                 name: "GET, modify, SET",
                 is_right: false,
                 code: "GET cart:1001\n(add 1 in the JSON)\nSET cart:1001 '{…}' EX 86400",
-                run: |trial_run| Box::pin(modify(trial_run)),
+                run: |trial_run| Box::pin(read_modify_write(trial_run)),
             },
             Variant {
                 name: "HINCRBY, EXPIRE",
                 is_right: true,
                 code: "HINCRBY cart:1001 {product} 1\nEXPIRE cart:1001 86400",
-                run: |trial_run| Box::pin(count(trial_run)),
+                run: |trial_run| Box::pin(increment(trial_run)),
             },
         ],
     },
-    figures: None,
-    now: None,
+    statistics: None,
+    status: None,
     is_live: false,
 };
 
 const QUANTITY: args::Field = args::number("quantity", "Quantity", (1, 99), "1");
-/// Seconds a cart is kept after its last change: a day.
+/// TTL of a cart after its last change, in seconds: one day.
 const TTL: u64 = 86_400;
-/// Products of a trial.
+/// Number of products in the trial.
 const PRODUCTS: u64 = 5;
 
-/// `KEYS[1]` the cart; product, quantity, TTL in seconds. Replies what is left.
+/// `KEYS[1]` is the cart. Arguments: product, quantity, TTL in seconds. Returns the
+/// remaining quantity; -1 if the product is not in the cart.
 static TAKE: Script = Script::new(include_str!("scripts/cart_take.lua"));
 
-fn name(play: &ActionContext) -> String {
-    format!("cart:{}", play.args().number("user_id"))
+fn name(context: &ActionContext) -> String {
+    format!("cart:{}", context.args().number("user_id"))
 }
 
-async fn add(play: &ActionContext) -> Result<Vec<String>, ActionError> {
-    let (store, key) = (play.store(), play.key(&name(play)));
-    let (product, quantity) = (play.args().number("product"), play.args().number("quantity"));
+async fn add(context: &ActionContext) -> Result<Vec<String>, ActionError> {
+    let (store, key) = (context.store(), context.key(&name(context)));
+    let (product, quantity) = (context.args().number("product"), context.args().number("quantity"));
     let add = store.on("HINCRBY", &key).arg(product).arg(quantity);
-    let replies = play.ask(vec![add, store.on("EXPIRE", &key).arg(TTL)]).await?;
+    let replies = context.pipeline(vec![add, store.on("EXPIRE", &key).arg(TTL)]).await?;
     let held: i64 = replies.into_iter().next().map_or(Ok(0), typed)?;
-    Ok(vec![format!("Put in {quantity} of product {product}: {held} in the cart.")])
+    Ok(vec![format!("Added {quantity} of product {product}: {held} in the cart.")])
 }
 
-async fn take(play: &ActionContext) -> Result<Vec<String>, ActionError> {
-    let (product, quantity) = (play.args().number("product"), play.args().number("quantity"));
-    let take = play.store().script(&TAKE, &play.key(&name(play)));
-    let left: i64 = play.one(take.arg(product).arg(quantity).arg(TTL)).await?;
+async fn take(context: &ActionContext) -> Result<Vec<String>, ActionError> {
+    let (product, quantity) = (context.args().number("product"), context.args().number("quantity"));
+    let take = context.store().script(&TAKE, &context.key(&name(context)));
+    let left: i64 = context.run(take.arg(product).arg(quantity).arg(TTL)).await?;
     Ok(vec![match left {
         ..0 => format!("There is no product {product} in the cart."),
-        0 => format!("Took out the last of product {product}."),
-        left => format!("Took out {quantity} of product {product}: {left} left."),
+        0 => format!("Removed the last of product {product}."),
+        left => format!("Removed {quantity} of product {product}: {left} left."),
     }])
 }
 
-async fn empty(play: &ActionContext) -> Result<Vec<String>, ActionError> {
-    let there: bool = play.one(play.store().on("UNLINK", &play.peek(&name(play)))).await?;
-    let said = if there { "The cart is empty." } else { "The cart was empty already." };
-    Ok(vec![said.to_owned()])
+async fn empty(context: &ActionContext) -> Result<Vec<String>, ActionError> {
+    let there: bool =
+        context.run(context.store().on("UNLINK", &context.read_key(&name(context)))).await?;
+    let message = if there { "The cart is empty." } else { "The cart was already empty." };
+    Ok(vec![message.to_owned()])
 }
 
-async fn modify(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
+async fn read_modify_write(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
     trial_run
         .all(|trial_run, n| async move {
             let (store, key) = (trial_run.store(n), trial_run.key("cart:1001"));
@@ -149,7 +152,7 @@ async fn modify(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
     Ok(counted(trial_run, parsed(held.as_deref()).into_values()))
 }
 
-async fn count(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
+async fn increment(trial_run: &Arc<TrialRun>) -> Result<Count, RedisError> {
     trial_run
         .all(|trial_run, n| async move {
             let (store, key) = (trial_run.store(n), trial_run.key("cart:1001"));

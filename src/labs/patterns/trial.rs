@@ -1,8 +1,9 @@
-//! Trials: wrong and right ways under the same concurrent load, counted.
+//! Trials run wrong and right variants under the same concurrent load and count the
+//! results.
 //!
-//! The actors are tasks in this process, on a thread of their own and on
-//! several connections of their own: nobody who looks at a page meanwhile waits
-//! behind them. One trial runs at a time, so that two don't measure each other.
+//! The actors are tasks in this process, on a thread and connections of their own, so
+//! that they don't delay page requests. One trial runs at a time, because concurrent ones
+//! would distort each other.
 
 use std::{
     sync::Arc,
@@ -18,7 +19,7 @@ use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::{
-    BoxFuture, Pattern,
+    BoxFuture, RedisPattern,
     args::{Args, Field},
     trial_run::TrialRun,
 };
@@ -27,112 +28,112 @@ use crate::labs::support::{
     visitor_keys::VisitorKeys,
 };
 
-/// Connections that the actors share.
+/// Number of connections that the actors share.
 const CONNECTIONS: usize = 4;
-/// How long they may take to be there.
+/// Timeout for connecting.
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// How long all ways together may take: they take some seconds at most.
+/// Maximum duration of all variants together; they usually take a few seconds.
 const MAX_DURATION: Duration = Duration::from_secs(15);
 
-/// What is tried.
+/// A trial.
 pub struct Trial {
-    /// What the actors do, in a sentence or two.
+    /// What the actors do, in a few sentences.
     pub about: &'static str,
-    /// What is counted, and should be as expected.
+    /// The counted quantity, in plural.
     pub counts: &'static str,
-    /// What it means when there are fewer.
+    /// The label of missing ones.
     pub lost: &'static str,
-    /// What it means when there are more.
+    /// The label of excess ones.
     pub over: &'static str,
-    /// `actors` first, then what else can be set.
+    /// Its fields: `actors` first, then others.
     pub fields: &'static [Field],
-    /// One after the other, the wrong ones first.
+    /// Its variants in the order of running, wrong ones first.
     pub variants: &'static [Variant],
 }
 
-/// One way to do it.
+/// A way to implement the pattern.
 pub struct Variant {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
-    /// Whether it is one to use.
+    /// Whether it is a right way.
     pub is_right: bool,
-    /// What each actor does, as one would write it down.
+    /// The commands of each actor, as pseudocode.
     pub code: &'static str,
-    /// Lets the actors do it, and counts.
+    /// Runs the actors and counts the results.
     pub run: for<'a> fn(&'a Arc<TrialRun>) -> BoxFuture<'a, Result<Count, RedisError>>,
 }
 
-/// What was counted of one way.
+/// The counts of a variant.
 #[derive(Debug, Clone, Default)]
 pub struct Count {
-    /// How many there should be.
+    /// The expected count.
     pub expected: u64,
-    /// How many there are.
+    /// The actual count.
     pub got: u64,
-    /// What else was counted.
+    /// Further counts.
     pub also: Vec<ExtraCount>,
 }
 
-/// Something else that was counted.
+/// A further count.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ExtraCount {
-    /// A word for programs.
+    /// Its name for programs.
     pub name: &'static str,
-    /// For persons.
+    /// Its label on the page.
     pub label: &'static str,
-    /// How many.
+    /// The count.
     pub count: u64,
-    /// Whether there should be none.
+    /// Whether any count above 0 is an error.
     pub is_bad: bool,
 }
 
-/// What a trial brought.
+/// The report of a trial.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct TrialReport {
-    /// How many acted at once, for each way.
+    /// Number of concurrent actors per variant.
     pub actors: u64,
-    /// Milliseconds for all of it.
+    /// Total duration in milliseconds.
     pub took_ms: u64,
-    /// In the order they ran.
+    /// The variants, in the order of running.
     pub variants: Vec<VariantReport>,
 }
 
-/// What one way brought.
+/// The report of a variant.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct VariantReport {
-    /// The way.
+    /// The name of the variant.
     pub name: &'static str,
-    /// Whether it is one to use.
+    /// Whether it is a right way.
     pub is_right: bool,
-    /// How many there should be.
+    /// The expected count.
     pub expected: u64,
-    /// How many there are.
+    /// The actual count.
     pub got: u64,
-    /// How many are missing.
+    /// Number of missing ones.
     pub lost: u64,
-    /// How many are too many.
+    /// Number of excess ones.
     pub over: u64,
-    /// What else was counted.
+    /// Further counts.
     pub also: Vec<ExtraCount>,
-    /// Half of the actors took at most this many microseconds for all they did.
+    /// Median duration per actor, in microseconds.
     pub p50_us: u64,
-    /// 99 of 100 took at most this many.
+    /// 99th percentile, in microseconds.
     pub p99_us: u64,
-    /// The slowest, in microseconds.
+    /// Maximum, in microseconds.
     pub max_us: u64,
 }
 
-/// Why there is nothing to tell.
+/// The error of a trial.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum TrialError {
-    /// It is another's turn.
+    /// Another measurement is running, or the run was aborted.
     #[error(transparent)]
-    Turn(#[from] RunLockError),
-    /// Redis went away, or was not there.
+    RunLock(#[from] RunLockError),
+    /// Redis failed.
     #[error(transparent)]
     Failed(#[from] RedisError),
-    /// The machine had too much to do.
-    #[error("the trial did not end in time")]
+    /// The trial exceeded its time limit.
+    #[error("the trial did not finish in time")]
     TooLong,
 }
 
@@ -145,22 +146,22 @@ pub struct Trials {
 }
 
 impl Trials {
-    /// On this Redis, under this prefix.
+    /// Trials on this Redis, under this key prefix.
     pub fn new(address: &Address, prefix: &str, run_lock: &RunLock) -> Self {
         Self { address: address.clone(), prefix: prefix.into(), run_lock: run_lock.clone() }
     }
 
-    /// Lets every way of the pattern's trial run to its end, even when nobody
-    /// waits for it any more. `store` removes what it leaves behind when Redis
-    /// goes away in the middle.
+    /// Runs all variants of a pattern's trial to completion, even if the client
+    /// disconnects. `store` removes leftover keys if Redis fails during the trial.
     pub async fn run(
         &self,
         store: &Store,
-        pattern: &'static Pattern,
+        pattern: &'static RedisPattern,
         demo: &VisitorKeys,
         args: &Args,
     ) -> Result<TrialReport, TrialError> {
-        // A trial's own connections would wait for it, and tell the log again.
+        // Fails fast: the trial's own connections would wait for Redis and log the
+        // failure again.
         store.ping().await?;
         let (this, store, demo, args) = (self.clone(), store.clone(), demo.clone(), args.clone());
         let work = async move || this.measure(&store, &pattern.trial, &demo, &args).await;
@@ -202,7 +203,7 @@ impl Trials {
 }
 
 impl TrialReport {
-    /// Microseconds for all of it.
+    /// Total duration in microseconds.
     pub fn took_us(&self) -> u64 {
         self.took_ms * 1_000
     }
@@ -226,25 +227,25 @@ impl VariantReport {
         }
     }
 
-    /// Whether everything is as it should be.
+    /// Whether all counts are as expected.
     pub fn is_exact(&self) -> bool {
         self.lost == 0 && self.over == 0 && self.also.iter().all(|it| !it.is_bad || it.count == 0)
     }
 }
 
 impl Count {
-    /// So many expected, so many there.
+    /// The expected and the actual count.
     pub fn new(expected: u64, got: u64) -> Self {
         Self { expected, got, also: Vec::new() }
     }
 
-    /// And so many of something that should not be.
-    pub fn bad(self, name: &'static str, label: &'static str, count: u64) -> Self {
+    /// Adds a count that should be 0.
+    pub fn with_violation(self, name: &'static str, label: &'static str, count: u64) -> Self {
         self.and(ExtraCount { name, label, count, is_bad: true })
     }
 
-    /// And so many of something worth knowing.
-    pub fn known(self, name: &'static str, label: &'static str, count: u64) -> Self {
+    /// Adds an informational count.
+    pub fn with_extra(self, name: &'static str, label: &'static str, count: u64) -> Self {
         self.and(ExtraCount { name, label, count, is_bad: false })
     }
 

@@ -1,4 +1,4 @@
-//! One way's turn in a trial: its actors, its keys, its times.
+//! The run of one variant: its actors, keys and durations.
 
 use std::{
     collections::BTreeMap,
@@ -15,28 +15,28 @@ use hitrate_cache::{
 use tokio::{sync::watch, task::JoinSet};
 
 use super::args::Args;
-use crate::labs::support::visitor_keys::VisitorKeys;
+use crate::labs::support::visitor_keys::{KEY_TTL, VisitorKeys};
 
-/// No actor takes longer, in microseconds.
-const LONGEST_US: u64 = 60_000_000;
-/// Keys that are removed in one round trip.
-const CONCURRENCY: usize = 500;
+/// Upper bound of an actor's duration, in microseconds.
+const MAX_DURATION_US: u64 = 60_000_000;
+/// Number of keys removed per round trip.
+const UNLINK_BATCH: usize = 500;
 
-/// Where the actors of one way meet.
+/// The run of one variant, shared by its actors.
 pub struct TrialRun {
-    /// For those who need a connection of another kind.
+    /// The address, for actors that need another kind of connection.
     pub address: Address,
     stores: Vec<Store>,
     demo: VisitorKeys,
     args: Args,
-    /// So that no two trials share a key.
+    /// A random id, so that no two trials share a key.
     id: u64,
     keys: Mutex<BTreeMap<String, Key<()>>>,
     times: Mutex<Histogram<u64>>,
 }
 
 impl TrialRun {
-    /// With these connections, under the keys of this demo.
+    /// A run on these connections, under the keys of this demo.
     pub fn new(address: &Address, stores: &[Store], demo: &VisitorKeys, args: &Args) -> Self {
         Self {
             address: address.clone(),
@@ -46,36 +46,41 @@ impl TrialRun {
             id: rand::random(),
             keys: Mutex::default(),
             times: Mutex::new(
-                Histogram::new_with_bounds(1, LONGEST_US, 3).expect("constants that fit"),
+                Histogram::new_with_bounds(1, MAX_DURATION_US, 3).expect("constants that fit"),
             ),
         }
     }
 
-    /// How many act.
+    /// Number of actors.
     pub fn actors(&self) -> u64 {
         u64::from(self.args.number("actors"))
     }
 
-    /// What else was set.
+    /// The value of another field.
     pub fn number(&self, name: &str) -> u64 {
         u64::from(self.args.number(name))
     }
 
-    /// The door of this actor; they share a few.
+    /// The Redis client of this actor; actors share a few.
     pub fn store(&self, actor: u64) -> &Store {
         &self.stores[actor as usize % self.stores.len()]
     }
 
-    /// A key of this turn alone, removed at its end.
+    /// A key of this run, removed at its end.
     pub fn key(&self, name: &str) -> Key<()> {
         let key = self.demo.key(&format!("trial:{:016x}:{name}", self.id));
-        let mut keys = self.keys.lock().expect("nobody panics while noting a key");
+        let mut keys = self.keys.lock().expect("never poisoned");
         keys.entry(key.as_str().to_owned()).or_insert_with(|| key.clone());
         key
     }
 
-    /// Sends a command for this actor. It may take longer than for a page, as
-    /// hundreds come at once.
+    /// A command that sets the TTL of a key to [`KEY_TTL`].
+    pub fn expire(&self, actor: u64, key: &Key<()>) -> Command {
+        self.store(actor).on("EXPIRE", key).arg(KEY_TTL.as_secs())
+    }
+
+    /// Sends a command for this actor, with the longer timeout of bulk commands, because
+    /// hundreds are sent at once.
     pub async fn run<T: FromRedisValue>(
         &self,
         actor: u64,
@@ -85,7 +90,7 @@ impl TrialRun {
         typed(replies.pop().unwrap_or(Value::Nil))
     }
 
-    /// Sends several in one round trip.
+    /// Sends several commands in one round trip.
     pub async fn run_all(
         &self,
         actor: u64,
@@ -94,8 +99,8 @@ impl TrialRun {
         self.store(actor).run_many(commands).await
     }
 
-    /// All actors do this at one signal, each with its number from 0 on. Returns
-    /// what they say when the last is done, or the first error.
+    /// Runs `act` for all actors, starting at one signal, each with its number from 0.
+    /// Returns their results when the last has finished, or the first error.
     pub async fn all<T, F, Fut>(self: &Arc<Self>, act: F) -> Result<Vec<T>, RedisError>
     where
         T: Send + 'static,
@@ -103,46 +108,45 @@ impl TrialRun {
         Fut: Future<Output = Result<T, RedisError>> + Send + 'static,
     {
         let signal = watch::Sender::new(false);
-        let mut crowd = JoinSet::new();
+        let mut tasks = JoinSet::new();
         for actor in 0..self.actors() {
             let (act, mut started) = (act(Arc::clone(self), actor), signal.subscribe());
-            crowd.spawn(async move {
+            tasks.spawn(async move {
                 let _ = started.wait_for(|it| *it).await;
                 let since = Instant::now();
-                act.await.map(|said| (said, since.elapsed()))
+                act.await.map(|value| (value, since.elapsed()))
             });
         }
         signal.send_replace(true);
         let mut all = Vec::new();
-        while let Some(done) = crowd.join_next().await {
-            let (said, took) = done.unwrap_or(Err(RedisError::Unreachable))?;
-            self.took(took);
-            all.push(said);
+        while let Some(done) = tasks.join_next().await {
+            let (value, took) = done.unwrap_or(Err(RedisError::Unreachable))?;
+            self.record(took);
+            all.push(value);
         }
         Ok(all)
     }
 
-    fn took(&self, took: Duration) {
-        let mut times = self.times.lock().expect("nobody panics while noting a time");
+    fn record(&self, took: Duration) {
+        let mut times = self.times.lock().expect("never poisoned");
         times.saturating_record(micros(took));
     }
 
-    /// p50, p99 and the most, in microseconds.
+    /// p50, p99 and maximum duration, in microseconds.
     pub fn times(&self) -> [u64; 3] {
-        let times = self.times.lock().expect("nobody panics while noting a time");
+        let times = self.times.lock().expect("never poisoned");
         [0.5, 0.99, 1.0].map(|q| if times.is_empty() { 0 } else { times.value_at_quantile(q) })
     }
 
-    /// Removes the keys, those without a TTL included. When Redis can't be told,
-    /// or may still find commands of actors who were cut off, `later` tells it
-    /// as soon as it can.
-    pub async fn clear(&self, was_cut_off: bool, later: &Store) {
-        let keys = std::mem::take(&mut *self.keys.lock().expect("nobody panics meanwhile"));
+    /// Removes the keys, including those without a TTL. If Redis fails, or may still run
+    /// commands of aborted actors, `later` removes them as soon as possible.
+    pub async fn clear(&self, was_aborted: bool, later: &Store) {
+        let keys = std::mem::take(&mut *self.keys.lock().expect("never poisoned"));
         let keys: Vec<_> = keys.into_values().collect();
-        for some in keys.chunks(CONCURRENCY) {
+        for some in keys.chunks(UNLINK_BATCH) {
             let unlink = |key: &Key<()>| self.store(0).on("UNLINK", key);
             let removed = self.store(0).run_many(some.iter().map(unlink).collect()).await;
-            if was_cut_off || removed.is_err() {
+            if was_aborted || removed.is_err() {
                 for key in some {
                     later.defer(key, later.on("UNLINK", key), 0);
                 }

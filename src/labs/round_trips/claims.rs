@@ -1,4 +1,4 @@
-//! The documents' tables of performance, each line beside what was measured.
+//! The tutorial's performance tables, each line with a measurement.
 
 use hitrate_cache::time::millis;
 
@@ -13,21 +13,21 @@ use crate::{
 };
 
 impl RoundTripsOutcome {
-    /// All lines, held against this outcome.
+    /// All claims, checked against this result.
     pub fn claims(&self) -> Vec<Claim> {
         let pipelines = [
             (
                 Verb::Set,
                 SendMode::ByHundred,
                 "SET",
-                "one about 0.5 ms, a pipeline of 100 about 2 ms: 25 times faster",
+                "about 0.5 ms alone, about 2 ms for a pipeline of 100: 25 times faster",
                 25.0,
             ),
             (
                 Verb::Get,
                 SendMode::ByHundred,
                 "GET",
-                "one about 0.3 ms, a pipeline of 100 about 1.5 ms: 20 times faster",
+                "about 0.3 ms alone, about 1.5 ms for a pipeline of 100: 20 times faster",
                 20.0,
             ),
             (Verb::Set, SendMode::OnePipeline, "Batch", "50 times faster", 50.0),
@@ -53,7 +53,7 @@ impl RoundTripsOutcome {
 }
 
 impl RoundTripsOutcome {
-    /// One verb by one way.
+    /// The row of a command and a send mode.
     pub fn row(&self, verb: Verb, mode: SendMode) -> Option<&RoundTripRow> {
         self.rows.iter().find(|row| row.verb == verb && row.mode == mode)
     }
@@ -71,7 +71,7 @@ fn faster(
         subject,
         says,
         measured: format!(
-            "{:.1} times faster: one {}, in a pipeline {} each",
+            "{:.1} times faster: {} alone, {} each in a pipeline",
             row.times,
             singly.each.median(),
             row.each.median()
@@ -82,13 +82,15 @@ fn faster(
     })
 }
 
-/// The documents' miss waits two seconds; ours waits less, and says so.
+/// A miss in the tutorial waits two seconds; here it waits less, and the text says so.
 fn of_clients(blocking: &ClientReport, other: &ClientReport) -> [Claim; 4] {
     let ranges = |of: fn(&ClientReport) -> &super::Spread| {
         Some(format!("{}; {}", of(blocking).range(), of(other).range()))
     };
     let saved = 1.0 - other.connect.median_ns as f64 / blocking.connect.median_ns.max(1) as f64;
-    let rate = |client: &ClientReport| client.crowd as f64 * 1e6 / client.crowd_us.max(1) as f64;
+    let rate = |client: &ClientReport| {
+        client.concurrent_misses as f64 * 1e6 / client.concurrent_us.max(1) as f64
+    };
     let times = rate(other) / rate(blocking).max(f64::MIN_POSITIVE);
     let load = millis(LOAD);
     [
@@ -96,7 +98,7 @@ fn of_clients(blocking: &ClientReport, other: &ClientReport) -> [Claim; 4] {
             subject: "Setup",
             says: "5 to 10 s with the blocking client, 2 to 3 s with the async one: 60 to 70 % less",
             measured: format!(
-                "connecting alone: {} and {}",
+                "connecting only: {} and {}",
                 blocking.connect.median(),
                 other.connect.median()
             ),
@@ -106,7 +108,7 @@ fn of_clients(blocking: &ClientReport, other: &ClientReport) -> [Claim; 4] {
         },
         Claim {
             subject: "A hit",
-            says: "about 1 ms with either",
+            says: "about 1 ms with both",
             measured: format!("{} and {}", blocking.hit.median(), other.hit.median()),
             n: blocking.hit.n,
             spread: ranges(|client| &client.hit),
@@ -114,27 +116,27 @@ fn of_clients(blocking: &ClientReport, other: &ClientReport) -> [Claim; 4] {
         },
         Claim {
             subject: "A miss",
-            says: "about 2 s with either; the blocking client’s thread waits, the async one’s does not",
+            says: "about 2 s with both; the blocking client’s thread waits, the async client’s does not",
             measured: format!(
-                "{} and {}, with {load} ms in place of the 2 s; meanwhile the thread answered {} and {} hits",
+                "{} and {}, with {load} ms instead of 2 s; during a miss, the thread served {} and {} hits",
                 blocking.miss.median(),
                 other.miss.median(),
-                blocking.meanwhile,
-                format::number(&other.meanwhile),
+                blocking.hits_meanwhile,
+                format::number(&other.hits_meanwhile),
             ),
             n: blocking.miss.n,
             spread: ranges(|client| &client.miss),
-            verdict: Verdict::of(other.meanwhile > 0),
+            verdict: Verdict::of(other.hits_meanwhile > 0),
         },
         Claim {
             subject: "1,000 misses at once",
-            says: "10 times and more with the async client",
+            says: "at least 10 times as many with the async client",
             measured: format!(
-                "{times:.1} times: {} in {} by {POOL} threads and connections, {} in {} by one of each",
-                format::number(&blocking.crowd),
-                format::time(&blocking.crowd_us),
-                format::number(&other.crowd),
-                format::time(&other.crowd_us),
+                "{times:.1} times: {} in {} with {POOL} threads and connections, {} in {} with one of each",
+                format::number(&blocking.concurrent_misses),
+                format::time(&blocking.concurrent_us),
+                format::number(&other.concurrent_misses),
+                format::time(&other.concurrent_us),
             ),
             n: 1,
             spread: None,
@@ -143,17 +145,17 @@ fn of_clients(blocking: &ClientReport, other: &ClientReport) -> [Claim; 4] {
     ]
 }
 
-/// Lines that are not measured, and why.
+/// Claims that are not measured, and the reason.
 const UNMEASURED: [(&str, &str, &str); 2] = [
     (
         "Memory",
         "the async client takes 30 to 50 % less",
-        "both clients live in this one process, whose memory can’t be told apart",
+        "both clients run in this process, so their memory can’t be measured separately",
     ),
     (
-        "Memory against disk",
+        "Memory versus disk",
         "memory is 100 times faster",
-        "after its first read the database’s file is in memory, too, kept there by the operating system",
+        "after the first read, the operating system keeps the database file in memory, too",
     ),
 ];
 
@@ -181,23 +183,23 @@ mod tests {
         }
     }
 
-    fn client(name: &'static str, crowd_us: u64) -> ClientReport {
+    fn client(name: &'static str, concurrent_us: u64) -> ClientReport {
         let spread = Spread { n: 1, median_ns: 1_000, min_ns: 1, max_ns: 2 };
         ClientReport {
             name,
             connect: spread,
             hit: spread,
             miss: spread,
-            meanwhile: 0,
-            crowd: 1_000,
-            crowd_us,
+            hits_meanwhile: 0,
+            concurrent_misses: 1_000,
+            concurrent_us,
             threads: 1,
             connections: 1,
         }
     }
 
     #[test]
-    fn a_claim_is_so_if_it_is_reached() {
+    fn a_claim_holds_if_the_measurement_reaches_it() {
         let outcome = RoundTripsOutcome {
             count: 9,
             simulated_us: 0,
@@ -216,7 +218,7 @@ mod tests {
         assert_eq!(verdict("Memory"), Verdict::Unknown);
         assert!(
             claims.iter().all(|claim| claim.subject != "GET"),
-            "what was not measured is not told"
+            "claims without a measurement are left out"
         );
     }
 }

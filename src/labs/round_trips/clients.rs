@@ -1,6 +1,6 @@
-//! A client that blocks its thread beside one that does not: connecting, a hit,
-//! a miss, and a thousand misses at once. Both straight to Redis, on the same
-//! machine, one after the other.
+//! Compares a blocking client with an async one: connecting, a hit, a miss, and a
+//! thousand concurrent misses. Both connect to Redis directly and run one after the
+//! other.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -21,104 +21,108 @@ use super::{
     spread::{Spread, nanos},
 };
 
-/// Simulated time that a miss waits for its value.
+/// Simulated load duration of a miss.
 pub const LOAD: Duration = Duration::from_millis(20);
-/// Misses at once.
-const CROWD: usize = 1_000;
-/// Threads of the blocking client, each with a connection: the documents' pool.
+/// Number of concurrent misses.
+const BURST: usize = 1_000;
+/// Threads of the blocking client, each with a connection: the tutorial's pool size.
 pub const POOL: usize = 20;
-/// No further miss is begun later.
+/// No further miss starts after this time.
 const MAX_DURATION: Duration = Duration::from_secs(3);
-/// How often each thing is done.
+/// Repetitions of each measurement.
 const CONNECTS: usize = 5;
 const HITS: usize = 200;
 const MISSES: usize = 5;
-/// How long the keys stay if they are not removed, in seconds.
-const KEPT: u64 = 60;
+/// TTL of the keys, should they not be removed, in seconds.
+const KEY_TTL_S: u64 = 60;
 
-/// What one client took.
+/// The measurements of one client.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ClientReport {
     /// `blocking` or `async`.
     pub name: &'static str,
-    /// Connecting.
+    /// Time to connect.
     pub connect: Spread,
-    /// A value that is there.
+    /// Time of a hit.
     pub hit: Spread,
-    /// A value that is not: asked for, waited for, stored.
+    /// Time of a miss: read, load and store.
     pub miss: Spread,
-    /// Hits that the same thread answered while one miss waited.
-    pub meanwhile: u64,
-    /// Misses that were done of a thousand that came at once.
-    pub crowd: u64,
-    /// Microseconds for those.
-    pub crowd_us: u64,
-    /// Threads that took.
+    /// Hits that the same thread served during one miss.
+    pub hits_meanwhile: u64,
+    /// Completed misses of a thousand concurrent ones.
+    pub concurrent_misses: u64,
+    /// Duration of the concurrent misses, in microseconds.
+    pub concurrent_us: u64,
+    /// Number of threads.
     pub threads: u64,
-    /// Connections that took.
+    /// Number of connections.
     pub connections: u64,
 }
 
-/// The blocking client, then the async one.
+/// Measures the blocking client, then the async one.
 pub async fn measure(address: &Address, bench: &Bench) -> Result<Vec<ClientReport>, RedisError> {
     let blocking = blocking(address, bench)?;
-    let mut call = DedicatedConnection::open(address).await?.with_bulk_deadline();
-    bench.clear(&mut call, "crowd").await?;
+    let mut connection = DedicatedConnection::open(address).await?.with_bulk_deadline();
+    bench.clear(&mut connection, "burst").await?;
     Ok(vec![blocking, not_blocking(address, bench).await?])
 }
 
-/// The commands of a miss of this number: look, and store.
+/// The commands of a miss: read and store.
 fn miss(bench: &Bench, n: usize) -> [Command; 2] {
-    let (store, key) = (&bench.store, bench.demo.key(&format!("crowd:{n}")));
-    [store.on("GET", &key), store.on("SET", &key).arg("loaded").arg("EX").arg(KEPT)]
+    let (store, key) = (&bench.store, bench.demo.key(&format!("burst:{n}")));
+    [store.on("GET", &key), store.on("SET", &key).arg("loaded").arg("EX").arg(KEY_TTL_S)]
 }
 
-/// A key that the first part of the measurement has written.
+/// Reads a key that the first part of the measurement has written.
 fn hit(bench: &Bench) -> Command {
     bench.store.on("GET", &bench.demo.key("set:0"))
 }
 
 fn blocking(address: &Address, bench: &Bench) -> Result<ClientReport, RedisError> {
     let connect = timed(CONNECTS, |_| BlockingConnection::open(address).map(drop))?;
-    let mut call = BlockingConnection::open(address)?;
+    let mut connection = BlockingConnection::open(address)?;
     let there = hit(bench);
-    let hit = timed(HITS, |_| call.run(&there).map(drop))?;
-    let missed = timed(MISSES, |n| blocking_miss(&mut call, bench, CROWD - 1 - n))?;
+    let hit = timed(HITS, |_| connection.run(&there).map(drop))?;
+    let missed = timed(MISSES, |n| blocking_miss(&mut connection, bench, BURST - 1 - n))?;
     let start = Instant::now();
-    let crowd = blocking_crowd(address, bench, start)?;
+    let concurrent_misses = blocking_burst(address, bench, start)?;
     Ok(ClientReport {
         name: "blocking",
         connect,
         hit,
         miss: missed,
-        // Its thread waits, so there is nobody to answer.
-        meanwhile: 0,
-        crowd,
-        crowd_us: micros(start.elapsed()),
+        // The thread is blocked and serves no other request.
+        hits_meanwhile: 0,
+        concurrent_misses,
+        concurrent_us: micros(start.elapsed()),
         threads: POOL as u64,
         connections: POOL as u64,
     })
 }
 
-fn blocking_miss(call: &mut BlockingConnection, bench: &Bench, n: usize) -> Result<(), RedisError> {
-    let [look, store] = miss(bench, n);
-    call.run(&look)?;
+fn blocking_miss(
+    connection: &mut BlockingConnection,
+    bench: &Bench,
+    n: usize,
+) -> Result<(), RedisError> {
+    let [read, store] = miss(bench, n);
+    connection.run(&read)?;
     thread::sleep(LOAD);
-    call.run(&store).map(drop)
+    connection.run(&store).map(drop)
 }
 
-/// Threads take misses until none or no time is left; returns how many they did.
-fn blocking_crowd(address: &Address, bench: &Bench, start: Instant) -> Result<u64, RedisError> {
+/// Threads handle misses until none or no time is left. Returns the number completed.
+fn blocking_burst(address: &Address, bench: &Bench, start: Instant) -> Result<u64, RedisError> {
     let next = AtomicUsize::new(0);
     let work = || -> Result<u64, RedisError> {
-        let mut call = BlockingConnection::open(address)?;
+        let mut connection = BlockingConnection::open(address)?;
         let mut done = 0;
         while start.elapsed() < MAX_DURATION {
             let n = next.fetch_add(1, Ordering::Relaxed);
-            if n >= CROWD {
+            if n >= BURST {
                 break;
             }
-            blocking_miss(&mut call, bench, n)?;
+            blocking_miss(&mut connection, bench, n)?;
             done += 1;
         }
         Ok(done)
@@ -146,33 +150,33 @@ async fn not_blocking(address: &Address, bench: &Bench) -> Result<ClientReport, 
         DedicatedConnection::open(address).await?;
         connects.push(nanos(start.elapsed()));
     }
-    let call = DedicatedConnection::open(address).await?.with_bulk_deadline();
-    let hits = hits(&mut call.clone(), bench, HITS, Duration::MAX).await?;
+    let connection = DedicatedConnection::open(address).await?.with_bulk_deadline();
+    let hits = hits(&mut connection.clone(), bench, HITS, Duration::MAX).await?;
     let mut misses = Vec::new();
     for n in 0..MISSES {
         let start = Instant::now();
-        async_miss(call.clone(), miss(bench, CROWD - 1 - n)).await?;
+        async_miss(connection.clone(), miss(bench, BURST - 1 - n)).await?;
         misses.push(nanos(start.elapsed()));
     }
-    let meanwhile = meanwhile(&call, bench).await?;
-    bench.clear(&mut call.clone(), "crowd").await?;
+    let hits_meanwhile = hits_meanwhile(&connection, bench).await?;
+    bench.clear(&mut connection.clone(), "burst").await?;
     let start = Instant::now();
-    let crowd = async_crowd(&call, bench).await?;
+    let concurrent_misses = async_burst(&connection, bench).await?;
     Ok(ClientReport {
         name: "async",
         connect: Spread::of(&connects),
         hit: Spread::of(&hits),
         miss: Spread::of(&misses),
-        meanwhile,
-        crowd,
-        crowd_us: micros(start.elapsed()),
+        hits_meanwhile,
+        concurrent_misses,
+        concurrent_us: micros(start.elapsed()),
         threads: 1,
         connections: 1,
     })
 }
 
 async fn hits(
-    call: &mut DedicatedConnection,
+    connection: &mut DedicatedConnection,
     bench: &Bench,
     max: usize,
     within: Duration,
@@ -181,16 +185,19 @@ async fn hits(
     let mut took = Vec::new();
     while took.len() < max && start.elapsed() < within {
         let sent = Instant::now();
-        call.run(&there).await?;
+        connection.run(&there).await?;
         took.push(nanos(sent.elapsed()));
     }
     Ok(took)
 }
 
-/// Hits that are answered while one miss waits, by the same thread.
-async fn meanwhile(call: &DedicatedConnection, bench: &Bench) -> Result<u64, RedisError> {
-    let waiting = async_miss(call.clone(), miss(bench, 0));
-    let mut other = call.clone();
+/// Counts the hits that the same thread serves during one miss.
+async fn hits_meanwhile(
+    connection: &DedicatedConnection,
+    bench: &Bench,
+) -> Result<u64, RedisError> {
+    let waiting = async_miss(connection.clone(), miss(bench, 0));
+    let mut other = connection.clone();
     let answered = hits(&mut other, bench, usize::MAX, LOAD);
     let (missed, answered) = tokio::join!(waiting, answered);
     missed?;
@@ -198,28 +205,28 @@ async fn meanwhile(call: &DedicatedConnection, bench: &Bench) -> Result<u64, Red
 }
 
 async fn async_miss(
-    mut call: DedicatedConnection,
-    [look, store]: [Command; 2],
+    mut connection: DedicatedConnection,
+    [read, store]: [Command; 2],
 ) -> Result<(), RedisError> {
-    call.run(&look).await?;
+    connection.run(&read).await?;
     sleep(LOAD).await;
-    call.run(&store).await.map(drop)
+    connection.run(&store).await.map(drop)
 }
 
-async fn async_crowd(call: &DedicatedConnection, bench: &Bench) -> Result<u64, RedisError> {
-    let mut crowd = JoinSet::new();
-    for n in 0..CROWD {
-        crowd.spawn(async_miss(call.clone(), miss(bench, n)));
+async fn async_burst(connection: &DedicatedConnection, bench: &Bench) -> Result<u64, RedisError> {
+    let mut concurrent_misses = JoinSet::new();
+    for n in 0..BURST {
+        concurrent_misses.spawn(async_miss(connection.clone(), miss(bench, n)));
     }
     let mut done = 0;
-    while let Some(ended) = crowd.join_next().await {
+    while let Some(ended) = concurrent_misses.join_next().await {
         ended.map_err(|_| RedisError::Unreachable)??;
         done += 1;
     }
     Ok(done)
 }
 
-/// Does something several times, one after the other.
+/// Repeats an operation sequentially and measures it.
 fn timed(
     times: usize,
     mut act: impl FnMut(usize) -> Result<(), RedisError>,

@@ -1,9 +1,9 @@
-//! What round trips cost, measured: the same commands singly, in pipelines and
-//! all at once, over a network whose round trip is simulated; and a blocking
-//! client beside an async one.
+//! Measures the cost of round trips: the same commands one by one, in pipelines and
+//! concurrently, over a simulated network latency; and a blocking client compared with an
+//! async one.
 //!
-//! It has a thread and connections of its own, so nobody who looks at a page
-//! meanwhile waits behind it. One runs at a time: two would measure each other.
+//! Runs on a thread and connections of its own, so that it does not delay page requests.
+//! One measurement runs at a time, because concurrent ones would distort each other.
 
 mod claims;
 mod clients;
@@ -38,24 +38,24 @@ use crate::{
     },
 };
 
-/// The most commands, and how many unless said otherwise: the documents' number.
+/// Maximum and default number of commands, as in the tutorial.
 pub const COUNT_MAX: u32 = 1_000;
-/// Simulated round trips that can be chosen, by the word that is sent: none,
-/// within a data centre, within a region, between regions.
+/// Simulated round-trip times, by form value: none, within a data centre, within a
+/// region, between regions.
 pub const NETWORKS: [(&str, Duration); 4] = [
     ("0", Duration::ZERO),
     ("0.5", Duration::from_micros(500)),
     ("2", Duration::from_millis(2)),
     ("10", Duration::from_millis(10)),
 ];
-/// The one that is chosen unless another is: the documents' numbers fit it.
-pub const DEFAULTS: Duration = Duration::from_micros(500);
-/// Pings that tell what a round trip takes.
+/// The default round-trip time, which fits the tutorial's numbers.
+pub const DEFAULT_NETWORK: Duration = Duration::from_micros(500);
+/// Number of pings that measure the actual round-trip time.
 const PINGS: usize = 50;
-/// The most results that are kept: a few kilobytes each.
+/// Maximum number of results kept, a few kilobytes each.
 const RESULTS_MAX: u64 = 64;
 
-/// One of [`NETWORKS`], as a form names it.
+/// One of [`NETWORKS`], as a form value.
 #[derive(Debug, Clone, Copy)]
 pub struct Network(pub Duration);
 
@@ -64,7 +64,7 @@ impl Input for Network {
 
     fn accept(word: String) -> Self {
         let network = NETWORKS.into_iter().find(|(name, _)| *name == word);
-        Self(network.map_or(DEFAULTS, |(_, round_trip)| round_trip))
+        Self(network.map_or(DEFAULT_NETWORK, |(_, round_trip)| round_trip))
     }
 }
 
@@ -74,47 +74,47 @@ impl<'de> Deserialize<'de> for Network {
     }
 }
 
-/// What to measure.
+/// The parameters of a measurement.
 #[derive(Debug, Clone)]
 pub struct RoundTripsPlan {
-    /// Commands in each turn, 1 to [`COUNT_MAX`].
+    /// Commands per round, 1 to [`COUNT_MAX`].
     pub count: usize,
     /// One of [`NETWORKS`].
     pub round_trip: Duration,
 }
 
-/// What was measured.
+/// The result of a measurement.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct RoundTripsOutcome {
-    /// Commands in each turn.
+    /// Commands per round.
     pub count: u64,
-    /// The simulated round trip, in microseconds.
+    /// Simulated round-trip time, in microseconds.
     pub simulated_us: u64,
-    /// A round trip as it was: PING and PONG over the same connection.
+    /// Actual round-trip time, by PING over the same connection.
     pub ping: Spread,
-    /// Milliseconds for all of it.
+    /// Total duration in milliseconds.
     pub took_ms: u64,
-    /// Each command by each way.
+    /// Each command in each send mode.
     pub rows: Vec<RoundTripRow>,
-    /// The blocking client and the async one, without a simulated network.
+    /// The blocking and the async client, without a simulated network.
     pub clients: Vec<ClientReport>,
 }
 
-/// Why there is nothing to show.
+/// The error of a measurement.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RoundTripsError {
-    /// It is another's turn.
+    /// Another measurement is running, or the run was aborted.
     #[error(transparent)]
-    Turn(#[from] RunLockError),
-    /// TLS has its ends inside the drivers, where no network can be put between.
-    #[error("through TLS no network can be simulated: choose a round trip of 0")]
+    RunLock(#[from] RunLockError),
+    /// TLS ends inside the drivers, so no delay can be inserted.
+    #[error("a network can't be simulated over TLS: choose a round trip of 0")]
     Secured,
     /// Redis did not answer.
     #[error(transparent)]
     Redis(#[from] RedisError),
 }
 
-/// Measures, one at a time, and keeps what was measured last.
+/// Runs measurements, one at a time, and keeps their results.
 #[derive(Clone)]
 pub struct RoundTrips {
     address: Address,
@@ -123,7 +123,7 @@ pub struct RoundTrips {
 }
 
 impl RoundTrips {
-    /// On this Redis.
+    /// Measurements on this Redis.
     pub fn new(address: &Address, run_lock: &RunLock) -> Self {
         Self {
             address: address.clone(),
@@ -137,8 +137,8 @@ impl RoundTrips {
         self.results.requested(run, |_| true)
     }
 
-    /// Measures on keys of `demo`, to the end even when nobody waits for it any
-    /// more. Returns the token of the result.
+    /// Measures on keys of `demo` to completion, even if the client disconnects. Returns
+    /// the token of the result.
     pub async fn run(
         &self,
         store: Store,
@@ -157,20 +157,20 @@ impl RoundTrips {
     async fn measure(&self, bench: &Bench) -> Result<RoundTripsOutcome, RoundTripsError> {
         let since = Instant::now();
         let mut direct = DedicatedConnection::open(&self.address).await?.with_bulk_deadline();
-        let mut call = self.call(&direct, bench.plan.round_trip).await?;
+        let mut connection = self.call(&direct, bench.plan.round_trip).await?;
         let measured = async {
-            let ping = pings(&mut call, bench).await?;
-            let rows = modes::measure(&call, bench).await?;
+            let ping = pings(&mut connection, bench).await?;
+            let rows = modes::measure(&connection, bench).await?;
             let clients = clients::measure(&self.address, bench).await?;
             Ok::<_, RedisError>((ping, rows, clients))
         };
         let (ping, rows, clients) = match measured.await {
-            // A Redis that is silent would keep everyone waiting twice more,
-            // and the keys have an end of their own.
+            // With an unresponsive Redis, removing the keys would take two more timeouts;
+            // their TTL removes them.
             Err(error) if error.is_about_the_connection() => return Err(error.into()),
             measured => {
-                for family in ["set", "crowd"] {
-                    let _ = bench.clear(&mut direct, family).await;
+                for prefix in ["set", "burst"] {
+                    let _ = bench.clear(&mut direct, prefix).await;
                 }
                 measured?
             }
@@ -185,7 +185,7 @@ impl RoundTrips {
         })
     }
 
-    /// Through the simulated network, if there shall be one.
+    /// A connection through the simulated network, unless its round-trip time is 0.
     async fn call(
         &self,
         direct: &DedicatedConnection,
@@ -195,7 +195,7 @@ impl RoundTrips {
             return Ok(direct.clone());
         }
         match DedicatedConnection::open_through(&self.address, round_trip).await {
-            Ok(call) => Ok(call.with_bulk_deadline()),
+            Ok(connection) => Ok(connection.with_bulk_deadline()),
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                 Err(RoundTripsError::Secured)
             }
@@ -204,34 +204,38 @@ impl RoundTrips {
     }
 }
 
-/// What a measurement works on.
+/// The setup of a measurement.
 struct Bench {
-    /// It makes commands; they are sent over other connections.
+    /// Builds commands, which are sent over other connections.
     store: Store,
     demo: VisitorKeys,
     plan: RoundTripsPlan,
 }
 
 impl Bench {
-    /// Removes the keys of this family; what is left if this fails ends by itself.
-    async fn clear(&self, call: &mut DedicatedConnection, family: &str) -> Result<(), RedisError> {
-        let names: Vec<_> = (0..COUNT_MAX).map(|n| format!("{family}:{n}")).collect();
+    /// Removes the keys with this prefix. If that fails, their TTL removes them.
+    async fn clear(
+        &self,
+        connection: &mut DedicatedConnection,
+        prefix: &str,
+    ) -> Result<(), RedisError> {
+        let names: Vec<_> = (0..COUNT_MAX).map(|n| format!("{prefix}:{n}")).collect();
         for names in names.chunks(100) {
             let unlink = |name: &String| self.store.on("UNLINK", &self.demo.key(name));
-            call.pipeline_raw(names.iter().map(unlink).collect(), &Trace::disabled()).await?;
+            connection.pipeline_raw(names.iter().map(unlink).collect(), &Trace::disabled()).await?;
         }
         Ok(())
     }
 }
 
-async fn pings(call: &mut DedicatedConnection, bench: &Bench) -> Result<Spread, RedisError> {
+async fn pings(connection: &mut DedicatedConnection, bench: &Bench) -> Result<Spread, RedisError> {
     let ping = bench.store.command("PING");
-    // The first one warms up.
-    call.run(&ping).await?;
+    // Warm-up.
+    connection.run(&ping).await?;
     let mut took = Vec::with_capacity(PINGS);
     for _ in 0..PINGS {
         let sent = Instant::now();
-        call.run(&ping).await?;
+        connection.run(&ping).await?;
         took.push(spread::nanos(sent.elapsed()));
     }
     Ok(Spread::of(&took))

@@ -1,5 +1,5 @@
-//! The same commands by four ways, in rounds: each round has every way once, so
-//! that whatever else the machine does meanwhile falls on all alike.
+//! The same commands in four send modes, in rounds: each round includes every mode once,
+//! so that other load on the machine affects all modes alike.
 
 use std::time::{Duration, Instant};
 
@@ -16,20 +16,20 @@ use super::{
     spread::{self, Spread},
 };
 
-/// Rounds, unless time runs out.
+/// Number of rounds, unless time runs out.
 const ROUNDS: usize = 5;
-/// No round is begun later: who waits for the answer won't wait much longer.
+/// No round starts after this time, because the client is waiting.
 const BEGUN_WITHIN: Duration = Duration::from_secs(7);
-/// One turn by one way takes no longer, whatever is left to do.
+/// Maximum duration of one mode in one round.
 pub const MAX_DURATION: Duration = Duration::from_secs(1);
-/// The documents' batch.
+/// The tutorial's batch size.
 const BATCH: usize = 100;
-/// How long the keys stay if they are not removed, in seconds.
-const KEPT: u64 = 300;
-/// The documents' example of a value.
+/// TTL of the keys, should they not be removed, in seconds.
+const KEY_TTL_S: u64 = 300;
+/// The tutorial's example value.
 const VALUE: &str = "aB3xK9mP";
 
-/// What is sent.
+/// A command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Verb {
@@ -39,25 +39,25 @@ pub enum Verb {
     Get,
 }
 
-/// How it is sent.
+/// How the commands are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SendMode {
-    /// Each command waits for the reply to the one before.
+    /// Each command waits for the reply to the previous one.
     Singly,
-    /// A hundred at a time, then their replies.
+    /// A hundred commands at a time, then their replies.
     ByHundred,
-    /// All of them, then their replies.
+    /// All commands, then all replies.
     OnePipeline,
-    /// A task for each, all at the same time, on one connection.
+    /// One task per command, all concurrently, on one connection.
     AtOnce,
 }
 
 impl Verb {
-    /// In the order of the rounds: what is read was written.
+    /// In the order of the rounds: keys are written before they are read.
     pub const ALL: [Self; 2] = [Self::Set, Self::Get];
 
-    /// As it is sent.
+    /// The name of the command.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Set => "SET",
@@ -67,86 +67,84 @@ impl Verb {
 }
 
 impl SendMode {
-    /// The slowest first.
+    /// All modes, the slowest first.
     pub const ALL: [Self; 4] = [Self::Singly, Self::ByHundred, Self::OnePipeline, Self::AtOnce];
 
-    /// In a few words.
+    /// The title on pages.
     pub const fn title(self) -> &'static str {
         match self {
-            Self::Singly => "one after the other",
+            Self::Singly => "sequential",
             Self::ByHundred => "pipelines of 100",
             Self::OnePipeline => "one pipeline",
-            Self::AtOnce => "all at once",
+            Self::AtOnce => "concurrent",
         }
     }
 
-    /// What it does, in a sentence.
+    /// A description of one sentence.
     pub const fn about(self) -> &'static str {
         match self {
-            Self::Singly => "Each command waits for the reply to the one before.",
-            Self::ByHundred => {
-                "A hundred commands are sent together, then their replies are awaited."
-            }
-            Self::OnePipeline => "All commands are sent together, then all replies are awaited.",
+            Self::Singly => "Each command waits for the reply to the previous one.",
+            Self::ByHundred => "A hundred commands are sent together, then their replies are read.",
+            Self::OnePipeline => "All commands are sent together, then all replies are read.",
             Self::AtOnce => {
-                "A task for each command, all at the same time; the driver puts what they say on one connection, as it comes."
+                "One task per command, all concurrently; the driver multiplexes them on one connection."
             }
         }
     }
 }
 
-/// One command by one way.
+/// One command in one send mode.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct RoundTripRow {
-    /// What was sent.
+    /// The command.
     pub verb: Verb,
-    /// How.
+    /// The send mode.
     pub mode: SendMode,
-    /// Commands that were done in a round, the fewest of all rounds.
+    /// Completed commands per round, the minimum of all rounds.
     pub commands: u64,
-    /// Time for one command, over the rounds.
+    /// Time per command, over all rounds.
     pub each: Spread,
-    /// The same of each round, in nanoseconds.
+    /// Time per command in each round, in nanoseconds.
     pub rounds_ns: Vec<u64>,
-    /// How many times faster than one after the other: the median of the rounds.
+    /// Speedup over sequential commands: the median of the rounds.
     pub times: f64,
-    /// The least of them, and the most.
+    /// The minimum and maximum speedup.
     pub times_range: [f64; 2],
 }
 
-/// What one round of one way brought.
-struct Turn {
+/// One mode in one round.
+struct Round {
     done: usize,
     took: Duration,
 }
 
-/// Every verb by every way.
+/// Measures every command in every mode.
 pub async fn measure(
-    call: &DedicatedConnection,
+    connection: &DedicatedConnection,
     bench: &Bench,
 ) -> Result<Vec<RoundTripRow>, RedisError> {
     let since = Instant::now();
-    let mut run_lock: Vec<(Verb, SendMode, Vec<Turn>)> = Vec::new();
+    let mut series: Vec<(Verb, SendMode, Vec<Round>)> = Vec::new();
     for verb in Verb::ALL {
-        run_lock.extend(SendMode::ALL.map(|mode| (verb, mode, Vec::new())));
+        series.extend(SendMode::ALL.map(|mode| (verb, mode, Vec::new())));
     }
-    // The first of all commands pays for memory and caches.
-    turn(call, bench, Verb::Set, SendMode::OnePipeline).await?;
+    // Warm-up: the first commands allocate memory and fill caches.
+    round(connection, bench, Verb::Set, SendMode::OnePipeline).await?;
     for _ in 0..ROUNDS {
-        for (verb, mode, taken) in &mut run_lock {
-            taken.push(turn(call, bench, *verb, *mode).await?);
+        for (verb, mode, rounds) in &mut series {
+            rounds.push(round(connection, bench, *verb, *mode).await?);
         }
         if since.elapsed() > BEGUN_WITHIN {
             break;
         }
     }
-    Ok(rows(run_lock))
+    Ok(rows(series))
 }
 
-fn rows(run_lock: Vec<(Verb, SendMode, Vec<Turn>)>) -> Vec<RoundTripRow> {
+fn rows(series: Vec<(Verb, SendMode, Vec<Round>)>) -> Vec<RoundTripRow> {
     let mut singly = Vec::new();
-    let row = |(verb, mode, run_lock): (Verb, SendMode, Vec<Turn>)| {
-        let rounds_ns: Vec<_> = run_lock.iter().map(Turn::each).collect();
+    let row = |(verb, mode, rounds): (Verb, SendMode, Vec<Round>)| {
+        let rounds_ns: Vec<_> = rounds.iter().map(Round::each).collect();
         if mode == SendMode::Singly {
             singly.clone_from(&rounds_ns);
         }
@@ -156,61 +154,61 @@ fn rows(run_lock: Vec<(Verb, SendMode, Vec<Turn>)>) -> Vec<RoundTripRow> {
         RoundTripRow {
             verb,
             mode,
-            commands: run_lock.iter().map(|turn| turn.done as u64).min().unwrap_or_default(),
+            commands: rounds.iter().map(|round| round.done as u64).min().unwrap_or_default(),
             each: Spread::of(&rounds_ns),
             rounds_ns,
             times: rounded(times),
             times_range: [rounded(min), rounded(max)],
         }
     };
-    run_lock.into_iter().map(row).collect()
+    series.into_iter().map(row).collect()
 }
 
-/// To two digits behind the point.
+/// Rounds to two decimals.
 fn rounded(ratio: f64) -> f64 {
     (ratio * 100.0).round() / 100.0
 }
 
-impl Turn {
-    /// Nanoseconds for one command.
+impl Round {
+    /// Nanoseconds per command.
     fn each(&self) -> u64 {
         spread::nanos(self.took) / (self.done.max(1) as u64)
     }
 }
 
-async fn turn(
-    call: &DedicatedConnection,
+async fn round(
+    connection: &DedicatedConnection,
     bench: &Bench,
     verb: Verb,
     mode: SendMode,
-) -> Result<Turn, RedisError> {
+) -> Result<Round, RedisError> {
     let commands: Vec<_> = (0..bench.plan.count).map(|n| command(bench, verb, n)).collect();
     let (count, start) = (commands.len(), Instant::now());
     let done = match mode {
-        SendMode::Singly => singly(call, &commands, start).await?,
-        SendMode::ByHundred => pipelined(call, commands, BATCH, start).await?,
-        SendMode::OnePipeline => pipelined(call, commands, count, start).await?,
-        SendMode::AtOnce => at_once(call, commands).await?,
+        SendMode::Singly => singly(connection, &commands, start).await?,
+        SendMode::ByHundred => pipelined(connection, commands, BATCH, start).await?,
+        SendMode::OnePipeline => pipelined(connection, commands, count, start).await?,
+        SendMode::AtOnce => at_once(connection, commands).await?,
     };
-    Ok(Turn { done, took: start.elapsed() })
+    Ok(Round { done, took: start.elapsed() })
 }
 
 fn command(bench: &Bench, verb: Verb, n: usize) -> Command {
     let key = bench.demo.key(&format!("set:{n}"));
     match verb {
-        Verb::Set => bench.store.on("SET", &key).arg(VALUE).arg("EX").arg(KEPT),
+        Verb::Set => bench.store.on("SET", &key).arg(VALUE).arg("EX").arg(KEY_TTL_S),
         Verb::Get => bench.store.on("GET", &key),
     }
 }
 
 async fn singly(
-    call: &DedicatedConnection,
+    connection: &DedicatedConnection,
     commands: &[Command],
     start: Instant,
 ) -> Result<usize, RedisError> {
-    let mut call = call.clone();
+    let mut connection = connection.clone();
     for (n, command) in commands.iter().enumerate() {
-        call.run(command).await?;
+        connection.run(command).await?;
         if start.elapsed() > MAX_DURATION {
             return Ok(n + 1);
         }
@@ -219,16 +217,17 @@ async fn singly(
 }
 
 async fn pipelined(
-    call: &DedicatedConnection,
+    connection: &DedicatedConnection,
     mut commands: Vec<Command>,
     batch: usize,
     start: Instant,
 ) -> Result<usize, RedisError> {
-    let (mut call, mut done) = (call.clone(), 0);
+    let (mut connection, mut done) = (connection.clone(), 0);
     while !commands.is_empty() && start.elapsed() <= MAX_DURATION {
         let rest = commands.split_off(commands.len().min(batch));
-        let answers =
-            call.pipeline_raw(std::mem::replace(&mut commands, rest), &Trace::disabled()).await?;
+        let answers = connection
+            .pipeline_raw(std::mem::replace(&mut commands, rest), &Trace::disabled())
+            .await?;
         done += answers.replies.len();
         let refused = answers.replies.into_iter().find_map(Result::err);
         if let Some(refusal) = refused {
@@ -238,11 +237,14 @@ async fn pipelined(
     Ok(done)
 }
 
-async fn at_once(call: &DedicatedConnection, commands: Vec<Command>) -> Result<usize, RedisError> {
+async fn at_once(
+    connection: &DedicatedConnection,
+    commands: Vec<Command>,
+) -> Result<usize, RedisError> {
     let mut tasks = JoinSet::<Result<Value, RedisError>>::new();
     for command in commands {
-        let mut call = call.clone();
-        tasks.spawn(async move { call.run(&command).await });
+        let mut connection = connection.clone();
+        tasks.spawn(async move { connection.run(&command).await });
     }
     let mut done = 0;
     while let Some(ended) = tasks.join_next().await {
@@ -256,18 +258,18 @@ async fn at_once(call: &DedicatedConnection, commands: Vec<Command>) -> Result<u
 mod tests {
     use super::*;
 
-    fn run_lock(took_us: &[u64]) -> Vec<Turn> {
-        let turn = |us: &u64| Turn { done: 10, took: Duration::from_micros(*us) };
-        took_us.iter().map(turn).collect()
+    fn rounds(took_us: &[u64]) -> Vec<Round> {
+        let round = |us: &u64| Round { done: 10, took: Duration::from_micros(*us) };
+        took_us.iter().map(round).collect()
     }
 
     #[test]
-    fn a_ratio_compares_turns_of_the_same_round_and_verb() {
+    fn a_ratio_compares_modes_of_the_same_round_and_command() {
         let rows = rows(vec![
-            (Verb::Set, SendMode::Singly, run_lock(&[100, 400, 100])),
-            (Verb::Set, SendMode::AtOnce, run_lock(&[10, 20, 50])),
-            (Verb::Get, SendMode::Singly, run_lock(&[50, 50, 50])),
-            (Verb::Get, SendMode::AtOnce, run_lock(&[50, 25, 100])),
+            (Verb::Set, SendMode::Singly, rounds(&[100, 400, 100])),
+            (Verb::Set, SendMode::AtOnce, rounds(&[10, 20, 50])),
+            (Verb::Get, SendMode::Singly, rounds(&[50, 50, 50])),
+            (Verb::Get, SendMode::AtOnce, rounds(&[50, 25, 100])),
         ]);
         assert_eq!((rows[0].times, rows[0].times_range), (1.0, [1.0, 1.0]));
         assert_eq!((rows[1].times, rows[1].times_range), (10.0, [2.0, 20.0]));

@@ -1,4 +1,4 @@
-//! Several measurements of one thing, as one: the middle, and how far they lie apart.
+//! Summary statistics of repeated measurements: median and range.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use utoipa::ToSchema;
 
 use crate::format;
 
-/// Median, least and most, in nanoseconds.
+/// Median, minimum and maximum, in nanoseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Spread {
-    /// How many measurements.
+    /// Number of measurements.
     pub n: u64,
-    /// Half of them are at most this, in nanoseconds.
+    /// Median, in nanoseconds.
     pub median_ns: u64,
-    /// The least, in nanoseconds.
+    /// Minimum, in nanoseconds.
     pub min_ns: u64,
-    /// The most, in nanoseconds.
+    /// Maximum, in nanoseconds.
     pub max_ns: u64,
 }
 
 impl Spread {
-    /// Of these, in any order.
+    /// The statistics of these values, in any order.
     pub fn of(values: &[u64]) -> Self {
         let mut sorted = values.to_vec();
         sorted.sort_unstable();
@@ -33,28 +33,28 @@ impl Spread {
         }
     }
 
-    /// `312 µs`.
+    /// The median with its unit: `312 µs`.
     pub fn median(&self) -> String {
         time(self.median_ns)
     }
 
-    /// The least of them.
+    /// The minimum with its unit.
     pub fn min(&self) -> String {
         time(self.min_ns)
     }
 
-    /// The most.
+    /// The maximum with its unit.
     pub fn max(&self) -> String {
         time(self.max_ns)
     }
 
-    /// `298 µs to 355 µs`.
+    /// The range: `298 µs to 355 µs`.
     pub fn range(&self) -> String {
         format!("{} to {}", self.min(), self.max())
     }
 }
 
-/// The middle one; of two the mean.
+/// The median; for an even number of values, the mean of the middle two.
 fn middle(sorted: &[u64]) -> Option<u64> {
     let half = sorted.len() / 2;
     match sorted.len() % 2 {
@@ -64,7 +64,7 @@ fn middle(sorted: &[u64]) -> Option<u64> {
     }
 }
 
-/// The middle of several ratios, the least and the most.
+/// Median, minimum and maximum of several ratios.
 pub fn of_ratios(ratios: &[f64]) -> Option<(f64, f64, f64)> {
     let mut sorted = ratios.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -77,12 +77,12 @@ pub fn of_ratios(ratios: &[f64]) -> Option<(f64, f64, f64)> {
     Some((middle, min, max))
 }
 
-/// Whole nanoseconds.
+/// A duration in whole nanoseconds.
 pub fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// `850 ns`, `4.2 µs`, `312 µs`, `1.25 ms`.
+/// Formats nanoseconds: `850 ns`, `4.21 µs`, `312 µs`, `1.25 ms`.
 fn time(ns: u64) -> String {
     match ns {
         ns @ ..1_000 => format!("{ns} ns"),
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_middle_is_in_the_middle() {
+    fn the_median_is_the_middle_value() {
         let spread = Spread::of(&[5, 1, 9]);
         assert_eq!((spread.median_ns, spread.min_ns, spread.max_ns, spread.n), (5, 1, 9, 3));
         assert_eq!(Spread::of(&[1, 4, 2, 3]).median_ns, 2, "between 2 and 3, rounded down");

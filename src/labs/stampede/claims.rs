@@ -1,12 +1,12 @@
-//! What the documents claim about a cache under load, held against a run.
+//! The tutorial's claims about a cache under load, checked against a run.
 
-use super::{crowd::FollowUp, run::PolicyRun};
+use super::{burst::FollowUp, run::PolicyRun};
 use crate::{
     format,
     labs::support::claims::{Claim, Verdict},
 };
 
-/// How a statement is held against a run.
+/// Checks a claim against a run.
 type Test = fn(&PolicyRun) -> (Verdict, String);
 
 const CLAIMS: [(&str, Test); 2] = [
@@ -14,8 +14,8 @@ const CLAIMS: [(&str, Test); 2] = [
     ("The next 99 requests take 1 to 5 ms", next_are_quick),
 ];
 
-/// Both claims, each held against all of these runs.
-pub fn held_against(runs: &[PolicyRun]) -> Vec<Claim> {
+/// Both claims, each checked against all of these runs.
+pub fn check_claims(runs: &[PolicyRun]) -> Vec<Claim> {
     let of = |says: &'static str, test: Test| {
         runs.iter().map(move |run| {
             let (verdict, measured) = test(run);
@@ -28,19 +28,19 @@ pub fn held_against(runs: &[PolicyRun]) -> Vec<Claim> {
 
 fn hits_once(run: &PolicyRun) -> (Verdict, String) {
     match run.origin_loads {
-        _ if run.answered() == 0 => (Verdict::Unknown, "nobody was answered".to_owned()),
-        0 => (Verdict::True, "not even once".to_owned()),
+        _ if run.answered() == 0 => (Verdict::Unknown, "no request was answered".to_owned()),
+        0 => (Verdict::True, "never".to_owned()),
         1 => (Verdict::True, "once".to_owned()),
         many => (Verdict::False, format!("{} times", format::number(&many))),
     }
 }
 
 fn next_are_quick(run: &PolicyRun) -> (Verdict, String) {
-    match &run.next {
-        FollowUp { left_out: true, .. } => {
-            (Verdict::Unknown, "not asked, Redis was away".to_owned())
+    match &run.follow_up {
+        FollowUp { skipped: true, .. } => {
+            (Verdict::Unknown, "skipped, Redis was unavailable".to_owned())
         }
-        FollowUp { requests: 0, .. } => (Verdict::Unknown, "none was answered".to_owned()),
+        FollowUp { requests: 0, .. } => (Verdict::Unknown, "no request was answered".to_owned()),
         FollowUp { above_5ms: late @ 1.., requests, .. } => {
             (Verdict::False, format!("{late} of {requests} took longer"))
         }
@@ -59,7 +59,7 @@ mod tests {
         let requests = below_1ms + from_1_to_5ms + above_5ms;
         let next =
             FollowUp { requests, below_1ms, from_1_to_5ms, above_5ms, ..FollowUp::default() };
-        next_are_quick(&PolicyRun { next, ..PolicyRun::blank() })
+        next_are_quick(&PolicyRun { follow_up: next, ..PolicyRun::blank() })
     }
 
     #[test]

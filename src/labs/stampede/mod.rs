@@ -1,18 +1,17 @@
-//! A stampede, measured: many visitors ask for one key at the same moment, under
-//! one policy after the other, and what that costs the database and them is
-//! counted.
+//! Measures a cache stampede: many visitors request one key at the same moment, under one
+//! policy after another, and the database loads and response times are counted.
 //!
-//! Visitors are tasks in this process, without HTTP. They have a thread, a
-//! connection to Redis, an [`Engine`](hitrate_cache::Engine) and counters of their own: nobody who
-//! looks at a page meanwhile waits behind them, is turned away for them, or
-//! finds them in the hit ratio. The database is the real one, as is every load.
+//! Visitors are tasks in this process, without HTTP. They have a thread, a Redis
+//! connection, an [`Engine`](hitrate_cache::Engine) and counters of their own, so that
+//! they don't delay page requests, cause rejections or change the hit ratio. The database
+//! and its loads are real.
 
+mod burst;
 mod claims;
-mod crowd;
+mod explanation;
 mod origin;
 mod run;
 mod scenario;
-mod story;
 
 use std::{
     sync::Arc,
@@ -28,7 +27,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use self::scenario::Scenario;
-pub use self::{claims::held_against, crowd::FollowUp, run::PolicyRun, scenario::Start};
+pub use self::{burst::FollowUp, claims::check_claims, run::PolicyRun, scenario::Start};
 use crate::{
     demo::db::Db,
     labs::support::{
@@ -37,64 +36,64 @@ use crate::{
     },
 };
 
-/// The most visitors at once: three times what may load and wait at the origin.
+/// Maximum number of visitors: three times the capacity of the bulkhead and its queue.
 pub const VISITORS_MAX: u32 = 1_000;
-/// Visitors, unless said otherwise.
+/// Default number of visitors.
 pub const VISITORS: u32 = 100;
-/// The longest simulated delay of the database, in milliseconds.
+/// Maximum simulated database delay, in milliseconds.
 pub const DELAY_MS_MAX: u32 = 5_000;
-/// That delay, unless said otherwise: longer than the soft timeout of grace, so
-/// that serving a stale value is seen to be quicker than waiting.
+/// Default database delay, in milliseconds: longer than the soft timeout, so that serving
+/// a stale value is visibly faster than waiting.
 pub const DELAY_MS: u32 = 200;
-/// The documents' way and one protection at a time: what runs unless said otherwise.
+/// Default policies: the tutorial's, and one protection at a time.
 pub const DEFAULTS: [&str; 5] =
     ["cache-aside", "single-flight", "lease", "early-refresh", "stale-while-revalidate"];
 
-/// No policy is begun later than this: whoever waits for the answer won't wait longer.
-const BEGUN_WITHIN: Duration = Duration::from_secs(60);
-/// How long the connection may take to be there, else it runs without Redis.
+/// No policy starts later than this, because the client is waiting.
+const START_WITHIN: Duration = Duration::from_secs(60);
+/// Timeout for connecting; without a connection the run continues without Redis.
 const TIMEOUT: Duration = Duration::from_millis(500);
-/// The most results that are kept: some kilobytes each.
+/// Maximum number of results kept, some kilobytes each.
 const RESULTS_MAX: u64 = 64;
 
-/// What to measure.
+/// The parameters of a measurement.
 #[derive(Debug, Clone)]
 pub struct StampedePlan {
-    /// One after the other, each at most once.
+    /// The policies, in order, each at most once.
     pub policies: Vec<CachePolicy>,
     /// 1 to [`VISITORS_MAX`].
     pub visitors: u32,
-    /// How long the database shall take longer than it does.
+    /// Simulated additional latency of the database.
     pub delay: Duration,
 }
 
-/// What was measured.
+/// The result of a measurement.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct StampedeOutcome {
-    /// Who came at once, for each policy.
+    /// Number of visitors per policy.
     pub visitors: u64,
-    /// The simulated delay of the database, in milliseconds.
+    /// Simulated database delay, in milliseconds.
     pub delay_ms: u64,
-    /// Milliseconds for all of it, preparations included.
+    /// Total duration in milliseconds, including preparation.
     pub took_ms: u64,
-    /// In the order they were asked for.
+    /// The runs, in the order of the policies.
     pub runs: Vec<PolicyRun>,
-    /// Policies that were not begun, as there was no time left.
-    pub left_out: Vec<&'static str>,
+    /// Policies that were skipped for lack of time.
+    pub skipped: Vec<&'static str>,
 }
 
-/// Why there is nothing to show.
+/// The error of a measurement.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StampedeError {
-    /// It is another's turn.
+    /// Another measurement is running, or the run was aborted.
     #[error(transparent)]
-    Turn(#[from] RunLockError),
-    /// No visitor got an answer.
+    RunLock(#[from] RunLockError),
+    /// No visitor got a response.
     #[error(transparent)]
     Failed(#[from] FetchError),
 }
 
-/// Runs stampedes, one at a time, and keeps what the last ones brought.
+/// Runs stampedes, one at a time, and keeps their results.
 #[derive(Clone)]
 pub struct Stampedes {
     address: Address,
@@ -105,7 +104,7 @@ pub struct Stampedes {
 }
 
 impl Stampedes {
-    /// On this Redis, under this prefix, and on this database.
+    /// Stampedes on this Redis, under this key prefix, and on this database.
     pub fn new(address: &Address, prefix: &str, db: &Arc<Db>, run_lock: &RunLock) -> Self {
         Self {
             address: address.clone(),
@@ -116,7 +115,7 @@ impl Stampedes {
         }
     }
 
-    /// Every policy that can be measured.
+    /// All policies that can be measured.
     pub fn policies() -> impl Iterator<Item = CachePolicy> {
         let [none, plain, rest @ ..] = CachePolicy::ALL;
         [plain].into_iter().chain(CachePolicy::ISOLATED).chain([none]).chain(rest)
@@ -127,8 +126,8 @@ impl Stampedes {
         self.results.requested(run, |_| true)
     }
 
-    /// Runs a stampede to its end, even when nobody waits for it any more.
-    /// Returns the token of the result.
+    /// Runs a stampede to completion, even if the client disconnects. Returns the token
+    /// of the result.
     pub async fn run(
         &self,
         plan: StampedePlan,
@@ -148,11 +147,11 @@ impl Stampedes {
     ) -> Result<StampedeOutcome, FetchError> {
         let since = Instant::now();
         let store = Store::open(&self.address, &self.prefix, &Arc::new(Health::default()));
-        // Without Redis it is worth measuring, too: each run tells what was wrong.
+        // Measures without Redis, too: each run reports the error.
         let _ = store.ready(TIMEOUT).await;
         let (mut runs, mut failure) = (Vec::new(), None);
-        for policy in plan.policies.iter().take_while(|_| since.elapsed() < BEGUN_WITHIN) {
-            let scenario = Scenario::set(self, &store, policy, plan, name).await;
+        for policy in plan.policies.iter().take_while(|_| since.elapsed() < START_WITHIN) {
+            let scenario = Scenario::new(self, &store, policy, plan, name).await;
             let (run, failed) = run::run(scenario, plan.visitors).await;
             runs.push(run);
             failure = failure.or(failed);
@@ -170,7 +169,7 @@ impl StampedeOutcome {
             visitors: u64::from(plan.visitors),
             delay_ms: millis(plan.delay),
             took_ms: millis(since.elapsed()),
-            left_out: plan.policies[runs.len()..].iter().map(|policy| policy.name).collect(),
+            skipped: plan.policies[runs.len()..].iter().map(|policy| policy.name).collect(),
             runs,
         }
     }
@@ -181,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_preset_can_be_measured_once_and_the_usual_ones_come_first() {
+    fn every_preset_can_be_measured_once_and_the_defaults_come_first() {
         let names: Vec<_> = Stampedes::policies().map(|policy| policy.name).collect();
         assert_eq!(names.len(), CachePolicy::ALL.len() + CachePolicy::ISOLATED.len());
         assert_eq!(names[..DEFAULTS.len()], DEFAULTS);

@@ -1,4 +1,4 @@
-//! The origin of the one value: a row of the real database, with every load counted.
+//! The origin of the measured value: a row of the real database, with a counter of loads.
 
 use std::{
     sync::{
@@ -11,61 +11,61 @@ use std::{
 use hitrate_cache::{Versioned, trace::Trace};
 
 use crate::demo::{
-    db::{self, Db},
-    model::{LAPTOP, Trial},
+    db::{Db, DbError},
+    model::{LAPTOP, TrialProduct},
 };
 
-/// The documents' Laptop, under the name of an experiment.
+/// The tutorial's laptop, under the name of the experiment.
 #[derive(Clone)]
-pub struct Origin {
+pub struct CountingOrigin {
     pub db: Arc<Db>,
     pub name: String,
     pub delay: Duration,
     pub loads: Arc<Loads>,
 }
 
-/// Loads of one stage.
+/// The loads of one scenario.
 #[derive(Debug, Default)]
 pub struct Loads {
-    begun: AtomicU64,
-    under_way: AtomicU64,
+    started: AtomicU64,
+    in_flight: AtomicU64,
 }
 
-/// A load under way, until dropped: a load that is given up ends, too.
-struct UnderWay<'a>(&'a Loads);
+/// A load in progress. Dropping it ends the load, which covers cancelled ones.
+struct InFlight<'a>(&'a Loads);
 
 impl Loads {
-    /// How many were begun.
-    pub fn begun(&self) -> u64 {
-        self.begun.load(Ordering::Acquire)
+    /// Number of loads started.
+    pub fn started(&self) -> u64 {
+        self.started.load(Ordering::Acquire)
     }
 
-    /// How many are not at their end.
-    pub fn under_way(&self) -> u64 {
-        self.under_way.load(Ordering::Acquire)
+    /// Number of loads in progress.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Acquire)
     }
 
-    fn begin(&self) -> UnderWay<'_> {
-        self.begun.fetch_add(1, Ordering::AcqRel);
-        self.under_way.fetch_add(1, Ordering::AcqRel);
-        UnderWay(self)
+    fn begin(&self) -> InFlight<'_> {
+        self.started.fetch_add(1, Ordering::AcqRel);
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        InFlight(self)
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
-impl hitrate_cache::Origin<Trial> for Origin {
-    type Error = db::Error;
+impl hitrate_cache::Origin<TrialProduct> for CountingOrigin {
+    type Error = DbError;
 
-    async fn load(&self) -> Result<Option<Versioned<Trial>>, db::Error> {
+    async fn load(&self) -> Result<Option<Versioned<TrialProduct>>, DbError> {
         let _load = self.loads.begin();
         let found = self.db.product(LAPTOP, self.delay, &Trace::disabled()).await?;
         Ok(found.map(|row| Versioned {
-            value: Trial { name: self.name.clone(), product: row.value },
+            value: TrialProduct { name: self.name.clone(), product: row.value },
             version: row.version,
         }))
     }

@@ -1,4 +1,4 @@
-//! One policy's turn, and what it brought.
+//! The run of one policy, and its result.
 
 use std::sync::Arc;
 
@@ -7,54 +7,54 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    crowd::{self, CrowdTally, FollowUp},
-    scenario::{SPARE, Scenario, Start},
+    burst::{self, BurstTally, FollowUp},
+    scenario::{MARGIN, Scenario, Start},
 };
 
-/// What one policy's turn brought.
+/// The result of one policy's run.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PolicyRun {
     /// The policy.
     pub policy: &'static str,
-    /// It, in one line.
+    /// A description of the policy, in one line.
     pub about: &'static str,
-    /// What the crowd found.
+    /// The state of the key at the start.
     pub start: Start,
-    /// How many came at once.
+    /// Number of visitors.
     pub visitors: u32,
-    /// Values loaded from the database for them; counted where they are loaded.
+    /// Number of database loads, counted by the origin.
     pub origin_loads: u64,
-    /// Half of those who were answered waited at most this many microseconds,
-    /// from the signal on; null when nobody was answered.
+    /// Median response time from the signal on, in microseconds; null if no visitor was
+    /// answered.
     pub p50_us: Option<u64>,
-    /// 99 of 100 waited at most this many microseconds.
+    /// 99th percentile in microseconds.
     pub p99_us: Option<u64>,
-    /// The slowest, in microseconds.
+    /// Maximum in microseconds.
     pub max_us: Option<u64>,
-    /// The most loads that waited for their turn at the database.
+    /// Maximum number of loads queued at the bulkhead.
     pub queued: u64,
-    /// Visitors turned away at once, as too many loads waited already.
-    pub shed: u64,
-    /// The slowest of those, in microseconds.
-    pub shed_max_us: Option<u64>,
-    /// Visitors who got no answer for another reason.
+    /// Visitors rejected because the queue was full.
+    pub rejected: u64,
+    /// The slowest rejection, in microseconds.
+    pub rejected_max_us: Option<u64>,
+    /// Visitors without a response for other reasons.
     pub failed: u64,
-    /// The first such reason; null when there is none.
+    /// The first of these reasons; null if there is none.
     pub failure: Option<String>,
-    /// What Redis said when a value was to be stored; null when it was stored.
+    /// The Redis error when storing a value; null if it was stored.
     pub error: Option<String>,
-    /// Answered with what the database said.
+    /// Responses from the database.
     pub from_database: u64,
-    /// Answered with a copy within its TTL.
+    /// Responses from a fresh copy.
     pub from_cache: u64,
-    /// Answered with a copy past its TTL.
+    /// Responses from a stale copy.
     pub stale: u64,
-    /// The requests after them.
-    pub next: FollowUp,
+    /// The requests after the burst.
+    pub follow_up: FollowUp,
 }
 
 impl PolicyRun {
-    /// A run before its start, for tests of what is made of one.
+    /// An empty run, for tests.
     #[cfg(test)]
     pub fn blank() -> Self {
         Self {
@@ -67,20 +67,20 @@ impl PolicyRun {
             p99_us: None,
             max_us: None,
             queued: 0,
-            shed: 0,
-            shed_max_us: None,
+            rejected: 0,
+            rejected_max_us: None,
             failed: 0,
             failure: None,
             error: None,
             from_database: 0,
             from_cache: 0,
             stale: 0,
-            next: FollowUp::default(),
+            follow_up: FollowUp::default(),
         }
     }
 
-    /// What the crowd met, without what is known only around it.
-    fn of(scenario: &Scenario, tally: &CrowdTally) -> Self {
+    /// The results of the burst; [`run`] adds the rest.
+    fn of(scenario: &Scenario, tally: &BurstTally) -> Self {
         let from = |source: Source| tally.sources[source as usize];
         PolicyRun {
             policy: scenario.policy.name,
@@ -92,32 +92,32 @@ impl PolicyRun {
             p99_us: tally.quantile(0.99),
             max_us: tally.quantile(1.0),
             queued: scenario.cache.engine().queued().1 as u64,
-            shed: tally.shed,
-            shed_max_us: tally.shed_max_us,
+            rejected: tally.rejected,
+            rejected_max_us: tally.rejected_max_us,
             failed: tally.failed,
             failure: tally.failure.as_ref().map(FetchError::to_string),
             error: tally.error.clone(),
             from_database: from(Source::Database),
             from_cache: from(Source::Cache) + from(Source::Memory),
             stale: from(Source::Stale),
-            next: FollowUp::default(),
+            follow_up: FollowUp::default(),
         }
     }
 
-    /// How many visitors got a value.
+    /// Number of visitors that got a value.
     pub fn answered(&self) -> u64 {
         self.from_database + self.from_cache + self.stale
     }
 }
 
-/// The whole turn: the scenario is prepared, the crowd comes, then a few more
-/// requests, and the key is removed. The failure is the first that a visitor met.
+/// Runs one policy: prepares the scenario, sends the burst and the follow-up requests,
+/// and removes the key. Returns the first failure of a visitor, too.
 pub async fn run(scenario: Scenario, visitors: u32) -> (PolicyRun, Option<FetchError>) {
     let scenario = Arc::new(scenario);
     let start = scenario.prepare().await;
     let before = scenario.loads();
-    let limit = scenario.policy.hard_timeout * 2 + SPARE;
-    let tally = crowd::burst(&scenario, visitors, limit).await;
+    let limit = scenario.policy.hard_timeout * 2 + MARGIN;
+    let tally = burst::burst(&scenario, visitors, limit).await;
     scenario.settle().await;
     let after = scenario.loads();
     let next = follow_up(&scenario, after).await;
@@ -126,19 +126,19 @@ pub async fn run(scenario: Scenario, visitors: u32) -> (PolicyRun, Option<FetchE
         start,
         visitors,
         origin_loads: after - before,
-        next,
+        follow_up: next,
         ..PolicyRun::of(&scenario, &tally)
     };
     (run, tally.cause())
 }
 
-/// The requests after the crowd. Without Redis each of them would only wait
-/// for the database once more.
+/// Sends the follow-up requests. Without Redis, each would only wait for the database
+/// again.
 async fn follow_up(scenario: &Arc<Scenario>, before: u64) -> FollowUp {
     if scenario.cache.store().is_unavailable() {
-        return FollowUp { left_out: true, ..FollowUp::default() };
+        return FollowUp { skipped: true, ..FollowUp::default() };
     }
-    let next = crowd::follow_up(scenario).await;
+    let next = burst::follow_up(scenario).await;
     let origin_loads = scenario.loads() - before;
     scenario.settle().await;
     FollowUp { origin_loads, ..next }

@@ -1,5 +1,5 @@
-//! Where one policy's turn takes place: a cache and a key of its own, brought to
-//! the state in which the stampede should find it, and cleared afterwards.
+//! The scenario of one policy's run: a cache and a key of its own, prepared before the
+//! burst and cleared afterwards.
 
 use std::{
     sync::Arc,
@@ -15,61 +15,60 @@ use utoipa::ToSchema;
 
 use super::{
     StampedePlan, Stampedes,
-    origin::{Loads, Origin},
+    origin::{CountingOrigin, Loads},
 };
-use crate::demo::{keys, model::Trial};
+use crate::demo::{keys, model::TrialProduct};
 
-/// The TTL of what the crowd loads: longer than a run, so that it does not end
-/// in the middle, and short enough for what a run leaves behind if it breaks off.
+/// TTL of the loaded value: longer than a run, so that it does not expire during it, and
+/// short enough for leftovers of an aborted run.
 const TTL: Duration = Duration::from_secs(60);
-/// The TTL of a value that shall have ended when the crowd comes.
-const ENDED: Duration = Duration::from_millis(20);
-/// Between filling a value that shall be about to end and the signal: enough to
-/// gather the crowd.
-const GATHERING: Duration = Duration::from_millis(50);
-/// The least that is left of such a value when the signal is given.
+/// TTL of a value that has expired before the burst.
+const EXPIRED_TTL: Duration = Duration::from_millis(20);
+/// Time between storing an expiring value and the signal: enough to start all visitors.
+const STARTUP: Duration = Duration::from_millis(50);
+/// Minimum remaining TTL of such a value at the signal.
 const LEFT_MIN: Duration = Duration::from_millis(50);
-/// Added to what the policy lets a visitor wait: nobody should need it.
-pub(super) const SPARE: Duration = Duration::from_secs(3);
-/// How long the fill after the last load may take: one round trip to Redis.
+/// Margin added to the timeout of the policy; not needed normally.
+pub(super) const MARGIN: Duration = Duration::from_secs(3);
+/// Maximum duration of the fill after the last load: one round trip to Redis.
 const FILL: Duration = Duration::from_millis(20);
-/// How long the near cache may take to hear of changes.
+/// Maximum time until the near cache receives invalidations.
 const TRACKING: Duration = Duration::from_millis(500);
 
-/// What the crowd finds.
+/// The state of the key when the burst starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Start {
-    /// Nothing under the key.
+    /// The key does not exist.
     Cold,
-    /// A value with about half the time left that a load takes.
-    AboutToEnd,
-    /// A value whose TTL has just ended.
-    JustEnded,
+    /// A value that expires in about half the duration of a load.
+    Expiring,
+    /// A value that has just expired.
+    Expired,
 }
 
 impl Start {
-    /// A protection that needs a value to protect gets one.
+    /// Some protections need an existing value.
     fn of(policy: &CachePolicy) -> Self {
         match policy.name {
-            "early-refresh" => Self::AboutToEnd,
-            "stale-while-revalidate" => Self::JustEnded,
+            "early-refresh" => Self::Expiring,
+            "stale-while-revalidate" => Self::Expired,
             _ => Self::Cold,
         }
     }
 }
 
-/// Where the stampede on one policy takes place.
+/// The cache and key of one policy's run.
 pub struct Scenario {
     pub(super) cache: Cache,
-    key: Key<Trial>,
+    key: Key<TrialProduct>,
     pub(super) policy: CachePolicy,
-    origin: Origin,
+    origin: CountingOrigin,
 }
 
 impl Scenario {
-    /// Sets one up, with nothing cached.
-    pub async fn set(
+    /// Creates a scenario, with nothing cached.
+    pub async fn new(
         all: &Stampedes,
         store: &Store,
         policy: &CachePolicy,
@@ -87,48 +86,47 @@ impl Scenario {
             cache: Cache::new(store.clone(), engine),
             key: keys::trial(&name),
             policy: policy.ttl(TTL).with_origin_delay(delay),
-            origin: Origin { db, name, delay, loads: Arc::new(Loads::default()) },
+            origin: CountingOrigin { db, name, delay, loads: Arc::new(Loads::default()) },
         }
     }
 
-    /// One visitor's question.
-    pub async fn ask(&self) -> Result<Lookup<Trial>, FetchError> {
-        self.ask_by(&self.policy).await
+    /// One visitor's request.
+    pub async fn fetch(&self) -> Result<Lookup<TrialProduct>, FetchError> {
+        self.fetch_with(&self.policy).await
     }
 
-    async fn ask_by(&self, policy: &CachePolicy) -> Result<Lookup<Trial>, FetchError> {
+    async fn fetch_with(&self, policy: &CachePolicy) -> Result<Lookup<TrialProduct>, FetchError> {
         self.cache.fetch(&self.key, policy, &Trace::disabled(), self.origin.clone()).await
     }
 
-    /// Values loaded from the database so far.
+    /// Number of database loads so far.
     pub(super) fn loads(&self) -> u64 {
-        self.origin.loads.begun()
+        self.origin.loads.started()
     }
 
-    /// Brings the value to where the crowd shall find it. Where that can't be
-    /// done, they find nothing.
+    /// Prepares the value. Returns [`Start::Cold`] if that fails.
     pub(super) async fn prepare(&self) -> Start {
         let left = (self.origin.delay / 2).max(LEFT_MIN);
         let (start, ttl, wait) = match Start::of(&self.policy) {
             Start::Cold => return Start::Cold,
-            Start::AboutToEnd => (Start::AboutToEnd, left + GATHERING, GATHERING),
-            Start::JustEnded => (Start::JustEnded, ENDED, ENDED * 2),
+            Start::Expiring => (Start::Expiring, left + STARTUP, STARTUP),
+            Start::Expired => (Start::Expired, EXPIRED_TTL, EXPIRED_TTL * 2),
         };
-        let filled = self.ask_by(&self.policy.ttl(ttl)).await;
+        let filled = self.fetch_with(&self.policy.ttl(ttl)).await;
         sleep(wait).await;
         if filled.is_ok_and(|lookup| lookup.fill.ttl().is_some()) { start } else { Start::Cold }
     }
 
-    /// Waits for loads that go on in the background, and for their fills.
+    /// Waits for background loads and their fills.
     pub(super) async fn settle(&self) {
-        let end = Instant::now() + 2 * self.policy.hard_timeout + SPARE;
-        while self.origin.loads.under_way() > 0 && Instant::now() < end {
+        let end = Instant::now() + 2 * self.policy.hard_timeout + MARGIN;
+        while self.origin.loads.in_flight() > 0 && Instant::now() < end {
             sleep(Duration::from_millis(5)).await;
         }
         sleep(FILL).await;
     }
 
-    /// Removes what was stored. Where Redis can't be told, the TTL does it.
+    /// Removes the key. If Redis fails, the TTL removes it.
     pub(super) async fn clear(&self) {
         let store = self.cache.store();
         if self.policy.strategy != Strategy::None {

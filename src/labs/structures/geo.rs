@@ -1,17 +1,17 @@
-//! The earth as Redis sees it: a sphere, and points in 52 bits.
+//! Redis's model of the earth: a sphere, and points with 52-bit geohashes.
 
-/// Kilometres (`geohash_helper.c`).
+/// Radius of the earth in kilometres (`geohash_helper.c`).
 const RADIUS_KM: f64 = 6_372.797_560_856;
-/// Where the square of the web's Mercator projection ends, in degrees.
+/// The latitude limit of the Web Mercator square, in degrees.
 pub const LATITUDE_MAX: f64 = 85.051_128_78;
-/// Bits of each coordinate.
+/// Bits per coordinate.
 const STEPS: u32 = 26;
 
 /// Longitude and latitude in degrees.
 pub type Degrees = (f64, f64);
 
-/// The middle of the cell that a geohash names: longitude and latitude are
-/// interleaved, the latitude in the even bits (geohash.c).
+/// The centre of a geohash cell. Longitude and latitude are interleaved, the latitude in
+/// the even bits (geohash.c).
 pub fn decode(geohash: u64) -> Degrees {
     let every_other =
         |first: u32| (0..STEPS).map(|n| (geohash >> (2 * n + first) & 1) << n).sum::<u64>();
@@ -20,7 +20,7 @@ pub fn decode(geohash: u64) -> Degrees {
     (middle(every_other(1), 180.0), middle(every_other(0), LATITUDE_MAX))
 }
 
-/// Kilometres between two points along the sphere (haversine).
+/// Great-circle distance in kilometres (haversine).
 pub fn distance_km(from: Degrees, to: Degrees) -> f64 {
     let (a, b) = (from.1.to_radians(), to.1.to_radians());
     let u = ((b - a) / 2.0).sin();
@@ -28,9 +28,9 @@ pub fn distance_km(from: Degrees, to: Degrees) -> f64 {
     2.0 * RADIUS_KM * (u * u + a.cos() * b.cos() * v * v).sqrt().min(1.0).asin()
 }
 
-/// Where a point lies from a middle, in kilometres to the east and to the
-/// north: distance and direction from the middle are true (azimuthal
-/// equidistant projection), so a circle around it is a circle.
+/// Position of a point relative to a centre, in kilometres east and north. Distance and
+/// direction from the centre are preserved (azimuthal equidistant projection), so a
+/// circle around it stays a circle.
 pub fn from_middle(middle: Degrees, point: Degrees) -> (f64, f64) {
     let distance = distance_km(middle, point);
     let (a, b) = (middle.1.to_radians(), point.1.to_radians());
@@ -41,7 +41,7 @@ pub fn from_middle(middle: Degrees, point: Degrees) -> (f64, f64) {
     (distance * direction.sin(), distance * direction.cos())
 }
 
-/// Kilometres in one of Redis's units.
+/// Length of a Redis unit in kilometres.
 pub fn unit_km(unit: &str) -> f64 {
     match unit {
         "m" => 0.001,

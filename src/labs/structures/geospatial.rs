@@ -1,16 +1,16 @@
-//! Geospatial: points on the earth, in a sorted set.
+//! Geospatial: points on the earth, stored in a sorted set.
 
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
-    act::{Action, Commands, How, SizeLimit},
+    commands::{Action, Commands, Execution, SizeLimit},
+    demo_key,
     geo::{self, Degrees, LATITUDE_MAX},
-    growth::{Growth, as_told, elements, filled},
-    kept,
-    look::Readings,
-    outcome::Done,
+    growth::{Growth, batched, elements, encoding_name},
     picture::{Map, Maps, Picture, Point, Search},
-    reply::{Reply, count, pairs},
+    reply::{CommandReply, count, pairs},
+    results::CompletedAction,
     step,
+    view::Readings,
 };
 use crate::labs::support::fields::{Field, choice, number, text};
 
@@ -20,23 +20,23 @@ const KEY: Field = choice("key", "Key", KEYS, KEYS[0]);
 const UNIT: Field = choice("unit", "Unit", UNITS, UNITS[0]);
 const LONGITUDE: (f64, f64) = (-180.0, 180.0);
 const LATITUDE: (f64, f64) = (-LATITUDE_MAX, LATITUDE_MAX);
-/// Half way around the earth in metres is 20 million; in feet 66 million.
+/// Half the circumference of the earth is 20 million metres, or 66 million feet.
 const RADIUS: (f64, f64) = (0.001, 70_000_000.0);
 
 /// Geospatial.
 pub const GEOSPATIAL: Structure = Structure {
     slug: "geospatial",
     title: "Geospatial",
-    about: "Points on the earth and what is near them. It is a sorted set: the score is the point as a geohash of 52 bits, so that what is near has scores that are near.",
-    good_for: "Cafes around me, drivers within two kilometres, delivery areas.",
-    not_for: "Not for shapes, routes or heights: Redis knows points on a sphere, with distances up to 0.5 % off from the real earth. PostGIS knows more.",
-    bounds: "At most 1,000 points with names of up to 64 characters, latitudes within ±85.05112878°, which is where Redis's map ends. A search answers the nearest 200, and a map shows 200.",
-    keys: &[kept(KEYS[0]), kept(KEYS[1])],
+    about: "Stores coordinates and finds points within a radius. It is a sorted set whose scores are 52-bit geohashes, so nearby points have similar scores.",
+    good_for: "Cafes nearby, drivers within two kilometres, delivery areas.",
+    not_for: "Not for shapes, routes or elevations: Redis stores points on a sphere, and distances can be off by up to 0.5 %. Use PostGIS instead.",
+    bounds: "At most 1,000 points with names of up to 64 characters, at latitudes within ±85.05112878°, which is Redis's own limit. A search returns the nearest 200 points, and the map shows 200.",
+    keys: &[demo_key(KEYS[0]), demo_key(KEYS[1])],
     acts: &[
         Action {
             id: "geoadd",
             label: "Add a point",
-            about: "The longitude comes first. A name that is there already moves.",
+            about: "Longitude comes before latitude. If the member exists, it is moved.",
             fields: &[
                 KEY,
                 number("longitude", "Longitude", LONGITUDE, "77.5946"),
@@ -44,7 +44,7 @@ pub const GEOSPATIAL: Structure = Structure {
                 text("member", "Name", MEMBER_MAX, "Cubbon Park Kiosk"),
             ],
             run: Commands {
-                how: How::Commands(&["GEOADD @{key} {longitude} {latitude} {member}"]),
+                execution: Execution::Commands(&["GEOADD @{key} {longitude} {latitude} {member}"]),
                 cost: "O(log N)",
                 size_limit: Some(SizeLimit {
                     count: "ZCARD @{key}",
@@ -57,7 +57,7 @@ pub const GEOSPATIAL: Structure = Structure {
         Action {
             id: "geodist",
             label: "Distance",
-            about: "As the crow flies. (nil) where one of them is not there.",
+            about: "The great-circle distance; (nil) if one of the members does not exist.",
             fields: &[
                 KEY,
                 text("member", "From", MEMBER_MAX, "MG Road Coffee"),
@@ -65,7 +65,7 @@ pub const GEOSPATIAL: Structure = Structure {
                 UNIT,
             ],
             run: Commands {
-                how: How::Commands(&["GEODIST @{key} {member} {other} {unit}"]),
+                execution: Execution::Commands(&["GEODIST @{key} {member} {other} {unit}"]),
                 cost: "O(log N)",
                 ..Commands::PLAIN
             },
@@ -73,7 +73,7 @@ pub const GEOSPATIAL: Structure = Structure {
         Action {
             id: "search-member",
             label: "Near a member",
-            about: "The nearest first, with their distances. Itself is 0 away.",
+            about: "The nearest members first, with their distances. The member itself has distance 0.",
             fields: &[
                 KEY,
                 text("member", "Around", MEMBER_MAX, "MG Road Coffee"),
@@ -81,10 +81,10 @@ pub const GEOSPATIAL: Structure = Structure {
                 UNIT,
             ],
             run: Commands {
-                how: How::Commands(&[
+                execution: Execution::Commands(&[
                     "GEOSEARCH @{key} FROMMEMBER {member} BYRADIUS {radius} {unit} ASC COUNT 200 WITHDIST",
                 ]),
-                cost: "O(N + log M), N around the circle, M in it",
+                cost: "O(N + log M), N in the bounding box, M in the radius",
                 instead_of: Some("GEORADIUSBYMEMBER key member radius unit"),
                 ..Commands::PLAIN
             },
@@ -92,7 +92,7 @@ pub const GEOSPATIAL: Structure = Structure {
         Action {
             id: "search-point",
             label: "Near a point",
-            about: "The same around any point.",
+            about: "Searches around any coordinates.",
             fields: &[
                 choice("key", "Key", KEYS, KEYS[1]),
                 number("longitude", "Longitude", LONGITUDE, "15"),
@@ -101,10 +101,10 @@ pub const GEOSPATIAL: Structure = Structure {
                 UNIT,
             ],
             run: Commands {
-                how: How::Commands(&[
+                execution: Execution::Commands(&[
                     "GEOSEARCH @{key} FROMLONLAT {longitude} {latitude} BYRADIUS {radius} {unit} ASC COUNT 200 WITHDIST",
                 ]),
-                cost: "O(N + log M), N around the circle, M in it",
+                cost: "O(N + log M), N in the bounding box, M in the radius",
                 instead_of: Some("GEORADIUS key longitude latitude radius unit"),
                 ..Commands::PLAIN
             },
@@ -112,24 +112,28 @@ pub const GEOSPATIAL: Structure = Structure {
         Action {
             id: "zrem",
             label: "Remove a point",
-            about: "A command of sorted sets, as that is what it is.",
+            about: "A sorted set command, because the value is a sorted set.",
             fields: &[KEY, text("member", "Name", MEMBER_MAX, "Cubbon Park Kiosk")],
             run: Commands {
-                how: How::Commands(&["ZREM @{key} {member}"]),
+                execution: Execution::Commands(&["ZREM @{key} {member}"]),
                 cost: "O(log N)",
                 ..Commands::PLAIN
             },
         },
         Action {
             id: "type",
-            label: "Which type?",
-            about: "zset: there is no type of its own.",
+            label: "Type",
+            about: "Returns zset: there is no separate geospatial type.",
             fields: &[KEY],
-            run: Commands { how: How::Commands(&["TYPE @{key}"]), cost: "O(1)", ..Commands::PLAIN },
+            run: Commands {
+                execution: Execution::Commands(&["TYPE @{key}"]),
+                cost: "O(1)",
+                ..Commands::PLAIN
+            },
         },
     ],
     example: Example {
-        about: "Palermo from 15° 37°, and cafes in Bengaluru",
+        about: "Palermo near 15° E 37° N, and cafes in Bengaluru",
         steps: &[
             step(
                 "geoadd",
@@ -139,7 +143,7 @@ pub const GEOSPATIAL: Structure = Structure {
                     ("latitude", "38.115556"),
                     ("member", "Palermo"),
                 ],
-                "Palermo.",
+                "Add Palermo.",
             ),
             step(
                 "geoadd",
@@ -149,7 +153,7 @@ pub const GEOSPATIAL: Structure = Structure {
                     ("latitude", "37.502669"),
                     ("member", "Catania"),
                 ],
-                "And Catania.",
+                "Add Catania.",
             ),
             step(
                 "search-point",
@@ -159,7 +163,7 @@ pub const GEOSPATIAL: Structure = Structure {
             step(
                 "geoadd",
                 &[("longitude", "77.6070"), ("latitude", "12.9757"), ("member", "MG Road Coffee")],
-                "Cafes in Bengaluru.",
+                "Add a cafe in Bengaluru.",
             ),
             step(
                 "geoadd",
@@ -168,7 +172,7 @@ pub const GEOSPATIAL: Structure = Structure {
                     ("latitude", "12.9784"),
                     ("member", "Indiranagar Roasters"),
                 ],
-                "Another one.",
+                "Add another one.",
             ),
             step(
                 "geoadd",
@@ -177,7 +181,7 @@ pub const GEOSPATIAL: Structure = Structure {
                     ("latitude", "12.9352"),
                     ("member", "Koramangala Filter"),
                 ],
-                "Another one.",
+                "Add another one.",
             ),
             step(
                 "geoadd",
@@ -186,24 +190,26 @@ pub const GEOSPATIAL: Structure = Structure {
                     ("latitude", "12.9698"),
                     ("member", "Whitefield Beans"),
                 ],
-                "And one that is far out.",
+                "Add one farther away.",
             ),
-            step("geodist", &[], "How far two of them are from each other."),
-            step("search-member", &[], "What is within five kilometres of MG Road Coffee."),
+            step("geodist", &[], "The distance between two of them."),
+            step("search-member", &[], "The cafes within five kilometres of MG Road Coffee."),
         ],
     },
     growth: Growth {
         label: "Grow it past the threshold",
-        about: "It is kept as every sorted set is: one compact piece of memory (listpack, before Redis 7 ziplist) up to the setting, then a skiplist with a hashtable beside it.",
+        about: "The encoding is that of a sorted set: a listpack (a ziplist before Redis 7) up to the setting, then a skiplist with a hashtable.",
         settings: &["zset-max-listpack-entries", "zset-max-ziplist-entries"],
-        usual: 128,
+        default: 128,
         count: "ZCARD @cafes",
         of: "points",
         key: "cafes",
-        encoding: ("OBJECT ENCODING @cafes", as_told),
-        up_to: |have, threshold| filled("GEOADD @cafes", have..elements(threshold), 100, cafe),
-        beyond: |threshold| {
-            filled("GEOADD @cafes", elements(threshold)..elements(threshold) + 1, 100, cafe)
+        encoding: ("OBJECT ENCODING @cafes", encoding_name),
+        to_threshold: |have, threshold| {
+            batched("GEOADD @cafes", have..elements(threshold), 100, cafe)
+        },
+        past_threshold: |threshold| {
+            batched("GEOADD @cafes", elements(threshold)..elements(threshold) + 1, 100, cafe)
         },
     },
     reads: &[
@@ -216,28 +222,29 @@ pub const GEOSPATIAL: Structure = Structure {
     is_live: false,
 };
 
-/// Cafes that fill Bengaluru evenly, from the middle outwards: each a golden
-/// angle further.
+/// A café in Bengaluru. Each lies a golden angle further on a spiral, which fills the
+/// area evenly.
 fn cafe(n: u64) -> Vec<String> {
     let (turn, distance) = (n as f64 * 2.399_963, 0.008 * (n as f64).sqrt());
     let (longitude, latitude) = (77.5946 + distance * turn.sin(), 12.9716 + distance * turn.cos());
     vec![format!("{longitude:.5}"), format!("{latitude:.5}"), format!("cafe:{n}")]
 }
 
-fn draw(seen: &Readings<'_>) -> Picture {
-    let maps = KEYS.iter().zip(seen.replies.chunks(2)).filter_map(|(key, replies)| {
+fn draw(readings: &Readings<'_>) -> Picture {
+    let maps = KEYS.iter().zip(readings.replies.chunks(2)).filter_map(|(key, replies)| {
         let [size, members] = replies else { return None };
         let points = points(members);
-        let done = seen.done.filter(|done| done.value("key") == Some(key));
+        let done = readings.last_action.filter(|done| done.value("key") == Some(key));
         let search = done.and_then(|done| search(done, &points));
         let found = done.map(|done| done.found.as_slice()).unwrap_or_default();
-        let points = points.into_iter().map(|point| point.seen(search.as_ref(), found)).collect();
+        let points =
+            points.into_iter().map(|point| point.with_search(search.as_ref(), found)).collect();
         Some(Map { key, count: count(size), points, search })
     });
     Picture::Maps(Maps { maps: maps.filter(|map| map.count > 0).collect() })
 }
 
-fn points(members: &Reply) -> Vec<Point> {
+fn points(members: &CommandReply) -> Vec<Point> {
     let point = |(member, score): (String, String)| {
         let geohash = score.parse::<f64>().unwrap_or_default() as u64;
         let (longitude, latitude) = geo::decode(geohash);
@@ -246,8 +253,8 @@ fn points(members: &Reply) -> Vec<Point> {
     pairs(members).into_iter().map(point).collect()
 }
 
-/// Where was searched, if that is what was done.
-fn search(done: &Done, points: &[Point]) -> Option<Search> {
+/// The searched area, if the action was a search.
+fn search(done: &CompletedAction, points: &[Point]) -> Option<Search> {
     let radius_km = done.number("radius")? * geo::unit_km(done.value("unit")?);
     let around = done.value("member");
     let (longitude, latitude) = match around {
@@ -262,7 +269,7 @@ impl Point {
         (self.longitude, self.latitude)
     }
 
-    fn seen(self, search: Option<&Search>, found: &[String]) -> Self {
+    fn with_search(self, search: Option<&Search>, found: &[String]) -> Self {
         let from =
             |search: &Search| geo::distance_km((search.longitude, search.latitude), self.degrees());
         let (distance_km, found) = (search.map(from), found.contains(&self.member));

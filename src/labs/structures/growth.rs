@@ -1,14 +1,16 @@
-//! Growth: a value brought to Redis's own threshold and past it, measured on
-//! both sides. Redis keeps what is small in a compact encoding, and changes it
-//! once for all when it grows.
+//! Growth: a value is brought to an encoding threshold and past it, and measured on both
+//! sides. Redis keeps small values in a compact encoding and converts them once,
+//! irreversibly, when they grow.
 
+/// Parses the reply of OBJECT ENCODING.
+pub use super::reply::text as encoding_name;
 use super::{
     ELEMENTS_MAX,
-    desk::{Playground, PlaygroundError},
-    line::CommandTemplate,
-    look::PlaygroundView,
-    outcome::{EncodingChange, PlaygroundResult, Size},
-    reply::{Reply, count, text},
+    command_template::CommandTemplate,
+    playground::Playground,
+    reply::{CommandReply, count, text},
+    results::{EncodingChange, Size},
+    view::Performed,
 };
 use crate::format;
 use hitrate_cache::{
@@ -16,78 +18,86 @@ use hitrate_cache::{
     trace::Trace,
 };
 
-/// How a structure grows past its threshold.
+/// The threshold of a structure, and the commands that reach and pass it.
 pub struct Growth {
-    /// What the button says.
+    /// The label of the button.
     pub label: &'static str,
-    /// What changes then, and why, in a sentence or two.
+    /// What changes at the threshold and why, in a sentence or two.
     pub about: &'static str,
-    /// Redis's setting, by its names from the latest on; none if it has none.
+    /// The names of the Redis setting, the latest first; empty if the threshold is fixed.
     pub settings: &'static [&'static str],
-    /// Its value where Redis does not tell.
-    pub usual: i64,
-    /// The command that tells how large it is.
+    /// The threshold if CONFIG GET is not available.
+    pub default: i64,
+    /// The command that returns the size.
     pub count: &'static str,
-    /// What that counts.
+    /// The unit of the size, in plural.
     pub of: &'static str,
-    /// The key.
+    /// The key that grows.
     pub key: &'static str,
-    /// The command that tells the encoding, and how its reply is read.
+    /// The command that returns the encoding, and the parser of its reply.
     pub encoding: (&'static str, fn(&Value) -> Option<String>),
-    /// What brings it from this size to the threshold.
-    pub up_to: fn(have: u64, threshold: i64) -> Vec<CommandTemplate>,
-    /// What brings it past that.
-    pub beyond: fn(threshold: i64) -> Vec<CommandTemplate>,
+    /// Commands that grow the value from this size to the threshold.
+    pub to_threshold: fn(have: u64, threshold: i64) -> Vec<CommandTemplate>,
+    /// Commands that grow it past the threshold.
+    pub past_threshold: fn(threshold: i64) -> Vec<CommandTemplate>,
 }
 
-/// OBJECT ENCODING's reply, as it is.
-pub fn as_told(value: &Value) -> Option<String> {
-    text(value)
+/// An encoding threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Threshold {
+    value: i64,
+    /// Whether the server returned it.
+    is_from_server: bool,
+    /// The setting, by the name that the server knows.
+    setting: Option<&'static str>,
 }
 
-/// A command for these elements, some `at_once`.
-pub fn filled(
+/// Commands that add these elements, `batch_size` per command.
+pub fn batched(
     form: &str,
     elements: std::ops::Range<u64>,
-    at_once: usize,
+    batch_size: usize,
     words: fn(u64) -> Vec<String>,
 ) -> Vec<CommandTemplate> {
     let elements: Vec<_> = elements.collect();
     let line = |some: &[u64]| CommandTemplate::plain(form).and(some.iter().flat_map(|&n| words(n)));
-    elements.chunks(at_once).map(line).collect()
+    elements.chunks(batch_size).map(line).collect()
 }
 
-/// A threshold as a count of elements that this page can hold, one more included.
+/// The threshold as a number of elements, capped so that one more fits the page's limit.
 pub fn elements(threshold: i64) -> u64 {
     u64::try_from(threshold).unwrap_or_default().min(ELEMENTS_MAX - 1)
 }
 
 impl Growth {
-    /// What asks for the threshold and the size.
-    pub fn asks(&self) -> Vec<CommandTemplate> {
+    /// Commands that return the threshold and the current size.
+    pub fn threshold_commands(&self) -> Vec<CommandTemplate> {
         let settings =
             self.settings.iter().map(|name| CommandTemplate::plain(&format!("CONFIG GET {name}")));
         settings.chain([CommandTemplate::plain(self.count)]).collect()
     }
 
-    /// The threshold, whether the server told it, and by which name.
-    pub fn threshold(&self, told: &[Option<Value>]) -> (i64, bool, Option<&'static str>) {
-        let told = self
-            .settings
-            .iter()
-            .zip(told)
-            .find_map(|(name, reply)| Some((setting(reply.as_ref()?)?, true, Some(*name))));
-        told.unwrap_or((self.usual, false, self.settings.first().copied()))
+    /// The threshold from the replies to CONFIG GET, or the default.
+    fn threshold(&self, replies: &[Option<Value>]) -> Threshold {
+        let returned = self.settings.iter().zip(replies).find_map(|(name, reply)| {
+            let value = setting(reply.as_ref()?)?;
+            Some(Threshold { value, is_from_server: true, setting: Some(*name) })
+        });
+        returned.unwrap_or(Threshold {
+            value: self.default,
+            is_from_server: false,
+            setting: self.settings.first().copied(),
+        })
     }
 
-    /// What measures it.
-    pub fn measures(&self) -> [CommandTemplate; 3] {
+    /// Commands that measure the value.
+    pub fn size_commands(&self) -> [CommandTemplate; 3] {
         [self.count, self.encoding.0, &format!("MEMORY USAGE @{}", self.key)]
             .map(CommandTemplate::plain)
     }
 
-    /// What it measured.
-    pub fn size(&self, replies: &[Reply]) -> Size {
+    /// Parses the replies to [`size_commands`](Self::size_commands).
+    pub fn size(&self, replies: &[CommandReply]) -> Size {
         let [length, encoding, memory] = replies else {
             return Size { count: 0, encoding: None, memory_bytes: None };
         };
@@ -98,59 +108,54 @@ impl Growth {
         }
     }
 
-    /// Every command, for who checks them.
+    /// All commands, for tests.
     #[cfg(test)]
     pub fn all_lines(&self) -> Vec<CommandTemplate> {
-        let mut lines = (self.up_to)(0, self.usual);
-        lines.extend((self.beyond)(self.usual));
-        lines.extend(self.measures());
+        let mut lines = (self.to_threshold)(0, self.default);
+        lines.extend((self.past_threshold)(self.default));
+        lines.extend(self.size_commands());
         lines
     }
 }
 
 impl Playground {
-    /// Brings the value to the threshold and past it, measuring on both sides.
-    pub(super) async fn grow(
-        &self,
-        trace: &Trace,
-    ) -> Result<(PlaygroundResult, PlaygroundView), PlaygroundError> {
+    /// Grows the value to the threshold and past it, and measures it on both sides.
+    pub(super) async fn grow(&self, trace: &Trace) -> Performed {
         let growth = &self.structure.growth;
-        let (told, have) = self.threshold(trace).await?;
-        let measures = growth.measures();
-        let mut lines = (growth.up_to)(have, told.0);
-        let middle = lines.len();
-        lines.extend(measures.clone());
-        lines.extend((growth.beyond)(told.0));
-        lines.extend(measures);
-        let played = self.run(lines, self.renewals(), trace).await?;
-        let (before, end) = (middle..middle + 3, played.replies.len() - 3);
-        let sizes = [&played.replies[before.clone()], &played.replies[end..]];
-        let [before_it, after_it] = sizes.map(|replies| growth.size(replies));
-        // A size that Redis does not tell is unknown; the value grew all the same.
-        let written = played.replies[..middle].iter().chain(&played.replies[before.end..end]);
+        let (threshold, have) = self.threshold(trace).await?;
+        let size_commands = growth.size_commands();
+        let mut lines = (growth.to_threshold)(have, threshold.value);
+        let at_threshold = lines.len();
+        lines.extend(size_commands.clone());
+        lines.extend((growth.past_threshold)(threshold.value));
+        lines.extend(size_commands);
+        let outcome = self.run(lines, self.renewals(), trace).await?;
+        let (before, end) = (at_threshold..at_threshold + 3, outcome.replies.len() - 3);
+        let sizes = [&outcome.replies[before.clone()], &outcome.replies[end..]];
+        let [size_before, size_after] = sizes.map(|replies| growth.size(replies));
+        // A denied measurement is not a failure of the action.
+        let written =
+            outcome.replies[..at_threshold].iter().chain(&outcome.replies[before.end..end]);
         let refusal = written.filter_map(|reply| reply.as_ref().err()).next().cloned();
-        let grown = compared(growth, told, before_it, after_it);
-        let (mut outcome, look) = self.told(growth.label.to_owned(), played, None, &[]);
-        (outcome.grown, outcome.refusal) = (Some(grown), refusal);
-        Ok((outcome, look))
+        let encoding_change = compared(growth, threshold, size_before, size_after);
+        let (mut result, view) = self.result(growth.label.to_owned(), outcome, None, &[]);
+        (result.encoding_change, result.refusal) = (Some(encoding_change), refusal);
+        Ok((result, view))
     }
 
-    /// The threshold, and how large the value is. CONFIG may well be forbidden,
-    /// and that is no news about hitrate's own rights.
-    async fn threshold(
-        &self,
-        trace: &Trace,
-    ) -> Result<((i64, bool, Option<&'static str>), u64), RedisError> {
+    /// The threshold and the current size. CONFIG may be denied, which does not count as
+    /// a Redis failure.
+    async fn threshold(&self, trace: &Trace) -> Result<(Threshold, u64), RedisError> {
         let growth = &self.structure.growth;
-        let asks = growth.asks();
-        let mut replies = self.try_all(&asks, trace).await?;
+        let commands = growth.threshold_commands();
+        let mut replies = self.pipeline_each(&commands, trace).await?;
         let have = replies.pop().unwrap_or(Err(RedisError::Unreachable))?;
-        let told: Vec<_> = replies.into_iter().map(Result::ok).collect();
-        Ok((growth.threshold(&told), count(&Ok(have))))
+        let replies: Vec<_> = replies.into_iter().map(Result::ok).collect();
+        Ok((growth.threshold(&replies), count(&Ok(have))))
     }
 }
 
-/// What CONFIG GET says of one setting.
+/// Parses the reply of CONFIG GET for one setting.
 fn setting(reply: &Value) -> Option<i64> {
     let value = match reply {
         Value::Array(parts) => parts.get(1)?,
@@ -160,24 +165,24 @@ fn setting(reply: &Value) -> Option<i64> {
     text(value)?.parse().ok()
 }
 
-/// What two measurements say together.
+/// Compares two measurements.
 fn compared(
     growth: &Growth,
-    (threshold, was_told, setting): (i64, bool, Option<&'static str>),
+    Threshold { value, is_from_server, setting }: Threshold,
     before: Size,
     after: Size,
 ) -> EncodingChange {
-    let message = changed(growth, &before, &after);
+    let message = change_message(growth, &before, &after);
     let (key, of) = (growth.key, growth.of);
-    EncodingChange { key, setting, threshold, was_told, of, before, after, message }
+    EncodingChange { key, setting, threshold: value, is_from_server, of, before, after, message }
 }
 
-fn changed(growth: &Growth, before: &Size, after: &Size) -> String {
+fn change_message(growth: &Growth, before: &Size, after: &Size) -> String {
     let name = |size: &Size| size.encoding.clone().unwrap_or_else(|| "unknown".to_owned());
     let (was, is) = (name(before), name(after));
     let size = |size: &Size| size.memory_bytes.as_ref().map(format::bytes);
     let memory = match (size(before), size(after)) {
-        (Some(was), Some(is)) => format!(", and its memory goes from {was} to {is},"),
+        (Some(was), Some(is)) => format!(", and its memory use from {was} to {is},"),
         _ => String::new(),
     };
     let counts = format!(
@@ -188,7 +193,7 @@ fn changed(growth: &Growth, before: &Size, after: &Size) -> String {
     );
     if before.count == after.count && was == is {
         return format!(
-            "That was passed already, and Redis does not go back: {} is {is}{}. Start again to see the change.",
+            "The threshold was passed before, and Redis does not go back: {} stays {is}{}. Reset the demo to see the change.",
             growth.key,
             size(after).map(|size| format!(", {size}")).unwrap_or_default()
         );
@@ -214,16 +219,19 @@ mod tests {
     }
 
     #[test]
-    fn the_server_is_believed_and_else_the_usual_is_taken() {
+    fn the_threshold_comes_from_the_server_or_is_the_default() {
         let growth = &super::super::hashes::HASHES.growth;
-        assert_eq!(growth.threshold(&[None, config("99")]), (99, true, Some(growth.settings[1])));
+        let [latest, older] = [0, 1].map(|n| Some(growth.settings[n]));
+        let returned = Threshold { value: 99, is_from_server: true, setting: older };
+        assert_eq!(growth.threshold(&[None, config("99")]), returned);
         let empty = Some(Value::Array(vec![]));
-        assert_eq!(growth.threshold(&[empty, None]), (512, false, Some(growth.settings[0])));
+        let default = Threshold { value: 512, is_from_server: false, setting: latest };
+        assert_eq!(growth.threshold(&[empty, None]), default);
     }
 
     #[test]
-    fn many_elements_are_several_commands() {
-        let lines = filled("SADD @numbers", 0..250, 100, |n| vec![n.to_string()]);
+    fn elements_are_split_into_batches() {
+        let lines = batched("SADD @numbers", 0..250, 100, |n| vec![n.to_string()]);
         assert_eq!(lines.len(), 3);
         assert_eq!(elements(1 << 40), ELEMENTS_MAX - 1);
         assert_eq!(elements(-2), 0);

@@ -2,19 +2,19 @@
 
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
-    act::{Action, Commands, How, SizeLimit},
-    growth::{Growth, as_told, elements, filled},
-    kept,
-    look::Readings,
+    commands::{Action, Commands, Execution, SizeLimit},
+    demo_key,
+    growth::{Growth, batched, elements, encoding_name},
     picture::{FieldValue, Picture, Table, Tables},
     reply::pairs,
     step,
+    view::Readings,
 };
-use crate::labs::support::fields::{choice, integer, several, text};
+use crate::labs::support::fields::{choice, integer, list, text};
 
 const KEYS: &[&str] = &["user:42", "user:profile:77"];
 const VALUE_MAX: usize = 128;
-/// Fields that are drawn.
+/// Number of fields drawn.
 const ROWS: usize = 12;
 const STEP: (i64, i64) = (-1_000_000_000, 1_000_000_000);
 
@@ -22,23 +22,23 @@ const STEP: (i64, i64) = (-1_000_000_000, 1_000_000_000);
 pub const HASHES: Structure = Structure {
     slug: "hashes",
     title: "Hashes",
-    about: "Fields and their values under one key: an object that can be read and changed field by field.",
-    good_for: "User profiles, product data, shopping carts: HINCRBY and HSET change one field, so that two writers of different fields lose nothing.",
-    not_for: "Not for fields that should end one by one (a TTL belongs to the whole key; per-field TTLs came with Redis 7.4), and not for objects that are always read and written whole: a string of JSON is simpler.",
+    about: "Field-value pairs under one key: an object whose fields can be read and changed individually.",
+    good_for: "User profiles, product data, shopping carts: HSET and HINCRBY change a single field, so concurrent writers of different fields don't overwrite each other.",
+    not_for: "Not for fields that should expire individually (before Redis 7.4 a TTL applies to the whole key) or objects that are always read and written as a whole: a JSON string is simpler.",
     bounds: "At most 1,000 fields of up to 64 characters, with values of up to 128.",
-    keys: &[kept(KEYS[0]), kept(KEYS[1])],
+    keys: &[demo_key(KEYS[0]), demo_key(KEYS[1])],
     acts: &[
         Action {
             id: "hset",
             label: "Set a field",
-            about: "Answers how many fields are new: 0 says that it had a value before.",
+            about: "Returns the number of new fields: 0 means that the field existed.",
             fields: &[
                 choice("key", "Key", KEYS, KEYS[0]),
                 text("field", "Field", MEMBER_MAX, "name"),
                 text("value", "Value", VALUE_MAX, "Alice"),
             ],
             run: Commands {
-                how: How::Commands(&["HSET @{key} {field} {value}"]),
+                execution: Execution::Commands(&["HSET @{key} {field} {value}"]),
                 cost: "O(1) for each field",
                 instead_of: Some("HMSET key field value"),
                 size_limit: Some(SizeLimit {
@@ -52,39 +52,39 @@ pub const HASHES: Structure = Structure {
         Action {
             id: "hget",
             label: "Get a field",
-            about: "One field, without the others crossing the network.",
+            about: "Returns one field without transferring the others.",
             fields: &[
                 choice("key", "Key", KEYS, KEYS[0]),
                 text("field", "Field", MEMBER_MAX, "name"),
             ],
             run: Commands {
-                how: How::Commands(&["HGET @{key} {field}"]),
+                execution: Execution::Commands(&["HGET @{key} {field}"]),
                 cost: "O(1)",
                 ..Commands::PLAIN
             },
         },
         Action {
             id: "hgetall",
-            label: "Get all",
-            about: "Fields and values in turn, in no order that one could rely on.",
+            label: "Get all fields",
+            about: "Returns fields and values alternately, in no guaranteed order.",
             fields: &[choice("key", "Key", KEYS, KEYS[1])],
             run: Commands {
-                how: How::Commands(&["HGETALL @{key}"]),
+                execution: Execution::Commands(&["HGETALL @{key}"]),
                 cost: "O(N), N fields",
                 ..Commands::PLAIN
             },
         },
         Action {
             id: "hincrby",
-            label: "Count a field up",
-            about: "Atomic, as INCR is. Try it on a field that holds a name: Redis refuses.",
+            label: "Increment a field",
+            about: "Atomic, like INCR. On a field that holds a name, Redis returns an error.",
             fields: &[
                 choice("key", "Key", KEYS, KEYS[1]),
                 text("field", "Field", MEMBER_MAX, "followers"),
                 integer("step", "Step", STEP, "1"),
             ],
             run: Commands {
-                how: How::Commands(&["HINCRBY @{key} {field} {step}"]),
+                execution: Execution::Commands(&["HINCRBY @{key} {field} {step}"]),
                 cost: "O(1)",
                 size_limit: Some(SizeLimit {
                     count: "HLEN @{key}",
@@ -97,63 +97,65 @@ pub const HASHES: Structure = Structure {
         Action {
             id: "hdel",
             label: "Delete fields",
-            about: "With its last field the key itself goes.",
+            about: "Deleting the last field removes the key.",
             fields: &[
                 choice("key", "Key", KEYS, KEYS[0]),
-                several("fields", "Fields", MEMBER_MAX, "age"),
+                list("fields", "Fields", MEMBER_MAX, "age"),
             ],
             run: Commands {
-                how: How::Commands(&["HDEL @{key} {fields}"]),
+                execution: Execution::Commands(&["HDEL @{key} {fields}"]),
                 cost: "O(N), N fields to delete",
                 ..Commands::PLAIN
             },
         },
     ],
     example: Example {
-        about: "two users as objects, and one follower more",
+        about: "two user objects, and one more follower",
         steps: &[
-            step("hset", &[("field", "name"), ("value", "Alice")], "A user's name."),
+            step("hset", &[("field", "name"), ("value", "Alice")], "Set a user's name."),
             step(
                 "hset",
                 &[("field", "age"), ("value", "30")],
-                "And the age, as another field of the same key.",
+                "Set the age, another field of the same key.",
             ),
-            step("hget", &[("field", "name")], "One field by itself."),
-            step("hgetall", &[("key", "user:42")], "The whole object."),
+            step("hget", &[("field", "name")], "Get a single field."),
+            step("hgetall", &[("key", "user:42")], "Get the whole object."),
             step(
                 "hset",
                 &[("key", "user:profile:77"), ("field", "username"), ("value", "qiross")],
-                "A profile under one key, where user:77:username and user:77:email would be two.",
+                "A profile under one key, instead of two keys user:77:username and user:77:email.",
             ),
             step(
                 "hset",
                 &[("key", "user:profile:77"), ("field", "email"), ("value", "qiross@example.com")],
-                "Its address.",
+                "Set its e-mail address.",
             ),
             step(
                 "hset",
                 &[("key", "user:profile:77"), ("field", "followers"), ("value", "1500")],
-                "And a number, which Redis keeps as text.",
+                "Set a number, which Redis stores as a string.",
             ),
             step(
                 "hincrby",
                 &[("key", "user:profile:77"), ("field", "followers"), ("step", "1")],
-                "One follower more, counted on the server.",
+                "Add one follower, atomically on the server.",
             ),
         ],
     },
     growth: Growth {
         label: "Grow it past the threshold",
-        about: "A small hash is one compact piece of memory (listpack, before Redis 7 ziplist) that is searched from its start. With more fields than the setting, or a field longer than 64 bytes, it becomes a hashtable, for good.",
+        about: "A small hash is a listpack (a ziplist before Redis 7), a compact block of memory that is searched linearly. With more fields than the setting, or a field longer than 64 bytes, it becomes a hashtable and stays one.",
         settings: &["hash-max-listpack-entries", "hash-max-ziplist-entries"],
-        usual: 512,
+        default: 512,
         count: "HLEN @user:42",
         of: "fields",
         key: "user:42",
-        encoding: ("OBJECT ENCODING @user:42", as_told),
-        up_to: |have, threshold| filled("HSET @user:42", have..elements(threshold), 100, field),
-        beyond: |threshold| {
-            filled("HSET @user:42", elements(threshold)..elements(threshold) + 1, 100, field)
+        encoding: ("OBJECT ENCODING @user:42", encoding_name),
+        to_threshold: |have, threshold| {
+            batched("HSET @user:42", have..elements(threshold), 100, field)
+        },
+        past_threshold: |threshold| {
+            batched("HSET @user:42", elements(threshold)..elements(threshold) + 1, 100, field)
         },
     },
     reads: &["HGETALL @user:42", "HGETALL @user:profile:77"],
@@ -165,8 +167,8 @@ fn field(n: u64) -> Vec<String> {
     vec![format!("field:{n}"), n.to_string()]
 }
 
-fn draw(seen: &Readings<'_>) -> Picture {
-    let tables = KEYS.iter().zip(seen.replies).filter_map(|(key, reply)| {
+fn draw(readings: &Readings<'_>) -> Picture {
+    let tables = KEYS.iter().zip(readings.replies).filter_map(|(key, reply)| {
         let mut rows = FieldValue::all(pairs(reply));
         let count = rows.len();
         rows.truncate(ROWS);

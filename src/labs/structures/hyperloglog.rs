@@ -1,35 +1,35 @@
-//! HyperLogLog: how many different members, nearly, in 12 KiB.
+//! HyperLogLog: approximate distinct counts in 12 KiB.
 
 use hitrate_cache::redis::Value;
 
 use super::{
     Example, MEMBER_MAX, Structure,
-    act::{Action, Commands, How, SizeLimit},
-    growth::{Growth, filled},
-    kept,
-    line::CommandTemplate,
-    look::Readings,
+    command_template::CommandTemplate,
+    commands::{Action, Commands, Execution, SizeLimit},
+    demo_key,
+    growth::{Growth, batched},
     picture::{Estimate, Estimates, Picture},
-    reply::{Reply, bytes, count},
+    reply::{CommandReply, bytes, count},
     step,
+    view::Readings,
 };
 use crate::labs::support::fields::{Field, Kind, choice, integer};
 
 const KEYS: [&str; 4] = ["visits", "searches:monday", "searches:tuesday", "searches"];
 const EXACT: [&str; 4] =
     ["visits:exact", "searches:monday:exact", "searches:tuesday:exact", "searches:exact"];
-/// Those that members are added to.
+/// Keys that members are added to.
 const ADDED: &[&str] = &["visits", "searches:monday", "searches:tuesday"];
-/// The most members: a set of them takes some 6 MB.
+/// Maximum number of members: the exact set of them takes some 6 MB.
 const MAX_ENTRIES: u64 = 100_000;
 const MEMBERS: Field = Field {
     name: "members",
     label: "Members",
-    kind: Kind::Several(MEMBER_MAX),
-    usual: "user1, user2, user3",
+    kind: Kind::List(MEMBER_MAX),
+    default: "user1, user2, user3",
 };
-/// Members that surely fit the sparse encoding of up to 3,000 bytes, each of
-/// which takes up to four; and members that surely do not.
+/// Numbers of members that certainly fit the sparse encoding, of up to 3,000 bytes and up
+/// to four bytes per member, and that certainly do not.
 const SPARSE: u64 = 400;
 const DENSE: u64 = 6_000;
 
@@ -37,28 +37,31 @@ const DENSE: u64 = 6_000;
 pub const HYPERLOGLOG: Structure = Structure {
     slug: "hyperloglog",
     title: "HyperLogLog",
-    about: "Counts how many different members it has seen, nearly: with a standard error of 0.81 %, in at most 12 KiB, however many there are.",
-    good_for: "Unique visitors, distinct search terms, anything where a count of millions may be one per cent off and two days are to be added up without counting anybody twice.",
-    not_for: "Not for knowing who was there: it forgets the members. And not where the count must be exact: a set, or with numbered users a bitmap.",
-    bounds: "Here each has a set of the same members beside it, so that the exact count is known. At most 100,000 members, as that set has to hold them all.",
+    about: "Estimates the number of distinct members, with a standard error of 0.81 %, in at most 12 KiB however many there are.",
+    good_for: "Unique visitors, distinct search terms, and other large counts where an error of one percent is acceptable. Two days can be merged without counting anyone twice.",
+    not_for: "Not for listing the members, which it does not store, or exact counts: use a set, or a bitmap for numeric user ids.",
+    bounds: "Here, a set stores the same members next to each HyperLogLog, so that you see the exact count. That set limits the demo to 100,000 members.",
     keys: &[
-        kept(KEYS[0]),
-        kept(EXACT[0]),
-        kept(KEYS[1]),
-        kept(EXACT[1]),
-        kept(KEYS[2]),
-        kept(EXACT[2]),
-        kept(KEYS[3]),
-        kept(EXACT[3]),
+        demo_key(KEYS[0]),
+        demo_key(EXACT[0]),
+        demo_key(KEYS[1]),
+        demo_key(EXACT[1]),
+        demo_key(KEYS[2]),
+        demo_key(EXACT[2]),
+        demo_key(KEYS[3]),
+        demo_key(EXACT[3]),
     ],
     acts: &[
         Action {
             id: "pfadd",
             label: "Add",
-            about: "1 says that the estimate has changed. The set beside it gets the same members.",
+            about: "Returns 1 if the estimate has changed. The same members are added to the set.",
             fields: &[choice("key", "Key", ADDED, ADDED[0]), MEMBERS],
             run: Commands {
-                how: How::Commands(&["PFADD @{key} {members}", "SADD @{key}:exact {members}"]),
+                execution: Execution::Commands(&[
+                    "PFADD @{key} {members}",
+                    "SADD @{key}:exact {members}",
+                ]),
                 cost: "O(1) for each member",
                 size_limit: Some(SizeLimit {
                     count: "SCARD @{key}:exact",
@@ -71,10 +74,10 @@ pub const HYPERLOGLOG: Structure = Structure {
         Action {
             id: "pfcount",
             label: "Count",
-            about: "The estimate, and the exact count of the set.",
+            about: "Returns the estimate, and the exact count of the set.",
             fields: &[choice("key", "Key", &KEYS, KEYS[0])],
             run: Commands {
-                how: How::Commands(&["PFCOUNT @{key}", "SCARD @{key}:exact"]),
+                execution: Execution::Commands(&["PFCOUNT @{key}", "SCARD @{key}:exact"]),
                 cost: "O(1)",
                 ..Commands::PLAIN
             },
@@ -82,10 +85,10 @@ pub const HYPERLOGLOG: Structure = Structure {
         Action {
             id: "pfmerge",
             label: "Merge two days",
-            about: "Who was there on either day, each once: no two estimates are added up. For the set it is a union of all members.",
+            about: "Merges the visitors of both days, counting each once; adding the two estimates would not. For the sets, the equivalent is a union.",
             fields: &[],
             run: Commands {
-                how: How::Commands(&[
+                execution: Execution::Commands(&[
                     "PFMERGE @searches @searches:monday @searches:tuesday",
                     "SUNIONSTORE @searches:exact @searches:monday:exact @searches:tuesday:exact",
                 ]),
@@ -96,10 +99,10 @@ pub const HYPERLOGLOG: Structure = Structure {
         Action {
             id: "random",
             label: "Add random members",
-            about: "EntryMeta up here, a thousand in a command and five commands of each kind in a round trip. Watch the bytes of both.",
+            about: "Generated by hitrate: a thousand members per command, and five commands of each kind per round trip. Compare the memory of both.",
             fields: &[integer("count", "How many", (1, 100_000), "10000")],
             run: Commands {
-                how: How::Many(&["PFADD @visits", "SADD @visits:exact"]),
+                execution: Execution::RandomMembers(&["PFADD @visits", "SADD @visits:exact"]),
                 cost: "O(1) for each member",
                 size_limit: Some(SizeLimit {
                     count: "SCARD @visits:exact",
@@ -111,47 +114,47 @@ pub const HYPERLOGLOG: Structure = Structure {
         },
     ],
     example: Example {
-        about: "visitors, and the search terms of two days",
+        about: "visitors, and search terms of two days",
         steps: &[
             step(
                 "pfadd",
                 &[("key", "visits"), ("members", "user1, user2, user3")],
-                "Three visitors.",
+                "Add three visitors.",
             ),
-            step("pfcount", &[("key", "visits")], "Few are counted exactly."),
+            step("pfcount", &[("key", "visits")], "Small counts are exact."),
             step(
                 "pfadd",
                 &[
                     ("key", "searches:monday"),
                     ("members", "redis tutorial, caching, redis tutorial, cache stampede"),
                 ],
-                "Monday's search terms, one of them twice.",
+                "Add Monday's search terms, one of them twice.",
             ),
-            step("pfcount", &[("key", "searches:monday")], "Three different ones."),
+            step("pfcount", &[("key", "searches:monday")], "Three distinct terms."),
             step(
                 "pfadd",
                 &[("key", "searches:tuesday"), ("members", "redis tutorial, write-behind")],
-                "Tuesday's.",
+                "Add Tuesday's search terms.",
             ),
-            step("pfmerge", &[], "Both days together."),
+            step("pfmerge", &[], "Merge both days."),
             step(
                 "pfcount",
                 &[("key", "searches")],
-                "Four different terms in two days: what was there on both is counted once.",
+                "Four distinct terms on two days: a term of both days is counted once.",
             ),
         ],
     },
     growth: Growth {
         label: "Grow it until it is dense",
-        about: "A young HyperLogLog is sparse: it notes only the registers that are not zero. When that takes more bytes than the setting, it becomes dense: 16,384 registers of 6 bits, 12,304 bytes with the header, and never more.",
+        about: "A new HyperLogLog is sparse: it stores only the registers that are not zero. When that takes more bytes than the setting, it becomes dense: 16,384 registers of 6 bits, 12,304 bytes with the header, and never more.",
         settings: &["hll-sparse-max-bytes"],
-        usual: 3_000,
+        default: 3_000,
         count: "PFCOUNT @visits",
-        of: "members by its estimate",
+        of: "members by estimate",
         key: "visits",
         encoding: ("GETRANGE @visits 4 4", |value| registers(value).map(str::to_owned)),
-        up_to: |have, _| add(have, SPARSE),
-        beyond: |_| add(SPARSE, DENSE),
+        to_threshold: |have, _| add(have, SPARSE),
+        past_threshold: |_| add(SPARSE, DENSE),
     },
     reads: &[
         "PFCOUNT @visits",
@@ -175,15 +178,15 @@ pub const HYPERLOGLOG: Structure = Structure {
     is_live: false,
 };
 
-/// Members in as few commands as can be read, to both.
+/// Commands that add members to both, in as few commands as remain readable.
 fn add(from: u64, to: u64) -> Vec<CommandTemplate> {
     let both = ["PFADD @visits", "SADD @visits:exact"];
     both.iter()
-        .flat_map(|form| filled(form, from..to, 1_000, |n| vec![format!("visitor:{n}")]))
+        .flat_map(|form| batched(form, from..to, 1_000, |n| vec![format!("visitor:{n}")]))
         .collect()
 }
 
-/// The byte after the magic word `HYLL` (hyperloglog.c): how registers are kept.
+/// The encoding byte after the magic `HYLL` (hyperloglog.c).
 fn registers(value: &Value) -> Option<&'static str> {
     match bytes(value) {
         [0] => Some("dense"),
@@ -192,16 +195,16 @@ fn registers(value: &Value) -> Option<&'static str> {
     }
 }
 
-fn draw(seen: &Readings<'_>) -> Picture {
-    let pairs = KEYS.into_iter().zip(EXACT).zip(seen.replies.chunks(4));
-    let rows = pairs.filter_map(|(keys, replies)| estimate(seen, keys, replies));
+fn draw(readings: &Readings<'_>) -> Picture {
+    let pairs = KEYS.into_iter().zip(EXACT).zip(readings.replies.chunks(4));
+    let rows = pairs.filter_map(|(keys, replies)| estimate(readings, keys, replies));
     Picture::Estimates(Estimates { rows: rows.collect() })
 }
 
 fn estimate(
-    seen: &Readings<'_>,
+    readings: &Readings<'_>,
     (key, exact_key): (&'static str, &str),
-    replies: &[Reply],
+    replies: &[CommandReply],
 ) -> Option<Estimate> {
     let [estimate, exact, length, encoding] = replies else { return None };
     let (estimate, exact, length) = (count(estimate), count(exact), count(length));
@@ -212,8 +215,8 @@ fn estimate(
         exact,
         error_percent: (exact > 0).then(|| off(exact as f64)),
         encoding: encoding.as_ref().ok().and_then(registers),
-        bytes: seen.bytes(key),
-        exact_bytes: seen.bytes(exact_key),
+        bytes: readings.bytes(key),
+        exact_bytes: readings.bytes(exact_key),
         length,
     })
 }

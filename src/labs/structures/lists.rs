@@ -1,97 +1,105 @@
-//! Lists: a row of elements with two ends.
+//! Lists: sequences with two ends.
 
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
-    act::{Action, Commands, How, SizeLimit},
-    growth::{Growth, as_told, filled},
-    kept,
-    line::CommandTemplate,
-    look::Readings,
+    command_template::CommandTemplate,
+    commands::{Action, Commands, Execution, SizeLimit},
+    demo_key,
+    growth::{Growth, batched, encoding_name},
     picture::{Boxes, Picture},
     reply::{count, texts},
     step,
+    view::Readings,
 };
 use crate::labs::support::fields::{integer, text};
 
 const INDEX: (i64, i64) = (-1_000, 1_000);
-const ROOM: Option<SizeLimit> =
+const SIZE_LIMIT: Option<SizeLimit> =
     Some(SizeLimit { count: "LLEN @tasks", max: ELEMENTS_MAX, of: "elements" });
-/// Bytes of an element that fills a list, its header included.
+/// Length of a filler element in bytes, including its header.
 const FILLER: usize = 62;
 
 /// Lists.
 pub const LISTS: Structure = Structure {
     slug: "lists",
     title: "Lists",
-    about: "A row of elements with a left end and a right end. Pushing and popping at either costs the same however long the row is.",
-    good_for: "Simple queues (in at the left, out at the right: first in, first out), stacks, and the latest N of something, cut by LTRIM.",
-    not_for: "Not for looking something up: finding an element is O(N). And a popped task is gone when its worker dies; a stream with a consumer group keeps it.",
+    about: "A sequence of elements with a left and a right end. Pushing and popping at either end is O(1), however long the list is.",
+    good_for: "Simple queues (push left, pop right: first in, first out), stacks, and the latest N items, trimmed by LTRIM.",
+    not_for: "Not for lookups: finding an element is O(N). Also, a popped task is lost if its worker crashes; a stream with a consumer group keeps it.",
     bounds: "At most 1,000 elements of up to 64 characters.",
-    keys: &[kept("tasks")],
+    keys: &[demo_key("tasks")],
     acts: &[
         Action {
             id: "lpush",
             label: "Push left",
-            about: "The producer of a queue. Answers the new length; the same element may be there twice.",
+            about: "The producer side of a queue. Returns the new length; duplicates are allowed.",
             fields: &[text("element", "Element", MEMBER_MAX, "email_signup")],
             run: Commands {
-                how: How::Commands(&["LPUSH @tasks {element}"]),
+                execution: Execution::Commands(&["LPUSH @tasks {element}"]),
                 cost: "O(1)",
-                size_limit: ROOM,
+                size_limit: SIZE_LIMIT,
                 ..Commands::PLAIN
             },
         },
         Action {
             id: "rpush",
             label: "Push right",
-            about: "The same at the other end.",
+            about: "Pushes at the other end.",
             fields: &[text("element", "Element", MEMBER_MAX, "send_notification")],
             run: Commands {
-                how: How::Commands(&["RPUSH @tasks {element}"]),
+                execution: Execution::Commands(&["RPUSH @tasks {element}"]),
                 cost: "O(1)",
-                size_limit: ROOM,
+                size_limit: SIZE_LIMIT,
                 ..Commands::PLAIN
             },
         },
         Action {
             id: "lpop",
             label: "Pop left",
-            about: "Takes the leftmost away and answers it: with LPUSH a stack, last in, first out.",
+            about: "Removes and returns the leftmost element. With LPUSH it makes a stack: last in, first out.",
             fields: &[],
-            run: Commands { how: How::Commands(&["LPOP @tasks"]), cost: "O(1)", ..Commands::PLAIN },
+            run: Commands {
+                execution: Execution::Commands(&["LPOP @tasks"]),
+                cost: "O(1)",
+                ..Commands::PLAIN
+            },
         },
         Action {
             id: "rpop",
             label: "Pop right",
-            about: "The worker of a queue: with LPUSH first in, first out. Real workers wait for the next one by BRPOP.",
+            about: "The worker side of a queue. With LPUSH: first in, first out. Real workers block on BRPOP until a task arrives.",
             fields: &[],
-            run: Commands { how: How::Commands(&["RPOP @tasks"]), cost: "O(1)", ..Commands::PLAIN },
+            run: Commands {
+                execution: Execution::Commands(&["RPOP @tasks"]),
+                cost: "O(1)",
+                ..Commands::PLAIN
+            },
         },
         Action {
             id: "lrange",
             label: "Read a range",
-            about: "Both ends belong to it, and -1 is the last. Nothing is taken away.",
+            about: "Both ends are inclusive, and -1 is the last element. Nothing is removed.",
             fields: &[
                 integer("start", "From index", INDEX, "0"),
                 integer("stop", "To index", INDEX, "-1"),
             ],
             run: Commands {
-                how: How::Commands(&["LRANGE @tasks {start} {stop}"]),
+                execution: Execution::Commands(&["LRANGE @tasks {start} {stop}"]),
                 cost: "O(S+N), S to the start, N in the range",
                 ..Commands::PLAIN
             },
         },
         Action {
             id: "ltrim",
-            label: "Keep a range",
-            about: "Drops everything outside: after an LPUSH it keeps the latest ten.",
+            label: "Trim to a range",
+            about: "Removes everything outside the range. After LPUSH, this keeps the latest ten.",
             fields: &[
                 integer("start", "From index", INDEX, "0"),
                 integer("stop", "To index", INDEX, "9"),
             ],
             run: Commands {
-                how: How::Commands(&["LTRIM @tasks {start} {stop}"]),
-                cost: "O(N), N that go",
+                execution: Execution::Commands(&["LTRIM @tasks {start} {stop}"]),
+                cost: "O(N), N removed",
                 ..Commands::PLAIN
             },
         },
@@ -99,36 +107,37 @@ pub const LISTS: Structure = Structure {
     example: Example {
         about: "a task queue with a producer and a worker",
         steps: &[
-            step("lpush", &[("element", "email_signup")], "A producer puts a task in at the left."),
+            step("lpush", &[("element", "email_signup")], "A producer pushes a task at the left."),
             step(
                 "rpush",
                 &[("element", "send_notification")],
-                "At the right, where the next worker finds it first: it jumps the queue.",
+                "Pushed at the right, where the next worker takes it first: it jumps the queue.",
             ),
-            step("lpush", &[("element", "resize_photo")], "Another one at the left."),
+            step("lpush", &[("element", "resize_photo")], "Another task at the left."),
             step(
                 "lpush",
                 &[("element", "email_signup")],
-                "The same task again: a list keeps duplicates.",
+                "The same task again: lists allow duplicates.",
             ),
-            step("lrange", &[], "The whole row, left to right."),
-            step("rpop", &[], "A worker takes the rightmost."),
-            step("rpop", &[], "And the next: the one that came in first."),
-            step("lpop", &[], "From the left it would be the latest: a stack."),
+            step("lrange", &[], "The whole list, left to right."),
+            step("rpop", &[], "A worker takes the rightmost task."),
+            step("rpop", &[], "The next task is the one that was pushed first."),
+            step("lpop", &[], "Popping at the left takes the latest: a stack."),
         ],
     },
     growth: Growth {
         label: "Grow it past the threshold",
-        about: "A list is a chain of compact pieces (quicklist). The setting says how large one piece gets: -2 is 8 KiB. From Redis 7.2 on a list that fits one piece is only that piece (listpack).",
+        about: "A list is a linked list of compact nodes (quicklist). The setting limits the size of a node: -2 means 8 KiB. Since Redis 7.2, a list that fits one node is just a listpack.",
         settings: &["list-max-listpack-size", "list-max-ziplist-size"],
-        usual: -2,
+        default: -2,
         count: "LLEN @tasks",
         of: "elements",
         key: "tasks",
-        encoding: ("OBJECT ENCODING @tasks", as_told),
-        up_to: |have, threshold| push(have, fitting(threshold)),
-        // Well beyond: what is there already may be shorter than what fills it.
-        beyond: |threshold| {
+        encoding: ("OBJECT ENCODING @tasks", encoding_name),
+        to_threshold: |have, threshold| push(have, fitting(threshold)),
+        // Well past the threshold, because existing elements may be shorter than the
+        // filler.
+        past_threshold: |threshold| {
             push(fitting(threshold), (fitting(threshold) * 5 / 4 + 2).min(ELEMENTS_MAX))
         },
     },
@@ -137,8 +146,8 @@ pub const LISTS: Structure = Structure {
     is_live: false,
 };
 
-/// Elements that fit one piece, by `list-max-listpack-size` (redis.conf): a
-/// count, or -1 to -5 for 4 to 64 KiB.
+/// Number of filler elements that fit one node, by `list-max-listpack-size` (redis.conf):
+/// a count, or -1 to -5 for 4 to 64 KiB.
 fn fitting(threshold: i64) -> u64 {
     let elements = match threshold {
         -5..=-1 => (2_048 << -threshold) as u64 / (FILLER as u64 + 3),
@@ -148,11 +157,13 @@ fn fitting(threshold: i64) -> u64 {
 }
 
 fn push(have: u64, want: u64) -> Vec<CommandTemplate> {
-    filled("RPUSH @tasks", have..want, 100, |n| vec![format!("{:.<FILLER$}", format!("task:{n} "))])
+    batched("RPUSH @tasks", have..want, 100, |n| {
+        vec![format!("{:.<FILLER$}", format!("task:{n} "))]
+    })
 }
 
-fn draw(seen: &Readings<'_>) -> Picture {
-    let [length, left, right] = seen.replies else { return Picture::Boxes(Boxes::default()) };
+fn draw(readings: &Readings<'_>) -> Picture {
+    let [length, left, right] = readings.replies else { return Picture::Boxes(Boxes::default()) };
     let (count, left, mut right) = (count(length), texts(left), texts(right));
     let beyond = count.saturating_sub(left.len() as u64);
     right.drain(..right.len().saturating_sub(beyond as usize));

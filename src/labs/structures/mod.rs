@@ -1,42 +1,43 @@
-//! Redis's data types, each described well enough to be played with.
+//! Redis's data types, each with keys and actions to try.
 //!
-//! A structure is a constant: what it is for, the keys it has, what a visitor
-//! can do, how it is read back and drawn, and the documents' example. One
-//! place plays them all ([`Playground`]), one page shows them. To add one, write its
-//! constant and list it in [`ALL`].
+//! A structure is a constant: its description, keys, actions, reads, picture, and the
+//! tutorial's example. [`Playground`] runs all structures, and one page shows them. To
+//! add a structure, write its constant and list it in [`ALL`].
 
-mod act;
+mod actions;
 mod bitmaps;
-mod desk;
+mod bulk;
+mod command_template;
+mod commands;
 pub mod geo;
 mod geospatial;
 mod growth;
 mod hashes;
 mod hyperloglog;
-mod line;
 mod lists;
-mod look;
-mod many;
-mod outcome;
 pub mod picture;
-mod play;
+mod playground;
 mod reply;
+mod results;
 mod sets;
 mod sorted_sets;
 mod streams;
 mod strings;
+mod view;
 
-use self::look::Readings;
+use self::view::Readings;
 pub use self::{
-    act::{Action, Commands, How, Invocation, SizeLimit},
-    desk::{Playground, PlaygroundError},
+    actions::PlaygroundAction,
+    command_template::{readable, readable_words},
+    commands::{Action, Commands, Execution, Invocation, SizeLimit},
     growth::Growth,
-    line::{readable, readable_words},
-    look::{KeyFacts, PlaygroundView},
-    outcome::{Done, EncodingChange, Exchange, PlaygroundResult, PlaygroundResults, Size},
     picture::Picture,
-    play::What,
+    playground::{Playground, PlaygroundError},
+    results::{
+        CompletedAction, EncodingChange, Exchange, PlaygroundResult, PlaygroundResults, Size,
+    },
     streams::Tail,
+    view::{KeyFacts, PlaygroundView},
 };
 
 /// All structures, in the order of the index.
@@ -52,76 +53,76 @@ pub const ALL: &[&Structure] = &[
     &streams::STREAMS,
 ];
 
-/// The most elements of a list, set, hash, sorted set or stream: enough for
-/// every threshold of Redis's own, and read back in a millisecond.
+/// Maximum number of elements of a list, set, hash, sorted set or stream: enough to pass
+/// every encoding threshold, and read back in a millisecond.
 pub const ELEMENTS_MAX: u64 = 1_000;
-/// The most characters of a member, a field or an element.
+/// Maximum length of a member, field or element, in characters.
 pub const MEMBER_MAX: usize = 64;
 
-/// A type of value, for someone who wants to try it.
+/// A data type, with keys and actions to try.
 pub struct Structure {
-    /// Its name in an address.
+    /// Its name in URLs.
     pub slug: &'static str,
-    /// What it is called.
+    /// Its title.
     pub title: &'static str,
-    /// What it is, in a sentence.
+    /// A description of one or two sentences.
     pub about: &'static str,
-    /// When to take it.
+    /// Typical uses.
     pub good_for: &'static str,
-    /// When not to, and what to take then.
+    /// When to use something else, and what.
     pub not_for: &'static str,
-    /// What is bounded on this page.
+    /// The limits on this page.
     pub bounds: &'static str,
-    /// Its keys, by the documents' names.
-    pub keys: &'static [KeyName],
-    /// What a visitor can do, in the order of the page.
+    /// Its keys, by their names in the tutorial.
+    pub keys: &'static [DemoKey],
+    /// Its actions, in the order of the page.
     pub acts: &'static [Action<Commands>],
-    /// The documents' example.
+    /// The tutorial's example.
     pub example: Example,
-    /// How it grows past Redis's own threshold.
+    /// How it grows past its encoding threshold.
     pub growth: Growth,
-    /// Commands that read everything that is drawn.
+    /// Commands that read everything the picture shows.
     reads: &'static [&'static str],
     draw: fn(&Readings<'_>) -> Picture,
-    /// Whether its picture can be followed while others write.
+    /// Whether the page updates its picture live.
     pub is_live: bool,
 }
 
 /// A key of a demo.
 #[derive(Debug, Clone, Copy)]
-pub struct KeyName {
-    /// What the documents call it.
+pub struct DemoKey {
+    /// Its name in the tutorial.
     pub name: &'static str,
-    /// Whether its TTL is part of the demo; else it is a day from the last act.
+    /// Whether the visitor sets its TTL. Otherwise each action renews it.
     pub has_own_ttl: bool,
 }
 
-/// The documents' example.
+/// The tutorial's example.
 pub struct Example {
-    /// What it is about, for a button.
+    /// A short description.
     pub about: &'static str,
-    /// One after the other.
-    pub steps: &'static [Step],
+    /// Its steps, in order.
+    pub steps: &'static [ExampleStep],
 }
 
-/// One act of an example.
-pub struct Step {
-    /// Which act.
+/// One step of an example.
+pub struct ExampleStep {
+    /// The id of the action.
     pub act: &'static str,
-    /// What is in its fields; the others have what the form offers.
+    /// The values of its fields; other fields have their defaults.
     pub with: &'static [(&'static str, &'static str)],
-    /// What it shows.
+    /// What the step demonstrates.
     pub shows: &'static str,
 }
 
-/// A key that stays for a day after the last act.
-const fn kept(name: &'static str) -> KeyName {
-    KeyName { name, has_own_ttl: false }
+/// A key whose TTL each action renews.
+const fn demo_key(name: &'static str) -> DemoKey {
+    DemoKey { name, has_own_ttl: false }
 }
 
-/// A key whose TTL a visitor chooses.
-const fn ending(name: &'static str) -> KeyName {
-    KeyName { name, has_own_ttl: true }
+/// A key whose TTL the visitor sets.
+const fn key_with_ttl(name: &'static str) -> DemoKey {
+    DemoKey { name, has_own_ttl: true }
 }
 
 /// A step of an example.
@@ -129,33 +130,33 @@ const fn step(
     act: &'static str,
     with: &'static [(&'static str, &'static str)],
     shows: &'static str,
-) -> Step {
-    Step { act, with, shows }
+) -> ExampleStep {
+    ExampleStep { act, with, shows }
 }
 
-/// The structure that an address names.
+/// Finds a structure by its slug.
 pub fn named(slug: &str) -> Option<&'static Structure> {
     ALL.iter().copied().find(|structure| structure.slug == slug)
 }
 
 impl Structure {
-    /// What a word that is sent asks for.
+    /// Finds an action by its id.
     pub fn act(&self, slug: &str) -> Option<&'static Action<Commands>> {
         self.acts.iter().find(|act| act.id == slug)
     }
 
-    /// The names of all fields that any act has.
+    /// The names of the fields of all actions.
     pub fn fields(&self) -> impl Iterator<Item = &'static str> {
         self.acts.iter().flat_map(|act| act.fields).map(|field| field.name)
     }
 
-    /// One step of the example, ready to be played; the first is 1.
+    /// A step of the example, by its number from 1, and what it demonstrates.
     pub fn step(&self, number: usize) -> Option<(Invocation, &'static str)> {
         let step = self.example.steps.get(number.checked_sub(1)?)?;
         let act = self.act(step.act)?;
         let given = |name: &str| step.with.iter().find(|it| it.0 == name).map(|it| it.1);
-        let played = act.given(given).ok()?;
-        Some((played, step.shows))
+        let invocation = act.given(given).ok()?;
+        Some((invocation, step.shows))
     }
 }
 
@@ -163,9 +164,9 @@ impl Structure {
 mod tests {
     use std::collections::{BTreeSet, HashSet};
 
-    use super::{line::CommandTemplate, line::named_in, *};
+    use super::{command_template::CommandTemplate, command_template::named_in, *};
 
-    /// Words that the page itself understands.
+    /// Ids of the actions that every structure has.
     const RESERVED: [&str; 4] = ["example", "step", "reset", "grow"];
 
     #[test]
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_that_is_touched_is_one_of_the_structures_own() {
+    fn commands_use_only_declared_keys() {
         for structure in ALL {
             let own: HashSet<_> = structure.keys.iter().map(|key| key.name).collect();
             let mut touched = Vec::new();
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_forms_offer_and_examples_play_is_in_bounds() {
+    fn defaults_and_example_values_are_in_bounds() {
         for structure in ALL {
             for act in structure.acts {
                 assert!(act.given(|_| None).is_ok(), "{} {}", structure.slug, act.id);
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_several_acts_name_by_a_field_is_named_by_a_choice() {
+    fn a_field_that_names_a_key_is_a_choice() {
         for act in ALL.iter().flat_map(|structure| structure.acts) {
             for form in act.forms() {
                 for word in form.split(' ').filter_map(|word| word.strip_prefix('@')) {

@@ -1,12 +1,12 @@
-//! How a value looks: plain data, made from Redis's replies. A page draws it.
+//! Pictures of values: plain data made from Redis replies. The page draws them.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A list shows at most this many of its parts.
+/// Maximum number of members shown.
 pub const SHOWN: usize = 24;
 
-/// What there is to see of a structure. `kind` says which it is.
+/// The picture of a structure. `kind` names the variant.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Picture {
@@ -16,13 +16,13 @@ pub enum Picture {
     Tables(Tables),
     /// A list: boxes from left to right.
     Boxes(Boxes),
-    /// Sets: two of them overlapping, and the others.
+    /// Sets: a Venn diagram of two, and the others.
     Venn(Box<Venn>),
-    /// A sorted set: who is where.
+    /// A sorted set: a ranking.
     Ranking(Ranking),
     /// Bitmaps: the bits of two days.
     Bits(Bits),
-    /// HyperLogLogs, each beside a set of the same members.
+    /// HyperLogLogs, each next to a set of the same members.
     Estimates(Estimates),
     /// Points on the earth.
     Maps(Maps),
@@ -30,41 +30,41 @@ pub enum Picture {
     Logs(Logs),
 }
 
-/// The texts of some keys.
+/// String values.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Texts {
-    /// Those that are there.
+    /// The keys that exist.
     pub values: Vec<Text>,
 }
 
-/// One text.
+/// One string value.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Text {
-    /// Its key.
+    /// The key.
     pub key: &'static str,
-    /// What it says.
+    /// The value as text.
     pub text: String,
-    /// The same, if Redis can count with it.
+    /// The value as an integer, if it is one.
     pub number: Option<i64>,
     /// Its length in bytes.
     pub bytes: u64,
 }
 
-/// Some hashes.
+/// Hashes.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Tables {
-    /// Those that are there.
+    /// The keys that exist.
     pub tables: Vec<Table>,
 }
 
-/// Fields and their values.
+/// One hash.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Table {
-    /// The hash.
+    /// The key.
     pub key: &'static str,
-    /// How many fields it has.
+    /// Number of fields.
     pub count: usize,
-    /// The first of them.
+    /// The first fields.
     pub rows: Vec<FieldValue>,
 }
 
@@ -80,19 +80,19 @@ pub struct FieldValue {
 /// A list.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 pub struct Boxes {
-    /// Its key.
+    /// The key.
     pub key: &'static str,
-    /// How many elements it has.
+    /// Number of elements.
     pub count: u64,
     /// The elements at its left end.
     pub left: Vec<String>,
-    /// How many are between.
+    /// Number of elements not shown.
     pub between: u64,
-    /// The elements at its right end, if not all are on the left.
+    /// The elements at its right end, as far as `left` does not contain them.
     pub right: Vec<String>,
 }
 
-/// Two sets, and what they have in common.
+/// Two sets and their intersection.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Venn {
     /// The first set.
@@ -105,105 +105,105 @@ pub struct Venn {
     pub both: Members,
     /// In the second only: `SDIFF right left`.
     pub right_only: Members,
-    /// In any: `SUNION left right`.
+    /// In either: `SUNION left right`.
     pub any: Members,
     /// The other sets.
     pub others: Vec<Members>,
 }
 
-/// Some members of a set.
+/// The members of a set.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Members {
     /// The key, or the command whose reply they are.
     pub name: &'static str,
-    /// How many there are.
+    /// Number of members.
     pub count: usize,
-    /// The first of them, in order.
+    /// The first members, in alphabetical order.
     pub members: Vec<String>,
 }
 
-/// Who is where.
+/// A sorted set, highest score first.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 pub struct Ranking {
-    /// The sorted set.
+    /// The key.
     pub key: &'static str,
-    /// How many members it has.
+    /// Number of members.
     pub count: u64,
-    /// The first of them, the highest score first.
+    /// The first members.
     pub rows: Vec<Ranked>,
 }
 
-/// One of them.
+/// A member and its score.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Ranked {
-    /// 0 is first, as ZREVRANK has it.
+    /// Its rank, from 0, as ZREVRANK returns it.
     pub rank: usize,
-    /// Who.
+    /// The member.
     pub member: String,
-    /// How many points.
+    /// The score.
     pub score: f64,
-    /// Its part of the largest score that is shown, 0 to 1, without its sign.
+    /// Its absolute score as a share of the largest one shown, 0 to 1.
     pub share: f64,
 }
 
 /// Bitmaps of two days.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Bits {
-    /// How many bits of each are drawn, from 0 on.
+    /// Number of bits drawn per bitmap, from 0 on.
     pub drawn: usize,
-    /// The days, and what they have in common where that was asked for.
+    /// The days, and their intersection if it was computed.
     pub days: Vec<Day>,
-    /// Of those active on the day before, the part that came back, 0 to 1.
+    /// Share of the previous day's users who came back, 0 to 1.
     pub retention: Option<f64>,
 }
 
 /// One bitmap.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Day {
-    /// Its key.
+    /// The key.
     pub key: &'static str,
-    /// How many bits are set.
+    /// Number of set bits.
     pub actives: u64,
-    /// Its length in bytes: as far as the highest bit that was written.
+    /// Its length in bytes, up to the highest bit written.
     pub bytes: u64,
-    /// Which of the bits that are drawn are set.
+    /// The drawn bits that are set.
     pub set: Vec<usize>,
-    /// How many set bits lie beyond.
+    /// Number of set bits that are not drawn.
     pub beyond: u64,
 }
 
-/// HyperLogLogs, each beside a set.
+/// HyperLogLogs, each next to an exact set.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Estimates {
-    /// Those that are there.
+    /// The keys that exist.
     pub rows: Vec<Estimate>,
 }
 
 /// One HyperLogLog and a set of the same members.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Estimate {
-    /// Its key.
+    /// The key.
     pub key: &'static str,
-    /// What PFCOUNT says.
+    /// The estimate, by PFCOUNT.
     pub estimate: u64,
-    /// What the set says.
+    /// The exact count, by SCARD.
     pub exact: u64,
-    /// How far the estimate is off, in per cent of the exact count.
+    /// Error of the estimate, in percent of the exact count.
     pub error_percent: Option<f64>,
     /// `sparse` or `dense`.
     pub encoding: Option<&'static str>,
-    /// Bytes that the HyperLogLog takes.
+    /// Memory of the HyperLogLog, in bytes.
     pub bytes: u64,
-    /// Bytes that the set takes.
+    /// Memory of the set, in bytes.
     pub exact_bytes: u64,
-    /// Bytes of the registers: STRLEN.
+    /// Length of the value in bytes, by STRLEN.
     pub length: u64,
 }
 
 /// Maps, one for each key.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Maps {
-    /// Those that have points.
+    /// The keys with points.
     pub maps: Vec<Map>,
 }
 
@@ -212,26 +212,26 @@ pub struct Maps {
 pub struct Map {
     /// The key.
     pub key: &'static str,
-    /// How many points there are.
+    /// Number of points.
     pub count: u64,
-    /// The first of them, by their geohash.
+    /// The first points, by geohash.
     pub points: Vec<Point>,
-    /// Where was searched, if that was the last thing done here.
+    /// The searched area, if the last action on this key was a search.
     pub search: Option<Search>,
 }
 
-/// A point on the earth, as Redis keeps it.
+/// A point on the earth, as Redis stores it.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Point {
-    /// What is there.
+    /// The member.
     pub member: String,
     /// Degrees east.
     pub longitude: f64,
     /// Degrees north.
     pub latitude: f64,
-    /// Its geohash of 52 bits, which is its score in a sorted set.
+    /// Its 52-bit geohash, which is its score in the sorted set.
     pub geohash: u64,
-    /// Kilometres from the middle of the search.
+    /// Distance from the centre of the search, in kilometres.
     pub distance_km: Option<f64>,
     /// Whether the search found it.
     pub found: bool,
@@ -240,31 +240,31 @@ pub struct Point {
 /// A circle on the earth.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Search {
-    /// Degrees east of its middle.
+    /// Longitude of the centre, in degrees east.
     pub longitude: f64,
-    /// Degrees north of its middle.
+    /// Latitude of the centre, in degrees north.
     pub latitude: f64,
-    /// Kilometres.
+    /// Radius in kilometres.
     pub radius_km: f64,
-    /// The member in its middle, if it was searched by one.
+    /// The member at the centre, if the search was by member.
     pub around: Option<String>,
 }
 
 /// Streams.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Logs {
-    /// Those that are there.
+    /// The keys that exist.
     pub logs: Vec<Log>,
 }
 
 /// One stream.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Log {
-    /// Its key.
+    /// The key.
     pub key: &'static str,
-    /// How many entries it has.
+    /// Number of entries.
     pub length: u64,
-    /// The latest of them, the latest last.
+    /// The latest entries, the latest last.
     pub entries: Vec<LogEntry>,
 }
 
@@ -273,14 +273,14 @@ pub struct Log {
 pub struct LogEntry {
     /// Its id.
     pub id: String,
-    /// When that was, in UTC, if the id is a time.
+    /// The time in UTC, if the id is a timestamp.
     pub at: Option<String>,
     /// Its fields and values.
     pub fields: Vec<FieldValue>,
 }
 
 impl Picture {
-    /// Whether there is nothing to be seen yet.
+    /// Whether no key exists.
     pub fn is_empty(&self) -> bool {
         match self {
             Self::Texts(it) => it.values.is_empty(),
@@ -297,7 +297,7 @@ impl Picture {
 }
 
 impl Members {
-    /// The first of these, in order.
+    /// The first members, in alphabetical order.
     pub fn of(name: &'static str, mut members: Vec<String>) -> Self {
         let count = members.len();
         members.sort();
@@ -305,14 +305,14 @@ impl Members {
         Self { name, count, members }
     }
 
-    /// How many are not listed.
+    /// Number of members not listed.
     pub fn more(&self) -> usize {
         self.count - self.members.len()
     }
 }
 
 impl FieldValue {
-    /// Fields and values, as Redis tells them.
+    /// Fields and values, in the order of Redis's reply.
     pub fn all(pairs: Vec<(String, String)>) -> Vec<Self> {
         pairs.into_iter().map(|(field, value)| Self { field, value }).collect()
     }

@@ -1,11 +1,11 @@
-//! Replies of Redis as plain types.
+//! Conversion of Redis replies to plain types.
 
 use hitrate_cache::redis::{Refusal, Value};
 
-/// The reply of one command, or Redis's own words against it.
-pub type Reply = Result<Value, Refusal>;
+/// The reply of one command, or its error reply.
+pub type CommandReply = Result<Value, Refusal>;
 
-/// The parts of a reply that has parts.
+/// The elements of an array or set reply.
 pub fn parts(value: &Value) -> Option<&[Value]> {
     match value {
         Value::Array(parts) | Value::Set(parts) => Some(parts),
@@ -13,7 +13,7 @@ pub fn parts(value: &Value) -> Option<&[Value]> {
     }
 }
 
-/// A text, as far as it is one.
+/// A reply as text, if it is a scalar.
 pub fn text(value: &Value) -> Option<String> {
     match value {
         Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
@@ -25,7 +25,7 @@ pub fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// Bytes, as they are.
+/// The bytes of a bulk string; empty for other replies.
 pub fn bytes(value: &Value) -> &[u8] {
     match value {
         Value::BulkString(bytes) => bytes,
@@ -33,22 +33,22 @@ pub fn bytes(value: &Value) -> &[u8] {
     }
 }
 
-/// A count: what is there, or 0.
-pub fn count(reply: &Reply) -> u64 {
+/// An integer reply as a count; 0 for other replies.
+pub fn count(reply: &CommandReply) -> u64 {
     match reply {
         Ok(Value::Int(number)) => u64::try_from(*number).unwrap_or_default(),
         _ => 0,
     }
 }
 
-/// The texts of a reply with parts.
-pub fn texts(reply: &Reply) -> Vec<String> {
+/// The elements of a reply as texts.
+pub fn texts(reply: &CommandReply) -> Vec<String> {
     let all = reply.as_ref().ok().and_then(parts).unwrap_or_default();
     all.iter().filter_map(text).collect()
 }
 
-/// The same, two by two.
-pub fn pairs(reply: &Reply) -> Vec<(String, String)> {
+/// The elements of a reply as pairs.
+pub fn pairs(reply: &CommandReply) -> Vec<(String, String)> {
     let mut texts = texts(reply).into_iter();
     std::iter::from_fn(|| Some((texts.next()?, texts.next()?))).collect()
 }
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn pairs_are_two_by_two_and_an_odd_one_is_left() {
+    fn an_odd_last_element_is_ignored() {
         let reply = Ok(Value::Array(vec![bulk("a"), bulk("1"), bulk("b")]));
         assert_eq!(pairs(&reply), [("a".to_owned(), "1".to_owned())]);
         assert!(pairs(&Ok(Value::Nil)).is_empty());

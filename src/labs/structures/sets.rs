@@ -1,16 +1,16 @@
-//! Sets: members without order, each once.
+//! Sets: unordered, unique members.
 
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
-    act::{Action, Commands, How, SizeLimit},
-    growth::{Growth, as_told, elements, filled},
-    kept,
-    look::Readings,
+    commands::{Action, Commands, Execution, SizeLimit},
+    demo_key,
+    growth::{Growth, batched, elements, encoding_name},
     picture::{Members, Picture, Venn},
     reply::texts,
     step,
+    view::Readings,
 };
-use crate::labs::support::fields::{choice, several, text};
+use crate::labs::support::fields::{choice, list, text};
 
 const KEYS: &[&str] = &["post:1:tags", "post:2:tags", "online_users"];
 const NUMBERS: &str = "numbers";
@@ -19,22 +19,22 @@ const NUMBERS: &str = "numbers";
 pub const SETS: Structure = Structure {
     slug: "sets",
     title: "Sets",
-    about: "Members without order, each at most once. Whether something is in it is answered in one step, and two sets can be compared on the server.",
-    good_for: "Tags, who is online, who liked what, unique visitors where the count must be exact, and what two of them have in common.",
-    not_for: "Not where order or a score matters (a sorted set), and not for counting millions of visitors: a HyperLogLog does that in 12 KiB.",
-    bounds: "At most 1,000 members of up to 64 characters in each set.",
-    keys: &[kept(KEYS[0]), kept(KEYS[1]), kept(KEYS[2]), kept(NUMBERS)],
+    about: "An unordered collection of unique members. Membership checks are O(1), and the server can intersect, unite and subtract sets.",
+    good_for: "Tags, online users, likes, exact counts of unique visitors, and comparisons of two such sets.",
+    not_for: "Not for data with an order or a score (use a sorted set) or counting millions of visitors (a HyperLogLog needs only 12 KiB).",
+    bounds: "At most 1,000 members of up to 64 characters per set.",
+    keys: &[demo_key(KEYS[0]), demo_key(KEYS[1]), demo_key(KEYS[2]), demo_key(NUMBERS)],
     acts: &[
         Action {
             id: "sadd",
             label: "Add",
-            about: "Answers how many are new. What is there already stays there once.",
+            about: "Returns the number of new members. Existing members are not added again.",
             fields: &[
                 choice("key", "Key", KEYS, KEYS[0]),
-                several("members", "Members", MEMBER_MAX, "redis, caching"),
+                list("members", "Members", MEMBER_MAX, "redis, caching"),
             ],
             run: Commands {
-                how: How::Commands(&["SADD @{key} {members}"]),
+                execution: Execution::Commands(&["SADD @{key} {members}"]),
                 cost: "O(1) for each member",
                 size_limit: Some(SizeLimit {
                     count: "SCARD @{key}",
@@ -47,13 +47,13 @@ pub const SETS: Structure = Structure {
         Action {
             id: "srem",
             label: "Remove",
-            about: "Answers how many were there. With its last member the key goes.",
+            about: "Returns the number of removed members. Removing the last member removes the key.",
             fields: &[
                 choice("key", "Key", KEYS, KEYS[0]),
-                several("members", "Members", MEMBER_MAX, "caching"),
+                list("members", "Members", MEMBER_MAX, "caching"),
             ],
             run: Commands {
-                how: How::Commands(&["SREM @{key} {members}"]),
+                execution: Execution::Commands(&["SREM @{key} {members}"]),
                 cost: "O(1) for each member",
                 ..Commands::PLAIN
             },
@@ -61,13 +61,13 @@ pub const SETS: Structure = Structure {
         Action {
             id: "sismember",
             label: "Is it a member?",
-            about: "1 or 0, however large the set is.",
+            about: "Returns 1 or 0, in constant time.",
             fields: &[
                 choice("key", "Key", KEYS, KEYS[2]),
                 text("member", "Member", MEMBER_MAX, "user42"),
             ],
             run: Commands {
-                how: How::Commands(&["SISMEMBER @{key} {member}"]),
+                execution: Execution::Commands(&["SISMEMBER @{key} {member}"]),
                 cost: "O(1)",
                 ..Commands::PLAIN
             },
@@ -75,90 +75,92 @@ pub const SETS: Structure = Structure {
         Action {
             id: "smembers",
             label: "All members",
-            about: "All at once; for large sets SSCAN brings them in batches.",
+            about: "Returns all members at once. For large sets, SSCAN returns them in batches.",
             fields: &[choice("key", "Key", KEYS, KEYS[2])],
             run: Commands {
-                how: How::Commands(&["SMEMBERS @{key}"]),
+                execution: Execution::Commands(&["SMEMBERS @{key}"]),
                 cost: "O(N), N members",
                 ..Commands::PLAIN
             },
         },
         Action {
             id: "sinter",
-            label: "In both",
-            about: "The tags that both posts have.",
+            label: "Intersection",
+            about: "Returns the tags that both posts have.",
             fields: &[],
             run: Commands {
-                how: How::Commands(&["SINTER @post:1:tags @post:2:tags"]),
+                execution: Execution::Commands(&["SINTER @post:1:tags @post:2:tags"]),
                 cost: "O(N·M), N in the smaller set, M sets",
                 ..Commands::PLAIN
             },
         },
         Action {
             id: "sdiff",
-            label: "In the first only",
-            about: "What the first post has and the second has not. The order of the keys matters.",
+            label: "Difference",
+            about: "Returns the tags of the first post that the second does not have. The order of the keys matters.",
             fields: &[],
             run: Commands {
-                how: How::Commands(&["SDIFF @post:1:tags @post:2:tags"]),
-                cost: "O(N), N members of both",
+                execution: Execution::Commands(&["SDIFF @post:1:tags @post:2:tags"]),
+                cost: "O(N), N members in total",
                 ..Commands::PLAIN
             },
         },
         Action {
             id: "sunion",
-            label: "In any",
-            about: "All tags, each once.",
+            label: "Union",
+            about: "Returns all tags, each once.",
             fields: &[],
             run: Commands {
-                how: How::Commands(&["SUNION @post:1:tags @post:2:tags"]),
-                cost: "O(N), N members of both",
+                execution: Execution::Commands(&["SUNION @post:1:tags @post:2:tags"]),
+                cost: "O(N), N members in total",
                 ..Commands::PLAIN
             },
         },
     ],
     example: Example {
-        about: "who is online, and the tags of two posts",
+        about: "online users, and the tags of two posts",
         steps: &[
             step("sadd", &[("key", "online_users"), ("members", "user42")], "A user comes online."),
             step(
                 "sadd",
                 &[("key", "online_users"), ("members", "user42")],
-                "And again: 0 is new, a set has no duplicates.",
+                "Again: 0 new members, because a set has no duplicates.",
             ),
             step(
                 "sismember",
                 &[("key", "online_users"), ("member", "user42")],
-                "Is user42 online? 1 is yes.",
+                "Is user42 online? 1 means yes.",
             ),
-            step("smembers", &[("key", "online_users")], "Everybody who is."),
+            step("smembers", &[("key", "online_users")], "All online users."),
             step(
                 "sadd",
                 &[("key", "post:1:tags"), ("members", "redis, caching, performance")],
-                "The tags of one post.",
+                "Add the tags of one post.",
             ),
             step(
                 "sadd",
                 &[("key", "post:2:tags"), ("members", "redis, caching, databases")],
-                "And of another.",
+                "Add the tags of another.",
             ),
-            step("sinter", &[], "What they have in common."),
-            step("sdiff", &[], "What only the first has."),
-            step("sunion", &[], "All of them."),
+            step("sinter", &[], "The tags they have in common."),
+            step("sdiff", &[], "The tags that only the first post has."),
+            step("sunion", &[], "All tags."),
         ],
     },
     growth: Growth {
         label: "Grow it past the threshold",
-        about: "A set of whole numbers is a sorted array (intset) up to the setting. Beyond it becomes a hashtable, and takes many times the memory. A small set of texts is a listpack from Redis 7.2 on, before that a hashtable at once.",
+        about: "A set of integers is a sorted array (intset) up to the setting. Past it, the set becomes a hashtable, which takes many times the memory. A small set of strings is a listpack since Redis 7.2; before, it was always a hashtable.",
         settings: &["set-max-intset-entries"],
-        usual: 512,
+        default: 512,
         count: "SCARD @numbers",
         of: "members",
         key: NUMBERS,
-        encoding: ("OBJECT ENCODING @numbers", as_told),
-        up_to: |have, threshold| filled("SADD @numbers", have..elements(threshold), 100, number),
-        beyond: |threshold| {
-            filled("SADD @numbers", elements(threshold)..elements(threshold) + 1, 100, number)
+        encoding: ("OBJECT ENCODING @numbers", encoding_name),
+        to_threshold: |have, threshold| {
+            batched("SADD @numbers", have..elements(threshold), 100, number)
+        },
+        past_threshold: |threshold| {
+            batched("SADD @numbers", elements(threshold)..elements(threshold) + 1, 100, number)
         },
     },
     reads: &[
@@ -179,7 +181,7 @@ fn number(n: u64) -> Vec<String> {
     vec![n.to_string()]
 }
 
-fn draw(seen: &Readings<'_>) -> Picture {
+fn draw(readings: &Readings<'_>) -> Picture {
     const NAMES: [&str; 8] = [
         KEYS[0],
         KEYS[1],
@@ -190,7 +192,8 @@ fn draw(seen: &Readings<'_>) -> Picture {
         KEYS[2],
         NUMBERS,
     ];
-    let of = |n: usize| Members::of(NAMES[n], seen.replies.get(n).map(texts).unwrap_or_default());
+    let of =
+        |n: usize| Members::of(NAMES[n], readings.replies.get(n).map(texts).unwrap_or_default());
     Picture::Venn(Box::new(Venn {
         left: of(0),
         right: of(1),

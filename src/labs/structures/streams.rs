@@ -1,4 +1,4 @@
-//! Streams: a log that only grows at its end, and remembers.
+//! Streams: append-only logs.
 
 use hitrate_cache::{
     redis::{RedisError, Value},
@@ -7,15 +7,15 @@ use hitrate_cache::{
 
 use super::{
     Example, MEMBER_MAX, Structure,
-    act::{Action, Commands, How},
-    desk::Playground,
-    growth::{Growth, as_told},
-    kept,
-    line::CommandTemplate,
-    look::{PlaygroundView, Readings},
+    command_template::CommandTemplate,
+    commands::{Action, Commands, Execution},
+    demo_key,
+    growth::{Growth, encoding_name},
     picture::{FieldValue, Log, LogEntry, Logs, Picture},
-    reply::{Reply, count, parts, text as text_of},
+    playground::Playground,
+    reply::{CommandReply, count, parts, text as text_of},
     step,
+    view::{PlaygroundView, Readings},
 };
 use crate::labs::support::fields::{Field, Kind, choice, number, text};
 
@@ -28,106 +28,118 @@ const NEW_ID: Field = id("id", "Id", &["*"], "*");
 pub const STREAMS: Structure = Structure {
     slug: "streams",
     title: "Streams",
-    about: "A log: entries with fields are added at the end, each under an id that is a time, and stay there for whoever reads them, now or later.",
-    good_for: "Sensor readings, event logs, activity feeds, and with consumer groups task queues whose tasks survive a worker.",
-    not_for: "Not where nobody looks back: publish and subscribe delivers to who listens and keeps nothing. Not for changing what was written: entries don't change.",
-    bounds: "Each stream keeps its latest 1,000 entries (MAXLEN = 1000, exact; MAXLEN ~ is cheaper and keeps some more). Values have up to 64 characters.",
-    keys: &[kept(EVENTS), kept(SENSORS)],
+    about: "An append-only log. Each entry has fields and a timestamp as its id, and stays available to current and later readers.",
+    good_for: "Sensor readings, event logs, activity feeds and, with consumer groups, task queues whose tasks survive a worker crash.",
+    not_for: "Not for messages that nobody reads later (publish/subscribe delivers to current subscribers and stores nothing) or data that changes: entries are immutable.",
+    bounds: "Each stream keeps its latest 1,000 entries (MAXLEN = 1000 is exact; MAXLEN ~ is cheaper and keeps a few more). Values have up to 64 characters.",
+    keys: &[demo_key(EVENTS), demo_key(SENSORS)],
     acts: &[
         Action {
             id: "xadd-reading",
             label: "Add a reading",
-            about: "* lets Redis make the id of its clock, in milliseconds, and a number for those of the same one. Answers the id.",
+            about: "With *, Redis generates the id: its clock in milliseconds, and a sequence number for entries of the same millisecond. Returns the id.",
             fields: &[
                 NEW_ID,
                 number("temperature", "Temperature, °C", (-273.15, 10_000.0), "21.5"),
                 number("humidity", "Humidity, %", (0.0, 100.0), "48"),
             ],
             run: Commands {
-                how: How::Commands(&[
+                execution: Execution::Commands(&[
                     "XADD @sensors MAXLEN = 1000 {id} temperature {temperature} humidity {humidity}",
                 ]),
-                cost: "O(1), and O(N) for N that are trimmed",
+                cost: "O(1), plus O(N) for N trimmed entries",
                 ..Commands::PLAIN
             },
         },
         Action {
             id: "xadd-event",
             label: "Add an event",
-            about: "Try an id of your own, such as 1-1: one that is not above the last is refused, so that the log stays in order.",
+            about: "Try an explicit id such as 1-1: an id that is not greater than the last one is rejected, so that the log stays in order.",
             fields: &[
                 NEW_ID,
                 text("event", "Event", MEMBER_MAX, "login"),
                 text("user", "User", MEMBER_MAX, "alice"),
             ],
             run: Commands {
-                how: How::Commands(&[
+                execution: Execution::Commands(&[
                     "XADD @mystream MAXLEN = 1000 {id} event {event} user {user}",
                 ]),
-                cost: "O(1), and O(N) for N that are trimmed",
+                cost: "O(1), plus O(N) for N trimmed entries",
                 ..Commands::PLAIN
             },
         },
         Action {
             id: "xlen",
-            label: "How many?",
-            about: "How many entries it has.",
+            label: "Length",
+            about: "Returns the number of entries.",
             fields: &[choice("key", "Key", KEYS, SENSORS)],
-            run: Commands { how: How::Commands(&["XLEN @{key}"]), cost: "O(1)", ..Commands::PLAIN },
+            run: Commands {
+                execution: Execution::Commands(&["XLEN @{key}"]),
+                cost: "O(1)",
+                ..Commands::PLAIN
+            },
         },
         Action {
             id: "xrange",
             label: "Read the history",
-            about: "- is the first and + the last; a time in milliseconds will do as an id. The oldest first, at most 20.",
+            about: "- is the first entry and + the last; a timestamp in milliseconds also works as an id. Returns at most 20 entries, oldest first.",
             fields: &[
                 choice("key", "Key", KEYS, EVENTS),
                 id("start", "From", &["-", "+"], "-"),
                 id("end", "To", &["-", "+"], "+"),
             ],
             run: Commands {
-                how: How::Commands(&["XRANGE @{key} {start} {end} COUNT 20"]),
-                cost: "O(N), N entries answered",
+                execution: Execution::Commands(&["XRANGE @{key} {start} {end} COUNT 20"]),
+                cost: "O(N), N entries returned",
                 ..Commands::PLAIN
             },
         },
         Action {
             id: "xread",
-            label: "Read what came after",
-            about: "What a listener asks with the last id it has seen; 0 is everything. With BLOCK it would wait for the next one. (nil) is nothing new, as always after $.",
+            label: "Read new entries",
+            about: "Returns the entries after the last id that a reader has seen; 0 returns all. With BLOCK it would wait for the next entry. (nil) means no new entries, as always after $.",
             fields: &[choice("key", "Key", KEYS, SENSORS), id("after", "After id", &["$"], "0")],
             run: Commands {
-                how: How::Commands(&["XREAD COUNT 20 STREAMS @{key} {after}"]),
-                cost: "O(N), N entries answered",
+                execution: Execution::Commands(&["XREAD COUNT 20 STREAMS @{key} {after}"]),
+                cost: "O(N), N entries returned",
                 ..Commands::PLAIN
             },
         },
     ],
     example: Example {
-        about: "a login, and the readings of a sensor",
+        about: "a login, and sensor readings",
         steps: &[
             step("xadd-event", &[], "Alice logs in. The reply is the id."),
-            step("xrange", &[], "Everything from the first entry to the last."),
-            step("xadd-reading", &[], "A sensor says what it measures."),
-            step("xadd-reading", &[("temperature", "21.7"), ("humidity", "47")], "And again."),
-            step("xadd-reading", &[("temperature", "22.1"), ("humidity", "45.5")], "And again."),
+            step("xrange", &[], "All entries, from first to last."),
+            step("xadd-reading", &[], "A sensor adds a reading."),
+            step(
+                "xadd-reading",
+                &[("temperature", "21.7"), ("humidity", "47")],
+                "Another reading.",
+            ),
+            step(
+                "xadd-reading",
+                &[("temperature", "22.1"), ("humidity", "45.5")],
+                "Another reading.",
+            ),
             step("xlen", &[], "Three readings."),
             step("xrange", &[("key", SENSORS)], "Their history."),
-            step("xread", &[], "What a listener who has seen nothing yet gets."),
+            step("xread", &[], "All readings, for a reader that has seen none."),
         ],
     },
     growth: Growth {
         label: "Grow it past one node",
-        about: "A stream has one encoding: a tree of compact nodes (listpacks). The setting says how many entries one node takes; with the next entry a second node begins.",
+        about: "A stream has one encoding: a radix tree of listpack nodes. The setting limits the entries per node; the next entry starts a second node.",
         settings: &["stream-node-max-entries"],
-        usual: 100,
+        default: 100,
         count: "XLEN @sensors",
         of: "entries",
         key: SENSORS,
-        encoding: ("OBJECT ENCODING @sensors", as_told),
-        up_to: |have, threshold| {
+        encoding: ("OBJECT ENCODING @sensors", encoding_name),
+        to_threshold: |have, threshold| {
             (have..super::growth::elements(threshold).min(500)).map(reading).collect()
         },
-        beyond: |threshold| vec![reading(super::growth::elements(threshold))],
+        past_threshold: |threshold| vec![reading(super::growth::elements(threshold))],
     },
     reads: &[
         "XLEN @mystream",
@@ -142,10 +154,10 @@ pub const STREAMS: Structure = Structure {
 const fn id(
     name: &'static str,
     label: &'static str,
-    signs: &'static [&'static str],
-    usual: &'static str,
+    special_ids: &'static [&'static str],
+    default: &'static str,
 ) -> Field {
-    Field { name, label, kind: Kind::EntryId(signs), usual }
+    Field { name, label, kind: Kind::EntryId(special_ids), default }
 }
 
 fn reading(n: u64) -> CommandTemplate {
@@ -155,8 +167,8 @@ fn reading(n: u64) -> CommandTemplate {
     ))
 }
 
-fn draw(seen: &Readings<'_>) -> Picture {
-    let logs = KEYS.iter().zip(seen.replies.chunks(2)).filter_map(|(key, replies)| {
+fn draw(readings: &Readings<'_>) -> Picture {
+    let logs = KEYS.iter().zip(readings.replies.chunks(2)).filter_map(|(key, replies)| {
         let [length, latest] = replies else { return None };
         let length = count(length);
         (length > 0).then(|| Log { key, length, entries: entries(latest) })
@@ -164,8 +176,8 @@ fn draw(seen: &Readings<'_>) -> Picture {
     Picture::Logs(Logs { logs: logs.collect() })
 }
 
-/// The entries of XREVRANGE, the latest last.
-fn entries(reply: &Reply) -> Vec<LogEntry> {
+/// Parses the reply of XREVRANGE, latest entry last.
+fn entries(reply: &CommandReply) -> Vec<LogEntry> {
     let all = reply.as_ref().ok().and_then(parts).unwrap_or_default();
     all.iter().rev().filter_map(entry).collect()
 }
@@ -177,7 +189,7 @@ fn entry(value: &Value) -> Option<LogEntry> {
     Some(LogEntry { at: at(&id), id, fields: FieldValue::all(fields) })
 }
 
-/// The time that an id is, if it can be one of our days.
+/// The time of an id, if it is a plausible timestamp.
 fn at(id: &str) -> Option<String> {
     /// The year 2000, in milliseconds since 1970.
     const Y2000: i64 = 946_684_800_000;
@@ -186,38 +198,40 @@ fn at(id: &str) -> Option<String> {
     (ms > Y2000).then(|| time.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string())
 }
 
-/// A listener at both streams, who asks for what came after the last they have seen.
+/// A poller of both streams, which asks for entries after the last one it has seen.
 pub struct Tail {
-    desk: Playground,
+    playground: Playground,
     seen: Vec<(u64, String)>,
 }
 
 impl Tail {
-    /// One who has seen nothing yet.
-    pub fn of(desk: Playground) -> Self {
-        Self { desk, seen: vec![(u64::MAX, "0".to_owned()); KEYS.len()] }
+    /// A poller that has seen no entry.
+    pub fn of(playground: Playground) -> Self {
+        Self { playground, seen: vec![(u64::MAX, "0".to_owned()); KEYS.len()] }
     }
 
-    /// What there is to see, if something came or went. Never waits on the
-    /// connection, which others use, too: whoever listens asks again.
-    pub async fn news(&mut self) -> Result<Option<PlaygroundView>, RedisError> {
+    /// Returns the view if entries were added or removed. Uses no BLOCK, because other
+    /// requests share the connection; the caller polls.
+    pub async fn poll(&mut self) -> Result<Option<PlaygroundView>, RedisError> {
         let ids = self.seen.iter().map(|(_, id)| id.clone());
         let read = CommandTemplate::plain("XREAD COUNT 1 STREAMS @mystream @sensors").and(ids);
         let lengths = KEYS.iter().map(|key| CommandTemplate::plain(&format!("XLEN @{key}")));
-        let replies =
-            self.desk.ask([read].into_iter().chain(lengths).collect(), &Trace::disabled()).await?;
+        let replies = self
+            .playground
+            .pipeline([read].into_iter().chain(lengths).collect(), &Trace::disabled())
+            .await?;
         let is_new = matches!(&replies[0], Ok(value) if *value != Value::Nil);
-        let same = |(seen, now): (&(u64, String), &Reply)| seen.0 == count(now);
+        let same = |(seen, now): (&(u64, String), &CommandReply)| seen.0 == count(now);
         if !is_new && self.seen.iter().zip(&replies[1..]).all(same) {
             return Ok(None);
         }
-        let look = self.desk.look(None, &Trace::disabled()).await?;
-        self.note(&look);
-        Ok(Some(look))
+        let view = self.playground.view(None, &Trace::disabled()).await?;
+        self.remember(&view);
+        Ok(Some(view))
     }
 
-    fn note(&mut self, look: &PlaygroundView) {
-        let Picture::Logs(Logs { logs }) = &look.picture else { return };
+    fn remember(&mut self, view: &PlaygroundView) {
+        let Picture::Logs(Logs { logs }) = &view.picture else { return };
         self.seen = KEYS
             .iter()
             .map(|key| match logs.iter().find(|log| log.key == *key) {
@@ -235,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_of_our_days_is_a_time() {
+    fn a_plausible_id_is_a_time() {
         assert_eq!(at("1526919030474-0").as_deref(), Some("2018-05-21 16:10:30.474"));
         for none in ["1-1", "x", "18446744073709551615-0", ""] {
             assert_eq!(at(none), None, "{none}");

@@ -1,22 +1,22 @@
-//! Strings: one value under one key, with which Redis can also count.
+//! Strings: one value under one key, which Redis can also increment.
 
 use super::{
     Example, Structure,
-    act::{Action, Commands, How, SizeLimit},
-    ending,
-    growth::{Growth, as_told},
-    kept,
-    line::CommandTemplate,
-    look::Readings,
+    command_template::CommandTemplate,
+    commands::{Action, Commands, Execution, SizeLimit},
+    demo_key,
+    growth::{Growth, encoding_name},
+    key_with_ttl,
     picture::{Picture, Text, Texts},
     reply::text as text_of,
     step,
+    view::Readings,
 };
 use crate::labs::support::fields::{choice, integer, text};
 
 const KEYS: [&str; 4] = ["token:abc123", "session:user:123", "views:homepage", "greeting"];
-/// Those whose TTL is not part of the demo.
-const KEPT: &[&str] = &["token:abc123", "views:homepage", "greeting"];
+/// Keys whose TTL is not part of the demo.
+const KEYS_WITHOUT_TTL: &[&str] = &["token:abc123", "views:homepage", "greeting"];
 const VALUE_MAX: usize = 512;
 const LARGEST: u64 = 4_096;
 const TTL: (i64, i64) = (1, 3_600);
@@ -27,22 +27,22 @@ const STEP: (i64, i64) = (-1_000_000_000, 1_000_000_000);
 pub const STRINGS: Structure = Structure {
     slug: "strings",
     title: "Strings",
-    about: "One value under one key: a text, a number to count with, a JSON document, a picture. The simplest structure, and what most caches are made of.",
-    good_for: "Cached pages and JSON, session tokens, flags, and counters: INCR is atomic, so a thousand users at once are a thousand counts.",
-    not_for: "Not for objects of which you change one field at a time: every change writes the whole value, and two at once lose one of them. Take a hash then.",
-    bounds: "Values have at most 512 characters, and APPEND stops at 4,096 bytes. Redis itself would take 512 MB.",
-    keys: &[kept(KEYS[0]), ending(KEYS[1]), kept(KEYS[2]), kept(KEYS[3])],
+    about: "One value under one key: text, a counter, a JSON document or binary data. The simplest data type, and the one most caches use.",
+    good_for: "Cached pages and JSON, session tokens, flags, and counters: INCR is atomic, so a thousand concurrent increments add exactly a thousand.",
+    not_for: "Not for objects that change field by field: each change writes the whole value, and one of two concurrent changes is lost. Use a hash instead.",
+    bounds: "Values have at most 512 characters, and APPEND stops at 4,096 bytes. Redis itself allows 512 MB.",
+    keys: &[demo_key(KEYS[0]), key_with_ttl(KEYS[1]), demo_key(KEYS[2]), demo_key(KEYS[3])],
     acts: &[
         Action {
             id: "set",
             label: "Set",
-            about: "Stores the value, whatever was there before, and takes away a TTL that the key had.",
+            about: "Stores the value, replacing any previous value and removing the key's TTL.",
             fields: &[
-                choice("key", "Key", KEPT, KEPT[0]),
+                choice("key", "Key", KEYS_WITHOUT_TTL, KEYS_WITHOUT_TTL[0]),
                 text("value", "Value", VALUE_MAX, "user_id:42"),
             ],
             run: Commands {
-                how: How::Commands(&["SET @{key} {value}"]),
+                execution: Execution::Commands(&["SET @{key} {value}"]),
                 cost: "O(1)",
                 ..Commands::PLAIN
             },
@@ -50,13 +50,13 @@ pub const STRINGS: Structure = Structure {
         Action {
             id: "set-ex",
             label: "Set with a TTL",
-            about: "Value and TTL in one step, so that nothing can be left behind without an end. Look again when the time is over: the key is gone.",
+            about: "Sets value and TTL atomically, so that no key is left without a TTL. Read it again after the TTL: the key is gone.",
             fields: &[
                 text("value", "Value", VALUE_MAX, "active"),
                 integer("seconds", "Seconds", TTL, "10"),
             ],
             run: Commands {
-                how: How::Commands(&["SET @session:user:123 {value} EX {seconds}"]),
+                execution: Execution::Commands(&["SET @session:user:123 {value} EX {seconds}"]),
                 cost: "O(1)",
                 instead_of: Some("SETEX session:user:123 seconds value"),
                 ..Commands::PLAIN
@@ -65,42 +65,49 @@ pub const STRINGS: Structure = Structure {
         Action {
             id: "get",
             label: "Get",
-            about: "The value and the seconds it has left: (nil) and -2 where the key is not there, or not any more.",
+            about: "Returns the value and its TTL in seconds; (nil) and -2 if the key does not exist or has expired.",
             fields: &[choice("key", "Key", &KEYS, KEYS[1])],
             run: Commands {
-                how: How::Commands(&["GET @{key}", "TTL @{key}"]),
+                execution: Execution::Commands(&["GET @{key}", "TTL @{key}"]),
                 cost: "O(1)",
                 ..Commands::PLAIN
             },
         },
         Action {
             id: "incr",
-            label: "Count up",
-            about: "One more, in one step on the server. Try it on a text: Redis refuses, and nothing changes.",
-            fields: &[choice("key", "Key", KEPT, KEPT[1])],
-            run: Commands { how: How::Commands(&["INCR @{key}"]), cost: "O(1)", ..Commands::PLAIN },
-        },
-        Action {
-            id: "incrby",
-            label: "Count by",
-            about: "The same with a step of your own; a negative one counts down.",
-            fields: &[choice("key", "Key", KEPT, KEPT[1]), integer("step", "Step", STEP, "10")],
+            label: "Increment",
+            about: "Adds one atomically on the server. On a text value, Redis returns an error and changes nothing.",
+            fields: &[choice("key", "Key", KEYS_WITHOUT_TTL, KEYS_WITHOUT_TTL[1])],
             run: Commands {
-                how: How::Commands(&["INCRBY @{key} {step}"]),
+                execution: Execution::Commands(&["INCR @{key}"]),
                 cost: "O(1)",
                 ..Commands::PLAIN
             },
         },
         Action {
-            id: "crowd",
-            label: "Count up all at once",
-            about: "So many users who count up at the same moment, each by a command of their own. Redis runs one after the other, so every reply is another number and none is lost.",
+            id: "incrby",
+            label: "Increment by",
+            about: "Adds any amount; a negative amount counts down.",
             fields: &[
-                choice("key", "Key", KEPT, KEPT[1]),
+                choice("key", "Key", KEYS_WITHOUT_TTL, KEYS_WITHOUT_TTL[1]),
+                integer("step", "Step", STEP, "10"),
+            ],
+            run: Commands {
+                execution: Execution::Commands(&["INCRBY @{key} {step}"]),
+                cost: "O(1)",
+                ..Commands::PLAIN
+            },
+        },
+        Action {
+            id: "concurrent",
+            label: "Increment concurrently",
+            about: "Many users increment at the same time, each with a separate command. Redis runs them one by one, so every reply is different and no increment is lost.",
+            fields: &[
+                choice("key", "Key", KEYS_WITHOUT_TTL, KEYS_WITHOUT_TTL[1]),
                 integer("users", "Users", USERS, "1000"),
             ],
             run: Commands {
-                how: How::Concurrent(&["INCR @{key}"]),
+                execution: Execution::Concurrent(&["INCR @{key}"]),
                 cost: "O(1) for each user",
                 ..Commands::PLAIN
             },
@@ -108,13 +115,13 @@ pub const STRINGS: Structure = Structure {
         Action {
             id: "append",
             label: "Append",
-            about: "Adds to the end and answers the new length in bytes.",
+            about: "Appends to the value and returns the new length in bytes.",
             fields: &[
-                choice("key", "Key", KEPT, KEPT[2]),
+                choice("key", "Key", KEYS_WITHOUT_TTL, KEYS_WITHOUT_TTL[2]),
                 text("value", "Value", VALUE_MAX, "Hello from Redis. "),
             ],
             run: Commands {
-                how: How::Commands(&["APPEND @{key} {value}"]),
+                execution: Execution::Commands(&["APPEND @{key} {value}"]),
                 cost: "O(1), amortized",
                 size_limit: Some(SizeLimit { count: "STRLEN @{key}", max: LARGEST, of: "bytes" }),
                 ..Commands::PLAIN
@@ -122,54 +129,62 @@ pub const STRINGS: Structure = Structure {
         },
         Action {
             id: "wrong-type",
-            label: "A list's command",
-            about: "Wrong on purpose: each key has one type, and a command of another type is refused. A key that is not there counts as an empty list.",
-            fields: &[choice("key", "Key", KEPT, KEPT[0])],
-            run: Commands { how: How::Refused(&["LLEN @{key}"]), cost: "O(1)", ..Commands::PLAIN },
+            label: "Wrong type",
+            about: "An intentional error: each key has one type, and commands of another type fail. A missing key counts as an empty list.",
+            fields: &[choice("key", "Key", KEYS_WITHOUT_TTL, KEYS_WITHOUT_TTL[0])],
+            run: Commands {
+                execution: Execution::ExpectedError(&["LLEN @{key}"]),
+                cost: "O(1)",
+                ..Commands::PLAIN
+            },
         },
     ],
     example: Example {
-        about: "a token, a counter, and a session that ends",
+        about: "a token, a counter, and a session that expires",
         steps: &[
             step(
                 "set",
                 &[("key", "token:abc123"), ("value", "user_id:42")],
-                "A token and whose it is.",
+                "Store a token with its user.",
             ),
             step(
                 "get",
                 &[("key", "token:abc123")],
-                "Read back. A TTL of -1 is none: this page gives it a day afterwards, a real token needs one of its own.",
+                "Read it back. A TTL of -1 means none: this page sets one day afterwards; a real token needs its own TTL.",
             ),
             step(
                 "incr",
                 &[("key", "views:homepage")],
-                "A counter need not be created first: what is not there counts from 0.",
+                "A counter need not be created first: a missing key counts from 0.",
             ),
             step(
                 "incr",
                 &[("key", "views:homepage")],
-                "One more. Nobody else's count can be lost in between.",
+                "Increment it again. Concurrent increments are never lost.",
             ),
-            step("set-ex", &[("value", "active"), ("seconds", "10")], "A session for ten seconds."),
+            step(
+                "set-ex",
+                &[("value", "active"), ("seconds", "10")],
+                "Store a session with a TTL of ten seconds.",
+            ),
             step(
                 "get",
                 &[("key", "session:user:123")],
-                "It is there. Get it again after eleven seconds: (nil).",
+                "The session exists. Get it again after eleven seconds: (nil).",
             ),
         ],
     },
     growth: Growth {
         label: "Grow it past 44 bytes",
-        about: "Up to 44 bytes a text stands in one piece of memory with its header (embstr); from 45 on it is kept apart (raw). The bound is fixed in Redis's source (Valkey's may differ). A text that is a whole number is kept as one (int).",
+        about: "Up to 44 bytes, a string is stored in one allocation with its header (embstr); from 45 bytes on it is stored separately (raw). The threshold is fixed in the source of Redis; Valkey's may differ. An integer is stored as a number (int).",
         settings: &[],
-        usual: 44,
+        default: 44,
         count: "STRLEN @greeting",
         of: "bytes",
         key: "greeting",
-        encoding: ("OBJECT ENCODING @greeting", as_told),
-        up_to: |_, threshold| vec![set("x", threshold)],
-        beyond: |threshold| vec![set("x", threshold + 1)],
+        encoding: ("OBJECT ENCODING @greeting", encoding_name),
+        to_threshold: |_, threshold| vec![set("x", threshold)],
+        past_threshold: |threshold| vec![set("x", threshold + 1)],
     },
     reads: &["GET @token:abc123", "GET @session:user:123", "GET @views:homepage", "GET @greeting"],
     draw,
@@ -181,8 +196,8 @@ fn set(letter: &str, length: i64) -> CommandTemplate {
         .and([letter.repeat(usize::try_from(length).unwrap_or_default())])
 }
 
-fn draw(seen: &Readings<'_>) -> Picture {
-    let values = KEYS.into_iter().zip(seen.replies).filter_map(|(key, reply)| {
+fn draw(readings: &Readings<'_>) -> Picture {
+    let values = KEYS.into_iter().zip(readings.replies).filter_map(|(key, reply)| {
         let text = reply.as_ref().ok().and_then(text_of)?;
         Some(Text { key, number: text.parse().ok(), bytes: text.len() as u64, text })
     });

@@ -1,5 +1,5 @@
-//! Actions: what a visitor can do in a lab, described once for the form, the
-//! check and a program.
+//! Actions that a visitor can perform in a lab. One description drives the HTML form,
+//! validation and the JSON output.
 
 use std::collections::BTreeMap;
 
@@ -14,46 +14,47 @@ use utoipa::{
 use super::fields::Field;
 use crate::input::FieldError;
 
-/// Something to do. `R` is how it is done.
+/// An action. `R` is its implementation.
 #[derive(Debug, Clone, Copy)]
 pub struct Action<R: 'static> {
-    /// The word that is sent as `act`.
+    /// The value of the form field `act`.
     pub id: &'static str,
-    /// The text of its button.
+    /// The label of its button.
     pub label: &'static str,
-    /// What it does, in a sentence or two.
+    /// A description of one or two sentences.
     pub about: &'static str,
-    /// What it needs to know.
+    /// Its form fields.
     pub fields: &'static [Field],
-    /// How it is done.
+    /// Its implementation.
     pub run: R,
 }
 
-/// What a visitor put into the fields of an action, by their names.
+/// The values of an action's fields, by field name.
 pub type Values = BTreeMap<&'static str, Vec<String>>;
 
-/// A form that is described by actions: `act`, and the fields of that action.
+/// The schema of a form with actions: `act`, and the fields of that action.
 pub struct ActionForm;
 
-/// An action that is a button of its own, not described any further.
+/// An action without label, description or fields.
 pub const fn button<R>(id: &'static str, run: R) -> Action<R> {
     Action { id, label: "", about: "", fields: &[], run }
 }
 
 impl<R> Action<R> {
-    /// The same action, done in another way.
+    /// Replaces the implementation.
     pub fn with<S>(&self, run: S) -> Action<S> {
         let Self { id, label, about, fields, .. } = *self;
         Action { id, label, about, fields, run }
     }
 
-    /// The values of its fields; one that is not given has the value that its form offers.
+    /// Reads the values of the fields. A field that was not sent has its default.
     pub fn values<'a>(
         &self,
         given: impl Fn(&str) -> Option<&'a str>,
     ) -> Result<Values, FieldError> {
-        let value =
-            |field: &Field| Ok((field.name, field.read(given(field.name).unwrap_or(field.usual))?));
+        let value = |field: &Field| {
+            Ok((field.name, field.read(given(field.name).unwrap_or(field.default))?))
+        };
         self.fields.iter().map(value).collect()
     }
 }

@@ -1,22 +1,22 @@
-//! Statements about performance, each held against a measurement.
+//! Claims about performance, each checked against a measurement.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A statement, and the measurement that supports or refutes it.
+/// A claim, and the measurement that confirms or refutes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Claim {
-    /// What was measured: a policy, a command, a client.
+    /// The measured subject: a policy, a command or a client.
     pub subject: &'static str,
-    /// The documents' words.
+    /// The claim as the tutorial states it.
     pub says: &'static str,
-    /// The measurement, or why there is none.
+    /// The measurement, or the reason why there is none.
     pub measured: String,
-    /// How many measurements; 0 when there is none.
+    /// Number of measurements; 0 if there is none.
     pub n: u64,
-    /// How far they lie apart.
+    /// The range of the measurements.
     pub spread: Option<String>,
-    /// Whether the claim holds here.
+    /// Whether the claim holds.
     pub verdict: Verdict,
 }
 
@@ -24,11 +24,11 @@ pub struct Claim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// It holds.
+    /// The claim holds.
     True,
-    /// It does not hold, and the truth is better.
+    /// The measurement is better than the claim.
     Better,
-    /// It does not hold.
+    /// The claim does not hold.
     False,
     /// Nothing was measured.
     Unknown,
@@ -40,7 +40,7 @@ impl Verdict {
         if holds { Self::True } else { Self::False }
     }
 
-    /// The word for it, in JSON and as a class.
+    /// The name in JSON and as a CSS class.
     pub const fn name(self) -> &'static str {
         match self {
             Self::True => "true",
@@ -50,7 +50,7 @@ impl Verdict {
         }
     }
 
-    /// The words for it on a page.
+    /// The label on pages.
     pub const fn label(self) -> &'static str {
         match self {
             Self::True => "holds here",

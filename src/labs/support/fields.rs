@@ -1,5 +1,5 @@
-//! What a visitor may put into an act: fields with a type and bounds,
-//! described once for the form, the check and a program.
+//! Fields of actions, with a type and bounds. One description drives the HTML form,
+//! validation and the JSON output.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -7,28 +7,28 @@ use utoipa::ToSchema;
 use crate::input::FieldError;
 pub use crate::input::Kind;
 
-/// One field of an act.
+/// A field of an action.
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
-    /// What it is called in a form, and in the act's command.
+    /// Its name in the form and in the action's command.
     pub name: &'static str,
-    /// What a person calls it.
+    /// Its label on the page.
     pub label: &'static str,
-    /// What may be in it.
+    /// The accepted values.
     pub kind: Kind,
-    /// What the form offers, and what is taken when it is not sent.
-    pub usual: &'static str,
+    /// The value that the form offers, and that applies if the field is not sent.
+    pub default: &'static str,
 }
 
-/// A field, for a program.
+/// A field, as JSON describes it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Described {
-    /// What it is called.
+pub struct FieldDescription {
+    /// The name.
     name: &'static str,
-    /// What may be in it, in words.
+    /// The accepted values, in words.
     takes: String,
-    /// What is taken when it is not sent.
-    usual: &'static str,
+    /// The value that applies if the field is not sent.
+    default: &'static str,
 }
 
 /// One line of text.
@@ -36,19 +36,19 @@ pub const fn text(
     name: &'static str,
     label: &'static str,
     max: usize,
-    usual: &'static str,
+    default: &'static str,
 ) -> Field {
-    Field { name, label, kind: Kind::Text(max), usual }
+    Field { name, label, kind: Kind::Text(max), default }
 }
 
-/// Several texts, with commas between.
-pub const fn several(
+/// Several texts, separated by commas.
+pub const fn list(
     name: &'static str,
     label: &'static str,
     max: usize,
-    usual: &'static str,
+    default: &'static str,
 ) -> Field {
-    Field { name, label, kind: Kind::Several(max), usual }
+    Field { name, label, kind: Kind::List(max), default }
 }
 
 /// A whole number.
@@ -56,9 +56,9 @@ pub const fn integer(
     name: &'static str,
     label: &'static str,
     (min, max): (i64, i64),
-    usual: &'static str,
+    default: &'static str,
 ) -> Field {
-    Field { name, label, kind: Kind::Integer(min, max), usual }
+    Field { name, label, kind: Kind::Integer(min, max), default }
 }
 
 /// A finite number.
@@ -66,29 +66,29 @@ pub const fn number(
     name: &'static str,
     label: &'static str,
     (min, max): (f64, f64),
-    usual: &'static str,
+    default: &'static str,
 ) -> Field {
-    Field { name, label, kind: Kind::Number(min, max), usual }
+    Field { name, label, kind: Kind::Number(min, max), default }
 }
 
-/// One of a few words.
+/// One of these words.
 pub const fn choice(
     name: &'static str,
     label: &'static str,
     words: &'static [&'static str],
-    usual: &'static str,
+    default: &'static str,
 ) -> Field {
-    Field { name, label, kind: Kind::Choice(words), usual }
+    Field { name, label, kind: Kind::Choice(words), default }
 }
 
 impl Field {
-    /// The values in it: one, or with [`Kind::Several`] at least one.
+    /// Parses the field: exactly one value, or one or more for [`Kind::List`].
     pub fn read(&self, text: &str) -> Result<Vec<String>, FieldError> {
         self.kind.check(text).map_err(|rejection| FieldError::rejected(self.name, rejection))
     }
 
-    /// For a program.
-    pub fn described(&self) -> Described {
-        Described { name: self.name, takes: self.kind.takes(), usual: self.usual }
+    /// Describes the field for JSON.
+    pub fn description(&self) -> FieldDescription {
+        FieldDescription { name: self.name, takes: self.kind.takes(), default: self.default }
     }
 }

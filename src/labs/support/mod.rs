@@ -1,4 +1,4 @@
-//! What the labs share.
+//! Types shared by the labs.
 
 pub mod action;
 pub mod claims;

@@ -1,4 +1,4 @@
-//! Results that this process keeps for [`RETENTION`], so that the page after a
+//! An in-memory store that keeps results for [`RETENTION`], so that the page after a
 //! redirect can show them.
 
 use std::{fmt, hash::Hash, str::FromStr, sync::Arc, time::Duration};
@@ -6,14 +6,13 @@ use std::{fmt, hash::Hash, str::FromStr, sync::Arc, time::Duration};
 use moka::{policy::EvictionPolicy, sync::Cache};
 use serde::{Serialize, Serializer};
 
-/// How long a result is kept after it was stored.
+/// Lifetime of a result after it was stored.
 pub const RETENTION: Duration = Duration::from_secs(30 * 60);
 
-/// Results by key. The least recently used make room for new ones. Clones share them.
+/// Results by key, with LRU eviction. Clones share the store.
 pub struct ResultStore<K, V>(Cache<K, Arc<V>>);
 
-/// The name of a result in an address, `?run=`: 128 random bits as 32
-/// hexadecimal digits.
+/// The name of a result in a URL (`?run=`): 128 random bits as 32 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RunToken(u128);
 
@@ -23,12 +22,12 @@ pub struct NotARunToken;
 
 /// The result that a request names by `?run=`.
 pub enum RequestedRun<V> {
-    /// The request names none.
-    Unnamed,
-    /// The result is still kept.
+    /// The request names no result.
+    NotRequested,
+    /// The result is in the store.
     Found(RunToken, Arc<V>),
-    /// The result has expired, or never was.
-    Gone,
+    /// The result has expired or never existed.
+    Expired,
 }
 
 impl<K, V> ResultStore<K, V>
@@ -42,7 +41,7 @@ where
         Self(cache.eviction_policy(EvictionPolicy::lru()).build())
     }
 
-    /// A store of at most `max_bytes` in total, as `weigh` counts them.
+    /// A store of at most `max_bytes` in total, as measured by `weigh`.
     pub fn with_max_bytes(max_bytes: u64, weigh: fn(&V) -> usize) -> Self {
         let cache = Cache::builder().max_capacity(max_bytes).time_to_live(RETENTION);
         let cache =
@@ -50,12 +49,12 @@ where
         Self(cache.eviction_policy(EvictionPolicy::lru()).build())
     }
 
-    /// The result under `key`, if it is still kept.
+    /// The result under `key`, if it is in the store.
     pub fn get(&self, key: &K) -> Option<Arc<V>> {
         self.0.get(key)
     }
 
-    /// Stores a result under `key`, in place of the one before.
+    /// Stores a result under `key`, replacing the previous one.
     pub fn put(&self, key: K, value: V) -> Arc<V> {
         let value = Arc::new(value);
         self.0.insert(key, Arc::clone(&value));
@@ -77,11 +76,11 @@ impl<V: Send + Sync + 'static> ResultStore<RunToken, V> {
 
     /// The result that the parameter `run` names, if `fits` accepts it.
     pub fn requested(&self, run: Option<&str>, fits: impl Fn(&V) -> bool) -> RequestedRun<V> {
-        let Some(text) = run else { return RequestedRun::Unnamed };
+        let Some(text) = run else { return RequestedRun::NotRequested };
         let found = text.parse().ok().and_then(|token| Some((token, self.get(&token)?)));
         match found.filter(|(_, value)| fits(value)) {
             Some((token, value)) => RequestedRun::Found(token, value),
-            None => RequestedRun::Gone,
+            None => RequestedRun::Expired,
         }
     }
 }
@@ -93,16 +92,16 @@ impl<K, V> Clone for ResultStore<K, V> {
 }
 
 impl<V> RequestedRun<V> {
-    /// Whether a result was named that is not kept.
-    pub fn is_gone(&self) -> bool {
-        matches!(self, Self::Gone)
+    /// Whether the request names a result that is not in the store.
+    pub fn is_expired(&self) -> bool {
+        matches!(self, Self::Expired)
     }
 
     /// The result and its token.
     pub fn found(self) -> Option<(RunToken, Arc<V>)> {
         match self {
             Self::Found(token, value) => Some((token, value)),
-            Self::Unnamed | Self::Gone => None,
+            Self::NotRequested | Self::Expired => None,
         }
     }
 }
@@ -174,8 +173,8 @@ mod tests {
         let store = ResultStore::with_max_entries(8);
         let token = store.add("sets").0.to_string();
         assert!(store.requested(None, |_| true).found().is_none());
-        assert!(store.requested(Some("none"), |_| true).is_gone());
-        assert!(store.requested(Some(&token), |slug| *slug == "lists").is_gone());
+        assert!(store.requested(Some("none"), |_| true).is_expired());
+        assert!(store.requested(Some(&token), |slug| *slug == "lists").is_expired());
         assert!(store.requested(Some(&token), |slug| *slug == "sets").found().is_some());
     }
 }

@@ -1,6 +1,6 @@
-//! Measurements take turns: two at once would measure each other. Each has a
-//! thread and a runtime of its own, so that nobody who looks at a page waits
-//! behind it, and goes on to its end even when nobody waits for it any more.
+//! A lock that lets one measurement run at a time, because concurrent ones would distort
+//! each other. Each runs on a thread and a runtime of its own, so that it does not delay
+//! page requests, and it runs to completion even if the client disconnects.
 
 use std::{sync::Arc, thread};
 
@@ -9,24 +9,24 @@ use tokio::{
     sync::{Mutex, oneshot},
 };
 
-/// Who may measure in this process. Clones share the turn.
+/// The lock of this process. Clones share it.
 #[derive(Clone, Default)]
 pub struct RunLock(Arc<Mutex<()>>);
 
-/// Why nothing was measured.
+/// The error of starting or completing a measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RunLockError {
-    /// Something else is.
-    #[error("something else is being measured")]
+    /// Another measurement is running.
+    #[error("another measurement is running")]
     Busy,
-    /// There is no thread to be had, or it panicked.
-    #[error("the measurement broke off")]
+    /// The thread could not be started, or it panicked.
+    #[error("the measurement was aborted")]
     Aborted,
 }
 
 impl RunLock {
-    /// Runs `work` on a thread of this name, which has nothing else to do, if
-    /// nothing else is being measured.
+    /// Runs `work` on a dedicated thread of this name, unless another measurement is
+    /// running.
     pub async fn run<T, F>(
         &self,
         name: &str,
@@ -36,20 +36,21 @@ impl RunLock {
         T: Send + 'static,
         F: Future<Output = T>,
     {
-        let turn = Arc::clone(&self.0).try_lock_owned().map_err(|_| RunLockError::Busy)?;
-        let (tell, told) = oneshot::channel();
+        let guard = Arc::clone(&self.0).try_lock_owned().map_err(|_| RunLockError::Busy)?;
+        let (sender, receiver) = oneshot::channel();
         let work = move || {
             let runtime = Builder::new_current_thread().enable_all().build();
             let done = runtime.map(|runtime| runtime.block_on(work()));
-            // Whoever hears of the end may start the next one.
-            drop(turn);
+            // Released before the result is sent, because its receiver may start the next
+            // measurement.
+            drop(guard);
             if let Ok(done) = done {
-                let _ = tell.send(done);
+                let _ = sender.send(done);
             }
         };
         let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
         thread.map_err(|_| RunLockError::Aborted)?;
-        told.await.map_err(|_| RunLockError::Aborted)
+        receiver.await.map_err(|_| RunLockError::Aborted)
     }
 }
 
@@ -62,10 +63,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_runs_at_a_time_and_the_next_after_it() {
+    async fn runs_are_exclusive() {
         let run_lock = RunLock::default();
         let long = timeout(Duration::from_millis(50), run_lock.run("long", pending::<()>));
-        assert!(long.await.is_err(), "it goes on without us");
+        assert!(long.await.is_err(), "the run continues after the caller has given up");
         assert_eq!(run_lock.run("other", async || 1).await, Err(RunLockError::Busy));
         let run_lock = RunLock::default();
         assert_eq!(run_lock.run("one", async || 1).await, Ok(1));
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_panics_gives_its_turn_back() {
+    async fn a_panic_releases_the_lock() {
         let run_lock = RunLock::default();
         let panics = run_lock.run("panics", async || panic!("on purpose"));
         assert_eq!(panics.await, Err::<(), _>(RunLockError::Aborted));

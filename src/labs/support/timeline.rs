@@ -1,5 +1,4 @@
-//! A timeline: what somebody request hitrate for, everything that was said on the
-//! way, and what was response.
+//! A timeline: a request, the round trips it caused, and the response.
 
 use std::time::Duration;
 
@@ -12,24 +11,24 @@ use utoipa::ToSchema;
 
 use crate::schemas;
 
-/// One act from question to answer, as the trace recorded it.
+/// One operation from request to response, as recorded by a trace.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Timeline {
-    /// What the visitor request for.
+    /// The visitor's request.
     pub request: String,
-    /// What hitrate said to whom, in the order of sending.
+    /// The round trips, in the order of sending.
     #[schema(value_type = Vec<schemas::Span>)]
     pub trace: Vec<Span>,
-    /// What the visitor got.
+    /// The response.
     pub response: String,
-    /// Microseconds from question to answer, simulated time included.
+    /// Microseconds from request to response, including simulated latency.
     pub elapsed_us: u64,
-    /// How much of it was simulated, in microseconds.
+    /// The simulated part of it, in microseconds.
     pub simulated_us: u64,
 }
 
 impl Timeline {
-    /// The timeline that `trace` has recorded.
+    /// The timeline of the spans that `trace` has recorded.
     pub fn new(request: String, trace: &Trace, response: String, took: Duration) -> Self {
         let mut trace = trace.spans();
         trace.sort_by_key(|span| (span.start_us, span.round_trip));
@@ -38,7 +37,7 @@ impl Timeline {
     }
 }
 
-/// How long somebody waited on purpose. Waits at the same time count once.
+/// Total simulated latency, in microseconds. Overlapping waits count once.
 fn simulated_us(trace: &[Span]) -> u64 {
     let (mut sum, mut end) = (0, 0);
     for span in trace {
@@ -58,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_stand_in_the_order_of_sending_and_waits_at_the_same_time_count_once() {
+    fn spans_are_sorted_and_overlapping_waits_count_once() {
         let (trace, sent) = (Trace::start(), Instant::now());
         let ms = Duration::from_millis;
         for (at, took) in [(20, 100), (0, 200), (300, 50)] {

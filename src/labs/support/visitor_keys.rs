@@ -1,5 +1,4 @@
-//! A visitor's own keys: whoever plays here has copies that nobody else sees,
-//! and that end by themselves.
+//! Keys of the visitor's own: other visitors don't see them, and they expire.
 
 use std::time::Duration;
 
@@ -10,47 +9,48 @@ use hitrate_cache::{
 
 use crate::{demo::keys, token::Token};
 
-/// How long the keys of a demo stay after the last act.
-pub const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-/// Bytes of the digest that names a visitor: enough that no two have one.
-const NAME: usize = 8;
+/// TTL of a demo's keys, renewed by each action.
+pub const KEY_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+/// Length of the digest that identifies a visitor, in bytes: 64 bits make collisions
+/// unlikely.
+const DIGEST_BYTES: usize = 8;
 
-/// Someone who plays, as keys name them.
+/// A visitor's id, as it appears in keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VisitorId(String);
 
-/// One demo of one visitor. Its keys share a hash tag, so that in a cluster
-/// they live on one node and a command may take several of them.
+/// One demo of one visitor. Its keys share a hash tag, so that a cluster keeps them on
+/// one node and multi-key commands work.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct VisitorKeys {
     tag: String,
 }
 
 impl VisitorId {
-    /// Whoever has this token.
+    /// The visitor with this token.
     pub fn of(token: &Token) -> Self {
-        Self(token.digest(NAME))
+        Self(token.digest(DIGEST_BYTES))
     }
 
-    /// One of their demos.
+    /// The keys of one of the visitor's demos.
     pub fn keys(&self, slug: &str) -> VisitorKeys {
         VisitorKeys { tag: format!("{}:{slug}", self.0) }
     }
 }
 
 impl VisitorKeys {
-    /// The key that the documents call `name`.
+    /// The key that the tutorial calls `name`.
     pub fn key(&self, name: &str) -> Key<()> {
         keys::demo(&self.tag, name)
     }
 
-    /// Gives the keys of these names another day.
-    pub fn keep<'a>(
+    /// Commands that reset the TTL of these keys to [`KEY_TTL`].
+    pub fn renewals<'a>(
         &self,
         store: &Store,
         names: impl IntoIterator<Item = &'a str>,
     ) -> Vec<Command> {
-        let expire = |name| store.on("EXPIRE", &self.key(name)).arg(KEPT.as_secs());
+        let expire = |name| store.on("EXPIRE", &self.key(name)).arg(KEY_TTL.as_secs());
         names.into_iter().map(expire).collect()
     }
 }

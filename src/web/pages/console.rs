@@ -135,7 +135,7 @@ pub async fn clear(
 ) -> Result<HttpResponse> {
     let console = app.shared.console.as_ref().ok_or(Error::ConsoleOff)?;
     let NoFields {} = body.parse()?;
-    console.forget(&visitor::of(&request).0);
+    console.clear_history(&visitor::of(&request).0);
     Ok(see_other(nav::CONSOLE.path).finish())
 }
 
@@ -156,7 +156,7 @@ impl ConsolePage {
             trace: last.as_ref().map(|it| it.trace.clone()).unwrap_or_default(),
             last,
             history,
-            has_user: app.shared.console.as_ref().is_some_and(|it| it.has_user()),
+            has_user: app.shared.console.as_ref().is_some_and(|it| it.has_acl_user()),
             is_away: app.store.is_unavailable(),
             form: FormView::default(),
         }

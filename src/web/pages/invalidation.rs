@@ -69,7 +69,7 @@ const TAG: Field = Field {
     name: "tag",
     label: "Tag",
     kind: Kind::Choice(&[keys::CACHED[0].name(), keys::CACHED[1].name()]),
-    usual: "profile",
+    default: "profile",
 };
 const PATTERN: Field = text("pattern", "Pattern", 100, "profile:user-*");
 
@@ -168,7 +168,7 @@ impl InvalidationPage {
     }
 
     fn refused(form: FormView) -> Self {
-        Self { form, ..Self::of(RequestedRun::Unnamed) }
+        Self { form, ..Self::of(RequestedRun::NotRequested) }
     }
 }
 
@@ -189,7 +189,7 @@ impl InvalidationPage {
     /// A field with its last value. Each is in a separate form, so only one was sent.
     fn field(&self, field: &Field) -> FieldView {
         let dropped = self.dropped.as_ref().filter(|dropped| dropped.by == field.name);
-        let last = dropped.map_or(field.usual, |dropped| &dropped.what);
+        let last = dropped.map_or(field.default, |dropped| &dropped.what);
         let sent = self.form.typed(field.name).filter(|sent| !sent.is_empty());
         FieldView::of(field, field.name, sent.unwrap_or(last).to_owned())
             .with_error(self.form.error_of(field.name))

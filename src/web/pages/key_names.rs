@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    labs::key_names::{self, Checked, EXAMPLES, Finding, NAMES_MAX, RULES, Report, Rule},
+    labs::key_names::{self, CheckedName, EXAMPLES, Finding, LintReport, NAMES_MAX, RULES, Rule},
     web::{
         error::Result,
         filters, form,
@@ -97,7 +97,7 @@ impl KeyNamesPage {
         self.report.names.len() - self.report.good()
     }
 
-    fn is_good(&self, name: &Checked) -> bool {
+    fn is_good(&self, name: &CheckedName) -> bool {
         name.findings.is_empty()
     }
 }

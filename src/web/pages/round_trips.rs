@@ -124,7 +124,7 @@ impl RoundTripsForm {
     fn plan(self) -> RoundTripsPlan {
         RoundTripsPlan {
             count: self.count.map_or(COUNT_MAX, Count::get) as usize,
-            round_trip: self.round_trip.map_or(DEFAULTS, |network| network.0),
+            round_trip: self.round_trip.map_or(DEFAULT_NETWORK, |network| network.0),
         }
     }
 }
@@ -140,7 +140,7 @@ impl RoundTripsPage {
     }
 
     fn refused(form: FormView) -> Self {
-        Self { form, ..Self::of(RequestedRun::Unnamed) }
+        Self { form, ..Self::of(RequestedRun::NotRequested) }
     }
 }
 
@@ -168,9 +168,10 @@ impl RoundTripsPage {
     }
 
     fn network_field(&self) -> FieldView {
-        let present = self.outcome.as_ref().map_or(micros(DEFAULTS), |it| it.simulated_us);
+        let present = self.outcome.as_ref().map_or(micros(DEFAULT_NETWORK), |it| it.simulated_us);
         let present = NETWORKS.into_iter().find(|(_, time)| micros(*time) == present);
-        let mut field = self.form.field(&NETWORK, present.map_or(NETWORK.usual, |(name, _)| name));
+        let mut field =
+            self.form.field(&NETWORK, present.map_or(NETWORK.default, |(name, _)| name));
         for choice in &mut field.choices {
             let is_none = choice.value == "0";
             choice.label = if is_none { "none".to_owned() } else { format!("{} ms", choice.value) };

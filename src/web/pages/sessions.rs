@@ -180,8 +180,8 @@ type Username = Line<USERNAME_MAX>;
 type Ttl = Integer<1, TTL_MAX>;
 
 const USERNAME: Field =
-    Field { name: "username", label: "Username", kind: Username::KIND, usual: "qiross" };
-const TTL: Field = Field { name: "ttl", label: "TTL in seconds", kind: Ttl::KIND, usual: "10" };
+    Field { name: "username", label: "Username", kind: Username::KIND, default: "qiross" };
+const TTL: Field = Field { name: "ttl", label: "TTL in seconds", kind: Ttl::KIND, default: "10" };
 
 /// Ends the visitor's session.
 #[utoipa::path(
@@ -235,11 +235,11 @@ impl SessionsPage {
     }
 
     fn username_field(&self) -> FieldView {
-        self.form.field(&USERNAME, USERNAME.usual)
+        self.form.field(&USERNAME, USERNAME.default)
     }
 
     fn ttl_field(&self) -> FieldView {
-        self.form.field(&TTL, TTL.usual)
+        self.form.field(&TTL, TTL.default)
     }
 
     /// Whether the rejected form chose a sliding TTL.

@@ -36,7 +36,7 @@ async fn a_page_that_listens_hears_what_is_published_on_it() {
         browser.fill("#publish-text", message).await;
         browser.click("button[value=publish]").await;
         browser.await_text(".pattern-heard li", message).await;
-        browser.await_text(".pattern-told", "1 subscriber heard it.").await;
+        browser.await_text(".pattern-told", "Delivered to 1 subscriber.").await;
     }
     browser.await_text(".pattern-heard", "2 messages received").await;
     browser.await_text(".entries", "second").await;

@@ -70,7 +70,7 @@ async fn every_page_keeps_the_rules(look: Look) {
         ("trending-topics", "act=example".to_owned()),
         ("api-response-cache", format!("act=call&params={long}")),
         ("user-feed", "act=fill".to_owned()),
-        ("unique-visitors", "act=crowd".to_owned()),
+        ("unique-visitors", "act=many".to_owned()),
         ("publish-subscribe", format!("act=publish&text={long}")),
     ] {
         let cookie = browser.visitor().await;

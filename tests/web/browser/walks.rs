@@ -50,11 +50,11 @@ async fn a_visitor_walks_through(look: Look) {
     browser.click("a[href='/patterns/shopping-cart']").await;
     browser.fill("#add-quantity", "3").await;
     browser.click("button[value=add]").await;
-    browser.await_text(".pattern-told", "Put in 3 of product 7: 3 in the cart.").await;
+    browser.await_text(".pattern-told", "Added 3 of product 7: 3 in the cart.").await;
     browser.await_text(".entries", "cart:1001").await;
     browser.fill("#trial-actors", "20").await;
     browser.click("button[value=trial]").await;
-    browser.await_text(".trial-lanes", "100 of 100 pieces in the cart: exact").await;
+    browser.await_text(".trial-lanes", "100 of 100 items in the cart: exact").await;
     browser.click("nav a[href='/patterns']").await;
     browser.click("a[href='/patterns/expiring-key']").await;
     browser.fill("#set-ttl", "1").await;

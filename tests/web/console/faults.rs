@@ -1,4 +1,4 @@
-//! The console while Redis is away or frozen.
+//! The console while Redis is down or frozen.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use crate::{
 };
 
 #[test]
-fn redis_may_go_and_come_back() {
+fn the_console_recovers_after_a_restart_of_redis() {
     let mut hitrate = Hitrate::start();
     let cookie = Visitor::new(&hitrate).cookie;
     crate::harness::send_signal(hitrate.own_redis_pid(), "KILL");
     hitrate.await_log("restarting it", Duration::from_secs(10));
     let visitor = Visitor { hitrate: &hitrate, cookie };
-    // The new one does not know the user yet.
+    // The new process does not have the ACL user yet.
     eventually(Duration::from_secs(20), "the console works again", || {
         let answer = visitor.post("INCR a");
         assert!([200, 503].contains(&answer.status), "{answer:?}");
@@ -25,7 +25,7 @@ fn redis_may_go_and_come_back() {
 }
 
 #[test]
-fn without_redis_the_page_says_so() {
+fn the_page_reports_a_missing_redis() {
     let mut redis = Redis::start();
     let hitrate = setup().redis(&redis).start();
     let visitor = Visitor::new(&hitrate);
@@ -42,7 +42,7 @@ fn without_redis_the_page_says_so() {
 }
 
 #[test]
-fn a_frozen_redis_keeps_nobody_waiting() {
+fn commands_time_out_on_a_frozen_redis() {
     let redis = Redis::start();
     let hitrate = setup().redis(&redis).start();
     let visitor = Visitor::new(&hitrate);

@@ -1,4 +1,4 @@
-//! The console: what runs, what does not, and whose keys it touches.
+//! The console: permitted and rejected commands, and ownership of keys.
 
 mod faults;
 mod own_keys;
@@ -11,14 +11,14 @@ use crate::harness::{Answer, Hitrate};
 
 const JSON: (&str, &str) = ("accept", "application/json");
 
-/// Someone at the console.
+/// A visitor of the console.
 struct Visitor<'a> {
     hitrate: &'a Hitrate,
     cookie: String,
 }
 
 impl<'a> Visitor<'a> {
-    /// Who typed `PING` and so has a cookie.
+    /// A visitor with the cookie of a first `PING`.
     fn new(hitrate: &'a Hitrate) -> Self {
         let first = hitrate.post("/console", "command=PING");
         assert_eq!(first.status, 303, "{first:?}");
@@ -31,14 +31,14 @@ impl<'a> Visitor<'a> {
         self.hitrate.send("POST", "/console", &headers, &body)
     }
 
-    /// The reply to a command that runs.
+    /// The reply to a command that must run.
     fn run(&self, command: &str) -> String {
         let answer = self.post(command);
         assert_eq!(answer.status, 200, "{command}: {answer:?}");
         answer.json()["reply"].as_str().unwrap().to_owned()
     }
 
-    /// Why a command was not sent.
+    /// The reason why a command was not sent.
     fn refused(&self, command: &str) -> String {
         let answer = self.post(command);
         assert_eq!(answer.status, 422, "{command}: {answer:?}");
@@ -58,7 +58,7 @@ impl<'a> Visitor<'a> {
     }
 }
 
-/// Every key of a server with its value as DUMP has it, but for what visitors keep.
+/// All keys of a server with their DUMP values, except those of visitors.
 fn others(redis: &mut redis::Connection, but: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query(redis).unwrap();
     keys.retain(|key| !key.starts_with(but.as_bytes()));

@@ -1,10 +1,10 @@
-//! Commands touch the visitor's own keys only, which have an end and a bound.
+//! Commands use the visitor's own keys only, with a TTL and a quota.
 
 use super::{Visitor, others};
 use crate::harness::Hitrate;
 
 #[test]
-fn whatever_runs_touches_only_the_visitors_own_keys() {
+fn permitted_commands_use_only_the_visitors_own_keys() {
     let hitrate = Hitrate::start();
     hitrate.get("/");
     let (visitor, other) = (Visitor::new(&hitrate), Visitor::new(&hitrate));
@@ -55,7 +55,7 @@ fn whatever_runs_touches_only_the_visitors_own_keys() {
 }
 
 #[test]
-fn commands_run_as_a_user_who_can_do_no_more() {
+fn commands_run_as_a_restricted_acl_user() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     visitor.run("SET a 1");
@@ -89,7 +89,7 @@ fn commands_run_as_a_user_who_can_do_no_more() {
 }
 
 #[test]
-fn keys_end_after_a_day_and_a_shorter_end_is_kept() {
+fn keys_expire_after_a_day_and_a_shorter_ttl_is_kept() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     let ttl = |name: &str| -> i64 {
@@ -114,7 +114,7 @@ fn keys_end_after_a_day_and_a_shorter_end_is_kept() {
 }
 
 #[test]
-fn what_a_visitor_keeps_has_a_bound() {
+fn the_quota_is_enforced() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     for n in 0..4 {
@@ -143,10 +143,10 @@ fn what_a_visitor_keeps_has_a_bound() {
 }
 
 #[test]
-fn a_list_that_begins_with_little_is_counted_whole() {
+fn a_list_that_starts_with_short_elements_is_measured_completely() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
-    // Six nodes of a list, of which short marks are left.
+    // Six list nodes, of which only short elements are left.
     let filling = "z".repeat(3_900);
     for mark in 0..6 {
         visitor.run(&format!("RPUSH l {mark}"));

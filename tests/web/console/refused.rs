@@ -1,9 +1,9 @@
-//! What is not sent, and where nothing is.
+//! Rejected commands, and a disabled console.
 
 use super::{JSON, Visitor, others};
 use crate::harness::{Hitrate, Redis, setup};
 
-/// Each of them is refused before it is sent.
+/// Commands that are rejected before they are sent.
 const HOSTILE: &[&str] = &[
     "FLUSHALL",
     "FLUSHDB ASYNC",
@@ -131,7 +131,7 @@ const HOSTILE: &[&str] = &[
 ];
 
 #[test]
-fn what_could_do_harm_is_refused_before_it_is_sent() {
+fn harmful_commands_are_rejected_before_they_are_sent() {
     let hitrate = Hitrate::start();
     hitrate.get("/");
     hitrate.get("/profiles?id=123");
@@ -151,7 +151,7 @@ fn what_could_do_harm_is_refused_before_it_is_sent() {
 }
 
 #[test]
-fn no_user_is_made_on_a_configured_server() {
+fn no_acl_user_is_created_on_a_configured_server() {
     let redis = Redis::start();
     let hitrate = setup().redis(&redis).start();
     let visitor = Visitor::new(&hitrate);
@@ -167,7 +167,7 @@ fn no_user_is_made_on_a_configured_server() {
 }
 
 #[test]
-fn what_is_no_line_of_text_is_no_command() {
+fn input_that_is_not_a_line_of_text_is_rejected() {
     let hitrate = Hitrate::start();
     for (body, status) in [
         ("", 422),
@@ -195,7 +195,7 @@ fn what_is_no_line_of_text_is_no_command() {
 }
 
 #[test]
-fn it_is_off_where_others_can_connect_unless_turned_on() {
+fn the_console_is_off_on_public_addresses_unless_enabled() {
     for (bind, switch, is_on) in [
         ("127.0.0.1:0", "auto", true),
         ("127.0.0.1:0", "off", false),

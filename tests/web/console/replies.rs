@@ -1,4 +1,4 @@
-//! What a command answers, and how the page shows it.
+//! Replies, and how the page shows them.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::{JSON, Visitor};
 use crate::harness::Hitrate;
 
 #[test]
-fn the_making_of_its_user_is_nobodys_business() {
+fn the_creation_of_the_acl_user_is_not_traced() {
     let hitrate = Hitrate::start();
     let body = json!({ "command": "SET greeting hello" }).to_string();
     let headers = [JSON, ("content-type", "application/json")];
@@ -19,7 +19,7 @@ fn the_making_of_its_user_is_nobodys_business() {
 }
 
 #[test]
-fn the_documents_commands_answer_as_in_redis_cli() {
+fn the_tutorials_commands_reply_as_in_redis_cli() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     for (command, reply) in [
@@ -69,7 +69,7 @@ fn the_documents_commands_answer_as_in_redis_cli() {
 }
 
 #[test]
-fn redis_s_own_words_come_back_with_422() {
+fn error_replies_have_status_422() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     visitor.run("SET greeting hello");
@@ -95,7 +95,7 @@ fn redis_s_own_words_come_back_with_422() {
 }
 
 #[test]
-fn the_page_shows_the_reply_the_history_and_the_wire_and_escapes_them() {
+fn the_page_shows_reply_history_and_trace_and_escapes_them() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     let other = Visitor::new(&hitrate);

@@ -1,4 +1,4 @@
-//! What each pattern promises, act by act.
+//! The guarantees of each pattern, action by action.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{Visitor, entry, form, lines, names};
 use crate::harness::{Hitrate, eventually};
 
 #[test]
-fn the_username_is_there_at_once_and_gone_after_its_time() {
+fn the_username_exists_until_its_ttl_ends() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     let expired = "username does not exist or has expired.";
@@ -41,7 +41,7 @@ fn a_session_is_renewed_by_a_write_and_not_by_a_read() {
     assert!(ttl(&visitor.play("session-store", "act=write&user_id=7&name=Ann")) > 3_590_000);
     visitor.play("session-store", "act=end&user_id=7");
     let told = visitor.play("session-store", "act=read&user_id=7");
-    assert_eq!(lines(&told), ["No session: none was written, or it has ended."]);
+    assert_eq!(lines(&told), ["No session: none was written, or it has expired."]);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn the_same_parameters_are_the_same_response() {
 }
 
 #[test]
-fn a_changed_price_is_seen_at_once() {
+fn a_changed_price_is_visible_immediately() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     let view = || lines(&visitor.play("product-catalogue", "act=view&product=7")).join(" ");
@@ -79,14 +79,14 @@ fn a_cart_is_counted_up_and_down() {
     let told = visitor.play("shopping-cart", "act=take&product=7&quantity=2");
     assert_eq!(entry(&told, "cart:1001")["items"][0]["value"], "1");
     let told = visitor.play("shopping-cart", "act=take&product=7&quantity=99");
-    assert_eq!(lines(&told), ["Took out the last of product 7."]);
+    assert_eq!(lines(&told), ["Removed the last of product 7."]);
     assert_eq!(names(&told), Vec::<&str>::new(), "an empty hash is no key");
     let told = visitor.play("shopping-cart", "act=take&product=7");
     assert_eq!(lines(&told), ["There is no product 7 in the cart."]);
 }
 
 #[test]
-fn a_post_makes_every_page_of_the_feed_old() {
+fn a_post_invalidates_every_page_of_the_feed() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     let read = |page: u32| {
@@ -126,26 +126,23 @@ fn topics_are_ranked_and_decay() {
 }
 
 #[test]
-fn ten_requests_pass_by_either_window() {
+fn both_windows_allow_ten_requests() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     for window in ["fixed", "sliding"] {
         let told =
             visitor.play("rate-limiter", &format!("act=request&requests=12&window={window}"));
-        assert_eq!(lines(&told)[0], "10 of 12 let through, 2 refused.");
+        assert_eq!(lines(&told)[0], "10 of 12 allowed, 2 rejected.");
         let again =
             visitor.play("rate-limiter", &format!("act=request&requests=1&window={window}"));
-        assert_eq!(lines(&again)[0], "0 of 1 let through, 1 refused.");
+        assert_eq!(lines(&again)[0], "0 of 1 allowed, 1 rejected.");
         let other = format!("act=request&requests=1&window={window}&user_id=43");
-        assert_eq!(
-            lines(&visitor.play("rate-limiter", &other))[0],
-            "1 of 1 let through, 0 refused."
-        );
+        assert_eq!(lines(&visitor.play("rate-limiter", &other))[0], "1 of 1 allowed, 0 rejected.");
     }
 }
 
 #[test]
-fn a_late_holder_deletes_nothing_and_its_write_is_refused() {
+fn a_late_holder_deletes_nothing_and_its_write_is_rejected() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     let says = |form: &str| lines(&visitor.play("distributed-lock", form)).join(" ");
@@ -156,40 +153,40 @@ fn a_late_holder_deletes_nothing_and_its_write_is_refused() {
     });
     assert!(says("act=acquire&client=A").contains("does not get the lock"));
     assert!(says("act=write&client=B").starts_with("B wrote with fencing token 2"));
-    assert!(says("act=write&client=A").starts_with("Refused: A came with fencing token 1"));
+    assert!(says("act=write&client=A").starts_with("Rejected: A has fencing token 1"));
     assert!(says("act=release&client=A").starts_with("Nothing was deleted"));
-    assert_eq!(visitor.look("distributed-lock")["figures"][0]["value"], "B");
-    assert!(says("act=delete&client=A").starts_with("A deleted a lock that someone else holds"));
+    assert_eq!(visitor.look("distributed-lock")["statistics"][0]["value"], "B");
+    assert!(says("act=delete&client=A").starts_with("A deleted a lock that another client holds"));
     assert!(says("act=release&client=B").starts_with("Nothing was deleted"));
 }
 
 #[test]
-fn retention_is_who_came_on_both_days() {
+fn retention_counts_users_active_on_both_days() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
-    visitor.play("retention", "act=crowd&from=0&count=1000&day=monday");
-    visitor.play("retention", "act=crowd&from=400&count=800&day=tuesday");
+    visitor.play("retention", "act=many&from=0&count=1000&day=monday");
+    visitor.play("retention", "act=many&from=400&count=800&day=tuesday");
     let told = visitor.play("retention", "act=retention");
     assert_eq!(
         lines(&told),
         [
-            "1,000 were here on Monday, 800 on Tuesday, 600 on both.",
+            "1,000 users were active on Monday, 800 on Tuesday, 600 on both.",
             "Retention: 60.00 % of Monday’s users came back."
         ]
     );
 }
 
 #[test]
-fn a_visitor_who_comes_twice_is_one() {
+fn a_repeated_visitor_counts_once() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     visitor.play("unique-visitors", "act=visit");
     let told = visitor.play("unique-visitors", "act=visit");
-    assert_eq!(lines(&told), ["user:1 was here before."]);
+    assert_eq!(lines(&told), ["user:1 was already counted."]);
     assert_eq!(
-        (&told["figures"][0]["value"], &told["figures"][1]["value"]),
+        (&told["statistics"][0]["value"], &told["statistics"][1]["value"]),
         (&"1".into(), &"1".into())
     );
-    let told = visitor.play("unique-visitors", "act=crowd&from=1&count=10000");
-    assert_eq!(told["figures"][0]["value"], "10,000");
+    let told = visitor.play("unique-visitors", "act=many&from=1&count=10000");
+    assert_eq!(told["statistics"][0]["value"], "10,000");
 }

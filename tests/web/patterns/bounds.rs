@@ -1,4 +1,4 @@
-//! What an act takes, and what it refuses.
+//! Input limits of actions.
 
 use hitrate::labs::{patterns::ALL, support::fields::Kind};
 
@@ -6,7 +6,7 @@ use super::{Visitor, all_fields, form, keys};
 use crate::{faults::assert_no_panic, fields::bad_values, harness::Hitrate};
 
 #[test]
-fn what_is_out_of_bounds_is_refused() {
+fn values_out_of_bounds_are_rejected() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     for pattern in ALL {
@@ -34,7 +34,7 @@ fn what_is_out_of_bounds_is_refused() {
 }
 
 #[test]
-fn what_is_wrong_is_said_on_the_page_with_what_was_typed() {
+fn the_page_shows_the_error_and_the_typed_values() {
     let hitrate = Hitrate::start();
     let bad = hitrate.post("/patterns/shopping-cart", "act=add&quantity=many&product=55");
     assert_eq!(bad.status, 422);
@@ -44,7 +44,7 @@ fn what_is_wrong_is_said_on_the_page_with_what_was_typed() {
 }
 
 #[test]
-fn what_a_visitor_writes_is_shown_and_never_run() {
+fn input_is_displayed_and_never_executed() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     let hostile = ["<b>\"'&{{x}}", "-inf", "𝄞\u{202e}é", "*", "\\x00%00", "a=1&b=<i>&a=0"];

@@ -1,4 +1,4 @@
-//! Patterns while Redis refuses, is away, dies or is frozen.
+//! Patterns while Redis denies commands, is down, crashes or is frozen.
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[test]
-fn what_redis_refuses_is_told_in_its_own_words() {
+fn error_replies_are_quoted() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     let told = visitor.play("expiring-key", "act=set");
@@ -26,7 +26,7 @@ fn what_redis_refuses_is_told_in_its_own_words() {
 }
 
 #[test]
-fn without_redis_pages_stay_usable_and_acts_work_again_when_it_is_back() {
+fn pages_work_without_redis_and_actions_recover() {
     let mut redis = Redis::start();
     let hitrate = setup().redis(&redis).start();
     let visitor = Visitor::new(&hitrate);
@@ -56,7 +56,7 @@ fn without_redis_pages_stay_usable_and_acts_work_again_when_it_is_back() {
 }
 
 #[test]
-fn redis_dies_during_a_trial() {
+fn redis_crashes_during_a_trial() {
     let mut redis = Redis::start();
     let hitrate = Arc::new(setup().redis(&redis).start());
     let running = {
@@ -76,7 +76,7 @@ fn redis_dies_during_a_trial() {
 }
 
 #[test]
-fn what_a_trial_leaves_in_a_frozen_redis_goes_when_it_thaws() {
+fn keys_left_in_a_frozen_redis_are_removed_when_it_resumes() {
     let redis = Redis::start();
     let hitrate = setup().redis(&redis).start();
     let visitor = Visitor::new(&hitrate);

@@ -1,5 +1,5 @@
-//! Every pattern, by a loop over all: each act with good, bad and hostile
-//! values, and each trial, whose wrong ways have to go wrong.
+//! Tests of all patterns, by a loop over all: each action with valid, invalid and hostile
+//! values, and each trial, whose wrong variants must fail.
 
 mod acts;
 mod bounds;
@@ -8,7 +8,7 @@ mod pages;
 mod trials;
 mod visitors;
 
-use hitrate::labs::{patterns::Pattern, support::fields::Field};
+use hitrate::labs::{patterns::RedisPattern, support::fields::Field};
 use redis::Commands as _;
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ use crate::harness::{Answer, Hitrate};
 
 const JSON: (&str, &str) = ("accept", "application/json");
 
-/// A visitor with a cookie of their own.
+/// A visitor with a cookie.
 struct Visitor<'a> {
     hitrate: &'a Hitrate,
     cookie: String,
@@ -34,14 +34,14 @@ impl<'a> Visitor<'a> {
         self.hitrate.post_with(&format!("/patterns/{slug}"), form, &headers)
     }
 
-    /// What an act brought.
+    /// The result of an action.
     fn play(&self, slug: &str, form: &str) -> Value {
         let answer = self.post(slug, form);
         assert_eq!(answer.status, 200, "{slug} {form}: {answer:?}");
         answer.json()
     }
 
-    /// The page after an act, as a browser comes to it.
+    /// The result page of an action, as a browser gets it.
     fn page(&self, slug: &str, form: &str) -> String {
         let cookie = [("cookie", self.cookie.as_str())];
         let posted = self.hitrate.post_with(&format!("/patterns/{slug}"), form, &cookie);
@@ -75,14 +75,16 @@ fn keys(redis: &mut redis::Connection, pattern: &str) -> Vec<String> {
     redis.keys(pattern).unwrap()
 }
 
-/// A form with this value in one field, and the others by default.
+/// A form with this value in one field, and defaults in the others.
 fn form(act: &str, field: &str, value: &str) -> String {
     let body = [("act", act), (field, value)];
     form_urlencoded::Serializer::new(String::new()).extend_pairs(body).finish()
 }
 
-/// Acts and trial of a pattern, with their fields.
-fn all_fields(pattern: &'static Pattern) -> impl Iterator<Item = (&'static str, &'static Field)> {
+/// The actions and the trial of a pattern, with their fields.
+fn all_fields(
+    pattern: &'static RedisPattern,
+) -> impl Iterator<Item = (&'static str, &'static Field)> {
     let of_acts = pattern.acts.iter().map(|act| (act.id, act.fields));
     let all = of_acts.chain([("trial", pattern.trial.fields)]);
     all.flat_map(|(act, fields)| fields.iter().map(move |field| (act, field)))

@@ -1,4 +1,4 @@
-//! What stands on the pages, and what an act leaves.
+//! The pages, and the keys that actions leave.
 
 use hitrate::labs::patterns::ALL;
 use redis::Commands as _;
@@ -6,11 +6,11 @@ use redis::Commands as _;
 use super::{Visitor, keys, lines};
 use crate::harness::Hitrate;
 
-/// A day, in seconds: no key of a demo stays longer.
+/// One day in seconds: the maximum TTL of a demo's keys.
 const DAY: i64 = 86_400;
 
 #[test]
-fn the_index_leads_to_every_pattern_and_each_tells_what_it_is_made_of() {
+fn the_index_links_every_pattern_and_each_lists_its_commands() {
     let hitrate = Hitrate::start();
     let index = hitrate.json("/patterns");
     let page = hitrate.get("/patterns").body;
@@ -28,7 +28,7 @@ fn the_index_leads_to_every_pattern_and_each_tells_what_it_is_made_of() {
 }
 
 #[test]
-fn every_act_plays_and_leaves_no_key_without_an_end() {
+fn every_action_runs_and_all_keys_have_a_ttl() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     for pattern in ALL {
@@ -52,7 +52,7 @@ fn every_act_plays_and_leaves_no_key_without_an_end() {
 }
 
 #[test]
-fn what_is_not_there_is_told() {
+fn missing_pages_and_results_are_reported() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     assert_eq!(hitrate.get("/patterns/none").status, 404);
@@ -70,7 +70,7 @@ fn what_is_not_there_is_told() {
 }
 
 #[test]
-fn acts_that_ask_for_the_same_share_a_form() {
+fn actions_with_the_same_fields_share_a_form() {
     let hitrate = Hitrate::start();
     let page = hitrate.get("/patterns/shopping-cart").body;
     let forms: Vec<_> =

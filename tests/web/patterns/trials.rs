@@ -1,8 +1,8 @@
-//! Trials: wrong ways go wrong, right ways are exact.
+//! Trials: wrong variants fail, right variants are exact.
 
 use std::{sync::Arc, thread, time::Duration};
 
-use hitrate::labs::patterns::{ALL, Pattern};
+use hitrate::labs::patterns::{ALL, RedisPattern};
 use serde_json::Value;
 
 use super::{Visitor, keys};
@@ -11,8 +11,8 @@ use crate::{
     harness::{Hitrate, eventually},
 };
 
-/// Ways that are right and not exact: what they count is drawn, or estimated.
-const INEXACT: [&str; 2] = ["A drawn TTL", "PFADD, PFCOUNT: nearly"];
+/// Right variants that are not exact, because their count is random or estimated.
+const INEXACT: [&str; 2] = ["Jittered TTL", "PFADD, PFCOUNT (estimate)"];
 
 fn variant<'a>(told: &'a Value, name: &str) -> &'a Value {
     let variants = told["trial"]["variants"].as_array().unwrap();
@@ -25,45 +25,46 @@ fn tally(variant: &Value, name: &str) -> u64 {
     found.unwrap_or_else(|| panic!("{name} of {variant}"))["count"].as_u64().unwrap()
 }
 
-/// Whether anything was counted that should not be.
-fn went_wrong(variant: &Value) -> bool {
+/// Whether the variant lost or exceeded something.
+fn has_failed(variant: &Value) -> bool {
     let also = variant["also"].as_array().unwrap();
     let is_bad = |it: &Value| it["is_bad"] == true && it["count"] != 0;
     variant["lost"] != 0 || variant["over"] != 0 || also.iter().any(is_bad)
 }
 
-/// What the trials are for. Two wrong ways leave it to chance whether anything
-/// goes wrong; in one of several trials it surely does.
+/// The purpose of the trials. Two wrong variants fail only by chance, but certainly in
+/// one of several trials.
 #[test]
-fn under_two_hundred_wrong_ways_go_wrong_and_right_ways_are_exact() {
+fn with_two_hundred_actors_wrong_variants_fail_and_right_ones_are_exact() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     for pattern in ALL {
-        let went = (0..5).any(|_| every_wrong_way_went_wrong(&visitor, pattern));
+        let went = (0..5).any(|_| every_wrong_variant_failed(&visitor, pattern));
         assert!(went, "{}: a wrong way never went wrong", pattern.slug);
     }
     assert_eq!(keys(&mut hitrate.own_redis(), "*trial:*"), Vec::<String>::new());
     assert_no_panic(&hitrate);
 }
 
-/// Whether they did in one trial, in which the right ways have to be exact.
-fn every_wrong_way_went_wrong(visitor: &Visitor<'_>, pattern: &Pattern) -> bool {
+/// Whether all wrong variants failed in one trial, in which the right variants must be
+/// exact.
+fn every_wrong_variant_failed(visitor: &Visitor<'_>, pattern: &RedisPattern) -> bool {
     let told = visitor.play(pattern.slug, "act=trial&actors=200");
     assert_eq!(told["trial"]["actors"], 200);
     let variants = told["trial"]["variants"].as_array().unwrap();
     assert_eq!(variants.len(), pattern.trial.variants.len());
     for variant in variants {
-        let is_exact = INEXACT.contains(&variant["name"].as_str().unwrap()) || !went_wrong(variant);
+        let is_exact = INEXACT.contains(&variant["name"].as_str().unwrap()) || !has_failed(variant);
         assert!(is_exact || variant["is_right"] == false, "{}: {variant}", pattern.slug);
         let [p50, p99, max] =
             ["p50_us", "p99_us", "max_us"].map(|it| variant[it].as_u64().unwrap());
         assert!(0 < p50 && p50 <= p99 && p99 <= max, "{variant}");
     }
-    variants.iter().all(|variant| variant["is_right"] == true || went_wrong(variant))
+    variants.iter().all(|variant| variant["is_right"] == true || has_failed(variant))
 }
 
 #[test]
-fn the_trials_count_what_they_say() {
+fn the_trials_count_correctly() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
 
@@ -89,26 +90,26 @@ fn the_trials_count_what_they_say() {
     assert_eq!((tally(fenced, "stolen"), acknowledged + tally(fenced, "refused")), (0, 200));
 
     let api = visitor.play("api-response-cache", "act=trial&actors=20&requests=20");
-    assert_eq!(variant(&api, "A stable hash of sorted parameters")["got"], 10);
-    assert_eq!(variant(&api, "A stable hash, order as sent")["got"], 20);
+    assert_eq!(variant(&api, "Stable hash, sorted parameters")["got"], 10);
+    assert_eq!(variant(&api, "Stable hash, parameters as sent")["got"], 20);
 
     let products = visitor.play("product-catalogue", "act=trial&actors=200");
     let busiest = |name| variant(&products, name)["got"].as_u64().unwrap();
-    assert!(busiest("The same TTL") > 4 * busiest("A drawn TTL"), "{products}");
+    assert!(busiest("Fixed TTL") > 4 * busiest("Jittered TTL"), "{products}");
 
     let visitors = visitor.play("unique-visitors", "act=trial&actors=200&visits=50");
-    let nearly = variant(&visitors, "PFADD, PFCOUNT: nearly");
+    let nearly = variant(&visitors, "PFADD, PFCOUNT (estimate)");
     let off = nearly["lost"].as_u64().unwrap() + nearly["over"].as_u64().unwrap();
     assert!(off <= 250, "six standard errors of 5,000: {nearly}");
     assert!(tally(nearly, "bytes") < tally(variant(&visitors, "SADD, SCARD"), "bytes"));
 
     let heard = visitor.play("publish-subscribe", "act=trial&actors=200");
-    let late = variant(&heard, "Publish and subscribe");
+    let late = variant(&heard, "Publish/subscribe");
     assert_eq!((&late["got"], tally(late, "early")), (&200.into(), 400));
 }
 
 #[test]
-fn alone_nobody_loses_anything() {
+fn a_single_actor_loses_nothing() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     for pattern in ALL {
@@ -119,7 +120,7 @@ fn alone_nobody_loses_anything() {
             .iter()
             .filter(|it| it["is_right"] == true);
         for variant in right {
-            assert!(!went_wrong(variant), "{}: {variant}", pattern.slug);
+            assert!(!has_failed(variant), "{}: {variant}", pattern.slug);
         }
     }
 }

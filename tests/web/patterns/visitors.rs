@@ -1,10 +1,10 @@
-//! Whose the keys of a demo are, and how many.
+//! Ownership and number of a demo's keys.
 
 use super::{Visitor, entry, keys, lines, names};
 use crate::harness::Hitrate;
 
 #[test]
-fn visitors_have_keys_of_their_own_and_remove_no_others() {
+fn visitors_see_and_remove_only_their_own_keys() {
     let hitrate = Hitrate::start();
     let (one, other) = (Visitor::new(&hitrate), Visitor::new(&hitrate));
     one.play("shopping-cart", "act=add&quantity=3");
@@ -19,7 +19,7 @@ fn visitors_have_keys_of_their_own_and_remove_no_others() {
 }
 
 #[test]
-fn a_demo_has_only_so_many_keys() {
+fn the_number_of_keys_is_limited() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     for product in 1..=40 {
@@ -28,12 +28,12 @@ fn a_demo_has_only_so_many_keys() {
     let told = visitor.look("product-catalogue");
     assert_eq!(names(&told).len(), 24);
     assert!(names(&told).contains(&"product:40") && !names(&told).contains(&"product:1"));
-    // And the list of them.
+    // Plus the registry of keys.
     assert_eq!(keys(&mut hitrate.own_redis(), "hitrate:demo:*").len(), 25);
 }
 
 #[test]
-fn the_keys_of_a_demo_share_a_hash_tag_and_its_pages_tell_no_secret() {
+fn the_keys_of_a_demo_share_a_hash_tag_and_its_pages_contain_no_token() {
     let hitrate = Hitrate::start();
     let visitor = Visitor::new(&hitrate);
     let told = visitor.play("distributed-lock", "act=acquire");

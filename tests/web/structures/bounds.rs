@@ -1,4 +1,4 @@
-//! What an act takes, and what it refuses.
+//! Input limits of actions.
 
 use hitrate::labs::{structures::ALL, support::fields::Kind};
 
@@ -6,7 +6,7 @@ use super::{Player, encoded, keys};
 use crate::{fields::bad_values, harness::Hitrate};
 
 #[test]
-fn every_field_of_every_act_keeps_to_its_bounds() {
+fn every_field_enforces_its_bounds() {
     let hitrate = Hitrate::start();
     let player = Player::new(&hitrate);
     for structure in ALL {
@@ -38,7 +38,7 @@ fn every_field_of_every_act_keeps_to_its_bounds() {
     }
 }
 
-/// What a form may well send, to be stored and shown as it is.
+/// Hostile texts that a form may send; they are stored and displayed unchanged.
 const HOSTILE: [&str; 9] = [
     "<script>alert(1)</script>",
     "\"><img src=x>",
@@ -52,11 +52,11 @@ const HOSTILE: [&str; 9] = [
 ];
 
 fn is_free(kind: Kind) -> bool {
-    matches!(kind, Kind::Text(_) | Kind::Several(_))
+    matches!(kind, Kind::Text(_) | Kind::List(_))
 }
 
 #[test]
-fn every_act_takes_good_and_hostile_values() {
+fn every_action_accepts_valid_and_hostile_values() {
     let hitrate = Hitrate::start();
     let player = Player::new(&hitrate);
     hitrate.get("/");
@@ -67,7 +67,7 @@ fn every_act_takes_good_and_hostile_values() {
             let usual = player.send(slug, &format!("act={}", act.id));
             assert!(matches!(usual.status, 200 | 422), "{slug} {}: {usual:?}", act.id);
             if usual.status == 422 {
-                assert!(usual.json()["said"][0]["refused"].as_bool().unwrap(), "{usual:?}");
+                assert!(usual.json()["exchanges"][0]["refused"].as_bool().unwrap(), "{usual:?}");
             }
             for field in act.fields.iter().filter(|field| is_free(field.kind)) {
                 for value in HOSTILE {
@@ -96,7 +96,7 @@ fn hostile_values_are_stored_as_they_are() {
 }
 
 #[test]
-fn redis_is_quoted_when_it_refuses() {
+fn error_replies_are_quoted() {
     let hitrate = Hitrate::start();
     let player = Player::new(&hitrate);
     player.play("strings", "act=set");
@@ -123,7 +123,7 @@ fn redis_is_quoted_when_it_refuses() {
         assert_eq!(answer.status, 422, "{form}: {answer:?}");
         let json = answer.json();
         assert!(json["error"].as_str().unwrap().starts_with(words), "{form}: {json}");
-        assert!(json["said"][0]["refused"].as_bool().unwrap());
+        assert!(json["exchanges"][0]["refused"].as_bool().unwrap());
         assert!(json["picture"].is_object());
         let page =
             hitrate.post_with(&format!("/structures/{slug}"), form, &[("cookie", &player.cookie)]);
@@ -134,7 +134,7 @@ fn redis_is_quoted_when_it_refuses() {
 }
 
 #[test]
-fn what_is_full_takes_no_more() {
+fn a_full_value_rejects_additions() {
     let hitrate = Hitrate::start();
     let player = Player::new(&hitrate);
     let mut redis = hitrate.own_redis();
@@ -154,7 +154,7 @@ fn what_is_full_takes_no_more() {
         let _: i64 = redis::cmd(verb).arg(name).arg(words).query(&mut redis).unwrap();
         let answer = player.send(slug, &format!("act={act}"));
         assert_eq!(answer.status, 422, "{slug}: {answer:?}");
-        assert!(answer.json()["error"].as_str().unwrap().starts_with("There is room for 1,000"));
+        assert!(answer.json()["error"].as_str().unwrap().starts_with("The limit of 1,000"));
         player.play(slug, &format!("act={gone}"));
         player.play(slug, &format!("act={act}"));
     }

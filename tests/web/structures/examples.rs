@@ -1,4 +1,4 @@
-//! Each structure's example, at once and step by step.
+//! The example of each structure, as a whole and step by step.
 
 use hitrate::labs::structures::ALL;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::Player;
 use crate::harness::Hitrate;
 
-/// A picture without the ids and times that differ each time.
+/// A picture without ids and times, which differ between runs.
 fn lasting(mut picture: Value) -> Value {
     for log in picture["logs"].as_array_mut().into_iter().flatten() {
         for entry in log["entries"].as_array_mut().unwrap() {
@@ -17,7 +17,7 @@ fn lasting(mut picture: Value) -> Value {
 }
 
 #[test]
-fn every_example_plays_through_at_once_and_step_by_step() {
+fn every_example_runs_as_a_whole_and_step_by_step() {
     let hitrate = Hitrate::start();
     let player = Player::new(&hitrate);
     for structure in ALL {
@@ -32,7 +32,7 @@ fn every_example_plays_through_at_once_and_step_by_step() {
         for number in 1..=count {
             let step = player.play(slug, &format!("act=step&step={number}"));
             assert_eq!(step["next_step"], if number == count { 1 } else { number + 1 });
-            assert!(step["said"].as_array().unwrap().iter().any(|it| it["shows"].is_string()));
+            assert!(step["exchanges"].as_array().unwrap().iter().any(|it| it["shows"].is_string()));
             assert_eq!(player.look(slug)["next_step"], step["next_step"], "it goes on from there");
         }
         let steps = player.look(slug)["picture"].clone();

@@ -1,4 +1,4 @@
-//! A Redis that is away, frozen, full, or denies a command.
+//! Structures while Redis is down, frozen, full, or denies a command.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[test]
-fn without_redis_the_page_is_still_of_use_and_everything_is_there_again_after() {
+fn the_page_works_without_redis_and_recovers() {
     let mut redis = Redis::with(&["--appendonly", "yes", "--appendfsync", "always"]);
     let hitrate = setup().redis(&redis).start();
     let player = Player::new(&hitrate);
@@ -45,7 +45,7 @@ fn without_redis_the_page_is_still_of_use_and_everything_is_there_again_after() 
 }
 
 #[test]
-fn who_grows_a_value_waits_for_a_frozen_redis_as_briefly_as_anyone() {
+fn growing_a_value_times_out_on_a_frozen_redis() {
     let redis = Redis::start();
     let hitrate = setup().redis(&redis).start();
     let player = Player::new(&hitrate);
@@ -58,7 +58,7 @@ fn who_grows_a_value_waits_for_a_frozen_redis_as_briefly_as_anyone() {
 }
 
 #[test]
-fn a_command_that_is_denied_is_told_once() {
+fn a_denied_command_is_reported_once() {
     let redis = Redis::start();
     redis.run(&["ACL", "SETUSER", "default", "-memory"]);
     let hitrate = setup().redis(&redis).start();
@@ -68,7 +68,7 @@ fn a_command_that_is_denied_is_told_once() {
         assert!(player.look("sets")["picture"].is_object(), "the rest works");
     }
     assert_eq!(hitrate.logged("Redis permissions"), 1, "{}", hitrate.log());
-    let grown = player.play("sets", "act=grow")["grown"].clone();
+    let grown = player.play("sets", "act=grow")["encoding_change"].clone();
     assert_eq!(
         (&grown["after"]["count"], &grown["after"]["memory_bytes"]),
         (&json!(513), &Value::Null),
@@ -78,7 +78,7 @@ fn a_command_that_is_denied_is_told_once() {
 }
 
 #[test]
-fn a_full_redis_is_quoted_and_is_no_fault_of_the_visitor() {
+fn a_full_redis_returns_503_with_its_error_reply() {
     let redis = Redis::start();
     let hitrate = setup().redis(&redis).start();
     let player = Player::new(&hitrate);

@@ -1,4 +1,4 @@
-//! A page that follows a stream.
+//! Live updates of a stream.
 
 use std::{
     io::{Read, Write},
@@ -8,7 +8,7 @@ use std::{
 use super::Player;
 use crate::harness::Hitrate;
 
-/// Reads events until one holds `text`.
+/// Reads events until one contains `text`.
 fn await_event(stream: &mut std::net::TcpStream, text: &str) {
     let end = Instant::now() + Duration::from_secs(10);
     let (mut seen, mut chunk) = (String::new(), [0; 4096]);

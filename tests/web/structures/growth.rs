@@ -1,4 +1,4 @@
-//! What a value takes as it grows.
+//! Encodings and memory of growing values.
 
 use serde_json::{Value, json};
 
@@ -17,38 +17,38 @@ fn growing_changes_the_encoding() {
         ("geospatial", 128, "", "skiplist"),
         ("hyperloglog", 3_000, "sparse", "dense"),
     ] {
-        let grown = player.play(slug, "act=grow")["grown"].clone();
-        let (before, after) = (&grown["before"], &grown["after"]);
-        assert_ne!(before["encoding"], after["encoding"], "{slug}: {grown}");
-        let holds = |wanted: &str, size: &Value| wanted.is_empty() || size["encoding"] == wanted;
-        assert!(holds(was, before) && holds(is, after), "{slug}: {grown}");
-        assert!(threshold == 0 || grown["threshold"] == threshold, "{slug}: {grown}");
+        let change = player.play(slug, "act=grow")["encoding_change"].clone();
+        let (before, after) = (&change["before"], &change["after"]);
+        assert_ne!(before["encoding"], after["encoding"], "{slug}: {change}");
+        let matches = |wanted: &str, size: &Value| wanted.is_empty() || size["encoding"] == wanted;
+        assert!(matches(was, before) && matches(is, after), "{slug}: {change}");
+        assert!(threshold == 0 || change["threshold"] == threshold, "{slug}: {change}");
         assert!(
             after["memory_bytes"].as_u64() > before["memory_bytes"].as_u64(),
-            "{slug}: {grown}"
+            "{slug}: {change}"
         );
         assert!(player.page(slug).contains(" changes from "), "{slug}");
         if slug != "strings" {
-            let again = player.play(slug, "act=grow")["grown"]["message"].clone();
+            let again = player.play(slug, "act=grow")["encoding_change"]["message"].clone();
             assert!(again.as_str().unwrap().contains("does not go back"), "{slug}: {again}");
         }
     }
     for slug in ["lists", "bitmaps", "streams"] {
-        let grown = player.play(slug, "act=grow")["grown"].clone();
-        let bytes = |size: &str| grown[size]["memory_bytes"].as_u64().unwrap();
-        assert!(bytes("after") > bytes("before"), "{slug}: {grown}");
+        let change = player.play(slug, "act=grow")["encoding_change"].clone();
+        let bytes = |size: &str| change[size]["memory_bytes"].as_u64().unwrap();
+        assert!(bytes("after") > bytes("before"), "{slug}: {change}");
     }
 }
 
 #[test]
-fn a_threshold_that_may_not_be_asked_for_is_the_usual_one() {
+fn a_denied_threshold_is_the_default() {
     let redis = Redis::start();
     redis.run(&["ACL", "SETUSER", "default", "-config"]);
     let hitrate = setup().redis(&redis).start();
     let player = Player::new(&hitrate);
-    let grown = player.play("hashes", "act=grow")["grown"].clone();
-    assert_eq!((&grown["was_told"], &grown["threshold"]), (&json!(false), &json!(512)));
-    assert!(player.page("hashes").contains("the server does not report it"));
+    let change = player.play("hashes", "act=grow")["encoding_change"].clone();
+    assert_eq!((&change["is_from_server"], &change["threshold"]), (&json!(false), &json!(512)));
+    assert!(player.page("hashes").contains("as the server does not tell"));
     let page = hitrate.get("/").body;
     assert!(
         !page.contains("Redis denied access"),

@@ -1,4 +1,4 @@
-//! Every structure, by a loop over all, and what each of them shows.
+//! Tests of all structures, by a loop over all, and of the pictures of each.
 
 mod bounds;
 mod examples;
@@ -21,11 +21,11 @@ use crate::harness::{Answer, Hitrate};
 const JSON: (&str, &str) = ("accept", "application/json");
 const DAY: i64 = 24 * 60 * 60;
 
-/// Someone who plays, with the cookie that makes the keys theirs.
+/// A visitor with a cookie.
 struct Player<'a> {
     hitrate: &'a Hitrate,
     cookie: String,
-    /// Where the last act of each structure led to.
+    /// The result page of the last action, by structure.
     runs: Mutex<BTreeMap<String, String>>,
 }
 
@@ -45,7 +45,7 @@ impl<'a> Player<'a> {
         answer
     }
 
-    /// Where a browser is after its last act.
+    /// The address of a browser after its last action.
     fn address(&self, slug: &str) -> String {
         let run = self.runs.lock().unwrap().get(slug).cloned();
         run.unwrap_or_else(|| format!("/structures/{slug}"))
@@ -69,7 +69,7 @@ impl<'a> Player<'a> {
         answer.body
     }
 
-    /// What a key is called in Redis.
+    /// The full name of a key in Redis.
     fn name(&self, slug: &str, key: &str) -> String {
         let look = self.look(slug);
         let keys = look["keys"].as_array().unwrap();
@@ -79,8 +79,8 @@ impl<'a> Player<'a> {
 }
 
 fn replies(json: &Value) -> Vec<&str> {
-    let said = json["said"].as_array().unwrap();
-    said.iter().map(|line| line["reply"].as_str().unwrap()).collect()
+    let exchanges = json["exchanges"].as_array().unwrap();
+    exchanges.iter().map(|line| line["reply"].as_str().unwrap()).collect()
 }
 
 fn encoded(text: &str) -> String {

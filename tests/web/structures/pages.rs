@@ -1,4 +1,4 @@
-//! What stands on the pages, and what an act answers.
+//! The pages, and the responses to actions.
 
 use hitrate::labs::structures::{ALL, Structure};
 use serde_json::json;
@@ -7,7 +7,7 @@ use super::{JSON, Player};
 use crate::harness::Hitrate;
 
 #[test]
-fn every_structure_has_a_page_that_invites() {
+fn every_structure_has_a_page() {
     let hitrate = Hitrate::start();
     let index = hitrate.get("/structures").body;
     for structure in ALL {
@@ -35,7 +35,7 @@ fn every_structure_has_a_page_that_invites() {
 }
 
 #[test]
-fn an_act_redirects_and_the_page_tells_it() {
+fn an_action_redirects_to_its_result() {
     let hitrate = Hitrate::start();
     let first = hitrate.post("/structures/hashes", "act=hset&field=name&value=Alice");
     let address = first.header("location");
@@ -52,9 +52,9 @@ fn an_act_redirects_and_the_page_tells_it() {
     assert!(elsewhere.body.contains("This result is no longer available"), "it is of another page");
 }
 
-/// A structure's own words fit a page: nothing is promised that is not there.
+/// Every command of the tutorial can be tried.
 #[test]
-fn the_documents_commands_are_all_there() {
+fn the_tutorials_commands_are_all_there() {
     let verbs = |structure: &Structure| -> String {
         structure.acts.iter().flat_map(|act| act.forms()).collect::<Vec<_>>().join("\n")
     };
@@ -75,7 +75,7 @@ fn the_documents_commands_are_all_there() {
 }
 
 #[test]
-fn the_index_names_only_what_works_on_a_structure() {
+fn the_index_lists_only_commands_of_the_structure() {
     let hitrate = Hitrate::start();
     let index = hitrate.get_with("/structures", &[JSON]).json();
     let commands = index["structures"][0]["commands"].as_array().unwrap();
@@ -84,7 +84,7 @@ fn the_index_names_only_what_works_on_a_structure() {
 }
 
 #[test]
-fn what_a_value_takes_stands_beside_its_picture() {
+fn the_memory_of_a_value_is_next_to_its_picture() {
     let hitrate = Hitrate::start();
     let player = Player::new(&hitrate);
     player.play("hashes", "act=hset");

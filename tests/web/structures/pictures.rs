@@ -1,4 +1,4 @@
-//! What each structure's picture shows.
+//! The picture of each structure.
 
 use serde_json::{Value, json};
 
@@ -44,7 +44,7 @@ fn a_list_has_two_ends() {
 }
 
 #[test]
-fn who_is_where() {
+fn members_are_ranked() {
     let hitrate = Hitrate::start();
     let player = Player::new(&hitrate);
     let told = player.play("sorted-sets", "act=example");
@@ -80,13 +80,13 @@ fn bits_are_where_they_were_set() {
 }
 
 #[test]
-fn an_estimate_is_near_and_small() {
+fn an_estimate_is_accurate_and_small() {
     let hitrate = Hitrate::start();
     let player = Player::new(&hitrate);
     let told = player.play("hyperloglog", "act=random&count=50000");
     let row = &told["picture"]["rows"][0];
     assert_eq!(row["exact"], 50_000);
-    // Five standard errors: one in two million runs is beyond.
+    // Five standard errors: exceeded in one of two million runs.
     assert!(row["error_percent"].as_f64().unwrap().abs() < 5.0 * 0.81, "{row}");
     assert_eq!((&row["encoding"], &row["length"]), (&json!("dense"), &json!(12_304)));
     assert!(row["exact_bytes"].as_u64().unwrap() > 50 * row["bytes"].as_u64().unwrap(), "{row}");

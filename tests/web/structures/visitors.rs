@@ -1,4 +1,4 @@
-//! Whose the keys are, how long they stay, and many visitors at once.
+//! Ownership and TTL of keys, and concurrent visitors.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -9,7 +9,7 @@ use super::{DAY, Player, keys, replies};
 use crate::harness::{Hitrate, eventually};
 
 #[test]
-fn every_choice_of_every_act_stays_within_the_visitors_own_keys() {
+fn every_action_uses_only_the_visitors_own_keys() {
     let hitrate = Hitrate::start();
     let player = Player::new(&hitrate);
     hitrate.get("/");
@@ -38,7 +38,7 @@ fn every_choice_of_every_act_stays_within_the_visitors_own_keys() {
 }
 
 #[test]
-fn keys_stay_a_day_after_the_last_act_and_a_chosen_ttl_is_left_alone() {
+fn actions_renew_ttls_except_those_the_visitor_sets() {
     let hitrate = Hitrate::start();
     let player = Player::new(&hitrate);
     player.play("strings", "act=example");
@@ -80,20 +80,20 @@ fn two_visitors_do_not_see_each_other() {
 }
 
 #[test]
-fn a_thousand_users_at_once_are_a_thousand_counts() {
+fn a_thousand_concurrent_increments_are_all_counted() {
     let hitrate = Hitrate::start();
     let player = Player::new(&hitrate);
-    let told = player.play("strings", "act=crowd&users=1000");
+    let told = player.play("strings", "act=concurrent&users=1000");
     assert_eq!(replies(&told), ["1,000 different replies: (integer) 1 to (integer) 1000"]);
     assert_eq!(told["picture"]["values"][0]["number"], 1_000);
     assert_eq!(told["keys"][2]["ttl_s"], DAY);
     player.play("strings", "act=set");
-    let answer = player.send("strings", "act=crowd&users=10&key=token:abc123");
-    assert_eq!((answer.status, &answer.json()["said"][0]["refused"]), (422, &json!(true)));
+    let answer = player.send("strings", "act=concurrent&users=10&key=token:abc123");
+    assert_eq!((answer.status, &answer.json()["exchanges"][0]["refused"]), (422, &json!(true)));
 }
 
 #[test]
-fn many_acts_at_once_lose_nothing() {
+fn concurrent_actions_lose_nothing() {
     let hitrate = Hitrate::start();
     let player = Player::new(&hitrate);
     std::thread::scope(|threads| {

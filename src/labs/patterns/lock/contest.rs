@@ -1,5 +1,5 @@
-//! The lock under load: many who want it, leases that end too early, and a
-//! count of what comes of that.
+//! The trial of the lock: many contenders, leases that expire too early, and counts of
+//! the consequences.
 
 use std::{
     sync::{
@@ -15,27 +15,28 @@ use tokio::time::sleep;
 
 use super::{
     super::{trial::Count, trial_run::TrialRun},
-    ACQUIRE, FENCED, KEPT, RELEASE, random,
+    ACQUIRE, FENCED, RELEASE, random,
 };
+use crate::labs::support::visitor_keys::KEY_TTL;
 
-/// The lease in the trial.
+/// Duration of a lease in the trial.
 const LEASE: Duration = Duration::from_millis(20);
-/// What the work takes, and what it takes who pauses.
+/// Duration of the work, and of the work of an actor that pauses.
 const WORK: Duration = Duration::from_millis(1);
 const PAUSE: Duration = Duration::from_millis(60);
-/// Who has no lock by then gives up.
+/// Actors without the lock give up after this time.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How the lock is given back.
+/// How the lock is released.
 #[derive(Clone, Copy)]
 pub(super) enum Release {
-    /// By DEL, whoever holds it.
+    /// By DEL, regardless of the holder.
     Blindly,
     /// By a script that compares the token.
     OwnOnly,
 }
 
-/// What all actors of a way count together.
+/// Counters of all actors of a variant.
 #[derive(Default)]
 struct Tallies {
     inside: AtomicU64,
@@ -62,16 +63,24 @@ pub(super) async fn run(
     let written = written.into_iter().filter(|it| *it).count() as u64;
     let of = |count: &AtomicU64| count.load(SeqCst);
     let counted = Count::new(written, value.unwrap_or_default())
-        .bad("stolen", "Locks deleted by one who did not hold them", of(&tallies.stolen))
-        .known("overlaps", "Times that one began while another still worked", of(&tallies.overlaps))
-        .known("refused", "Late writes refused by the resource", of(&tallies.refused));
+        .with_violation(
+            "stolen",
+            "Locks deleted by an actor that did not hold them",
+            of(&tallies.stolen),
+        )
+        .with_extra(
+            "overlaps",
+            "Times an actor started while another was working",
+            of(&tallies.overlaps),
+        )
+        .with_extra("refused", "Late writes rejected by the resource", of(&tallies.refused));
     Ok(match of(&tallies.gave_up) {
         0 => counted,
-        gave_up => counted.known("gave_up", "Gave up waiting", gave_up),
+        gave_up => counted.with_extra("gave_up", "Gave up waiting", gave_up),
     })
 }
 
-/// Takes the lock, works, gives it back. Returns whether its write was acknowledged.
+/// Acquires the lock, works and releases it. Returns whether its write was acknowledged.
 async fn worker(
     trial_run: &TrialRun,
     n: u64,
@@ -89,59 +98,63 @@ async fn worker(
     }
     let pause = if n % 5 == 4 { PAUSE } else { WORK };
     let written = match fenced {
-        true => guarded(trial_run, n, fence, pause).await,
-        false => unguarded(trial_run, n, pause).await,
+        true => write_fenced(trial_run, n, fence, pause).await,
+        false => write_unfenced(trial_run, n, pause).await,
     };
     tallies.inside.fetch_sub(1, SeqCst);
     let written = written?;
     tallies.refused.fetch_add(u64::from(!written), SeqCst);
-    let stolen = give_back(trial_run, n, &token, release).await?;
+    let stolen = release_lock(trial_run, n, &token, release).await?;
     tallies.stolen.fetch_add(u64::from(stolen), SeqCst);
     Ok(written)
 }
 
-/// The fencing token, as soon as the lock can be had.
+/// Waits for the lock and returns the fencing token.
 async fn lease(trial_run: &TrialRun, n: u64, token: &str) -> Result<Option<u64>, RedisError> {
     let (lock, fence) = (trial_run.key("lock:report"), trial_run.key("lock:report:fence"));
     let since = Instant::now();
     while since.elapsed() < TIMEOUT {
         let store = trial_run.store(n);
         let acquire = store.script_on(&ACQUIRE, &[store.full_key(&lock), store.full_key(&fence)]);
-        let acquire = acquire.arg(token).arg(LEASE.as_millis() as u64).arg(KEPT);
+        let acquire = acquire.arg(token).arg(LEASE.as_millis() as u64).arg(KEY_TTL.as_secs());
         match trial_run.run::<u64>(n, acquire).await? {
-            0 => sleep(rest()).await,
+            0 => sleep(retry_delay()).await,
             fence => return Ok(Some(fence)),
         }
     }
     Ok(None)
 }
 
-/// Between two attempts: drawn, so that not all ask at the same moment.
-fn rest() -> Duration {
+/// Random delay between two attempts, so that not all actors retry at once.
+fn retry_delay() -> Duration {
     Duration::from_millis(rand::rng().random_range(5..40))
 }
 
-/// Reads, works, writes; the resource takes whoever comes.
-async fn unguarded(trial_run: &TrialRun, n: u64, work: Duration) -> Result<bool, RedisError> {
+/// Reads, works, and writes to a resource that accepts every write.
+async fn write_unfenced(trial_run: &TrialRun, n: u64, work: Duration) -> Result<bool, RedisError> {
     let (store, report) = (trial_run.store(n), trial_run.key("report"));
     let value: Option<u64> = trial_run.run(n, store.on("HGET", &report).arg("value")).await?;
     sleep(work).await;
     let more = value.unwrap_or_default() + 1;
     let set = store.on("HSET", &report).arg("value").arg(more);
-    let keep = store.on("EXPIRE", &report).arg(KEPT);
-    trial_run.run_all(n, vec![set, keep]).await?;
+    trial_run.run_all(n, vec![set, trial_run.expire(n, &report)]).await?;
     Ok(true)
 }
 
-/// The same; the resource refuses whoever comes with an older fencing token.
-async fn guarded(
+/// Reads, works, and writes to a resource that rejects older fencing tokens.
+async fn write_fenced(
     trial_run: &TrialRun,
     n: u64,
     fence: u64,
     work: Duration,
 ) -> Result<bool, RedisError> {
     let ask = |text: String| {
-        trial_run.store(n).script(&FENCED, &trial_run.key("report")).arg(fence).arg(text).arg(KEPT)
+        trial_run
+            .store(n)
+            .script(&FENCED, &trial_run.key("report"))
+            .arg(fence)
+            .arg(text)
+            .arg(KEY_TTL.as_secs())
     };
     let (taken, value): (bool, String) = trial_run.run(n, ask(String::new())).await?;
     if !taken {
@@ -153,8 +166,8 @@ async fn guarded(
     Ok(taken)
 }
 
-/// Returns whether it was someone else's lock that was deleted.
-async fn give_back(
+/// Releases the lock. Returns whether it deleted another actor's lock.
+async fn release_lock(
     trial_run: &TrialRun,
     n: u64,
     token: &str,
@@ -166,7 +179,7 @@ async fn give_back(
             trial_run.run::<bool>(n, store.script(&RELEASE, &lock).arg(token)).await?;
             Ok(false)
         }
-        // GETDEL is DEL that tells what it deleted.
+        // GETDEL is a DEL that returns the deleted value.
         Release::Blindly => {
             let held: Option<String> = trial_run.run(n, store.on("GETDEL", &lock)).await?;
             Ok(held.is_some_and(|held| held != token))

@@ -1,4 +1,4 @@
--- take out of the cart, and the product with its last piece
+-- remove from the cart, and delete the product with its last item
 local held = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or 0)
 local left = math.max(0, held - ARGV[2])
 if held == 0 then return -1 end

@@ -1,4 +1,4 @@
--- the resource: whoever held the lock before is refused
+-- the resource: reject fencing tokens older than the last one
 local seen = tonumber(redis.call('HGET', KEYS[1], 'fence') or 0)
 if tonumber(ARGV[1]) < seen then return {0, tostring(seen)} end
 local held = redis.call('HGET', KEYS[1], 'value') or ''

@@ -1,4 +1,4 @@
--- change one field of the JSON, and renew
+-- change one field of the JSON and renew the TTL
 local held = redis.call('GET', KEYS[1])
 local session = held and cjson.decode(held) or {}
 session[ARGV[1]] = ARGV[2]

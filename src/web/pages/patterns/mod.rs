@@ -18,8 +18,8 @@ use super::{visitor, waterfall::Waterfall};
 use crate::{
     labs::{
         patterns::{
-            self, Action, ActionContext, ActionError, ActionResult, Acts, Args, Pattern, Requested,
-            Statistic, StoredKey, TrialReport,
+            self, Action, ActionContext, ActionError, ActionFn, ActionResult, Args, PatternAction,
+            RedisPattern, Statistic, StoredKey, TrialReport,
         },
         support::{
             action::ActionForm,
@@ -97,7 +97,7 @@ pub struct PatternPage {
     /// Report of the trial; null if the action was not a trial.
     trial: Option<TrialReport>,
     #[serde(skip)]
-    pattern: &'static Pattern,
+    pattern: &'static RedisPattern,
     #[serde(skip)]
     args: Args,
     #[serde(skip)]
@@ -113,16 +113,16 @@ pub struct PatternPage {
     responses((status = 200, description = "All patterns", body = PatternsPage))
 )]
 pub async fn index() -> Page<PatternsPage> {
-    let of = |it: &&'static Pattern| PatternRow {
+    let of = |it: &&'static RedisPattern| PatternRow {
         path: address(it),
         title: it.title,
-        what_for: it.what_for,
+        purpose: it.purpose,
         wrong: Some(it.pitfall.wrong),
     };
     let related = |it: &Link| PatternRow {
         path: it.path.to_owned(),
         title: it.title,
-        what_for: it.about,
+        purpose: it.about,
         wrong: None,
     };
     let patterns = patterns::ALL.iter().map(of).chain(RELATED.iter().map(related));
@@ -222,11 +222,11 @@ async fn failed(
     error.on(Page::new(PatternPage { error: message, args, form, ..page }))
 }
 
-fn address(pattern: &Pattern) -> String {
+fn address(pattern: &RedisPattern) -> String {
     format!("{}/{}", nav::PATTERNS.path, pattern.slug)
 }
 
-fn requested(pattern: &'static Pattern, body: &Body) -> Result<(Requested, Args)> {
+fn requested(pattern: &'static RedisPattern, body: &Body) -> Result<(PatternAction, Args)> {
     let (requested, values) = body.fields()?.action(&pattern.actions())?;
     Ok((requested, Args::of(values)))
 }
@@ -261,7 +261,7 @@ async fn perform(
             let report = app.shared.trials.run(&app.store, pattern, &keys, &args).await?;
             ("trial", Vec::new(), Some(report))
         }
-        Requested::Reset => {
+        PatternAction::Reset => {
             let removed =
                 ActionContext::new(&app.store, &keys, Args::default(), &trace).reset().await?;
             let keys = crate::format::counted(&removed, "key was", "keys were");
@@ -280,7 +280,7 @@ async fn key_state(context: &ActionContext, pattern: &Pattern) -> Result<KeyStat
         Some(figures) if !entries.is_empty() => figures(context).await?,
         _ => Vec::new(),
     };
-    Ok((entries, figures))
+    Ok((entries, statistics))
 }
 
 impl PatternPage {

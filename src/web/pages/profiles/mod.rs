@@ -111,9 +111,10 @@ struct LookupForm {
     edit: FormView,
 }
 
-const NAME: Field = Field { name: "name", label: "Name", kind: Name::KIND, usual: "" };
-const EMAIL: Field = Field { name: "email", label: "E-mail", kind: EmailAddress::KIND, usual: "" };
-const AGE: Field = Field { name: "age", label: "Age", kind: Age::KIND, usual: "" };
+const NAME: Field = Field { name: "name", label: "Name", kind: Name::KIND, default: "" };
+const EMAIL: Field =
+    Field { name: "email", label: "E-mail", kind: EmailAddress::KIND, default: "" };
+const AGE: Field = Field { name: "age", label: "Age", kind: Age::KIND, default: "" };
 
 /// Query of a lookup.
 #[derive(Deserialize)]

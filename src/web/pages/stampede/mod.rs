@@ -85,12 +85,12 @@ type Visitors = Integer<1, VISITORS_MAX>;
 type DelayMs = Integer<0, DELAY_MS_MAX>;
 
 const VISITORS_FIELD: Field =
-    Field { name: "visitors", label: "Visitors", kind: Visitors::KIND, usual: "100" };
+    Field { name: "visitors", label: "Visitors", kind: Visitors::KIND, default: "100" };
 const DELAY_FIELD: Field = Field {
     name: "delay_ms",
     label: "Simulated database delay, ms",
     kind: DelayMs::KIND,
-    usual: "200",
+    default: "200",
 };
 
 /// A policy that a stampede can run, parsed from its name.
@@ -199,7 +199,7 @@ impl StampedePage {
             delay_ms: u64::from(DELAY_MS),
             took_ms: None,
             runs: Vec::new(),
-            left_out: Vec::new(),
+            skipped: Vec::new(),
             claims: Vec::new(),
             is_expired: false,
             form: FormView::default(),
@@ -215,7 +215,7 @@ impl StampedePage {
             delay_ms,
             took_ms: Some(took_ms),
             runs,
-            left_out,
+            skipped,
             claims,
             is_expired: false,
             form: FormView::default(),
@@ -264,7 +264,7 @@ impl StampedePage {
         if let Some(sent) = self.form.all_typed("policy") {
             return sent.iter().any(|name| name == policy.name);
         }
-        let ran = self.runs.iter().map(|run| run.policy).chain(self.left_out.iter().copied());
+        let ran = self.runs.iter().map(|run| run.policy).chain(self.skipped.iter().copied());
         match self.runs.is_empty() {
             true => DEFAULTS.contains(&policy.name),
             false => ran.into_iter().any(|name| name == policy.name),

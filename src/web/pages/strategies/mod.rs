@@ -21,7 +21,10 @@ use crate::{
     demo::model::UserId,
     input::{Input, Integer},
     labs::{
-        strategies::{Contents, Run, Session, Snapshot, Step, StepResult, StrategySession},
+        strategies::{
+            Contents, Snapshot, StepResult, StrategyRun, StrategyRunner, StrategySession,
+            StrategyStep,
+        },
         support::{
             fields::{Field, text},
             result_store::{RequestedRun, RunToken},
@@ -48,7 +51,7 @@ const DELAY_FIELD: Field = Field {
     name: "delay_ms",
     label: "Simulated database delay",
     kind: DelayMs::KIND,
-    usual: "200",
+    default: "200",
 };
 
 /// A policy, one profile, and the steps of the session.

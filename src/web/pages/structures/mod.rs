@@ -27,7 +27,7 @@ use self::{
 use super::visitor;
 use crate::{
     labs::{
-        structures::{self, Action, How, Playground, PlaygroundError, Structure, Tail},
+        structures::{self, Action, Execution, Playground, PlaygroundError, Structure, Tail},
         support::action::ActionForm,
     },
     web::{

@@ -16,11 +16,11 @@ use crate::{
     format,
     labs::{
         structures::{
-            Action, Commands, Done, EncodingChange, Exchange, KeyFacts, Picture, PlaygroundResult,
-            PlaygroundView, Size, Structure, readable, readable_words,
+            Action, Commands, CompletedAction, EncodingChange, Exchange, KeyFacts, Picture,
+            PlaygroundResult, PlaygroundView, Size, Structure, readable, readable_words,
         },
         support::{
-            fields::{Described, Field},
+            fields::{Field, FieldDescription},
             result_store::RunToken,
         },
     },
@@ -138,7 +138,7 @@ impl ActionView {
             commands: act.forms().into_iter().map(readable).collect(),
             cost: act.run.cost,
             instead_of: act.run.instead_of,
-            fields: act.fields.iter().map(Field::described).collect(),
+            fields: act.fields.iter().map(Field::description).collect(),
         }
     }
 }
@@ -156,8 +156,8 @@ impl StructurePage {
             picture: None,
             keys: Vec::new(),
             act: None,
-            said: Vec::new(),
-            grown: None,
+            exchanges: Vec::new(),
+            encoding_change: None,
             elapsed_us: None,
             next_step,
             acts: structure.acts.iter().map(ActionView::of).collect(),
@@ -192,8 +192,8 @@ impl StructurePage {
     pub fn with_result(mut self, (run, outcome): (RunToken, Arc<PlaygroundResult>)) -> Self {
         self.run = Some(run);
         self.act = Some(outcome.title.clone());
-        self.said.clone_from(&outcome.said);
-        self.grown.clone_from(&outcome.grown);
+        self.exchanges.clone_from(&outcome.exchanges);
+        self.encoding_change.clone_from(&outcome.encoding_change);
         self.elapsed_us = Some(outcome.elapsed_us);
         self.submitted = outcome.done.as_ref().map(SubmittedAction::done).unwrap_or_default();
         if self.error.is_some() {

@@ -1,52 +1,52 @@
-//! A typed line as words, the way redis-cli splits it, and words as it shows them.
+//! Splits a typed line into words like redis-cli, and formats words the way it prints
+//! them.
 
 use hitrate_cache::redis::Notation;
 
-/// The longest line, in bytes.
+/// Maximum length of a line, in bytes.
 pub const LINE_MAX: usize = 4 * 1024;
-/// The most words of a command.
+/// Maximum number of words in a command.
 pub const WORDS_MAX: usize = 64;
 
-/// A word: any bytes, as `"\x00"` can be typed.
+/// A word: any bytes, because `"\x00"` can be typed.
 pub type Word = Vec<u8>;
 
-/// Why a line is no command.
+/// The error of parsing a line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotWords {
-    /// A quotation that does not end, or does not end at the end of its word.
+pub enum CommandLineError {
+    /// A quoted string that is not closed, or is followed by other characters.
     #[error(
-        "The quotation marks do not match: each that opens has to close, with a space or the end of the line after it."
+        "The quotes don’t match: each opening quote needs a closing one, followed by a space or the end of the line."
     )]
     Unbalanced,
-    /// Nothing but spaces.
+    /// The line is blank.
     #[error("Type a command, such as PING.")]
     Empty,
-    /// More than [`LINE_MAX`] or [`WORDS_MAX`].
-    #[error("A command here has at most {LINE_MAX} bytes and {WORDS_MAX} words.")]
+    /// More than [`LINE_MAX`] bytes or [`WORDS_MAX`] words.
+    #[error("A command may have at most {LINE_MAX} bytes and {WORDS_MAX} words.")]
     TooLong,
 }
 
-/// Splits at spaces. `"…"` may hold spaces, `\n \r \t \b \a`, `\xHH` and
-/// escaped quotation marks; `'…'` holds everything as it is but `\'`. (The
-/// rules of `sdssplitargs` in Redis.)
-pub fn split(line: &str) -> Result<Vec<Word>, NotWords> {
+/// Splits at spaces. `"…"` may contain spaces, `\n \r \t \b \a`, `\xHH` and escaped
+/// quotes; `'…'` is literal except for `\'`. (The rules of `sdssplitargs` in Redis.)
+pub fn split(line: &str) -> Result<Vec<Word>, CommandLineError> {
     if line.len() > LINE_MAX {
-        return Err(NotWords::TooLong);
+        return Err(CommandLineError::TooLong);
     }
     let (mut words, mut rest) = (Vec::new(), line.as_bytes().trim_ascii_start());
     while !rest.is_empty() {
         if words.len() == WORDS_MAX {
-            return Err(NotWords::TooLong);
+            return Err(CommandLineError::TooLong);
         }
         let (word, after) = word(rest)?;
         words.push(word);
         rest = after.trim_ascii_start();
     }
-    if words.is_empty() { Err(NotWords::Empty) } else { Ok(words) }
+    if words.is_empty() { Err(CommandLineError::Empty) } else { Ok(words) }
 }
 
-/// The first word, and what follows it.
-fn word(mut rest: &[u8]) -> Result<(Word, &[u8]), NotWords> {
+/// Parses the first word. Returns it and the rest.
+fn word(mut rest: &[u8]) -> Result<(Word, &[u8]), CommandLineError> {
     let mut word = Vec::new();
     loop {
         rest = match rest {
@@ -62,24 +62,24 @@ fn word(mut rest: &[u8]) -> Result<(Word, &[u8]), NotWords> {
     }
 }
 
-/// A closing mark is the end of its word.
-fn ended(rest: &[u8], word: Word) -> Result<(Word, &[u8]), NotWords> {
+/// Checks that a closing quote ends its word.
+fn ended(rest: &[u8], word: Word) -> Result<(Word, &[u8]), CommandLineError> {
     match rest.first().is_none_or(u8::is_ascii_whitespace) {
         true => Ok((word, rest)),
-        false => Err(NotWords::Unbalanced),
+        false => Err(CommandLineError::Unbalanced),
     }
 }
 
-/// The inside of `"…"`; returns what follows.
-fn escaped<'a>(mut rest: &'a [u8], word: &mut Word) -> Result<&'a [u8], NotWords> {
+/// Parses the inside of `"…"`. Returns the rest.
+fn escaped<'a>(mut rest: &'a [u8], word: &mut Word) -> Result<&'a [u8], CommandLineError> {
     loop {
         let (byte, after) = match rest {
-            [] => return Err(NotWords::Unbalanced),
+            [] => return Err(CommandLineError::Unbalanced),
             [b'"', after @ ..] => return Ok(after),
             [b'\\', b'x', high, low, after @ ..] if is_hex(*high) && is_hex(*low) => {
                 (digit(*high) * 16 + digit(*low), after)
             }
-            [b'\\', escape, after @ ..] => (meant(*escape), after),
+            [b'\\', escape, after @ ..] => (unescaped(*escape), after),
             [byte, after @ ..] => (*byte, after),
         };
         word.push(byte);
@@ -87,11 +87,11 @@ fn escaped<'a>(mut rest: &'a [u8], word: &mut Word) -> Result<&'a [u8], NotWords
     }
 }
 
-/// The inside of `'…'`; returns what follows.
-fn literal<'a>(mut rest: &'a [u8], word: &mut Word) -> Result<&'a [u8], NotWords> {
+/// Parses the inside of `'…'`. Returns the rest.
+fn literal<'a>(mut rest: &'a [u8], word: &mut Word) -> Result<&'a [u8], CommandLineError> {
     loop {
         let (byte, after) = match rest {
-            [] => return Err(NotWords::Unbalanced),
+            [] => return Err(CommandLineError::Unbalanced),
             [b'\'', after @ ..] => return Ok(after),
             [b'\\', b'\'', after @ ..] => (b'\'', after),
             [byte, after @ ..] => (*byte, after),
@@ -109,7 +109,7 @@ fn digit(hex: u8) -> u8 {
     (hex as char).to_digit(16).map_or(0, |digit| digit as u8)
 }
 
-fn meant(escape: u8) -> u8 {
+fn unescaped(escape: u8) -> u8 {
     match escape {
         b'n' => b'\n',
         b'r' => b'\r',
@@ -120,7 +120,7 @@ fn meant(escape: u8) -> u8 {
     }
 }
 
-/// Words as they would be typed, so that `split` reads the same ones.
+/// Formats words as typed, so that `split` returns the same words.
 pub fn typed(words: &[Word]) -> String {
     Notation::CONSOLE.command(words)
 }
@@ -150,13 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_end_or_is_too_long_is_no_command() {
+    fn unbalanced_or_long_lines_are_rejected() {
         for bad in [r#"SET a "b"#, "SET a 'b", r#"SET a "b"c"#, "SET a 'b'c", r#"SET a "b\""#] {
-            assert_eq!(split(bad), Err(NotWords::Unbalanced), "{bad}");
+            assert_eq!(split(bad), Err(CommandLineError::Unbalanced), "{bad}");
         }
-        assert_eq!(split(" \t "), Err(NotWords::Empty));
-        assert_eq!(split(&"x".repeat(LINE_MAX + 1)), Err(NotWords::TooLong));
-        assert_eq!(split(&"x ".repeat(WORDS_MAX + 1)), Err(NotWords::TooLong));
+        assert_eq!(split(" \t "), Err(CommandLineError::Empty));
+        assert_eq!(split(&"x".repeat(LINE_MAX + 1)), Err(CommandLineError::TooLong));
+        assert_eq!(split(&"x ".repeat(WORDS_MAX + 1)), Err(CommandLineError::TooLong));
         assert!(split(&"x ".repeat(WORDS_MAX)).is_ok());
     }
 

@@ -1,5 +1,5 @@
-//! Much at once: many members that are made up here, or many users who do the
-//! same; and whether there is room for more.
+//! Bulk actions: many random members, or many concurrent users; and the check of size
+//! limits.
 
 use std::{collections::BTreeSet, time::Instant};
 
@@ -10,46 +10,47 @@ use hitrate_cache::{
 use tokio::task::JoinSet;
 
 use super::{
-    act::{Invocation, SizeLimit},
-    desk::{CommandOutcome, Playground, PlaygroundError, trip},
-    line::CommandTemplate,
-    reply::{self, Reply},
+    command_template::CommandTemplate,
+    commands::{Invocation, SizeLimit},
+    playground::{CommandOutcome, Playground, PlaygroundError, trip},
+    reply::{self, CommandReply},
 };
 use crate::format;
 
-/// Random members in one command, and commands of each kind in one round trip.
+/// Members per command, and commands of each kind per round trip.
 const MEMBERS: usize = 1_000;
 const COMMANDS: usize = 5;
 
 impl Playground {
-    /// Whether there is room for what makes the value larger. What is under way
-    /// at the same time may pass the bound, by as much as it adds.
+    /// Checks the size limit of an action. Concurrent actions may exceed the limit by
+    /// what they add.
     pub(super) async fn check(
         &self,
-        act: &Invocation,
+        invocation: &Invocation,
         trace: &Trace,
     ) -> Result<(), PlaygroundError> {
-        let Some(size_limit) = &act.act.run.size_limit else { return Ok(()) };
-        let replies =
-            self.ask(vec![CommandTemplate::of(size_limit.count, &act.values)], trace).await?;
+        let Some(size_limit) = &invocation.act.run.size_limit else { return Ok(()) };
+        let replies = self
+            .pipeline(vec![CommandTemplate::of(size_limit.count, &invocation.values)], trace)
+            .await?;
         match replies.iter().all(|reply| reply::count(reply) < size_limit.max) {
             true => Ok(()),
-            false => Err(size_limit.is_full()),
+            false => Err(size_limit.full_error()),
         }
     }
 
-    /// Random members in batches, until all are there or there is no room.
-    pub(super) async fn many(
+    /// Adds random members in batches, until all are added or the limit is reached.
+    pub(super) async fn random_members(
         &self,
-        act: &Invocation,
+        invocation: &Invocation,
         forms: &[&'static str],
         trace: &Trace,
     ) -> Result<CommandOutcome, PlaygroundError> {
-        let wanted = act.number("count").unwrap_or_default() as usize;
+        let wanted = invocation.number("count").unwrap_or_default() as usize;
         let (mut added, start) = (0, Instant::now());
         let mut sums = vec![0; forms.len()];
         while added < wanted {
-            match self.check(act, &Trace::disabled()).await {
+            match self.check(invocation, &Trace::disabled()).await {
                 Err(PlaygroundError::Full(_)) if added > 0 => break,
                 checked => checked?,
             }
@@ -58,61 +59,66 @@ impl Playground {
             sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
             added += batch;
         }
-        let told = summed(forms, added, &sums);
-        trace
-            .record(trip(start), || told.iter().map(|(line, reply)| (line.shown(), reply.clone())));
-        let played = self.run(Vec::new(), self.renewals(), trace).await?;
-        let replies = told.iter().map(|(_, reply)| Ok(Value::SimpleString(reply.clone())));
+        let summary = summarize(forms, added, &sums);
+        trace.record(trip(start), || {
+            summary.iter().map(|(line, reply)| (line.shown(), reply.clone()))
+        });
+        let outcome = self.run(Vec::new(), self.renewals(), trace).await?;
+        let replies = summary.iter().map(|(_, reply)| Ok(Value::SimpleString(reply.clone())));
         let replies = replies.collect();
-        Ok(CommandOutcome { lines: told.into_iter().map(|it| it.0).collect(), replies, ..played })
+        Ok(CommandOutcome {
+            lines: summary.into_iter().map(|it| it.0).collect(),
+            replies,
+            ..outcome
+        })
     }
 
-    /// Everybody at the same time. The connection carries all their commands, and
-    /// Redis runs one after the other.
+    /// Sends one command per user, all concurrently. They share the connection, and Redis
+    /// runs them one by one.
     pub(super) async fn concurrent(
         &self,
-        act: &Invocation,
+        invocation: &Invocation,
         form: &'static str,
         trace: &Trace,
     ) -> Result<CommandOutcome, PlaygroundError> {
-        let users = act.number("users").unwrap_or_default() as usize;
-        let (line, start) = (CommandTemplate::of(form, &act.values), Instant::now());
+        let users = invocation.number("users").unwrap_or_default() as usize;
+        let (line, start) = (CommandTemplate::of(form, &invocation.values), Instant::now());
         let replies = match self.all_at_once(&line, users).await {
             Ok(replies) => replies,
             Err(error) => {
-                // What some of them made shall end all the same.
+                // Keys that some of the commands created still need a TTL.
                 let _ = self.run(Vec::new(), self.renewals(), &Trace::disabled()).await;
                 return Err(error.into());
             }
         };
         let line = line
             .noting(&format!("({} at once)", format::counted(&(users as u64), "user", "users")));
-        let reply = all_of(replies);
+        let reply = combined(replies);
         trace.record(trip(start), || {
-            let told = reply
+            let shown = reply
                 .as_ref()
                 .map_or_else(ToString::to_string, |value| Notation::PAGE.value(value));
-            vec![(line.shown(), told)]
+            vec![(line.shown(), shown)]
         });
-        let played = self.run(Vec::new(), self.renewals(), trace).await?;
-        Ok(CommandOutcome { lines: vec![line], replies: vec![reply], ..played })
+        let outcome = self.run(Vec::new(), self.renewals(), trace).await?;
+        Ok(CommandOutcome { lines: vec![line], replies: vec![reply], ..outcome })
     }
 
-    /// A command by so many, each in a round trip of their own.
+    /// Sends a command once per user, each in its own round trip.
     async fn all_at_once(
         &self,
         line: &CommandTemplate,
         users: usize,
-    ) -> Result<Vec<Reply>, RedisError> {
+    ) -> Result<Vec<CommandReply>, RedisError> {
         let user = |_| {
-            let (desk, line) = (self.clone(), line.clone());
-            async move { desk.ask(vec![line], &Trace::disabled()).await }
+            let (playground, line) = (self.clone(), line.clone());
+            async move { playground.pipeline(vec![line], &Trace::disabled()).await }
         };
         let concurrent = (0..users).map(user).collect::<JoinSet<_>>().join_all().await;
         Ok(concurrent.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
     }
 
-    /// One round trip of random members; the sum of each command's replies.
+    /// Adds random members in one round trip. Returns the sum of each command's replies.
     async fn batch(&self, forms: &[&'static str], members: usize) -> Result<Vec<i64>, RedisError> {
         let member = |_| format!("u{:012x}", rand::random::<u64>() >> 16);
         let members: Vec<String> = (0..members).map(member).collect();
@@ -121,7 +127,7 @@ impl Playground {
         });
         let mut commands = self.commands(&lines.collect::<Vec<_>>());
         let count = commands.len();
-        // With each batch, so that one after which nothing comes ends, too.
+        // With each batch, so that the keys expire even if no further batch follows.
         commands.extend(self.renewals());
         let replies = self.store.run_each(commands).await?;
         let mut sums = vec![0; forms.len()];
@@ -134,8 +140,8 @@ impl Playground {
     }
 }
 
-/// The replies of a crowd as one: the first refusal, or what the counts say.
-fn all_of(replies: Vec<Reply>) -> Reply {
+/// Combines the replies of all users: the first error, or the range of the counts.
+fn combined(replies: Vec<CommandReply>) -> CommandReply {
     let counts: BTreeSet<i64> = replies
         .into_iter()
         .map(|reply| reply.map(|value| if let Value::Int(count) = value { count } else { 0 }))
@@ -145,27 +151,27 @@ fn all_of(replies: Vec<Reply>) -> Reply {
     Ok(Value::SimpleString(format!("{different}: (integer) {first} to (integer) {last}")))
 }
 
-/// Batches of random members, as one line and one reply for each command.
-fn summed(forms: &[&'static str], count: usize, sums: &[i64]) -> Vec<(CommandTemplate, String)> {
+/// Summarizes batches of random members as one command and one reply per template.
+fn summarize(forms: &[&'static str], count: usize, sums: &[i64]) -> Vec<(CommandTemplate, String)> {
     let times = |one, many, size| format::counted(&(count.div_ceil(size) as u64), one, many);
     let commands = times("command", "commands", MEMBERS);
     let trips = times("round trip", "round trips", MEMBERS * COMMANDS);
     let members = format::counted(&(count as u64), "random member", "random members");
     let note = format!("({members} in {commands} and {trips})");
-    let told = forms.iter().zip(sums).map(|(form, sum)| {
+    let lines = forms.iter().zip(sums).map(|(form, sum)| {
         (
             CommandTemplate::plain(form).noting(&note),
             format!("(integer) {sum}, summed over {commands}"),
         )
     });
-    told.collect()
+    lines.collect()
 }
 
 impl SizeLimit {
-    fn is_full(&self) -> PlaygroundError {
+    fn full_error(&self) -> PlaygroundError {
         let max = format::number(&self.max);
         PlaygroundError::Full(format!(
-            "There is room for {max} {} here, and they are all taken. Start again to empty it.",
+            "The limit of {max} {} is reached. Reset the demo to remove them.",
             self.of
         ))
     }

@@ -1,4 +1,4 @@
--- hitrate’s own list of this demo’s keys; none is left without an end
+-- register the keys of this demo, each with a TTL
 local time = redis.call('TIME')
 for i = 2, #KEYS do
   if redis.call('TTL', KEYS[i]) == -1 then redis.call('EXPIRE', KEYS[i], ARGV[1]) end

@@ -1,5 +1,5 @@
-//! One act of a visitor on one pattern: their keys, the trace that shows what was
-//! said, and the list of what they have, by which it is shown and removed.
+//! The context of an action: the visitor's keys at one pattern, the trace of its
+//! commands, and the registry of keys by which the page shows and removes them.
 
 use std::sync::Mutex;
 
@@ -12,55 +12,55 @@ use hitrate_cache::{
 use super::{args::Args, trial::TrialReport};
 use crate::labs::support::{
     result_store::{ResultStore, RunToken},
-    visitor_keys::{KEPT, VisitorKeys},
+    visitor_keys::{KEY_TTL, VisitorKeys},
 };
 
-/// The most keys of one demo: older ones make room.
+/// Maximum number of keys per demo; the oldest are removed.
 pub const KEYS_MAX: usize = 24;
-/// The most acts that are kept: some kilobytes each.
+/// Maximum number of results kept, some kilobytes each.
 const RUNS_MAX: u64 = 512;
-/// The list of a demo's keys.
+/// The key that lists a demo's keys.
 const NAMES: &str = "names";
 
-/// `KEYS[1]` the list, then the keys; TTL in seconds, the most keys, then the
-/// keys' names. Replies the names of those that have to make room.
-static NOTE: Script = Script::new(include_str!("scripts/play_note.lua"));
+/// `KEYS[1]` is the list, the others the keys. Arguments: TTL in seconds, maximum number
+/// of keys, then the names of the keys. Returns the names of the keys to remove.
+static REGISTER_KEYS: Script = Script::new(include_str!("scripts/register_keys.lua"));
 
-/// Why an act did not come to its end.
+/// The error of an action.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ActionError {
-    /// Redis said nothing.
+    /// Redis did not answer.
     #[error(transparent)]
     Redis(#[from] RedisError),
-    /// Redis refused.
+    /// Redis returned an error reply.
     #[error(transparent)]
     Refused(#[from] Refusal),
 }
 
-/// One act, and what came of it.
+/// A completed action and its result.
 pub struct ActionResult {
     /// The pattern.
     pub slug: &'static str,
-    /// The word that was sent.
+    /// The id of the action.
     pub act: &'static str,
-    /// What the act was told.
+    /// Its arguments.
     pub args: Args,
-    /// What came of it, line by line.
+    /// Its messages.
     pub lines: Vec<String>,
-    /// The commands that were sent, and their replies.
+    /// The commands and their replies.
     pub trace: Vec<Span>,
-    /// What was counted, if it was a trial.
+    /// The report, if the action was a trial.
     pub trial: Option<TrialReport>,
 }
 
 impl ActionResult {
-    /// A store for the acts of all visitors.
+    /// A store for the results of all visitors.
     pub fn store() -> ResultStore<RunToken, Self> {
         ResultStore::with_max_entries(RUNS_MAX)
     }
 }
 
-/// A visitor at one pattern.
+/// The context of one action.
 pub struct ActionContext {
     store: Store,
     demo: VisitorKeys,
@@ -70,49 +70,49 @@ pub struct ActionContext {
 }
 
 impl ActionContext {
-    /// An act with these values, recorded on this trace.
+    /// The context of an action with these arguments, recorded on this trace.
     pub fn new(store: &Store, demo: &VisitorKeys, args: Args, trace: &Trace) -> Self {
         let (store, demo, trace) = (store.clone(), demo.clone(), trace.clone());
         Self { store, demo, trace, args, used: Mutex::default() }
     }
 
-    /// The values of the act's fields.
+    /// The arguments of the action.
     pub fn args(&self) -> &Args {
         &self.args
     }
 
-    /// The door to Redis, to make commands at.
+    /// The Redis client, to build commands.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// The key of this name, which is the visitor's from now on.
+    /// The key of this name, registered as the visitor's.
     pub fn key(&self, name: &str) -> Key<()> {
-        let mut used = self.used.lock().expect("nobody panics while noting a name");
+        let mut used = self.used.lock().expect("never poisoned");
         if !used.iter().any(|it| it == name) {
             used.push(name.to_owned());
         }
         self.demo.key(name)
     }
 
-    /// The key of this name, only to look at.
-    pub fn peek(&self, name: &str) -> Key<()> {
+    /// The key of this name, for reading: it is not registered.
+    pub fn read_key(&self, name: &str) -> Key<()> {
         self.demo.key(name)
     }
 
-    /// Gives the key of this name another day.
-    pub fn keep(&self, name: &str) -> Command {
-        self.store.on("EXPIRE", &self.key(name)).arg(KEPT.as_secs())
+    /// A command that resets the TTL of this key to [`KEY_TTL`].
+    pub fn renew(&self, name: &str) -> Command {
+        self.store.on("EXPIRE", &self.key(name)).arg(KEY_TTL.as_secs())
     }
 
-    /// Sends these in one round trip; all have to succeed.
-    pub async fn ask(&self, commands: Vec<Command>) -> Result<Vec<Value>, ActionError> {
-        let replies = self.try_all(commands).await?;
+    /// Sends commands in one round trip and fails if one returns an error reply.
+    pub async fn pipeline(&self, commands: Vec<Command>) -> Result<Vec<Value>, ActionError> {
+        let replies = self.pipeline_each(commands).await?;
         Ok(replies.into_iter().collect::<Result<_, _>>()?)
     }
 
-    /// The same; each has a reply of its own.
-    pub async fn try_all(
+    /// Sends commands in one round trip and returns each result.
+    pub async fn pipeline_each(
         &self,
         commands: Vec<Command>,
     ) -> Result<Vec<Result<Value, Refusal>>, RedisError> {
@@ -123,38 +123,38 @@ impl ActionContext {
     }
 
     /// Sends one command.
-    pub async fn one<T: FromRedisValue>(&self, command: Command) -> Result<T, ActionError> {
-        let mut replies = self.ask(vec![command]).await?;
+    pub async fn run<T: FromRedisValue>(&self, command: Command) -> Result<T, ActionError> {
+        let mut replies = self.pipeline(vec![command]).await?;
         Ok(typed(replies.pop().unwrap_or(Value::Nil))?)
     }
 
-    /// Notes the keys that were used, so that they are found again. On no trace:
-    /// it is no part of the pattern.
-    pub async fn note(&self) -> Result<(), ActionError> {
-        let used = self.used.lock().expect("nobody panics while noting a name").clone();
+    /// Registers the keys that the action used. Not traced, because it is not part of the
+    /// pattern.
+    pub async fn register_keys(&self) -> Result<(), ActionError> {
+        let used = self.used.lock().expect("never poisoned").clone();
         if used.is_empty() {
             return Ok(());
         }
         let list = self.name(NAMES);
         let names: Vec<_> =
             std::iter::once(list).chain(used.iter().map(|name| self.name(name))).collect();
-        let note = self.store.script_on(&NOTE, &names);
-        let note = note.arg(KEPT.as_secs()).arg(KEYS_MAX).arg(&used);
+        let note = self.store.script_on(&REGISTER_KEYS, &names);
+        let note = note.arg(KEY_TTL.as_secs()).arg(KEYS_MAX).arg(&used);
         let old: Vec<String> = self.store.run(note, &Trace::disabled()).await?;
         Ok(self.unlink(&old).await?)
     }
 
-    /// The names of the visitor's keys, those that have ended included.
-    pub async fn names(&self) -> Result<Vec<String>, RedisError> {
+    /// The names of the visitor's keys, including expired ones.
+    pub async fn key_names(&self) -> Result<Vec<String>, RedisError> {
         let names = self.store.on("ZRANGE", &self.demo.key(NAMES)).arg(0).arg(-1);
         self.store.run(names, &Trace::disabled()).await
     }
 
-    /// Removes all of the visitor's keys at this pattern. Returns how many there were.
+    /// Removes all of the visitor's keys at this pattern. Returns their number.
     pub async fn reset(&self) -> Result<u64, ActionError> {
-        let names = self.names().await?;
+        let names = self.key_names().await?;
         let unlink = |name: &String| self.store.on("UNLINK", &self.demo.key(name));
-        let removed = self.ask(names.iter().map(unlink).collect()).await?;
+        let removed = self.pipeline(names.iter().map(unlink).collect()).await?;
         self.unlink(&[NAMES.to_owned()]).await?;
         Ok(removed.into_iter().filter_map(|it| typed::<u64>(it).ok()).sum())
     }

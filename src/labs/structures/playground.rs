@@ -1,4 +1,5 @@
-//! The desk: one visitor at one structure, and how its commands are sent.
+//! The playground: one visitor's keys of one structure, and how commands on them are
+//! sent.
 
 use std::time::{Duration, Instant};
 
@@ -7,13 +8,13 @@ use hitrate_cache::{
     trace::{RoundTrip, Target, Trace},
 };
 
-use super::{Structure, line::CommandTemplate, reply::Reply};
+use super::{Structure, command_template::CommandTemplate, reply::CommandReply};
 use crate::{
     input::FieldError,
     labs::support::visitor_keys::{VisitorId, VisitorKeys},
 };
 
-/// One visitor at one structure.
+/// One visitor's keys of one structure.
 #[derive(Clone)]
 pub struct Playground {
     pub(super) store: Store,
@@ -21,49 +22,49 @@ pub struct Playground {
     pub(super) structure: &'static Structure,
 }
 
-/// Why nothing was played.
+/// The error of an action.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum PlaygroundError {
-    /// What was sent is out of bounds.
+    /// A field has an invalid value.
     #[error(transparent)]
-    Wrong(#[from] FieldError),
-    /// There is no room for more.
+    Invalid(#[from] FieldError),
+    /// The value has reached its size limit.
     #[error("{0}")]
     Full(String),
-    /// Redis said nothing.
+    /// Redis did not answer.
     #[error(transparent)]
     Redis(#[from] RedisError),
 }
 
-/// Commands an act is about, and what was answered.
+/// The commands of an action, their replies, and the replies of the reads that follow.
 pub(super) struct CommandOutcome {
     pub lines: Vec<CommandTemplate>,
-    pub replies: Vec<Reply>,
-    pub look: Vec<Reply>,
+    pub replies: Vec<CommandReply>,
+    pub read_replies: Vec<CommandReply>,
 }
 
 impl Playground {
-    /// This visitor's.
+    /// The playground of this visitor.
     pub fn of(store: Store, visitor: &VisitorId, structure: &'static Structure) -> Self {
         Self { store, demo: visitor.keys(structure.slug), structure }
     }
 
-    /// The demo whose keys are played with.
+    /// The visitor's keys.
     pub fn demo(&self) -> &VisitorKeys {
         &self.demo
     }
 
-    /// What Redis answers to these, in one round trip.
-    pub(super) async fn ask(
+    /// Sends commands in one round trip.
+    pub(super) async fn pipeline(
         &self,
         lines: Vec<CommandTemplate>,
         trace: &Trace,
-    ) -> Result<Vec<Reply>, RedisError> {
+    ) -> Result<Vec<CommandReply>, RedisError> {
         self.store.pipeline_raw(self.commands(&lines), trace).await
     }
 
-    /// Commands of which none need be allowed, in one round trip.
-    pub(super) async fn try_all(
+    /// Sends commands in one round trip, each of which may be denied.
+    pub(super) async fn pipeline_each(
         &self,
         lines: &[CommandTemplate],
         trace: &Trace,
@@ -84,31 +85,32 @@ impl Playground {
         Ok(replies)
     }
 
-    /// These commands, what renews the keys, and everything that is read: one round trip.
+    /// Sends these commands, the TTL renewals, and all reads in one round trip.
     pub(super) async fn run(
         &self,
         lines: Vec<CommandTemplate>,
         renewals: Vec<Command>,
         trace: &Trace,
     ) -> Result<CommandOutcome, RedisError> {
-        let looks = self.looks();
+        let reads = self.read_commands();
         let mut commands = self.commands(&lines);
         commands.extend(renewals);
-        commands.extend(self.commands(&looks));
+        commands.extend(self.commands(&reads));
         let mut replies = self.store.pipeline_raw(commands, trace).await?;
-        let look = replies.split_off(replies.len() - looks.len());
+        let read_replies = replies.split_off(replies.len() - reads.len());
         replies.truncate(lines.len());
-        Ok(CommandOutcome { lines, replies, look })
+        Ok(CommandOutcome { lines, replies, read_replies })
     }
 
     pub(super) fn commands(&self, lines: &[CommandTemplate]) -> Vec<Command> {
         lines.iter().map(|line| line.command(&self.store, &self.demo)).collect()
     }
 
-    /// What gives the keys another day, but those whose TTL is part of the demo.
+    /// Commands that renew the TTL of the keys, except those whose TTL is part of the
+    /// demo.
     pub(super) fn renewals(&self) -> Vec<Command> {
-        let kept = self.structure.keys.iter().filter(|key| !key.has_own_ttl);
-        self.demo.keep(&self.store, kept.map(|key| key.name))
+        let renewed = self.structure.keys.iter().filter(|key| !key.has_own_ttl);
+        self.demo.renewals(&self.store, renewed.map(|key| key.name))
     }
 }
 

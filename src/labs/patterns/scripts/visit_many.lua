@@ -1,4 +1,4 @@
--- SADD and PFADD each visitor of a range
+-- SADD and PFADD for each visitor of a range
 local new = 0
 for visitor = ARGV[1], ARGV[1] + ARGV[2] - 1 do
   local name = string.format('user:%.0f', visitor)

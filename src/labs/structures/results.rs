@@ -1,4 +1,4 @@
-//! Outcomes: what an act led to, kept for the page after a redirect.
+//! Results of actions, kept for the page after a redirect.
 
 use std::sync::Arc;
 
@@ -6,123 +6,123 @@ use hitrate_cache::{redis::Refusal, trace::Span};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::line::Values;
+use super::command_template::Values;
 use crate::labs::support::{
     result_store::{RequestedRun, ResultStore, RunToken},
     visitor_keys::VisitorKeys,
 };
 
-/// The most bytes that all outcomes together may take.
+/// Maximum size of all results together, in bytes.
 const BYTES_MAX: u64 = 16 << 20;
-/// The most visitors whose place in an example is known.
+/// Maximum number of visitors whose position in an example is known.
 const EXAMPLES_MAX: u64 = 4_096;
 
-/// What an act led to.
+/// The result of an action.
 #[derive(Debug, Clone)]
 pub struct PlaygroundResult {
     /// The structure.
     pub slug: &'static str,
-    /// What was done, in a few words.
+    /// The title of the action.
     pub title: String,
-    /// The commands it is about, and what Redis answered.
-    pub said: Vec<Exchange>,
-    /// Redis's own words, if it refused one of them.
+    /// The commands and their replies.
+    pub exchanges: Vec<Exchange>,
+    /// The error reply of Redis, if there was one.
     pub refusal: Option<Refusal>,
-    /// What growing led to.
-    pub grown: Option<EncodingChange>,
-    /// The last act by itself, for what is drawn of it.
-    pub done: Option<Done>,
-    /// Everything that went over the trace.
+    /// The encoding change, if the action was `grow`.
+    pub encoding_change: Option<EncodingChange>,
+    /// The last action, for the picture.
+    pub last_action: Option<CompletedAction>,
+    /// All round trips.
     pub trace: Vec<Span>,
     /// Microseconds from the first command to the last reply.
     pub elapsed_us: u64,
-    /// Which step of the example comes next; none if that does not change.
+    /// The next step of the example; none if the action does not change it.
     pub next_step: Option<usize>,
 }
 
-/// A command with the documents' names of keys, and its reply as redis-cli
-/// prints it.
+/// A command with the tutorial's key names, and its reply as redis-cli prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Exchange {
-    /// What was sent.
+    /// The command.
     pub command: String,
-    /// What Redis answered.
+    /// The reply.
     pub reply: String,
-    /// Whether that is a refusal.
+    /// Whether the reply is an error.
     pub refused: bool,
-    /// What a step of the example shows.
+    /// What the step of the example demonstrates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shows: Option<&'static str>,
 }
 
-/// A value on both sides of a threshold.
+/// The sizes of a value on both sides of its encoding threshold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct EncodingChange {
-    /// Which key.
+    /// The key.
     pub key: &'static str,
-    /// Redis's setting; null if the threshold is none of its settings.
+    /// The Redis setting; null if the threshold is fixed.
     pub setting: Option<&'static str>,
-    /// Its value.
+    /// The threshold.
     pub threshold: i64,
-    /// Whether the connected server told it, or it is the usual one.
-    pub was_told: bool,
-    /// What is counted below.
+    /// Whether the connected server returned the threshold; otherwise it is Redis's
+    /// default.
+    pub is_from_server: bool,
+    /// The unit of `count`, in plural.
     pub of: &'static str,
     /// At the threshold.
     pub before: Size,
-    /// Beyond it.
+    /// Past the threshold.
     pub after: Size,
-    /// What changed, in a sentence.
+    /// The change, in a sentence.
     pub message: String,
 }
 
-/// How large a value is.
+/// The size of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Size {
-    /// By its own command.
+    /// Number of elements, bytes or members.
     pub count: u64,
     /// `listpack`, `hashtable` …
     pub encoding: Option<String>,
-    /// Bytes that it takes, by MEMORY USAGE.
+    /// Memory in bytes, by MEMORY USAGE.
     pub memory_bytes: Option<u64>,
 }
 
-/// An act that was done.
+/// A completed action.
 #[derive(Debug, Clone)]
-pub struct Done {
-    /// Which.
+pub struct CompletedAction {
+    /// The id of the action.
     pub act: &'static str,
-    /// What was in its fields.
+    /// The values of its fields.
     pub values: Values,
-    /// Who a search found: the first of each part of the last reply.
+    /// The members that a search found: the first part of each element of the last reply.
     pub found: Vec<String>,
 }
 
 impl PlaygroundResult {
-    /// Bytes that it takes, nearly.
+    /// Approximate size in bytes.
     fn size(&self) -> usize {
-        /// What a line takes besides its texts.
+        /// Overhead per line, in bytes.
         const LINE: usize = 128;
-        let said = self.said.iter().map(|it| it.command.len() + it.reply.len() + LINE);
+        let exchanges = self.exchanges.iter().map(|it| it.command.len() + it.reply.len() + LINE);
         let trace = self.trace.iter().map(|it| it.command.len() + it.reply.len() + LINE);
-        let found = self.done.iter().flat_map(|done| &done.found).map(|it| it.len() + LINE);
-        said.chain(trace).chain(found).sum::<usize>() + 1_024
+        let found = self.last_action.iter().flat_map(|done| &done.found).map(|it| it.len() + LINE);
+        exchanges.chain(trace).chain(found).sum::<usize>() + 1_024
     }
 }
 
-impl Done {
-    /// What was in a field that has one value.
+impl CompletedAction {
+    /// The value of a field with a single value.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.values.get(name)?.first().map(String::as_str)
     }
 
-    /// The same, as a number.
+    /// The value of a field as a number.
     pub fn number(&self, name: &str) -> Option<f64> {
         self.value(name)?.parse().ok()
     }
 }
 
-/// The outcomes of all visitors, and where each visitor is in an example.
+/// The results of all visitors, and each visitor's position in the examples.
 #[derive(Clone)]
 pub struct PlaygroundResults {
     runs: ResultStore<RunToken, PlaygroundResult>,
@@ -139,17 +139,17 @@ impl Default for PlaygroundResults {
 }
 
 impl PlaygroundResults {
-    /// The outcome that a request names, if it is one of this structure.
+    /// The result that a request names, if it belongs to this structure.
     pub fn requested(&self, run: Option<&str>, slug: &str) -> RequestedRun<PlaygroundResult> {
         self.runs.requested(run, |outcome| outcome.slug == slug)
     }
 
-    /// The step of the example that comes next in this demo, from 1.
+    /// The next step of the example in this demo, from 1.
     pub fn next_step(&self, demo: &VisitorKeys) -> usize {
         self.next_steps.get(demo).map_or(1, |step| *step)
     }
 
-    /// Keeps an outcome. The example goes on where it was, unless this was a part of it.
+    /// Stores a result and, if it changes, the position in the example.
     pub fn add(
         &self,
         demo: &VisitorKeys,
@@ -171,10 +171,10 @@ mod tests {
         PlaygroundResult {
             slug: "sets",
             title: String::new(),
-            said: Vec::new(),
+            exchanges: Vec::new(),
             refusal: None,
-            grown: None,
-            done: None,
+            encoding_change: None,
+            last_action: None,
             trace: Vec::new(),
             elapsed_us: 0,
             next_step,
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_example_goes_on_where_it_was() {
+    fn the_position_in_an_example_is_kept() {
         let outcomes = PlaygroundResults::default();
         let demo = VisitorId::of(&Token::random()).keys("sets");
         for (step, next) in [(None, 1), (Some(3), 3), (None, 3), (Some(1), 1)] {

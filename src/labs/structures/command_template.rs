@@ -1,23 +1,22 @@
-//! A command as a structure describes it: words, some of which are keys or
-//! stand for what a visitor put into a field.
+//! A command template: words, some of which are keys or placeholders for field values.
 //!
-//! `HSET @user:42 {field} {value}`: what begins with `@` is a key by the
-//! documents' name, a word in braces is the value of that field, or all its
-//! values. A key may be named by a field: `@{key}`.
+//! `HSET @user:42 {field} {value}`: a word that begins with `@` is a key, by its name in
+//! the tutorial; a word in braces stands for the value or values of that field. A field
+//! may name a key: `@{key}`.
 
 use hitrate_cache::redis::{Command, Notation, Store};
 
 pub use crate::labs::support::action::Values;
 use crate::labs::support::visitor_keys::VisitorKeys;
 
-/// A command shows words until it has this many characters.
-const LENGTH: usize = 240;
+/// Length at which a displayed command is cut, in bytes.
+const SHOWN_MAX: usize = 240;
 
-/// A command, ready to be sent.
+/// A command with its values filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandTemplate {
     words: Vec<Word>,
-    /// For a person only: what was sent instead of what is not shown.
+    /// A remark that is displayed and never sent.
     note: String,
 }
 
@@ -28,29 +27,29 @@ enum Word {
 }
 
 impl CommandTemplate {
-    /// A description with the values in their places.
+    /// Fills values into a template.
     pub fn of(form: &str, values: &Values) -> Self {
         let words = form.split(' ').flat_map(|word| words(word, values)).collect();
         Self { words, note: String::new() }
     }
 
-    /// One without fields.
+    /// A template without fields.
     pub fn plain(form: &str) -> Self {
         Self::of(form, &Values::new())
     }
 
-    /// The same, with more words behind, whatever is in them.
+    /// Appends literal words.
     pub fn and(mut self, more: impl IntoIterator<Item = String>) -> Self {
         self.words.extend(more.into_iter().map(Word::Plain));
         self
     }
 
-    /// The same, with a remark behind that is shown and never sent.
+    /// Appends a remark that is displayed and never sent.
     pub fn noting(self, note: &str) -> Self {
         Self { note: note.to_owned(), ..self }
     }
 
-    /// The command itself, on the keys of one demo.
+    /// The command on the visitor's keys.
     pub fn command(&self, store: &Store, demo: &VisitorKeys) -> Command {
         let words = self.words.iter().map(|word| match word {
             Word::Plain(text) => text.clone(),
@@ -59,11 +58,11 @@ impl CommandTemplate {
         store.raw_command(&words.collect::<Vec<_>>())
     }
 
-    /// As one would type it, with the documents' names of keys.
+    /// The command as typed in redis-cli, with the tutorial's key names.
     pub fn shown(&self) -> String {
         let mut shown = String::new();
         for (n, word) in self.words.iter().enumerate() {
-            if shown.len() > LENGTH {
+            if shown.len() > SHOWN_MAX {
                 let more = self.words.len() - n;
                 shown +=
                     &format!("… and {more} {} more ", if more == 1 { "word" } else { "words" });
@@ -78,7 +77,7 @@ impl CommandTemplate {
         (shown + &self.note).trim_end().to_owned()
     }
 
-    /// The documents' names of the keys in it.
+    /// The names of its keys, as in the tutorial.
     #[cfg(test)]
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.words.iter().filter_map(|word| match word {
@@ -90,13 +89,13 @@ impl CommandTemplate {
 
 fn words(word: &str, values: &Values) -> Vec<Word> {
     let Some(key) = word.strip_prefix('@') else {
-        return filled(word, values).into_iter().map(Word::Plain).collect();
+        return with_values(word, values).into_iter().map(Word::Plain).collect();
     };
-    filled(key, values).into_iter().map(Word::Key).collect()
+    with_values(key, values).into_iter().map(Word::Key).collect()
 }
 
-/// The word with the values of the field it names, one for each; or as it is.
-fn filled(word: &str, values: &Values) -> Vec<String> {
+/// Expands a word: one word per value of the field it names, or the word itself.
+fn with_values(word: &str, values: &Values) -> Vec<String> {
     let named = word
         .split_once('{')
         .and_then(|(before, rest)| rest.split_once('}').map(|(name, after)| (before, name, after)));
@@ -105,18 +104,18 @@ fn filled(word: &str, values: &Values) -> Vec<String> {
     values.iter().map(|value| [before, value, after].concat()).collect()
 }
 
-/// The names of the fields in a description.
+/// The names of the fields in a template.
 #[cfg(test)]
 pub fn named_in(form: &str) -> impl Iterator<Item = &str> {
     form.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
 }
 
-/// A description for someone to read: `HSET user:42 {field} {value}`.
+/// A template for display: `HSET user:42 {field} {value}`.
 pub fn readable(form: &str) -> String {
     form.replace('@', "")
 }
 
-/// The same word by word, and whether a word stands for what is in a field.
+/// The words of a template for display, and whether each is a placeholder.
 pub fn readable_words(form: &str) -> Vec<(String, bool)> {
     let bare = |word: &str| word.chars().filter(|c| !['@', '{', '}'].contains(c)).collect();
     form.split(' ').map(|word| (bare(word), word.contains('{'))).collect()
@@ -132,14 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn values_take_the_place_of_their_fields() {
+    fn placeholders_are_replaced_by_values() {
         let line = CommandTemplate::of("SADD @{key}:exact {member} {n}", &values());
         assert_eq!(line.shown(), r#"SADD a:1:exact "x y" "z\"" 7"#);
         assert_eq!(line.keys().collect::<Vec<_>>(), ["a:1:exact"]);
     }
 
     #[test]
-    fn what_a_visitor_writes_is_one_word_and_never_a_key() {
+    fn input_is_one_word_and_never_a_key() {
         let hostile: Values = [("value", vec!["@page_hits {key} FLUSHALL".to_owned()])].into();
         let line = CommandTemplate::of("SET @k {value}", &hostile);
         assert_eq!(line.words.len(), 3);
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_description_reads_as_a_command() {
+    fn a_template_is_displayed_as_a_command() {
         assert_eq!(readable("HSET @user:42 {field}"), "HSET user:42 {field}");
         let words = [("HSET", false), ("key", true)].map(|(word, it)| (word.to_owned(), it));
         assert_eq!(readable_words("HSET @{key}"), words);

@@ -1,53 +1,56 @@
-//! Looking: everything that is read of a visitor's copy, and what it says.
+//! The view of a playground: everything that is read from the visitor's keys.
 
 use hitrate_cache::{redis::RedisError, trace::Trace};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    desk::Playground,
-    line::CommandTemplate,
-    outcome::Done,
+    command_template::CommandTemplate,
     picture::Picture,
-    reply::{self, Reply},
+    playground::{Playground, PlaygroundError},
+    reply::{self, CommandReply},
+    results::{CompletedAction, PlaygroundResult},
 };
 
-/// What there is to see.
+/// The current state of a playground.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlaygroundView {
-    /// The value.
+    /// The value, as a picture.
     pub picture: Picture,
     /// Its keys.
     pub keys: Vec<KeyFacts>,
 }
 
+/// The result of an action, and the view after it.
+pub(super) type Performed = Result<(PlaygroundResult, PlaygroundView), PlaygroundError>;
+
 /// A key of the demo.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct KeyFacts {
-    /// What the documents call it.
+    /// Its name in the tutorial.
     pub key: &'static str,
-    /// What it is called in Redis.
+    /// Its full name in Redis.
     pub name: String,
-    /// Bytes that it takes, by MEMORY USAGE; null if it is not there.
+    /// Memory in bytes, by MEMORY USAGE; null if the key does not exist.
     pub memory_bytes: Option<u64>,
-    /// How Redis keeps it, by OBJECT ENCODING; null if it is not there.
+    /// Encoding, by OBJECT ENCODING; null if the key does not exist.
     pub encoding: Option<String>,
-    /// Seconds until it ends; null if it is not there, or never does.
+    /// TTL in seconds; null if the key does not exist or does not expire.
     pub ttl_s: Option<u64>,
 }
 
-/// What a picture is made of.
+/// The input of a picture.
 pub struct Readings<'a> {
-    /// What Redis answered to what is read, in the order of the commands.
-    pub replies: &'a [Reply],
+    /// The replies to the reads, in the order of the commands.
+    pub replies: &'a [CommandReply],
     /// The keys.
     pub keys: &'a [KeyFacts],
-    /// The last act.
-    pub done: Option<&'a Done>,
+    /// The last action.
+    pub last_action: Option<&'a CompletedAction>,
 }
 
 impl Readings<'_> {
-    /// Bytes that a key takes; 0 if it is not there.
+    /// Memory of a key in bytes; 0 if it does not exist.
     pub fn bytes(&self, key: &str) -> u64 {
         let facts = self.keys.iter().find(|facts| facts.key == key);
         facts.and_then(|facts| facts.memory_bytes).unwrap_or_default()
@@ -55,18 +58,18 @@ impl Readings<'_> {
 }
 
 impl Playground {
-    /// Reads everything, and changes nothing.
-    pub async fn look(
+    /// Reads everything without changing or renewing anything.
+    pub async fn view(
         &self,
-        done: Option<&Done>,
+        last_action: Option<&CompletedAction>,
         trace: &Trace,
     ) -> Result<PlaygroundView, RedisError> {
-        let replies = self.ask(self.looks(), trace).await?;
-        Ok(self.seen(&replies, done))
+        let replies = self.pipeline(self.read_commands(), trace).await?;
+        Ok(self.view_of(&replies, last_action))
     }
 
-    /// Everything that is read: for the picture, then of each key.
-    pub(super) fn looks(&self) -> Vec<CommandTemplate> {
+    /// All reads: for the picture, then for each key.
+    pub(super) fn read_commands(&self) -> Vec<CommandTemplate> {
         let reads = self.structure.reads.iter().map(|form| CommandTemplate::plain(form));
         let facts = self.structure.keys.iter().flat_map(|key| {
             ["MEMORY USAGE", "OBJECT ENCODING", "TTL"]
@@ -75,16 +78,20 @@ impl Playground {
         reads.chain(facts).collect()
     }
 
-    pub(super) fn seen(&self, replies: &[Reply], done: Option<&Done>) -> PlaygroundView {
+    pub(super) fn view_of(
+        &self,
+        replies: &[CommandReply],
+        last_action: Option<&CompletedAction>,
+    ) -> PlaygroundView {
         let (reads, facts) = replies.split_at(self.structure.reads.len());
         let keys = self.structure.keys.iter().zip(facts.chunks(3));
         let keys: Vec<_> = keys.map(|(key, facts)| self.facts(key.name, facts)).collect();
-        let picture = (self.structure.draw)(&Readings { replies: reads, keys: &keys, done });
+        let picture = (self.structure.draw)(&Readings { replies: reads, keys: &keys, last_action });
         PlaygroundView { picture, keys }
     }
 
-    fn facts(&self, key: &'static str, replies: &[Reply]) -> KeyFacts {
-        let known = |reply: &Reply| Some(reply::count(reply)).filter(|count| *count > 0);
+    fn facts(&self, key: &'static str, replies: &[CommandReply]) -> KeyFacts {
+        let known = |reply: &CommandReply| Some(reply::count(reply)).filter(|count| *count > 0);
         KeyFacts {
             key,
             name: self.store.full_key(&self.demo.key(key)),

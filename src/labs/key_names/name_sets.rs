@@ -1,33 +1,33 @@
-//! What is wrong with names together, though each may be good by itself.
+//! Rules about sets of names, each of which may be valid by itself.
 
 use std::collections::BTreeMap;
 
 use super::{
     Finding,
-    name::{Kind, Name},
+    name::{KeyName, KeyPartKind},
 };
 
-/// All of it; each pair or group is told once.
-pub fn findings(names: &[Name<'_>]) -> Vec<Finding> {
-    let all = [two_types(names), look_alikes(names), mixed_places(names)];
+/// All findings; each pair or group is reported once.
+pub fn findings(names: &[KeyName<'_>]) -> Vec<Finding> {
+    let all = [two_types(names), look_alikes(names), mixed_positions(names)];
     all.into_iter().flatten().collect()
 }
 
-fn two_types(names: &[Name<'_>]) -> Vec<Finding> {
+fn two_types(names: &[KeyName<'_>]) -> Vec<Finding> {
     let mut kinds = BTreeMap::<&str, Vec<&str>>::new();
     for name in names {
         let known = kinds.entry(name.text).or_default();
         known.extend(name.kind.filter(|kind| !known.contains(kind)));
     }
     let clashes = kinds.into_iter().filter(|(_, kinds)| kinds.len() > 1);
-    let told = clashes.map(|(name, kinds)| {
-        let message = format!("{name} is of several types: {}.", kinds.join(", "));
+    let findings = clashes.map(|(name, kinds)| {
+        let message = format!("{name} is used with several types: {}.", kinds.join(", "));
         Finding { rule: "one-type", message }
     });
-    told.collect()
+    findings.collect()
 }
 
-fn look_alikes(names: &[Name<'_>]) -> Vec<Finding> {
+fn look_alikes(names: &[KeyName<'_>]) -> Vec<Finding> {
     let mut shapes: Vec<(Vec<String>, &str)> = Vec::new();
     for name in names {
         let words = name.words();
@@ -40,14 +40,14 @@ fn look_alikes(names: &[Name<'_>]) -> Vec<Finding> {
         let alike = shapes[n + 1..].iter().filter(|(other, _)| are_alike(words, other));
         found.extend(alike.map(|(_, other)| Finding {
             rule: "look-alike",
-            message: format!("{name} and {other} are easily taken for each other."),
+            message: format!("{name} and {other} are easily confused."),
         }));
     }
     found
 }
 
-/// The same words in another order or number, or one word that is the last of
-/// the other's.
+/// Whether two names have the same words in another order or number, or one is the last
+/// word of the other.
 fn are_alike(one: &[String], other: &[String]) -> bool {
     let bag = |words: &[String]| {
         let mut bag: Vec<_> = words.iter().map(|word| singular(word).to_owned()).collect();
@@ -62,21 +62,21 @@ fn singular(word: &str) -> &str {
     word.strip_suffix('s').filter(|it| it.len() > 1).unwrap_or(word)
 }
 
-fn mixed_places(names: &[Name<'_>]) -> Vec<Finding> {
-    let mut places = BTreeMap::<&str, [Option<&str>; 2]>::new();
+fn mixed_positions(names: &[KeyName<'_>]) -> Vec<Finding> {
+    let mut positions = BTreeMap::<&str, [Option<&str>; 2]>::new();
     for name in names {
         let [first, second, ..] = name.parts.as_slice() else { continue };
-        if first.kind == Kind::Word && !second.text.is_empty() {
-            let seen = places.entry(first.text.as_str()).or_default();
-            seen[usize::from(second.kind == Kind::Id)].get_or_insert(name.text);
+        if first.kind == KeyPartKind::Word && !second.text.is_empty() {
+            let seen = positions.entry(first.text.as_str()).or_default();
+            seen[usize::from(second.kind == KeyPartKind::Id)].get_or_insert(name.text);
         }
     }
-    let told = places.into_iter().filter_map(|(first, seen)| {
+    let findings = positions.into_iter().filter_map(|(first, seen)| {
         let [Some(word), Some(id)] = seen else { return None };
         let message = format!(
-            "After {first}: there is an id in {id} and a word in {word}, so the pattern {first}:* means both."
+            "After {first}:, {id} has an id and {word} has a word, so the pattern {first}:* matches both."
         );
         Some(Finding { rule: "same-place", message })
     });
-    told.collect()
+    findings.collect()
 }

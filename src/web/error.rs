@@ -72,13 +72,13 @@ pub enum Error {
     OtherHost,
     /// 503.
     #[error("{}. Try again in a moment.", capitalized(.0))]
-    Database(#[from] db::Error),
+    Database(#[from] DbError),
     /// 503: the load failed, and there is no copy to serve.
     #[error("{}. Try again in a moment.", capitalized(.0))]
     Origin(#[from] FetchError),
     /// 422.
     #[error(transparent)]
-    TooMuch(#[from] TooMuch),
+    LintError(#[from] LintError),
     /// 503: the action needs Redis.
     #[error("{}. Try again in a moment.", capitalized(.0))]
     Redis(#[from] RedisError),
@@ -185,7 +185,7 @@ impl From<RunLockError> for Error {
 impl From<StampedeError> for Error {
     fn from(error: StampedeError) -> Self {
         match error {
-            StampedeError::Turn(error) => error.into(),
+            StampedeError::RunLock(error) => error.into(),
             StampedeError::Failed(failure) => Self::Origin(failure),
         }
     }
@@ -194,7 +194,7 @@ impl From<StampedeError> for Error {
 impl From<patterns::TrialError> for Error {
     fn from(error: patterns::TrialError) -> Self {
         match error {
-            patterns::TrialError::Turn(error) => error.into(),
+            patterns::TrialError::RunLock(error) => error.into(),
             patterns::TrialError::Failed(error) => Self::Redis(error),
             patterns::TrialError::TooLong => Self::TrialTooLong,
         }
@@ -214,7 +214,7 @@ impl From<ActionError> for Error {
 impl From<round_trips::RoundTripsError> for Error {
     fn from(error: round_trips::RoundTripsError) -> Self {
         match error {
-            round_trips::RoundTripsError::Turn(error) => error.into(),
+            round_trips::RoundTripsError::RunLock(error) => error.into(),
             round_trips::RoundTripsError::Secured => Self::Secured,
             round_trips::RoundTripsError::Redis(error) => Self::Redis(error),
         }

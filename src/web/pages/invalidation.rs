@@ -162,7 +162,7 @@ impl InvalidationPage {
     const LINK: Link = nav::INVALIDATION;
 
     fn of(requested: RequestedRun<Dropped>) -> Self {
-        let is_expired = requested.is_gone();
+        let is_expired = requested.is_expired();
         let (run, dropped) = requested.found().unzip();
         Self { run, dropped, is_expired, form: FormView::default() }
     }

@@ -20,7 +20,7 @@ use crate::{
 #[template(path = "key_names.html")]
 pub struct KeyNamesPage {
     #[serde(flatten)]
-    report: Report,
+    report: LintReport,
     /// All rules.
     rules: Vec<RuleView>,
     /// Text of the form.

@@ -14,7 +14,7 @@ use crate::{
     input::{Input, Integer},
     labs::{
         round_trips::{
-            COUNT_MAX, DEFAULTS, NETWORKS, Network, RoundTripRow, RoundTripsOutcome,
+            COUNT_MAX, DEFAULT_NETWORK, NETWORKS, Network, RoundTripRow, RoundTripsOutcome,
             RoundTripsPlan, Verb,
         },
         support::{
@@ -71,9 +71,9 @@ pub struct RoundTripsForm {
 
 type Count = Integer<1, COUNT_MAX>;
 
-const COUNT: Field = Field { name: "count", label: "Commands", kind: Count::KIND, usual: "1000" };
+const COUNT: Field = Field { name: "count", label: "Commands", kind: Count::KIND, default: "1000" };
 const NETWORK: Field =
-    Field { name: "round_trip", label: "Simulated round trip", kind: Network::KIND, usual: "0.5" };
+    Field { name: "round_trip", label: "Simulated round trip", kind: Network::KIND, default: "0.5" };
 
 /// Returns a stored result, if `run` names one.
 #[utoipa::path(
@@ -133,7 +133,7 @@ impl RoundTripsPage {
     const LINK: Link = nav::ROUND_TRIPS;
 
     fn of(requested: RequestedRun<RoundTripsOutcome>) -> Self {
-        let is_expired = requested.is_gone();
+        let is_expired = requested.is_expired();
         let (run, outcome) = requested.found().unzip();
         let claims = outcome.as_deref().map(RoundTripsOutcome::claims).unwrap_or_default();
         Self { run, outcome, claims, is_expired, form: FormView::default() }

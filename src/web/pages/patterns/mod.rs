@@ -62,7 +62,7 @@ pub struct PatternRow {
     /// Title.
     title: &'static str,
     /// Purpose.
-    what_for: &'static str,
+    purpose: &'static str,
     /// Common mistake; null for pages that show none.
     wrong: Option<&'static str>,
 }
@@ -86,11 +86,11 @@ pub struct PatternPage {
     /// Messages about its result.
     lines: Vec<String>,
     /// Current state in one sentence; null if the pattern has none.
-    now: Option<String>,
+    status: Option<String>,
     /// The visitor's keys and their content; null while Redis is unavailable.
     state: Option<Vec<StoredKey>>,
     /// Figures computed from the keys.
-    figures: Vec<Statistic>,
+    statistics: Vec<Statistic>,
     /// Redis commands of the action, or of this request if there is no result.
     #[schema(value_type = Vec<schemas::Span>)]
     trace: Vec<Span>,
@@ -211,12 +211,12 @@ pub async fn act(
 /// The page with the error and the submitted values.
 async fn failed(
     app: &WorkerState,
-    pattern: &'static Pattern,
+    pattern: &'static RedisPattern,
     keys: &VisitorKeys,
     body: &Body,
     error: Error,
 ) -> Page<PatternPage> {
-    let page = PatternPage::of(app, pattern, keys, RequestedRun::Unnamed).await;
+    let page = PatternPage::of(app, pattern, keys, RequestedRun::NotRequested).await;
     let (message, args) = (Some(error.to_string()), submitted(pattern, body));
     let form = FormView::refused(body, &error);
     error.on(Page::new(PatternPage { error: message, args, form, ..page }))
@@ -232,7 +232,7 @@ fn requested(pattern: &'static RedisPattern, body: &Body) -> Result<(PatternActi
 }
 
 /// The submitted values, valid or not, to be shown again.
-fn submitted(pattern: &'static Pattern, body: &Body) -> Args {
+fn submitted(pattern: &'static RedisPattern, body: &Body) -> Args {
     let fields = body.fields().unwrap_or_default();
     let described = pattern.acts.iter().flat_map(|act| act.fields).chain(pattern.trial.fields);
     described.fold(Args::default(), |args, field| match fields.optional(field.name) {
@@ -243,21 +243,21 @@ fn submitted(pattern: &'static Pattern, body: &Body) -> Args {
 
 async fn perform(
     app: Data<WorkerState>,
-    pattern: &'static Pattern,
+    pattern: &'static RedisPattern,
     keys: VisitorKeys,
-    requested: Requested,
+    requested: PatternAction,
     args: Args,
 ) -> Result<ActionResult> {
     let trace = Trace::start();
     let (act, lines, trial) = match requested {
-        Requested::Act(act) => {
+        PatternAction::Act(act) => {
             let context = ActionContext::new(&app.store, &keys, args.clone(), &trace);
             let lines = (act.run)(&context).await;
             // Keys that it wrote before it failed also belong to the visitor.
-            context.note().await?;
+            context.register_keys().await?;
             (act.id, lines?, None)
         }
-        Requested::Trial => {
+        PatternAction::Trial => {
             let report = app.shared.trials.run(&app.store, pattern, &keys, &args).await?;
             ("trial", Vec::new(), Some(report))
         }
@@ -274,10 +274,10 @@ async fn perform(
 /// The keys and the figures computed from them.
 type KeyState = (Vec<StoredKey>, Vec<Statistic>);
 
-async fn key_state(context: &ActionContext, pattern: &Pattern) -> Result<KeyState, ActionError> {
+async fn key_state(context: &ActionContext, pattern: &RedisPattern) -> Result<KeyState, ActionError> {
     let entries = patterns::state(context).await?;
-    let figures = match pattern.figures {
-        Some(figures) if !entries.is_empty() => figures(context).await?,
+    let statistics = match pattern.statistics {
+        Some(statistics) if !entries.is_empty() => statistics(context).await?,
         _ => Vec::new(),
     };
     Ok((entries, statistics))
@@ -288,11 +288,11 @@ impl PatternPage {
 
     async fn of(
         app: &WorkerState,
-        pattern: &'static Pattern,
+        pattern: &'static RedisPattern,
         keys: &VisitorKeys,
         requested: RequestedRun<ActionResult>,
     ) -> Self {
-        let (trace, is_expired) = (Trace::start(), requested.is_gone());
+        let (trace, is_expired) = (Trace::start(), requested.is_expired());
         let (run, result) = requested.found().unzip();
         let args = result.as_ref().map_or_else(Args::default, |result| result.args.clone());
         let filled = pattern.filled(&args);
@@ -302,8 +302,8 @@ impl PatternPage {
             Ok(loaded) => (Some(loaded), None),
             Err(error) => (None, Some(format!("Your keys can't be read: {error}."))),
         };
-        let now = loaded.as_ref().and_then(|(entries, _)| Some((pattern.now?)(entries)));
-        let (state, figures) = loaded.unzip();
+        let status = loaded.as_ref().and_then(|(entries, _)| Some((pattern.status?)(entries)));
+        let (state, statistics) = loaded.unzip();
         Self {
             slug: pattern.slug,
             title: pattern.title,
@@ -311,9 +311,9 @@ impl PatternPage {
             run,
             act: result.as_ref().map(|it| it.act),
             lines: result.as_ref().map_or_else(Vec::new, |it| it.lines.clone()),
-            now,
+            status,
             state,
-            figures: figures.unwrap_or_default(),
+            statistics: statistics.unwrap_or_default(),
             trace: result.as_ref().map_or_else(|| trace.spans(), |it| it.trace.clone()),
             trial: result.and_then(|it| it.trial.clone()),
             pattern,
@@ -340,12 +340,12 @@ impl PatternPage {
     }
 
     /// The actions of each form: adjacent actions with the same fields share one.
-    fn forms(&self) -> impl Iterator<Item = &'static [Action<Acts>]> {
-        self.pattern.acts.chunk_by(patterns::asks_the_same)
+    fn forms(&self) -> impl Iterator<Item = &'static [Action<ActionFn>]> {
+        self.pattern.acts.chunk_by(patterns::have_same_fields)
     }
 
     /// A field of the form for these actions, with its last value.
-    fn act_field(&self, acts: &[Action<Acts>], field: &Field) -> FieldView {
+    fn act_field(&self, acts: &[Action<ActionFn>], field: &Field) -> FieldView {
         let is_sent = acts.iter().any(|act| self.form.typed("act") == Some(act.id));
         self.field(acts[0].id, field, is_sent)
     }
@@ -361,7 +361,7 @@ impl PatternPage {
 
     /// Milliseconds until the page reloads: two seconds after the first key expires.
     fn reload_ms(&self) -> Option<u64> {
-        let entries = self.state.as_ref().filter(|_| self.now.is_some())?;
+        let entries = self.state.as_ref().filter(|_| self.status.is_some())?;
         entries.iter().filter_map(|entry| entry.ttl_ms).min().map(|ms| ms + 2_000)
     }
 

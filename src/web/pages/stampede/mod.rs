@@ -54,7 +54,7 @@ pub struct StampedePage {
     /// One run per policy, in order.
     runs: Vec<PolicyRun>,
     /// Policies that did not run because the time limit was reached.
-    left_out: Vec<&'static str>,
+    skipped: Vec<&'static str>,
     /// Claims of the tutorial, each with the measured value.
     claims: Vec<Claim>,
     /// Whether the requested result is no longer stored.
@@ -181,7 +181,7 @@ impl StampedePage {
     const LINK: Link = nav::STAMPEDE;
 
     fn of(requested: RequestedRun<StampedeOutcome>) -> Self {
-        let is_expired = requested.is_gone();
+        let is_expired = requested.is_expired();
         match requested.found() {
             Some((run, outcome)) => Self::with_result(run, &outcome),
             None => Self { is_expired, ..Self::empty() },
@@ -207,8 +207,8 @@ impl StampedePage {
     }
 
     fn with_result(run: RunToken, outcome: &StampedeOutcome) -> Self {
-        let StampedeOutcome { visitors, delay_ms, took_ms, runs, left_out } = outcome.clone();
-        let claims = stampede::held_against(&runs);
+        let StampedeOutcome { visitors, delay_ms, took_ms, runs, skipped } = outcome.clone();
+        let claims = stampede::check_claims(&runs);
         Self {
             run: Some(run),
             visitors,
@@ -233,7 +233,7 @@ struct PolicyOption {
 impl StampedePage {
     /// The claims, grouped by statement.
     fn statements(&self) -> impl Iterator<Item = &[Claim]> {
-        self.claims.chunk_by(|one, next| one.says == next.says)
+        self.claims.chunk_by(|one, follow_up| one.says == follow_up.says)
     }
 
     fn visitors_field(&self) -> FieldView {
@@ -285,7 +285,7 @@ impl StampedePage {
     }
 
     fn skipped_follow_up(&self) -> bool {
-        self.runs.iter().any(|run| run.next.left_out)
+        self.runs.iter().any(|run| run.follow_up.skipped)
     }
 
     fn took_us(&self) -> Option<u64> {

@@ -138,8 +138,8 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<S
     let query: StrategiesQuery = form::query(&request)?;
     let step = query.step.map(Integer::get);
     let request = StrategyRequest::new(&app, query)?;
-    let now = request.steps(&app).look().await;
-    let is_unknown_id = now.are_of_nobody();
+    let now = request.steps(&app).snapshot().await;
+    let is_unknown_id = now.is_missing_profile();
     let mut page = StrategiesPage::new(&app, request, step, now);
     if !is_unknown_id {
         return Ok(Page::new(page));
@@ -168,7 +168,7 @@ pub async fn act(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Re
     let headers = request.headers();
     match perform(&app, &body).await {
         Ok((request, run, last)) => {
-            let (url, now) = (request.url(run), last.columns);
+            let (url, now) = (request.url(run), last.snapshot);
             let page = Page::new(StrategiesPage::new(&app, request, None, now));
             let page = last
                 .cache_status
@@ -193,24 +193,24 @@ async fn perform(
     let query = StrategiesQuery { policy, id, delay_ms, run, step: None };
     let mut request = StrategyRequest::new(app, query)?;
     let steps = request.steps(app);
-    if steps.look().await.are_of_nobody() {
+    if steps.snapshot().await.is_missing_profile() {
         return Err(Error::NoProfile(request.id.to_string()));
     }
     let acts = run_to_completion(run_steps(steps, act)).await?;
     let last = acts.last().expect("an action has at least one step").clone();
-    let (run, session) = record(app, &request, act, acts);
-    request.session = RequestedRun::Found(run, session);
+    let (run, runner) = record(app, &request, act, acts);
+    request.runner = RequestedRun::Found(run, runner);
     Ok((request, run, last))
 }
 
-async fn run_steps(session: Session, act: StrategyAct) -> Result<Vec<StepResult>> {
+async fn run_steps(runner: StrategyRunner, act: StrategyAct) -> Result<Vec<StepResult>> {
     let step = match act {
-        StrategyAct::Read => Step::Read,
-        StrategyAct::Write => Step::Write,
-        StrategyAct::Invalidate => Step::Invalidate,
-        StrategyAct::Run => return Ok(session.run().await?),
+        StrategyAct::Read => StrategyStep::Read,
+        StrategyAct::Write => StrategyStep::Write,
+        StrategyAct::Invalidate => StrategyStep::Invalidate,
+        StrategyAct::StrategyRun => return Ok(runner.run().await?),
     };
-    Ok(vec![session.act(step).await?])
+    Ok(vec![runner.act(step).await?])
 }
 
 /// Stores the steps: a demo in a new session, a single step in the one it continues.
@@ -221,14 +221,14 @@ fn record(
     acts: Vec<StepResult>,
 ) -> (RunToken, Arc<StrategySession>) {
     let (visits, id) = (&app.shared.visits, request.id.clone());
-    match (act, &request.session) {
-        (StrategyAct::Run, _) => {
-            visits.add(StrategySession::of_run(id, Run::of(&request.policy), acts))
+    match (act, &request.runner) {
+        (StrategyAct::StrategyRun, _) => {
+            visits.add(StrategySession::of_run(id, StrategyRun::of(&request.policy), acts))
         }
         (_, RequestedRun::Found(run, before)) => {
-            let session =
+            let runner =
                 acts.into_iter().fold(StrategySession::clone(before), StrategySession::and);
-            (*run, visits.put(*run, session))
+            (*run, visits.put(*run, runner))
         }
         _ => visits.add(acts.into_iter().fold(StrategySession::new(id), StrategySession::and)),
     }
@@ -238,11 +238,11 @@ impl StrategiesPage {
     const LINK: Link = nav::STRATEGIES;
 
     fn new(app: &WorkerState, request: StrategyRequest, step: Option<u32>, now: Snapshot) -> Self {
-        let is_expired = request.session.is_gone();
-        let (token, session) = request.session.found().unzip();
-        let acts = session.as_ref().map_or_else(Vec::new, |session| session.acts.clone());
-        let run = session.and_then(|session| session.run);
-        let number = step.map(|step| step as usize).or(run.map(|run| run.tells));
+        let is_expired = request.runner.is_expired();
+        let (token, runner) = request.runner.found().unzip();
+        let acts = runner.as_ref().map_or_else(Vec::new, |runner| runner.acts.clone());
+        let run = runner.and_then(|runner| runner.run);
+        let number = step.map(|step| step as usize).or(run.map(|run| run.highlight));
         let requested = acts.iter().find(|act| Some(act.number) == number);
         let selected = requested.or(acts.last());
         Self {
@@ -278,7 +278,7 @@ impl StrategiesPage {
             ..StrategiesQuery::default()
         };
         let request = StrategyRequest::new(app, query)?;
-        let now = request.steps(app).look().await;
+        let now = request.steps(app).snapshot().await;
         let page = Self::new(app, request, None, now);
         Ok(match error {
             Error::NoProfile(_) => Self { error: Some(error.to_string()), ..page },
@@ -364,7 +364,7 @@ impl StrategiesPage {
 
     /// Whether Redis failed during one of the steps.
     fn has_unknown_state(&self) -> bool {
-        self.acts.iter().any(|act| act.columns.redis.holds == Contents::Unknown)
+        self.acts.iter().any(|act| act.snapshot.redis.contents == Contents::Unknown)
     }
 
     /// Id for a demo: that of an existing profile.

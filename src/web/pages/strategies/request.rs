@@ -10,7 +10,7 @@ use crate::{
     demo::model::UserId,
     input::Integer,
     labs::{
-        strategies::{Session, StrategySession},
+        strategies::{StrategyRunner, StrategySession},
         support::result_store::{RequestedRun, RunToken},
     },
     web::{
@@ -38,7 +38,7 @@ pub struct StrategyRequest {
     /// Simulated database latency, in milliseconds.
     pub delay_ms: u32,
     /// The session to continue.
-    pub session: RequestedRun<StrategySession>,
+    pub runner: RequestedRun<StrategySession>,
 }
 
 impl StrategyRequest {
@@ -46,7 +46,7 @@ impl StrategyRequest {
     pub fn new(app: &WorkerState, query: StrategiesQuery) -> Result<Self> {
         let id = query.id.map_or_else(|| default_id(app), Ok)?;
         Ok(Self {
-            session: app.shared.visits.requested(query.run.as_deref(), |session| session.id == id),
+            runner: app.shared.visits.requested(query.run.as_deref(), |runner| runner.id == id),
             id,
             policy: policies::chosen(app, query.policy, None).ttl(app.shared.config.profile_ttl),
             delay_ms: query.delay_ms.map_or(DELAY_MS_DEFAULT, DelayMs::get),
@@ -54,8 +54,8 @@ impl StrategyRequest {
     }
 
     /// A runner of steps on this profile.
-    pub fn steps(&self, app: &WorkerState) -> Session {
-        Session {
+    pub fn steps(&self, app: &WorkerState) -> StrategyRunner {
+        StrategyRunner {
             cache: app.cache.clone(),
             db: Arc::clone(&app.shared.db),
             id: self.id.clone(),
@@ -123,5 +123,5 @@ pub enum StrategyAct {
     /// Invalidates the cached copy.
     Invalidate,
     /// Runs a demo of the policy's guarantees and risks, in several steps.
-    Run,
+    StrategyRun,
 }

@@ -124,9 +124,9 @@ pub async fn show(
     let target = StructureRequest::new(&app, &request, &slug)?;
     let RunQuery { run } = form::query(&request)?;
     let run = app.shared.outcomes.requested(run.as_deref(), target.structure.slug);
-    let (trace, is_expired, found) = (Trace::start(), run.is_gone(), run.found());
-    let done = found.as_ref().and_then(|(_, outcome)| outcome.done.as_ref());
-    let view = target.playground.look(done, &trace).await;
+    let (trace, is_expired, found) = (Trace::start(), run.is_expired(), run.found());
+    let last_action = found.as_ref().and_then(|(_, outcome)| outcome.last_action.as_ref());
+    let view = target.playground.view(last_action, &trace).await;
     let mut page = target.page(&app).with_view(view, trace);
     page.is_expired = is_expired;
     Ok(Page::new(match found {
@@ -163,7 +163,7 @@ pub async fn act(
     let playground = target.playground.clone();
     let result = match fields.action(&target.structure.actions()) {
         Ok((invocation, values)) => {
-            run_to_completion(async move { playground.play(invocation, values).await }).await
+            run_to_completion(async move { playground.perform(invocation, values).await }).await
         }
         Err(error) => Err(PlaygroundError::from(error)),
     };
@@ -211,20 +211,20 @@ async fn failed(
     error: PlaygroundError,
 ) -> Page<StructurePage> {
     let status = match &error {
-        PlaygroundError::Wrong(field) if field.is_malformed() => StatusCode::BAD_REQUEST,
-        PlaygroundError::Wrong(_) | PlaygroundError::Full(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        PlaygroundError::Invalid(field) if field.is_malformed() => StatusCode::BAD_REQUEST,
+        PlaygroundError::Invalid(_) | PlaygroundError::Full(_) => StatusCode::UNPROCESSABLE_ENTITY,
         PlaygroundError::Redis(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     let trace = Trace::start();
     let view = match &error {
         PlaygroundError::Redis(error) => Err(error.clone()),
-        _ => target.playground.look(None, &trace).await,
+        _ => target.playground.view(None, &trace).await,
     };
     let mut page = target.page(app).with_view(view, trace);
     if !matches!(error, PlaygroundError::Redis(_)) {
         page.error = Some(error.to_string());
     }
-    if let PlaygroundError::Wrong(field) = error {
+    if let PlaygroundError::Invalid(field) = error {
         page.form = FormView::of(fields, &field.into());
     }
     page.submitted = SubmittedAction::sent(target.structure, fields);
@@ -241,7 +241,7 @@ fn status_of(refusal: &Refusal) -> StatusCode {
 
 impl StructureSummary {
     fn of(structure: &Structure) -> Self {
-        let acts = structure.acts.iter().filter(|act| !matches!(act.run.how, How::Refused(_)));
+        let acts = structure.acts.iter().filter(|act| !matches!(act.run.execution, Execution::ExpectedError(_)));
         let mut commands: Vec<_> = acts.flat_map(Action::forms).collect();
         commands.iter_mut().for_each(|form| *form = form.split(' ').next().unwrap_or_default());
         let mut seen = BTreeSet::new();

@@ -42,8 +42,8 @@ impl StreamFollower {
     async fn next_event(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         while self.polls < POLLS_MAX {
             self.polls += 1;
-            if let Ok(Some(look)) = self.tail.news().await {
-                let picture = pictures::html(&look.picture).ok()?;
+            if let Ok(Some(view)) = self.tail.poll().await {
+                let picture = pictures::html(&view.picture).ok()?;
                 return Some((Ok(sse::event(&picture)), self));
             }
             sleep(POLL_INTERVAL).await;

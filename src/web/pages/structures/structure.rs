@@ -55,10 +55,10 @@ pub struct StructurePage {
     /// Title of the last action; null without a result.
     act: Option<String>,
     /// Commands of the last action, with their replies.
-    said: Vec<Exchange>,
+    exchanges: Vec<Exchange>,
     /// Change of the encoding, if the last action was `grow`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    grown: Option<EncodingChange>,
+    encoding_change: Option<EncodingChange>,
     /// Microseconds from the first command to the last reply.
     elapsed_us: Option<u64>,
     /// Next step of the example.
@@ -100,7 +100,7 @@ pub struct ActionView {
     #[serde(skip_serializing_if = "Option::is_none")]
     instead_of: Option<&'static str>,
     /// Fields to send with it.
-    fields: Vec<Described>,
+    fields: Vec<FieldDescription>,
 }
 
 /// The action that was submitted last, with its values.
@@ -124,9 +124,9 @@ impl SubmittedAction {
     }
 
     /// From an action that was run.
-    pub fn done(done: &Done) -> Self {
-        let values = done.values.iter().map(|(name, values)| (*name, values.join(", ")));
-        Self { act: done.act.to_owned(), values: values.collect() }
+    pub fn last_action(last_action: &CompletedAction) -> Self {
+        let values = last_action.values.iter().map(|(name, values)| (*name, values.join(", ")));
+        Self { act: last_action.act.to_owned(), values: values.collect() }
     }
 }
 
@@ -195,7 +195,7 @@ impl StructurePage {
         self.exchanges.clone_from(&outcome.exchanges);
         self.encoding_change.clone_from(&outcome.encoding_change);
         self.elapsed_us = Some(outcome.elapsed_us);
-        self.submitted = outcome.done.as_ref().map(SubmittedAction::done).unwrap_or_default();
+        self.submitted = outcome.last_action.as_ref().map(SubmittedAction::last_action).unwrap_or_default();
         if self.error.is_some() {
             return self;
         }
@@ -214,8 +214,8 @@ impl StructurePage {
 
     /// The exchange of the last action, if it fits on one line.
     fn headline(&self) -> Option<&Exchange> {
-        let short = self.said.len() <= 2 && self.grown.is_none() && !self.is_redis_reply;
-        self.said.first().filter(|exchange| short && !exchange.reply.contains('\n'))
+        let short = self.exchanges.len() <= 2 && self.encoding_change.is_none() && !self.is_redis_reply;
+        self.exchanges.first().filter(|exchange| short && !exchange.reply.contains('\n'))
     }
 
     fn trace_summary(&self) -> String {
@@ -255,7 +255,7 @@ impl StructurePage {
     fn field(&self, act: &Action<Commands>, field: &Field) -> FieldView {
         let is_sent = self.submitted.act == act.id;
         let sent = self.submitted.values.get(field.name).filter(|_| is_sent);
-        let value = sent.cloned().unwrap_or_else(|| field.usual.to_owned());
+        let value = sent.cloned().unwrap_or_else(|| field.default.to_owned());
         FieldView::of(field, format!("{}-{}", act.id, field.name), value)
             .with_error(self.form.error_of(field.name).filter(|_| is_sent))
     }

@@ -72,8 +72,12 @@ pub struct RoundTripsForm {
 type Count = Integer<1, COUNT_MAX>;
 
 const COUNT: Field = Field { name: "count", label: "Commands", kind: Count::KIND, default: "1000" };
-const NETWORK: Field =
-    Field { name: "round_trip", label: "Simulated round trip", kind: Network::KIND, default: "0.5" };
+const NETWORK: Field = Field {
+    name: "round_trip",
+    label: "Simulated round trip",
+    kind: Network::KIND,
+    default: "0.5",
+};
 
 /// Returns a stored result, if `run` names one.
 #[utoipa::path(

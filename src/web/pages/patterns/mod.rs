@@ -274,7 +274,10 @@ async fn perform(
 /// The keys and the figures computed from them.
 type KeyState = (Vec<StoredKey>, Vec<Statistic>);
 
-async fn key_state(context: &ActionContext, pattern: &RedisPattern) -> Result<KeyState, ActionError> {
+async fn key_state(
+    context: &ActionContext,
+    pattern: &RedisPattern,
+) -> Result<KeyState, ActionError> {
     let entries = patterns::state(context).await?;
     let statistics = match pattern.statistics {
         Some(statistics) if !entries.is_empty() => statistics(context).await?,

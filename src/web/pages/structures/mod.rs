@@ -241,7 +241,10 @@ fn status_of(refusal: &Refusal) -> StatusCode {
 
 impl StructureSummary {
     fn of(structure: &Structure) -> Self {
-        let acts = structure.acts.iter().filter(|act| !matches!(act.run.execution, Execution::ExpectedError(_)));
+        let acts = structure
+            .acts
+            .iter()
+            .filter(|act| !matches!(act.run.execution, Execution::ExpectedError(_)));
         let mut commands: Vec<_> = acts.flat_map(Action::forms).collect();
         commands.iter_mut().for_each(|form| *form = form.split(' ').next().unwrap_or_default());
         let mut seen = BTreeSet::new();

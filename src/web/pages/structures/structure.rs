@@ -195,7 +195,8 @@ impl StructurePage {
         self.exchanges.clone_from(&outcome.exchanges);
         self.encoding_change.clone_from(&outcome.encoding_change);
         self.elapsed_us = Some(outcome.elapsed_us);
-        self.submitted = outcome.last_action.as_ref().map(SubmittedAction::last_action).unwrap_or_default();
+        self.submitted =
+            outcome.last_action.as_ref().map(SubmittedAction::last_action).unwrap_or_default();
         if self.error.is_some() {
             return self;
         }
@@ -214,7 +215,8 @@ impl StructurePage {
 
     /// The exchange of the last action, if it fits on one line.
     fn headline(&self) -> Option<&Exchange> {
-        let short = self.exchanges.len() <= 2 && self.encoding_change.is_none() && !self.is_redis_reply;
+        let short =
+            self.exchanges.len() <= 2 && self.encoding_change.is_none() && !self.is_redis_reply;
         self.exchanges.first().filter(|exchange| short && !exchange.reply.contains('\n'))
     }
 

@@ -173,7 +173,8 @@ fn redis_freezes_and_thaws() {
     assert_normal_within(BACK, &hitrate);
     redis.signal("STOP");
     let first = in_time(hitrate.get("/"));
-    let slow = "This visit was not counted: Redis did not reply in time. It may still count it";
+    let slow =
+        "This visit was not counted: Redis did not reply in time. It may still be counted later.";
     assert!(first.body.contains(slow), "{}", first.body);
     let unasked = "This visit was not counted: Redis is not responding.";
     eventually(PAGE, "a later visit is not sent", || hitrate.get("/").body.contains(unasked));

@@ -48,7 +48,7 @@ fn a_denied_threshold_is_the_default() {
     let player = Player::new(&hitrate);
     let change = player.play("hashes", "act=grow")["encoding_change"].clone();
     assert_eq!((&change["is_from_server"], &change["threshold"]), (&json!(false), &json!(512)));
-    assert!(player.page("hashes").contains("as the server does not tell"));
+    assert!(player.page("hashes").contains("the server does not report it"));
     let page = hitrate.get("/").body;
     assert!(
         !page.contains("Redis denied access"),

@@ -86,7 +86,7 @@ pub struct PatternPage {
     /// Messages about its result.
     lines: Vec<String>,
     /// Current state in one sentence; null if the pattern has none.
-    status: Option<String>,
+    now: Option<String>,
     /// The visitor's keys and their content; null while Redis is unavailable.
     state: Option<Vec<StoredKey>>,
     /// Figures computed from the keys.
@@ -305,7 +305,7 @@ impl PatternPage {
             Ok(loaded) => (Some(loaded), None),
             Err(error) => (None, Some(format!("Your keys can't be read: {error}."))),
         };
-        let status = loaded.as_ref().and_then(|(entries, _)| Some((pattern.status?)(entries)));
+        let now = loaded.as_ref().and_then(|(entries, _)| Some((pattern.status?)(entries)));
         let (state, statistics) = loaded.unzip();
         Self {
             slug: pattern.slug,
@@ -314,7 +314,7 @@ impl PatternPage {
             run,
             act: result.as_ref().map(|it| it.act),
             lines: result.as_ref().map_or_else(Vec::new, |it| it.lines.clone()),
-            status,
+            now,
             state,
             statistics: statistics.unwrap_or_default(),
             trace: result.as_ref().map_or_else(|| trace.spans(), |it| it.trace.clone()),
@@ -364,7 +364,7 @@ impl PatternPage {
 
     /// Milliseconds until the page reloads: two seconds after the first key expires.
     fn reload_ms(&self) -> Option<u64> {
-        let entries = self.state.as_ref().filter(|_| self.status.is_some())?;
+        let entries = self.state.as_ref().filter(|_| self.now.is_some())?;
         entries.iter().filter_map(|entry| entry.ttl_ms).min().map(|ms| ms + 2_000)
     }
 

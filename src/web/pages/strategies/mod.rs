@@ -208,7 +208,7 @@ async fn run_steps(runner: StrategyRunner, act: StrategyAct) -> Result<Vec<StepR
         StrategyAct::Read => StrategyStep::Read,
         StrategyAct::Write => StrategyStep::Write,
         StrategyAct::Invalidate => StrategyStep::Invalidate,
-        StrategyAct::StrategyRun => return Ok(runner.run().await?),
+        StrategyAct::Run => return Ok(runner.run().await?),
     };
     Ok(vec![runner.act(step).await?])
 }
@@ -222,7 +222,7 @@ fn record(
 ) -> (RunToken, Arc<StrategySession>) {
     let (visits, id) = (&app.shared.visits, request.id.clone());
     match (act, &request.runner) {
-        (StrategyAct::StrategyRun, _) => {
+        (StrategyAct::Run, _) => {
             visits.add(StrategySession::of_run(id, StrategyRun::of(&request.policy), acts))
         }
         (_, RequestedRun::Found(run, before)) => {

@@ -123,5 +123,5 @@ pub enum StrategyAct {
     /// Invalidates the cached copy.
     Invalidate,
     /// Runs a demo of the policy's guarantees and risks, in several steps.
-    StrategyRun,
+    Run,
 }

@@ -1,8 +1,8 @@
-//! What holds for every request and every response, whatever the page.
+//! Checks and headers that apply to every request and response, whatever the page.
 //!
-//! Two things are beyond it: what actix-http refuses by itself (a URL over 64 KiB,
-//! a malformed head) has an empty body and none of these headers; and a head or
-//! body that is dripped on a kept connection is not timed by actix.
+//! Two things are out of reach: responses that actix-http sends by itself (to a URL over
+//! 64 KiB or a malformed head) have an empty body and none of these headers; and actix has
+//! no timeout for a head that arrives slowly on a kept-alive connection.
 
 use std::net::IpAddr;
 
@@ -27,13 +27,13 @@ use crate::web::{
     state::WorkerState,
 };
 
-/// No script, style or frame but our own, and nothing inline.
+/// Allows hitrate's own scripts, styles and forms only, and nothing inline.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; \
     frame-ancestors 'none'";
 
-/// Sent with every response, errors included. `same-origin` and not
-/// `no-referrer`: with that, a browser says `Origin: null` of our own forms.
+/// Headers of every response, errors included. The referrer policy is `same-origin`: with
+/// `no-referrer`, a browser sends `Origin: null` for hitrate's own forms.
 static HEADERS: [(HeaderName, HeaderValue); 6] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -44,27 +44,27 @@ static HEADERS: [(HeaderName, HeaderValue); 6] = [
 ];
 const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 
-/// Refuses what no page should see, renders errors, compresses, and adds the headers.
-pub struct Guard;
+/// Rejects invalid requests, renders errors, compresses large pages and adds the headers.
+pub struct Middleware;
 
-/// [`Guard`] around the pages.
-pub struct Guarded<S> {
+/// The service that [`Middleware`] makes of the pages.
+pub struct MiddlewareService<S> {
     pages: S,
 }
 
-impl<S: Pages> Transform<S, ServiceRequest> for Guard {
+impl<S: Pages> Transform<S, ServiceRequest> for Middleware {
     type Response = ServiceResponse;
     type Error = ActixError;
-    type Transform = Guarded<S>;
+    type Transform = MiddlewareService<S>;
     type InitError = ();
-    type Future = Ready<Result<Guarded<S>, ()>>;
+    type Future = Ready<Result<MiddlewareService<S>, ()>>;
 
     fn new_transform(&self, pages: S) -> Self::Future {
-        ready(Ok(Guarded { pages }))
+        ready(Ok(MiddlewareService { pages }))
     }
 }
 
-/// What is guarded.
+/// The service behind the middleware.
 pub trait Pages:
     Service<ServiceRequest, Response = ServiceResponse, Error = ActixError, Future: 'static> + 'static
 {
@@ -76,13 +76,13 @@ impl<S> Pages for S where
 {
 }
 
-/// What is left to do with a response.
+/// The last step of a response.
 type Finish = fn(ServiceResponse) -> ServiceResponse;
 type Outcome = Result<ServiceResponse, ActixError>;
 
-/// Answers `Ok` whatever happens: actix makes a response of what a handler or
-/// an extractor returns, and only middleware of a single route could fail here.
-impl<S: Pages> Service<ServiceRequest> for Guarded<S> {
+/// Always returns `Ok`: actix turns the error of a handler or an extractor into a response,
+/// and only the middleware of a single route could fail here.
+impl<S: Pages> Service<ServiceRequest> for MiddlewareService<S> {
     type Response = ServiceResponse;
     type Error = ActixError;
     type Future = Either<MapOk<S::Future, Finish>, Ready<Outcome>>;

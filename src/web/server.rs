@@ -37,7 +37,7 @@ use crate::{
     },
     web::{
         assets::{self, AssetError},
-        middleware::Guard,
+        middleware::Middleware,
         routes::routes,
         state::{AppState, ConnectionLimit, LISTENERS_MAX, VIEWERS_MAX, WorkerState},
     },
@@ -177,7 +177,7 @@ async fn run(
     let server = HttpServer::new(move || {
         ActixApp::new()
             .app_data(Data::new(WorkerState::connect(shared.clone())))
-            .wrap(Guard)
+            .wrap(Middleware)
             .configure(routes)
     })
     // Nagle's algorithm would delay small responses on a kept-alive connection by up to

@@ -37,7 +37,7 @@ const MAX_DURATION: Duration = Duration::from_secs(15);
 
 /// A trial.
 pub struct Trial {
-    /// What the actors do, in a few sentences.
+    /// Description of the actors, in a few sentences.
     pub about: &'static str,
     /// The counted quantity, in plural.
     pub counts: &'static str,

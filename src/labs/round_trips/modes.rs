@@ -1,4 +1,4 @@
-//! The same commands in four send modes, in rounds: each round includes every mode once,
+//! Commands in four send modes, in rounds: each round includes every mode once,
 //! so that other load on the machine affects all modes alike.
 
 use std::time::{Duration, Instant};

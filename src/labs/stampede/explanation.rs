@@ -12,7 +12,7 @@ impl PolicyRun {
         }
     }
 
-    /// What the policy did in this run, in a sentence or two.
+    /// The effect of the policy in this run, in a sentence or two.
     pub fn explanation(&self) -> &'static str {
         match (self.policy, self.start) {
             ("none", _) => "There is no cache: every request, now and later, queries the database.",

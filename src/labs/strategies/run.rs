@@ -42,7 +42,7 @@ pub struct StrategyRun {
     pub steps: &'static [StrategyStep],
     /// The number of the step whose timeline is shown first.
     pub highlight: usize,
-    /// What the run demonstrates while Redis is available.
+    /// Lesson of the run, while Redis is available.
     pub shows: &'static str,
     /// A shorter TTL than the policy's, if the run demonstrates expiry.
     pub ttl: Option<Duration>,

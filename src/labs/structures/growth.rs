@@ -22,7 +22,7 @@ use hitrate_cache::{
 pub struct Growth {
     /// The label of the button.
     pub label: &'static str,
-    /// What changes at the threshold and why, in a sentence or two.
+    /// The change at the threshold and its reason, in a sentence or two.
     pub about: &'static str,
     /// The names of the Redis setting, the latest first; empty if the threshold is fixed.
     pub settings: &'static [&'static str],

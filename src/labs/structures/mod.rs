@@ -111,7 +111,7 @@ pub struct ExampleStep {
     pub act: &'static str,
     /// The values of its fields; other fields have their defaults.
     pub with: &'static [(&'static str, &'static str)],
-    /// What the step demonstrates.
+    /// Lesson of the step.
     pub shows: &'static str,
 }
 

@@ -49,7 +49,7 @@ pub struct Exchange {
     pub reply: String,
     /// Whether the reply is an error.
     pub refused: bool,
-    /// What the step of the example demonstrates.
+    /// Lesson of the step of the example.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shows: Option<&'static str>,
 }

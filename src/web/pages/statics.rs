@@ -34,16 +34,15 @@ fn file(asset: Option<&Asset>, request: &HttpRequest) -> Result<HttpResponse> {
     let file = NamedFile::open(&asset.path).map_err(|_| Error::NoPage)?;
     let mut response = file.disable_content_disposition().into_response(request);
     response.headers_mut().insert(header::CACHE_CONTROL, freshness(asset, request));
-    compression::varies(response.headers_mut());
-    Ok(match compression::reads_gzip(request) {
+    compression::set_vary(response.headers_mut());
+    Ok(match compression::accepts_gzip(request) {
         true => compressed(asset, response),
         false => response,
     })
 }
 
-/// The same answer with the compressed content, if it has any. Its tag is a weak
-/// one, as the bytes are not those that the strong one names; a part of the file
-/// stays a part of those.
+/// Replaces the content by the compressed one. Its ETag is weak, because the strong one
+/// names the uncompressed bytes; ranges refer to those, too.
 fn compressed(asset: &Asset, mut response: HttpResponse) -> HttpResponse {
     if !matches!(response.status(), StatusCode::OK | StatusCode::NOT_MODIFIED) {
         return response;
@@ -55,7 +54,7 @@ fn compressed(asset: &Asset, mut response: HttpResponse) -> HttpResponse {
     if response.status() == StatusCode::NOT_MODIFIED {
         return response;
     }
-    compression::is_gzip(response.headers_mut());
+    compression::set_gzip(response.headers_mut());
     response.set_body(BoxBody::new(asset.gzip.clone()))
 }
 

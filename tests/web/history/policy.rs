@@ -42,7 +42,7 @@ impl CachePolicy {
     pub const WRITE_BEHIND: Self = Self { name: "write-behind", promise: Promise::WhenFlushed };
     pub const REFRESH_AHEAD: Self = Self { name: "refresh-ahead", ..Self::DEFAULT };
 
-    /// Those that keep what they promise. The documents' own promises nothing:
+    /// Those that keep what they promise. The tutorial's own guarantees nothing:
     /// a slow reader brings back what was edited meanwhile.
     pub const ALL: [Self; 7] = [
         Self::NONE,
@@ -54,7 +54,7 @@ impl CachePolicy {
         Self::REFRESH_AHEAD,
     ];
 
-    /// The documents' own, as if it promised what the default does.
+    /// The tutorial's own, as if it promised what the default does.
     pub const PLAIN: Self = Self { name: "cache-aside", ..Self::DEFAULT };
 }
 

@@ -30,8 +30,10 @@ pub struct EntryMeta {
 #[derive(Serialize)]
 struct SerializedEntry<'a, T> {
     version: u64,
+    #[serde(rename = "born")]
     created_at: u64,
     ttl: u64,
+    #[serde(rename = "delta")]
     load_duration: u64,
     tag: u64,
     value: Option<&'a T>,
@@ -47,11 +49,11 @@ struct DeserializedEntry<T> {
     at: u64,
     #[serde(default)]
     pending: Option<u64>,
-    #[serde(default)]
+    #[serde(default, rename = "born")]
     created_at: u64,
     #[serde(default)]
     ttl: u64,
-    #[serde(default)]
+    #[serde(default, rename = "delta")]
     load_duration: u64,
     #[serde(default)]
     tag: u64,
@@ -182,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_version_comes_first_where_the_scripts_expect_it() {
-        assert!(encoded(&anna(), meta()).starts_with(br#"{"version":7,"created_at":"#));
+        assert!(encoded(&anna(), meta()).starts_with(br#"{"version":7,"born":"#));
     }
 
     #[test]

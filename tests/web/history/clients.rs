@@ -189,7 +189,7 @@ fn value(answer: &Answer) -> Option<u64> {
 fn taken(answer: &Answer) -> Door {
     let told = answer.json();
     let says = |what| told["message"].as_str().is_some_and(|told| told.contains(what));
-    match (says("It was not stored in Redis"), says("nor can Redis")) {
+    match (says("It was not stored in Redis"), says("and so did Redis")) {
         (true, _) => Door::Detour,
         (_, true) => Door::Memory,
         _ => Door::Cache,

@@ -1,5 +1,5 @@
-//! Those who use the two processes while things break, and write down what
-//! they did and what they were told.
+//! Clients that use the two processes during faults, and record every operation
+//! and its result.
 
 use std::{
     io,
@@ -10,23 +10,27 @@ use std::{
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
+use sqlx::{Connection, SqliteConnection};
 
 use super::{
     operation::{Door, INITIAL, Kind, Operation, Outcome},
     policy::CachePolicy,
     world::World,
 };
-use crate::{faults::JSON, harness::Answer};
+use crate::{
+    faults::{BACK, JSON},
+    harness::{Answer, Redis, eventually, setup},
+};
 
-/// Few, so that readers and writers meet.
+/// Keys in use. There are few, so that reads and writes of one key overlap.
 pub const KEYS: [&str; 3] = ["123", "456", "789"];
-/// Writers, readers and visitors of each process.
+/// Clients of each process.
 pub const CLIENTS: [Task; 6] =
     [Task::Write, Task::Write, Task::Read, Task::Read, Task::Read, Task::Visit];
-/// The longest pause between two requests of one client.
+/// Maximum pause between two requests of one client.
 const PAUSE_MS: u64 = 12;
-/// The longest rest of a writer.
-const REST_MS: u64 = 400;
+/// Maximum length of the occasional long pause of a writer.
+const LONG_PAUSE_MS: u64 = 400;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Task {
@@ -42,16 +46,16 @@ pub struct Client<'a> {
     pub process: usize,
     pub worker: usize,
     pub rng: StdRng,
-    /// The next value to write: each is written once in a run.
+    /// The next value to write. Each value is written only once in a run.
     pub values: &'a AtomicU64,
 }
 
-/// What came of a request.
+/// Result of a request.
 enum Reply {
     Answered(Answer),
-    /// It may have been served, or not.
+    /// The connection broke; the request may have been processed.
     Broken,
-    /// Nobody listens: it was not served.
+    /// The connection was refused, so the request was not processed.
     Refused,
 }
 
@@ -68,7 +72,7 @@ impl<'a> Client<'a> {
         Self { world, policy, process, worker, rng, values }
     }
 
-    /// Does its task again and again until `end`.
+    /// Repeats the task until `end`.
     pub fn work(mut self, task: Task, end: Duration) -> Vec<Operation> {
         let mut done = Vec::new();
         while self.world.now() < end {
@@ -81,14 +85,16 @@ impl<'a> Client<'a> {
     fn act(&mut self, task: Task, done: &mut Vec<Operation>) {
         match task {
             Task::Write => done.extend(self.write()),
-            Task::Read => self.look(done),
+            Task::Read => self.look_up(done),
             Task::Visit => done.extend(self.visit()),
         }
     }
 
-    /// Writers rest now and then: the next write hides what the last one left behind.
+    /// A random pause. Writers sometimes pause for long, because the next write would
+    /// hide the effects of the last one.
     fn pause(&mut self, task: Task) -> Duration {
-        let max = if task == Task::Write && self.rng.random_bool(0.1) { REST_MS } else { PAUSE_MS };
+        let max =
+            if task == Task::Write && self.rng.random_bool(0.1) { LONG_PAUSE_MS } else { PAUSE_MS };
         Duration::from_millis(self.rng.random_range(0..=max))
     }
 
@@ -98,17 +104,17 @@ impl<'a> Client<'a> {
         let (name, policy) = (format!("w-{value}"), self.policy.name);
         let edit = json!({ "name": name, "email": "a@example.com", "age": 31, "policy": policy });
         let start = self.world.now();
-        let reply = self.ask("POST", &format!("/profiles/{key}"), &edit.to_string());
+        let reply = self.send("POST", &format!("/profiles/{key}"), &edit.to_string());
         let outcome = match reply {
             Reply::Refused => return None,
             Reply::Broken => Outcome::Unknown,
             Reply::Answered(answer) => outcome(&answer),
         };
-        Some(self.did(start, Kind::Write { key, value, outcome }))
+        Some(self.operation(start, Kind::Write { key, value, outcome }))
     }
 
-    /// Reads through the cache; now and then what the database says just before.
-    fn look(&mut self, done: &mut Vec<Operation>) {
+    /// Reads through the cache, and sometimes reads the database just before.
+    fn look_up(&mut self, done: &mut Vec<Operation>) {
         let key = self.key();
         let delay_ms = match self.rng.random_bool(0.3) {
             true => self.rng.random_range(1..=30),
@@ -121,37 +127,37 @@ impl<'a> Client<'a> {
     }
 
     pub fn read(&self, key: &'static str, door: Door, delay_ms: u32) -> Option<Operation> {
-        let past = matches!(door, Door::Origin | Door::OriginAtRest);
-        let cache = if past { "&cache=off" } else { "" };
+        let bypasses = matches!(door, Door::Origin | Door::OriginAtRest);
+        let cache = if bypasses { "&cache=off" } else { "" };
         let policy = self.policy.name;
         let start = self.world.now();
         let path = format!("/profiles?id={key}&delay_ms={delay_ms}{cache}&policy={policy}");
-        let Reply::Answered(answer) = self.ask("GET", &path, "") else { return None };
+        let Reply::Answered(answer) = self.send("GET", &path, "") else { return None };
         let value = value(&answer)?;
-        let door = if door == Door::Cache { taken(&answer) } else { door };
-        Some(self.did(start, Kind::Read { key, value, door }))
+        let door = if door == Door::Cache { route(&answer) } else { door };
+        Some(self.operation(start, Kind::Read { key, value, door }))
     }
 
     pub fn visit(&self) -> Option<Operation> {
         let start = self.world.now();
-        let number = match self.ask("GET", "/", "") {
+        let number = match self.send("GET", "/", "") {
             Reply::Refused => return None,
             Reply::Broken => None,
             Reply::Answered(answer) => answer.json()["hits"].as_u64(),
         };
-        Some(self.did(start, Kind::Count(number)))
+        Some(self.operation(start, Kind::Count(number)))
     }
 
     fn key(&mut self) -> &'static str {
         KEYS[self.rng.random_range(0..KEYS.len())]
     }
 
-    fn did(&self, start: Duration, kind: Kind) -> Operation {
+    fn operation(&self, start: Duration, kind: Kind) -> Operation {
         let (process, worker) = (self.process, self.worker);
         Operation { process, worker, start, end: self.world.now(), kind }
     }
 
-    fn ask(&self, method: &str, path: &str, body: &str) -> Reply {
+    fn send(&self, method: &str, path: &str, body: &str) -> Reply {
         let headers = [JSON, ("content-type", "application/json")];
         match self.world.process(self.process).try_send(method, path, &headers, body) {
             Ok(answer) => Reply::Answered(answer),
@@ -168,30 +174,69 @@ fn outcome(answer: &Answer) -> Outcome {
         200 if answer.json()["invalidated"].is_null() => Outcome::Untold,
         200 => Outcome::Acknowledged,
         503 => Outcome::Unknown,
-        _ => panic!("no answer to an edit: {answer:?}"),
+        _ => panic!("unexpected response to an edit: {answer:?}"),
     }
 }
 
-/// What a lookup found; nothing when it could not look.
+/// The value that a lookup returned; `None` if it failed.
 fn value(answer: &Answer) -> Option<u64> {
     match answer.status {
         200 => {
-            let told: Value = answer.json();
-            let name = told["profile"]["name"].as_str().expect("a profile has a name");
+            let json: Value = answer.json();
+            let name = json["profile"]["name"].as_str().expect("a profile has a name");
             Some(name.strip_prefix("w-").map_or(INITIAL, |value| value.parse().unwrap()))
         }
         503 => None,
-        _ => panic!("no answer to a lookup: {answer:?}"),
+        _ => panic!("unexpected response to a lookup: {answer:?}"),
     }
 }
 
-/// Which way a lookup says that it took.
-fn taken(answer: &Answer) -> Door {
-    let told = answer.json();
-    let says = |what| told["message"].as_str().is_some_and(|told| told.contains(what));
-    match (says("It was not stored in Redis"), says("and so did Redis")) {
-        (true, _) => Door::Detour,
-        (_, true) => Door::Memory,
-        _ => Door::Cache,
+/// The route of a lookup through the cache, from the fields of its JSON. Only for a
+/// stale copy does the sentence decide, and an unknown sentence fails the run.
+fn route(answer: &Answer) -> Door {
+    let json = answer.json();
+    let message = json["message"].as_str().expect("a lookup has a message");
+    match json["source"].as_str().expect("a lookup has a source") {
+        "cache" | "memory" => Door::Cache,
+        "database" if json["ttl_ms"].is_null() => Door::Detour,
+        "database" => Door::Cache,
+        "stale" if message.contains(REDIS_FAILED) => Door::Memory,
+        "stale" if message.contains(REDIS_ANSWERED) => Door::Cache,
+        _ => panic!("unknown route of a lookup: {json}"),
     }
+}
+
+/// Part of the message about a stale copy if Redis failed as well as the database.
+const REDIS_FAILED: &str = "The database failed, and so did Redis: ";
+/// Part of the message about any other stale copy.
+const REDIS_ANSWERED: &str = "found in cache, past its TTL. ";
+
+#[test]
+fn the_route_of_a_lookup_is_recognized() {
+    let (dir, mut redis) = (tempfile::tempdir().unwrap(), Redis::start());
+    let database = format!("sqlite://{}", dir.path().join("hitrate.db").display());
+    let setup = setup().redis(&redis).set("DATABASE_URL", &database);
+    let hitrate = setup.set("HITRATE_PROFILE_TTL", "1s").start();
+    let look_up = || {
+        let answer = hitrate.get_with("/profiles?id=123", &[JSON]);
+        (answer.json()["source"].as_str().unwrap().to_owned(), route(&answer))
+    };
+    let is = |source: &str, door| look_up() == (source.to_owned(), door);
+    assert!(is("database", Door::Cache), "the value is loaded and stored");
+    assert!(is("cache", Door::Cache));
+    rename_table(&database, "ALTER TABLE profiles RENAME TO profiles_away");
+    eventually(BACK, "the copy is served past its TTL", || is("stale", Door::Cache));
+    redis.kill();
+    eventually(BACK, "the copy is served without Redis", || is("stale", Door::Memory));
+    rename_table(&database, "ALTER TABLE profiles_away RENAME TO profiles");
+    eventually(BACK, "the database is read without Redis", || is("database", Door::Detour));
+}
+
+fn rename_table(database: &str, sql: &'static str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut connection = SqliteConnection::connect(database).await.unwrap();
+        sqlx::query(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    });
 }

@@ -1,6 +1,6 @@
-//! What the cache layer costs beside the least that could do the same, in one
-//! process on one connection. Contestants take turns, round after round; each
-//! ratio is the median of the rounds, with the least and the most.
+//! Compares the cache layer with raw Redis commands, in one process on one
+//! connection. Contestants are measured in turn; each ratio is the median of all
+//! rounds, with minimum and maximum.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
@@ -27,31 +27,31 @@ use rustix::time::{ClockId, clock_gettime};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
-/// Turns of each contestant.
+/// Measurements of each contestant.
 const ROUNDS: usize = 9;
-/// Operations in a turn.
+/// Operations per measurement.
 const COUNT: usize = 40_000;
-/// Operations in flight at once, as many visitors of one worker make.
+/// Concurrent operations, as under load in one worker.
 const CONCURRENCY: usize = 64;
 const PREFIX: &str = "bench:";
-/// What a hit may cost beside a raw GET with as many in flight.
+/// Maximum ratio of the time of a hit to that of a raw GET, at [`CONCURRENCY`].
 const MAX_HIT_RATIO: f64 = 1.6;
 const RAW: &str = "raw GET";
-const HIT: &str = "fetch, every protection on";
+const HIT: &str = "fetch with every protection";
 
 #[derive(Debug, thiserror::Error)]
-#[error("nothing fails here")]
+#[error("the origin never fails")]
 struct Never;
 
 impl OriginError for Never {}
 
-/// What a program without a cache layer would read.
+/// The part of an entry that a program without a cache layer would decode.
 #[derive(serde::Deserialize)]
 struct Entry {
     value: Profile,
 }
 
-/// A redis-server of its own.
+/// A redis-server on a Unix socket in a temporary directory, killed on drop.
 struct Server {
     child: Child,
     dir: tempfile::TempDir,
@@ -83,30 +83,30 @@ impl Drop for Server {
     }
 }
 
-/// Everything a contestant works with.
+/// The connections and caches that the contestants use.
 #[derive(Clone)]
-struct Stage {
+struct Bench {
     raw: MultiplexedConnection,
     cache: Cache,
     near: Cache,
     key: Key<Profile>,
 }
 
-impl Stage {
-    async fn set(socket: &Path) -> Result<Self> {
+impl Bench {
+    async fn start(socket: &Path) -> Result<Self> {
         let client = redis::Client::open(format!("redis+unix://{}", socket.display()))?;
         let raw = client.get_multiplexed_async_connection().await?;
         let key = keys::profile(&"123".parse()?);
-        let stage = Self { raw, cache: cache(socket).await?, near: cache(socket).await?, key };
-        stage.near.engine().track(&Address::unix(socket), PREFIX);
-        while !stage.near.engine().near().1 {
+        let bench = Self { raw, cache: cache(socket).await?, near: cache(socket).await?, key };
+        bench.near.engine().track(&Address::unix(socket), PREFIX);
+        while !bench.near.engine().near().1 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         for _ in 0..10 {
-            stage.hit(&Trace::disabled()).await;
-            stage.near_hit().await;
+            bench.hit(&Trace::disabled()).await;
+            bench.near_hit().await;
         }
-        Ok(stage)
+        Ok(bench)
     }
 
     async fn get(&self) -> usize {
@@ -160,12 +160,12 @@ fn profile(id: &str) -> Profile {
     Profile { user_id: id.to_owned(), name, email, age: 22 }
 }
 
-/// What one turn took.
+/// Time of one measurement.
 #[derive(Clone, Copy)]
 struct Turn {
-    /// Of the clock on the wall.
+    /// Wall-clock time.
     wall: Duration,
-    /// Of this thread, which does all but Redis's part.
+    /// CPU time of this thread, which runs everything except Redis.
     cpu: Duration,
 }
 
@@ -175,13 +175,13 @@ async fn turn<F: Future>(work: impl FnOnce() -> F) -> Turn {
     Turn { wall: start.elapsed(), cpu: cpu() - before }
 }
 
-/// What this thread has run so far.
+/// CPU time of this thread so far.
 fn cpu() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
-/// So many operations, so many of them at once.
+/// Runs `count` operations, `at_once` of them concurrently.
 async fn many<F: Future>(count: usize, at_once: usize, operation: impl Fn() -> F) {
     let lane = || async {
         for _ in 0..count / at_once {
@@ -191,16 +191,16 @@ async fn many<F: Future>(count: usize, at_once: usize, operation: impl Fn() -> F
     join_all((0..at_once).map(|_| lane())).await;
 }
 
-/// The turns of the contestants of one question, by name.
-struct Match {
-    question: &'static str,
+/// The measurements of several contestants on one task, by name.
+struct Comparison {
+    title: &'static str,
     per: usize,
     turns: Vec<(&'static str, Vec<Turn>)>,
 }
 
-impl Match {
-    fn new(question: &'static str, per: usize) -> Self {
-        Self { question, per, turns: Vec::new() }
+impl Comparison {
+    fn new(title: &'static str, per: usize) -> Self {
+        Self { title, per, turns: Vec::new() }
     }
 
     fn add(&mut self, name: &'static str, turn: Turn) {
@@ -210,9 +210,9 @@ impl Match {
         }
     }
 
-    /// The first contestant is what the others are measured against.
+    /// Prints a table, with ratios to the first contestant.
     fn print(&self) {
-        println!("{}", self.question);
+        println!("{}", self.title);
         println!(
             "  {:<44}{:>10}{:>10}  {:<22}{:<22}",
             "", "wall µs", "CPU µs", "wall ratio", "CPU ratio"
@@ -233,15 +233,16 @@ impl Match {
         println!();
     }
 
-    /// Whether the time of one stays within this many times that of the first.
-    fn judge(&self, name: &str, most: f64) -> String {
+    /// The verdict on a contestant: its ratio to the first must not exceed `max`.
+    fn judge(&self, name: &str, max: f64) -> String {
         let base = &self.turns[0].1;
         let turns = self.turns.iter().find(|(it, _)| *it == name).map_or(base, |(_, it)| it);
         let middle = median(ratios(turns, base, |it| it.wall).into_iter());
-        let met = if middle <= most { "met" } else { "NOT MET" };
-        let what = format!("engine: a hit, of a {}, {CONCURRENCY} in flight", self.turns[0].0);
+        let met = if middle <= max { "met" } else { "NOT MET" };
+        let what =
+            format!("engine: a hit compared with a {}, {CONCURRENCY} in flight", self.turns[0].0);
         let measured = ratio(turns, base, |it| it.wall);
-        format!("{met:<8}{what:<66}{measured:<22}at most {most}")
+        format!("{met:<8}{what:<66}{measured:<22}at most {max}")
     }
 }
 
@@ -263,66 +264,66 @@ fn median(figures: impl Iterator<Item = f64>) -> f64 {
     figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Returns whether a hit is as quick as it has to be.
-async fn hits(stage: &Stage) -> String {
-    let alone = "A hit, one at a time on one connection, per operation";
-    hits_at_once(stage, alone, COUNT / 8, 1).await.print();
-    let busy = "A hit, 64 in flight on one connection, per operation";
-    let busy = hits_at_once(stage, busy, COUNT, CONCURRENCY).await;
+/// Measures hits, and returns the verdict.
+async fn hits(bench: &Bench) -> String {
+    let alone = "Sequential hits on one connection, per operation";
+    hits_at_once(bench, alone, COUNT / 8, 1).await.print();
+    let busy = "64 concurrent hits on one connection, per operation";
+    let busy = hits_at_once(bench, busy, COUNT, CONCURRENCY).await;
     busy.print();
     busy.judge(HIT, MAX_HIT_RATIO)
 }
 
 async fn hits_at_once(
-    stage: &Stage,
-    question: &'static str,
+    bench: &Bench,
+    title: &'static str,
     count: usize,
     at_once: usize,
-) -> Match {
-    let mut all = Match::new(question, count);
+) -> Comparison {
+    let mut all = Comparison::new(title, count);
     for _ in 0..ROUNDS {
-        all.add(RAW, turn(|| many(count, at_once, || stage.get())).await);
-        let decoded = || stage.get_and_decode();
-        all.add("raw GET, its JSON read", turn(|| many(count, at_once, decoded)).await);
-        let silent = || async { stage.hit(&Trace::disabled()).await };
+        all.add(RAW, turn(|| many(count, at_once, || bench.get())).await);
+        let decoded = || bench.get_and_decode();
+        all.add("raw GET and decoding", turn(|| many(count, at_once, decoded)).await);
+        let silent = || async { bench.hit(&Trace::disabled()).await };
         all.add(HIT, turn(|| many(count, at_once, silent)).await);
-        let recorded = || async { stage.hit(&Trace::start()).await };
-        all.add("fetch, and the trace recorded", turn(|| many(count, at_once, recorded)).await);
-        let near = || stage.near_hit();
+        let recorded = || async { bench.hit(&Trace::start()).await };
+        all.add("fetch with a recorded trace", turn(|| many(count, at_once, recorded)).await);
+        let near = || bench.near_hit();
         all.add("fetch from the near cache", turn(|| many(count, at_once, near)).await);
     }
     all
 }
 
-async fn sets(stage: &Stage) {
-    let mut all = Match::new("1,000 SETs, per SET", 1_000);
+async fn sets(bench: &Bench) {
+    let mut all = Comparison::new("1,000 SETs, per SET", 1_000);
     let name = |n: usize| format!("{PREFIX}set:{n}");
     let value = "x".repeat(200);
     for _ in 0..ROUNDS {
         let singly = || async {
             for n in 0..1_000 {
-                set(&stage.raw, &name(n), &value).await;
+                set(&bench.raw, &name(n), &value).await;
             }
         };
-        all.add("one after the other", turn(singly).await);
+        all.add("sequential", turn(singly).await);
         let pipelined = || async {
             for hundred in 0..10 {
                 let mut pipe = redis::pipe();
                 for n in 0..100 {
                     pipe.set(name(hundred * 100 + n), &value).ignore();
                 }
-                pipe.query_async::<()>(&mut stage.raw.clone()).await.expect("a pipeline");
+                pipe.query_async::<()>(&mut bench.raw.clone()).await.expect("a pipeline");
             }
         };
         all.add("in pipelines of 100", turn(pipelined).await);
         let at_once = || async {
             let sets = (0..1_000).map(|n| {
-                let (raw, value) = (stage.raw.clone(), &value);
+                let (raw, value) = (bench.raw.clone(), &value);
                 async move { set(&raw, &name(n), value).await }
             });
             join_all(sets).await;
         };
-        all.add("all at once on the multiplexed connection", turn(at_once).await);
+        all.add("concurrent on the multiplexed connection", turn(at_once).await);
     }
     all.print();
 }
@@ -332,11 +333,11 @@ async fn set(raw: &MultiplexedConnection, name: &str, value: &str) {
     set.query_async::<()>(&mut raw.clone()).await.expect("a SET");
 }
 
-/// A load that takes no time shows what is around it.
-async fn misses(stage: &Stage) {
+/// Measures misses with an instant load, so that only the overhead counts.
+async fn misses(bench: &Bench) {
     const MISSES: usize = 4_000;
-    let question = "A miss of a key of its own, its load taking no time, per miss";
-    let mut all = Match::new(question, MISSES);
+    let title = "Misses of different keys with an instant load, per miss";
+    let mut all = Comparison::new(title, MISSES);
     for round in 0..ROUNDS {
         for name in ["cache-aside", "single-flight", "lease", "read-through"] {
             let isolated = CachePolicy::ISOLATED.into_iter().find(|it| it.name == name);
@@ -344,22 +345,22 @@ async fn misses(stage: &Stage) {
             let all_miss = || async {
                 let ids = (0..MISSES).map(|n| format!("{name}-{round}-{n}"));
                 for ids in ids.collect::<Vec<_>>().chunks(CONCURRENCY) {
-                    join_all(ids.iter().map(|id| miss(&stage.cache, id, &policy))).await;
+                    join_all(ids.iter().map(|id| miss(&bench.cache, id, &policy))).await;
                 }
             };
             all.add(name, turn(all_miss).await);
         }
     }
     all.print();
-    let mut all = Match::new("1,000 misses of one key at once, per visitor", 1_000);
+    let mut all = Comparison::new("1,000 concurrent misses of one key, per miss", 1_000);
     for round in 0..ROUNDS {
         for name in ["cache-aside", "single-flight", "read-through"] {
             let isolated = CachePolicy::ISOLATED.into_iter().find(|it| it.name == name);
             let policy = CachePolicy::named(name).or(isolated).expect("a preset");
             let id = format!("one-{name}-{round}");
-            // The bulkhead takes 320 loads at once: plain has no more visitors than that.
+            // The bulkhead admits 320 loads, so cache-aside gets no more visitors than that.
             let visitors = if name == "cache-aside" { 320 } else { 1_000 };
-            let visit = || join_all((0..visitors).map(|_| miss(&stage.cache, &id, &policy)));
+            let visit = || join_all((0..visitors).map(|_| miss(&bench.cache, &id, &policy)));
             let took = turn(visit).await;
             let scale = 1_000 / visitors as u32;
             all.add(name, Turn { wall: took.wall * scale, cpu: took.cpu * scale });
@@ -382,18 +383,18 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let server = Server::start()?;
-        let stage = Stage::set(&server.socket()).await?;
+        let bench = Bench::start(&server.socket()).await?;
         let only = std::env::args().nth(1).filter(|it| !it.starts_with('-'));
         let wanted = |name| only.as_deref().is_none_or(|it| it == name);
         let verdict = match wanted("hits") {
-            true => Some(hits(&stage).await),
+            true => Some(hits(&bench).await),
             false => None,
         };
         if wanted("sets") {
-            sets(&stage).await;
+            sets(&bench).await;
         }
         if wanted("misses") {
-            misses(&stage).await;
+            misses(&bench).await;
         }
         if let Some(verdict) = verdict {
             println!("{verdict}");

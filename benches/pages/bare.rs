@@ -1,8 +1,8 @@
-//! The limit, and actix alone: handlers with nothing around them.
+//! The two bare baselines, "limit" and "actix alone": handlers without middleware.
 //!
-//! They answer the bytes that hitrate answered once. In the limit each worker has
-//! one multiplexed connection, a request is one command, and the page is put
-//! together around the reply.
+//! They return pages recorded from hitrate. In the limit, each worker has one
+//! multiplexed connection, a request is one Redis command, and the reply is inserted
+//! into the recorded page.
 
 use std::{fs, io, net::TcpListener, path::Path, sync::Arc};
 
@@ -28,7 +28,7 @@ pub async fn serve(pages: &Path, redis: Option<String>) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("{}", listener.local_addr()?);
     match redis {
-        Some(socket) => limit(Forms::read(pages)?, socket, listener).await?,
+        Some(socket) => limit(Pages::read(pages)?, socket, listener).await?,
         None => alone(fs::read(pages.join("product"))?, listener).await?,
     }
     Ok(())
@@ -51,17 +51,17 @@ async fn alone_product(product: web::Data<web::Bytes>, _id: web::Path<u32>) -> H
     HttpResponse::Ok().content_type(JSON).body(web::Bytes::clone(&product))
 }
 
-async fn limit(forms: Forms, socket: String, listener: TcpListener) -> Result<()> {
-    let (forms, client) = (Arc::new(forms), redis::Client::open(socket)?);
+async fn limit(pages: Pages, socket: String, listener: TcpListener) -> Result<()> {
+    let (pages, client) = (Arc::new(pages), redis::Client::open(socket)?);
     let server = HttpServer::new(move || {
         let client = client.clone();
         App::new()
-            // Runs once per worker, so each has a connection of its own.
+            // Runs once per worker, so that each has its own connection.
             .data_factory(move || {
                 let client = client.clone();
                 async move { client.get_multiplexed_async_connection().await }
             })
-            .app_data(web::Data::from(Arc::clone(&forms)))
+            .app_data(web::Data::from(Arc::clone(&pages)))
             .route("/", web::get().to(home))
             .route("/product/{id}", web::get().to(product))
             .route("/profiles", web::get().to(profile))
@@ -69,54 +69,59 @@ async fn limit(forms: Forms, socket: String, listener: TcpListener) -> Result<()
     Ok(server.tcp_nodelay(true).listen(listener)?.run().await?)
 }
 
-/// The pages with holes in them, for what Redis says.
-struct Forms {
-    home: Form,
-    profile: Form,
-    profile_json: Form,
+/// The recorded pages as templates.
+struct Pages {
+    home: Template,
+    profile: Template,
+    profile_json: Template,
 }
 
-/// Texts, and after each but the last the number of the word that follows.
-struct Form(Vec<(String, Option<usize>)>);
+/// A page with placeholders: its texts, each but the last followed by the index of
+/// the value that is inserted.
+struct Template(Vec<(String, Option<usize>)>);
 
-impl Forms {
+impl Pages {
     fn read(dir: &Path) -> Result<Self> {
         let page = |name: &str| fs::read_to_string(dir.join(name));
         let json = page("profiles-json")?;
         let answer: ProfileAnswer = serde_json::from_str(&json)?;
         let stored = serde_json::to_string(&answer.profile)?;
         Ok(Self {
-            home: Form::cut(&page("home")?, &[&HITS.to_string(), &number(&HITS)]),
-            profile: Form::cut(&page("profiles")?, &[&answer.profile.name, &answer.profile.email]),
-            profile_json: Form::cut(&json, &[&stored]),
+            home: Template::parse(&page("home")?, &[&HITS.to_string(), &number(&HITS)]),
+            profile: Template::parse(
+                &page("profiles")?,
+                &[&answer.profile.name, &answer.profile.email],
+            ),
+            profile_json: Template::parse(&json, &[&stored]),
         })
     }
 }
 
-impl Form {
-    fn cut(page: &str, words: &[&str]) -> Self {
+impl Template {
+    fn parse(page: &str, values: &[&str]) -> Self {
         let mut parts = Vec::new();
         let mut rest = page;
         let first = |text: &str| {
             let found =
-                words.iter().enumerate().filter_map(|(i, word)| Some((text.find(word)?, i)));
+                values.iter().enumerate().filter_map(|(i, value)| Some((text.find(value)?, i)));
             found.min()
         };
-        while let Some((at, word)) = first(rest) {
-            parts.push((rest[..at].to_owned(), Some(word)));
-            rest = &rest[at + words[word].len()..];
+        while let Some((at, value)) = first(rest) {
+            parts.push((rest[..at].to_owned(), Some(value)));
+            rest = &rest[at + values[value].len()..];
         }
-        assert!(!parts.is_empty(), "the page shows what Redis says");
+        assert!(!parts.is_empty(), "the page contains the values");
         parts.push((rest.to_owned(), None));
         Self(parts)
     }
 
-    fn fill(&self, words: &[&str]) -> String {
-        let all = self.0.iter().map(|(text, word)| text.len() + word.map_or(0, |i| words[i].len()));
+    fn fill(&self, values: &[&str]) -> String {
+        let all =
+            self.0.iter().map(|(text, value)| text.len() + value.map_or(0, |i| values[i].len()));
         let mut page = String::with_capacity(all.sum());
-        for (text, word) in &self.0 {
+        for (text, value) in &self.0 {
             page.push_str(text);
-            page.push_str(word.map_or("", |i| words[i]));
+            page.push_str(value.map_or("", |i| values[i]));
         }
         page
     }
@@ -124,25 +129,25 @@ impl Form {
 
 type Redis = web::Data<MultiplexedConnection>;
 
-async fn home(redis: Redis, forms: web::Data<Forms>) -> Answer {
+async fn home(redis: Redis, pages: web::Data<Pages>) -> Answer {
     let hits: u64 =
         connection(&redis).incr(LIMIT_HITS, 1).await.map_err(ErrorInternalServerError)?;
-    let page = forms.home.fill(&[&hits.to_string(), &number(&hits)]);
+    let page = pages.home.fill(&[&hits.to_string(), &number(&hits)]);
     Ok(HttpResponse::Ok().content_type(HTML).body(page))
 }
 
-/// What is stored is what is answered.
+/// Returns the stored JSON unchanged.
 async fn product(redis: Redis, _id: web::Path<u32>) -> Answer {
     Ok(HttpResponse::Ok().content_type(JSON).body(stored(&redis, LIMIT_PRODUCT).await?))
 }
 
-async fn profile(redis: Redis, forms: web::Data<Forms>, request: HttpRequest) -> Answer {
+async fn profile(redis: Redis, pages: web::Data<Pages>, request: HttpRequest) -> Answer {
     let stored = stored(&redis, LIMIT_PROFILE).await?;
     if wants_json(&request) {
-        return Ok(HttpResponse::Ok().content_type(JSON).body(forms.profile_json.fill(&[&stored])));
+        return Ok(HttpResponse::Ok().content_type(JSON).body(pages.profile_json.fill(&[&stored])));
     }
     let profile: Profile = serde_json::from_str(&stored)?;
-    let page = forms.profile.fill(&[&profile.name, &profile.email]);
+    let page = pages.profile.fill(&[&profile.name, &profile.email]);
     Ok(HttpResponse::Ok().content_type(HTML).body(page))
 }
 

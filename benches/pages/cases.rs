@@ -1,4 +1,4 @@
-//! Who is compared with whom, on what, and what has to come out.
+//! The contestants, the pages on which they are compared, and the target ratios.
 
 use std::{fs, net::SocketAddr, path::Path};
 
@@ -12,25 +12,25 @@ use crate::{
     process::{self, Server},
 };
 
-/// Who answers, and to whom.
+/// A server, and the kind of request that it receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
+pub enum Contestant {
     /// A bare actix handler that returns the same bytes.
     Alone,
-    /// A bare actix handler, and one multiplexed redis-rs connection per worker.
+    /// A bare actix handler with one multiplexed redis-rs connection per worker.
     Limit,
-    /// What is usually written: the package `benches/by_hand`.
+    /// A typical implementation without protections: the package `benches/by_hand`.
     ByHand,
-    /// Another build of hitrate.
+    /// Another build of hitrate, for comparison.
     Before,
     /// hitrate with every protection on.
     Hitrate,
-    /// The same server, asked with all the headers of a browser.
+    /// hitrate, for requests with all headers of a browser.
     Browser,
 }
 
-impl Who {
-    /// As the tables call it.
+impl Contestant {
+    /// The name in the tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Alone => "actix alone",
@@ -43,70 +43,70 @@ impl Who {
     }
 }
 
-/// What is compared.
+/// The measured quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Figure {
-    /// Requests per second: the more the better.
+    /// Requests per second; more is better.
     Requests,
-    /// CPU time per request: the less the better.
+    /// CPU time per request; less is better.
     Cpu,
 }
 
-/// A ratio that has to be reached.
+/// A target for the ratio of two contestants.
 pub struct Goal {
-    /// Of what.
+    /// The measured quantity.
     pub figure: Figure,
-    /// Whose.
-    pub whose: Who,
-    /// Beside whose.
-    pub of: Who,
-    /// At least this for requests, at most this for CPU.
+    /// The contestant that is judged.
+    pub contestant: Contestant,
+    /// The contestant that it is compared with.
+    pub base: Contestant,
+    /// Minimum ratio for requests, maximum ratio for CPU.
     pub bound: f64,
 }
 
 impl Goal {
-    const fn requests(whose: Who, of: Who, bound: f64) -> Self {
-        Self { figure: Figure::Requests, whose, of, bound }
+    const fn requests(contestant: Contestant, base: Contestant, bound: f64) -> Self {
+        Self { figure: Figure::Requests, contestant, base, bound }
     }
 
-    const fn cpu(whose: Who, of: Who, bound: f64) -> Self {
-        Self { figure: Figure::Cpu, whose, of, bound }
+    const fn cpu(contestant: Contestant, base: Contestant, bound: f64) -> Self {
+        Self { figure: Figure::Cpu, contestant, base, bound }
     }
 }
 
-/// One page, asked for in one form.
+/// One page in one format.
 pub struct Case {
-    /// The group it is run by.
+    /// The name of the group on the command line.
     pub name: &'static str,
-    /// What is asked for.
+    /// Path and query.
     pub path: &'static str,
-    /// In which form.
+    /// The `Accept` header.
     pub accept: &'static str,
-    /// Who answers it, hitrate aside.
-    pub baselines: &'static [Who],
-    /// What has to be reached.
+    /// The contestants besides hitrate.
+    pub baselines: &'static [Contestant],
+    /// Target ratios.
     pub goals: &'static [Goal],
 }
 
 const HTML: &str = "text/html";
 const JSON: &str = "application/json";
-const REDIS: &[Who] = &[Who::Limit, Who::ByHand];
-const ALONE: &[Who] = &[Who::Alone];
+const REDIS: &[Contestant] = &[Contestant::Limit, Contestant::ByHand];
+const ALONE: &[Contestant] = &[Contestant::Alone];
 
-/// Of every page that asks Redis.
+/// Goals of every page that reads Redis.
 const PAGE: &[Goal] = &[
-    Goal::requests(Who::Hitrate, Who::ByHand, 1.0),
-    Goal::requests(Who::Hitrate, Who::Limit, 0.8),
-    Goal::cpu(Who::Hitrate, Who::Limit, 1.25),
-    Goal::requests(Who::Browser, Who::Hitrate, 0.6),
+    Goal::requests(Contestant::Hitrate, Contestant::ByHand, 1.0),
+    Goal::requests(Contestant::Hitrate, Contestant::Limit, 0.8),
+    Goal::cpu(Contestant::Hitrate, Contestant::Limit, 1.25),
+    Goal::requests(Contestant::Browser, Contestant::Hitrate, 0.6),
 ];
-/// Of what is answered out of the process's own memory.
+/// Goals of a page served from the near cache.
 const NEAR: &[Goal] = &[
-    Goal::requests(Who::Hitrate, Who::Alone, 0.8),
-    Goal::requests(Who::Browser, Who::Hitrate, 0.6),
+    Goal::requests(Contestant::Hitrate, Contestant::Alone, 0.8),
+    Goal::requests(Contestant::Browser, Contestant::Hitrate, 0.6),
 ];
 
-/// Every page that has a goal.
+/// Every page that is measured.
 #[rustfmt::skip]
 pub const CASES: [Case; 5] = [
     Case { name: "home",          path: "/",                      accept: HTML, baselines: REDIS, goals: PAGE },
@@ -116,8 +116,8 @@ pub const CASES: [Case; 5] = [
     Case { name: "profiles-json", path: "/profiles?id=123",       accept: JSON, baselines: REDIS, goals: PAGE },
 ];
 
-/// What Chromium says to a page beside the first lines, and a visitor's cookies.
-const BROWSER: &str = "connection: keep-alive\r\n\
+/// Headers that Chromium sends besides `Host` and `Accept`, and a visitor's cookies.
+const BROWSER_HEADERS: &str = "connection: keep-alive\r\n\
     sec-ch-ua: \"Chromium\";v=\"140\", \"Not=A?Brand\";v=\"24\", \"Google Chrome\";v=\"140\"\r\n\
     sec-ch-ua-mobile: ?0\r\n\
     sec-ch-ua-platform: \"Linux\"\r\n\
@@ -132,43 +132,47 @@ const BROWSER: &str = "connection: keep-alive\r\n\
     accept-language: en-GB,en-US;q=0.9,en;q=0.8\r\n\
     cookie: hitrate_visitor=0123456789abcdef0123456789abcdef; \
     hitrate_recent=456.database.1830~501.cache.412\r\n";
-const BROWSER_HTML: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,\
+const BROWSER_ACCEPT: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,\
     image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7";
 
 impl Case {
-    /// The bytes of the request, as short as a load generator sends it or as long
-    /// as a browser does.
-    pub fn request(&self, who: Who, host: SocketAddr) -> Vec<u8> {
-        match who {
-            Who::Browser if self.accept == HTML => get(host, self.path, BROWSER_HTML, BROWSER),
-            Who::Browser => get(host, self.path, self.accept, BROWSER),
+    /// The bytes of the request: minimal, or with all headers of a browser.
+    pub fn request(&self, contestant: Contestant, host: SocketAddr) -> Vec<u8> {
+        match contestant {
+            Contestant::Browser if self.accept == HTML => {
+                get(host, self.path, BROWSER_ACCEPT, BROWSER_HEADERS)
+            }
+            Contestant::Browser => get(host, self.path, self.accept, BROWSER_HEADERS),
             _ => get(host, self.path, self.accept, ""),
         }
     }
 }
 
-/// The bytes of a GET, with these lines at its end.
-pub fn get(host: SocketAddr, path: &str, accept: &str, lines: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nhost: {host}\r\naccept: {accept}\r\n{lines}\r\n").into_bytes()
+/// The bytes of a GET request that ends with these header lines.
+pub fn get(host: SocketAddr, path: &str, accept: &str, headers: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nhost: {host}\r\naccept: {accept}\r\n{headers}\r\n").into_bytes()
 }
 
-/// The visit whose page the limit repeats: no other number of it looks like this.
+/// The number of the visit whose page the limit serves. No other number on the page
+/// equals it.
 pub const HITS: u64 = 7_654_321;
 
-/// The limit's own keys.
+/// Key of the limit's counter.
 pub const LIMIT_HITS: &str = "limit:page_hits";
+/// Key of the limit's product.
 pub const LIMIT_PRODUCT: &str = "limit:product:1";
+/// Key of the limit's profile.
 pub const LIMIT_PROFILE: &str = "limit:profile:123";
 
 /// The part of hitrate's JSON that the limit needs.
 #[derive(Deserialize)]
 pub struct ProfileAnswer {
-    /// The value that Redis holds.
+    /// The value as stored in Redis.
     pub profile: Profile,
 }
 
-/// The servers, all running, on one Redis.
-pub struct Stage {
+/// The running servers, which share one Redis.
+pub struct Bench {
     hitrate: Server,
     before: Option<Server>,
     alone: Server,
@@ -178,10 +182,10 @@ pub struct Stage {
     _dir: TempDir,
 }
 
-impl Stage {
-    /// Starts all of them; the two bare ones learn their pages from hitrate.
-    /// `before` is another build of hitrate to compare with.
-    pub async fn set(before: Option<&Path>) -> Result<Self> {
+impl Bench {
+    /// Starts all servers. The two bare ones serve pages recorded from hitrate.
+    /// `before` is the program of another build of hitrate.
+    pub async fn start(before: Option<&Path>) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let redis = Server::redis(dir.path())?;
         let socket = process::socket(dir.path());
@@ -194,10 +198,10 @@ impl Stage {
             let _: () = connection.set(key, HITS - 1).await?;
         }
         for case in CASES.iter().filter(|case| case.name != "near") {
-            // The second time it is a hit; a visit is counted once.
+            // The second lookup is a hit. The counter must advance only once.
             let times = if case.path == "/" { 1 } else { 2 };
-            let request = case.request(Who::Hitrate, hitrate.address);
-            let answers = load::ask(hitrate.address, &request, times).await?;
+            let request = case.request(Contestant::Hitrate, hitrate.address);
+            let answers = load::repeat(hitrate.address, &request, times).await?;
             fs::write(dir.path().join(case.name), &answers.body)?;
         }
         let product = fs::read_to_string(dir.path().join("product"))?;
@@ -211,32 +215,37 @@ impl Stage {
         Ok(Self { hitrate, before: before.transpose()?, alone, limit, by_hand, redis, _dir: dir })
     }
 
-    /// Who answers this case: its baselines first, hitrate and its browser last.
-    pub fn contestants(&self, case: &Case) -> Vec<Who> {
-        let before = self.before.as_ref().map(|_| Who::Before);
-        case.baselines.iter().copied().chain(before).chain([Who::Hitrate, Who::Browser]).collect()
+    /// The contestants of this case: the baselines first, hitrate last.
+    pub fn contestants(&self, case: &Case) -> Vec<Contestant> {
+        let before = self.before.as_ref().map(|_| Contestant::Before);
+        case.baselines
+            .iter()
+            .copied()
+            .chain(before)
+            .chain([Contestant::Hitrate, Contestant::Browser])
+            .collect()
     }
 
     /// The server of a contestant.
-    pub fn server(&self, who: Who) -> &Server {
-        match who {
-            Who::Alone => &self.alone,
-            Who::Limit => &self.limit,
-            Who::ByHand => &self.by_hand,
-            Who::Before => self.before.as_ref().unwrap_or(&self.hitrate),
-            Who::Hitrate | Who::Browser => &self.hitrate,
+    pub fn server(&self, contestant: Contestant) -> &Server {
+        match contestant {
+            Contestant::Alone => &self.alone,
+            Contestant::Limit => &self.limit,
+            Contestant::ByHand => &self.by_hand,
+            Contestant::Before => self.before.as_ref().unwrap_or(&self.hitrate),
+            Contestant::Hitrate | Contestant::Browser => &self.hitrate,
         }
     }
 
-    /// The one Redis of all.
+    /// The shared Redis server.
     pub fn redis(&self) -> &Server {
         &self.redis
     }
 
-    /// Whether hitrate has this page.
+    /// Whether this build of hitrate serves the page.
     pub async fn offers(&self, case: &Case) -> Result<bool> {
         let address = self.hitrate.address;
-        let request = case.request(Who::Hitrate, address);
-        Ok(load::ask(address, &request, 2).await?.is_ok())
+        let request = case.request(Contestant::Hitrate, address);
+        Ok(load::repeat(address, &request, 2).await?.is_ok())
     }
 }

@@ -1,5 +1,5 @@
-//! The visitors: kept connections, each of which asks again as soon as it was
-//! answered, all on the calling thread.
+//! The load generator: keep-alive connections, each of which sends the next request
+//! as soon as it has the response, all on the calling thread.
 
 use std::{
     io,
@@ -19,123 +19,124 @@ use tokio::{
 
 use crate::Result;
 
-/// How many visitors there are at once.
+/// Number of concurrent connections.
 const CONNECTIONS: usize = 64;
-/// As actix writes it.
+/// The header as actix writes it.
 const LENGTH: &[u8] = b"content-length: ";
 
-/// What the visitors saw.
+/// Result of a measurement.
 pub struct Measured {
-    /// Answers.
+    /// Number of responses.
     pub requests: u64,
-    /// Bytes of all answers, heads included.
+    /// Bytes of all responses, including headers.
     pub bytes: u64,
-    /// From the first question to the last answer.
+    /// Time from the first request to the last response.
     pub time: Duration,
-    /// Microseconds from question to answer.
+    /// Microseconds from request to response.
     pub latency: Histogram<u64>,
 }
 
-/// One answer.
+/// One response.
 #[derive(Default)]
-pub struct Answer {
+pub struct Response {
     head: String,
-    /// Its body.
+    /// The body.
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     /// Whether the status is 200.
     pub fn is_ok(&self) -> bool {
         self.head.starts_with("HTTP/1.1 200")
     }
 }
 
-/// What everything here runs on.
+/// A single-threaded runtime.
 pub fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
-/// The same request for `time`, over all connections.
+/// Sends the same request over all connections for `time`.
 pub async fn steady(address: SocketAddr, request: &[u8], time: Duration) -> Result<Measured> {
     let start = Instant::now();
-    let visitors = (0..CONNECTIONS).map(|_| async {
-        let mut visitor = Visitor::connect(address).await?;
+    let clients = (0..CONNECTIONS).map(|_| async {
+        let mut connection = Connection::connect(address).await?;
         let (mut latency, mut bytes) = (histogram(), 0);
-        let mut asked = Instant::now();
-        while asked.duration_since(start) < time {
-            bytes += visitor.exchange(request).await? as u64;
-            let answered = Instant::now();
-            latency.saturating_record(answered.duration_since(asked).as_micros() as u64);
-            asked = answered;
+        let mut sent = Instant::now();
+        while sent.duration_since(start) < time {
+            bytes += connection.exchange(request).await? as u64;
+            let received = Instant::now();
+            latency.saturating_record(received.duration_since(sent).as_micros() as u64);
+            sent = received;
         }
         io::Result::Ok((latency, bytes))
     });
     let (mut latency, mut bytes) = (histogram(), 0);
-    for (of_one, read) in try_join_all(visitors).await? {
-        latency += of_one;
+    for (one, read) in try_join_all(clients).await? {
+        latency += one;
         bytes += read;
     }
     Ok(Measured { requests: latency.len(), bytes, time: start.elapsed(), latency })
 }
 
-/// `count` requests, each of another number, over all connections. Any status will do.
+/// Sends `count` numbered requests over all connections. Any status is accepted.
 pub async fn numbered(
     address: SocketAddr,
     count: u64,
     request: impl Fn(u64) -> Vec<u8>,
 ) -> Result<Duration> {
     let (start, next) = (Instant::now(), AtomicU64::new(0));
-    let visitors = (0..CONNECTIONS).map(|_| async {
-        let mut visitor = Visitor::connect(address).await?;
+    let clients = (0..CONNECTIONS).map(|_| async {
+        let mut connection = Connection::connect(address).await?;
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             if number >= count {
                 return io::Result::Ok(());
             }
-            visitor.ask(&request(number)).await?;
+            connection.send(&request(number)).await?;
         }
     });
-    try_join_all(visitors).await?;
+    try_join_all(clients).await?;
     Ok(start.elapsed())
 }
 
-/// The last of `times` answers to the same request.
-pub async fn ask(address: SocketAddr, request: &[u8], times: usize) -> Result<Answer> {
-    let mut visitor = Visitor::connect(address).await?;
-    let mut answer = Answer::default();
+/// Sends the same request `times` times, and returns the last response.
+pub async fn repeat(address: SocketAddr, request: &[u8], times: usize) -> Result<Response> {
+    let mut connection = Connection::connect(address).await?;
+    let mut response = Response::default();
     for _ in 0..times {
-        let (head, length) = visitor.ask(request).await?;
-        let text = String::from_utf8_lossy(&visitor.buffer[..head]).into_owned();
-        answer = Answer { head: text, body: visitor.buffer[head..length].to_vec() };
+        let (head, length) = connection.send(request).await?;
+        let text = String::from_utf8_lossy(&connection.buffer[..head]).into_owned();
+        response = Response { head: text, body: connection.buffer[head..length].to_vec() };
     }
-    Ok(answer)
+    Ok(response)
 }
 
-/// One kept connection.
-struct Visitor {
+/// A keep-alive connection.
+struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
-impl Visitor {
+impl Connection {
     async fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: vec![0; 128 * 1024] })
     }
 
-    /// Asks, takes nothing but a good answer, and returns its length.
+    /// Sends a request, and returns the length of the response. Fails unless the status
+    /// is 200.
     async fn exchange(&mut self, request: &[u8]) -> io::Result<usize> {
-        let (_, length) = self.ask(request).await?;
+        let (_, length) = self.send(request).await?;
         match self.buffer.starts_with(b"HTTP/1.1 200") {
             true => Ok(length),
-            false => Err(io::Error::other("an answer was not 200")),
+            false => Err(io::Error::other("a response had another status than 200")),
         }
     }
 
-    /// Asks, and returns where the answer's head and the answer itself end.
-    async fn ask(&mut self, request: &[u8]) -> io::Result<(usize, usize)> {
+    /// Sends a request, and returns where the headers and the response end.
+    async fn send(&mut self, request: &[u8]) -> io::Result<(usize, usize)> {
         self.stream.write_all(request).await?;
         let (mut filled, mut ends) = (0, None);
         loop {
@@ -154,17 +155,17 @@ impl Visitor {
     }
 }
 
-/// Where the head ends, and with its `content-length` the whole. Quick, however
-/// long the head is: what a visitor has to do is not what is measured.
-fn ends_of(answer: &[u8]) -> Option<(usize, usize)> {
-    let head = memmem::find(answer, b"\r\n\r\n")? + 4;
-    let length = memmem::find(&answer[..head], LENGTH)? + LENGTH.len();
-    let digits = answer[length..head].iter().take_while(|byte| byte.is_ascii_digit());
+/// Where the headers and, by `content-length`, the response end. Fast even for long
+/// headers: the cost of the client must not distort the measurement.
+fn ends_of(response: &[u8]) -> Option<(usize, usize)> {
+    let head = memmem::find(response, b"\r\n\r\n")? + 4;
+    let length = memmem::find(&response[..head], LENGTH)? + LENGTH.len();
+    let digits = response[length..head].iter().take_while(|byte| byte.is_ascii_digit());
     let length = digits.fold(0, |length, digit| 10 * length + usize::from(digit - b'0'));
     Some((head, head + length))
 }
 
-/// 1 µs to a minute with two significant digits.
+/// A histogram from 1 µs to one minute, with two significant digits.
 fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000, 2).expect("the bounds are constants that fit")
 }

@@ -1,9 +1,9 @@
-//! How fast the pages are, beside the least that could answer the same (the limit),
-//! beside what is usually written (by hand), and when a browser asks.
+//! Compares hitrate's pages with a minimal server (the limit) and with a typical
+//! implementation (by hand), for minimal requests and for those of a browser.
 //!
-//! All of them run at the same time on the same machine and are asked in turns,
-//! so that what disturbs one disturbs the others, and ratios can be trusted
-//! where requests per second can't. See docs/performance.md.
+//! All servers run on the same machine and are measured in turn, so that
+//! interference affects all of them: ratios are reliable, while requests per second
+//! vary. See docs/performance.md.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
@@ -19,39 +19,39 @@ use std::{error::Error, path::PathBuf, time::Duration};
 use clap::Parser;
 
 use self::{
-    cases::{CASES, Case, Stage, Who},
+    cases::{Bench, CASES, Case, Contestant},
     report::{Report, Turn},
 };
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
-/// Connections are new at each turn, and caches of the processor cold.
+/// Time before each measurement, as connections are new and CPU caches cold.
 const WARM_UP: Duration = Duration::from_millis(100);
 
-/// What to measure, and for how long
+/// Measures the pages of hitrate and its baselines
 #[derive(Parser)]
 struct Options {
     /// home, product, near, profiles, profiles-json or memory [default: all]
     groups: Vec<String>,
-    /// How often each is asked in turn
+    /// Number of rounds
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// How long a turn lasts
+    /// Duration of each measurement, in seconds
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
-    /// Another build of hitrate to compare with: the path of its program
+    /// Program of another build of hitrate to compare with
     #[arg(long)]
     before: Option<PathBuf>,
-    /// How many requests of each kind the memory group sends
+    /// Requests per series of the memory group
     #[arg(long, default_value_t = 1_000_000)]
     requests: u64,
-    /// Serve as one of the baselines instead: the directory of its pages
+    /// Serve as a baseline instead, with the pages in this directory
     #[arg(long, hide = true)]
     bare: Option<PathBuf>,
-    /// The baseline with Redis: its socket
+    /// URL of Redis, for the baseline that uses it
     #[arg(long, hide = true)]
     redis: Option<String>,
-    /// What cargo says to every benchmark
+    /// Passed by cargo to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -67,50 +67,50 @@ fn main() -> Result<()> {
 async fn measure(options: &Options) -> Result<()> {
     let wanted =
         |name: &str| options.groups.is_empty() || options.groups.iter().any(|group| group == name);
-    let stage = Stage::set(options.before.as_deref()).await?;
-    let (mut verdicts, mut most) = (Vec::new(), None);
+    let bench = Bench::start(options.before.as_deref()).await?;
+    let (mut verdicts, mut max_memory) = (Vec::new(), None);
     for case in CASES.iter().filter(|case| wanted(case.name)) {
-        if !stage.offers(case).await? {
-            println!("{}: this hitrate has no {}\n", case.name, case.path);
+        if !bench.offers(case).await? {
+            println!("{}: this build of hitrate has no page {}\n", case.name, case.path);
             continue;
         }
-        let report = compare(&stage, case, options).await?;
+        let report = compare(&bench, case, options).await?;
         report.print(case);
         verdicts.extend(report.verdicts(case));
-        most = most.max(report.most_memory());
+        max_memory = max_memory.max(report.max_memory());
     }
     if wanted("memory") {
-        let watched = memory::watch(&stage, options.requests).await?;
-        verdicts.extend(watched.verdict());
-        most = most.max(watched.most());
+        let profile = memory::measure(&bench, options.requests).await?;
+        verdicts.extend(profile.verdict());
+        max_memory = max_memory.max(profile.max());
     }
-    verdicts.extend(most.map(memory::verdict));
+    verdicts.extend(max_memory.map(memory::verdict));
     for verdict in verdicts {
         println!("{verdict}");
     }
     Ok(())
 }
 
-/// Asks each server in turn, round after round, another one first each time.
-async fn compare(stage: &Stage, case: &Case, options: &Options) -> Result<Report> {
-    let contestants = stage.contestants(case);
+/// Measures each contestant once per round, each round starting with another one.
+async fn compare(bench: &Bench, case: &Case, options: &Options) -> Result<Report> {
+    let contestants = bench.contestants(case);
     let mut report = Report::new(&contestants);
     for round in 0..options.rounds {
         for i in 0..contestants.len() {
             let which = (round + i) % contestants.len();
             let time = Duration::from_secs_f64(options.seconds);
-            report.add(which, turn(stage, contestants[which], case, time).await?);
+            report.add(which, turn(bench, contestants[which], case, time).await?);
         }
     }
     Ok(report)
 }
 
-async fn turn(stage: &Stage, who: Who, case: &Case, time: Duration) -> Result<Turn> {
-    let server = stage.server(who);
-    let request = case.request(who, server.address);
+async fn turn(bench: &Bench, contestant: Contestant, case: &Case, time: Duration) -> Result<Turn> {
+    let server = bench.server(contestant);
+    let request = case.request(contestant, server.address);
     load::steady(server.address, &request, WARM_UP).await?;
-    let (before, redis_before) = (server.cpu()?, stage.redis().cpu()?);
+    let (before, redis_before) = (server.cpu()?, bench.redis().cpu()?);
     let measured = load::steady(server.address, &request, time).await?;
-    let (cpu, redis) = (server.cpu()? - before, stage.redis().cpu()? - redis_before);
+    let (cpu, redis) = (server.cpu()? - before, bench.redis().cpu()? - redis_before);
     Ok(Turn { measured, cpu, redis, memory: server.memory()? })
 }

@@ -1,4 +1,4 @@
-//! The servers as processes, and what each of them costs.
+//! The servers as processes, with their CPU time and memory.
 
 use std::{
     fs,
@@ -13,13 +13,13 @@ use std::{
 
 use crate::Result;
 
-/// How long a server may take to start.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// Timeout for the start of a server.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A running server, killed with this.
+/// A running server, killed on drop.
 pub struct Server {
     child: Child,
-    /// Where it listens, if that is TCP.
+    /// The TCP address; unused for Redis, which listens on a Unix socket only.
     pub address: SocketAddr,
 }
 
@@ -28,7 +28,7 @@ pub struct Server {
 pub struct Memory(pub u64);
 
 impl Memory {
-    /// In millions of bytes.
+    /// The size in megabytes (10⁶ bytes).
     pub fn megabytes(self) -> f64 {
         self.0 as f64 * 1_024.0 / 1e6
     }
@@ -36,34 +36,34 @@ impl Memory {
 
 /// The URL of the Redis in `dir`.
 pub fn socket(dir: &Path) -> String {
-    format!("redis+unix://{}", path_of_socket(dir).display())
+    format!("redis+unix://{}", socket_path(dir).display())
 }
 
-fn path_of_socket(dir: &Path) -> PathBuf {
+fn socket_path(dir: &Path) -> PathBuf {
     dir.join("redis.sock")
 }
 
 impl Server {
-    /// One that keeps nothing on disk, on a socket in `dir`.
+    /// A Redis server without persistence, on a Unix socket in `dir`.
     pub fn redis(dir: &Path) -> Result<Self> {
-        let path = path_of_socket(dir);
+        let path = socket_path(dir);
         let mut command = Command::new("redis-server");
         command.args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"]);
         command.arg(&path).current_dir(dir).stdout(Stdio::null());
-        let server = Self { child: command.spawn()?, address: nowhere() };
+        let server = Self { child: command.spawn()?, address: any_port() };
         server.wait(|| UnixStream::connect(&path).is_ok())?;
         Ok(server)
     }
 
-    /// The program itself, with everything it does for safety.
+    /// A hitrate server with default settings, except for latency and TTLs.
     pub fn hitrate(program: &Path, dir: &Path, redis: &str) -> Result<Self> {
-        let address = free()?;
+        let address = free_address()?;
         let mut command = Command::new(program);
         command
             .env("HITRATE_BIND", address.to_string())
             .env("HITRATE_DATA_DIR", dir)
             .env("HITRATE_DATABASE_DELAY", "0")
-            // Longer than any measurement: what is measured is a hit.
+            // Longer than any measurement, so that only hits are measured.
             .env("HITRATE_PRODUCT_TTL", "24h")
             .env("HITRATE_PROFILE_TTL", "24h")
             .env("REDIS_URL", redis)
@@ -73,52 +73,52 @@ impl Server {
         Ok(server)
     }
 
-    /// One of the bare baselines: this program, started anew.
+    /// A bare baseline: this program in another process, with `--bare`.
     pub fn bare(pages: &Path, redis: Option<&str>) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("--bare").arg(pages);
         if let Some(redis) = redis {
             command.args(["--redis", redis]);
         }
-        Self::said(command)
+        Self::with_printed_address(command)
     }
 
-    /// The package `benches/by_hand`, on hitrate's database in `dir`.
+    /// The server of `benches/by_hand`, on hitrate's database in `dir`.
     pub fn by_hand(program: &Path, dir: &Path, redis: &str) -> Result<Self> {
         if !program.is_file() {
-            return Err(format!("{} is not there: bin/bench builds it", program.display()).into());
+            return Err(format!("{} does not exist; bin/bench builds it", program.display()).into());
         }
         let mut command = Command::new(program);
         command.arg(redis).arg(format!("sqlite://{}", dir.join("hitrate.db").display()));
-        Self::said(command)
+        Self::with_printed_address(command)
     }
 
-    /// One that prints its address first.
-    fn said(mut command: Command) -> Result<Self> {
+    /// Starts a server that prints its address as its first line.
+    fn with_printed_address(mut command: Command) -> Result<Self> {
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
-        let said = child.stdout.take().ok_or("a baseline says where it is")?;
-        BufReader::new(said).read_line(&mut line)?;
+        let output = child.stdout.take().ok_or("a baseline prints its address")?;
+        BufReader::new(output).read_line(&mut line)?;
         let server = Self { child, address: line.trim().parse()? };
         server.wait(|| TcpStream::connect(server.address).is_ok())?;
         Ok(server)
     }
 
-    /// The time its threads have run, in and outside the kernel: by the scheduler's
-    /// books, which are exact where those of the process count in ticks. A thread
-    /// that ended is in them no more; a server's don't end while it is measured.
+    /// CPU time of all threads, user and system, from the scheduler's statistics:
+    /// these are exact, while those of the process count in ticks. Terminated threads
+    /// are not included; no server ends a thread during a measurement.
     pub fn cpu(&self) -> Result<Duration> {
         let mut all = Duration::ZERO;
         for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
             let stat = fs::read_to_string(task?.path().join("schedstat"))?;
             let nanos =
-                stat.split_whitespace().next().ok_or("the kernel keeps no books of a thread")?;
+                stat.split_whitespace().next().ok_or("the kernel has no schedstat of a thread")?;
             all += Duration::from_nanos(nanos.parse()?);
         }
         Ok(all)
     }
 
-    /// The memory it holds.
+    /// Resident memory.
     pub fn memory(&self) -> Result<Memory> {
         let status = self.proc("status")?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -130,9 +130,9 @@ impl Server {
         Ok(fs::read_to_string(format!("/proc/{}/{file}", self.child.id()))?)
     }
 
-    fn wait(&self, is_there: impl Fn() -> bool) -> Result<()> {
-        let end = Instant::now() + TIMEOUT;
-        while !is_there() {
+    fn wait(&self, is_ready: impl Fn() -> bool) -> Result<()> {
+        let end = Instant::now() + START_TIMEOUT;
+        while !is_ready() {
             if Instant::now() > end {
                 return Err("a server did not start".into());
             }
@@ -149,11 +149,11 @@ impl Drop for Server {
     }
 }
 
-/// An address that nobody listens on just now.
-fn free() -> Result<SocketAddr> {
-    Ok(TcpListener::bind(nowhere())?.local_addr()?)
+/// A free TCP address.
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind(any_port())?.local_addr()?)
 }
 
-fn nowhere() -> SocketAddr {
+fn any_port() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }

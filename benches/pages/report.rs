@@ -1,22 +1,22 @@
-//! What was measured, as ratios of the same round.
+//! The results: medians, and ratios within the same round.
 
 use std::{fmt, time::Duration};
 
 use crate::{
-    cases::{Case, Figure, Goal, Who},
+    cases::{Case, Contestant, Figure, Goal},
     load::Measured,
     process::Memory,
 };
 
-/// One server's turn in one round.
+/// The result of one contestant in one round.
 pub struct Turn {
-    /// What the visitors saw.
+    /// Requests, bytes and latency, as seen by the clients.
     pub measured: Measured,
-    /// What the server's process ran meanwhile.
+    /// CPU time of the server.
     pub cpu: Duration,
-    /// What Redis ran meanwhile.
+    /// CPU time of Redis.
     pub redis: Duration,
-    /// The memory that the server holds after it.
+    /// Resident memory of the server afterwards.
     pub memory: Memory,
 }
 
@@ -25,7 +25,7 @@ impl Turn {
         self.measured.requests as f64 / self.measured.time.as_secs_f64()
     }
 
-    /// Milliseconds per thousand requests, which is microseconds per request.
+    /// CPU milliseconds per thousand requests, i.e. microseconds per request.
     fn cpu_ms(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / self.measured.requests as f64
     }
@@ -47,15 +47,15 @@ impl Turn {
     }
 }
 
-/// A goal, what was measured, and whether that is enough.
+/// A goal and the measured result.
 pub struct Verdict {
-    /// The group and the figure.
+    /// The group and the measured quantity.
     pub what: String,
-    /// With its spread.
+    /// The result, with its spread.
     pub measured: String,
-    /// In words.
+    /// The bound, in words.
     pub goal: String,
-    /// Whether it is met.
+    /// Whether the goal is met.
     pub is_met: bool,
 }
 
@@ -67,58 +67,60 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The median of the rounds, with the least and the most.
+/// The median of the rounds, with minimum and maximum.
 struct Ratio {
     median: f64,
-    least: f64,
-    most: f64,
+    min: f64,
+    max: f64,
 }
 
 impl fmt::Display for Ratio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("{:.2} ({:.2}..{:.2})", self.median, self.least, self.most))
+        f.pad(&format!("{:.2} ({:.2}..{:.2})", self.median, self.min, self.max))
     }
 }
 
-/// All turns of all contestants on one page.
+/// The results of all contestants on one page.
 pub struct Report {
-    all: Vec<(Who, Vec<Turn>)>,
+    all: Vec<(Contestant, Vec<Turn>)>,
 }
 
 impl Report {
-    /// Nothing yet of these.
-    pub fn new(contestants: &[Who]) -> Self {
-        Self { all: contestants.iter().map(|who| (*who, Vec::new())).collect() }
+    /// An empty report.
+    pub fn new(contestants: &[Contestant]) -> Self {
+        Self { all: contestants.iter().map(|it| (*it, Vec::new())).collect() }
     }
 
-    /// One more turn.
+    /// Adds the result of one round.
     pub fn add(&mut self, which: usize, turn: Turn) {
         self.all[which].1.push(turn);
     }
 
-    /// The most memory that hitrate held after a turn.
-    pub fn most_memory(&self) -> Option<Memory> {
-        let ours = self.all.iter().filter(|(who, _)| matches!(who, Who::Hitrate | Who::Browser));
+    /// Maximum resident memory of hitrate.
+    pub fn max_memory(&self) -> Option<Memory> {
+        let ours = self.all.iter().filter(|(contestant, _)| {
+            matches!(contestant, Contestant::Hitrate | Contestant::Browser)
+        });
         ours.flat_map(|(_, turns)| turns).map(|turn| turn.memory).max()
     }
 
-    /// The table, and the goals.
+    /// Prints the table and the goals.
     pub fn print(&self, case: &Case) {
         println!("{}: GET {} ({})", case.name, case.path, case.accept);
         print!("{:<18}{:>9}", "", "req/s");
         for base in case.baselines {
-            print!("  {:<20}", format!("of {}", base.name()));
+            print!("  {:<20}", format!("vs {}", base.name()));
         }
         let base = case.baselines[0];
-        print!("{:>8}  {:<20}", "CPU ms", format!("of {}", base.name()));
+        print!("{:>8}  {:<20}", "CPU ms", format!("vs {}", base.name()));
         println!("{:>8}{:>8}{:>9}{:>8}{:>10}", "p50 µs", "p99 µs", "bytes", "RSS MB", "Redis ms");
-        for (who, turns) in &self.all {
+        for (contestant, turns) in &self.all {
             let of = |figure: fn(&Turn) -> f64| median(turns.iter().map(figure).collect());
-            print!("{:<18}{:>9.0}", who.name(), of(Turn::per_second));
+            print!("{:<18}{:>9.0}", contestant.name(), of(Turn::per_second));
             for base in case.baselines {
-                print!("  {:<20}", self.ratio(*who, *base, Figure::Requests));
+                print!("  {:<20}", self.ratio(*contestant, *base, Figure::Requests));
             }
-            print!("{:>8.2}  {:<20}", of(Turn::cpu_ms), self.ratio(*who, base, Figure::Cpu));
+            print!("{:>8.2}  {:<20}", of(Turn::cpu_ms), self.ratio(*contestant, base, Figure::Cpu));
             print!("{:>8.0}{:>8.0}", of(|turn| turn.at(0.5)), of(|turn| turn.at(0.99)));
             println!(
                 "{:>9.0}{:>8.1}{:>10.2}",
@@ -127,21 +129,21 @@ impl Report {
                 of(Turn::redis_ms)
             );
         }
-        if self.turns(Who::Before).is_some() {
+        if self.turns(Contestant::Before).is_some() {
             println!(
-                "hitrate, of before: requests {}, CPU {}",
-                self.ratio(Who::Hitrate, Who::Before, Figure::Requests),
-                self.ratio(Who::Hitrate, Who::Before, Figure::Cpu),
+                "hitrate vs hitrate before: requests {}, CPU {}",
+                self.ratio(Contestant::Hitrate, Contestant::Before, Figure::Requests),
+                self.ratio(Contestant::Hitrate, Contestant::Before, Figure::Cpu),
             );
         }
         let goals: Vec<_> = case.goals.iter().map(in_words).collect();
         println!("goals: {}\n", goals.join("; "));
     }
 
-    /// What came of each goal.
+    /// The verdict on each goal.
     pub fn verdicts(&self, case: &Case) -> Vec<Verdict> {
         let verdict = |goal: &Goal| {
-            let ratio = self.ratio(goal.whose, goal.of, goal.figure);
+            let ratio = self.ratio(goal.contestant, goal.base, goal.figure);
             Verdict {
                 what: format!("{}: {}", case.name, subject(goal)),
                 goal: bound(goal),
@@ -155,20 +157,21 @@ impl Report {
         case.goals.iter().map(verdict).collect()
     }
 
-    fn turns(&self, who: Who) -> Option<&[Turn]> {
-        self.all.iter().find(|(it, _)| *it == who).map(|(_, turns)| turns.as_slice())
+    fn turns(&self, contestant: Contestant) -> Option<&[Turn]> {
+        self.all.iter().find(|(it, _)| *it == contestant).map(|(_, turns)| turns.as_slice())
     }
 
-    fn ratio(&self, who: Who, base: Who, figure: Figure) -> Ratio {
+    fn ratio(&self, contestant: Contestant, base: Contestant, figure: Figure) -> Ratio {
         let of: fn(&Turn) -> f64 = match figure {
             Figure::Requests => Turn::per_second,
             Figure::Cpu => Turn::cpu_ms,
         };
-        let (turns, base) = (self.turns(who).unwrap_or(&[]), self.turns(base).unwrap_or(&[]));
+        let (turns, base) =
+            (self.turns(contestant).unwrap_or(&[]), self.turns(base).unwrap_or(&[]));
         let ratios: Vec<f64> = turns.iter().zip(base).map(|(it, base)| of(it) / of(base)).collect();
         Ratio {
-            least: ratios.iter().copied().fold(f64::INFINITY, f64::min),
-            most: ratios.iter().copied().fold(0.0, f64::max),
+            min: ratios.iter().copied().fold(f64::INFINITY, f64::min),
+            max: ratios.iter().copied().fold(0.0, f64::max),
             median: median(ratios),
         }
     }
@@ -179,9 +182,10 @@ fn subject(goal: &Goal) -> String {
         Figure::Requests => "requests",
         Figure::Cpu => "CPU",
     };
-    let whose = if goal.whose == Who::Browser { " with a browser's headers" } else { "" };
-    let of = if goal.of == Who::Hitrate { "plain ones" } else { goal.of.name() };
-    format!("{figure}{whose}, of {of}")
+    let with =
+        if goal.contestant == Contestant::Browser { " with a browser's headers" } else { "" };
+    let base = if goal.base == Contestant::Hitrate { "minimal requests" } else { goal.base.name() };
+    format!("{figure}{with}, compared with {base}")
 }
 
 fn bound(goal: &Goal) -> String {

@@ -1,4 +1,4 @@
-//! Cache-aside: Redis is asked first, then the database, whose answer is kept.
+//! Cache-aside: reads Redis, then the database, and stores the row in Redis.
 
 use std::error::Error;
 
@@ -9,37 +9,37 @@ use axum::{
 use redis::{AsyncCommands as _, aio::ConnectionManager};
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Longer than any measurement: what is measured is a hit.
+/// Longer than any measurement, so that only hits are measured.
 const TTL_SECONDS: u64 = 24 * 60 * 60;
 
-/// What a handler can't do anything about.
-pub struct Failed(Box<dyn Error + Send + Sync>);
+/// An internal error, answered with 500.
+pub struct InternalError(Box<dyn Error + Send + Sync>);
 
-impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Failed {
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for InternalError {
     fn from(error: E) -> Self {
         Self(error.into())
     }
 }
 
-impl IntoResponse for Failed {
+impl IntoResponse for InternalError {
     fn into_response(self) -> Response {
         eprintln!("{}", self.0);
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
     }
 }
 
-/// A value, and whether Redis had it.
+/// A value, and whether it was cached.
 pub struct Found<T> {
     pub value: T,
     pub is_hit: bool,
 }
 
-/// The value of `key`, or what `load` brings; `None` is not kept.
+/// Returns the cached value of `key`, or loads and stores it. `None` is not stored.
 pub async fn cached<T: Serialize + DeserializeOwned>(
     redis: &ConnectionManager,
     key: &str,
     load: impl Future<Output = sqlx::Result<Option<T>>>,
-) -> Result<Option<Found<T>>, Failed> {
+) -> Result<Option<Found<T>>, InternalError> {
     let mut redis = redis.clone();
     let copy: Option<Vec<u8>> = redis.get(key).await?;
     if let Some(copy) = copy {

@@ -1,6 +1,6 @@
-//! Three pages on Redis as they are usually written by hand: axum, askama, one
-//! `ConnectionManager` of redis-rs, and cache-aside in a function. Nothing is
-//! protected: not from a stampede, a slow Redis or a late fill.
+//! A typical implementation of three pages on Redis: axum, askama, one redis-rs
+//! `ConnectionManager`, and a cache-aside function. It has no protection against
+//! stampedes, a slow Redis or late fills.
 //!
 //!     by-hand REDIS_URL DATABASE_URL
 
@@ -14,12 +14,12 @@ use redis::aio::ConnectionManager;
 use sqlx::SqlitePool;
 use tokio::net::TcpListener;
 
-/// What every handler works with.
+/// Application state.
 #[derive(Clone)]
 struct App {
     redis: ConnectionManager,
     db: SqlitePool,
-    /// Ids to try, as the page lists them.
+    /// Ids that the profile page lists.
     known_ids: Arc<Vec<String>>,
 }
 
@@ -28,7 +28,7 @@ struct App {
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let (Some(redis), Some(database)) = (args.next(), args.next()) else {
-        return Err("by-hand REDIS_URL DATABASE_URL".into());
+        return Err("usage: by-hand REDIS_URL DATABASE_URL".into());
     };
     let redis = redis::Client::open(redis)?.get_connection_manager().await?;
     let db = SqlitePool::connect(&database).await?;

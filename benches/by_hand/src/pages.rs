@@ -1,4 +1,4 @@
-//! The pages: as long as hitrate's, and about the same things.
+//! The pages, equal to hitrate's in length and content.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     App,
-    cache::{Failed, cached},
+    cache::{InternalError, cached},
 };
 
 #[derive(Template)]
@@ -24,7 +24,7 @@ struct Home {
     elapsed_us: u128,
 }
 
-pub async fn home(State(app): State<App>) -> Result<Html<String>, Failed> {
+pub async fn home(State(app): State<App>) -> Result<Html<String>, InternalError> {
     let start = Instant::now();
     let hits = app.redis.clone().incr("by-hand:page_hits", 1).await?;
     let elapsed_us = start.elapsed().as_micros();
@@ -38,7 +38,10 @@ struct Product {
     price: f64,
 }
 
-pub async fn product(State(app): State<App>, Path(id): Path<u32>) -> Result<Response, Failed> {
+pub async fn product(
+    State(app): State<App>,
+    Path(id): Path<u32>,
+) -> Result<Response, InternalError> {
     let sql = "SELECT id, name, price_cents / 100.0 AS price FROM products WHERE id = $1";
     let load = sqlx::query_as::<_, Product>(sql).bind(id).fetch_optional(&app.db);
     Ok(match cached(&app.redis, &format!("by-hand:product:{id}"), load).await? {
@@ -56,14 +59,14 @@ struct Profile {
 }
 
 #[derive(Deserialize)]
-pub struct Wanted {
+pub struct ProfileQuery {
     id: String,
 }
 
-/// As HTML, or as JSON.
+/// A profile, rendered as HTML or JSON.
 #[derive(Template, Serialize)]
 #[template(path = "profile.html")]
-struct Answer<'a> {
+struct ProfilePage<'a> {
     profile: Profile,
     source: &'static str,
     elapsed_us: u128,
@@ -74,13 +77,13 @@ struct Answer<'a> {
 
 pub async fn profile(
     State(app): State<App>,
-    Query(wanted): Query<Wanted>,
+    Query(query): Query<ProfileQuery>,
     headers: HeaderMap,
-) -> Result<Response, Failed> {
+) -> Result<Response, InternalError> {
     let start = Instant::now();
-    let key = format!("by-hand:profile:{}", wanted.id);
+    let key = format!("by-hand:profile:{}", query.id);
     let sql = "SELECT user_id, name, email, age FROM profiles WHERE user_id = $1";
-    let load = sqlx::query_as::<_, Profile>(sql).bind(&wanted.id).fetch_optional(&app.db);
+    let load = sqlx::query_as::<_, Profile>(sql).bind(&query.id).fetch_optional(&app.db);
     let Some(found) = cached(&app.redis, &key, load).await? else {
         return Ok(StatusCode::NOT_FOUND.into_response());
     };
@@ -88,8 +91,8 @@ pub async fn profile(
         true => ("cache", "Redis cache"),
         false => ("database", "database"),
     };
-    let answer = Answer {
-        message: format!("User profile for {} found in {place}.", wanted.id),
+    let page = ProfilePage {
+        message: format!("User profile for {} found in {place}.", query.id),
         profile: found.value,
         source,
         elapsed_us: start.elapsed().as_micros(),
@@ -97,7 +100,7 @@ pub async fn profile(
         known_ids: &app.known_ids,
     };
     Ok(match headers.get(ACCEPT).is_some_and(|accept| accept == "application/json") {
-        true => Json(answer).into_response(),
-        false => Html(answer.render()?).into_response(),
+        true => Json(page).into_response(),
+        false => Html(page.render()?).into_response(),
     })
 }

@@ -1,7 +1,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use hitrate_cache::{
-    Cache, Effect,
+    Cache, CachePolicy, Effect,
     write_behind::{Backlog, FlushPolicy, Flusher},
 };
 use tokio::time::sleep;
@@ -19,11 +19,23 @@ fn queued(world: &World) -> i64 {
     redis::from_redis_value(world.redis.run(&["XLEN", "test:write-behind"])).unwrap()
 }
 
-#[tokio::test]
-async fn a_write_is_acknowledged_by_redis_and_reaches_the_origin_later() {
+/// Reads all queued entries as a consumer that never acknowledges them.
+fn claim_by_dead_process(world: &World) {
+    let read = ["XREADGROUP", "GROUP", "flushers", "dead", "STREAMS", "test:write-behind", ">"];
+    world.redis.run(&read);
+}
+
+/// A world in which row 1 has age 30, with a cache and the write-behind policy.
+async fn one_row() -> (World, Cache, CachePolicy) {
     let world = World::new();
     world.origin.put("1", 30);
-    let (cache, policy) = (world.cache().await, named("write-behind"));
+    let cache = world.cache().await;
+    (world, cache, named("write-behind"))
+}
+
+#[tokio::test]
+async fn a_write_is_acknowledged_by_redis_and_reaches_the_origin_later() {
+    let (world, cache, policy) = one_row().await;
     let written = world.write(&cache, "1", 31, &policy).await;
     assert_eq!((written.version, written.effect), (Some(2), Effect::Queued));
     assert_eq!(
@@ -95,12 +107,9 @@ async fn writes_of_different_policies_keep_their_order() {
 
 #[tokio::test]
 async fn entries_claimed_by_a_dead_process_are_taken_over() {
-    let world = World::new();
-    world.origin.put("1", 30);
-    let (cache, policy) = (world.cache().await, named("write-behind"));
+    let (world, cache, policy) = one_row().await;
     world.write(&cache, "1", 31, &policy).await;
-    let taken = ["XREADGROUP", "GROUP", "flushers", "dead", "STREAMS", "test:write-behind", ">"];
-    world.redis.run(&taken);
+    claim_by_dead_process(&world);
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
     within(SOON * 2, || world.origin.age("1") == 31 && queued(&world) == 0).await;
 }
@@ -109,7 +118,7 @@ async fn entries_claimed_by_a_dead_process_are_taken_over() {
 #[tokio::test]
 async fn a_server_without_xautoclaim_loses_no_write() {
     let mut world = World::new();
-    // Where it does not exist, as in 6.0, it can't be renamed.
+    // A command that does not exist, as in Redis 6.0, can't be renamed.
     let known = world.redis.run(&["COMMAND", "INFO", "XAUTOCLAIM"]);
     if known != redis::Value::Array(vec![redis::Value::Nil]) {
         world = World::on(Redis::with(&["--rename-command", "XAUTOCLAIM", ""]));
@@ -117,8 +126,7 @@ async fn a_server_without_xautoclaim_loses_no_write() {
     let (cache, policy) = (world.cache().await, named("write-behind"));
     world.origin.put("1", 30);
     world.write(&cache, "1", 31, &policy).await;
-    let claim = ["XREADGROUP", "GROUP", "flushers", "dead", "STREAMS", "test:write-behind", ">"];
-    world.redis.run(&claim);
+    claim_by_dead_process(&world);
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
     world.origin.put("2", 30);
     world.write(&cache, "2", 31, &policy).await;
@@ -134,8 +142,7 @@ async fn a_failing_takeover_does_not_block_new_writes() {
     let (cache, policy) = (world.cache().await, named("write-behind"));
     world.origin.put("1", 30);
     world.write(&cache, "1", 31, &policy).await;
-    let claim = ["XREADGROUP", "GROUP", "flushers", "dead", "STREAMS", "test:write-behind", ">"];
-    world.redis.run(&claim);
+    claim_by_dead_process(&world);
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
     within(SOON * 3, || cache.engine().write_behind_failure().is_some()).await;
     for n in 2..20 {
@@ -146,11 +153,7 @@ async fn a_failing_takeover_does_not_block_new_writes() {
     }
     let (error, _) = cache.engine().write_behind_failure().unwrap();
     assert!(error.contains("XCLAIM"), "{error}");
-    assert_eq!(
-        (world.origin.age("1"), queued(&world)),
-        (30, 1),
-        "it stays queued, and nothing is lost"
-    );
+    assert_eq!((world.origin.age("1"), queued(&world)), (30, 1), "the write stays queued");
 }
 
 /// Before Redis 7, an entry deleted after its delivery stays in the group's pending
@@ -163,8 +166,7 @@ async fn a_deleted_entry_is_taken_over_only_once() {
         world.origin.put(id, 30);
         world.write(&cache, id, 31, &policy).await;
     }
-    let claim = ["XREADGROUP", "GROUP", "flushers", "dead", "STREAMS", "test:write-behind", ">"];
-    world.redis.run(&claim);
+    claim_by_dead_process(&world);
     let first = ["EVAL", "return redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1][1]", "1"];
     let first: String =
         redis::from_redis_value(world.redis.run(&[&first[..], &["test:write-behind"]].concat()))
@@ -182,9 +184,7 @@ async fn a_deleted_entry_is_taken_over_only_once() {
 
 #[tokio::test]
 async fn a_failing_origin_is_retried_and_yields_no_dead_letters() {
-    let world = World::new();
-    world.origin.put("1", 30);
-    let (cache, policy) = (world.cache().await, named("write-behind"));
+    let (world, cache, policy) = one_row().await;
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
     world.write(&cache, "1", 31, &policy).await;
     world.origin.fails.store(true, Ordering::SeqCst);
@@ -243,16 +243,14 @@ async fn without_redis_a_write_goes_to_the_origin() {
 /// later one went to the origin: it must not bring the first value back.
 #[tokio::test]
 async fn a_write_that_redis_runs_too_late_does_nothing() {
-    let world = World::new();
-    world.origin.put("1", 30);
-    let (cache, policy) = (world.cache().await, named("write-behind"));
+    let (world, cache, policy) = one_row().await;
     world.fetch(&cache, "1", &policy).await.unwrap();
     world.redis.signal("STOP");
     world.write(&cache, "1", 31, &policy).await;
     world.write(&cache, "1", 32, &policy).await;
     world.redis.signal("CONT");
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
-    // Nothing happens, and nothing tells that it did not: many intervals pass.
+    // Wait for many intervals: there is no event that shows that nothing was applied.
     sleep(FLUSH_POLICY.interval * 15).await;
     assert_eq!(world.origin.age("1"), 32);
     assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), 32);
@@ -260,9 +258,7 @@ async fn a_write_that_redis_runs_too_late_does_nothing() {
 
 #[tokio::test]
 async fn a_missing_consumer_group_is_created() {
-    let world = World::new();
-    world.origin.put("1", 30);
-    let (cache, policy) = (world.cache().await, named("write-behind"));
+    let (world, cache, policy) = one_row().await;
     world.redis.run(&["XADD", "test:write-behind", "*", "a", "b"]);
     world.write(&cache, "1", 31, &policy).await;
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
@@ -312,7 +308,7 @@ async fn an_idle_flusher_sends_few_commands() {
         world.write(&cache, &n.to_string(), 31, &policy).await;
     }
     within(SOON, || queued(&world) == 0).await;
-    // What the last flush has still to ask, and then the idle second itself.
+    // Let the last flush finish before the idle second starts.
     sleep(Duration::from_millis(200)).await;
     let before = commands(&world);
     sleep(Duration::from_millis(1_000)).await;
@@ -322,14 +318,12 @@ async fn an_idle_flusher_sends_few_commands() {
 
 #[tokio::test]
 async fn settling_a_copy_is_retried() {
-    let world = World::new();
-    world.origin.put("1", 30);
-    let (cache, policy) = (world.cache().await, named("write-behind"));
+    let (world, cache, policy) = one_row().await;
     world.write(&cache, "1", 31, &policy).await;
     world.redis.run(&["CONFIG", "SET", "maxmemory", "1"]);
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
     within(SOON, || world.origin.age("1") == 31).await;
-    // Time for a few tries in vain.
+    // Time for a few failed attempts.
     sleep(Duration::from_millis(200)).await;
     assert_eq!(queued(&world), 1, "not settled yet");
     world.redis.run(&["CONFIG", "SET", "maxmemory", "0"]);
@@ -340,9 +334,7 @@ async fn settling_a_copy_is_retried() {
 
 #[tokio::test]
 async fn a_dead_letter_is_no_longer_read() {
-    let world = World::new();
-    world.origin.put("1", 30);
-    let (cache, policy) = (world.cache().await, named("write-behind"));
+    let (world, cache, policy) = one_row().await;
     world.write(&cache, "1", 31, &policy).await;
     *world.origin.rejects.lock().unwrap() = Some("profile:1".to_owned());
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
@@ -354,9 +346,7 @@ async fn a_dead_letter_is_no_longer_read() {
 /// first.
 #[tokio::test]
 async fn the_write_before_a_rejected_one_is_applied() {
-    let world = World::new();
-    world.origin.put("1", 30);
-    let (cache, policy) = (world.cache().await, named("write-behind"));
+    let (world, cache, policy) = one_row().await;
     world.write(&cache, "1", 31, &policy).await;
     world.write(&cache, "1", 99, &policy).await;
     *world.origin.rejects.lock().unwrap() = Some("\"age\":99".to_owned());

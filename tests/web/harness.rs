@@ -1,5 +1,4 @@
-//! The program itself, started on a directory and servers of its own, which
-//! all end with the test.
+//! Starts hitrate with its own directory and servers, which all end with the test.
 
 use std::{
     fs::{self, File},
@@ -16,7 +15,7 @@ use tempfile::TempDir;
 
 pub use crate::redis_server::*;
 
-/// A running hitrate.
+/// A running hitrate, killed on drop.
 pub struct Hitrate {
     child: Child,
     agent: ureq::Agent,
@@ -25,14 +24,14 @@ pub struct Hitrate {
     _own_dir: Option<TempDir>,
 }
 
-/// How one is started.
+/// Settings of a hitrate to start.
 pub struct Setup {
     settings: Vec<(&'static str, String)>,
     dir: Option<PathBuf>,
     limits: Option<&'static str>,
 }
 
-/// One response.
+/// An HTTP response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -50,14 +49,14 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// `name=value` of the cookie this response sets.
+    /// `name=value` of the cookie that this response sets.
     pub fn cookie(&self) -> &str {
         self.header("set-cookie").split(';').next().unwrap()
     }
 }
 
+/// Default settings for tests, without simulated latency.
 pub fn setup() -> Setup {
-    // No simulated latency: most tests are about something else.
     let settings = vec![
         ("HITRATE_BIND", "127.0.0.1:0".to_owned()),
         ("HITRATE_DATABASE_DELAY", "0".to_owned()),
@@ -80,7 +79,7 @@ impl Setup {
         self
     }
 
-    /// Starts it from a shell that has run these commands, `ulimit` for one.
+    /// Starts hitrate from a shell that first runs these commands, e.g. `ulimit`.
     pub fn limits(mut self, shell: &'static str) -> Self {
         self.limits = Some(shell);
         self
@@ -106,7 +105,7 @@ impl Setup {
             .build()
             .into();
         let mut hitrate = Hitrate { child, agent, address: String::new(), dir, _own_dir: own_dir };
-        // Three attempts at an absent Redis take four seconds and a half.
+        // Three connection attempts to an absent Redis take 4.5 seconds.
         let line = hitrate.await_log("hitrate is at http://", Duration::from_secs(20));
         hitrate.address = line.split("http://").nth(1).unwrap().trim().to_owned();
         hitrate
@@ -115,7 +114,7 @@ impl Setup {
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_hitrate");
 
-/// The program with these settings and no others, in `dir`.
+/// A command that runs hitrate in `dir` with only these settings.
 pub fn command(dir: &Path, settings: &[(&'static str, String)]) -> Command {
     plain_command(Path::new(PROGRAM), dir, settings)
 }
@@ -132,7 +131,7 @@ fn plain_command(program: &Path, dir: &Path, settings: &[(&'static str, String)]
     command
 }
 
-/// Runs a command of the program to its end.
+/// Runs a hitrate command until it exits.
 pub fn run(dir: &Path, settings: &[(&'static str, String)], args: &[&str]) -> Output {
     command(dir, settings).args(args).output().unwrap()
 }
@@ -142,7 +141,7 @@ pub fn text(bytes: &[u8]) -> String {
 }
 
 impl Hitrate {
-    /// With an own Redis, and everything else by default.
+    /// Starts hitrate with a managed Redis and default settings.
     pub fn start() -> Self {
         setup().start()
     }
@@ -174,7 +173,7 @@ impl Hitrate {
             .unwrap_or_else(|error| panic!("{method} {path}: {error}\n{}", self.log()))
     }
 
-    /// The same, where no answer is one, too.
+    /// Sends a request; a broken connection is an error, not a panic.
     pub fn try_send(
         &self,
         method: &str,
@@ -199,12 +198,12 @@ impl Hitrate {
         })
     }
 
-    /// Sends these bytes as they are, and returns what comes back until the
-    /// server closes, or for two seconds.
+    /// Sends these bytes unchanged, and returns everything received until the server
+    /// closes the connection, or stays silent for two seconds.
     pub fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = self.connect();
         stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
-        // The server may close before it has read all of it.
+        // The server may close the connection before it has read everything.
         let _ = stream.write_all(bytes);
         let mut answer = Vec::new();
         let mut chunk = [0; 4096];
@@ -222,7 +221,7 @@ impl Hitrate {
         fs::read_to_string(self.dir.join("log")).unwrap_or_default()
     }
 
-    /// How many lines of the log hold `text`.
+    /// Number of log lines that contain `text`.
     pub fn logged(&self, text: &str) -> usize {
         self.log().lines().filter(|line| line.contains(text)).count()
     }
@@ -235,7 +234,7 @@ impl Hitrate {
                 return line.to_owned();
             }
             if let Some(status) = self.child.try_wait().unwrap() {
-                panic!("hitrate ended ({status}) without {text:?}:\n{log}");
+                panic!("hitrate exited ({status}) without {text:?}:\n{log}");
             }
             sleep(Duration::from_millis(10));
         }
@@ -250,13 +249,13 @@ impl Hitrate {
         send_signal(self.pid(), signal);
     }
 
-    /// Ends it and waits for that.
+    /// Sends the signal, and waits for the exit.
     pub fn end(mut self, signal: &str) -> std::process::ExitStatus {
         self.signal(signal);
         self.child.wait().unwrap()
     }
 
-    /// The own Redis: a connection over its socket.
+    /// A connection to the managed Redis, over its socket.
     pub fn own_redis(&self) -> redis::Connection {
         let socket = self.dir.join("var/redis.sock");
         let url = format!("redis+unix://{}", socket.display());
@@ -277,7 +276,7 @@ impl Drop for Hitrate {
     }
 }
 
-/// The checkers that npm has, where `bin/test` could install them.
+/// The directory of checkers from npm, if `bin/test` has installed them.
 pub fn node_modules() -> Option<PathBuf> {
     std::env::var_os("HITRATE_TOOLS").map(|tools| PathBuf::from(tools).join("node_modules"))
 }

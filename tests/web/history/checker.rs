@@ -1,8 +1,8 @@
-//! Judges a history: what clients were told must fit together.
+//! Checks a history: the results that clients received must be consistent.
 //!
-//! A value is superseded by a write that began after the value's own write was
-//! over. Two writes at the same time may take effect in either order, and one
-//! whose outcome is unknown at any time from its start on, or never.
+//! A write supersedes a value if it began after the write of that value had ended.
+//! Concurrent writes may take effect in either order. A write with an unknown outcome
+//! may take effect at any time after its start, or never.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -10,42 +10,43 @@ use std::{
     time::Duration,
 };
 
-use super::operation::{Door, INITIAL, Kind, Operation, Outcome};
+use super::operation::{INITIAL, Kind, Operation, Outcome, Route};
 
-/// What was broken this long before may have led to it.
-const NEAR: Duration = Duration::from_secs(1);
+/// An outage that ended at most this long before a violation may have caused it.
+const CAUSE_WINDOW: Duration = Duration::from_secs(1);
 
-/// Something that must not be, and the operations that show it, in order.
+/// A violated property, and the operations that prove it, in order.
 #[derive(Debug, PartialEq)]
 pub struct Violation {
     pub breach: Breach,
     pub shown_by: Vec<Operation>,
 }
 
+/// The violated property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Breach {
-    /// A read returned what a write, acknowledged long enough before, superseded.
+    /// A read returned a value after the guarantee required a newer one.
     StaleRead,
-    /// At rest the database does not have what was acknowledged.
+    /// After recovery, the database does not have an acknowledged write.
     LostWrite,
-    /// A read returned what nobody had written under that key.
+    /// A read returned a value that was never written to that key.
     NeverWritten,
-    /// At rest the cache and the database differ.
+    /// After recovery, the cache and the database differ.
     NeverHealed,
-    /// Two visitors got one number.
-    CountedTogether,
-    /// A later visitor got a smaller number.
+    /// Two visitors received the same number.
+    DuplicateNumber,
+    /// A later visitor received a smaller number.
     CountedBackwards,
-    /// The last number does not fit the number of visits.
+    /// The last number does not match the number of visits.
     Miscounted,
 }
 
 impl Violation {
-    /// Whether it happened around this time, or something that led to it.
+    /// Whether an outage in this period may have caused the violation.
     pub fn is_near(&self, start: Duration, end: Duration) -> bool {
         let first = self.shown_by.iter().map(|it| it.start).min().unwrap_or_default();
         let last = self.shown_by.iter().map(|it| it.end).max().unwrap_or_default();
-        start <= last && end + NEAR >= first
+        start <= last && end + CAUSE_WINDOW >= first
     }
 }
 
@@ -56,25 +57,25 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Finds what must not be. `visible` says from when on no read through this
-/// process and door may return anything older than this write.
+/// Returns all violations. `visible` is the time after which no read by this process
+/// through this route may return a value older than this write.
 pub fn check(
     history: &[Operation],
-    visible: impl Fn(&Operation, usize, Door) -> Duration,
+    visible: impl Fn(&Operation, usize, Route) -> Duration,
 ) -> Vec<Violation> {
-    let history = &with_what_was_observed(history);
+    let history = &with_observed_writes(history);
     let mut found = check_reads(history, &Writes::of(history), visible);
     found.extend(check_rest(history));
     found.extend(check_counts(history));
     found
 }
 
-/// The same, where a write that was seen in the database is known to be over
-/// when it was first seen, whatever its writer was told.
-fn with_what_was_observed(history: &[Operation]) -> Vec<Operation> {
+/// The history in which an unacknowledged write counts as effective from the time at
+/// which its value was first read from the database.
+fn with_observed_writes(history: &[Operation]) -> Vec<Operation> {
     let mut seen = HashMap::new();
     for read in history {
-        if let Kind::Read { key, value, door: Door::Origin | Door::OriginAtRest } = read.kind {
+        if let Kind::Read { key, value, route: Route::Origin | Route::OriginAtRest } = read.kind {
             let first = seen.entry((key, value)).or_insert(read.end);
             *first = read.end.min(*first);
         }
@@ -90,7 +91,7 @@ fn with_what_was_observed(history: &[Operation]) -> Vec<Operation> {
     history.iter().map(|it| observed(it).unwrap_or_else(|| it.clone())).collect()
 }
 
-/// The writes of a history, by what they wrote.
+/// The writes of a history, by key and value.
 struct Writes<'a> {
     all: Vec<&'a Operation>,
     by_value: HashMap<(&'static str, u64), &'a Operation>,
@@ -106,7 +107,7 @@ impl<'a> Writes<'a> {
         Self { all: by_value.values().copied().collect(), by_value }
     }
 
-    /// Whether `later` began after `value` was surely written.
+    /// Whether `later` began after the write of `value` had certainly ended.
     fn supersedes(&self, later: &Operation, key: &'static str, value: u64) -> bool {
         if value == INITIAL {
             return true;
@@ -116,7 +117,7 @@ impl<'a> Writes<'a> {
     }
 }
 
-/// For one key and one door: which write must be visible from when on.
+/// The writes that must be visible for one key and one route, by time.
 struct Horizon<'a>(Vec<(Duration, &'a Operation)>);
 
 impl<'a> Horizon<'a> {
@@ -131,7 +132,7 @@ impl<'a> Horizon<'a> {
             .filter(|write| write.acknowledged().is_some_and(|(written, _)| written == key));
         let mut from: Vec<_> = acknowledged.map(|write| (visible(write), *write)).collect();
         from.sort_by_key(|(visible, write)| (*visible, write.start));
-        // Whatever supersedes a value, the write that began last does so, too.
+        // If any of these writes supersedes a value, so does the one that began last.
         let mut last: Option<&Operation> = None;
         for (_, write) in &mut from {
             let latest = last.filter(|last| last.start > write.start).unwrap_or(write);
@@ -140,7 +141,7 @@ impl<'a> Horizon<'a> {
         Self(from)
     }
 
-    /// The write that began last of those visible before `time`.
+    /// Of the writes visible before `time`, the one that began last.
     fn before(&self, time: Duration) -> Option<&'a Operation> {
         let count = self.0.partition_point(|(visible, _)| *visible < time);
         count.checked_sub(1).map(|last| self.0[last].1)
@@ -150,15 +151,17 @@ impl<'a> Horizon<'a> {
 fn check_reads(
     history: &[Operation],
     writes: &Writes<'_>,
-    visible: impl Fn(&Operation, usize, Door) -> Duration,
+    visible: impl Fn(&Operation, usize, Route) -> Duration,
 ) -> Vec<Violation> {
     let mut horizons = BTreeMap::new();
     let mut found = Vec::new();
     for read in history {
-        let Kind::Read { key, value, door } = read.kind else { continue };
-        let horizon = horizons.entry((key, read.process, door)).or_insert_with(|| {
-            Horizon::of(writes, key, |write| match door {
-                Door::Cache | Door::Detour | Door::Memory => visible(write, read.process, door),
+        let Kind::Read { key, value, route } = read.kind else { continue };
+        let horizon = horizons.entry((key, read.process, route)).or_insert_with(|| {
+            Horizon::of(writes, key, |write| match route {
+                Route::Cache | Route::WithoutRedis | Route::StaleMemory => {
+                    visible(write, read.process, route)
+                }
                 _ => write.end,
             })
         });
@@ -168,8 +171,8 @@ fn check_reads(
         }
         let newer = horizon.before(read.start);
         if let Some(newer) = newer.filter(|newer| writes.supersedes(newer, key, value)) {
-            let breach = match door {
-                Door::OriginAtRest => Breach::LostWrite,
+            let breach = match route {
+                Route::OriginAtRest => Breach::LostWrite,
                 _ => Breach::StaleRead,
             };
             found.push(violation(breach, write.into_iter().chain([newer, read])));
@@ -178,24 +181,24 @@ fn check_reads(
     found
 }
 
-/// At rest every cache has what the database has.
+/// Returns the differences between the caches and the database after recovery.
 pub fn check_rest(history: &[Operation]) -> Vec<Violation> {
-    let at = |wanted: Door| {
+    let at = |wanted: Route| {
         history.iter().filter_map(move |read| match read.kind {
-            Kind::Read { key, value, door } if door == wanted => Some((key, value, read)),
+            Kind::Read { key, value, route } if route == wanted => Some((key, value, read)),
             _ => None,
         })
     };
     let origin: HashMap<_, _> =
-        at(Door::OriginAtRest).map(|(key, value, read)| (key, (value, read))).collect();
+        at(Route::OriginAtRest).map(|(key, value, read)| (key, (value, read))).collect();
     let differs = |(key, value, cached): (&str, u64, _)| {
         let (held, read) = origin.get(key)?;
         (*held != value).then(|| violation(Breach::NeverHealed, [*read, cached]))
     };
-    at(Door::CacheAtRest).filter_map(differs).collect()
+    at(Route::CacheAtRest).filter_map(differs).collect()
 }
 
-/// The visits of a history: who got which number.
+/// Checks the numbers of all visits.
 fn check_counts(history: &[Operation]) -> Vec<Violation> {
     let visits = || history.iter().filter(|visit| matches!(visit.kind, Kind::Count(_)));
     let mut counted: Vec<(u64, &Operation)> = visits()
@@ -214,12 +217,12 @@ fn check_counts(history: &[Operation]) -> Vec<Violation> {
     }
     counted.sort_by_key(|(number, _)| *number);
     let twins = counted.windows(2).filter(|pair| pair[0].0 == pair[1].0);
-    found.extend(twins.map(|pair| violation(Breach::CountedTogether, [pair[0].1, pair[1].1])));
+    found.extend(twins.map(|pair| violation(Breach::DuplicateNumber, [pair[0].1, pair[1].1])));
     found
 }
 
-/// Those who came after another had left, and got a smaller number. `counted`
-/// is in the order of coming.
+/// Visits that began after another one had ended, and received a smaller number.
+/// `counted` is sorted by start.
 fn counted_backwards(counted: &[(u64, &Operation)]) -> Vec<Violation> {
     let mut leaving = counted.to_vec();
     leaving.sort_by_key(|(_, visit)| visit.end);
@@ -265,19 +268,19 @@ mod tests {
     }
 
     fn read(value: u64, start: u64, end: u64) -> Operation {
-        at(start, end, Kind::Read { key: KEY, value, door: Door::Cache })
+        at(start, end, Kind::Read { key: KEY, value, route: Route::Cache })
     }
 
     fn at_rest(value: u64, cached: u64) -> [Operation; 2] {
-        [(value, Door::OriginAtRest), (cached, Door::CacheAtRest)]
-            .map(|(value, door)| at(9_000, 9_001, Kind::Read { key: KEY, value, door }))
+        [(value, Route::OriginAtRest), (cached, Route::CacheAtRest)]
+            .map(|(value, route)| at(9_000, 9_001, Kind::Read { key: KEY, value, route }))
     }
 
     fn counted(number: u64, start: u64, end: u64) -> Operation {
         at(start, end, Kind::Count(Some(number)))
     }
 
-    /// What is wrong, when edits are visible as soon as they are acknowledged.
+    /// The violations if writes must be visible as soon as they are acknowledged.
     fn breaches(history: &[Operation]) -> Vec<Breach> {
         breaches_within(0, history)
     }
@@ -289,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_as_it_was_written_is_legal() {
+    fn a_read_of_the_last_write_is_valid() {
         let history =
             [read(0, 0, 5), wrote(1, 10, 20), read(1, 21, 25), wrote(2, 30, 40), read(2, 41, 45)];
         assert_eq!(breaches(&history), []);
@@ -305,16 +308,16 @@ mod tests {
     }
 
     #[test]
-    fn a_read_of_what_was_superseded_is_stale() {
+    fn a_read_of_a_superseded_value_is_stale() {
         let history = [wrote(1, 0, 9), wrote(2, 10, 30), read(1, 31, 35)];
         assert_eq!(breaches(&history), [Breach::StaleRead]);
         assert_eq!(breaches(&[wrote(1, 0, 9), read(0, 10, 15)]), [Breach::StaleRead]);
-        // It is shown with the write that was read and the one that was not.
+        // The proof has the write that was read and the one that was missed.
         assert_eq!(check(&history, |write, _, _| write.end)[0].shown_by, history);
     }
 
     #[test]
-    fn the_window_is_counted_from_the_acknowledgement_to_the_beginning_of_the_read() {
+    fn the_window_lasts_from_the_acknowledgement_to_the_start_of_the_read() {
         let history = [wrote(1, 0, 9), wrote(2, 10, 30), read(1, 80, 200)];
         assert_eq!(breaches_within(50, &history), []);
         assert_eq!(breaches_within(49, &history), [Breach::StaleRead]);
@@ -332,8 +335,8 @@ mod tests {
     }
 
     #[test]
-    fn a_long_write_hides_no_shorter_one() {
-        // 1 is over before 3 begins; 2 began before and ended after.
+    fn a_long_write_does_not_hide_a_shorter_one() {
+        // 1 ends before 3 begins; 2 begins before 3 and ends after it.
         let history = [wrote(1, 0, 10), wrote(2, 5, 90), wrote(3, 20, 30), read(1, 40, 45)];
         assert_eq!(breaches(&history), [Breach::StaleRead]);
         let later = [wrote(1, 0, 10), wrote(3, 20, 30), wrote(2, 5, 40), read(1, 50, 55)];
@@ -342,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_write_may_happen_late_or_never_but_not_before_its_start() {
+    fn an_unknown_write_may_take_effect_late_or_never_but_not_before_its_start() {
         let (tried, later) = (tried(1, 10, 20), wrote(2, 30, 40));
         for value in [1, 2] {
             let history = [tried.clone(), later.clone(), read(value, 50, 55)];
@@ -355,11 +358,11 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_write_that_was_seen_in_the_database_is_a_write() {
-        let seen = |value| at(30, 35, Kind::Read { key: KEY, value, door: Door::Origin });
+    fn an_unknown_write_counts_once_its_value_was_read_from_the_database() {
+        let seen = |value| at(30, 35, Kind::Read { key: KEY, value, route: Route::Origin });
         assert_eq!(breaches(&[tried(1, 0, 9), seen(1), read(0, 20, 25)]), []);
         assert_eq!(breaches(&[tried(1, 0, 9), seen(1), read(0, 40, 45)]), [Breach::StaleRead]);
-        // What began after it was seen supersedes it.
+        // A write that began after that read supersedes it.
         let history = [tried(1, 0, 9), seen(1), wrote(2, 40, 45), read(1, 50, 55)];
         assert_eq!(breaches(&history), [Breach::StaleRead]);
         let history = [tried(1, 0, 9), seen(1), wrote(2, 34, 45), read(1, 50, 55)];
@@ -367,56 +370,56 @@ mod tests {
     }
 
     #[test]
-    fn an_acknowledged_write_that_is_gone_at_rest_is_lost() {
+    fn an_acknowledged_write_missing_after_recovery_is_lost() {
         let history = [&[wrote(1, 0, 9), wrote(2, 10, 20)], &at_rest(1, 1)[..]].concat();
         assert_eq!(breaches(&history), [Breach::LostWrite, Breach::StaleRead]);
     }
 
     #[test]
-    fn a_value_from_nowhere_is_found() {
+    fn a_value_that_was_never_written_is_reported() {
         assert_eq!(breaches(&[read(7, 0, 5)]), [Breach::NeverWritten]);
         let other = at(0, 5, Kind::Write { key: "456", value: 1, outcome: Outcome::Acknowledged });
         assert_eq!(breaches(&[other, read(1, 10, 15)]), [Breach::NeverWritten]);
     }
 
     #[test]
-    fn a_cache_that_stays_behind_is_found() {
+    fn a_cache_outdated_after_recovery_is_reported() {
         let history = [&[tried(1, 0, 9)], &at_rest(1, 0)[..]].concat();
         assert_eq!(breaches(&history), [Breach::NeverHealed]);
     }
 
     #[test]
-    fn each_process_and_each_door_has_its_own_window() {
+    fn each_process_and_each_route_has_its_own_window() {
         let elsewhere = Operation { process: 1, ..read(0, 50, 55) };
-        let past = at(50, 55, Kind::Read { key: KEY, value: 0, door: Door::Origin });
+        let bypassing = at(50, 55, Kind::Read { key: KEY, value: 0, route: Route::Origin });
         let visible = |write: &Operation, process: usize, _| match process == write.process {
             true => write.end,
             false => write.end + Duration::from_millis(100),
         };
         let found = |read: &Operation| check(&[wrote(1, 0, 9), read.clone()], visible).len();
-        assert_eq!([found(&read(0, 50, 55)), found(&elsewhere), found(&past)], [1, 0, 1]);
+        assert_eq!([found(&read(0, 50, 55)), found(&elsewhere), found(&bypassing)], [1, 0, 1]);
     }
 
     #[test]
-    fn numbers_of_visitors_at_the_same_time_come_in_any_order() {
+    fn concurrent_visits_may_be_numbered_in_any_order() {
         let history = [counted(2, 0, 20), counted(1, 10, 30), counted(3, 31, 35)];
         assert_eq!(breaches(&history), []);
     }
 
     #[test]
-    fn one_number_for_two_is_found() {
+    fn a_number_received_twice_is_reported() {
         let history = [counted(1, 0, 20), counted(1, 10, 30), counted(3, 40, 45)];
-        assert_eq!(breaches(&history), [Breach::CountedTogether]);
+        assert_eq!(breaches(&history), [Breach::DuplicateNumber]);
     }
 
     #[test]
-    fn a_smaller_number_for_a_later_visitor_is_found() {
+    fn a_smaller_number_for_a_later_visitor_is_reported() {
         let history = [counted(2, 0, 10), counted(1, 11, 20), counted(3, 21, 30)];
         assert_eq!(breaches(&history), [Breach::CountedBackwards]);
     }
 
     #[test]
-    fn the_last_number_fits_the_visits_and_those_that_may_have_been_counted() {
+    fn the_last_number_is_between_the_counted_and_all_visits() {
         let unknown = at(11, 20, Kind::Count(None));
         for last in [2, 3] {
             assert_eq!(breaches(&[counted(1, 0, 9), unknown.clone(), counted(last, 30, 35)]), []);
@@ -427,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_thousand_operations_are_judged_in_seconds() {
+    fn a_hundred_thousand_operations_are_checked_in_seconds() {
         let history: Vec<_> = (1..=33_333)
             .flat_map(|n| {
                 let t = n * 10;
@@ -436,7 +439,7 @@ mod tests {
             .collect();
         let start = Instant::now();
         assert_eq!(breaches(&history), []);
-        // By comparing each with each it would take minutes.
+        // Comparing every pair of operations would take minutes.
         assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, SqliteConnection};
 
 use super::{
-    operation::{Door, INITIAL, Kind, Operation, Outcome},
+    operation::{INITIAL, Kind, Operation, Outcome, Route},
     policy::CachePolicy,
     world::World,
 };
@@ -121,21 +121,21 @@ impl<'a> Client<'a> {
             false => 0,
         };
         if self.policy.writes_the_database_first() && self.rng.random_bool(0.2) {
-            done.extend(self.read(key, Door::Origin, 0));
+            done.extend(self.read(key, Route::Origin, 0));
         }
-        done.extend(self.read(key, Door::Cache, delay_ms));
+        done.extend(self.read(key, Route::Cache, delay_ms));
     }
 
-    pub fn read(&self, key: &'static str, door: Door, delay_ms: u32) -> Option<Operation> {
-        let bypasses = matches!(door, Door::Origin | Door::OriginAtRest);
+    pub fn read(&self, key: &'static str, route: Route, delay_ms: u32) -> Option<Operation> {
+        let bypasses = matches!(route, Route::Origin | Route::OriginAtRest);
         let cache = if bypasses { "&cache=off" } else { "" };
         let policy = self.policy.name;
         let start = self.world.now();
         let path = format!("/profiles?id={key}&delay_ms={delay_ms}{cache}&policy={policy}");
         let Reply::Answered(answer) = self.send("GET", &path, "") else { return None };
         let value = value(&answer)?;
-        let door = if door == Door::Cache { route(&answer) } else { door };
-        Some(self.operation(start, Kind::Read { key, value, door }))
+        let route = if route == Route::Cache { route_of(&answer) } else { route };
+        Some(self.operation(start, Kind::Read { key, value, route }))
     }
 
     pub fn visit(&self) -> Option<Operation> {
@@ -171,7 +171,7 @@ impl<'a> Client<'a> {
 
 fn outcome(answer: &Answer) -> Outcome {
     match answer.status {
-        200 if answer.json()["invalidated"].is_null() => Outcome::Untold,
+        200 if answer.json()["invalidated"].is_null() => Outcome::Deferred,
         200 => Outcome::Acknowledged,
         503 => Outcome::Unknown,
         _ => panic!("unexpected response to an edit: {answer:?}"),
@@ -193,15 +193,15 @@ fn value(answer: &Answer) -> Option<u64> {
 
 /// The route of a lookup through the cache, from the fields of its JSON. Only for a
 /// stale copy does the sentence decide, and an unknown sentence fails the run.
-fn route(answer: &Answer) -> Door {
+fn route_of(answer: &Answer) -> Route {
     let json = answer.json();
     let message = json["message"].as_str().expect("a lookup has a message");
     match json["source"].as_str().expect("a lookup has a source") {
-        "cache" | "memory" => Door::Cache,
-        "database" if json["ttl_ms"].is_null() => Door::Detour,
-        "database" => Door::Cache,
-        "stale" if message.contains(REDIS_FAILED) => Door::Memory,
-        "stale" if message.contains(REDIS_ANSWERED) => Door::Cache,
+        "cache" | "memory" => Route::Cache,
+        "database" if json["ttl_ms"].is_null() => Route::WithoutRedis,
+        "database" => Route::Cache,
+        "stale" if message.contains(REDIS_FAILED) => Route::StaleMemory,
+        "stale" if message.contains(REDIS_ANSWERED) => Route::Cache,
         _ => panic!("unknown route of a lookup: {json}"),
     }
 }
@@ -219,17 +219,17 @@ fn the_route_of_a_lookup_is_recognized() {
     let hitrate = setup.set("HITRATE_PROFILE_TTL", "1s").start();
     let look_up = || {
         let answer = hitrate.get_with("/profiles?id=123", &[JSON]);
-        (answer.json()["source"].as_str().unwrap().to_owned(), route(&answer))
+        (answer.json()["source"].as_str().unwrap().to_owned(), route_of(&answer))
     };
-    let is = |source: &str, door| look_up() == (source.to_owned(), door);
-    assert!(is("database", Door::Cache), "the value is loaded and stored");
-    assert!(is("cache", Door::Cache));
+    let is = |source: &str, route| look_up() == (source.to_owned(), route);
+    assert!(is("database", Route::Cache), "the value is loaded and stored");
+    assert!(is("cache", Route::Cache));
     rename_table(&database, "ALTER TABLE profiles RENAME TO profiles_away");
-    eventually(BACK, "the copy is served past its TTL", || is("stale", Door::Cache));
+    eventually(BACK, "the copy is served past its TTL", || is("stale", Route::Cache));
     redis.kill();
-    eventually(BACK, "the copy is served without Redis", || is("stale", Door::Memory));
+    eventually(BACK, "the copy is served without Redis", || is("stale", Route::StaleMemory));
     rename_table(&database, "ALTER TABLE profiles_away RENAME TO profiles");
-    eventually(BACK, "the database is read without Redis", || is("database", Door::Detour));
+    eventually(BACK, "the database is read without Redis", || is("database", Route::WithoutRedis));
 }
 
 fn rename_table(database: &str, sql: &'static str) {

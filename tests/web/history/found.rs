@@ -1,4 +1,4 @@
-//! What runs have found: each as the shortest sequence of steps that shows it.
+//! Regressions found by earlier runs, each as a minimal sequence of steps.
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -14,11 +14,10 @@ use crate::{
 const ANN: &str = "name=Ann&email=a%40example.com&age=31";
 const BEN: &str = "name=Ben&email=b%40example.com&age=32";
 
-/// Two edits wait for a lock. The second waits for the first, then for the
-/// lock, then is told 503: too long. But SQLite goes on with it, and makes it
-/// when the lock is free. Whoever looked in between has put the old row back.
+/// Two edits wait for a lock and are answered with 503. SQLite still applies the second
+/// once the lock is released. A read in between has cached the old row.
 #[test]
-fn an_edit_that_is_made_after_its_answer_is_not_hidden() {
+fn an_edit_applied_after_its_response_is_not_hidden_by_a_cached_copy() {
     let hitrate = Arc::new(Hitrate::start());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let url = format!("sqlite://{}", hitrate.dir.join("var/hitrate.db").display());
@@ -27,7 +26,7 @@ fn an_edit_that_is_made_after_its_answer_is_not_hidden() {
     let edits = [ANN, BEN].map(|form| {
         let hitrate = Arc::clone(&hitrate);
         let edit = thread::spawn(move || hitrate.post("/profiles/123", form).status);
-        // The one comes before the other.
+        // The first edit starts before the second.
         thread::sleep(Duration::from_millis(10));
         edit
     });
@@ -35,14 +34,14 @@ fn an_edit_that_is_made_after_its_answer_is_not_hidden() {
     hitrate.get("/profiles?id=123");
     runtime.block_on(sqlx::query("ROLLBACK").execute(&mut other)).unwrap();
     let name = |path| hitrate.json(path)["profile"]["name"].clone();
-    // SQLite has the lock by now, and makes what it goes on with.
+    // Time for SQLite to acquire the lock and apply the edit.
     thread::sleep(Duration::from_millis(100));
-    eventually(BACK, "the cache has what the database has", || {
+    eventually(BACK, "cache and database agree", || {
         name("/profiles?id=123") == name("/profiles?id=123&cache=off")
     });
 }
 
-/// Two processes that write behind and share a database; the first has lost Redis.
+/// Two write-behind processes that share a database; the first has lost Redis.
 struct Apart {
     proxy: Proxy,
     here: Hitrate,
@@ -50,7 +49,8 @@ struct Apart {
     _database: TempDir,
 }
 
-/// The network was like `before` when the first process came to know Redis.
+/// Starts both processes. `before` is the mode of the network when the first one
+/// connects to Redis.
 fn apart(redis: &Redis, before: Mode, flush: &str) -> Apart {
     let proxy = Proxy::before(redis);
     proxy.set(before);
@@ -62,7 +62,7 @@ fn apart(redis: &Redis, before: Mode, flush: &str) -> Apart {
     });
     assert_eq!(name(&there), "Shaunak Dhande", "Redis has a copy");
     proxy.set(Mode::Refuse);
-    eventually(BACK, "it has no Redis", || here.json("/")["hits"].is_null());
+    eventually(BACK, "Redis is unreachable", || here.json("/")["hits"].is_null());
     Apart { proxy, here, there, _database: database }
 }
 
@@ -75,29 +75,28 @@ fn name(hitrate: &Hitrate) -> String {
     name.as_str().unwrap().to_owned()
 }
 
-/// Ann waits in Redis for the database. Ben is written by a process that has no
-/// Redis at the moment, so he goes to the database at once. When that process
-/// has Redis again, it reads Ann there, who is the earlier one: until she is
-/// flushed, and found to be.
+/// Ann is queued in Redis. Then a process without Redis writes Ben directly to the
+/// database. When that process has Redis again, it must not read the earlier write, Ann,
+/// from the queue.
 #[test]
-fn a_write_past_redis_is_not_hidden_by_an_earlier_one_that_waits() {
+fn a_direct_write_is_not_hidden_by_an_earlier_queued_one() {
     let redis = Redis::start();
     let Apart { proxy, here, there, .. } = &apart(&redis, Mode::Pass, "5s");
     write(there, ANN);
     write(here, BEN);
     proxy.set(Mode::Pass);
-    eventually(BACK, "it has Redis again", || {
+    eventually(BACK, "Redis is reachable again", || {
         assert_eq!(name(here), "Ben");
         here.json("/")["hits"].is_u64()
     });
     assert_eq!([name(here), name(there)], ["Ben", "Ben"]);
 }
 
-/// The other way round: Ben went past Redis, then Ann was queued, on top of the
-/// copy in Redis, which is older than Ben. When his process has Redis again, it
-/// takes back whatever is older than Ben, and by its version Ann is.
+/// Ben is written directly to the database. Then Ann is queued, based on the copy in
+/// Redis, which is older than Ben. When the first process has Redis again, it
+/// invalidates versions older than Ben, and by version Ann is one.
 #[test]
-fn a_write_that_waits_is_not_hidden_by_an_earlier_one_past_redis() {
+fn a_queued_write_is_not_hidden_by_an_earlier_direct_one() {
     let redis = Redis::start();
     let Apart { proxy, here, there, .. } = &apart(&redis, Mode::Pass, "5s");
     write(here, BEN);
@@ -105,15 +104,15 @@ fn a_write_that_waits_is_not_hidden_by_an_earlier_one_past_redis() {
     write(there, ANN);
     assert_eq!(name(there), "Ann");
     proxy.set(Mode::Pass);
-    eventually(BACK, "it has Redis again", || here.json("/")["hits"].is_u64());
+    eventually(BACK, "Redis is reachable again", || here.json("/")["hits"].is_u64());
     assert_eq!([name(here), name(there)], ["Ann", "Ann"]);
 }
 
-/// A process has learned Redis's time over a network that is slow in one
-/// direction: its idea of it is 100 ms behind. Now it writes Ben past Redis, 50 ms
-/// after Ann was queued: by its clock he is the earlier one.
+/// A process has estimated Redis's time over a network that is slow in one direction,
+/// and its estimate is 100 ms behind. It writes Ben directly, 50 ms after Ann was
+/// queued; by its estimate, Ben is earlier.
 #[test]
-fn a_write_past_redis_is_not_replaced_by_an_earlier_one_that_waits() {
+fn a_direct_write_is_not_replaced_by_an_earlier_queued_one() {
     let redis = Redis::start();
     let slow = Mode::SlowAnswers(Duration::from_millis(200));
     let Apart { proxy, here, there, .. } = &apart(&redis, slow, "500ms");
@@ -121,7 +120,7 @@ fn a_write_past_redis_is_not_replaced_by_an_earlier_one_that_waits() {
     thread::sleep(Duration::from_millis(50));
     write(here, BEN);
     proxy.set(Mode::Pass);
-    eventually(BACK, "nothing waits", || {
+    eventually(BACK, "the queue is empty", || {
         redis.run(&["XLEN", "hitrate:write-behind"]) == redis::Value::Int(0)
     });
     assert_eq!(there.json("/profiles?id=123&cache=off")["profile"]["name"], "Ben");

@@ -1,9 +1,9 @@
-//! Histories: many clients of two processes that share a Redis and a database,
-//! with things breaking meanwhile, and then a judgement of what they were told.
+//! Histories: many clients use two processes that share a Redis and a database, while
+//! faults are injected; a checker then judges all recorded results.
 //!
-//! A seed decides the same every time: a test has its own, `HITRATE_SEED=7 bin/test
-//! history::` tries another one, `bin/soak 0 7` repeats what a soak did by it. The
-//! times are the machine's: it may take a few tries to see the same.
+//! A seed determines all decisions of a run. Each test has its own; `HITRATE_SEED=7
+//! bin/test history::` uses another one, and `bin/soak 0 7` repeats the run of a soak.
+//! The timing is not determined, so it may take several runs to reproduce a failure.
 
 mod broken;
 mod checker;
@@ -27,23 +27,23 @@ use self::{
 };
 use crate::seed::{from_environment, seed_or};
 
-/// Long enough for a handful of faults.
+/// Length of a test run: enough for a handful of faults.
 const BRIEF: Duration = Duration::from_millis(2_000);
-/// Long enough for faults that follow from each other.
+/// Length of a soak run: enough for consecutive faults.
 const LONG: Duration = Duration::from_secs(8);
 
-/// What a soak goes through by turns.
-const WEATHERS: [Planner; 3] = [nemesis::everything, nemesis::all_but_redis, nemesis::jitter];
+/// The fault generators that a soak alternates between.
+const PLANNERS: [Planner; 3] = [nemesis::everything, nemesis::redis_reachable, nemesis::jitter];
 
-/// By a seed of its own: between them, the tests below have every fault there is.
-fn assert_keeps_its_promise(policy: CachePolicy, faults: Planner, seed: u64) {
+/// Runs with the given seed. Together, the tests below inject every fault.
+fn assert_guarantee_holds(policy: CachePolicy, faults: Planner, seed: u64) {
     let run = Run { seed: seed_or(seed), policy, length: BRIEF, faults, broken: None };
-    if let Err(told) = verdict(&run) {
-        panic!("{told}");
+    if let Err(report) = verdict(&run) {
+        panic!("{report}");
     }
 }
 
-/// What a run did, or what was wrong.
+/// A summary of the run, or the violations.
 fn verdict(run: &Run) -> Result<String, String> {
     let record = run.record();
     let violations = run.judge(&record);
@@ -54,53 +54,53 @@ fn verdict(run: &Run) -> Result<String, String> {
 }
 
 #[test]
-fn none_keeps_its_promise() {
-    assert_keeps_its_promise(CachePolicy::NONE, nemesis::everything, 9);
+fn none_keeps_its_guarantee() {
+    assert_guarantee_holds(CachePolicy::NONE, nemesis::everything, 9);
 }
 
 #[test]
-fn default_keeps_its_promise() {
-    assert_keeps_its_promise(CachePolicy::DEFAULT, nemesis::everything, 10);
+fn read_through_keeps_its_guarantee() {
+    assert_guarantee_holds(CachePolicy::READ_THROUGH, nemesis::everything, 10);
 }
 
 #[test]
-fn near_keeps_its_promise() {
-    assert_keeps_its_promise(CachePolicy::NEAR, nemesis::everything, 6);
+fn near_cache_keeps_its_guarantee() {
+    assert_guarantee_holds(CachePolicy::NEAR_CACHE, nemesis::everything, 6);
 }
 
 #[test]
-fn write_through_keeps_its_promise() {
-    assert_keeps_its_promise(CachePolicy::WRITE_THROUGH, nemesis::everything, 14);
+fn write_through_keeps_its_guarantee() {
+    assert_guarantee_holds(CachePolicy::WRITE_THROUGH, nemesis::everything, 14);
 }
 
 #[test]
-fn write_around_keeps_its_promise() {
-    assert_keeps_its_promise(CachePolicy::WRITE_AROUND, nemesis::everything, 16);
+fn write_around_keeps_its_guarantee() {
+    assert_guarantee_holds(CachePolicy::WRITE_AROUND, nemesis::everything, 16);
 }
 
 #[test]
-fn write_behind_keeps_its_promise() {
-    assert_keeps_its_promise(CachePolicy::WRITE_BEHIND, nemesis::everything, 19);
+fn write_behind_keeps_its_guarantee() {
+    assert_guarantee_holds(CachePolicy::WRITE_BEHIND, nemesis::everything, 19);
 }
 
 #[test]
-fn refresh_ahead_keeps_its_promise() {
-    assert_keeps_its_promise(CachePolicy::REFRESH_AHEAD, nemesis::everything, 17);
+fn refresh_ahead_keeps_its_guarantee() {
+    assert_guarantee_holds(CachePolicy::REFRESH_AHEAD, nemesis::everything, 17);
 }
 
 #[test]
-fn near_keeps_its_stricter_promise_while_redis_is_there() {
-    assert_keeps_its_promise(CachePolicy::NEAR, nemesis::all_but_redis, 23);
+fn near_cache_keeps_its_strict_guarantee_while_redis_is_reachable() {
+    assert_guarantee_holds(CachePolicy::NEAR_CACHE, nemesis::redis_reachable, 23);
 }
 
 #[test]
-fn write_behind_keeps_its_stricter_promise_while_redis_is_there() {
-    assert_keeps_its_promise(CachePolicy::WRITE_BEHIND, nemesis::all_but_redis, 14);
+fn write_behind_keeps_its_strict_guarantee_while_redis_is_reachable() {
+    assert_guarantee_holds(CachePolicy::WRITE_BEHIND, nemesis::redis_reachable, 14);
 }
 
-/// Round after round, each of the next seed and policy.
+/// Runs with successive seeds, which determine policy and faults.
 #[test]
-#[ignore = "takes as long as it is told: bin/soak"]
+#[ignore = "runs as long as requested: bin/soak"]
 fn soak() {
     let minutes = from_environment("HITRATE_SOAK").unwrap_or(10);
     let first = seed_or(1);
@@ -111,15 +111,15 @@ fn soak() {
             break;
         }
         let seed = first.wrapping_add(round);
-        // By the seed, so that one round can be repeated alone.
+        // Determined by the seed, so that a single round can be repeated.
         let policy = CachePolicy::ALL[seed as usize % CachePolicy::ALL.len()];
-        let faults = WEATHERS[seed as usize / CachePolicy::ALL.len() % WEATHERS.len()];
+        let faults = PLANNERS[seed as usize / CachePolicy::ALL.len() % PLANNERS.len()];
         let run = Run { seed, policy, length: LONG, faults, broken: None };
-        // A run that panics has failed, too, and has said why.
+        // A run that panics has failed as well, and has printed the reason.
         match catch_unwind(|| verdict(&run)) {
-            Ok(Ok(told)) => {
+            Ok(Ok(summary)) => {
                 passed += 1;
-                eprintln!("passed  {policy}  seed {seed}  {told}");
+                eprintln!("passed  {policy}  seed {seed}  {summary}");
             }
             other => {
                 failed += 1;

@@ -1,51 +1,50 @@
-//! What is broken during a run, when, and how it is mended: a plan made from
-//! the seed, and the one who carries it out.
+//! Fault injection: plans generated from the seed, and their execution.
 
 use std::{fmt, thread::sleep, time::Duration};
 
 use rand::{RngExt, rngs::StdRng};
 use sqlx::{Connection, SqliteConnection};
 
-use super::world::{PROCESSES, REDIS, World};
+use super::world::{PROCESSES, REDIS_ARGS, World};
 use crate::{faults::assert_no_panic, proxy::Mode};
 
-/// A network that is slower than this, each way, is as good as none: hitrate
-/// gives up what takes longer than 100 ms again and again.
-const BEARABLE: Duration = Duration::from_millis(40);
+/// Maximum latency per direction at which Redis counts as reachable: hitrate treats
+/// repeated round trips above 100 ms as failures.
+const MAX_LATENCY: Duration = Duration::from_millis(40);
 
-/// Between two looks at the clock.
-const PULSE: Duration = Duration::from_millis(10);
-/// So late a look says that the machine is busy.
-const BUSY: Duration = Duration::from_millis(60);
+/// Interval of the stall detector.
+const INTERVAL: Duration = Duration::from_millis(10);
+/// Minimum delay of a wake-up that counts as a stall of the machine.
+const STALL: Duration = Duration::from_millis(60);
 
-/// Something that breaks, for a while.
+/// A temporary fault.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fault {
-    /// Redis is killed, and started again on the same append-only file.
+    /// Redis is killed, and restarted on the same append-only file.
     RedisKilled,
-    /// Redis is stopped, and goes on.
+    /// Redis is suspended, and resumed.
     RedisStopped,
-    /// The network to Redis is like this.
+    /// The network to Redis is in this mode.
     Network(Mode),
-    /// Every connection to Redis is cut, once.
+    /// Every connection to Redis is closed once.
     Cut,
-    /// Only the connections that hear of invalidations are cut.
+    /// Only the connections that receive invalidation messages are closed.
     TrackingCut,
-    /// This process is killed, and started again.
+    /// This hitrate process is killed, and restarted.
     Killed(usize),
-    /// Somebody else writes to the database and takes long.
+    /// Another connection holds an exclusive lock on the database.
     DatabaseLocked,
-    /// Whatever the database is asked for fails: its table is not there.
+    /// Every query fails, because the table is renamed.
     DatabaseFails,
-    /// Nobody broke it: the machine had no time for us.
+    /// Not injected: the machine stalled.
     MachineBusy,
 }
 
 impl Fault {
-    /// Whether nobody, or nobody in time, can speak with Redis.
-    pub fn is_about_redis(self) -> bool {
+    /// Whether Redis is unreachable or too slow meanwhile.
+    pub fn affects_redis(self) -> bool {
         match self {
-            Self::Network(Mode::Latency(latency) | Mode::Jitter(latency)) => latency > BEARABLE,
+            Self::Network(Mode::Latency(latency) | Mode::Jitter(latency)) => latency > MAX_LATENCY,
             Self::Network(_) | Self::RedisKilled | Self::RedisStopped | Self::Cut => true,
             Self::MachineBusy => true,
             Self::TrackingCut | Self::Killed(_) | Self::DatabaseLocked | Self::DatabaseFails => {
@@ -54,10 +53,10 @@ impl Fault {
         }
     }
 
-    /// Whether an edit made through `process` may wait for this to end before
-    /// Redis is told.
-    pub fn keeps_from_redis(self, process: usize) -> bool {
-        self.is_about_redis() || self == Self::Killed(process)
+    /// Whether the invalidation of an edit by `process` may be deferred until the fault
+    /// ends.
+    pub fn delays_invalidation(self, process: usize) -> bool {
+        self.affects_redis() || self == Self::Killed(process)
     }
 }
 
@@ -76,14 +75,14 @@ impl fmt::Display for Outage {
     }
 }
 
-/// What to break after which pause, and for how long: one thing after the other.
+/// Consecutive faults: the pause before each, the fault, and its duration.
 pub type Plan = Vec<(Duration, Fault, Duration)>;
 
-/// Makes the plans of a run; they are carried out side by side.
+/// Generates the plans of a run, which are executed concurrently.
 pub type Planner = fn(&mut StdRng, Duration) -> Vec<Plan>;
 
-/// Whatever can break: what lies between the processes and Redis, and
-/// meanwhile the processes and their database.
+/// All faults: one plan for Redis and the network, and one for the processes and the
+/// database.
 pub fn everything(rng: &mut StdRng, length: Duration) -> Vec<Plan> {
     let redis = plan(rng, length, 50..=500, |rng| match rng.random_range(0..8) {
         0 => Fault::RedisKilled,
@@ -103,11 +102,11 @@ pub fn everything(rng: &mut StdRng, length: Duration) -> Vec<Plan> {
     vec![redis, processes]
 }
 
-/// Redis stays, and can be reached: the slightest window is seen.
-pub fn all_but_redis(rng: &mut StdRng, length: Duration) -> Vec<Plan> {
+/// Faults during which Redis stays reachable, so that the strict guarantee applies.
+pub fn redis_reachable(rng: &mut StdRng, length: Duration) -> Vec<Plan> {
     let network = plan(rng, length, 50..=1_000, |rng| match rng.random_range(0..3) {
-        0 => Fault::Network(Mode::Jitter(BEARABLE)),
-        1 => Fault::Network(Mode::Latency(BEARABLE / 2)),
+        0 => Fault::Network(Mode::Jitter(MAX_LATENCY)),
+        1 => Fault::Network(Mode::Latency(MAX_LATENCY / 2)),
         _ => Fault::TrackingCut,
     });
     let mut plans = vec![network];
@@ -115,21 +114,21 @@ pub fn all_but_redis(rng: &mut StdRng, length: Duration) -> Vec<Plan> {
     plans
 }
 
-/// A network on which messages overtake each other.
+/// Network jitter, so that messages on different connections arrive out of order.
 pub fn jitter(rng: &mut StdRng, length: Duration) -> Vec<Plan> {
     vec![plan(rng, length, 1..=20, |rng| {
-        Fault::Network(Mode::Jitter(ms(rng, 10..=BEARABLE.as_millis() as u64)))
+        Fault::Network(Mode::Jitter(ms(rng, 10..=MAX_LATENCY.as_millis() as u64)))
     })]
 }
 
-/// All processes die at once, at the end, in the middle of it all.
-pub fn death_of_all(_: &mut StdRng, length: Duration) -> Vec<Plan> {
+/// All processes are killed at once, shortly before the end of the run.
+pub fn kill_all_at_end(_: &mut StdRng, length: Duration) -> Vec<Plan> {
     let last = length - Duration::from_millis(50);
     (0..PROCESSES).map(|process| vec![(last, Fault::Killed(process), Duration::ZERO)]).collect()
 }
 
-/// Somebody else keeps the database, to well beyond the end.
-pub fn locked_at_last(_: &mut StdRng, length: Duration) -> Vec<Plan> {
+/// The database is locked until well after the end of the run.
+pub fn lock_at_end(_: &mut StdRng, length: Duration) -> Vec<Plan> {
     let (before, after) = (Duration::from_millis(300), Duration::from_millis(800));
     vec![vec![(length - before, Fault::DatabaseLocked, before + after)]]
 }
@@ -154,26 +153,26 @@ fn ms(rng: &mut StdRng, range: std::ops::RangeInclusive<u64>) -> Duration {
     Duration::from_millis(rng.random_range(range))
 }
 
-/// Carries the plan out, and tells what happened when. Whatever was broken is
-/// mended at the end.
-pub fn carry_out(plan: &Plan, world: &World) -> Vec<Outage> {
+/// Executes the plan, and returns the outages. Every fault is repaired when its
+/// duration is over.
+pub fn execute(plan: &Plan, world: &World) -> Vec<Outage> {
     plan.iter()
         .map(|(pause, fault, length)| {
             sleep(*pause);
             let start = world.now();
-            happen(*fault, *length, world);
+            inject(*fault, *length, world);
             Outage { fault: *fault, start, end: world.now() }
         })
         .collect()
 }
 
-fn happen(fault: Fault, length: Duration, world: &World) {
+fn inject(fault: Fault, length: Duration, world: &World) {
     match fault {
         Fault::RedisKilled => {
             let mut redis = world.redis.lock().unwrap();
             redis.kill();
             sleep(length);
-            redis.restart(REDIS);
+            redis.restart(REDIS_ARGS);
         }
         Fault::RedisStopped => {
             let redis = world.redis.lock().unwrap();
@@ -193,7 +192,7 @@ fn happen(fault: Fault, length: Duration, world: &World) {
             assert_no_panic(&killed);
             killed.signal("KILL");
             sleep(length);
-            world.start_again(process);
+            world.restart(process);
         }
         Fault::DatabaseLocked => between(world, "BEGIN EXCLUSIVE", length, "ROLLBACK"),
         Fault::DatabaseFails => {
@@ -204,22 +203,21 @@ fn happen(fault: Fault, length: Duration, world: &World) {
     }
 }
 
-/// Notices until `end` when the machine has no time for us: then it had none for
-/// hitrate and Redis either.
-pub fn feel_the_pulse(world: &World, end: Duration) -> Vec<Outage> {
+/// Records stalls of the machine until `end`: they affect hitrate and Redis as well.
+pub fn detect_stalls(world: &World, end: Duration) -> Vec<Outage> {
     let mut stalls = Vec::new();
     while world.now() < end {
         let start = world.now();
-        sleep(PULSE);
+        sleep(INTERVAL);
         let end = world.now();
-        if end - start > PULSE + BUSY {
+        if end - start > INTERVAL + STALL {
             stalls.push(Outage { fault: Fault::MachineBusy, start, end });
         }
     }
     stalls
 }
 
-/// Does one thing to the database, and after `length` the other.
+/// Executes one SQL statement, and another one after `length`.
 fn between(world: &World, first: &'static str, length: Duration, then: &'static str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -1,14 +1,14 @@
-//! What clients did and were told, each with its times.
+//! The operations of clients, with results and times.
 
 use std::{fmt, time::Duration};
 
 /// The value of every key before the first write.
 pub const INITIAL: u64 = 0;
 
-/// One thing that one client did. Times are since the start of the run.
+/// One operation of one client. Times are since the start of the run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Operation {
-    /// The hitrate that was asked.
+    /// The hitrate process that received the request.
     pub process: usize,
     pub worker: usize,
     pub start: Duration,
@@ -18,7 +18,7 @@ pub struct Operation {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
-    /// Each write of a run writes another value.
+    /// A write. No value is written twice in a run.
     Write {
         key: &'static str,
         value: u64,
@@ -27,44 +27,46 @@ pub enum Kind {
     Read {
         key: &'static str,
         value: u64,
-        door: Door,
+        route: Route,
     },
-    /// A visit and its number, if it was told one.
+    /// A visit, and its number if the response has one.
     Count(Option<u64>),
 }
 
-/// What the writer knows.
+/// The result of a write, as the writer knows it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Outcome {
-    /// It is written, and the cache knows.
+    /// Written, and the cache was updated or invalidated.
     Acknowledged,
-    /// It is written, and the answer says that the cache could not be told yet.
-    Untold,
-    /// It may have been written, or will be, or not.
+    /// Written, and the response reports a deferred invalidation.
+    Deferred,
+    /// No acknowledgement: the write may take effect now, later or never.
     Unknown,
-    /// The writer does not know, but somebody saw it in the database.
+    /// No acknowledgement, but a read of the database returned the value.
     Observed,
 }
 
-/// How something was read.
+/// The route of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Door {
+pub enum Route {
+    /// Through the cache.
     Cache,
-    /// Through the cache, and the answer says that it had to do without Redis.
-    Detour,
-    /// Through the cache, and the answer says that neither Redis nor the
-    /// database could be asked.
-    Memory,
+    /// Through the cache, which loaded the database and could not store the value in
+    /// Redis.
+    WithoutRedis,
+    /// Through the cache, which served a stale copy because Redis and the database
+    /// failed.
+    StaleMemory,
     /// With `cache=off`.
     Origin,
-    /// With `cache=off`, when all was healed and at rest.
+    /// With `cache=off`, after all faults are repaired and all writes flushed.
     OriginAtRest,
-    /// Through the cache, when all was healed and at rest.
+    /// Through the cache, after all faults are repaired and all writes flushed.
     CacheAtRest,
 }
 
 impl Operation {
-    /// Key and value, of a write that was acknowledged.
+    /// Key and value of a write that is known to have taken effect.
     pub fn acknowledged(&self) -> Option<(&'static str, u64)> {
         match self.kind {
             Kind::Write { outcome: Outcome::Unknown, .. } => None,
@@ -73,7 +75,7 @@ impl Operation {
         }
     }
 
-    /// When this write was over at the latest; `None` when that is not known.
+    /// When this write had taken effect at the latest; `None` if unknown.
     pub fn over(&self) -> Option<Duration> {
         self.acknowledged().map(|_| self.end)
     }
@@ -92,12 +94,12 @@ impl fmt::Display for Operation {
             Kind::Write { key, value, outcome } => {
                 write!(f, "wrote {key} = w-{value}, {outcome:?}")
             }
-            Kind::Read { key, value: INITIAL, door } => {
-                write!(f, "read  {key} as it was, {door:?}")
+            Kind::Read { key, value: INITIAL, route } => {
+                write!(f, "read  {key} = initial value, {route:?}")
             }
-            Kind::Read { key, value, door } => write!(f, "read  {key} = w-{value}, {door:?}"),
-            Kind::Count(Some(number)) => write!(f, "was visitor {number}"),
-            Kind::Count(None) => write!(f, "was told no number"),
+            Kind::Read { key, value, route } => write!(f, "read  {key} = w-{value}, {route:?}"),
+            Kind::Count(Some(number)) => write!(f, "visit {number}"),
+            Kind::Count(None) => write!(f, "visit without a number"),
         }
     }
 }

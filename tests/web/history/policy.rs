@@ -1,156 +1,161 @@
-//! What each policy of caching promises, as the judge of a run needs it.
+//! The consistency guarantee of each caching policy, as the checker uses it.
 
 use std::{fmt, time::Duration};
 
 use super::{
     nemesis::{Fault, Outage},
-    operation::{Door, Kind, Operation, Outcome},
+    operation::{Kind, Operation, Outcome, Route},
 };
 
-/// A way of caching, and its promise.
+/// A caching policy and its guarantee.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CachePolicy {
-    /// As it is asked for.
+    /// The name in requests.
     pub name: &'static str,
-    promise: Promise,
+    guarantee: Guarantee,
 }
 
-/// From when on nobody reads anything older than an acknowledged write.
+/// The time after which no reader may see a value older than an acknowledged write.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Promise {
-    /// From the acknowledgement on: nobody but the database is asked.
-    AtOnce,
-    /// From the acknowledgement on, as the cache was told before. When the
-    /// answer says that it was not, in this process all the same, and in
-    /// others when it is.
-    WhenTold,
-    /// The same in the process that wrote. Another has to hear of it: see [`PUSHED`].
-    WhenPushed,
-    /// From the acknowledgement on, where Redis answers. Until the database
-    /// has it only Redis knows, so whoever does without it may be behind. And
-    /// around an outage some writes wait in Redis while others go past it:
-    /// which of them is the latest is found when all are flushed.
-    WhenFlushed,
+enum Guarantee {
+    /// Immediately after the acknowledgement: every read is served by the database.
+    Immediate,
+    /// Immediately after the acknowledgement, because the cache was invalidated
+    /// before. If the response reports a deferred invalidation: immediately in the
+    /// process that wrote, and in others once the invalidation has run.
+    AfterInvalidation,
+    /// As [`Self::AfterInvalidation`] in the process that wrote. Others must first
+    /// receive the invalidation message, within [`PUSH_LIMIT`].
+    AfterPush,
+    /// Immediately after the acknowledgement, for reads that Redis answers. Reads
+    /// without Redis may be outdated until the write is flushed to the database.
+    /// Around an outage, some writes are queued in Redis while others go directly to
+    /// the database; their order is settled once all are flushed.
+    AfterFlush,
 }
 
 impl CachePolicy {
-    pub const NONE: Self = Self { name: "none", promise: Promise::AtOnce };
-    pub const DEFAULT: Self = Self { name: "read-through", promise: Promise::WhenTold };
-    pub const NEAR: Self = Self { name: "near-cache", promise: Promise::WhenPushed };
-    pub const WRITE_THROUGH: Self = Self { name: "write-through", ..Self::DEFAULT };
-    pub const WRITE_AROUND: Self = Self { name: "write-around", ..Self::DEFAULT };
-    pub const WRITE_BEHIND: Self = Self { name: "write-behind", promise: Promise::WhenFlushed };
-    pub const REFRESH_AHEAD: Self = Self { name: "refresh-ahead", ..Self::DEFAULT };
+    pub const NONE: Self = Self { name: "none", guarantee: Guarantee::Immediate };
+    pub const READ_THROUGH: Self =
+        Self { name: "read-through", guarantee: Guarantee::AfterInvalidation };
+    pub const NEAR_CACHE: Self = Self { name: "near-cache", guarantee: Guarantee::AfterPush };
+    pub const WRITE_THROUGH: Self = Self { name: "write-through", ..Self::READ_THROUGH };
+    pub const WRITE_AROUND: Self = Self { name: "write-around", ..Self::READ_THROUGH };
+    pub const WRITE_BEHIND: Self = Self { name: "write-behind", guarantee: Guarantee::AfterFlush };
+    pub const REFRESH_AHEAD: Self = Self { name: "refresh-ahead", ..Self::READ_THROUGH };
 
-    /// Those that keep what they promise. The tutorial's own guarantees nothing:
-    /// a slow reader brings back what was edited meanwhile.
+    /// All policies with a guarantee. The tutorial's cache-aside has none: a slow reader
+    /// can store an outdated row after an edit.
     pub const ALL: [Self; 7] = [
         Self::NONE,
-        Self::DEFAULT,
-        Self::NEAR,
+        Self::READ_THROUGH,
+        Self::NEAR_CACHE,
         Self::WRITE_THROUGH,
         Self::WRITE_AROUND,
         Self::WRITE_BEHIND,
         Self::REFRESH_AHEAD,
     ];
 
-    /// The tutorial's own, as if it promised what the default does.
-    pub const PLAIN: Self = Self { name: "cache-aside", ..Self::DEFAULT };
+    /// The tutorial's cache-aside, judged by the guarantee of the default policy.
+    pub const CACHE_ASIDE: Self = Self { name: "cache-aside", ..Self::READ_THROUGH };
 }
 
-/// What nobody could be asked about, nobody was promised.
+/// No guarantee: neither Redis nor the database could be read.
 const NEVER: Duration = Duration::MAX;
-/// After an outage Redis is told of what it missed within this: the connection
-/// is tried each half second at least, and told first of all.
-const TOLD: Duration = Duration::from_secs(2);
-/// A message from Redis to another process is there within this.
-const PUSHED: Duration = Duration::from_millis(250);
-/// A write waits so long for the database, when it has time.
-const FLUSHED: Duration = Duration::from_millis(500);
-/// What a dead process had taken, another takes over after this: it is left
-/// alone for three seconds, and looked for each two.
-const TAKEN_OVER: Duration = Duration::from_secs(6);
+/// Maximum time from the end of an outage until deferred invalidations have run. The
+/// connection is retried at least every half second, and they run first.
+const DEFERRED_LIMIT: Duration = Duration::from_secs(2);
+/// Maximum delivery time of an invalidation message.
+const PUSH_LIMIT: Duration = Duration::from_millis(250);
+/// Maximum time until a queued write is flushed, without faults.
+const FLUSH_LIMIT: Duration = Duration::from_millis(500);
+/// Maximum time until another process takes over the claimed writes of a dead one. They
+/// must be idle for three seconds, and are checked every two seconds.
+const TAKEOVER_LIMIT: Duration = Duration::from_secs(6);
 
 impl CachePolicy {
-    /// Whether an acknowledged write is in the database already.
+    /// Whether a write is acknowledged only after the database has it.
     pub fn writes_the_database_first(&self) -> bool {
-        self.promise != Promise::WhenFlushed
+        self.guarantee != Guarantee::AfterFlush
     }
 
-    /// From when on no read through `reader` and `door` returns anything older.
+    /// The time after which no read by `reader` through `route` may return an older value.
     pub fn visible(
         &self,
         write: &Operation,
         reader: usize,
-        door: Door,
+        route: Route,
         outages: &[Outage],
     ) -> Duration {
         let Kind::Write { outcome, .. } = write.kind else { return write.end };
-        if door == Door::Memory && reader != write.process {
+        if route == Route::StaleMemory && reader != write.process {
             return NEVER;
         }
-        let told = match outcome {
-            _ if self.promise == Promise::AtOnce => write.end,
-            // Nobody was promised anything; still the copy goes with the answer,
-            // or when its process is back and looks what it may have left.
-            Outcome::Observed => told(write, outages, Duration::ZERO),
-            // Something was in the way, whether we know what or not.
-            Outcome::Untold if reader != write.process => told(write, outages, TOLD),
+        let invalidated = match outcome {
+            _ if self.guarantee == Guarantee::Immediate => write.end,
+            // The write was not acknowledged. Still, the copy is invalidated at the
+            // response, or when the process restarts and invalidates recent edits.
+            Outcome::Observed => invalidated(write, outages, Duration::ZERO),
+            Outcome::Deferred if reader != write.process => {
+                invalidated(write, outages, DEFERRED_LIMIT)
+            }
             _ => write.end,
         };
-        match self.promise {
-            Promise::AtOnce | Promise::WhenTold => told,
-            Promise::WhenPushed if reader == write.process => told,
-            Promise::WhenPushed => told.max(pushed(write, outages)),
-            Promise::WhenFlushed if door == Door::Cache => told,
-            Promise::WhenFlushed => told.max(flushed(write, outages)),
+        match self.guarantee {
+            Guarantee::Immediate | Guarantee::AfterInvalidation => invalidated,
+            Guarantee::AfterPush if reader == write.process => invalidated,
+            Guarantee::AfterPush => invalidated.max(pushed(write, outages)),
+            Guarantee::AfterFlush if route == Route::Cache => invalidated,
+            Guarantee::AfterFlush => invalidated.max(flushed(write, outages)),
         }
     }
 }
 
-/// When Redis has been told of a write that it may not have been told of at
-/// once: `min` after the answer, and some time after what hindered it.
-fn told(write: &Operation, outages: &[Outage], min: Duration) -> Duration {
+/// When a deferred invalidation has run at the latest: `min` after the response, and
+/// [`DEFERRED_LIMIT`] after any outage that delayed it.
+fn invalidated(write: &Operation, outages: &[Outage], min: Duration) -> Duration {
     let min = write.end + min;
-    let hinders = |fault: Fault| fault.keeps_from_redis(write.process).then_some(TOLD);
-    overcome(write.start, min, outages, hinders).unwrap_or(min)
+    let recovery =
+        |fault: Fault| fault.delays_invalidation(write.process).then_some(DEFERRED_LIMIT);
+    recovered(write.start, min, outages, recovery).unwrap_or(min)
 }
 
-/// When another process has heard of it, or does not trust its own copies any
-/// more: while Redis is away it does for five seconds, which no outage here takes.
+/// When another process has received the invalidation, or no longer serves its near
+/// copies. Without Redis it serves them for up to five seconds, longer than any outage
+/// here.
 fn pushed(write: &Operation, outages: &[Outage]) -> Duration {
-    let min = write.end + PUSHED;
-    let hinders = |fault: Fault| fault.is_about_redis().then_some(TOLD);
-    overcome(write.start, min, outages, hinders).unwrap_or(min)
+    let min = write.end + PUSH_LIMIT;
+    let recovery = |fault: Fault| fault.affects_redis().then_some(DEFERRED_LIMIT);
+    recovered(write.start, min, outages, recovery).unwrap_or(min)
 }
 
-/// When the database has it as well.
+/// When the write has been flushed to the database at the latest.
 fn flushed(write: &Operation, outages: &[Outage]) -> Duration {
-    let min = write.end + FLUSHED;
-    let hinders = |fault: Fault| match fault {
-        Fault::Killed(_) => Some(TAKEN_OVER + FLUSHED),
-        _ => Some(TOLD + FLUSHED),
+    let min = write.end + FLUSH_LIMIT;
+    let recovery = |fault: Fault| match fault {
+        Fault::Killed(_) => Some(TAKEOVER_LIMIT + FLUSH_LIMIT),
+        _ => Some(DEFERRED_LIMIT + FLUSH_LIMIT),
     };
-    overcome(write.end, min, outages, hinders).unwrap_or(min)
+    recovered(write.end, min, outages, recovery).unwrap_or(min)
 }
 
-/// When that is overcome which happened between `start` and `end`, and what
-/// happened before it was; `None` when nothing did. `takes` says for how long
-/// a fault hinders after its end, if it does.
-fn overcome(
+/// When the effects of all outages between `start` and `end`, and of those that began
+/// before the effects had ended, are over; `None` if there were none. `recovery` is the
+/// time that a fault has effects after its end; `None` if the fault is irrelevant.
+fn recovered(
     start: Duration,
     end: Duration,
     outages: &[Outage],
-    takes: impl Fn(Fault) -> Option<Duration>,
+    recovery: impl Fn(Fault) -> Option<Duration>,
 ) -> Option<Duration> {
-    let mut hindering: Vec<_> = outages
+    let mut relevant: Vec<_> = outages
         .iter()
-        .filter_map(|outage| Some((outage.start, outage.end + takes(outage.fault)?)))
+        .filter_map(|outage| Some((outage.start, outage.end + recovery(outage.fault)?)))
         .filter(|(_, over)| *over >= start)
         .collect();
-    hindering.sort();
+    relevant.sort();
     let mut last = None;
-    for (began, over) in hindering {
+    for (began, over) in relevant {
         if began <= end.max(last.unwrap_or_default()) {
             last = last.max(Some(over.max(end)));
         }
@@ -176,39 +181,46 @@ mod tests {
         Outage { fault, start: ms(start), end: ms(end) }
     }
 
-    fn visible(promise: Promise, outcome: Outcome, reader: usize, outages: &[Outage]) -> Duration {
+    fn visible(
+        guarantee: Guarantee,
+        outcome: Outcome,
+        reader: usize,
+        outages: &[Outage],
+    ) -> Duration {
         let kind = Kind::Write { key: "123", value: 1, outcome };
         let write = Operation { process: 0, worker: 0, start: ms(10), end: ms(20), kind };
-        CachePolicy { name: "", promise }.visible(&write, reader, Door::Cache, outages)
+        CachePolicy { name: "", guarantee }.visible(&write, reader, Route::Cache, outages)
     }
 
     #[test]
-    fn what_the_cache_was_told_is_visible_at_once_whatever_is_broken() {
+    fn an_acknowledged_write_is_visible_immediately_despite_faults() {
         let broken = [outage(Fault::RedisKilled, 0, 100)];
         for reader in [0, 1] {
-            let seen = visible(Promise::WhenTold, Outcome::Acknowledged, reader, &broken);
+            let seen =
+                visible(Guarantee::AfterInvalidation, Outcome::Acknowledged, reader, &broken);
             assert_eq!(seen, ms(20));
         }
     }
 
     #[test]
-    fn what_it_was_not_told_is_visible_to_others_after_the_outage() {
+    fn a_deferred_invalidation_is_visible_to_other_processes_after_the_outage() {
         let broken = [
             outage(Fault::Killed(0), 1_000, 1_500),
             outage(Fault::RedisKilled, 0, 100),
             outage(Fault::Killed(1), 3_000, 3_500),
             outage(Fault::Cut, 9_000, 9_000),
         ];
-        let seen = |reader| visible(Promise::WhenTold, Outcome::Untold, reader, &broken);
+        let seen =
+            |reader| visible(Guarantee::AfterInvalidation, Outcome::Deferred, reader, &broken);
         assert_eq!([seen(0), seen(1)], [ms(20), ms(3_500)]);
-        assert_eq!(visible(Promise::WhenTold, Outcome::Untold, 1, &[]), ms(2_020));
-        assert_eq!(visible(Promise::AtOnce, Outcome::Untold, 1, &broken), ms(20));
+        assert_eq!(visible(Guarantee::AfterInvalidation, Outcome::Deferred, 1, &[]), ms(2_020));
+        assert_eq!(visible(Guarantee::Immediate, Outcome::Deferred, 1, &broken), ms(20));
     }
 
     #[test]
-    fn another_process_hears_of_it_or_loses_trust_in_its_copies() {
+    fn another_process_receives_the_push_or_drops_its_copies() {
         let seen = |reader, outages: &[Outage]| {
-            visible(Promise::WhenPushed, Outcome::Acknowledged, reader, outages)
+            visible(Guarantee::AfterPush, Outcome::Acknowledged, reader, outages)
         };
         assert_eq!([seen(0, &[]), seen(1, &[])], [ms(20), ms(270)]);
         let broken = [outage(Fault::RedisStopped, 100, 400)];
@@ -216,12 +228,15 @@ mod tests {
     }
 
     #[test]
-    fn until_it_is_flushed_those_without_redis_may_be_behind() {
+    fn reads_without_redis_may_be_outdated_until_the_flush() {
         let kind = Kind::Write { key: "123", value: 1, outcome: Outcome::Acknowledged };
         let write = Operation { process: 0, worker: 0, start: ms(10), end: ms(20), kind };
         let locked = [outage(Fault::DatabaseLocked, 100, 900)];
-        let seen = |door, outages| CachePolicy::WRITE_BEHIND.visible(&write, 0, door, outages);
-        assert_eq!([seen(Door::Cache, &[]), seen(Door::Detour, &[])], [ms(20), ms(520)]);
-        assert_eq!([seen(Door::Cache, &locked), seen(Door::Detour, &locked)], [ms(20), ms(3_400)]);
+        let seen = |route, outages| CachePolicy::WRITE_BEHIND.visible(&write, 0, route, outages);
+        assert_eq!([seen(Route::Cache, &[]), seen(Route::WithoutRedis, &[])], [ms(20), ms(520)]);
+        assert_eq!(
+            [seen(Route::Cache, &locked), seen(Route::WithoutRedis, &locked)],
+            [ms(20), ms(3_400)]
+        );
     }
 }

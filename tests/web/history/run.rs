@@ -1,4 +1,4 @@
-//! One run: clients and faults from a seed, then rest, then the judgement.
+//! One run: clients and faults from a seed, then recovery, then the check.
 
 use std::{fmt, sync::atomic::AtomicU64, thread, time::Duration};
 
@@ -8,33 +8,33 @@ use super::{
     checker::{Violation, check, check_rest},
     clients::{CLIENTS, Client, KEYS},
     nemesis::{self, Outage, Planner},
-    operation::{Door, INITIAL, Kind, Operation, Outcome},
+    operation::{INITIAL, Kind, Operation, Outcome, Route},
     policy::CachePolicy,
     world::{PROCESSES, World},
 };
 use crate::harness::BUSY;
 
-/// After all is healed, caches agree with the database within this.
-const AGREED: Duration = Duration::from_secs(2);
-/// How often each key is read through each cache at rest: more than there are
-/// workers, each with a connection of its own.
+/// Maximum time after recovery until all caches agree with the database.
+const CONVERGENCE_LIMIT: Duration = Duration::from_secs(2);
+/// Reads of each key through each process after recovery: more than there are workers,
+/// as each has its own connection.
 const READS_AT_REST: usize = 6;
-/// How many violations are told: the first ones say it.
-const SHOWN: usize = 3;
+/// Maximum number of reported violations; the first ones are the most useful.
+const REPORTED_MAX: usize = 3;
 
-/// What happens. The same seed decides the same; the times are those of the machine.
+/// Parameters of a run. A seed determines all decisions, but not the timing.
 #[derive(Clone, Copy)]
 pub struct Run {
     pub seed: u64,
     pub policy: CachePolicy,
     pub length: Duration,
-    /// What breaks.
+    /// The generator of the fault plans.
     pub faults: Planner,
-    /// The name of a bug that hitrate has when asked for it.
+    /// The failpoint to enable in hitrate, if any.
     pub broken: Option<&'static str>,
 }
 
-/// What happened.
+/// Operations and outages of a run.
 pub struct Record {
     pub history: Vec<Operation>,
     pub outages: Vec<Outage>,
@@ -42,8 +42,8 @@ pub struct Record {
 
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = |meant: fn(&Kind) -> bool| {
-            self.history.iter().filter(|operation| meant(&operation.kind)).count()
+        let count = |matches: fn(&Kind) -> bool| {
+            self.history.iter().filter(|operation| matches(&operation.kind)).count()
         };
         let of = |outcome: Outcome| {
             let is_it = |operation: &&Operation| matches!(operation.kind, Kind::Write { outcome: it, .. } if it == outcome);
@@ -51,12 +51,12 @@ impl fmt::Display for Record {
         };
         write!(
             f,
-            "{} faults; {} reads, {} visits; writes: {} acknowledged, {} untold, {} unknown",
+            "{} faults; {} reads, {} visits; writes: {} acknowledged, {} deferred, {} unknown",
             self.outages.len(),
             count(|kind| matches!(kind, Kind::Read { .. })),
             count(|kind| matches!(kind, Kind::Count(_))),
             of(Outcome::Acknowledged),
-            of(Outcome::Untold),
+            of(Outcome::Deferred),
             of(Outcome::Unknown),
         )
     }
@@ -64,16 +64,16 @@ impl fmt::Display for Record {
 
 impl Run {
     pub fn record(&self) -> Record {
-        let world = World::begin(self.seed, self.broken);
+        let world = World::start(self.seed, self.broken);
         let values = AtomicU64::new(INITIAL + 1);
-        let mut record = self.act(&world, &values);
-        world.heal();
+        let mut record = self.drive(&world, &values);
+        world.recover();
         record.history.extend(self.at_rest(&world, &values));
         record
     }
 
-    /// Clients work and things break, side by side.
-    fn act(&self, world: &World, values: &AtomicU64) -> Record {
+    /// Runs all clients and fault plans concurrently.
+    fn drive(&self, world: &World, values: &AtomicU64) -> Record {
         let plans = (self.faults)(&mut StdRng::seed_from_u64(self.seed), self.length);
         thread::scope(|scope| {
             let clients: Vec<_> = (0..PROCESSES * CLIENTS.len())
@@ -83,11 +83,11 @@ impl Run {
                     scope.spawn(move || client.work(task, self.length))
                 })
                 .collect();
-            let pulse = scope.spawn(|| nemesis::feel_the_pulse(world, self.length));
+            let stalls = scope.spawn(|| nemesis::detect_stalls(world, self.length));
             let broken: Vec<_> = plans
                 .iter()
-                .map(|plan| scope.spawn(move || nemesis::carry_out(plan, world)))
-                .chain([pulse])
+                .map(|plan| scope.spawn(move || nemesis::execute(plan, world)))
+                .chain([stalls])
                 .collect();
             Record {
                 history: clients.into_iter().flat_map(|it| it.join().unwrap()).collect(),
@@ -106,17 +106,17 @@ impl Run {
         Client::new(world, &self.policy, process, worker, self.seed, values)
     }
 
-    /// What everyone sees when it is over: asked again for as long as it may
-    /// still change.
+    /// Reads every key after recovery, repeatedly until all caches agree with the
+    /// database or [`CONVERGENCE_LIMIT`] has passed.
     fn at_rest(&self, world: &World, values: &AtomicU64) -> Vec<Operation> {
-        let end = world.now() + AGREED * BUSY;
+        let end = world.now() + CONVERGENCE_LIMIT * BUSY;
         let worker = PROCESSES * CLIENTS.len();
         let clients: Vec<_> =
             (0..PROCESSES).map(|process| self.client(world, process, worker, values)).collect();
         loop {
-            let mut seen = read_all(&clients[0], Door::OriginAtRest);
+            let mut seen = read_all(&clients[0], Route::OriginAtRest);
             for client in &clients {
-                seen.extend((0..READS_AT_REST).flat_map(|_| read_all(client, Door::CacheAtRest)));
+                seen.extend((0..READS_AT_REST).flat_map(|_| read_all(client, Route::CacheAtRest)));
             }
             if check_rest(&seen).is_empty() || world.now() >= end {
                 seen.extend(clients[0].visit());
@@ -127,20 +127,20 @@ impl Run {
     }
 
     pub fn judge(&self, record: &Record) -> Vec<Violation> {
-        check(&record.history, |write, reader, door| {
-            self.policy.visible(write, reader, door, &record.outages)
+        check(&record.history, |write, reader, route| {
+            self.policy.visible(write, reader, route, &record.outages)
         })
     }
 }
 
-fn read_all(client: &Client<'_>, door: Door) -> Vec<Operation> {
-    // On a busy machine a read may pass its deadline; then it is asked again.
-    let ask = |key| (0..5).find_map(|_| client.read(key, door, 0));
-    let read = |key| ask(key).expect("all is well, so reads are answered");
+fn read_all(client: &Client<'_>, route: Route) -> Vec<Operation> {
+    // On a busy machine a read may time out, and is retried.
+    let ask = |key| (0..5).find_map(|_| client.read(key, route, 0));
+    let read = |key| ask(key).expect("reads succeed after recovery");
     KEYS.into_iter().map(read).collect()
 }
 
-/// What went wrong, in order and with what was broken meanwhile: a few lines.
+/// A short report of the first violations, with the outages around each.
 pub fn report(run: &Run, record: &Record, violations: &[Violation]) -> String {
     let mut lines = vec![format!(
         "{}, seed {}: {} violations in {} operations",
@@ -149,7 +149,7 @@ pub fn report(run: &Run, record: &Record, violations: &[Violation]) -> String {
         violations.len(),
         record.history.len()
     )];
-    for violation in violations.iter().take(SHOWN) {
+    for violation in violations.iter().take(REPORTED_MAX) {
         lines.push(violation.to_string());
         let during =
             record.outages.iter().filter(|outage| violation.is_near(outage.start, outage.end));

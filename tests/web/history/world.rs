@@ -1,4 +1,4 @@
-//! What a run takes place in: one Redis behind a proxy, one database, and two
+//! The environment of a run: one Redis behind a proxy, one database, and two hitrate
 //! processes that share both.
 
 use std::{
@@ -15,10 +15,10 @@ use crate::{
 };
 
 pub const PROCESSES: usize = 2;
-/// What Redis acknowledged it must still have after `kill -9`.
-pub const REDIS: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
-/// How long healing may take until everything is as if nothing had been.
-const HEALED: Duration = Duration::from_secs(10);
+/// Arguments with which Redis keeps every acknowledged write through `kill -9`.
+pub const REDIS_ARGS: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
+/// Maximum time from the repair of all faults to full recovery.
+const RECOVERY_LIMIT: Duration = Duration::from_secs(10);
 
 pub struct World {
     processes: Vec<Process>,
@@ -29,16 +29,16 @@ pub struct World {
     start: Instant,
 }
 
-/// A place for a hitrate, where one follows the other.
+/// A directory for a hitrate process and its successors.
 struct Process {
     dir: TempDir,
     running: Mutex<Option<Arc<Hitrate>>>,
 }
 
 impl World {
-    /// `broken` is the name of a bug to switch on.
-    pub fn begin(seed: u64, broken: Option<&'static str>) -> Self {
-        let redis = Redis::with(REDIS);
+    /// Starts everything. `broken` is the failpoint to enable, if any.
+    pub fn start(seed: u64, broken: Option<&'static str>) -> Self {
+        let redis = Redis::with(REDIS_ARGS);
         let dir = || tempfile::tempdir().unwrap();
         let process = || Process { dir: dir(), running: Mutex::default() };
         let mut world = Self {
@@ -49,7 +49,7 @@ impl World {
             broken,
             start: Instant::now(),
         };
-        (0..PROCESSES).for_each(|process| world.start_again(process));
+        (0..PROCESSES).for_each(|process| world.restart(process));
         world.start = Instant::now();
         world
     }
@@ -58,13 +58,13 @@ impl World {
         self.start.elapsed()
     }
 
-    /// The one that runs there now, or ran until a moment ago.
+    /// The current process, which may just have been killed.
     pub fn process(&self, process: usize) -> Arc<Hitrate> {
         let running = self.processes[process].running.lock().unwrap();
-        Arc::clone(running.as_ref().expect("one is started at the beginning"))
+        Arc::clone(running.as_ref().expect("every process is started with the world"))
     }
 
-    pub fn start_again(&self, process: usize) {
+    pub fn restart(&self, process: usize) {
         let Process { dir, running } = &self.processes[process];
         let mut setup = setup().in_dir(dir.path()).set("REDIS_URL", self.proxy.url());
         setup = setup.set("DATABASE_URL", self.database_url());
@@ -79,19 +79,21 @@ impl World {
         format!("sqlite://{}", self.database.path().join("hitrate.db").display())
     }
 
-    /// Waits until nothing is broken and nothing is deferred any more.
-    pub fn heal(&self) {
+    /// Repairs the network, and waits until every process has Redis and no write is queued.
+    pub fn recover(&self) {
         self.proxy.set(Mode::Pass);
         for process in 0..PROCESSES {
             let hitrate = self.process(process);
             let redis = self.redis.lock().unwrap();
-            eventually(HEALED, "all is well again, and written", || is_at_rest(&hitrate, &redis));
+            eventually(RECOVERY_LIMIT, "Redis is back and all writes are flushed", || {
+                is_at_rest(&hitrate, &redis)
+            });
             assert_no_panic(&hitrate);
         }
     }
 }
 
-/// Whether this process has Redis, and no acknowledged write waits any more.
+/// Whether this process has Redis, and no write is queued.
 fn is_at_rest(hitrate: &Hitrate, redis: &Redis) -> bool {
     hitrate.get("/readyz").body.contains("\"redis\":\"up\"")
         && redis.run(&["XLEN", "hitrate:write-behind"]) == redis::Value::Int(0)

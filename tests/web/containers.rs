@@ -48,7 +48,7 @@ fn every_step_of_the_image_finds_what_it_names() {
 }
 
 #[test]
-fn what_the_image_takes_from_the_build_and_the_tree_is_there() {
+fn every_file_that_the_image_copies_exists() {
     let dockerfile = fs::read_to_string(root().join("Dockerfile")).unwrap();
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     assert!(manifest.contains("[profile.dist]") && manifest.contains("name = \"hitrate\""));

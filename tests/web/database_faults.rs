@@ -39,7 +39,7 @@ fn the_database_is_locked_by_another_process() {
 }
 
 #[test]
-fn those_who_wait_to_write_keep_nobody_from_reading() {
+fn waiting_writers_do_not_block_readers() {
     let hitrate = Arc::new(Hitrate::start());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let url = format!("sqlite://{}", hitrate.dir.join("var/hitrate.db").display());

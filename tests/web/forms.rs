@@ -56,7 +56,7 @@ fn a_refused_form_is_shown_again_with_the_reason_beside_its_field() {
 }
 
 #[test]
-fn what_else_was_sent_is_still_there() {
+fn a_rejected_form_keeps_the_other_input() {
     let hitrate = Hitrate::start();
     let page =
         hitrate.post("/stampede", "visitors=0&delay_ms=7&policy=near-cache&policy=lease").body;

@@ -1,14 +1,13 @@
-//! Tests that speak to the running program as its users do: over HTTP, on the
-//! command line and in a browser, with real servers behind it. One module per
-//! page, then one per concern.
+//! Tests of the running program, as its users see it: over HTTP, on the command line
+//! and in a browser, with real servers. One module per page, then one per concern.
 //!
-//! `proxy` is a network that delays, cuts, swallows and lies. `history` runs two
-//! processes under random faults, records every operation and judges it: no
-//! acknowledged write lost, nothing older read than was promised, the counter
-//! exact. Each run has a seed of its own, `HITRATE_SEED` another one; `bin/soak`
-//! tries ever new ones for as long as you like,
-//! and deliberate faults (`failpoints`, in debug builds only) show that it would
-//! find one. `imports`, `styles` and `tidy` hold the shape of the source.
+//! `proxy` is a network that delays, cuts and drops data. `history` runs two processes
+//! under random faults, records every operation and checks the results: no acknowledged
+//! write is lost, no read is older than guaranteed, and the counter is exact. Every run
+//! has a seed; `HITRATE_SEED` sets another one, and `bin/soak` runs successive seeds for
+//! as long as requested. Deliberate bugs (`failpoints`, in debug builds only) show that
+//! the checker finds violations. `imports`, `styles` and `tidy` test the structure of the
+//! source.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, and its helpers with it")]
 

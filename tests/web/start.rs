@@ -129,7 +129,7 @@ fn a_directory_with_a_space_and_empty_variables_are_fine() {
 }
 
 #[test]
-fn it_can_be_stopped_while_it_still_tries_to_reach_redis() {
+fn hitrate_can_be_stopped_while_it_retries_the_connection_to_redis() {
     let dir = tempfile::tempdir().unwrap();
     let settings = [
         ("REDIS_URL", "redis://127.0.0.1:1".to_owned()),

@@ -8,7 +8,7 @@ use crate::{
     world::{World, age, named, within},
 };
 
-/// What a push takes at most.
+/// Maximum delivery time of a push.
 const PUSH: Duration = Duration::from_millis(250);
 
 async fn warm(world: &World, cache: &Cache, policy: &CachePolicy) {

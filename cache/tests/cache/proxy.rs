@@ -87,7 +87,7 @@ impl Proxy {
         Self::seeded(redis, 1)
     }
 
-    /// The same, with other random times.
+    /// A proxy whose random delays are determined by this seed.
     pub fn seeded(redis: &Redis, seed: u64) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();

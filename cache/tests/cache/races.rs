@@ -136,7 +136,7 @@ async fn a_stale_copy_is_not_served_after_an_edit_by_another_process() {
         if reads_it {
             assert_eq!(age(&world.fetch(&here, "1", &policy).await.unwrap()), 31);
         }
-        // The TTL has to pass.
+        // Wait until the TTL has expired.
         sleep(ms(310)).await;
         world.origin.slow(300);
         let lookup = world.fetch(&here, "1", &policy).await.unwrap();
@@ -191,7 +191,7 @@ async fn a_write_on_a_broken_connection_does_not_overtake_a_later_one() {
     world.fetch(&cache, "1", &named("write-behind")).await.unwrap();
     world.write(&cache, "1", 31, &named("write-behind")).await;
     world.write(&cache, "1", 32, &default()).await;
-    // Until what was late has arrived; then until it would have been flushed.
+    // First until the delayed write has arrived, then until its flush would have run.
     sleep(ms(400)).await;
     let lookup = world.fetch(&cache, "1", &default()).await.unwrap();
     let _flusher = Flusher::start(&cache, RowSink(Arc::clone(&world.origin)), FLUSH_POLICY);
@@ -213,7 +213,7 @@ async fn a_lookup_is_retried_when_its_connection_breaks() {
         hits += u64::from(lookup.source == Source::Cache);
         cache.store().ready(Duration::from_secs(3)).await.unwrap();
     }
-    // By chance all delays may be shorter than connecting takes.
+    // All random delays may be shorter than the time to connect.
     assert!(hits >= 5, "{hits} of 10 lookups were hits");
 }
 

@@ -53,13 +53,13 @@ impl Redis {
         Self::with(&[])
     }
 
-    /// With these arguments, in which `PORT` stands for its port.
+    /// Starts a server with these arguments; `PORT` is replaced by its port.
     pub fn with(args: &[&str]) -> Self {
         let tries = (0..20).find_map(|_| Self::try_on(next_port(), args));
         tries.expect("one of 20 ports should be free")
     }
 
-    /// None when the port is taken: redis-server itself says so, and ends.
+    /// Returns `None` if the port is in use: redis-server logs this and exits.
     fn try_on(port: u16, args: &[&str]) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let child = spawn(port, dir.path(), args);
@@ -67,7 +67,7 @@ impl Redis {
         redis.serves().then_some(redis)
     }
 
-    /// Waits until it says that it does; false when another has its port.
+    /// Waits until the server accepts connections; false if the port is in use.
     fn serves(&mut self) -> bool {
         let log = || fs::read_to_string(self.dir.path().join(LOG)).unwrap();
         let end = Instant::now() + Duration::from_secs(20);
@@ -132,17 +132,17 @@ fn spawn(port: u16, dir: &Path, args: &[&str]) -> Child {
         .unwrap()
 }
 
-/// What redis-server says goes there, in its directory.
+/// Output of redis-server, in its directory.
 const LOG: &str = "log";
 
-/// A port that no other server of this process has. They are below those which
-/// the kernel gives to whoever asks for any, so nothing takes one while its
-/// server is away; another process begins elsewhere.
+/// A port that no other server of this process uses. Ports are below the ephemeral
+/// range, so that none is taken while its server is down; each process starts at another
+/// one.
 fn next_port() -> u16 {
     const FIRST: u32 = 10_000;
     const COUNT: u32 = 20_000;
     static USED: AtomicU16 = AtomicU16::new(0);
     let used = u32::from(USED.fetch_add(1, Ordering::Relaxed));
     let port = FIRST + (process::id().wrapping_mul(97) % COUNT + used) % COUNT;
-    u16::try_from(port).expect("it is below 30,000")
+    u16::try_from(port).expect("a port is below 30,000")
 }

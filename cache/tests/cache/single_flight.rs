@@ -16,7 +16,7 @@ use crate::world::{SOON, World, age, default, key, named, within};
 async fn a_thousand_misses_of_one_key_cause_one_load() {
     let world = World::new();
     world.origin.put("1", 30);
-    // Long enough that all have come before the load is back.
+    // Long enough for all callers to join before the load ends.
     world.origin.slow(1_000);
     let cache = world.cache().await;
     for policy in [default(), named("single-flight")] {

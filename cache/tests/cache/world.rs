@@ -281,7 +281,7 @@ pub fn age(lookup: &Lookup<Profile>) -> u32 {
     lookup.value.as_ref().unwrap().age
 }
 
-/// What takes no time but a busy machine's.
+/// Time limit for steps that are immediate, except on a busy machine.
 pub const SOON: Duration = Duration::from_secs(3);
 
 /// Waits until something holds that should within `limit`.

@@ -43,9 +43,16 @@ pub fn time_if(us: &Option<u64>) -> String {
 pub fn span(seconds: &u64) -> String {
     match *seconds {
         s @ ..60 => format!("{s} s"),
-        s @ ..3_600 => format!("{} min {} s", s / 60, s % 60),
-        s @ ..86_400 => format!("{} h {} min", s / 3_600, s % 3_600 / 60),
-        s => format!("{} d {} h", s / 86_400, s % 86_400 / 3_600),
+        s @ ..3_600 => two_units((s / 60, "min"), (s % 60, "s")),
+        s @ ..86_400 => two_units((s / 3_600, "h"), (s % 3_600 / 60, "min")),
+        s => two_units((s / 86_400, "d"), (s % 86_400 / 3_600, "h")),
+    }
+}
+
+fn two_units((large, large_unit): (u64, &str), (small, small_unit): (u64, &str)) -> String {
+    match small {
+        0 => format!("{large} {large_unit}"),
+        _ => format!("{large} {large_unit} {small} {small_unit}"),
     }
 }
 
@@ -92,8 +99,10 @@ mod tests {
             (time_if(&Some(412)), "412 µs"),
             (time_if(&None), "–"),
             (span(&58), "58 s"),
+            (span(&300), "5 min"),
             (span(&200), "3 min 20 s"),
             (span(&7_500), "2 h 5 min"),
+            (span(&86_400), "1 d"),
             (span(&u64::MAX), "213503982334601 d 7 h"),
         ];
         for (actual, expected) in formatted {

@@ -4,10 +4,12 @@
 // Countdowns: elements with the remaining milliseconds in data-countdown.
 const span = (ms) => {
   const s = Math.ceil(ms / 1000);
+  const two = (large, unit, rest, smaller) =>
+    rest ? `${large} ${unit} ${rest} ${smaller}` : `${large} ${unit}`;
   if (s < 60) return `${s} s`;
-  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
-  if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
-  return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
+  if (s < 3600) return two(Math.floor(s / 60), "min", s % 60, "s");
+  if (s < 86400) return two(Math.floor(s / 3600), "h", Math.floor((s % 3600) / 60), "min");
+  return two(Math.floor(s / 86400), "d", Math.floor((s % 86400) / 3600), "h");
 };
 
 const countDown = (element) => {

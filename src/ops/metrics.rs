@@ -10,7 +10,7 @@ use std::{
 };
 
 use hdrhistogram::Histogram;
-use hitrate_cache::{Observer, Source, time::micros};
+use hitrate_cache::{Cache, Observer, Source, time::micros, write_behind::Backlog};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -111,7 +111,7 @@ struct PrefixLabels {
 
 /// Values of the gauges.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Gauges {
+struct Gauges {
     /// Acknowledged writes that are not in the database yet.
     pub pending: u64,
     /// Acknowledged writes that the database rejected permanently.
@@ -228,8 +228,22 @@ impl Metrics {
         self.rejected_entries.get_or_create(&PrefixLabels { prefix }).get()
     }
 
+    /// Updates the gauges: write-behind backlog, deferred invalidations and circuit breaker.
+    /// Takes one round trip.
+    pub async fn update_gauges(&self, cache: &Cache) {
+        let Backlog { pending, dead_letters } = cache.count_backlog().await;
+        let health = cache.store().health();
+        self.set_gauges(&Gauges {
+            pending,
+            dead_letters,
+            is_write_behind_failing: cache.engine().write_behind_failure().is_some(),
+            deferred: health.deferred() as u64,
+            breaker: health.breaker().0 as i64,
+        });
+    }
+
     /// Sets the gauges.
-    pub fn set_gauges(&self, gauges: &Gauges) {
+    fn set_gauges(&self, gauges: &Gauges) {
         self.write_behind_pending.set(gauges.pending.cast_signed());
         self.write_behind_dead_letters.set(gauges.dead_letters.cast_signed());
         self.write_behind_failing.set(gauges.is_write_behind_failing.into());

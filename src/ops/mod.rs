@@ -2,4 +2,5 @@
 
 pub mod managed_redis;
 pub mod metrics;
+pub mod sampler;
 pub mod stats;

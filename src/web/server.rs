@@ -33,7 +33,7 @@ use crate::{
     ops::{
         managed_redis::{ManagedRedis, ManagedRedisError},
         metrics::Metrics,
-        stats::Sampler,
+        sampler::Sampler,
     },
     web::{
         assets::{self, AssetError},

@@ -26,7 +26,7 @@ use crate::{
     },
     ops::{
         metrics::Metrics,
-        stats::{LatestSample, Sampler},
+        sampler::{LatestSample, Sampler},
     },
 };
 

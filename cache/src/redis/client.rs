@@ -2,18 +2,18 @@
 //! and reports the outcome to health and trace.
 
 use std::{
-    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use redis::{Pipeline, ToRedisArgs};
+use redis::ToRedisArgs;
 use tokio::time::sleep;
 
 use crate::{
     Key,
     redis::{
         Address, Command, FromRedisValue, Health, HealthStatus, RedisError, Refusal, Script, Value,
+        batch::{Batch, BatchReplies},
         command::proves_writing,
         connection::{Reply, check_error},
         deferred::DeferredInvalidation,
@@ -232,24 +232,14 @@ impl Store {
 
     /// One round trip, and a second one for scripts that Redis does not have: those
     /// did nothing in the first. An error of the second applies to them only.
-    async fn send(&self, batch: &Batch, deadline: Duration) -> Result<Replies, RedisError> {
+    async fn send(&self, batch: &Batch, deadline: Duration) -> Result<BatchReplies, RedisError> {
         let replies = supervisor::send_all(&self.supervisor, &batch.pipeline, deadline).await?;
-        let mut replies: Replies = replies.into_iter().map(Ok).collect();
-        let is_noscript = |n: &usize| replies[*n].as_ref().is_ok_and(is_noscript);
-        let scripts = (0..replies.len()).filter(|n| batch.scripts[*n].is_some());
-        let unknown: Vec<_> = scripts.filter(is_noscript).collect();
-        if unknown.is_empty() {
-            return Ok(replies);
-        }
-        let retry = batch.eval_fallback(&unknown);
-        let texts = Box::pin(supervisor::send_all(&self.supervisor, &retry, deadline)).await;
-        for (n, index) in unknown.into_iter().enumerate() {
-            replies[index] = match &texts {
-                Ok(texts) => Ok(texts[n].clone()),
-                Err(error) => Err(error.clone()),
-            };
-        }
-        Ok(replies)
+        let Some(retry) = batch.retry(&replies) else {
+            return Ok(replies.into_iter().map(Ok).collect());
+        };
+        let sending = supervisor::send_all(&self.supervisor, &retry.pipeline, deadline);
+        let again = Box::pin(sending).await;
+        Ok(retry.merge(replies, again))
     }
 
     /// Runs an invalidation of `key`. If it fails, it is deferred: this process
@@ -352,47 +342,8 @@ impl Store {
     }
 }
 
-/// The commands of one pipeline, and what is needed once they are answered.
-struct Batch {
-    pipeline: Pipeline,
-    verbs: Vec<Cow<'static, str>>,
-    scripts: Vec<Option<&'static Script>>,
-    /// As shown in the trace; empty if it is disabled.
-    texts: Vec<String>,
-}
-
-impl Batch {
-    fn of(commands: impl IntoIterator<Item = Command>, is_recorded: bool) -> Self {
-        let (verbs, scripts, texts) = (Vec::new(), Vec::new(), Vec::new());
-        let mut batch = Self { pipeline: Pipeline::new(), verbs, scripts, texts };
-        for command in commands {
-            if is_recorded {
-                batch.texts.push(command.text());
-            }
-            batch.verbs.push(command.verb());
-            batch.scripts.push(command.script);
-            batch.pipeline.add_command(command.cmd);
-        }
-        batch
-    }
-
-    /// Builds a pipeline that sends these scripts again, by their text.
-    fn eval_fallback(&self, indices: &[usize]) -> Pipeline {
-        let mut retry = Pipeline::new();
-        for (n, call) in self.pipeline.cmd_iter().enumerate() {
-            if let (true, Some(script)) = (indices.contains(&n), self.scripts[n]) {
-                retry.add_command(script.eval(call));
-            }
-        }
-        retry
-    }
-}
-
-/// One result per command; an error where Redis did not reply.
-type Replies = Vec<Result<Value, RedisError>>;
-
 /// Turns error replies into errors.
-fn check_each(replies: Replies) -> Replies {
+fn check_each(replies: BatchReplies) -> BatchReplies {
     replies.into_iter().map(|reply| reply.and_then(check_error)).collect()
 }
 

@@ -3,16 +3,15 @@
 
 use std::{io, time::Duration};
 
-use redis::{Cmd, Pipeline, Value};
+use redis::Value;
 use tokio::net::UnixStream;
 
 use crate::{
     redis::{
         Address, Command, RedisError, Refusal,
+        batch::Batch,
         connection::{Connection, Reply, check_error, into_array},
-        delay_proxy, reply,
-        script::is_noscript,
-        supervisor,
+        delay_proxy, reply, supervisor,
     },
     trace::{RoundTrip, Trace},
 };
@@ -72,37 +71,33 @@ impl DedicatedConnection {
         commands: Vec<Command>,
         trace: &Trace,
     ) -> Result<PipelineReplies, RedisError> {
-        let texts = commands.iter().take_while(|_| trace.is_enabled()).map(Command::text);
-        let texts: Vec<_> = texts.collect();
-        let (mut pipeline, mut scripts) = (Pipeline::with_capacity(commands.len()), Vec::new());
-        for (n, command) in commands.into_iter().enumerate() {
-            scripts.extend(command.eval_fallback().map(|eval| (n, eval)));
-            pipeline.add_command(command.cmd);
-        }
-        let Reply { value, sent, took } = self.connection.send_all(&pipeline, self.deadline).await;
-        let replies = self.eval_unknown(scripts, value.and_then(into_array)).await;
-        let replies =
-            replies.map(|it| it.into_iter().map(reply::check_refusal).collect::<Vec<_>>());
+        let batch = Batch::of(commands, trace.is_enabled());
+        let reply = self.connection.send_all(&batch.pipeline, self.deadline).await;
+        let Reply { value, sent, took } = reply;
+        let replies = match value.and_then(into_array) {
+            Ok(replies) => Ok(self.eval_unknown(&batch, replies).await),
+            Err(error) => Err(error),
+        };
         trace.record(RoundTrip::to_redis(sent, took), || {
-            let texts = texts.into_iter().enumerate();
+            let texts = batch.texts.into_iter().enumerate();
             texts.map(|(n, command)| (command, reply::text_at(&replies, n))).collect::<Vec<_>>()
         });
         replies.map(|replies| PipelineReplies { replies, took })
     }
 
-    /// Sends the text of each script that Redis did not have, and puts its reply in place.
     async fn eval_unknown(
         &self,
-        scripts: Vec<(usize, Cmd)>,
-        replies: Result<Vec<Value>, RedisError>,
-    ) -> Result<Vec<Value>, RedisError> {
-        let mut replies = replies?;
-        for (n, eval) in scripts {
-            if is_noscript(&replies[n]) {
-                replies[n] = self.connection.send(&eval, self.deadline).await.value?;
+        batch: &Batch,
+        replies: Vec<Value>,
+    ) -> Vec<Result<Value, Refusal>> {
+        let replies = match batch.retry(&replies) {
+            None => replies.into_iter().map(Ok).collect(),
+            Some(retry) => {
+                let again = self.connection.send_all(&retry.pipeline, self.deadline).await;
+                retry.merge(replies, again.value.and_then(into_array))
             }
-        }
-        Ok(replies)
+        };
+        replies.into_iter().map(reply::or_refusal).collect()
     }
 
     /// Sends one command.

@@ -8,6 +8,7 @@
 //! breaker, deferred invalidations, and Redis's clock.
 
 mod address;
+mod batch;
 mod breaker;
 mod client;
 mod clock;

@@ -143,6 +143,9 @@ impl Notation {
         }
         let digits = parts.len().to_string().len();
         for (n, part) in parts.iter().enumerate().take_while(|(n, _)| *n <= self.parts_max) {
+            if text.len() > self.bytes_max {
+                return;
+            }
             if n > 0 {
                 text.push_str(&format!("\n{:indent$}", ""));
             }
@@ -152,8 +155,8 @@ impl Notation {
     }
 
     fn cut(self, mut text: String) -> String {
-        let lines = text.match_indices('\n').map(|(at, _)| at).collect::<Vec<_>>();
-        if let Some(&end) = lines.get(self.parts_max - 1).filter(|_| !self.is_one_line) {
+        let line_end = text.match_indices('\n').nth(self.parts_max - 1).map(|(end, _)| end);
+        if let (false, Some(end)) = (self.is_one_line, line_end) {
             text.truncate(end);
             text.push_str("\n… and more");
         }
@@ -164,6 +167,8 @@ impl Notation {
                 self.bytes_max / 1_024
             ));
         }
+        // Replies are kept for a while, and weighed by their length.
+        text.shrink_to_fit();
         text
     }
 }
@@ -282,7 +287,7 @@ mod tests {
         for long in [bulk(&"ü".repeat(16 * 1_024)), nils] {
             let text = Notation::CONSOLE.value(&long);
             assert!(
-                text.len() < 17 * 1_024 && text.ends_with("first 16 KiB are shown"),
+                text.capacity() < 17 * 1_024 && text.ends_with("first 16 KiB are shown"),
                 "{}",
                 text.len()
             );

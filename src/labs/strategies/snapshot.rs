@@ -233,7 +233,7 @@ impl StoreState {
             Contents::Copy => format!("A copy, valid for another {}.", left()),
             Contents::Pending => "A write-behind write, pending until the flush.".to_owned(),
             Contents::Tombstone => format!(
-                "No copy. The mark keeps slow readers from storing what is older than                  version {version}."
+                "No copy. The mark keeps slow readers from storing what is older than version {version}."
             ),
             Contents::Absent => {
                 format!("The profile does not exist; no database query for another {}.", left())

@@ -135,7 +135,7 @@ mod tests {
     }
 
     fn form(text: &str) -> Result<Form, FieldError> {
-        Fields::of_pairs(text).parse()
+        Fields::of_pairs(text)?.parse()
     }
 
     fn json(text: &str) -> Result<Form, FieldError> {

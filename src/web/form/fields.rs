@@ -10,6 +10,10 @@ use crate::{
     labs::support::action::{Action, Values},
 };
 
+/// Maximum number of names: many more than any form has. Each name is compared with the
+/// others.
+const NAMES_MAX: usize = 64;
+
 /// The fields of a request in order. A JSON null counts as absent.
 #[derive(Debug, Default)]
 pub struct Fields<'a>(Vec<(Cow<'a, str>, Sent<'a>)>);
@@ -29,16 +33,20 @@ pub(super) enum Sent<'a> {
 
 impl<'a> Fields<'a> {
     /// The fields of the query string.
-    pub fn of_query(request: &'a HttpRequest) -> Self {
+    ///
+    /// # Errors
+    /// If there are more than 64.
+    pub fn of_query(request: &'a HttpRequest) -> Result<Self, FieldError> {
         Self::of_pairs(request.query_string())
     }
 
-    pub(super) fn of_pairs(text: &'a str) -> Self {
+    pub(super) fn of_pairs(text: &'a str) -> Result<Self, FieldError> {
         let mut fields = Self::default();
         for (name, value) in pairs(text) {
             fields.push(name, value);
+            fields.check_count()?;
         }
-        fields
+        Ok(fields)
     }
 
     pub(super) fn of_json(bytes: &[u8]) -> Result<Self, FieldError> {
@@ -47,7 +55,16 @@ impl<'a> Fields<'a> {
                 FieldError::malformed(format!("The body is not a JSON object: {error}."))
             })?;
         let sent = json.into_iter().filter(|(_, value)| !value.is_null());
-        Ok(Self(sent.map(|(name, value)| (name.into(), Sent::of_json(value))).collect()))
+        let fields = Self(sent.map(|(name, value)| (name.into(), Sent::of_json(value))).collect());
+        fields.check_count()?;
+        Ok(fields)
+    }
+
+    fn check_count(&self) -> Result<(), FieldError> {
+        match self.0.len() > NAMES_MAX {
+            true => Err(FieldError::malformed(format!("More than {NAMES_MAX} fields were sent."))),
+            false => Ok(()),
+        }
     }
 
     fn push(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) {
@@ -195,12 +212,15 @@ mod tests {
 
     #[test]
     fn unknown_and_repeated_fields_are_refused() {
-        let none = Fields::of_pairs("x=1").check(&[]).unwrap_err();
+        let none = Fields::of_pairs("x=1").unwrap().check(&[]).unwrap_err();
         assert_eq!(none.to_string(), "Unknown field “x”. Known fields: none.");
-        let twice = Fields::of_pairs("id=1&id=2").check(&["id"]).unwrap_err();
+        let twice = Fields::of_pairs("id=1&id=2").unwrap().check(&["id"]).unwrap_err();
         assert_eq!(twice.to_string(), "The field id was sent twice.");
         for bad in ["x=1", "id=1&id=2", "id=1&ID=2"] {
-            assert!(Fields::of_pairs(bad).check(&["id"]).unwrap_err().is_malformed(), "{bad}");
+            assert!(
+                Fields::of_pairs(bad).unwrap().check(&["id"]).unwrap_err().is_malformed(),
+                "{bad}"
+            );
         }
     }
 
@@ -215,5 +235,19 @@ mod tests {
         }
         let object = Fields::of_json(br#"{"name": {}}"#).unwrap();
         assert!(!object.check(&["name"]).unwrap_err().is_malformed());
+    }
+
+    #[test]
+    fn the_number_of_names_is_limited() {
+        let query = |count: usize| (0..count).map(|n| format!("f{n}=1&")).collect::<String>();
+        let json = |count: usize| {
+            let fields: Vec<_> = (0..count).map(|n| format!("\"f{n}\": 1")).collect();
+            format!("{{{}}}", fields.join(", "))
+        };
+        assert!(Fields::of_pairs(&query(NAMES_MAX)).is_ok());
+        assert!(Fields::of_pairs(&query(NAMES_MAX + 1)).is_err());
+        assert!(Fields::of_json(json(NAMES_MAX).as_bytes()).is_ok());
+        assert!(Fields::of_json(json(NAMES_MAX + 1).as_bytes()).is_err());
+        assert!(Fields::of_pairs(&"id=1&".repeat(1_000)).is_ok(), "one name, many values");
     }
 }

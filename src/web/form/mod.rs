@@ -70,7 +70,7 @@ where
 
 /// Parses the query string into a struct. Unknown fields are rejected.
 pub fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T> {
-    Ok(Fields::of_query(request).parse()?)
+    Ok(Fields::of_query(request)?.parse()?)
 }
 
 /// The body of a request, limited in size, before it is parsed.
@@ -92,7 +92,7 @@ impl Body {
             Some("application/x-www-form-urlencoded") => {
                 let text = std::str::from_utf8(&self.bytes)
                     .map_err(|_| FieldError::malformed("The form is not valid UTF-8."))?;
-                Ok(Fields::of_pairs(text))
+                Ok(Fields::of_pairs(text)?)
             }
             Some("application/json") => Ok(Fields::of_json(&self.bytes)?),
             _ => Err(BadInput::WrongType),

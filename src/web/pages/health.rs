@@ -5,7 +5,7 @@ use hitrate_cache::redis::HealthStatus;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{ops::stats, web::state::WorkerState};
+use crate::web::state::WorkerState;
 
 /// State of the stores that this process depends on.
 #[derive(Serialize, ToSchema)]
@@ -49,7 +49,7 @@ pub async fn ready(app: Data<WorkerState>) -> HttpResponse {
     responses((status = 200, description = "All metrics", content_type = "application/openmetrics-text"))
 )]
 pub async fn metrics(app: Data<WorkerState>) -> HttpResponse {
-    stats::set_gauges(&app.cache, &app.shared.metrics).await;
+    app.shared.metrics.update_gauges(&app.cache).await;
     plain(StatusCode::OK)
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
         .body(app.shared.metrics.text())

@@ -1,6 +1,6 @@
 //! Ownership and number of a demo's keys.
 
-use super::{Visitor, entry, keys, lines, names};
+use super::{JSON, Visitor, entry, keys, lines, names};
 use crate::harness::Hitrate;
 
 #[test]
@@ -16,6 +16,17 @@ fn visitors_see_and_remove_only_their_own_keys() {
     assert_eq!(names(&one.look("shopping-cart")), Vec::<&str>::new());
     assert_eq!(names(&one.look("expiring-key")), ["username"], "another demo of theirs stays");
     assert_eq!(names(&other.look("shopping-cart")), ["cart:1001"]);
+}
+
+/// A failed action may have written keys, which only this cookie finds again.
+#[test]
+fn a_new_visitor_keeps_the_cookie_when_an_action_fails() {
+    let hitrate = Hitrate::start();
+    for headers in [&[JSON][..], &[]] {
+        let failed = hitrate.post_with("/patterns/expiring-key", "act=set&ttl=0", headers);
+        assert_eq!(failed.status, 422, "{failed:?}");
+        assert!(failed.cookie().starts_with("hitrate_visitor="), "{failed:?}");
+    }
 }
 
 #[test]

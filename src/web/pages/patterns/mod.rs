@@ -190,7 +190,7 @@ pub async fn act(
     let result = match result {
         Ok(result) => result,
         Err(error) => {
-            let page = failed(&app, pattern, &keys, &body, error).await;
+            let page = failed(&app, pattern, &keys, &body, error).await.cookie(cookie);
             return Ok(page.respond(request.headers()));
         }
     };

@@ -168,6 +168,10 @@ fn copy_message(id: &UserId, source: Source, lookup: &Lookup<Profile>) -> String
             "User profile for {id} found in the memory of this process; the copy may be stale. \
              The database failed, and so did Redis: {error}."
         ),
+        (Source::Stale, _) if lookup.stale_for.is_zero() => format!(
+            "User profile for {id} found in the memory of this process, within its TTL. \
+             Redis is unavailable or was too slow, so the copy may be stale."
+        ),
         (Source::Stale, _) => format!(
             "User profile for {id} found in cache, past its TTL. \
              The stale copy is served because the database failed or was too slow."

@@ -118,6 +118,21 @@ fn the_setting_is_the_default_of_all_three() {
 }
 
 #[test]
+fn a_near_cache_copy_without_redis_says_that_it_may_be_stale() {
+    let mut redis = Redis::start();
+    let hitrate = setup().redis(&redis).start();
+    let look_up = || hitrate.json("/profiles?id=123&policy=near-cache&delay_ms=0");
+    let soon = Duration::from_secs(4);
+    eventually(soon, "the copy is in memory", || look_up()["source"] == "memory");
+    redis.kill();
+    eventually(soon, "the copy is served without Redis", || {
+        let answer = look_up();
+        let message = answer["message"].as_str().unwrap();
+        answer["source"] == "stale" && message.contains("within its TTL. Redis is unavailable")
+    });
+}
+
+#[test]
 fn near_answers_from_memory_and_notices_an_edit() {
     let hitrate = Hitrate::start();
     let source = || hitrate.json("/profiles?id=123&policy=near-cache")["source"].clone();

@@ -202,14 +202,17 @@ fn route_of(answer: &Answer) -> Route {
         "database" => Route::Cache,
         "stale" if message.contains(REDIS_FAILED) => Route::StaleMemory,
         "stale" if message.contains(REDIS_ANSWERED) => Route::Cache,
+        "stale" if message.contains(WITHIN_TTL) => Route::Cache,
         _ => panic!("unknown route of a lookup: {json}"),
     }
 }
 
 /// Part of the message about a stale copy if Redis failed as well as the database.
 const REDIS_FAILED: &str = "The database failed, and so did Redis: ";
-/// Part of the message about any other stale copy.
+/// Part of the message about a copy past its TTL.
 const REDIS_ANSWERED: &str = "found in cache, past its TTL. ";
+/// Part of the message about a copy in memory that could not be compared with Redis.
+const WITHIN_TTL: &str = "found in the memory of this process, within its TTL. ";
 
 #[test]
 fn the_route_of_a_lookup_is_recognized() {

@@ -37,6 +37,19 @@ fn an_edit_outlives_a_restart_and_is_not_imported_over() {
 }
 
 #[test]
+fn a_rejected_edit_is_shown_without_a_lookup() {
+    let hitrate = Hitrate::start();
+    let page = hitrate.post("/profiles/123", "name=Ann&email=nobody&age=31");
+    assert_eq!((page.status, page.header("set-cookie")), (422, ""), "{page:?}");
+    assert!(page.body.contains("The field email takes an e-mail address"), "{}", page.body);
+    assert!(page.body.contains("value=\"nobody\""), "{}", page.body);
+    let metrics = hitrate.get("/metrics").body;
+    let lines = metrics.lines().filter(|line| line.starts_with("hitrate_lookups_total"));
+    let lookups: Vec<_> = lines.collect();
+    assert!(lookups.len() > 1 && lookups.iter().all(|line| line.ends_with(" 0")), "{lookups:?}");
+}
+
+#[test]
 fn forgetting_makes_the_next_lookup_a_miss() {
     let hitrate = Hitrate::start();
     hitrate.get("/profiles?id=123");

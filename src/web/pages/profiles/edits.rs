@@ -13,7 +13,7 @@ use hitrate_cache::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{DelayMs, LookupQuery, flash::Flash, look_up, lookup_options::lookup_url};
+use super::{DelayMs, LookupQuery, ProfilesPage, flash::Flash, lookup_options::lookup_url};
 use crate::{
     demo::{
         model::{Age, EmailAddress, Name, ProfileEdit, UserId},
@@ -25,7 +25,7 @@ use crate::{
         form::{self, Body},
         form_view::FormView,
         nav,
-        page::{self, run_to_completion, see_other},
+        page::{self, Page, run_to_completion, see_other},
         pages::policies::{self, PolicyName},
         state::WorkerState,
     },
@@ -114,7 +114,7 @@ pub async fn edit(
             let (sent, delay_ms) = (form.typed("policy"), form.accepted("delay_ms"));
             let policy = sent.and_then(|name| name.parse().ok()).map(PolicyName).or(policy);
             let query = LookupQuery { id: Some(id), delay_ms, cache: None, policy };
-            let page = look_up(&app, &request, query, form).await?;
+            let page = Page::new(ProfilesPage::empty(&app, &request, &query, form));
             Ok(error.on(page).respond(request.headers()))
         }
     }

@@ -107,7 +107,7 @@ struct LookupForm {
     id: Option<UserId>,
     options: LookupOptions,
     flash: Option<Flash>,
-    /// The edit form, if it was rejected.
+    /// The edit form. If it was rejected, there is no lookup.
     edit: FormView,
 }
 
@@ -155,20 +155,11 @@ impl LookupQuery {
     )
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<ProfilesPage>> {
-    look_up(&app, &request, form::query(&request)?, FormView::default()).await
-}
-
-/// The page of a lookup, with a rejected edit if there is one.
-async fn look_up(
-    app: &WorkerState,
-    request: &HttpRequest,
-    query: LookupQuery,
-    edit: FormView,
-) -> Result<Page<ProfilesPage>> {
-    let mut page = ProfilesPage::empty(app, request, &query, edit);
+    let query: LookupQuery = form::query(&request)?;
+    let mut page = ProfilesPage::empty(&app, &request, &query, FormView::default());
     let Some(id) = &query.id else { return Ok(Page::new(page)) };
     let trace = Trace::start();
-    let (db, delay, policy) = (&app.shared.db, query.delay(app), query.policy(app));
+    let (db, delay, policy) = (&app.shared.db, query.delay(&app), query.policy(&app));
     // Boxed separately: malloc is slow for one large future.
     let lookup = Box::pin(profiles::find(&app.cache, db, id, &policy, delay, &trace));
     let lookup = lookup.await?;
@@ -218,6 +209,7 @@ impl Answer {
 impl ProfilesPage {
     const LINK: Link = nav::PROFILES;
 
+    /// The page without a lookup, with a rejected edit if there is one.
     fn empty(
         app: &WorkerState,
         request: &HttpRequest,
@@ -246,13 +238,19 @@ impl ProfilesPage {
 
 // Methods for the template.
 impl ProfilesPage {
+    /// The profile whose edit was rejected.
+    fn rejected_id(&self) -> Option<&UserId> {
+        self.form.id.as_ref().filter(|_| self.form.edit.message().is_some())
+    }
+
     /// Fields of the edit form.
-    fn edit_fields(&self, profile: &Profile) -> [FieldView; 3] {
-        let edit = &self.form.edit;
+    fn edit_fields(&self) -> [FieldView; 3] {
+        let (edit, found) = (&self.form.edit, self.answer.as_ref());
+        let profile = found.and_then(|answer| answer.profile.as_deref());
         [
-            edit.field(&NAME, &profile.name),
-            edit.field(&EMAIL, &profile.email),
-            edit.field(&AGE, profile.age),
+            edit.field(&NAME, profile.map_or("", |it| &it.name)),
+            edit.field(&EMAIL, profile.map_or("", |it| &it.email)),
+            edit.field(&AGE, profile.map_or_else(String::new, |it| it.age.to_string())),
         ]
     }
 

@@ -6,7 +6,7 @@ use sqlx::{Connection, SqliteConnection};
 
 use crate::{
     faults::{BACK, PAGE, assert_no_panic, in_time},
-    harness::{BUSY, Hitrate, eventually, setup},
+    harness::{BUSY, Hitrate, eventually, reset, setup},
 };
 
 #[test]
@@ -92,12 +92,6 @@ fn an_edit_is_whole_even_when_its_visitor_leaves() {
     eventually(BACK, "the edit is made, and seen", || {
         hitrate.json("/profiles?id=123")["profile"]["name"] == "Ann"
     });
-}
-
-/// Closes without a farewell: the server sees a reset.
-fn reset(stream: std::net::TcpStream) {
-    let socket = socket2::Socket::from(stream);
-    socket.set_linger(Some(Duration::ZERO)).unwrap();
 }
 
 #[test]

@@ -269,6 +269,12 @@ impl Hitrate {
     }
 }
 
+/// Closes without a farewell: the server sees a reset.
+pub fn reset(stream: TcpStream) {
+    let socket = socket2::Socket::from(stream);
+    socket.set_linger(Some(Duration::ZERO)).unwrap();
+}
+
 impl Drop for Hitrate {
     fn drop(&mut self) {
         let _ = self.child.kill();

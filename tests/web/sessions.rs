@@ -1,6 +1,6 @@
-use std::time::Duration;
+use std::{io::Write as _, thread, time::Duration};
 
-use crate::harness::{Answer, Hitrate, eventually};
+use crate::harness::{Answer, Hitrate, eventually, reset};
 
 const EXPIRED: &str = "username does not exist or has expired.";
 const JSON: (&str, &str) = ("accept", "application/json");
@@ -91,6 +91,36 @@ fn ending_it_ends_it() {
     assert_eq!((ended.status, ended.header("location")), (303, "/sessions"));
     assert!(ended.header("set-cookie").contains("Max-Age=0"));
     assert!(look(&hitrate, &cookie)["session"].is_null());
+}
+
+/// Redis holds back the first of two commands until the visitor has left.
+#[test]
+fn a_start_ends_the_previous_session_even_if_the_visitor_leaves() {
+    let hitrate = Hitrate::start();
+    let old = start(&hitrate, "username=qiross&ttl=600").cookie().to_owned();
+    let body = "username=other";
+    let request = format!(
+        "POST /sessions HTTP/1.1\r\nHost: {}\r\nCookie: {old}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        hitrate.address,
+        body.len()
+    );
+    let mut redis = hitrate.own_redis();
+    // A busy machine may exceed the deadline of a command, so it is tried again.
+    eventually(Duration::from_secs(20), "the previous session is ended", || {
+        redis::cmd("CLIENT").arg(&["PAUSE", "10000", "WRITE"]).exec(&mut redis).unwrap();
+        let stream = hitrate.connect();
+        (&stream).write_all(request.as_bytes()).unwrap();
+        eventually(Duration::from_secs(2), "the start waits for Redis", || {
+            let info: String = redis::cmd("INFO").arg("clients").query(&mut redis).unwrap();
+            info.contains("blocked_clients:1")
+        });
+        reset(stream);
+        // Until the reset is noticed, which nothing tells.
+        thread::sleep(Duration::from_millis(30));
+        redis::cmd("CLIENT").arg("UNPAUSE").exec(&mut redis).unwrap();
+        look(&hitrate, &old)["session"].is_null()
+    });
 }
 
 #[test]

@@ -27,7 +27,7 @@ use crate::{
         form::{Body, NoFields},
         form_view::{FieldView, FormView, refused},
         nav::{self, Link},
-        page::{self, Page},
+        page::{self, Page, run_to_completion},
         state::WorkerState,
     },
 };
@@ -140,7 +140,7 @@ pub async fn start(
     body: Body,
 ) -> Result<HttpResponse> {
     let trace = Trace::start();
-    let (token, live) = match create(&app, &request, &body, &trace).await {
+    let (token, live) = match create(app.clone(), &request, &body, trace.clone()).await {
         Ok(created) => created,
         Err(error) => {
             let page = load(&app, &request).await;
@@ -153,15 +153,18 @@ pub async fn start(
 }
 
 async fn create(
-    app: &WorkerState,
+    app: Data<WorkerState>,
     request: &HttpRequest,
     body: &Body,
-    trace: &Trace,
+    trace: Trace,
 ) -> Result<(Token, Live)> {
     let SessionForm { username, ttl, expiry } = body.parse()?;
     let (ttl, old) = (ttl.map_or(TTL_DEFAULT, Ttl::get), token(request));
-    let expiry = expiry.unwrap_or(Expiry::Absolute);
-    Ok(sessions::start(&app.store, old.as_ref(), username.into(), ttl, expiry, trace).await?)
+    let (name, expiry) = (username.into(), expiry.unwrap_or(Expiry::Absolute));
+    run_to_completion(async move {
+        Ok(sessions::start(&app.store, old.as_ref(), name, ttl, expiry, &trace).await?)
+    })
+    .await
 }
 
 /// A session to start.
@@ -196,7 +199,8 @@ pub async fn end(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Re
     let NoFields {} = body.parse()?;
     let trace = Trace::start();
     if let Some(token) = token(&request) {
-        sessions::end(&app.store, &token, &trace).await?;
+        let trace = trace.clone();
+        run_to_completion(async move { sessions::end(&app.store, &token, &trace).await }).await?;
     }
     let mut expired = page::cookie(COOKIE, String::new(), "/");
     expired.set_max_age(CookieDuration::ZERO);

@@ -190,10 +190,19 @@ pub async fn invalidate(
     let PolicyQuery { policy } = form::query(&request)?;
     let sent: InvalidateForm = body.parse()?;
     let next = NextLookup { policy: sent.policy.or(policy), delay_ms: sent.delay_ms };
-    let (url, policy, trace) = (next.url(&id), next.policy(&app), Trace::start());
-    let invalidated = profiles::invalidate(&app.cache, &id, &policy, &trace).await;
-    let result = ProfileResult::invalidated(id, &invalidated, policy, trace);
+    let (url, policy) = (next.url(&id), next.policy(&app));
+    let result = run_to_completion(drop_copy(app, id, policy)).await?;
     Ok(respond(&request, &url, Flash::Invalidated, result))
+}
+
+async fn drop_copy(
+    app: Data<WorkerState>,
+    id: UserId,
+    policy: CachePolicy,
+) -> Result<ProfileResult> {
+    let trace = Trace::start();
+    let invalidated = profiles::invalidate(&app.cache, &id, &policy, &trace).await;
+    Ok(ProfileResult::invalidated(id, &invalidated, policy, trace))
 }
 
 /// Former URL of `invalidate`. A 308 redirect keeps method and body.

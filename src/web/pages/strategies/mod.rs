@@ -21,10 +21,7 @@ use crate::{
     demo::model::UserId,
     input::{Input, Integer},
     labs::{
-        strategies::{
-            Contents, Snapshot, StepResult, StrategyRun, StrategyRunner, StrategySession,
-            StrategyStep,
-        },
+        strategies::{Contents, Snapshot, StepResult, StrategyRun, StrategySession, StrategyStep},
         support::{
             fields::{Field, text},
             result_store::{RequestedRun, RunToken},
@@ -191,26 +188,29 @@ async fn perform(
 ) -> Result<(StrategyRequest, RunToken, StepResult)> {
     let StrategyForm { act, policy, id, delay_ms, run } = body.parse()?;
     let query = StrategiesQuery { policy, id, delay_ms, run, step: None };
-    let mut request = StrategyRequest::new(app, query)?;
-    let steps = request.steps(app);
-    if steps.snapshot().await.is_missing_profile() {
+    let request = StrategyRequest::new(app, query)?;
+    if request.steps(app).snapshot().await.is_missing_profile() {
         return Err(Error::NoProfile(request.id.to_string()));
     }
-    let acts = run_to_completion(run_steps(steps, act)).await?;
-    let last = acts.last().expect("an action has at least one step").clone();
-    let (run, runner) = record(app, &request, act, acts);
-    request.runner = RequestedRun::Found(run, runner);
-    Ok((request, run, last))
+    run_to_completion(run_steps(app.clone(), request, act)).await
 }
 
-async fn run_steps(runner: StrategyRunner, act: StrategyAct) -> Result<Vec<StepResult>> {
-    let step = match act {
-        StrategyAct::Read => StrategyStep::Read,
-        StrategyAct::Write => StrategyStep::Write,
-        StrategyAct::Invalidate => StrategyStep::Invalidate,
-        StrategyAct::Run => return Ok(runner.run().await?),
+async fn run_steps(
+    app: Data<WorkerState>,
+    mut request: StrategyRequest,
+    act: StrategyAct,
+) -> Result<(StrategyRequest, RunToken, StepResult)> {
+    let steps = request.steps(&app);
+    let acts = match act {
+        StrategyAct::Read => vec![steps.act(StrategyStep::Read).await?],
+        StrategyAct::Write => vec![steps.act(StrategyStep::Write).await?],
+        StrategyAct::Invalidate => vec![steps.act(StrategyStep::Invalidate).await?],
+        StrategyAct::Run => steps.run().await?,
     };
-    Ok(vec![runner.act(step).await?])
+    let last = acts.last().expect("an action has at least one step").clone();
+    let (run, runner) = record(&app, &request, act, acts);
+    request.runner = RequestedRun::Found(run, runner);
+    Ok((request, run, last))
 }
 
 /// Stores the steps: a demo in a new session, a single step in the one it continues.

@@ -4,7 +4,7 @@ mod pictures;
 mod stream_live;
 mod structure;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -27,8 +27,14 @@ use self::{
 use super::visitor;
 use crate::{
     labs::{
-        structures::{self, Action, Execution, Playground, PlaygroundError, Structure, Tail},
-        support::action::ActionForm,
+        structures::{
+            self, Action, Execution, Playground, PlaygroundAction, PlaygroundError,
+            PlaygroundResult, PlaygroundView, Structure, Tail,
+        },
+        support::{
+            action::{ActionForm, Values},
+            result_store::RunToken,
+        },
     },
     web::{
         error::{Error, Result},
@@ -162,19 +168,18 @@ pub async fn act(
     let fields = body.fields()?;
     let playground = target.playground.clone();
     let result = match fields.action(&target.structure.actions()) {
-        Ok((invocation, values)) => {
-            run_to_completion(async move { playground.perform(invocation, values).await }).await
+        Ok((action, values)) => {
+            run_to_completion(run(app.clone(), playground, action, values)).await
         }
         Err(error) => Err(PlaygroundError::from(error)),
     };
-    let (outcome, view) = match result {
+    let ((run, outcome), view) = match result {
         Ok(result) => result,
         Err(error) => {
             return Ok(failed(&app, target, &fields, error).await.respond(request.headers()));
         }
     };
     let status = outcome.refusal.as_ref().map_or(StatusCode::OK, status_of);
-    let (run, outcome) = app.shared.outcomes.add(target.playground.demo(), outcome);
     let url = format!("{}/{}?run={run}", nav::STRUCTURES.path, target.structure.slug);
     let page = target.page(&app).with_view(Ok(view), Trace::disabled()).with_result((run, outcome));
     let page = target.respond(page, status);
@@ -183,6 +188,20 @@ pub async fn act(
         _ => page.respond(request.headers()),
     })
 }
+
+/// Runs an action and stores its result, which determines the next step of the example.
+async fn run(
+    app: Data<WorkerState>,
+    playground: Playground,
+    action: PlaygroundAction,
+    values: Values,
+) -> Result<(StoredResult, PlaygroundView), PlaygroundError> {
+    let (result, view) = playground.perform(action, values).await?;
+    Ok((app.shared.outcomes.add(playground.demo(), result), view))
+}
+
+/// A result and its token.
+type StoredResult = (RunToken, Arc<PlaygroundResult>);
 
 /// Streams the picture of the visitor's streams as server-sent events, one per change.
 #[utoipa::path(

@@ -29,6 +29,7 @@ use crate::{
         patterns::{self, ActionError},
         round_trips,
         stampede::StampedeError,
+        structures::PlaygroundError,
         support::run_lock::RunLockError,
     },
     web::{
@@ -205,8 +206,27 @@ impl From<ActionError> for Error {
     fn from(error: ActionError) -> Self {
         match error {
             ActionError::Redis(error) => Self::Redis(error),
-            ActionError::Refused(Refusal { error, .. }) if error.is_refusal() => Self::Redis(error),
-            ActionError::Refused(refusal) => Self::Refusal(refusal),
+            ActionError::Refused(refusal) => refusal.into(),
+        }
+    }
+}
+
+impl From<PlaygroundError> for Error {
+    fn from(error: PlaygroundError) -> Self {
+        match error {
+            PlaygroundError::Invalid(field) => field.into(),
+            PlaygroundError::Full(message) => FieldError::out_of_range(message).into(),
+            PlaygroundError::Redis(error) => Self::Redis(error),
+        }
+    }
+}
+
+/// The server is at fault if it rejects writes or is loading its data.
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal.error.is_refusal() || refusal.error == RedisError::NotReady {
+            true => Self::Redis(refusal.error),
+            false => Self::Refusal(refusal),
         }
     }
 }
@@ -273,6 +293,14 @@ impl Error {
         }
         page.respond(headers)
     }
+}
+
+/// The response to a request: the page, or the error.
+pub fn respond<T: Template + Serialize>(
+    page: Result<Page<T>>,
+    headers: &HeaderMap,
+) -> HttpResponse {
+    page.map_or_else(|error| error.respond(headers), |page| page.respond(headers))
 }
 
 /// A cause with a capital first letter.

@@ -1,12 +1,10 @@
 //! A form as a page shows it: each field with its value and its error.
 
-use actix_web::{HttpRequest, HttpResponse};
-use askama::Template;
-use serde::Serialize;
+use actix_web::HttpRequest;
 
 use super::{
     error::{Error, Result},
-    form::{Body, Fields},
+    form::Fields,
     page::{Page, wants_json},
 };
 use crate::{
@@ -55,11 +53,6 @@ pub struct Choice {
 }
 
 impl FormView {
-    /// The form of a request that failed with `error`.
-    pub fn refused(body: &Body, error: &Error) -> Self {
-        Self::of(&body.fields().unwrap_or_default(), error)
-    }
-
     /// A form with these fields that failed with `error`.
     pub fn of(fields: &Fields<'_>, error: &Error) -> Self {
         Self {
@@ -102,21 +95,30 @@ impl FormView {
         let value = typed.unwrap_or_else(|| value.to_string());
         FieldView::of(field, field.name, value).with_error(self.error_of(field.name))
     }
+
+    /// A field of one of several forms, which sends one of these actions. The submitted
+    /// value and its error belong to the form that was sent.
+    pub fn field_of(&self, acts: &[&str], field: &Field, value: String) -> FieldView {
+        let is_sent = self.typed("act").is_some_and(|act| acts.contains(&act));
+        let typed = self.typed(field.name).filter(|_| is_sent);
+        let id = format!("{}-{}", acts[0], field.name);
+        FieldView::of(field, id, typed.map_or(value, str::to_owned))
+            .with_error(self.error_of(field.name).filter(|_| is_sent))
+    }
 }
 
-/// The response to a rejected form: the error as JSON if the client prefers that, or else
-/// the page with the submitted values.
-pub fn refused<T: Template + Serialize>(
+/// The response to a rejected request: the error itself for a JSON client, or else the
+/// page with the submitted values, with the status of the error.
+pub async fn refused<T>(
     request: &HttpRequest,
-    body: &Body,
+    sent: &Fields<'_>,
     error: Error,
-    page: impl FnOnce(FormView) -> T,
-) -> Result<HttpResponse> {
+    page: impl AsyncFnOnce(FormView) -> Result<Page<T>>,
+) -> Result<Page<T>> {
     if wants_json(request.headers()) {
         return Err(error);
     }
-    let page = Page::new(page(FormView::refused(body, &error)));
-    Ok(error.on(page).respond(request.headers()))
+    Ok(error.on(page(FormView::of(sent, &error)).await?))
 }
 
 fn typed(fields: &Fields<'_>) -> Vec<(String, Vec<String>)> {

@@ -33,6 +33,8 @@ pub struct Page<T> {
     /// Boxed, because a page is moved often.
     view: Box<T>,
     head: HttpResponse<()>,
+    /// Where HTML clients are redirected to.
+    location: Option<String>,
 }
 
 impl<T: Serialize> Page<T> {
@@ -41,7 +43,7 @@ impl<T: Serialize> Page<T> {
         let mut head = HttpResponse::with_body(StatusCode::OK, ());
         head.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));
         head.headers_mut().append(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        Self { view: Box::new(view), head }
+        Self { view: Box::new(view), head, location: None }
     }
 }
 
@@ -67,27 +69,27 @@ impl<T> Page<T> {
             None => self,
         }
     }
+
+    /// Redirects HTML clients to the URL of this page, after a POST.
+    pub fn or_redirect(self, url: impl Into<String>) -> Self {
+        Self { location: Some(url.into()), ..self }
+    }
 }
 
 impl<T: Template + Serialize> Page<T> {
     /// The response, as HTML or JSON by the request's headers.
     pub fn respond(self, headers: &HeaderMap) -> HttpResponse {
-        match wants_json(headers) {
-            true => response(self.head, JSON, serialized(&*self.view, CAPACITY)),
-            false => response(self.head, HTML, rendered(&*self.view)),
+        match (wants_json(headers), &self.location) {
+            (true, _) => response(self.head, JSON, serialized(&*self.view, CAPACITY)),
+            (false, None) => response(self.head, HTML, rendered(&*self.view)),
+            (false, Some(_)) => self.redirect(),
         }
     }
-}
 
-impl<T: Template + Serialize> Page<T> {
-    /// The response to a POST: this page as JSON if the client prefers that, or else a
-    /// redirect to the URL of this page.
-    pub fn or_redirect(mut self, headers: &HeaderMap, url: &str) -> HttpResponse {
-        if wants_json(headers) {
-            return self.respond(headers);
-        }
-        *self.head.status_mut() = StatusCode::SEE_OTHER;
-        self.header(header::LOCATION, url).head.map_body(|_, ()| BoxBody::new(()))
+    fn redirect(mut self) -> HttpResponse {
+        let url = self.location.take().unwrap_or_default();
+        let page = self.status(StatusCode::SEE_OTHER).header(header::LOCATION, url);
+        page.head.map_body(|_, ()| BoxBody::new(()))
     }
 }
 

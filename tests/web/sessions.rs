@@ -58,6 +58,23 @@ fn using_a_sliding_session_renews_it_and_an_absolute_one_not() {
     assert_eq!(look(&hitrate, &sliding)["session"]["username"], "a");
 }
 
+/// Only the page of a refused start shows the session, and showing it uses it.
+#[test]
+fn a_refused_start_of_a_program_does_not_renew_a_session() {
+    let hitrate = Hitrate::start();
+    let cookie = start(&hitrate, "username=a&ttl=600&expiry=sliding").cookie().to_owned();
+    let key = look(&hitrate, &cookie)["session"]["key"].as_str().unwrap().to_owned();
+    let mut redis = hitrate.own_redis();
+    for (headers, ttl) in
+        [(&[("cookie", cookie.as_str()), JSON][..], 60), (&[("cookie", &cookie)], 600)]
+    {
+        redis::cmd("EXPIRE").arg(&key).arg(60).exec(&mut redis).unwrap();
+        assert_eq!(hitrate.post_with("/sessions", "username=", headers).status, 422);
+        let left: i64 = redis::cmd("TTL").arg(&key).query(&mut redis).unwrap();
+        assert!((ttl - 30..=ttl).contains(&left), "{left} of {ttl} s");
+    }
+}
+
 #[test]
 fn browsers_have_separate_sessions() {
     let hitrate = Hitrate::start();

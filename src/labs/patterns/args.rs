@@ -15,12 +15,6 @@ impl Args {
         Self(values.into_iter().map(|(name, values)| (name, values.join(","))).collect())
     }
 
-    /// Adds the typed text, valid or not, to be shown again.
-    pub fn typed(mut self, field: &Field, text: &str) -> Self {
-        self.0.insert(field.name, text.to_owned());
-        self
-    }
-
     /// Adds the field's default.
     pub fn with_default(mut self, field: &Field) -> Self {
         self.0.insert(field.name, field.default.to_owned());

@@ -98,6 +98,11 @@ impl Body {
             _ => Err(BadInput::WrongType),
         }
     }
+
+    /// The fields of the body, to be shown again; none if it can't be parsed.
+    pub fn sent(&self) -> Fields<'_> {
+        self.fields().unwrap_or_default()
+    }
 }
 
 impl FromRequest for Body {

@@ -90,22 +90,26 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<C
         (status = 503, description = "Redis is unavailable, or too many commands are running"),
     )
 )]
-pub async fn run(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
+pub async fn run(
+    app: Data<WorkerState>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<Page<ConsolePage>> {
     let console = app.shared.console.clone().ok_or(Error::ConsoleOff)?;
     let (visitor, cookie) = visitor::of(&request);
     let history = match execute(&app, console, visitor.clone(), &body).await {
         Ok(history) => history,
         Err(error) => {
-            let page = |form| ConsolePage { form, ..ConsolePage::load(&app, &visitor) };
-            return refused(&request, &body, error, page);
+            let page = async |form| ConsolePage::refused(&app, &visitor, form);
+            return refused(&request, &body.sent(), error, page).await;
         }
     };
     let page = ConsolePage::of(&app, &visitor, history);
-    let status = page.status();
-    let page = Page::new(page).status(status).cookie(cookie);
-    Ok(match status {
-        StatusCode::OK => page.or_redirect(request.headers(), nav::CONSOLE.path),
-        _ => page.respond(request.headers()),
+    let has_failed = page.has_failed();
+    let page = Page::new(page).cookie(cookie);
+    Ok(match has_failed {
+        true => page.status(StatusCode::UNPROCESSABLE_ENTITY),
+        false => page.or_redirect(nav::CONSOLE.path),
     })
 }
 
@@ -162,13 +166,13 @@ impl ConsolePage {
         }
     }
 
-    /// 422 if the last command was rejected or failed.
-    fn status(&self) -> StatusCode {
-        let failed = |last: &Arc<ConsoleEntry>| last.refused.is_some() || last.is_error;
-        match self.last.as_ref().is_some_and(failed) {
-            true => StatusCode::UNPROCESSABLE_ENTITY,
-            false => StatusCode::OK,
-        }
+    fn refused(app: &WorkerState, visitor: &VisitorId, form: FormView) -> Result<Page<Self>> {
+        Ok(Page::new(Self { form, ..Self::load(app, visitor) }))
+    }
+
+    /// Whether the last command was rejected or failed.
+    fn has_failed(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| last.refused.is_some() || last.is_error)
     }
 }
 

@@ -129,17 +129,14 @@ pub async fn drop_copies(
     app: Data<WorkerState>,
     request: HttpRequest,
     body: Body,
-) -> Result<actix_web::HttpResponse> {
-    let dropped = match invalidate(app.clone(), &body).await {
-        Ok(dropped) => dropped,
-        Err(error) => return refused(&request, &body, error, InvalidationPage::refused),
-    };
-    let (run, dropped) = app.shared.invalidations.add(dropped);
-    let page = Page::new(InvalidationPage::of(RequestedRun::Found(run, dropped)));
-    Ok(page.or_redirect(request.headers(), &format!("{}?run={run}", nav::INVALIDATION.path)))
+) -> Result<Page<InvalidationPage>> {
+    match invalidate(app, &body).await {
+        Err(error) => refused(&request, &body.sent(), error, InvalidationPage::refused).await,
+        page => page,
+    }
 }
 
-async fn invalidate(app: Data<WorkerState>, body: &Body) -> Result<Dropped> {
+async fn invalidate(app: Data<WorkerState>, body: &Body) -> Result<Page<InvalidationPage>> {
     let form: InvalidationForm = body.parse()?;
     let (by, text, what) = form.target()?;
     let (trace, dry_run) = (Trace::start(), form.dry_run == Some(OnOff::On));
@@ -147,7 +144,10 @@ async fn invalidate(app: Data<WorkerState>, body: &Body) -> Result<Dropped> {
     run_to_completion(async move {
         let outcome =
             invalidation::run(&app.cache, &what, dry_run, &policy, &trace, |_| ()).await?;
-        Ok(Dropped::of(by, text, dry_run, &outcome, &trace))
+        let dropped = Dropped::of(by, text, dry_run, &outcome, &trace);
+        let (run, dropped) = app.shared.invalidations.add(dropped);
+        let page = Page::new(InvalidationPage::of(RequestedRun::Found(run, dropped)));
+        Ok(page.or_redirect(format!("{}?run={run}", nav::INVALIDATION.path)))
     })
     .await
 }
@@ -167,8 +167,8 @@ impl InvalidationPage {
         Self { run, dropped, is_expired, form: FormView::default() }
     }
 
-    fn refused(form: FormView) -> Self {
-        Self { form, ..Self::of(RequestedRun::NotRequested) }
+    async fn refused(form: FormView) -> Result<Page<Self>> {
+        Ok(Page::new(Self { form, ..Self::of(RequestedRun::NotRequested) }))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, web::Data};
+use actix_web::{HttpRequest, web::Data};
 use askama::Template;
 use hitrate_cache::time::micros;
 use serde::{Deserialize, Serialize};
@@ -105,23 +105,28 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<R
         (status = 503, description = "Redis is unavailable"),
     )
 )]
-pub async fn run(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
+pub async fn run(
+    app: Data<WorkerState>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<Page<RoundTripsPage>> {
     let (visitor, cookie) = visitor::of(&request);
-    let (run, outcome) = match measure(&app, visitor.keys("round-trips"), &body).await {
-        Ok(measured) => measured,
-        Err(error) => return refused(&request, &body, error, RoundTripsPage::refused),
+    let page = match measure(&app, visitor.keys("round-trips"), &body).await {
+        Err(error) => refused(&request, &body.sent(), error, RoundTripsPage::refused).await,
+        page => page,
     };
-    let page = Page::new(RoundTripsPage::of(RequestedRun::Found(run, outcome))).cookie(cookie);
-    Ok(page.or_redirect(request.headers(), &format!("{}?run={run}", nav::ROUND_TRIPS.path)))
+    Ok(page?.cookie(cookie))
 }
 
 async fn measure(
     app: &WorkerState,
     keys: VisitorKeys,
     body: &Body,
-) -> Result<(RunToken, Arc<RoundTripsOutcome>)> {
+) -> Result<Page<RoundTripsPage>> {
     let plan = body.parse::<RoundTripsForm>()?.plan();
-    Ok(app.shared.round_trips.run(app.store.clone(), keys, plan).await?)
+    let (run, outcome) = app.shared.round_trips.run(app.store.clone(), keys, plan).await?;
+    let page = Page::new(RoundTripsPage::of(RequestedRun::Found(run, outcome)));
+    Ok(page.or_redirect(format!("{}?run={run}", nav::ROUND_TRIPS.path)))
 }
 
 impl RoundTripsForm {
@@ -143,8 +148,8 @@ impl RoundTripsPage {
         Self { run, outcome, claims, is_expired, form: FormView::default() }
     }
 
-    fn refused(form: FormView) -> Self {
-        Self { form, ..Self::of(RequestedRun::NotRequested) }
+    async fn refused(form: FormView) -> Result<Page<Self>> {
+        Ok(Page::new(Self { form, ..Self::of(RequestedRun::NotRequested) }))
     }
 }
 

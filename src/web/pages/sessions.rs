@@ -1,7 +1,7 @@
 //! `/sessions` — a session that expires by the TTL of its key.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest,
     cookie::{Cookie, time::Duration as CookieDuration},
     web::Data,
 };
@@ -138,31 +138,32 @@ pub async fn start(
     app: Data<WorkerState>,
     request: HttpRequest,
     body: Body,
-) -> Result<HttpResponse> {
-    let trace = Trace::start();
-    let (token, live) = match create(app.clone(), &request, &body, trace.clone()).await {
-        Ok(created) => created,
+) -> Result<Page<SessionsPage>> {
+    match create(app.clone(), &request, &body).await {
         Err(error) => {
-            let page = load(&app, &request).await;
-            return refused(&request, &body, error, |form| SessionsPage { form, ..page });
+            let page =
+                async |form| Ok(Page::new(SessionsPage { form, ..load(&app, &request).await }));
+            refused(&request, &body.sent(), error, page).await
         }
-    };
-    let message = cached(&live.session.username, live.session.ttl);
-    let cookie = page::cookie(COOKIE, token.reveal(), "/");
-    Ok(answer(&request, SessionsPage::after(Some(live), message, trace), cookie))
+        page => page,
+    }
 }
 
 async fn create(
     app: Data<WorkerState>,
     request: &HttpRequest,
     body: &Body,
-    trace: Trace,
-) -> Result<(Token, Live)> {
+) -> Result<Page<SessionsPage>> {
     let SessionForm { username, ttl, expiry } = body.parse()?;
     let (ttl, old) = (ttl.map_or(TTL_DEFAULT, Ttl::get), token(request));
     let (name, expiry) = (username.into(), expiry.unwrap_or(Expiry::Absolute));
     run_to_completion(async move {
-        Ok(sessions::start(&app.store, old.as_ref(), name, ttl, expiry, &trace).await?)
+        let trace = Trace::start();
+        let (token, live) =
+            sessions::start(&app.store, old.as_ref(), name, ttl, expiry, &trace).await?;
+        let message = cached(&live.session.username, live.session.ttl);
+        let cookie = page::cookie(COOKIE, token.reveal(), "/");
+        Ok(answer(SessionsPage::after(Some(live), message, trace), cookie))
     })
     .await
 }
@@ -195,7 +196,11 @@ const TTL: Field = Field { name: "ttl", label: "TTL in seconds", kind: Ttl::KIND
         (status = 503, description = "Redis is unavailable; try again"),
     )
 )]
-pub async fn end(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
+pub async fn end(
+    app: Data<WorkerState>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<Page<SessionsPage>> {
     let NoFields {} = body.parse()?;
     let trace = Trace::start();
     if let Some(token) = token(&request) {
@@ -204,11 +209,11 @@ pub async fn end(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Re
     }
     let mut expired = page::cookie(COOKIE, String::new(), "/");
     expired.set_max_age(CookieDuration::ZERO);
-    Ok(answer(&request, SessionsPage::after(None, EXPIRED.to_owned(), trace), expired))
+    Ok(answer(SessionsPage::after(None, EXPIRED.to_owned(), trace), expired))
 }
 
-fn answer(request: &HttpRequest, page: SessionsPage, cookie: Cookie<'static>) -> HttpResponse {
-    Page::new(page).cookie(cookie).or_redirect(request.headers(), nav::SESSIONS.path)
+fn answer(page: SessionsPage, cookie: Cookie<'static>) -> Page<SessionsPage> {
+    Page::new(page).cookie(cookie).or_redirect(nav::SESSIONS.path)
 }
 
 fn token(request: &HttpRequest) -> Option<Token> {

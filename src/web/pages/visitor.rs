@@ -1,6 +1,6 @@
 //! Identifies a visitor by a cookie, which determines the keys of their demos.
 
-use actix_web::{HttpRequest, cookie::Cookie};
+use actix_web::{HttpRequest, HttpResponse, cookie::Cookie};
 
 use crate::{labs::support::visitor_keys::VisitorId, token::Token, web::page};
 
@@ -17,4 +17,13 @@ pub fn of(request: &HttpRequest) -> (VisitorId, Option<Cookie<'static>>) {
             (VisitorId::of(&token), Some(page::cookie(COOKIE, token.reveal(), "/")))
         }
     }
+}
+
+/// Adds the cookie of a new visitor to a response, which may be an error: the action may
+/// have written keys before it failed.
+pub fn remember(mut response: HttpResponse, cookie: Option<Cookie<'static>>) -> HttpResponse {
+    if let Some(cookie) = cookie {
+        response.add_cookie(&cookie).expect("a token is a valid cookie");
+    }
+    response
 }

@@ -18,7 +18,6 @@ fn every_field_enforces_its_bounds() {
                     assert_eq!(answer.status, status, "{form}: {}", answer.body);
                     let error = answer.json()["error"].as_str().unwrap().to_owned();
                     assert!(error.contains(field.name), "{error}");
-                    assert!(answer.json()["picture"].is_object(), "the page is still there");
                 }
             }
         }

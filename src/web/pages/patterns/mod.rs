@@ -6,6 +6,7 @@ mod trial_chart;
 
 use actix_web::{
     HttpRequest, HttpResponse,
+    http::header::HeaderMap,
     web::{Data, Path},
 };
 use askama::Template;
@@ -30,10 +31,10 @@ use crate::{
     },
     schemas,
     web::{
-        error::{Error, Result},
+        error::{Error, Result, respond},
         filters,
         form::{self, Body, RunQuery},
-        form_view::{FieldView, FormView},
+        form_view::{FieldView, FormView, refused},
         nav::{self, Link},
         page::{self, Page, run_to_completion, see_other},
         state::WorkerState,
@@ -180,65 +181,47 @@ pub async fn act(
 ) -> Result<HttpResponse> {
     let pattern = patterns::named(&slug).ok_or(Error::NoPage)?;
     let (visitor, cookie) = visitor::of(&request);
-    let keys = visitor.keys(pattern.slug);
-    let result = match requested(pattern, &body) {
-        Ok((requested, args)) => {
-            run_to_completion(perform(app.clone(), pattern, keys.clone(), requested, args)).await
-        }
-        Err(error) => Err(error),
-    };
-    let result = match result {
-        Ok(result) => result,
+    let (keys, headers) = (visitor.keys(pattern.slug), request.headers());
+    let response = match run(&app, pattern, &keys, &body).await {
+        Ok(result) => completed(&app, pattern, &keys, result, headers).await,
         Err(error) => {
-            let page = failed(&app, pattern, &keys, &body, error).await.cookie(cookie);
-            return Ok(page.respond(request.headers()));
+            let page = async |form| Ok(PatternPage::refused(&app, pattern, &keys, form).await);
+            respond(refused(&request, &body.sent(), error, page).await, headers)
         }
     };
-    let (run, result) = app.shared.plays.add(result);
-    if page::wants_json(request.headers()) {
-        let requested = RequestedRun::Found(run, result);
-        let page = Page::new(PatternPage::of(&app, pattern, &keys, requested).await);
-        return Ok(page.cookie(cookie).respond(request.headers()));
-    }
-    let part = if result.trial.is_some() { "trial" } else { "outcome" };
-    let mut response = see_other(&format!("{}?run={run}#{part}", address(pattern)));
-    if let Some(cookie) = cookie {
-        response.cookie(cookie);
-    }
-    Ok(response.finish())
+    Ok(visitor::remember(response, cookie))
 }
 
-/// The page with the error and the submitted values.
-async fn failed(
+/// The result as JSON, or a redirect to it.
+async fn completed(
     app: &WorkerState,
     pattern: &'static RedisPattern,
     keys: &VisitorKeys,
-    body: &Body,
-    error: Error,
-) -> Page<PatternPage> {
-    let page = PatternPage::of(app, pattern, keys, RequestedRun::NotRequested).await;
-    let (message, args) = (Some(error.to_string()), submitted(pattern, body));
-    let form = FormView::refused(body, &error);
-    error.on(Page::new(PatternPage { error: message, args, form, ..page }))
+    result: ActionResult,
+    headers: &HeaderMap,
+) -> HttpResponse {
+    let (run, result) = app.shared.plays.add(result);
+    if page::wants_json(headers) {
+        let requested = RequestedRun::Found(run, result);
+        return Page::new(PatternPage::of(app, pattern, keys, requested).await).respond(headers);
+    }
+    let part = if result.trial.is_some() { "trial" } else { "outcome" };
+    see_other(&format!("{}?run={run}#{part}", address(pattern))).finish()
 }
 
 fn address(pattern: &RedisPattern) -> String {
     format!("{}/{}", nav::PATTERNS.path, pattern.slug)
 }
 
-fn requested(pattern: &'static RedisPattern, body: &Body) -> Result<(PatternAction, Args)> {
+async fn run(
+    app: &Data<WorkerState>,
+    pattern: &'static RedisPattern,
+    keys: &VisitorKeys,
+    body: &Body,
+) -> Result<ActionResult> {
     let (requested, values) = body.fields()?.action(&pattern.actions())?;
-    Ok((requested, Args::of(values)))
-}
-
-/// The submitted values, valid or not, to be shown again.
-fn submitted(pattern: &'static RedisPattern, body: &Body) -> Args {
-    let fields = body.fields().unwrap_or_default();
-    let described = pattern.acts.iter().flat_map(|act| act.fields).chain(pattern.trial.fields);
-    described.fold(Args::default(), |args, field| match fields.optional(field.name) {
-        Some(text) => args.typed(field, text),
-        None => args,
-    })
+    let (app, keys, args) = (app.clone(), keys.clone(), Args::of(values));
+    run_to_completion(perform(app, pattern, keys, requested, args)).await
 }
 
 async fn perform(
@@ -325,6 +308,17 @@ impl PatternPage {
             is_expired,
         }
     }
+
+    /// The page with a rejected form.
+    async fn refused(
+        app: &WorkerState,
+        pattern: &'static RedisPattern,
+        keys: &VisitorKeys,
+        form: FormView,
+    ) -> Page<Self> {
+        let page = Self::of(app, pattern, keys, RequestedRun::NotRequested).await;
+        Page::new(Self { form, ..page })
+    }
 }
 
 // Methods for the templates.
@@ -349,17 +343,12 @@ impl PatternPage {
 
     /// A field of the form for these actions, with its last value.
     fn act_field(&self, acts: &[Action<ActionFn>], field: &Field) -> FieldView {
-        let is_sent = acts.iter().any(|act| self.form.typed("act") == Some(act.id));
-        self.field(acts[0].id, field, is_sent)
+        let ids: Vec<_> = acts.iter().map(|act| act.id).collect();
+        self.form.field_of(&ids, field, self.args.shown(field))
     }
 
     fn trial_field(&self, field: &Field) -> FieldView {
-        self.field("trial", field, self.form.typed("act") == Some("trial"))
-    }
-
-    fn field(&self, form: &str, field: &Field, is_sent: bool) -> FieldView {
-        FieldView::of(field, format!("{form}-{}", field.name), self.args.shown(field))
-            .with_error(self.form.error_of(field.name).filter(|_| is_sent))
+        self.form.field_of(&["trial"], field, self.args.shown(field))
     }
 
     /// Milliseconds until the page reloads: two seconds after the first key expires.

@@ -2,9 +2,9 @@
 
 mod stampede_chart;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, web::Data};
+use actix_web::{HttpRequest, web::Data};
 use askama::Template;
 use hitrate_cache::CachePolicy;
 use serde::{
@@ -134,18 +134,22 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<S
         (status = 503, description = "No visitor got an answer, or the run was aborted"),
     )
 )]
-pub async fn run(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
-    let (run, outcome) = match measure(&app, &body).await {
-        Ok(measured) => measured,
-        Err(error) => return refused(&request, &body, error, StampedePage::refused),
-    };
-    let page = Page::new(StampedePage::of(RequestedRun::Found(run, outcome)));
-    Ok(page.or_redirect(request.headers(), &format!("{}?run={run}", nav::STAMPEDE.path)))
+pub async fn run(
+    app: Data<WorkerState>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<Page<StampedePage>> {
+    match measure(&app, &body).await {
+        Err(error) => refused(&request, &body.sent(), error, StampedePage::refused).await,
+        page => page,
+    }
 }
 
-async fn measure(app: &WorkerState, body: &Body) -> Result<(RunToken, Arc<StampedeOutcome>)> {
+async fn measure(app: &WorkerState, body: &Body) -> Result<Page<StampedePage>> {
     let plan = body.parse::<StampedeForm>()?.plan()?;
-    Ok(app.shared.stampedes.run(plan).await?)
+    let (run, outcome) = app.shared.stampedes.run(plan).await?;
+    let page = Page::new(StampedePage::of(RequestedRun::Found(run, outcome)));
+    Ok(page.or_redirect(format!("{}?run={run}", nav::STAMPEDE.path)))
 }
 
 impl StampedeForm {
@@ -188,8 +192,8 @@ impl StampedePage {
         }
     }
 
-    fn refused(form: FormView) -> Self {
-        Self { form, ..Self::empty() }
+    async fn refused(form: FormView) -> Result<Page<Self>> {
+        Ok(Page::new(Self { form, ..Self::empty() }))
     }
 
     fn empty() -> Self {

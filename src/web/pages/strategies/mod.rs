@@ -6,7 +6,7 @@ mod sequence;
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use actix_web::{HttpRequest, http::StatusCode, web::Data};
 use askama::Template;
 use hitrate_cache::{CachePolicy, Strategy};
 use serde::Serialize;
@@ -32,9 +32,9 @@ use crate::{
         error::{Error, Result},
         filters,
         form::{self, Body},
-        form_view::{Choice, FieldView, FormView},
+        form_view::{Choice, FieldView, FormView, refused},
         nav::{self, Link},
-        page::{self, CACHE_STATUS, Page, run_to_completion},
+        page::{CACHE_STATUS, Page, run_to_completion},
         state::WorkerState,
     },
 };
@@ -136,13 +136,11 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<S
     let step = query.step.map(Integer::get);
     let request = StrategyRequest::new(&app, query)?;
     let now = request.steps(&app).snapshot().await;
-    let is_unknown_id = now.is_missing_profile();
-    let mut page = StrategiesPage::new(&app, request, step, now);
-    if !is_unknown_id {
-        return Ok(Page::new(page));
-    }
-    page.error = Some(Error::NoProfile(page.id.to_string()).to_string());
-    Ok(Page::new(page).status(StatusCode::NOT_FOUND))
+    let page = StrategiesPage::new(&app, request, step, now);
+    Ok(match page.error {
+        Some(_) => Page::new(page).status(StatusCode::NOT_FOUND),
+        None => Page::new(page),
+    })
 }
 
 /// Runs an action on the profile, and records the state after it.
@@ -161,31 +159,21 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<S
         (status = 503, description = "The database failed, and there is no copy to serve"),
     )
 )]
-pub async fn act(app: Data<WorkerState>, request: HttpRequest, body: Body) -> Result<HttpResponse> {
-    let headers = request.headers();
+pub async fn act(
+    app: Data<WorkerState>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<Page<StrategiesPage>> {
     match perform(&app, &body).await {
-        Ok((request, run, last)) => {
-            let (url, now) = (request.url(run), last.snapshot);
-            let page = Page::new(StrategiesPage::new(&app, request, None, now));
-            let page = last
-                .cache_status
-                .into_iter()
-                .fold(page, |page, status| page.header(CACHE_STATUS, status));
-            Ok(page.or_redirect(headers, &url))
-        }
-        Err(error) if page::wants_json(headers) => Err(error),
         Err(error) => {
-            let page = Page::new(StrategiesPage::refused(&app, &body, &error).await?);
-            Ok(error.on(page).respond(headers))
+            let page = async |form| StrategiesPage::refused(&app, form).await;
+            refused(&request, &body.sent(), error, page).await
         }
+        page => page,
     }
 }
 
-/// Runs the action. Returns the request with the session, its token, and the last step.
-async fn perform(
-    app: &Data<WorkerState>,
-    body: &Body,
-) -> Result<(StrategyRequest, RunToken, StepResult)> {
+async fn perform(app: &Data<WorkerState>, body: &Body) -> Result<Page<StrategiesPage>> {
     let StrategyForm { act, policy, id, delay_ms, run } = body.parse()?;
     let query = StrategiesQuery { policy, id, delay_ms, run, step: None };
     let request = StrategyRequest::new(app, query)?;
@@ -199,7 +187,7 @@ async fn run_steps(
     app: Data<WorkerState>,
     mut request: StrategyRequest,
     act: StrategyAct,
-) -> Result<(StrategyRequest, RunToken, StepResult)> {
+) -> Result<Page<StrategiesPage>> {
     let steps = request.steps(&app);
     let acts = match act {
         StrategyAct::Read => vec![steps.act(StrategyStep::Read).await?],
@@ -210,7 +198,12 @@ async fn run_steps(
     let last = acts.last().expect("an action has at least one step").clone();
     let (run, runner) = record(&app, &request, act, acts);
     request.runner = RequestedRun::Found(run, runner);
-    Ok((request, run, last))
+    let url = request.url(run);
+    let page = Page::new(StrategiesPage::new(&app, request, None, last.snapshot)).or_redirect(url);
+    Ok(match last.cache_status {
+        Some(status) => page.header(CACHE_STATUS, status),
+        None => page,
+    })
 }
 
 /// Stores the steps: a demo in a new session, a single step in the one it continues.
@@ -245,8 +238,9 @@ impl StrategiesPage {
         let number = step.map(|step| step as usize).or(run.map(|run| run.highlight));
         let requested = acts.iter().find(|act| Some(act.number) == number);
         let selected = requested.or(acts.last());
+        let unknown = now.is_missing_profile().then(|| Error::NoProfile(request.id.to_string()));
         Self {
-            error: None,
+            error: unknown.map(|error| error.to_string()),
             policy: request.policy.name,
             delay_ms: request.delay_ms,
             run: token,
@@ -264,12 +258,9 @@ impl StrategiesPage {
             id: request.id,
         }
     }
-}
 
-impl StrategiesPage {
     /// The page with the rejected form and the current state.
-    async fn refused(app: &WorkerState, body: &Body, error: &Error) -> Result<Self> {
-        let form = FormView::refused(body, error);
+    async fn refused(app: &WorkerState, form: FormView) -> Result<Page<Self>> {
         let query = StrategiesQuery {
             policy: form.typed("policy").and_then(|name| name.parse().ok()).map(PolicyName),
             id: form.typed("id").and_then(|id| id.parse().ok()),
@@ -279,11 +270,7 @@ impl StrategiesPage {
         };
         let request = StrategyRequest::new(app, query)?;
         let now = request.steps(app).snapshot().await;
-        let page = Self::new(app, request, None, now);
-        Ok(match error {
-            Error::NoProfile(_) => Self { error: Some(error.to_string()), ..page },
-            _ => Self { form, ..page },
-        })
+        Ok(Page::new(Self { form, ..Self::new(app, request, None, now) }))
     }
 }
 

@@ -9,21 +9,14 @@ use std::{collections::BTreeSet, sync::Arc};
 use actix_web::{
     HttpRequest, HttpResponse,
     cookie::Cookie,
-    http::{StatusCode, header},
     web::{Data, Path},
 };
 use askama::Template;
-use hitrate_cache::{
-    redis::{RedisError, Refusal},
-    trace::Trace,
-};
+use hitrate_cache::trace::Trace;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use self::{
-    stream_live::StreamFollower,
-    structure::{StructurePage, SubmittedAction},
-};
+use self::{stream_live::StreamFollower, structure::StructurePage};
 use super::visitor;
 use crate::{
     labs::{
@@ -37,9 +30,9 @@ use crate::{
         },
     },
     web::{
-        error::{Error, Result},
-        form::{self, Body, Fields, RunQuery},
-        form_view::FormView,
+        error::{Error, Result, respond},
+        form::{self, Body, RunQuery},
+        form_view::{FormView, refused},
         nav::{self, Link},
         page::{Page, run_to_completion},
         state::WorkerState,
@@ -91,12 +84,13 @@ impl StructureRequest {
         StructurePage::new(self.structure, next_step, self.cookie.is_none())
     }
 
-    fn respond(self, page: StructurePage, status: StatusCode) -> Page<StructurePage> {
-        let page = Page::new(page).status(status).cookie(self.cookie);
-        match status {
-            StatusCode::SERVICE_UNAVAILABLE => page.header(header::RETRY_AFTER, "1"),
-            _ => page,
-        }
+    /// The page with a rejected form.
+    async fn refused(&self, app: &WorkerState, form: FormView) -> Page<StructurePage> {
+        let trace = Trace::start();
+        let view = self.playground.view(None, &trace).await;
+        let mut page = self.page(app).with_view(view, trace);
+        page.form = form;
+        Page::new(page)
     }
 }
 
@@ -152,10 +146,10 @@ pub async fn show(
     responses(
         (status = 200, description = "The result, with `Accept: application/json`", body = StructurePage),
         (status = 303, description = "Done; redirects to the result"),
-        (status = 400, description = "A field is malformed", body = StructurePage),
+        (status = 400, description = "A field is malformed"),
         (status = 404, description = "No such structure"),
-        (status = 422, description = "A value is out of range, or Redis rejected the command; `error` is its reply", body = StructurePage),
-        (status = 503, description = "Redis is unavailable or rejects writes", body = StructurePage),
+        (status = 422, description = "A value is out of range; or Redis rejected the command, with the result, whose `error` is its reply", body = StructurePage),
+        (status = 503, description = "Redis is unavailable or rejects writes"),
     )
 )]
 pub async fn act(
@@ -165,32 +159,35 @@ pub async fn act(
     body: Body,
 ) -> Result<HttpResponse> {
     let target = StructureRequest::new(&app, &request, &slug)?;
-    let fields = body.fields()?;
-    let playground = target.playground.clone();
-    let result = match fields.action(&target.structure.actions()) {
-        Ok((action, values)) => {
-            run_to_completion(run(app.clone(), playground, action, values)).await
-        }
-        Err(error) => Err(PlaygroundError::from(error)),
-    };
-    let ((run, outcome), view) = match result {
-        Ok(result) => result,
+    let page = match run(&app, &target, &body).await {
         Err(error) => {
-            return Ok(failed(&app, target, &fields, error).await.respond(request.headers()));
+            let page = async |form| Ok(target.refused(&app, form).await);
+            refused(&request, &body.sent(), error, page).await
         }
+        page => page,
     };
-    let status = outcome.refusal.as_ref().map_or(StatusCode::OK, status_of);
+    Ok(visitor::remember(respond(page, request.headers()), target.cookie))
+}
+
+async fn run(
+    app: &Data<WorkerState>,
+    target: &StructureRequest,
+    body: &Body,
+) -> Result<Page<StructurePage>> {
+    let (action, values) = body.fields()?.action(&target.structure.actions())?;
+    let ((run, result), view) =
+        run_to_completion(perform(app.clone(), target.playground.clone(), action, values)).await?;
+    let refusal = result.refusal.clone();
+    let page = target.page(app).with_view(Ok(view), Trace::disabled()).with_result((run, result));
     let url = format!("{}/{}?run={run}", nav::STRUCTURES.path, target.structure.slug);
-    let page = target.page(&app).with_view(Ok(view), Trace::disabled()).with_result((run, outcome));
-    let page = target.respond(page, status);
-    Ok(match status {
-        StatusCode::OK => page.or_redirect(request.headers(), &url),
-        _ => page.respond(request.headers()),
+    Ok(match refusal {
+        Some(refusal) => Error::from(refusal).on(Page::new(page)),
+        None => Page::new(page).or_redirect(url),
     })
 }
 
 /// Runs an action and stores its result, which determines the next step of the example.
-async fn run(
+async fn perform(
     app: Data<WorkerState>,
     playground: Playground,
     action: PlaygroundAction,
@@ -220,42 +217,6 @@ pub async fn live(app: Data<WorkerState>, request: HttpRequest) -> Result<HttpRe
     }
     let permit = app.shared.viewers.try_acquire().ok_or(Error::TooManyViewers)?;
     Ok(StreamFollower::new(Tail::of(target.playground), permit).response())
-}
-
-/// The page with the error and the submitted values.
-async fn failed(
-    app: &WorkerState,
-    target: StructureRequest,
-    fields: &Fields<'_>,
-    error: PlaygroundError,
-) -> Page<StructurePage> {
-    let status = match &error {
-        PlaygroundError::Invalid(field) if field.is_malformed() => StatusCode::BAD_REQUEST,
-        PlaygroundError::Invalid(_) | PlaygroundError::Full(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        PlaygroundError::Redis(_) => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    let trace = Trace::start();
-    let view = match &error {
-        PlaygroundError::Redis(error) => Err(error.clone()),
-        _ => target.playground.view(None, &trace).await,
-    };
-    let mut page = target.page(app).with_view(view, trace);
-    if !matches!(error, PlaygroundError::Redis(_)) {
-        page.error = Some(error.to_string());
-    }
-    if let PlaygroundError::Invalid(field) = error {
-        page.form = FormView::of(fields, &field.into());
-    }
-    page.submitted = SubmittedAction::sent(target.structure, fields);
-    target.respond(page, status)
-}
-
-/// 422 if the command is at fault, 503 if the server is.
-fn status_of(refusal: &Refusal) -> StatusCode {
-    match refusal.error.is_refusal() || refusal.error == RedisError::NotReady {
-        true => StatusCode::SERVICE_UNAVAILABLE,
-        false => StatusCode::UNPROCESSABLE_ENTITY,
-    }
 }
 
 impl StructureSummary {

@@ -1,7 +1,7 @@
 //! View model of one structure: its content, the result of the last action, and all
 //! actions.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use askama::Template;
 use hitrate_cache::{
@@ -27,7 +27,6 @@ use crate::{
     schemas,
     web::{
         filters,
-        form::Fields,
         form_view::{FieldView, FormView},
         nav::{self, Link},
         pages::waterfall::Waterfall,
@@ -71,7 +70,7 @@ pub struct StructurePage {
     #[serde(skip)]
     structure: &'static Structure,
     #[serde(skip)]
-    pub submitted: SubmittedAction,
+    last_action: Option<CompletedAction>,
     #[serde(skip)]
     pub form: FormView,
     /// Whether `error` is a reply of Redis.
@@ -101,33 +100,6 @@ pub struct ActionView {
     instead_of: Option<&'static str>,
     /// Fields to send with it.
     fields: Vec<FieldDescription>,
-}
-
-/// The action that was submitted last, with its values.
-#[derive(Default)]
-pub struct SubmittedAction {
-    act: String,
-    values: BTreeMap<&'static str, String>,
-}
-
-impl SubmittedAction {
-    /// From the submitted fields, valid or not.
-    pub fn sent(structure: &Structure, fields: &Fields<'_>) -> Self {
-        let act = fields.optional("act").unwrap_or_default().to_owned();
-        let values = structure.fields().filter(|name| fields.sent(name));
-        Self {
-            act,
-            values: values
-                .map(|name| (name, fields.optional(name).unwrap_or_default().to_owned()))
-                .collect(),
-        }
-    }
-
-    /// From an action that was run.
-    pub fn last_action(last_action: &CompletedAction) -> Self {
-        let values = last_action.values.iter().map(|(name, values)| (*name, values.join(", ")));
-        Self { act: last_action.act.to_owned(), values: values.collect() }
-    }
 }
 
 impl ActionView {
@@ -163,7 +135,7 @@ impl StructurePage {
             acts: structure.acts.iter().map(ActionView::of).collect(),
             trace: Vec::new(),
             structure,
-            submitted: SubmittedAction::default(),
+            last_action: None,
             form: FormView::default(),
             is_redis_reply: false,
             is_expired: false,
@@ -195,8 +167,7 @@ impl StructurePage {
         self.exchanges.clone_from(&outcome.exchanges);
         self.encoding_change.clone_from(&outcome.encoding_change);
         self.elapsed_us = Some(outcome.elapsed_us);
-        self.submitted =
-            outcome.last_action.as_ref().map(SubmittedAction::last_action).unwrap_or_default();
+        self.last_action.clone_from(&outcome.last_action);
         if self.error.is_some() {
             return self;
         }
@@ -255,11 +226,10 @@ impl StructurePage {
 
     /// A field of an action, with its last or default value.
     fn field(&self, act: &Action<Commands>, field: &Field) -> FieldView {
-        let is_sent = self.submitted.act == act.id;
-        let sent = self.submitted.values.get(field.name).filter(|_| is_sent);
-        let value = sent.cloned().unwrap_or_else(|| field.default.to_owned());
-        FieldView::of(field, format!("{}-{}", act.id, field.name), value)
-            .with_error(self.form.error_of(field.name).filter(|_| is_sent))
+        let last = self.last_action.as_ref().filter(|last| last.act == act.id);
+        let values = last.and_then(|last| last.values.get(field.name));
+        let value = values.map_or_else(|| field.default.to_owned(), |values| values.join(", "));
+        self.form.field_of(&[act.id], field, value)
     }
 
     /// Commands of an action: each word, and whether it stands for a field.

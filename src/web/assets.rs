@@ -2,9 +2,11 @@
 //! them, which change with their content.
 
 use std::{
-    fs, io,
+    fs::{self, Metadata},
+    io,
     path::{Path, PathBuf},
     sync::OnceLock,
+    time::SystemTime,
 };
 
 use actix_web::web::Bytes;
@@ -29,7 +31,11 @@ pub struct Asset {
     pub gzip: Bytes,
     /// Changes with the content: part of the address.
     hash: String,
+    version: FileVersion,
 }
+
+/// Size and time of the last change.
+type FileVersion = (u64, Option<SystemTime>);
 
 /// A static file can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +64,11 @@ pub fn url(name: &str) -> String {
 }
 
 impl Asset {
+    /// Whether the file is the one that was read at the start.
+    pub fn is_unchanged(&self, metadata: &Metadata) -> bool {
+        self.version == version(metadata)
+    }
+
     /// Whether this query is the one of [`url`]: then the content never changes.
     pub fn is_hashed(&self, query: &str) -> bool {
         query.strip_prefix("v=") == Some(self.hash.as_str())
@@ -78,9 +89,14 @@ fn read(dir: Option<&Path>) -> Result<Vec<Asset>, AssetError> {
 
 fn asset(dir: &Path, name: &'static str) -> Result<Asset, AssetError> {
     let path = dir.join(name);
-    let content = fs::read(&path).map_err(|error| AssetError(path.clone(), error))?;
+    let read = fs::metadata(&path).and_then(|metadata| Ok((version(&metadata), fs::read(&path)?)));
+    let (version, content) = read.map_err(|error| AssetError(path.clone(), error))?;
     let gzip = compression::gzip(&content, Compression::best());
     let digest = Sha256::digest(content);
     let hash = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    Ok(Asset { name, path, gzip, hash })
+    Ok(Asset { name, path, gzip, hash, version })
+}
+
+fn version(metadata: &Metadata) -> FileVersion {
+    (metadata.len(), metadata.modified().ok())
 }

@@ -1,4 +1,9 @@
-use crate::harness::{Hitrate, run, text};
+use std::fs;
+
+use crate::{
+    harness::{Hitrate, run, setup, text},
+    sources::root,
+};
 
 #[test]
 fn a_linked_file_may_be_cached_for_ever() {
@@ -30,6 +35,29 @@ fn a_part_of_a_file_may_be_asked_for() {
     let since = whole.header("last-modified").to_owned();
     let known = hitrate.get_with("/static/app.css", &[("if-modified-since", &since)]);
     assert_eq!((known.status, known.body.as_str()), (304, ""));
+}
+
+#[test]
+fn a_file_changed_since_the_start_is_served_as_it_is_now() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["app.css", "app.js", "favicon.svg"] {
+        fs::copy(root().join("static").join(name), dir.path().join(name)).unwrap();
+    }
+    let hitrate = setup().set("HITRATE_STATIC_DIR", dir.path().display().to_string()).start();
+    let page = hitrate.get("/").body;
+    let link = page.split('"').find(|word| word.starts_with("/static/app.css")).unwrap();
+    let gzip = [("accept-encoding", "gzip")];
+    assert_eq!(hitrate.get_with(link, &gzip).header("content-encoding"), "gzip");
+    fs::write(dir.path().join("app.css"), "main { margin: 0 }").unwrap();
+    let changed = hitrate.get_with(link, &gzip);
+    assert_eq!(
+        (changed.body.as_str(), changed.header("content-encoding")),
+        ("main { margin: 0 }", "")
+    );
+    assert_eq!(
+        (changed.header("cache-control"), changed.header("vary")),
+        ("no-cache", "Accept-Encoding")
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `/static/{name}` — stylesheet, script and icon. actix-files handles ETag,
 //! Last-Modified, conditional requests and ranges. A whole file is sent as it was
-//! compressed at start.
+//! compressed at start, unless it has changed since.
 
 use actix_files::NamedFile;
 use actix_web::{
@@ -32,10 +32,16 @@ pub async fn favicon(request: HttpRequest) -> Result<HttpResponse> {
 fn file(asset: Option<&Asset>, request: &HttpRequest) -> Result<HttpResponse> {
     let asset = asset.ok_or(Error::NoPage)?;
     let file = NamedFile::open(&asset.path).map_err(|_| Error::NoPage)?;
+    let is_unchanged = asset.is_unchanged(file.metadata());
+    let freshness = match is_unchanged && asset.is_hashed(request.query_string()) {
+        true => "public, max-age=31536000, immutable",
+        false => "no-cache",
+    };
     let mut response = file.disable_content_disposition().into_response(request);
-    response.headers_mut().insert(header::CACHE_CONTROL, freshness(asset, request));
-    compression::set_vary(response.headers_mut());
-    Ok(match compression::accepts_gzip(request) {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(freshness));
+    compression::set_vary(headers);
+    Ok(match is_unchanged && compression::accepts_gzip(request) {
         true => compressed(asset, response),
         false => response,
     })
@@ -56,11 +62,4 @@ fn compressed(asset: &Asset, mut response: HttpResponse) -> HttpResponse {
     }
     compression::set_gzip(response.headers_mut());
     response.set_body(BoxBody::new(asset.gzip.clone()))
-}
-
-fn freshness(asset: &Asset, request: &HttpRequest) -> HeaderValue {
-    HeaderValue::from_static(match asset.is_hashed(request.query_string()) {
-        true => "public, max-age=31536000, immutable",
-        false => "no-cache",
-    })
 }

@@ -1,4 +1,4 @@
-//! Compression of large responses; static files are compressed once, at start.
+//! Compression of large responses. Static files and the OpenAPI document are compressed once.
 //!
 //! A page that fits into the initial window of a connection is sent uncompressed: it
 //! arrives in one round trip either way, and compressing it takes several times as long as

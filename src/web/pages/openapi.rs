@@ -2,13 +2,15 @@
 
 use std::sync::LazyLock;
 
-use actix_web::HttpResponse;
+use actix_web::{HttpRequest, HttpResponse, web::Bytes};
+use flate2::Compression;
 use utoipa::OpenApi;
 
 use super::{
     console, counter, health, invalidation, key_names, patterns, product, profiles, round_trips,
     sessions, stampede, stats, strategies, structures,
 };
+use crate::web::compression::{self, accepts_gzip, gzip};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -55,11 +57,21 @@ use super::{
 )]
 struct Document;
 
-static JSON: LazyLock<String> = LazyLock::new(|| {
-    Document::openapi().to_json().expect("a description made of constants is JSON")
+static JSON: LazyLock<Bytes> = LazyLock::new(|| {
+    Document::openapi().to_json().expect("a description made of constants is JSON").into()
 });
+static GZIP: LazyLock<Bytes> = LazyLock::new(|| gzip(&JSON, Compression::best()));
 
 /// Returns the OpenAPI document.
-pub async fn show() -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(JSON.as_str())
+pub async fn show(request: HttpRequest) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.content_type("application/json");
+    if !accepts_gzip(&request) {
+        // Large, so the middleware adds `Vary`.
+        return response.body(JSON.clone());
+    }
+    let mut response = response.body(GZIP.clone());
+    compression::set_vary(response.headers_mut());
+    compression::set_gzip(response.headers_mut());
+    response
 }

@@ -52,6 +52,13 @@ pub struct Choice {
     pub chosen: bool,
 }
 
+impl Choice {
+    /// An option of a select.
+    pub fn of(value: impl Into<String>, label: impl Into<String>, chosen: bool) -> Self {
+        Self { value: value.into(), label: label.into(), chosen }
+    }
+}
+
 impl FormView {
     /// A form with these fields that failed with `error`.
     pub fn of(fields: &Fields<'_>, error: &Error) -> Self {
@@ -129,11 +136,7 @@ fn typed(fields: &Fields<'_>) -> Vec<(String, Vec<String>)> {
 impl FieldView {
     /// A field without an error.
     pub fn of(field: &Field, id: impl Into<String>, value: String) -> Self {
-        let choice = |word: &&str| Choice {
-            value: (*word).to_owned(),
-            label: (*word).to_owned(),
-            chosen: *word == value,
-        };
+        let choice = |word: &&str| Choice::of(*word, *word, *word == value);
         Self {
             id: id.into(),
             name: field.name,
@@ -161,8 +164,8 @@ impl FieldView {
     }
 
     /// Turns it into a select with these options.
-    pub fn with_choices(self, choices: Vec<Choice>) -> Self {
-        Self { choices, ..self }
+    pub fn with_choices(self, choices: impl Iterator<Item = Choice>) -> Self {
+        Self { choices: choices.collect(), ..self }
     }
 
     /// Takes the remaining width of its row.

@@ -1,4 +1,4 @@
-//! The choice of a caching policy in forms and queries.
+//! The choice of a caching policy and of a simulated delay, in forms and queries.
 
 use hitrate_cache::CachePolicy;
 use serde::{
@@ -23,19 +23,27 @@ impl<'de> Deserialize<'de> for PolicyName {
     }
 }
 
-/// Options of a select: the configured default first, then all policies.
-pub fn choices(chosen: Option<&str>, configured: &str) -> Vec<Choice> {
-    let first = Choice {
-        value: String::new(),
-        label: format!("default ({configured})"),
-        chosen: chosen.is_none(),
-    };
-    let others = CachePolicy::ALL.into_iter().map(|policy| Choice {
-        value: policy.name.to_owned(),
-        label: policy.name.to_owned(),
-        chosen: chosen == Some(policy.name),
-    });
-    std::iter::once(first).chain(others).collect()
+/// All policies, as options of a select.
+pub fn choices(chosen: Option<&str>) -> impl Iterator<Item = Choice> {
+    let choice = move |name| Choice::of(name, name, chosen == Some(name));
+    CachePolicy::ALL.map(|policy| choice(policy.name)).into_iter()
+}
+
+/// Simulated database delays in milliseconds, as options of a select; the chosen one is
+/// added if it is none of them.
+pub fn delays(offered: &[u32], chosen: Option<u32>) -> impl Iterator<Item = Choice> {
+    let other = chosen.filter(|ms| !offered.contains(ms));
+    let choice = move |ms: u32| Choice::of(ms.to_string(), delay(ms.into()), chosen == Some(ms));
+    offered.iter().copied().chain(other).map(choice)
+}
+
+/// A delay as `none`, `50 ms` or `2 s`.
+pub fn delay(ms: u64) -> String {
+    match ms {
+        0 => "none".to_owned(),
+        ms if ms % 1_000 == 0 => format!("{} s", ms / 1_000),
+        ms => format!("{ms} ms"),
+    }
 }
 
 /// The requested policy, or the configured one; bypassed with `cache=off`.

@@ -1,6 +1,6 @@
 //! Options of a lookup: simulated delay and policy, and the known ids.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, fmt::Display, rc::Rc};
 
 use askama::Template;
 
@@ -10,14 +10,14 @@ use crate::{
 };
 
 /// Delays to choose from besides the default, in milliseconds.
-const DELAYS: [(u32, &str); 4] = [(0, "none"), (50, "50 ms"), (500, "500 ms"), (2_000, "2 s")];
+const DELAYS: [u32; 4] = [0, 50, 500, 2_000];
 
 /// The chosen options, and their defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LookupOptions {
     /// Requested database latency, in milliseconds.
     pub delay_ms: Option<u32>,
-    /// Configured latency.
+    /// Configured latency, in milliseconds.
     pub default_ms: u64,
     /// Requested policy.
     pub policy: Option<&'static str>,
@@ -67,30 +67,19 @@ pub fn html(known_ids: &[UserId], options: LookupOptions) -> askama::Result<Rc<s
 // Methods for the template.
 impl LookupOptions {
     /// The delays to choose from.
-    pub fn delays(&self) -> Vec<Choice> {
-        let default = match self.default_ms {
-            ms if ms % 1_000 == 0 => format!("{} s", ms / 1_000),
-            ms => format!("{ms} ms"),
-        };
-        let chosen = self.delay_ms;
-        let first = Choice {
-            value: String::new(),
-            label: format!("default ({default})"),
-            chosen: chosen.is_none(),
-        };
-        let offered = DELAYS.iter().map(|(ms, label)| (*ms, (*label).to_owned()));
-        let other = chosen.filter(|ms| DELAYS.iter().all(|(offered, _)| offered != ms));
-        let other = other.map(|ms| (ms, format!("{ms} ms")));
-        let others = offered.chain(other).map(|(ms, label)| Choice {
-            value: ms.to_string(),
-            label,
-            chosen: chosen == Some(ms),
-        });
-        std::iter::once(first).chain(others).collect()
+    pub fn delays(&self) -> impl Iterator<Item = Choice> {
+        let default = default_choice(policies::delay(self.default_ms), self.delay_ms.is_none());
+        default.chain(policies::delays(&DELAYS, self.delay_ms))
     }
 
     /// The policies to choose from.
-    pub fn policies(&self) -> Vec<Choice> {
-        policies::choices(self.policy, self.configured)
+    pub fn policies(&self) -> impl Iterator<Item = Choice> {
+        let default = default_choice(self.configured, self.policy.is_none());
+        default.chain(policies::choices(self.policy))
     }
+}
+
+/// The configured value, as the first option of a select.
+fn default_choice(configured: impl Display, chosen: bool) -> impl Iterator<Item = Choice> {
+    std::iter::once(Choice::of("", format!("default ({configured})"), chosen))
 }

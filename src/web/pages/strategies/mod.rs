@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, http::StatusCode, web::Data};
 use askama::Template;
-use hitrate_cache::{CachePolicy, Strategy};
+use hitrate_cache::Strategy;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -16,7 +16,10 @@ use self::{
     request::{ID_DEFAULT, StrategiesQuery, StrategyAct, StrategyForm, StrategyRequest},
     sequence::Sequence,
 };
-use super::{policies::PolicyName, profiles::DelayMs};
+use super::{
+    policies::{self, PolicyName},
+    profiles::DelayMs,
+};
 use crate::{
     demo::model::UserId,
     input::{Input, Integer},
@@ -32,7 +35,7 @@ use crate::{
         error::{Error, Result},
         filters,
         form::{self, Body},
-        form_view::{Choice, FieldView, FormView, refused},
+        form_view::{FieldView, FormView, refused},
         nav::{self, Link},
         page::{CACHE_STATUS, Page, run_to_completion},
         state::WorkerState,
@@ -310,15 +313,8 @@ impl Persistence {
 // Methods for the template.
 impl StrategiesPage {
     fn policy_field(&self) -> FieldView {
-        let choice = |policy: CachePolicy| Choice {
-            value: policy.name.to_owned(),
-            label: policy.name.to_owned(),
-            chosen: policy.name == self.policy,
-        };
-        self.form
-            .field(&POLICY, self.policy)
-            .with_choices(CachePolicy::ALL.map(choice).into())
-            .growing()
+        let choices = policies::choices(Some(self.policy));
+        self.form.field(&POLICY, self.policy).with_choices(choices).growing()
     }
 
     fn id_field(&self) -> FieldView {
@@ -326,13 +322,7 @@ impl StrategiesPage {
     }
 
     fn delay_field(&self) -> FieldView {
-        let other = (!DELAYS.contains(&self.delay_ms)).then_some(self.delay_ms);
-        let choice = |ms: u32| Choice {
-            value: ms.to_string(),
-            label: if ms == 0 { "none".to_owned() } else { format!("{ms} ms") },
-            chosen: ms == self.delay_ms,
-        };
-        let choices = DELAYS.into_iter().chain(other).map(choice).collect();
+        let choices = policies::delays(&DELAYS, Some(self.delay_ms));
         self.form.field(&DELAY_FIELD, self.delay_ms).with_choices(choices).growing()
     }
 

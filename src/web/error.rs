@@ -77,9 +77,6 @@ pub enum Error {
     /// 503: the load failed, and there is no copy to serve.
     #[error("{}. Try again in a moment.", capitalized(.0))]
     Origin(#[from] FetchError),
-    /// 422.
-    #[error(transparent)]
-    LintError(#[from] LintError),
     /// 503: the action needs Redis.
     #[error("{}. Try again in a moment.", capitalized(.0))]
     Redis(#[from] RedisError),
@@ -120,9 +117,7 @@ impl ResponseError for Error {
             Self::NoPage | Self::NoProfile(_) | Self::NoProduct => StatusCode::NOT_FOUND,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAnId(_) => StatusCode::BAD_REQUEST,
-            Self::LintError(_) | Self::Refusal(_) | Self::Secured => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Self::Refusal(_) | Self::Secured => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Input(input) => input.status_code(),
             Self::OtherSite | Self::ConsoleOff => StatusCode::FORBIDDEN,
             Self::OtherHost => StatusCode::MISDIRECTED_REQUEST,
@@ -247,6 +242,12 @@ impl From<console::ConsoleError> for Error {
             console::ConsoleError::Busy => Self::ConsoleBusy,
             console::ConsoleError::Redis(error) => Self::Redis(error),
         }
+    }
+}
+
+impl From<LintError> for Error {
+    fn from(error: LintError) -> Self {
+        FieldError::out_of_range(error.to_string()).of("names").into()
     }
 }
 

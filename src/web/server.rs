@@ -72,7 +72,7 @@ pub enum StartError {
     Assets(#[from] AssetError),
     /// No policy has this name.
     #[error("HITRATE_POLICY: {0}")]
-    CachePolicy(#[from] UnknownPolicy),
+    Policy(#[from] UnknownPolicy),
     /// The managed Redis can't be started.
     #[error(transparent)]
     ManagedRedis(#[from] ManagedRedisError),
@@ -154,11 +154,11 @@ async fn serve_on(
         listeners: ConnectionLimit::new(LISTENERS_MAX),
         stampedes,
         trials: Trials::new(&address, &config.key_prefix, &run_lock),
-        plays: ActionResult::store(),
+        pattern_results: ActionResult::store(),
         console,
         round_trips: RoundTrips::new(&address, &run_lock),
-        visits: StrategySession::store(),
-        outcomes: PlaygroundResults::default(),
+        strategy_sessions: StrategySession::store(),
+        playground_results: PlaygroundResults::default(),
         invalidations: ResultStore::with_max_entries(INVALIDATIONS_MAX),
     };
     log::info!("Database: {} ({imported} profiles imported)", config.database());

@@ -60,15 +60,15 @@ pub struct AppState {
     /// Trials of patterns; one runs at a time.
     pub trials: Trials,
     /// Results of actions on `/patterns`.
-    pub plays: ResultStore<RunToken, ActionResult>,
+    pub pattern_results: ResultStore<RunToken, ActionResult>,
     /// The console; `None` if it is disabled.
     pub console: Option<Arc<Console>>,
     /// Round-trip measurements.
     pub round_trips: RoundTrips,
     /// Sessions of visitors on `/strategies`.
-    pub visits: ResultStore<RunToken, StrategySession>,
+    pub strategy_sessions: ResultStore<RunToken, StrategySession>,
     /// Results of actions on `/structures`.
-    pub outcomes: PlaygroundResults,
+    pub playground_results: PlaygroundResults,
     /// Results of invalidations on `/invalidation`.
     pub invalidations: ResultStore<RunToken, Dropped>,
 }

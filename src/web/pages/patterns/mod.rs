@@ -151,7 +151,7 @@ pub async fn show(
     let RunQuery { run } = form::query(&request)?;
     let (visitor, cookie) = visitor::of(&request);
     let requested =
-        app.shared.plays.requested(run.as_deref(), |result| result.slug == pattern.slug);
+        app.shared.pattern_results.requested(run.as_deref(), |result| result.slug == pattern.slug);
     let page = PatternPage::of(&app, pattern, &visitor.keys(pattern.slug), requested).await;
     Ok(Page::new(page).cookie(cookie))
 }
@@ -200,7 +200,7 @@ async fn completed(
     result: ActionResult,
     headers: &HeaderMap,
 ) -> HttpResponse {
-    let (run, result) = app.shared.plays.add(result);
+    let (run, result) = app.shared.pattern_results.add(result);
     if page::wants_json(headers) {
         let requested = RequestedRun::Found(run, result);
         return Page::new(PatternPage::of(app, pattern, keys, requested).await).respond(headers);

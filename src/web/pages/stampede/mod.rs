@@ -237,7 +237,7 @@ struct PolicyOption {
 impl StampedePage {
     /// The claims, grouped by statement.
     fn statements(&self) -> impl Iterator<Item = &[Claim]> {
-        self.claims.chunk_by(|one, follow_up| one.says == follow_up.says)
+        self.claims.chunk_by(|one, next| one.says == next.says)
     }
 
     fn visitors_field(&self) -> FieldView {

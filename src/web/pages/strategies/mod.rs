@@ -138,7 +138,7 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<S
     let query: StrategiesQuery = form::query(&request)?;
     let step = query.step.map(Integer::get);
     let request = StrategyRequest::new(&app, query)?;
-    let now = request.steps(&app).snapshot().await;
+    let now = request.runner(&app).snapshot().await;
     let page = StrategiesPage::new(&app, request, step, now);
     Ok(match page.error {
         Some(_) => Page::new(page).status(StatusCode::NOT_FOUND),
@@ -180,7 +180,7 @@ async fn perform(app: &Data<WorkerState>, body: &Body) -> Result<Page<Strategies
     let StrategyForm { act, policy, id, delay_ms, run } = body.parse()?;
     let query = StrategiesQuery { policy, id, delay_ms, run, step: None };
     let request = StrategyRequest::new(app, query)?;
-    if request.steps(app).snapshot().await.is_missing_profile() {
+    if request.runner(app).snapshot().await.is_missing_profile() {
         return Err(Error::NoProfile(request.id.to_string()));
     }
     run_to_completion(run_steps(app.clone(), request, act)).await
@@ -191,16 +191,16 @@ async fn run_steps(
     mut request: StrategyRequest,
     act: StrategyAct,
 ) -> Result<Page<StrategiesPage>> {
-    let steps = request.steps(&app);
+    let runner = request.runner(&app);
     let acts = match act {
-        StrategyAct::Read => vec![steps.act(StrategyStep::Read).await?],
-        StrategyAct::Write => vec![steps.act(StrategyStep::Write).await?],
-        StrategyAct::Invalidate => vec![steps.act(StrategyStep::Invalidate).await?],
-        StrategyAct::Run => steps.run().await?,
+        StrategyAct::Read => vec![runner.act(StrategyStep::Read).await?],
+        StrategyAct::Write => vec![runner.act(StrategyStep::Write).await?],
+        StrategyAct::Invalidate => vec![runner.act(StrategyStep::Invalidate).await?],
+        StrategyAct::Run => runner.run().await?,
     };
     let last = acts.last().expect("an action has at least one step").clone();
-    let (run, runner) = record(&app, &request, act, acts);
-    request.runner = RequestedRun::Found(run, runner);
+    let (run, session) = record(&app, &request, act, acts);
+    request.session = RequestedRun::Found(run, session);
     let url = request.url(run);
     let page = Page::new(StrategiesPage::new(&app, request, None, last.snapshot)).or_redirect(url);
     Ok(match last.cache_status {
@@ -216,17 +216,17 @@ fn record(
     act: StrategyAct,
     acts: Vec<StepResult>,
 ) -> (RunToken, Arc<StrategySession>) {
-    let (visits, id) = (&app.shared.visits, request.id.clone());
-    match (act, &request.runner) {
+    let (sessions, id) = (&app.shared.strategy_sessions, request.id.clone());
+    match (act, &request.session) {
         (StrategyAct::Run, _) => {
-            visits.add(StrategySession::of_run(id, StrategyRun::of(&request.policy), acts))
+            sessions.add(StrategySession::of_run(id, StrategyRun::of(&request.policy), acts))
         }
         (_, RequestedRun::Found(run, before)) => {
-            let runner =
+            let session =
                 acts.into_iter().fold(StrategySession::clone(before), StrategySession::and);
-            (*run, visits.put(*run, runner))
+            (*run, sessions.put(*run, session))
         }
-        _ => visits.add(acts.into_iter().fold(StrategySession::new(id), StrategySession::and)),
+        _ => sessions.add(acts.into_iter().fold(StrategySession::new(id), StrategySession::and)),
     }
 }
 
@@ -234,10 +234,10 @@ impl StrategiesPage {
     const LINK: Link = nav::STRATEGIES;
 
     fn new(app: &WorkerState, request: StrategyRequest, step: Option<u32>, now: Snapshot) -> Self {
-        let is_expired = request.runner.is_expired();
-        let (token, runner) = request.runner.found().unzip();
-        let acts = runner.as_ref().map_or_else(Vec::new, |runner| runner.acts.clone());
-        let run = runner.and_then(|runner| runner.run);
+        let is_expired = request.session.is_expired();
+        let (token, session) = request.session.found().unzip();
+        let acts = session.as_ref().map_or_else(Vec::new, |session| session.acts.clone());
+        let run = session.and_then(|session| session.run);
         let number = step.map(|step| step as usize).or(run.map(|run| run.highlight));
         let requested = acts.iter().find(|act| Some(act.number) == number);
         let selected = requested.or(acts.last());
@@ -272,7 +272,7 @@ impl StrategiesPage {
             ..StrategiesQuery::default()
         };
         let request = StrategyRequest::new(app, query)?;
-        let now = request.steps(app).snapshot().await;
+        let now = request.runner(app).snapshot().await;
         Ok(Page::new(Self { form, ..Self::new(app, request, None, now) }))
     }
 }

@@ -38,15 +38,16 @@ pub struct StrategyRequest {
     /// Simulated database latency, in milliseconds.
     pub delay_ms: u32,
     /// The session to continue.
-    pub runner: RequestedRun<StrategySession>,
+    pub session: RequestedRun<StrategySession>,
 }
 
 impl StrategyRequest {
     /// Reads a query, and finds its session.
     pub fn new(app: &WorkerState, query: StrategiesQuery) -> Result<Self> {
+        let sessions = &app.shared.strategy_sessions;
         let id = query.id.map_or_else(|| default_id(app), Ok)?;
         Ok(Self {
-            runner: app.shared.visits.requested(query.run.as_deref(), |runner| runner.id == id),
+            session: sessions.requested(query.run.as_deref(), |session| session.id == id),
             id,
             policy: policies::chosen(app, query.policy, None).ttl(app.shared.config.profile_ttl),
             delay_ms: query.delay_ms.map_or(DELAY_MS_DEFAULT, DelayMs::get),
@@ -54,7 +55,7 @@ impl StrategyRequest {
     }
 
     /// A runner of steps on this profile.
-    pub fn steps(&self, app: &WorkerState) -> StrategyRunner {
+    pub fn runner(&self, app: &WorkerState) -> StrategyRunner {
         StrategyRunner {
             cache: app.cache.clone(),
             db: Arc::clone(&app.shared.db),

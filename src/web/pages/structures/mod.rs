@@ -80,7 +80,7 @@ impl StructureRequest {
 
     /// A page without content or result.
     fn page(&self, app: &WorkerState) -> StructurePage {
-        let next_step = app.shared.outcomes.next_step(self.playground.demo());
+        let next_step = app.shared.playground_results.next_step(self.playground.demo());
         StructurePage::new(self.structure, next_step, self.cookie.is_none())
     }
 
@@ -123,7 +123,7 @@ pub async fn show(
 ) -> Result<Page<StructurePage>> {
     let target = StructureRequest::new(&app, &request, &slug)?;
     let RunQuery { run } = form::query(&request)?;
-    let run = app.shared.outcomes.requested(run.as_deref(), target.structure.slug);
+    let run = app.shared.playground_results.requested(run.as_deref(), target.structure.slug);
     let (trace, is_expired, found) = (Trace::start(), run.is_expired(), run.found());
     let last_action = found.as_ref().and_then(|(_, outcome)| outcome.last_action.as_ref());
     let view = target.playground.view(last_action, &trace).await;
@@ -194,7 +194,7 @@ async fn perform(
     values: Values,
 ) -> Result<(StoredResult, PlaygroundView), PlaygroundError> {
     let (result, view) = playground.perform(action, values).await?;
-    Ok((app.shared.outcomes.add(playground.demo(), result), view))
+    Ok((app.shared.playground_results.add(playground.demo(), result), view))
 }
 
 /// A result and its token.

@@ -8,20 +8,15 @@ use std::{
     error::Error,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures_util::future::join_all;
 use hitrate::{
-    demo::{keys, model::Profile},
+    demo::{keys, model::Profile, policy::Policy},
     ops::metrics::Metrics,
 };
-use hitrate_cache::{
-    Cache, CachePolicy, Engine, Key, OriginError, Versioned,
-    redis::{Address, Health, Store},
-    trace::Trace,
-};
+use hitrate_cache::{Cache, Namespace, Refresh, Versioned, redis::Address, trace::Trace};
 use redis::aio::MultiplexedConnection;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -42,14 +37,6 @@ const HIT: &str = "fetch with every protection";
 #[derive(Debug, thiserror::Error)]
 #[error("the origin never fails")]
 struct Never;
-
-impl OriginError for Never {}
-
-/// The part of an entry that a program without a cache layer would decode.
-#[derive(serde::Deserialize)]
-struct Entry {
-    value: Profile,
-}
 
 /// A redis-server on a Unix socket in a temporary directory, killed on drop.
 struct Server {
@@ -87,19 +74,21 @@ impl Drop for Server {
 #[derive(Clone)]
 struct Bench {
     raw: MultiplexedConnection,
-    cache: Cache,
-    near: Cache,
-    key: Key<Profile>,
+    /// With every protection, without the near cache.
+    profiles: Namespace<Profile>,
+    near: Namespace<Profile>,
 }
 
 impl Bench {
     async fn start(socket: &Path) -> Result<Self> {
         let client = redis::Client::open(format!("redis+unix://{}", socket.display()))?;
         let raw = client.get_multiplexed_async_connection().await?;
-        let key = keys::profile(&"123".parse()?);
-        let bench = Self { raw, cache: cache(socket).await?, near: cache(socket).await?, key };
-        bench.near.engine().track(&Address::unix(socket), PREFIX);
-        while !bench.near.engine().near().1 {
+        let policy = Policy::DEFAULT.cache.refresh(Refresh::Off);
+        let profiles = cache(socket).await?.namespace(keys::PROFILE, policy);
+        let near = Policy::named("near-cache").expect("a preset").cache;
+        let near = cache(socket).await?.namespace(keys::PROFILE, near);
+        let bench = Self { raw, profiles, near };
+        while !bench.near.cache().health().is_tracking {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         for _ in 0..10 {
@@ -120,39 +109,32 @@ impl Bench {
         let name = format!("{PREFIX}profile:123");
         let bytes: Vec<u8> =
             redis::cmd("GET").arg(name).query_async(&mut self.raw.clone()).await.expect("a GET");
-        let entry: Entry = serde_json::from_slice(&bytes).expect("an entry");
-        entry.value.name.len()
+        let value = bytes.split(|byte| *byte == b'\n').nth(1).expect("a header and a value");
+        let profile: Profile = serde_json::from_slice(value).expect("a profile");
+        profile.name.len()
     }
 
     async fn hit(&self, trace: &Trace) -> usize {
-        let policy = CachePolicy { xfetch_beta: None, ..CachePolicy::DEFAULT };
-        fetch(&self.cache, &self.key, &policy, trace).await
+        fetch(&self.profiles.clone().traced(trace), "123").await
     }
 
     async fn near_hit(&self) -> usize {
-        fetch(
-            &self.near,
-            &self.key,
-            &CachePolicy::named("near-cache").expect("a preset"),
-            &Trace::disabled(),
-        )
-        .await
+        fetch(&self.near, "123").await
     }
 }
 
 async fn cache(socket: &Path) -> Result<Cache> {
-    let store = Store::open(&Address::unix(socket), PREFIX, &Arc::new(Health::default()));
-    store.ready(Duration::from_secs(5)).await?;
-    Ok(Cache::new(
-        store,
-        Arc::new(Engine::new(PREFIX, &keys::CACHED, Arc::new(Metrics::default()))),
-    ))
+    let builder = Cache::builder_at(&Address::unix(socket)).prefix(PREFIX);
+    let cache = builder.observer(Metrics::default()).build()?;
+    cache.ready(Duration::from_secs(5)).await?;
+    Ok(cache)
 }
 
-async fn fetch(cache: &Cache, key: &Key<Profile>, policy: &CachePolicy, trace: &Trace) -> usize {
-    let load = || async { Ok::<_, Never>(Some(Versioned { value: profile("123"), version: 1 })) };
-    let found = cache.fetch(key, policy, trace, load).await.expect("a hit");
-    found.value.map_or(0, |profile| profile.name.len())
+async fn fetch(profiles: &Namespace<Profile>, id: &str) -> usize {
+    let owned = id.to_owned();
+    let load = async move { Ok::<_, Never>(Versioned { value: profile(&owned), version: 1 }) };
+    let found = profiles.get(id, load).await.expect("a value");
+    found.map_or(0, |profile| profile.name.len())
 }
 
 fn profile(id: &str) -> Profile {
@@ -340,12 +322,13 @@ async fn misses(bench: &Bench) {
     let mut all = Comparison::new(title, MISSES);
     for round in 0..ROUNDS {
         for name in ["cache-aside", "single-flight", "lease", "read-through"] {
-            let isolated = CachePolicy::ISOLATED.into_iter().find(|it| it.name == name);
-            let policy = CachePolicy::named(name).or(isolated).expect("a preset");
+            let isolated = Policy::ISOLATED.into_iter().find(|it| it.name == name);
+            let policy = Policy::named(name).or(isolated).expect("a preset");
+            let profiles = bench.profiles.with(policy.cache);
             let all_miss = || async {
                 let ids = (0..MISSES).map(|n| format!("{name}-{round}-{n}"));
                 for ids in ids.collect::<Vec<_>>().chunks(CONCURRENCY) {
-                    join_all(ids.iter().map(|id| miss(&bench.cache, id, &policy))).await;
+                    join_all(ids.iter().map(|id| fetch(&profiles, id))).await;
                 }
             };
             all.add(name, turn(all_miss).await);
@@ -355,28 +338,19 @@ async fn misses(bench: &Bench) {
     let mut all = Comparison::new("1,000 concurrent misses of one key, per miss", 1_000);
     for round in 0..ROUNDS {
         for name in ["cache-aside", "single-flight", "read-through"] {
-            let isolated = CachePolicy::ISOLATED.into_iter().find(|it| it.name == name);
-            let policy = CachePolicy::named(name).or(isolated).expect("a preset");
+            let isolated = Policy::ISOLATED.into_iter().find(|it| it.name == name);
+            let policy = Policy::named(name).or(isolated).expect("a preset");
+            let profiles = bench.profiles.with(policy.cache);
             let id = format!("one-{name}-{round}");
             // The bulkhead admits 320 loads, so cache-aside gets no more visitors than that.
             let visitors = if name == "cache-aside" { 320 } else { 1_000 };
-            let visit = || join_all((0..visitors).map(|_| miss(&bench.cache, &id, &policy)));
+            let visit = || join_all((0..visitors).map(|_| fetch(&profiles, &id)));
             let took = turn(visit).await;
             let scale = 1_000 / visitors as u32;
             all.add(name, Turn { wall: took.wall * scale, cpu: took.cpu * scale });
         }
     }
     all.print();
-}
-
-async fn miss(cache: &Cache, id: &str, policy: &CachePolicy) {
-    let key = keys::profile(&id.parse().expect("an id"));
-    let id = id.to_owned();
-    let load = move || {
-        let value = profile(&id);
-        async { Ok::<_, Never>(Some(Versioned { value, version: 1 })) }
-    };
-    cache.fetch(&key, policy, &Trace::disabled(), load).await.expect("a value");
 }
 
 fn main() -> Result<()> {

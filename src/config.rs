@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::Args;
+use hitrate_cache::{Cache, CacheBuilder, redis::Address};
 
 /// All settings of the process. Doc comments of the fields are the text of
 /// `hitrate --help`. A flag's `value_name` is its variable, because clap's message
@@ -188,7 +189,18 @@ pub struct Config {
     pub static_dir: Option<PathBuf>,
 }
 
+/// Maximum number of tombstones that invalidations leave in a minute, some 150 bytes each.
+const TOMBSTONES_MAX: u32 = 1_000;
+
 impl Config {
+    /// Starts to build the cache on this Redis.
+    pub fn cache(&self, address: &Address) -> CacheBuilder {
+        let builder = Cache::builder_at(address).prefix(&self.key_prefix);
+        let builder = builder.max_entry_bytes(self.max_entry_bytes);
+        // Visitors choose the ids to invalidate.
+        builder.max_tombstones_per_minute(TOMBSTONES_MAX)
+    }
+
     /// The URL of the configured Redis, or `None` if hitrate has to start one.
     pub fn redis(&self) -> Option<String> {
         if let Some(url) = filled(self.redis_url.as_ref()) {

@@ -1,21 +1,29 @@
-//! The format of an entry in Redis: JSON with the version, the metadata and the
-//! value. The scripts rely on the first two fields and their order.
+//! The format of an entry in Redis: a header, which is one line of JSON, and after a
+//! newline the encoded value. The scripts rely on the first fields of the header and
+//! their order, and never look further.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Cached, Key, Versioned,
+    Codec, Versioned,
+    error::BoxError,
     time::{micros, millis},
 };
 
 /// Versions are below this, as the scripts compute with doubles, which are exact up
 /// to 2⁵³.
-const MAX_VERSION: u64 = 1 << 53;
+pub const MAX_VERSION: u64 = 1 << 53;
+/// The most bytes that a script puts before the tail of an entry: `{"version":`,
+/// `"pending":` and two numbers.
+pub const MAX_HEAD_BYTES: usize = 64;
+
+/// The tags of an entry, escaped, with the generation they had when it was stored.
+pub type EntryTags = Arc<[(String, u64)]>;
 
 /// Metadata of an entry; all times are by Redis's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EntryMeta {
     /// When it was loaded, in milliseconds since 1970.
     pub created_at: u64,
@@ -23,40 +31,54 @@ pub struct EntryMeta {
     pub ttl: Duration,
     /// How long the load took; XFetch needs it.
     pub load_duration: Duration,
-    /// The generation of its tag.
+    /// The generation of its namespace's tag.
     pub tag: u64,
+    /// Its other tags.
+    pub tags: EntryTags,
 }
 
 #[derive(Serialize)]
-struct SerializedEntry<'a, T> {
+struct SerializedHeader<'a> {
     version: u64,
-    #[serde(rename = "born")]
-    created_at: u64,
     ttl: u64,
-    #[serde(rename = "delta")]
-    load_duration: u64,
+    created_at: u64,
+    load_us: u64,
     tag: u64,
-    value: Option<&'a T>,
+    codec: &'a str,
+    schema: u32,
+    key: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    absent: bool,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tags: &'a [(String, u64)],
 }
 
 #[derive(Deserialize)]
-struct DeserializedEntry<T> {
+struct Header<'a> {
     version: u64,
-    value: Option<T>,
+    pending: Option<u64>,
     #[serde(default)]
     gone: bool,
     #[serde(default)]
     at: u64,
     #[serde(default)]
-    pending: Option<u64>,
-    #[serde(default, rename = "born")]
+    ttl: u64,
+    #[serde(default)]
     created_at: u64,
     #[serde(default)]
-    ttl: u64,
-    #[serde(default, rename = "delta")]
-    load_duration: u64,
+    load_us: u64,
     #[serde(default)]
     tag: u64,
+    #[serde(default, borrow)]
+    codec: Cow<'a, str>,
+    #[serde(default)]
+    schema: u32,
+    #[serde(default, borrow)]
+    key: Cow<'a, str>,
+    #[serde(default)]
+    absent: bool,
+    #[serde(default)]
+    tags: Vec<(String, u64)>,
 }
 
 /// The content of an entry.
@@ -69,70 +91,93 @@ pub enum Content<T> {
     /// A negative entry: the origin has no such value.
     Absent(EntryMeta),
     /// A tombstone: copies up to this version were invalidated. `invalidated_at` is
-    /// when an explicit invalidation ran, in microseconds by Redis's clock; 0 after
-    /// an edit.
+    /// when an invalidation without a version ran, in microseconds by Redis's clock;
+    /// otherwise 0.
     Tombstone { version: u64, invalidated_at: u64 },
 }
 
-/// Encodes an entry. `None` encodes the absence of a value.
-pub fn encode<T: Cached>(version: u64, value: Option<&T>, meta: EntryMeta) -> Vec<u8> {
-    let EntryMeta { created_at, ttl, load_duration, tag } = meta;
-    let entry = SerializedEntry {
+/// Encodes an entry under this key. `None` encodes the absence of a value.
+///
+/// # Errors
+/// Returns the codec's error.
+pub fn encode<T, C: Codec<T>>(
+    codec: &C,
+    key: &str,
+    version: u64,
+    value: Option<&T>,
+    meta: &EntryMeta,
+) -> Result<Vec<u8>, BoxError> {
+    let header = SerializedHeader {
         version,
-        created_at,
-        ttl: millis(ttl),
-        load_duration: micros(load_duration),
-        tag,
-        value,
+        ttl: millis(meta.ttl),
+        created_at: meta.created_at,
+        load_us: micros(meta.load_duration),
+        tag: meta.tag,
+        codec: C::ID,
+        schema: codec.schema(),
+        key,
+        absent: value.is_none(),
+        tags: &meta.tags,
     };
-    serde_json::to_vec(&entry).expect("plain data with text keys is JSON")
+    let mut entry = serde_json::to_vec(&header).expect("plain data with text keys is JSON");
+    entry.push(b'\n');
+    if let Some(value) = value {
+        codec.encode(value, &mut entry)?;
+    }
+    Ok(entry)
 }
 
 /// Encodes an entry without its first field, the version, which a script adds.
-pub fn encode_tail<T: Cached>(value: &T, meta: EntryMeta) -> Vec<u8> {
-    let entry = encode(0, Some(value), meta);
-    entry[r#"{"version":0,"#.len()..].to_vec()
+///
+/// # Errors
+/// Returns the codec's error.
+pub fn encode_tail<T, C: Codec<T>>(
+    codec: &C,
+    key: &str,
+    value: &T,
+    meta: &EntryMeta,
+) -> Result<Vec<u8>, BoxError> {
+    let mut entry = encode(codec, key, 0, Some(value), meta)?;
+    entry.drain(..r#"{"version":0,"#.len());
+    Ok(entry)
 }
 
 /// Decodes an entry, and checks that it belongs under `key`. The error describes
-/// the entry, for the log.
-pub fn decode<T: Cached>(bytes: &[u8], key: &Key<T>) -> Result<Content<T>, &'static str> {
-    let read: DeserializedEntry<T> =
-        serde_json::from_slice(bytes).map_err(|_| "an entry that can't be decoded")?;
-    let (version, pending) = (read.version, read.pending.is_some());
-    let meta = EntryMeta {
-        created_at: read.created_at,
-        ttl: Duration::from_millis(read.ttl),
-        load_duration: Duration::from_micros(read.load_duration),
-        tag: read.tag,
-    };
-    match read.value {
-        _ if version >= MAX_VERSION => Err("a version out of range"),
-        _ if read.gone => Ok(Content::Tombstone { version, invalidated_at: read.at }),
-        None if version == 0 => Ok(Content::Absent(meta)),
-        None => Err("a version without a value"),
-        Some(value) if !value.belongs_under(key) => Err("the value of another key"),
-        Some(value) if pending => {
-            Ok(Content::Pending(Versioned { value: Arc::new(value), version }))
-        }
-        Some(value) => Ok(Content::Value(Versioned { value: Arc::new(value), version }, meta)),
-    }
-}
-
-/// Decodes the value of an entry, fresh or not; `None` for a tombstone or a
-/// negative entry. For tools that inspect entries, and for the fuzzer.
-///
-/// # Errors
-/// Returns a description of the entry if it can't be decoded or belongs under
-/// another key.
-pub fn decode_entry<T: Cached>(
+/// the entry, for the observer.
+pub fn decode<T, C: Codec<T>>(
+    codec: &C,
     bytes: &[u8],
-    key: &Key<T>,
-) -> Result<Option<Versioned<Arc<T>>>, &'static str> {
-    decode(bytes, key).map(|content| match content {
-        Content::Value(value, _) | Content::Pending(value) => Some(value),
-        Content::Absent(_) | Content::Tombstone { .. } => None,
-    })
+    key: &str,
+) -> Result<Content<T>, &'static str> {
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let (header, body) = (&bytes[..end], bytes.get(end + 1..));
+    let header: Header<'_> =
+        serde_json::from_slice(header).map_err(|_| "an entry that can't be decoded")?;
+    let version = header.version;
+    let meta = EntryMeta {
+        created_at: header.created_at,
+        ttl: Duration::from_millis(header.ttl),
+        load_duration: Duration::from_micros(header.load_us),
+        tag: header.tag,
+        tags: header.tags.into(),
+    };
+    match body {
+        _ if version >= MAX_VERSION => Err("a version out of range"),
+        _ if header.gone => Ok(Content::Tombstone { version, invalidated_at: header.at }),
+        _ if header.key != key => Err("the entry of another key"),
+        _ if header.absent => Ok(Content::Absent(meta)),
+        _ if header.codec != C::ID => Err("an entry of another codec"),
+        _ if header.schema != codec.schema() => Err("an entry of another schema"),
+        None => Err("an entry without a value"),
+        Some(body) => {
+            let value = codec.decode(body).map_err(|_| "a value that can't be decoded")?;
+            let value = Versioned { value: Arc::new(value), version };
+            Ok(match header.pending {
+                Some(_) => Content::Pending(value),
+                None => Content::Value(value, meta),
+            })
+        }
+    }
 }
 
 #[cfg(test)]
@@ -140,78 +185,79 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sample::{self, Profile};
+    use crate::{Json, sample::Profile};
 
-    fn anna() -> Versioned<Profile> {
-        let value = Profile {
+    const KEY: &str = "profile:1";
+
+    fn anna() -> Profile {
+        Profile {
             user_id: "1".into(),
-            name: "Anna \"gone\":true}".into(),
+            name: "Anna \"gone\":true}\n".into(),
             email: "anna@example.com".into(),
             age: 30,
-        };
-        Versioned { value, version: 7 }
+        }
     }
 
-    fn shared(it: Versioned<Profile>) -> Versioned<Arc<Profile>> {
-        Versioned { value: Arc::new(it.value), version: it.version }
+    fn value(version: u64) -> Versioned<Arc<Profile>> {
+        Versioned { value: Arc::new(anna()), version }
     }
 
-    fn encoded(it: &Versioned<Profile>, meta: EntryMeta) -> Vec<u8> {
-        encode(it.version, Some(&it.value), meta)
+    fn encoded(version: u64, meta: &EntryMeta) -> Vec<u8> {
+        encode(&Json::default(), KEY, version, Some(&anna()), meta).unwrap()
+    }
+
+    fn decoded(bytes: &[u8], key: &str) -> Result<Content<Profile>, &'static str> {
+        decode(&Json::default(), bytes, key)
     }
 
     fn meta() -> EntryMeta {
-        let (ttl, load_duration) = (Duration::from_secs(300), Duration::from_micros(1234));
-        EntryMeta { created_at: 1_700_000_000_000, ttl, load_duration, tag: 5 }
+        EntryMeta {
+            created_at: 1_700_000_000_000,
+            ttl: Duration::from_secs(300),
+            load_duration: Duration::from_micros(1234),
+            tag: 5,
+            tags: Arc::from([("team:7".to_owned(), 9)]),
+        }
     }
 
     #[test]
     fn a_value_survives_a_round_trip() {
-        let key = anna().value.key();
-        let bytes = encoded(&anna(), meta());
-        assert_eq!(decode(&bytes, &key), Ok(Content::Value(shared(anna()), meta())));
-        assert_eq!(decode(&encode::<Profile>(0, None, meta()), &key), Ok(Content::Absent(meta())));
-        assert_eq!(
-            decode(br#"{"version":7,"gone":true}"#, &key),
-            Ok(Content::Tombstone { version: 7, invalidated_at: 0 })
-        );
-        let explicit = br#"{"version":7,"at":9,"gone":true}"#;
-        assert_eq!(
-            decode(explicit, &key),
-            Ok(Content::Tombstone { version: 7, invalidated_at: 9 })
-        );
+        let (bytes, plain) = (encoded(7, &meta()), EntryMeta::default());
+        assert_eq!(decoded(&bytes, KEY), Ok(Content::Value(value(7), meta())));
+        let absent = encode::<Profile, _>(&Json::default(), KEY, 0, None, &plain).unwrap();
+        assert_eq!(decoded(&absent, KEY), Ok(Content::Absent(plain)));
+        let tombstone = |invalidated_at| Ok(Content::Tombstone { version: 7, invalidated_at });
+        assert_eq!(decoded(br#"{"version":7,"gone":true}"#, KEY), tombstone(0));
+        assert_eq!(decoded(br#"{"version":7,"gone":true,"at":9}"#, KEY), tombstone(9));
     }
 
     #[test]
-    fn the_version_comes_first_where_the_scripts_expect_it() {
-        assert!(encoded(&anna(), meta()).starts_with(br#"{"version":7,"born":"#));
+    fn the_header_begins_as_the_scripts_expect() {
+        let text = String::from_utf8(encoded(7, &meta())).unwrap();
+        assert!(text.starts_with(r#"{"version":7,"ttl":300000,"#), "{text}");
+        assert_eq!(text.lines().count(), 2, "the value is one line of JSON: {text}");
     }
 
     #[test]
     fn a_script_can_put_version_and_stamp_before_the_tail() {
-        let tail = String::from_utf8(encode_tail(&anna().value, meta())).unwrap();
-        let entry = format!(r#"{{"version":7,"pending":9,{tail}"#);
-        let pending = Ok(Content::Pending(shared(anna())));
-        assert_eq!(decode(entry.as_bytes(), &anna().value.key()), pending);
+        let tail = encode_tail(&Json::default(), KEY, &anna(), &meta()).unwrap();
+        let entry = [br#"{"version":7,"pending":9,"#.as_slice(), &tail].concat();
+        assert_eq!(decoded(&entry, KEY), Ok(Content::Pending(value(7))));
     }
 
     #[test]
-    fn an_entry_without_metadata_is_past_its_ttl() {
-        let old = br#"{"version":0,"value":null}"#;
-        assert_eq!(decode(old, &anna().value.key()), Ok(Content::Absent(EntryMeta::default())));
-    }
-
-    #[test]
-    fn a_copy_under_another_key_is_rejected() {
-        let other = sample::profile("2");
-        assert!(decode(&encoded(&anna(), meta()), &other).is_err());
+    fn an_entry_of_another_key_codec_or_schema_is_rejected() {
+        let bytes = encoded(7, &meta());
+        assert!(decoded(&bytes, "profile:2").is_err());
+        assert!(decode::<Profile, _>(&Json::schema(1), &bytes, KEY).is_err());
+        let other = String::from_utf8(bytes).unwrap().replace("\"json\"", "\"postcard\"");
+        assert_eq!(decoded(other.as_bytes(), KEY), Err("an entry of another codec"));
     }
 
     #[test]
     fn deep_and_large_garbage_is_rejected() {
-        let key = anna().value.key();
         for garbage in [vec![b'['; 60_000], vec![b' '; 1_000_000], b"null".to_vec(), b"".to_vec()] {
-            assert!(decode(&garbage, &key).is_err());
+            assert!(decoded(&garbage, KEY).is_err());
         }
     }
 
@@ -219,31 +265,29 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
-            let _ = decode(&bytes, &anna().value.key());
+            let _ = decoded(&bytes, KEY);
         }
 
         /// Bytes that look like an entry get further into the decoder.
         #[test]
-        fn damaged_entries_never_panic_and_are_never_another_value(
-            at in 0..200_usize,
+        fn damaged_entries_never_panic(
+            at in 0..400_usize,
             byte in any::<u8>(),
-            cut in 0..200_usize,
+            cut in 0..400_usize,
         ) {
-            let mut bytes = encoded(&anna(), meta());
+            let mut bytes = encoded(7, &meta());
             let end = bytes.len();
             bytes[at % end] = byte;
             bytes.truncate(end - cut % end);
-            if let Ok(Content::Value(found, _)) = decode(&bytes, &anna().value.key()) {
-                prop_assert_eq!(&found.value.user_id, &anna().value.user_id);
-            }
+            let _ = decoded(&bytes, KEY);
         }
 
         #[test]
-        fn any_metadata_survives_a_round_trip(created_at: u64, ttl_ms in 0..u64::from(u32::MAX), delta_us in 0..u64::from(u32::MAX), tag: u64, version in 1..MAX_VERSION) {
-            let (ttl, load_duration) = (Duration::from_millis(ttl_ms), Duration::from_micros(delta_us));
-            let (meta, value) = (EntryMeta { created_at, ttl, load_duration, tag }, Versioned { version, ..anna() });
-            let bytes = encoded(&value, meta);
-            prop_assert_eq!(decode(&bytes, &value.value.key()), Ok(Content::Value(shared(value.clone()), meta)));
+        fn any_metadata_survives_a_round_trip(created_at: u64, ttl_ms in 0..u64::from(u32::MAX), load_us in 0..u64::from(u32::MAX), tag: u64, version in 1..MAX_VERSION) {
+            let (ttl, load_duration) = (Duration::from_millis(ttl_ms), Duration::from_micros(load_us));
+            let meta = EntryMeta { created_at, ttl, load_duration, tag, tags: Arc::default() };
+            let bytes = encoded(version, &meta);
+            prop_assert_eq!(decoded(&bytes, KEY), Ok(Content::Value(value(version), meta)));
         }
     }
 }

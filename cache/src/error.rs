@@ -1,48 +1,51 @@
 //! Errors of a lookup or write: only the origin can fail one.
 
-use std::sync::Arc;
+use std::{error::Error as StdError, sync::Arc};
 
-/// An error of the origin.
-pub trait OriginError: std::error::Error + Send + Sync + 'static {
-    /// Whether the same call may succeed a moment later, so that it is retried
-    /// within the deadline.
-    fn is_transient(&self) -> bool {
-        false
-    }
+/// Any error, as the origin and codecs return it.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
 
-    /// Whether the origin rejects this particular value, while it may accept
-    /// others.
-    fn is_value_error(&self) -> bool {
-        false
-    }
-}
-
-/// Why an operation failed. All callers that share a load get the same error.
+/// Why a lookup or write failed. A failure of Redis is never among these: it is a miss,
+/// and [`Fill`](crate::Fill) tells of it.
+///
+/// All callers that share a load get the same error.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum FetchError {
-    /// The origin returned an error.
+#[non_exhaustive]
+pub enum Error {
+    /// The origin returned an error; [`Error::origin`] gives it back.
     #[error("{0}")]
-    Origin(Arc<dyn OriginError>),
-    /// The load took longer than the hard timeout.
-    #[error("the database did not answer in time")]
+    Origin(Arc<dyn StdError + Send + Sync>),
+    /// The load or write took longer than the hard timeout. A write may still have
+    /// happened; its copy is then invalidated.
+    #[error("the origin did not answer in time")]
     TimedOut,
-    /// The load was not started, as too many loads are queued for the origin.
-    #[error("the database is overloaded: too many loads are queued")]
-    Rejected,
-    /// The load ended without an answer: its task panicked, or the process is
+    /// The load was not started, as too many are queued for the origin.
+    #[error("the origin is overloaded: too many loads are queued")]
+    Overloaded,
+    /// The load or write ended without an answer: its task panicked, or the runtime is
     /// stopping.
     #[error("the load was aborted")]
     Aborted,
 }
 
-impl FetchError {
-    /// Wraps an origin's error.
-    pub fn of(error: impl OriginError) -> Self {
-        Self::Origin(Arc::new(error))
+impl Error {
+    /// Wraps an error of the origin.
+    pub fn from_origin(error: impl Into<BoxError>) -> Self {
+        Self::Origin(error.into().into())
     }
 
-    /// Whether an immediate retry may succeed.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Origin(error) if error.is_transient())
+    /// The origin's error, if it has this type.
+    ///
+    /// ```
+    /// # use std::io;
+    /// # let error = hitrate_cache::Error::from_origin(io::Error::from(io::ErrorKind::NotFound));
+    /// let kind = error.origin::<io::Error>().map(io::Error::kind);
+    /// # assert_eq!(kind, Some(io::ErrorKind::NotFound));
+    /// ```
+    pub fn origin<E: StdError + 'static>(&self) -> Option<&E> {
+        match self {
+            Self::Origin(error) => error.downcast_ref(),
+            _ => None,
+        }
     }
 }

@@ -4,11 +4,11 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Cache, Cached, Key,
+    Codec, KeyPart, Namespace, Versioned,
     entry::{self, Content},
     fetch::probe::{Probe, RawCopy},
     local::cached_copy::CachedCopy,
-    redis::RedisError,
+    redis::{Key, RedisError},
     trace::Trace,
 };
 
@@ -24,6 +24,7 @@ pub struct Inspection<T> {
 
 /// The state of a key in one cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CacheState<T> {
     /// No entry.
     Nothing,
@@ -52,7 +53,7 @@ pub enum CacheState<T> {
     /// A copy of this version that is no longer served: its TTL expired, or its tag
     /// has a new generation.
     Expired(u64),
-    /// Data that hitrate did not write.
+    /// Data that this namespace did not write.
     Corrupt,
 }
 
@@ -66,27 +67,45 @@ impl<T> CacheState<T> {
     }
 }
 
-impl Cache {
-    /// Returns the cached state of `key`. Costs one read in Redis, which counts in
+impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
+    /// Returns the cached state of an id. Costs one read in Redis, which counts in
     /// its keyspace statistics.
-    pub async fn inspect<T: Cached>(&self, key: &Key<T>) -> Inspection<T> {
-        Inspection { redis: self.inspect_redis(key).await, near: self.inspect_local(key) }
+    pub async fn inspect(&self, id: impl KeyPart) -> Inspection<T> {
+        let key = self.key(&id);
+        Inspection { redis: self.inspect_redis(&key).await, near: self.inspect_local(&key) }
     }
 
-    async fn inspect_redis<T: Cached>(&self, key: &Key<T>) -> Result<CacheState<T>, RedisError> {
+    /// Decodes an entry as it is stored in Redis under this id, fresh or not; `None` for a
+    /// tombstone or a negative entry. For tools that look at entries.
+    ///
+    /// # Errors
+    /// Returns a description of the bytes if they are not an entry of this id.
+    pub fn decode(
+        &self,
+        id: impl KeyPart,
+        bytes: &[u8],
+    ) -> Result<Option<Versioned<Arc<T>>>, &'static str> {
+        let key = self.key(&id);
+        entry::decode(&self.codec, bytes, key.as_str()).map(|content| match content {
+            Content::Value(value, _) | Content::Pending(value) => Some(value),
+            Content::Absent(_) | Content::Tombstone { .. } => None,
+        })
+    }
+
+    async fn inspect_redis(&self, key: &Key<T>) -> Result<CacheState<T>, RedisError> {
         let (bytes, tag): RawCopy =
-            self.store.run(self.get_command(key), &Trace::disabled()).await?;
-        if self.store.is_deferred(key) {
+            self.client().run(self.get_command(key), &Trace::disabled()).await?;
+        if self.is_deferred(key) {
             return Err(RedisError::Outdated);
         }
         Ok(match bytes {
-            Some(bytes) => self.interpret(key, &bytes, tag.unwrap_or_default()),
+            Some(bytes) => self.interpret(key, &bytes, tag),
             None => CacheState::Nothing,
         })
     }
 
-    fn interpret<T: Cached>(&self, key: &Key<T>, bytes: &[u8], tag: u64) -> CacheState<T> {
-        let (value, meta) = match entry::decode(bytes, key) {
+    fn interpret(&self, key: &Key<T>, bytes: &[u8], tag: Option<u64>) -> CacheState<T> {
+        let (value, meta) = match entry::decode(&self.codec, bytes, key.as_str()) {
             Ok(Content::Value(value, meta)) => (Some(value), meta),
             Ok(Content::Absent(meta)) => (None, meta),
             Ok(Content::Pending(it)) => {
@@ -96,8 +115,8 @@ impl Cache {
             Err(_) => return CacheState::Corrupt,
         };
         let version = value.as_ref().map_or(0, |it| it.version);
-        match self.check_freshness(value.as_ref(), meta, bytes.len()) {
-            Probe::Fresh(copy) if meta.tag == tag => {
+        match self.check_freshness(value.as_ref(), &meta, bytes.len()) {
+            Probe::Fresh(copy) if Some(meta.tag) == tag => {
                 let left = copy.left.unwrap_or_default();
                 CacheState::from_copy(copy, left)
             }
@@ -105,10 +124,10 @@ impl Cache {
         }
     }
 
-    fn inspect_local<T: Cached>(&self, key: &Key<T>) -> Option<CacheState<T>> {
-        let (near, name) = (&self.engine.near, key.as_str());
+    fn inspect_local(&self, key: &Key<T>) -> Option<CacheState<T>> {
+        let (near, name) = (&self.shared().near, key.as_str());
         let nothing = near.is_tracking().then_some(CacheState::Nothing);
-        let Some(copy) = near.get(name, self.store.is_unavailable()) else { return nothing };
+        let Some(copy) = near.get(name, self.client().is_unavailable()) else { return nothing };
         Some(CacheState::from_copy(copy, near.left(name)))
     }
 }

@@ -3,11 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    Cache, CachePolicy, Key, Namespace, keys,
-    redis::{Command, RedisError, Value, typed},
+    Codec, Namespace,
+    redis::{DeferError, Key, RedisError, typed},
     scripts,
-    trace::{RoundTrip, Trace},
-    write::paths::{TOMBSTONE_TTL, edited_ttl},
+    trace::RoundTrip,
 };
 
 /// Keys that one SCAN examines: about 0.1 ms of Redis's time.
@@ -16,37 +15,37 @@ const SCAN_COUNT: usize = 500;
 /// incomplete.
 const MAX_DURATION: Duration = Duration::from_secs(20);
 
-/// The window in which one process may create a limited number of tombstones (see
-/// [`crate::local::negative`]). Otherwise invalidating keys that never existed
-/// would fill Redis.
+/// The window in which one process may create a limited number of tombstones, if the cache
+/// has a limit (see [`crate::CacheBuilder::max_tombstones_per_minute`]).
 const TOMBSTONE_WINDOW: Duration = Duration::from_secs(60);
 
-/// The effect of invalidating one key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The effect of an invalidation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "an invalidation may be deferred"]
+#[non_exhaustive]
 pub enum Invalidated {
     /// There was no copy.
     Nothing,
-    /// The copy was dropped.
+    /// The copy, or all copies, were dropped.
     Dropped,
     /// A pending write-behind copy was kept: the origin does not have its value
     /// yet.
     Kept,
+    /// Redis failed, so the invalidation is deferred: it runs before this process uses the
+    /// copy again. Other processes may serve it until then.
+    Deferred(RedisError),
 }
 
-/// A glob pattern for cached copies under the store's prefix, such as
-/// `profile:user-*`.
+/// A glob pattern for ids, such as `user-*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(String);
 
 impl Pattern {
-    /// Parses a pattern: a registered namespace, a colon, and ASCII letters,
-    /// digits, `-`, `_`, `:`, `*` or `?`; at most 100 characters. Returns `None`
-    /// for anything else.
-    pub fn parse(text: &str, namespaces: &[Namespace]) -> Option<Self> {
-        let (first, _) = text.split_once(':')?;
-        let is_known = namespaces.iter().any(|namespace| namespace.name() == first);
+    /// Parses a pattern: ASCII letters, digits, `-`, `_`, `:`, `*` or `?`; 1 to 100
+    /// characters. Returns `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-_*?:".contains(c);
-        let is_valid = is_known && text.len() <= 100 && text.chars().all(is_allowed);
+        let is_valid = (1..=100).contains(&text.len()) && text.chars().all(is_allowed);
         is_valid.then(|| Self(text.to_owned()))
     }
 
@@ -69,46 +68,35 @@ pub struct ScanProgress {
     pub is_complete: bool,
 }
 
-impl Cache {
-    /// Drops the copy of one key; the next lookup loads it from the origin. The
-    /// copies in this process are dropped even if Redis fails.
-    ///
-    /// # Errors
-    /// Returns a [`RedisError`] if Redis is unreachable or rejects the command.
-    pub async fn invalidate<T>(
-        &self,
-        key: &Key<T>,
-        policy: &CachePolicy,
-        trace: &Trace,
-    ) -> Result<Invalidated, RedisError> {
-        let command = match self.engine.tombstones.admit(TOMBSTONE_WINDOW) {
-            true => self.invalidate_command(key, None, policy),
-            false => self.store.script(&scripts::INVALIDATE, key).arg(-1).arg(0).arg(0).arg(0),
-        };
-        let reply: Result<i64, RedisError> = self.store.run(command, trace).await;
-        self.engine.invalidate_local(key);
-        let reply = reply?;
-        Ok(match reply {
-            0 => Invalidated::Nothing,
-            2 => Invalidated::Kept,
-            _ => Invalidated::Dropped,
-        })
+impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
+    /// Drops the copy of one key. The copies in this process are dropped even if Redis
+    /// fails.
+    pub(crate) async fn invalidate_key(&self, key: &Key<T>) -> Invalidated {
+        let client = self.client();
+        if self.shared().tombstones.admit(TOMBSTONE_WINDOW) {
+            let command = self.invalidate_command(key, None);
+            return self.finish_invalidation(
+                key,
+                client.run_or_defer(key, command, None, &self.trace).await,
+            );
+        }
+        let command = client.script(&scripts::INVALIDATE, key).arg(-1).arg(0).arg(0).arg(0).arg(0);
+        self.finish_invalidation(key, client.run_or_defer(key, command, None, &self.trace).await)
     }
 
-    /// Drops all copies of a namespace with one write, however many there are: each
-    /// copy carries the generation of its tag, and this starts a new one. O(1).
-    ///
-    /// # Errors
-    /// Returns a [`RedisError`] if Redis is unreachable or rejects the command.
-    pub async fn invalidate_tag(
-        &self,
-        namespace: Namespace,
-        trace: &Trace,
-    ) -> Result<(), RedisError> {
-        let next = self.store.script(&scripts::NEXT_GENERATION, &keys::tag(namespace));
-        let outcome = self.store.run::<Value>(next, trace).await;
-        self.engine.invalidate_namespace(namespace);
-        outcome.map(|_| ())
+    fn finish_invalidation(&self, key: &Key<T>, reply: Result<i64, DeferError>) -> Invalidated {
+        self.shared().invalidate_local(key.as_str());
+        match reply {
+            Ok(0) => Invalidated::Nothing,
+            Ok(2) => Invalidated::Kept,
+            Ok(_) => Invalidated::Dropped,
+            Err(error) => {
+                if matches!(error, DeferError::LimitReached(_)) {
+                    self.defer_invalidation_of_all();
+                }
+                Invalidated::Deferred(error.into_cause())
+            }
+        }
     }
 
     /// Drops all copies that match, in batches (SCAN, never KEYS); a dry run only
@@ -121,16 +109,13 @@ impl Cache {
         &self,
         pattern: &Pattern,
         dry_run: bool,
-        policy: &CachePolicy,
-        trace: &Trace,
         mut progress: impl FnMut(ScanProgress),
     ) -> Result<ScanProgress, RedisError> {
         let (start, mut scan, mut cursor) = (Instant::now(), ScanProgress::default(), 0_u64);
         loop {
-            let names = self.scan(pattern, &mut cursor, trace).await?;
+            let names = self.scan(pattern, &mut cursor).await?;
             scan.scans += 1;
-            let outcomes =
-                self.invalidate_names(&names, dry_run, edited_ttl(policy), trace).await?;
+            let outcomes = self.invalidate_names(&names, dry_run).await?;
             scan.found += outcomes.iter().filter(|it| **it > 0).count() as u64;
             scan.dropped += outcomes.iter().filter(|it| **it == 1 && !dry_run).count() as u64;
             scan.is_complete = cursor == 0;
@@ -141,16 +126,12 @@ impl Cache {
         }
     }
 
-    async fn scan(
-        &self,
-        pattern: &Pattern,
-        cursor: &mut u64,
-        trace: &Trace,
-    ) -> Result<Vec<String>, RedisError> {
-        let matching = self.store.key_pattern(&pattern.0);
-        let scan = self.store.command("SCAN").arg(*cursor).arg("MATCH").arg(matching);
+    async fn scan(&self, pattern: &Pattern, cursor: &mut u64) -> Result<Vec<String>, RedisError> {
+        let client = self.client();
+        let matching = client.key_pattern(&[self.name(), ":", &pattern.0].concat());
+        let scan = client.command("SCAN").arg(*cursor).arg("MATCH").arg(matching);
         let (next, names): (u64, Vec<String>) =
-            self.store.run(scan.arg("COUNT").arg(SCAN_COUNT), trace).await?;
+            client.run(scan.arg("COUNT").arg(SCAN_COUNT), &self.trace).await?;
         *cursor = next;
         Ok(names)
     }
@@ -161,25 +142,23 @@ impl Cache {
         &self,
         names: &[String],
         dry_run: bool,
-        edited_ttl: u64,
-        trace: &Trace,
     ) -> Result<Vec<i64>, RedisError> {
         if names.is_empty() {
             return Ok(Vec::new());
         }
         let script = if dry_run { &scripts::WOULD_INVALIDATE } else { &scripts::INVALIDATE };
         let command = |name: &String| match dry_run {
-            true => self.store.script_on(script, std::slice::from_ref(name)),
-            false => self.invalidate_command_for(name, edited_ttl),
+            true => self.client().script_on(script, std::slice::from_ref(name)),
+            false => self.invalidate_full(name, None),
         };
         let sent = Instant::now();
-        let replies = self.store.run_many(names.iter().map(command).collect()).await?;
+        let replies = self.client().run_many(names.iter().map(command).collect()).await?;
         let outcomes: Vec<_> =
             replies.into_iter().map(|it| typed::<i64>(it).unwrap_or_default()).collect();
         if !dry_run {
             self.invalidate_local_names(names);
         }
-        trace.record(RoundTrip::to_redis(sent, sent.elapsed()), || {
+        self.trace.record(RoundTrip::to_redis(sent, sent.elapsed()), || {
             let copies = outcomes.iter().filter(|it| **it > 0).count();
             let reply = format!("{copies} {}", if copies == 1 { "copy" } else { "copies" });
             [(format!("EVALSHA '{} …' × {}", script.summary(), names.len()), reply)]
@@ -187,16 +166,9 @@ impl Cache {
         Ok(outcomes)
     }
 
-    fn invalidate_command_for(&self, name: &str, edited_ttl: u64) -> Command {
-        let prefix = self.store.prefix();
-        let known = format!("{prefix}edited:{}", name.strip_prefix(prefix).unwrap_or(name));
-        let command = self.store.script_on(&scripts::INVALIDATE, &[name.to_owned(), known]);
-        command.arg(-1).arg(crate::time::millis(TOMBSTONE_TTL)).arg(0).arg(edited_ttl)
-    }
-
     fn invalidate_local_names(&self, names: &[String]) {
-        for name in names.iter().filter_map(|name| name.strip_prefix(self.store.prefix())) {
-            self.engine.invalidate_local_name(name);
+        for name in names.iter().filter_map(|name| name.strip_prefix(self.client().prefix())) {
+            self.shared().invalidate_local(name);
         }
     }
 }
@@ -206,13 +178,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_names_cached_copies_only() {
-        let known = [Namespace::new("profile"), Namespace::new("product")];
-        for valid in ["profile:*", "product:1?", "profile:user-*"] {
-            assert!(Pattern::parse(valid, &known).is_some(), "{valid}");
+    fn a_pattern_has_a_narrow_grammar() {
+        for valid in ["*", "1?", "user-*", "a:b"] {
+            assert!(Pattern::parse(valid).is_some(), "{valid}");
         }
-        for invalid in ["*", "session:*", "profile", "profile:[a", "tag:*", "profile:é", ""] {
-            assert_eq!(Pattern::parse(invalid, &known), None, "{invalid}");
+        for invalid in ["", "[a", "\\*", "{a}", "\u{e9}"] {
+            assert_eq!(Pattern::parse(invalid), None, "{invalid}");
         }
     }
 }

@@ -1,43 +1,63 @@
 //! Keys that the cache uses itself, besides those of the values.
+//!
+//! What belongs to one copy has the copy's whole key as its hash tag, so that it is in
+//! the same slot of a cluster (redis.io/docs: "Redis cluster specification").
 
 use smol_str::SmolStr;
 
-use crate::namespace::{Key, Namespace};
+use crate::redis::Key;
 
-const LEASE: Namespace = Namespace::new("lease");
-pub(super) const TAG: Namespace = Namespace::new("tag");
-const EDITED: Namespace = Namespace::new("edited");
-const WRITE_BEHIND: Namespace = Namespace::new("write-behind");
+/// First words of keys that no namespace may use.
+pub const RESERVED: [&str; 6] = ["lease", "tag", "tags", "edited", "clock", "write-behind"];
 
-/// `lease:{key}` — the lease for loading this key: a random token, with a TTL.
-pub fn lease<T>(key: &Key<T>) -> Key<u64> {
-    Key::of(LEASE, key.as_str())
+/// `tag:`: the start of the tags of namespaces.
+pub const TAG: &str = "tag";
+/// `tags:`: the start of the tags of entries.
+pub const TAGS: &str = "tags";
+
+/// `{word}:{{prefix}{key}}`
+fn beside<T, K>(word: &str, prefix: &str, key: &Key<T>) -> Key<K> {
+    Key::new(SmolStr::from_iter([word, ":{", prefix, key.as_str(), "}"]))
+}
+
+/// `lease:{{copy}}` — the lease for loading this key: a random token, with a TTL.
+pub fn lease<T>(prefix: &str, key: &Key<T>) -> Key<u64> {
+    beside("lease", prefix, key)
+}
+
+/// `edited:{{copy}}` — what may not be served past its TTL: copies below a version, and,
+/// after a colon, copies loaded before a time. Kept as long as any process may hold such
+/// a copy.
+pub fn edited<T>(prefix: &str, key: &Key<T>) -> Key<String> {
+    beside("edited", prefix, key)
+}
+
+/// `clock:{{copy}}` — the latest stamp of a write of this key, in microseconds, so that
+/// stamps never go back when the clock does.
+pub fn clock<T>(prefix: &str, key: &Key<T>) -> Key<u64> {
+    beside("clock", prefix, key)
 }
 
 /// `tag:{namespace}` — the current generation of the namespace's copies; a number.
-pub fn tag(namespace: Namespace) -> Key<u64> {
-    Key::of(TAG, namespace.name())
+pub fn tag(namespace: &str) -> Key<u64> {
+    Key::of(TAG, namespace)
 }
 
-/// `edited:{key}` — the lowest version that may be served past its TTL; a number,
-/// kept as long as any process may hold an older copy.
-pub fn edited<T>(key: &Key<T>) -> Key<u64> {
-    Key::of(EDITED, key.as_str())
+/// `tags:{tag}` — the current generation of the entries with this tag; a number. The tag
+/// is escaped.
+pub fn entry_tag(tag: &str) -> Key<u64> {
+    Key::of(TAGS, tag)
 }
 
-/// `write-clock` — the latest stamp of a write, in microseconds, so that stamps
-/// never go back when the clock does.
-pub fn write_clock() -> Key<u64> {
-    Key::new(WRITE_BEHIND, SmolStr::new_static("write-clock"))
+/// `write-behind` — the stream of writes that the origin does not have yet.
+#[cfg(feature = "write-behind")]
+pub fn write_behind() -> Key {
+    Key::new(SmolStr::new_static("write-behind"))
 }
 
-/// `write-behind` — the stream of writes that the database does not have yet.
-pub fn write_behind() -> Key<()> {
-    Key::new(WRITE_BEHIND, SmolStr::new_static("write-behind"))
-}
-
-/// `write-behind:aside` — the dead letters: a stream of writes that the database
-/// rejected permanently.
-pub fn write_behind_dead_letters() -> Key<()> {
-    Key::new(WRITE_BEHIND, SmolStr::new_static("write-behind:aside"))
+/// `write-behind:dead-letters` — a stream of writes that the origin rejected
+/// permanently.
+#[cfg(feature = "write-behind")]
+pub fn dead_letters() -> Key {
+    Key::new(SmolStr::new_static("write-behind:dead-letters"))
 }

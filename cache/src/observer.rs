@@ -1,44 +1,68 @@
-//! Events for metrics: namespaces and times, never keys or values.
+//! Events for metrics and logs: namespaces and times, never keys or values.
 
 use std::time::Duration;
 
-use crate::Source;
+use crate::{Fill, Invalidated, Source};
 
-/// Receives the events of the cache. The default methods do nothing. They are
-/// called on the working thread, so they must be quick.
+/// Receives the events of a cache. The default methods do nothing. They are called on
+/// the working thread, so they must be quick.
 pub trait Observer: Send + Sync + 'static {
-    /// A lookup was answered from `source` after `elapsed`. `bypassed` says that
-    /// the policy used no cache.
-    fn looked_up(
-        &self,
-        namespace: &'static str,
-        source: Source,
-        bypassed: bool,
-        elapsed: Duration,
-    ) {
-        let _ = (namespace, source, bypassed, elapsed);
+    /// A lookup was answered.
+    fn looked_up(&self, event: &LookedUp<'_>) {
+        let _ = event;
     }
 
-    /// A load was sent to the origin, whether or not it has the value.
-    fn loaded(&self, namespace: &'static str) {
+    /// A load is sent to the origin, whether or not it has the value.
+    fn load_started(&self, namespace: &'static str) {
         let _ = namespace;
     }
 
     /// A load was rejected, as too many are queued.
-    fn load_rejected(&self) {}
+    fn load_rejected(&self, namespace: &'static str) {
+        let _ = namespace;
+    }
 
     /// A value was not stored, as its entry exceeds the size limit.
     fn entry_rejected(&self, namespace: &'static str) {
         let _ = namespace;
     }
 
-    /// Whether a failpoint is active: tests use it to prove that they would find
-    /// such a bug. Always `false` in production.
+    /// An entry in Redis was replaced that this namespace could not have written: for
+    /// instance one of another codec, or data of another program.
+    fn entry_replaced(&self, namespace: &'static str, what: &'static str) {
+        let _ = (namespace, what);
+    }
+
+    /// A copy was invalidated, or will be.
+    fn invalidated(&self, namespace: &'static str, outcome: &Invalidated) {
+        let _ = (namespace, outcome);
+    }
+
+    /// Whether a failpoint is active: tests use it to prove that they would find such a
+    /// bug. Always `false` in production.
     #[doc(hidden)]
     fn failpoint(&self, failpoint: Failpoint) -> bool {
         let _ = failpoint;
         false
     }
+}
+
+/// A lookup that was answered.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct LookedUp<'a> {
+    /// The namespace.
+    pub namespace: &'static str,
+    /// Where the answer came from.
+    pub source: Source,
+    /// How a miss changed the cache, and the trouble of Redis, if it has any.
+    pub fill: &'a Fill,
+    /// Whether the policy used no cache.
+    pub is_bypassed: bool,
+    /// Whether it shared a load that another lookup had started.
+    pub is_collapsed: bool,
+    /// Time until the answer.
+    pub elapsed: Duration,
 }
 
 /// A deliberate bug in the cache.

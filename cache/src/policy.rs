@@ -1,242 +1,220 @@
-//! Caching policies: a strategy, and the protections that go with it.
+//! What a namespace does on a miss, near the end of a TTL, on a write, and when the
+//! origin is slow or down.
 
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 
-use crate::strategy::Strategy;
-
-/// A caching policy. Plain data: take a preset by name and change its fields.
+/// A caching policy: ten options. The defaults suit a value that takes milliseconds to
+/// load and may be a few minutes old.
+///
+/// ```
+/// use std::time::Duration;
+/// use hitrate_cache::CachePolicy;
+///
+/// let policy = CachePolicy::ttl(Duration::from_secs(300)).near(Duration::from_secs(30));
+/// # assert_eq!(policy.near, Some(Duration::from_secs(30)));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct CachePolicy {
-    /// The name in URLs and settings.
-    pub name: &'static str,
-    /// A one-line description for pages.
-    pub about: &'static str,
-    /// How reads and writes use cache and origin.
-    pub strategy: Strategy,
     /// How long a value is fresh.
     pub ttl: Duration,
-    /// The share of the TTL, 0 to 1, by which bulk fills vary it, so that the
-    /// copies don't expire together.
+    /// The share of the TTL, 0 to 1, by which it is shortened at random, so that values
+    /// loaded together don't expire together. Default: 0.1.
     pub jitter: f64,
     /// How long the absence of a value is cached; zero disables negative caching.
-    /// Short, because nothing invalidates the entry when the value is created.
+    /// Default: 10 s, as nothing tells the cache when the value appears.
     pub absent_ttl: Duration,
-    /// How long after its TTL a copy may be served if the origin fails or is slow.
+    /// How long after its TTL a copy may be served while the origin fails or is slow.
+    /// Zero disables it. Default: 10 minutes, which covers a restart of a database.
     pub grace: Duration,
-    /// The parameter β of XFetch (see [`crate::fetch::xfetch`]): above 1 refreshes
-    /// earlier, below 1 later. `None` disables early refresh.
-    pub xfetch_beta: Option<f64>,
-    /// Whether concurrent misses of a key in this process share one load.
-    pub single_flight: bool,
-    /// The TTL of the lease that lets one process at a time load a key, and so how
-    /// long the others wait if it dies. `None` disables leases.
-    pub lease: Option<Duration>,
-    /// How long this process may keep its own copy. `None` disables the near cache.
-    pub near: Option<Duration>,
-    /// How long to wait for the origin when a stale copy can be served instead.
+    /// How long to wait for the origin before serving such a copy. `None` waits until
+    /// the load ends. Default: 100 ms.
     pub soft_timeout: Option<Duration>,
-    /// How long a load may take, and how long it may wait for a slot before that.
+    /// How long a load or write may take, and how long a load may wait before that while
+    /// others run. Default: 1 s.
     pub hard_timeout: Duration,
-    /// Whether a fill compares versions, so that a slow reader can't store an old
-    /// value. Disabled only to demonstrate the race.
-    pub versioned: bool,
+    /// How long this process may keep a copy of its own. `None` disables the near cache.
+    /// Default: none.
+    pub near: Option<Duration>,
+    /// The TTL of the lease that lets one process at a time load a key: how long the
+    /// others wait for one that died. `None` disables leases. Default: 1 s.
+    pub lease: Option<Duration>,
+    /// When a value is reloaded before its TTL ends. Default: [`Refresh::Early`] with
+    /// β = 1.
+    pub refresh: Refresh,
+    /// What a write does with the copy. Default: [`OnWrite::Drop`].
+    pub on_write: OnWrite,
+    pub(crate) is_bypassed: bool,
+    pub(crate) single_flight: bool,
+    pub(crate) versioned: bool,
 }
 
-/// The β that the authors of XFetch recommend.
-const BETA: f64 = 1.0;
-/// ±10 %.
-const JITTER: f64 = 0.1;
-/// Long enough to absorb a burst of requests, short enough to go unnoticed.
-const ABSENT_TTL: Duration = Duration::from_secs(10);
-/// Covers a database restart or failover.
-const GRACE: Duration = Duration::from_secs(600);
-/// How long other processes wait for one that died while loading. A live holder
-/// renews its lease three times in this time; see [`crate::fetch::lease`].
-const LEASE_TTL: Duration = Duration::from_secs(1);
-/// Limits staleness if an invalidation push is lost.
-const NEAR_TTL: Duration = Duration::from_secs(30);
-/// Below what a visitor notices.
-const SOFT_TIMEOUT: Duration = Duration::from_millis(100);
-/// Beyond this a visitor assumes a failure.
-const HARD_TIMEOUT: Duration = Duration::from_secs(1);
-/// The tutorial's TTL; pages replace it with their setting.
-const TTL: Duration = Duration::from_secs(300);
+/// When a value is reloaded in the background before its TTL ends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Refresh {
+    /// Never.
+    Off,
+    /// With a probability that rises towards the end of the TTL, earlier for values
+    /// that take long to load: XFetch with this β. The authors recommend 1; above 1
+    /// refreshes earlier.
+    Early(f64),
+    /// On a read within this last share of the TTL, 0 to 1.
+    Ahead(f64),
+}
 
-/// The tutorial's cache-aside: no protection but the deadline.
-const CACHE_ASIDE: CachePolicy = CachePolicy {
-    name: "cache-aside",
-    about: "the tutorial's cache-aside, without any protection",
-    strategy: Strategy::CacheAside,
-    ttl: TTL,
-    jitter: 0.0,
-    absent_ttl: ABSENT_TTL,
-    grace: Duration::ZERO,
-    xfetch_beta: None,
-    single_flight: false,
-    lease: None,
-    near: None,
-    soft_timeout: None,
-    hard_timeout: HARD_TIMEOUT,
-    versioned: false,
-};
+/// What a write does with the copy, after the origin has committed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnWrite {
+    /// Drops it: the next lookup loads the value.
+    Drop,
+    /// Replaces it by the new value.
+    Store,
+    /// Queues the write in Redis first, and tells the origin later. Only for writes
+    /// through a [`Loader`](crate::Loader) whose origin orders writes; otherwise as
+    /// [`Self::Drop`].
+    #[cfg(feature = "write-behind")]
+    Queue,
+}
 
-/// Every protection that needs no memory in this process.
-const READ_THROUGH: CachePolicy = CachePolicy {
-    name: "read-through",
-    about: "read-through with every protection",
-    strategy: Strategy::ReadThrough,
-    jitter: JITTER,
-    grace: GRACE,
-    xfetch_beta: Some(BETA),
-    single_flight: true,
-    lease: Some(LEASE_TTL),
-    soft_timeout: Some(SOFT_TIMEOUT),
-    versioned: true,
-    ..CACHE_ASIDE
-};
-
-/// Versions only: the base for showing one protection at a time.
-const UNPROTECTED: CachePolicy =
-    CachePolicy { strategy: Strategy::ReadThrough, versioned: true, ..CACHE_ASIDE };
-
-/// The name of a policy is unknown.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("Unknown policy. Valid policies: {}.", CachePolicy::names())]
-pub struct UnknownPolicy;
-
-impl FromStr for CachePolicy {
-    type Err = UnknownPolicy;
-
-    fn from_str(name: &str) -> Result<Self, UnknownPolicy> {
-        Self::named(name).ok_or(UnknownPolicy)
-    }
+/// A protection without an option of its own. Without it, the cache behaves like one
+/// written by hand: for experiments and comparisons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Protection {
+    /// Concurrent misses of a key in this process share one load, which goes on without
+    /// its caller.
+    SingleFlight,
+    /// A fill compares versions, so that a slow reader can't store an old value.
+    Versions,
 }
 
 impl CachePolicy {
-    /// The presets for lookups, in the order in which pages offer them.
-    pub const ALL: [Self; 8] = [
+    /// A policy with this TTL and the default options.
+    pub const fn ttl(ttl: Duration) -> Self {
         Self {
-            name: "none",
-            about: "no cache: every lookup queries the database",
-            strategy: Strategy::None,
-            ..CACHE_ASIDE
-        },
-        CACHE_ASIDE,
-        READ_THROUGH,
-        Self {
-            name: "near-cache",
-            about: "read-through, plus a cache in this process",
-            near: Some(NEAR_TTL),
-            ..READ_THROUGH
-        },
-        Self {
-            name: "write-through",
-            about: "an edit updates the database, then the cache",
-            strategy: Strategy::WriteThrough,
-            ..READ_THROUGH
-        },
-        Self {
-            name: "write-around",
-            about: "an edit updates the database and drops the copy; the next lookup loads it",
-            strategy: Strategy::WriteAround,
-            ..READ_THROUGH
-        },
-        Self {
-            name: "write-behind",
-            about: "an edit is acknowledged once Redis has queued it; the database is updated later",
-            strategy: Strategy::WriteBehind,
-            ..READ_THROUGH
-        },
-        Self {
-            name: "refresh-ahead",
-            about: "a value read in the last fifth of its TTL is reloaded in the background",
-            strategy: Strategy::RefreshAhead,
-            xfetch_beta: None,
-            ..READ_THROUGH
-        },
-    ];
-
-    /// One protection at a time, for `/stampede`.
-    pub const ISOLATED: [Self; 4] = [
-        Self {
-            name: "single-flight",
-            about: "concurrent misses in a process share one load",
+            ttl,
+            jitter: 0.1,
+            absent_ttl: Duration::from_secs(10),
+            grace: Duration::from_secs(600),
+            soft_timeout: Some(Duration::from_millis(100)),
+            hard_timeout: Duration::from_secs(1),
+            near: None,
+            lease: Some(Duration::from_secs(1)),
+            refresh: Refresh::Early(1.0),
+            on_write: OnWrite::Drop,
+            is_bypassed: false,
             single_flight: true,
-            ..UNPROTECTED
-        },
-        Self {
-            name: "lease",
-            about: "one process at a time loads a key: it holds a lease in Redis",
-            lease: Some(LEASE_TTL),
-            ..UNPROTECTED
-        },
-        Self {
-            name: "early-refresh",
-            about: "a value is reloaded in the background shortly before its TTL expires",
-            xfetch_beta: Some(BETA),
-            single_flight: true,
-            ..UNPROTECTED
-        },
-        Self {
-            name: "stale-while-revalidate",
-            about: "a stale value is served while it is reloaded",
-            grace: GRACE,
-            soft_timeout: Some(SOFT_TIMEOUT),
-            single_flight: true,
-            ..UNPROTECTED
-        },
-    ];
-
-    /// The default: read-through with every protection, without a near cache.
-    pub const DEFAULT: Self = READ_THROUGH;
-
-    /// The preset of this name, if it is one of [`Self::ALL`].
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|policy| policy.name == name)
+            versioned: true,
+        }
     }
 
-    /// The names of [`Self::ALL`], separated by commas.
-    pub fn names() -> String {
-        Self::ALL.map(|policy| policy.name).join(", ")
-    }
-
-    /// Sets the TTL.
-    pub fn ttl(self, ttl: Duration) -> Self {
+    /// Sets [`ttl`](Self::ttl).
+    #[must_use]
+    pub const fn with_ttl(self, ttl: Duration) -> Self {
         Self { ttl, ..self }
     }
 
-    /// Extends the hard timeout by the known (simulated) delay of the origin.
-    pub fn with_origin_delay(self, delay: Duration) -> Self {
-        Self { hard_timeout: self.hard_timeout + delay, ..self }
+    /// Sets [`jitter`](Self::jitter).
+    #[must_use]
+    pub const fn jitter(self, jitter: f64) -> Self {
+        Self { jitter, ..self }
     }
 
-    /// Bypasses the cache: it is neither read nor filled.
-    pub fn bypassing(self) -> Self {
-        Self { strategy: Strategy::None, ..self }
+    /// Sets [`absent_ttl`](Self::absent_ttl).
+    #[must_use]
+    pub const fn absent_ttl(self, absent_ttl: Duration) -> Self {
+        Self { absent_ttl, ..self }
     }
+
+    /// Sets [`grace`](Self::grace).
+    #[must_use]
+    pub const fn grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
+    }
+
+    /// Sets [`soft_timeout`](Self::soft_timeout).
+    #[must_use]
+    pub const fn soft_timeout(self, soft_timeout: Option<Duration>) -> Self {
+        Self { soft_timeout, ..self }
+    }
+
+    /// Sets [`hard_timeout`](Self::hard_timeout).
+    #[must_use]
+    pub const fn hard_timeout(self, hard_timeout: Duration) -> Self {
+        Self { hard_timeout, ..self }
+    }
+
+    /// Enables the near cache; see [`near`](Self::near).
+    #[must_use]
+    pub const fn near(self, ttl: Duration) -> Self {
+        Self { near: Some(ttl), ..self }
+    }
+
+    /// Sets [`lease`](Self::lease).
+    #[must_use]
+    pub const fn lease(self, ttl: Option<Duration>) -> Self {
+        Self { lease: ttl, ..self }
+    }
+
+    /// Sets [`refresh`](Self::refresh).
+    #[must_use]
+    pub const fn refresh(self, refresh: Refresh) -> Self {
+        Self { refresh, ..self }
+    }
+
+    /// Sets [`on_write`](Self::on_write).
+    #[must_use]
+    pub const fn on_write(self, on_write: OnWrite) -> Self {
+        Self { on_write, ..self }
+    }
+
+    /// Bypasses the cache: every lookup asks the origin and stores nothing. Writes still
+    /// invalidate, as others may use the cache.
+    #[must_use]
+    pub const fn bypass(self) -> Self {
+        Self { is_bypassed: true, ..self }
+    }
+
+    /// Disables a protection, for an experiment.
+    #[must_use]
+    pub const fn without(self, protection: Protection) -> Self {
+        match protection {
+            Protection::SingleFlight => Self { single_flight: false, ..self },
+            Protection::Versions => Self { versioned: false, ..self },
+        }
+    }
+
+    /// The longest a load of this policy may take: the wait for a slot, the load, and
+    /// the expiry of an abandoned lease.
+    pub(crate) fn max_load(&self) -> Duration {
+        self.hard_timeout.saturating_mul(2).saturating_add(self.lease.unwrap_or_default())
+    }
+}
+
+/// Shortens a TTL by up to `jitter`, a share of it. `u` is a random number from 0 to 1.
+pub(crate) fn jittered(ttl: Duration, jitter: f64, u: f64) -> Duration {
+    ttl.mul_f64((1.0 - jitter.clamp(0.0, 1.0) * u).clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn every_preset_is_found_by_its_name_and_no_name_is_used_twice() {
-        let all: Vec<_> = CachePolicy::ALL.into_iter().chain(CachePolicy::ISOLATED).collect();
-        for policy in &all {
-            assert_eq!(all.iter().filter(|it| it.name == policy.name).count(), 1);
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn a_jittered_ttl_stays_within_its_share(
+            ttl_ms in 1..30 * 86_400_000_u64,
+            jitter in 0.0..1.0_f64,
+            u in 0.0..1.0_f64,
+        ) {
+            let ttl = Duration::from_millis(ttl_ms);
+            let (min, varied) = (ttl.mul_f64(1.0 - jitter), jittered(ttl, jitter, u));
+            prop_assert!(varied + Duration::from_micros(1) >= min && varied <= ttl);
         }
-        assert_eq!(CachePolicy::named("read-through"), Some(CachePolicy::DEFAULT));
-        assert_eq!(CachePolicy::named("Default"), None);
-    }
-
-    #[test]
-    fn cache_aside_has_no_protection() {
-        let policy = CachePolicy::named("cache-aside").unwrap();
-        assert!(!policy.single_flight && !policy.versioned && policy.grace.is_zero());
-        assert_eq!(
-            (policy.xfetch_beta, policy.lease, policy.near, policy.soft_timeout),
-            (None, None, None, None)
-        );
     }
 }

@@ -8,6 +8,9 @@
 //! version for as long as such a reader may still arrive. A copy with a `pending`
 //! stamp is newer than the origin and must not be lost.
 
+#[cfg(feature = "write-behind")]
+pub mod queue;
+
 use crate::redis::Script;
 
 /// `KEYS[1]`; version, entry, TTL in milliseconds, and when the load began in
@@ -20,8 +23,8 @@ pub static FILL: Script = Script::storing(include_str!("scripts/fill.lua"));
 
 /// `KEYS[1]` the entry, `KEYS[2]` its `edited` key, `KEYS[3]` the write clock; the
 /// current version, the TTL of the tombstone, the stamp of that version in
-/// microseconds since 1970 by the server's clock, and the TTL of the `edited` key.
-/// Both TTLs are in milliseconds.
+/// microseconds since 1970 by the server's clock, and the TTLs of the `edited` key and
+/// of the write clock. All TTLs are in milliseconds.
 ///
 /// Replies 1 if it dropped a copy, 2 if it kept a pending one, and 0 otherwise. A
 /// pending copy gives way only to a later write. Without a version (-1) any other
@@ -32,45 +35,22 @@ pub static INVALIDATE: Script = Script::new(include_str!("scripts/invalidate.lua
 /// `KEYS[1]`. Replies what [`INVALIDATE`] without a version would.
 pub static WOULD_INVALIDATE: Script = Script::new(include_str!("scripts/would_invalidate.lua"));
 
-/// `KEYS[1]` the entry, `KEYS[2]` the write clock. Replies the cached version, 0 if
-/// there is none, and a stamp for a write that begins now: the server's time in
-/// microseconds, but later than any earlier stamp, as the clock may step back.
-pub static WRITE_CONTEXT: Script = Script::new(include_str!("scripts/write_context.lua"));
-
-/// `KEYS[1]` the entry, `KEYS[2]` the stream, `KEYS[3]` the write clock, `KEYS[4]`
-/// the `edited` key; the origin's version, the latest time to run at, the maximum
-/// queue length, the key, the entry without its version, the value, and the TTL of
-/// the `edited` key. Replies {1, version, stamp}, {0, 'late'} or {0, 'full'}.
+/// `KEYS[1]` the entry, `KEYS[2]` its `edited` key; when the write began, in microseconds
+/// since 1970 by the server's clock, the entry without its version, and the TTLs of the
+/// entry, of a tombstone and of the `edited` key, in milliseconds.
 ///
-/// The latest time is needed because a frozen Redis may run the command after its
-/// sender gave up, and would overwrite later writes.
-pub static ENQUEUE: Script = Script::storing(include_str!("scripts/enqueue.lua"));
+/// For values without a version: which of two writes that overlap was the last can't be
+/// known, so the second to arrive leaves a tombstone and replies 0. Otherwise the entry
+/// is stored, with the time as its version, and the reply is 1.
+pub static STORE_WRITTEN: Script = Script::storing(include_str!("scripts/store_written.lua"));
 
-/// `KEYS[1]`; the stamp of a write that the origin has committed. Turns the pending
-/// copy of that write into an ordinary one, with the TTL it was created with; a
-/// later write stays pending. Replies 1 if the copy was that write's.
-pub static SETTLE: Script = Script::new(include_str!("scripts/settle.lua"));
-
-/// `KEYS[1]`; the stamp of a write that the origin will not store, the TTL of the
-/// tombstone in milliseconds, and the origin's version. Drops the pending copy of
-/// that write.
-pub static DISCARD: Script = Script::new(include_str!("scripts/discard.lua"));
-
-/// `KEYS[1]` the stream, `KEYS[2]` the dead-letter stream; entry id, reason.
-/// Replies -1 if the entry can't be added to the dead-letter stream.
-pub static DEAD_LETTER: Script = Script::new(include_str!("scripts/dead_letter.lua"));
-
-/// `KEYS[1]` the stream; group, consumer, idle time in milliseconds, the maximum
-/// number of entries to claim and to examine. Claims entries that were delivered so
-/// long ago and never acknowledged, and replies with them. Entries deleted
-/// meanwhile are acknowledged.
-///
-/// A replacement for XAUTOCLAIM, which Redis 6.0 and some managed services lack.
-pub static TAKE_OVER: Script = Script::new(include_str!("scripts/take_over.lua"));
-
-/// `KEYS[1]` a tag. Starts a new generation and replies it. A generation is a time,
-/// so it never repeats, even if the tag was lost.
+/// `KEYS[1]` a tag; a TTL in milliseconds, or 0 for none. Starts a new generation and
+/// replies it. A generation is a time, so it never repeats, even if the tag was lost.
 pub static NEXT_GENERATION: Script = Script::storing(include_str!("scripts/next_generation.lua"));
+
+/// `KEYS[1]` a tag; the first generation if there is none, and the least TTL in
+/// milliseconds. Replies the generation.
+pub static TAG_GENERATION: Script = Script::new(include_str!("scripts/tag_generation.lua"));
 
 /// `KEYS[1]` a lease; token, TTL in milliseconds. Extends the lease if the token
 /// holds it.
@@ -78,7 +58,3 @@ pub static RENEW: Script = Script::new(include_str!("scripts/renew.lua"));
 
 /// `KEYS[1]` a lease; token. Releases the lease if the token holds it.
 pub static RELEASE: Script = Script::new(include_str!("scripts/release.lua"));
-
-/// `KEYS[1]` a stream; group, idle time in milliseconds. Removes consumers that
-/// hold no entries and have been idle that long. Replies how many.
-pub static SWEEP: Script = Script::new(include_str!("scripts/sweep.lua"));

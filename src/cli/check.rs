@@ -9,7 +9,7 @@ use std::{
 };
 
 use hitrate_cache::{
-    redis::{Address, Health, Store},
+    redis::{Address, Client, HealthMonitor},
     time::micros,
 };
 use prometheus_client::metrics::counter::Counter;
@@ -63,7 +63,7 @@ async fn redis(config: &Config) -> Result<String, ToolError> {
             return Err(ToolError::Message(message));
         }
     };
-    let store = Store::open(&address, &config.key_prefix, &Arc::new(Health::default()));
+    let store = Client::open(&address, &config.key_prefix, &Arc::new(HealthMonitor::default()));
     store.ready(TIMEOUT).await?;
     let info = store.info().await?;
     Ok(format!("{} {} at {address}", info.server, info.version))

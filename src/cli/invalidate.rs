@@ -57,7 +57,14 @@ async fn invalidate(
         }
     };
     let trace = Trace::disabled();
-    let result =
-        invalidation::run(&tools.cache, target, dry_run, &policy, &trace, progress).await?;
+    let result = invalidation::run(
+        (&tools.profiles, &tools.products),
+        target,
+        dry_run,
+        &policy,
+        &trace,
+        progress,
+    )
+    .await?;
     Ok(result.message())
 }

@@ -41,8 +41,8 @@ fn prompt() -> io::Result<String> {
 
 async fn show(config: &Config, tools: &Tools, id: &UserId) -> Result<(), ToolError> {
     let policy = tools.policy.ttl(config.profile_ttl);
-    let (cache, db, trace) = (&tools.cache, &tools.db, Trace::disabled());
-    let lookup = profiles::find(cache, db, id, &policy, config.database_delay, &trace).await?;
+    let (delay, trace) = (config.database_delay, Trace::disabled());
+    let lookup = tools.profiles.find(id, &policy, delay, &trace).await?;
     println!("{}", profiles::message(id, &lookup));
     match lookup.value {
         Some(profile) => {

@@ -1,18 +1,18 @@
 //! Database, Redis and cache, as the commands use them.
 
+use crate::demo::{products::Products, profiles::Profiles};
 use std::{sync::Arc, time::Duration};
 
+use crate::demo::load_error::LoadError;
+use crate::demo::policy::{Policy, UnknownPolicy};
 use hitrate_cache::{
-    Cache, CachePolicy, Engine, FetchError, UnknownPolicy,
-    redis::{Address, BadAddress, Health, RedisError, Store},
+    Cache,
+    redis::{Address, BadAddress, RedisError},
 };
 
 use crate::{
     config::Config,
-    demo::{
-        db::{Db, DbError, import},
-        keys,
-    },
+    demo::db::{Db, DbError, import},
     ops::{
         managed_redis::{self, ManagedRedis, ManagedRedisError},
         metrics::Metrics,
@@ -28,9 +28,9 @@ pub enum ToolError {
     #[error(transparent)]
     Address(#[from] BadAddress),
     #[error("HITRATE_POLICY: {0}")]
-    CachePolicy(#[from] UnknownPolicy),
+    Policy(#[from] UnknownPolicy),
     #[error("{0}")]
-    Lookup(#[from] FetchError),
+    Lookup(#[from] LoadError),
     #[error(transparent)]
     ManagedRedis(#[from] ManagedRedisError),
     #[error("{0}")]
@@ -45,10 +45,11 @@ pub enum ToolError {
 
 pub struct Tools {
     pub db: Arc<Db>,
-    pub store: Store,
     pub cache: Cache,
+    pub profiles: Profiles,
+    pub products: Products,
     /// The configured policy.
-    pub policy: CachePolicy,
+    pub policy: Policy,
     managed: Option<ManagedRedis>,
 }
 
@@ -70,16 +71,15 @@ impl Tools {
                 (managed.address(), Some(managed))
             }
         };
-        let store = Store::open(&address, &config.key_prefix, &Arc::new(Health::default()));
-        let engine = Engine::new(&config.key_prefix, &keys::CACHED, metrics);
-        let engine = Arc::new(engine.with_max_entry_bytes(config.max_entry_bytes));
-        let cache = Cache::new(store.clone(), engine);
-        Ok(Self { db: Arc::new(db), store, cache, policy, managed })
+        let cache = config.cache(&address).shared_observer(metrics).build()?;
+        let db = Arc::new(db);
+        let (profiles, products) = (Profiles::new(&cache, &db), Products::new(&cache, &db));
+        Ok(Self { db, cache, profiles, products, policy, managed })
     }
 
     /// Waits until Redis responds.
     pub async fn await_redis(&self) -> Result<(), RedisError> {
-        self.store.ready(TIMEOUT).await
+        self.cache.ready(TIMEOUT).await
     }
 
     pub async fn close(self) {

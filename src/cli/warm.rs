@@ -1,12 +1,16 @@
 //! `hitrate warm` — fills the cache from the database.
 
-use hitrate_cache::CachePolicy;
+use crate::demo::policy::Policy;
+use hitrate_cache::trace::Trace;
 
 use super::{
     progress::Progress,
     tools::{ToolError, Tools},
 };
 use crate::config::Config;
+
+/// Share of the TTL by which it is shortened at random.
+const JITTER: f64 = 0.1;
 
 pub async fn run(config: &Config, batch: u32) -> Result<(), ToolError> {
     let tools = Tools::open(config).await?;
@@ -19,15 +23,19 @@ pub async fn run(config: &Config, batch: u32) -> Result<(), ToolError> {
 /// Reads and stores one batch at a time, so that memory holds only one.
 async fn fill(config: &Config, tools: &Tools, batch: u32) -> Result<u64, ToolError> {
     tools.await_redis().await?;
-    let policy = CachePolicy::DEFAULT.ttl(config.profile_ttl);
+    let mut policy = Policy::DEFAULT.ttl(config.profile_ttl);
+    // So that copies stored together don't expire together.
+    policy.cache = policy.cache.jitter(JITTER);
+    let profiles = tools.profiles.namespace(&policy, &Trace::disabled());
     let mut progress = Progress::new(tools.db.count_profiles().await?);
     let (mut last, mut filled) = (String::new(), 0);
     loop {
         let page = tools.db.profiles_after(&last, batch).await?;
         let Some(end) = page.last() else { break };
         last.clone_from(&end.value.user_id);
-        filled += tools.cache.put_all(&page, &policy).await? as u64;
         progress.add(page.len() as u64);
+        let with_id = page.into_iter().map(|row| (row.value.user_id.clone(), row));
+        filled += profiles.put_all(with_id).await? as u64;
     }
     progress.finish();
     Ok(filled)

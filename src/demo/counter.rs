@@ -2,7 +2,7 @@
 
 use hitrate_cache::{
     condition::Condition,
-    redis::{RedisError, Store},
+    redis::{Client, RedisError},
     trace::Trace,
 };
 
@@ -17,7 +17,7 @@ static KEY_CONDITION: Condition<RedisError> =
 
 /// Counts a visit and returns the new total. INCR is atomic, so concurrent visits
 /// never get the same number.
-pub async fn visit(store: &Store, trace: &Trace) -> Result<u64, RedisError> {
+pub async fn visit(store: &Client, trace: &Trace) -> Result<u64, RedisError> {
     let reply: Result<i64, RedisError> = match failpoints::is_active(AppFailpoint::CountByGetSet) {
         false => store.run(store.on("INCR", &keys::page_hits()), trace).await,
         true => increment_by_get_set(store).await,
@@ -34,7 +34,7 @@ pub async fn visit(store: &Store, trace: &Trace) -> Result<u64, RedisError> {
 }
 
 /// Failpoint: concurrent visits may get the same number.
-async fn increment_by_get_set(store: &Store) -> Result<i64, RedisError> {
+async fn increment_by_get_set(store: &Client) -> Result<i64, RedisError> {
     let (key, trace) = (keys::page_hits(), Trace::disabled());
     let hits: Option<i64> = store.run(store.on("GET", &key), &trace).await?;
     let hits = hits.unwrap_or_default() + 1;
@@ -48,7 +48,7 @@ fn not_a_count() -> RedisError {
 }
 
 /// Writes without changing the count, to detect when Redis accepts writes again.
-pub async fn touch(store: &Store) -> Result<(), RedisError> {
+pub async fn touch(store: &Client) -> Result<(), RedisError> {
     let touch = store.on("INCRBY", &keys::page_hits()).arg(0);
     store.run::<i64>(touch, &Trace::disabled()).await.map(|_| ())
 }

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use hitrate_cache::{
-    Cache, CachePolicy, Invalidated, Namespace, Pattern, ScanProgress,
+    Invalidated, Pattern, ScanProgress,
     redis::RedisError,
     trace::{Span, Trace},
 };
@@ -14,9 +14,15 @@ use crate::{
     demo::{
         keys,
         model::{PRODUCT_MAX, UserId},
+        policy::Policy,
+        products::Products,
+        profiles::Profiles,
     },
     schemas,
 };
+
+/// Maximum length of a pattern, in characters.
+const PATTERN_MAX: usize = 100;
 
 /// The copies to invalidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,9 +30,18 @@ pub enum InvalidationTarget {
     /// The copy under one key.
     Key(CopyKey),
     /// All copies of a namespace.
-    Tag(Namespace),
-    /// All copies whose key matches.
-    Pattern(Pattern),
+    Tag(CachedKind),
+    /// All copies of a namespace whose id matches.
+    Pattern(CachedKind, Pattern),
+}
+
+/// A kind of cached copies: a namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CachedKind {
+    /// `profile:…`
+    Profile,
+    /// `product:…`
+    Product,
 }
 
 /// Key of one cached copy.
@@ -62,11 +77,29 @@ pub enum InvalidationResult {
     /// By key.
     Key(Invalidated),
     /// By tag, which does not count the copies.
-    Tag(Namespace),
+    Tag(CachedKind),
     /// By pattern.
     Pattern(ScanProgress),
     /// By pattern, as a dry run.
     DryRun(ScanProgress),
+}
+
+impl CachedKind {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            keys::PROFILE => Some(Self::Profile),
+            keys::PRODUCT => Some(Self::Product),
+            _ => None,
+        }
+    }
+
+    /// The first word of the keys.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Profile => keys::PROFILE,
+            Self::Product => keys::PRODUCT,
+        }
+    }
 }
 
 impl FromStr for CopyKey {
@@ -97,13 +130,15 @@ impl InvalidationTarget {
 
     /// Parses a tag such as `profile`.
     pub fn tag(text: &str) -> Result<Self, InvalidTarget> {
-        keys::cached(text).map(Self::Tag).ok_or(InvalidTarget::NotATag)
+        CachedKind::named(text).map(Self::Tag).ok_or(InvalidTarget::NotATag)
     }
 
     /// Parses a pattern such as `profile:user-*`.
     pub fn pattern(text: &str) -> Result<Self, InvalidTarget> {
-        let pattern = Pattern::parse(text, &keys::CACHED);
-        pattern.map(Self::Pattern).ok_or(InvalidTarget::NotAPattern)
+        let (kind, ids) = text.split_once(':').ok_or(InvalidTarget::NotAPattern)?;
+        let (kind, pattern) = (CachedKind::named(kind), Pattern::parse(ids));
+        let target = kind.zip(pattern).filter(|_| text.len() <= PATTERN_MAX);
+        target.map(|(kind, ids)| Self::Pattern(kind, ids)).ok_or(InvalidTarget::NotAPattern)
     }
 }
 
@@ -129,33 +164,51 @@ pub struct Dropped {
 
 /// Invalidates `target`. `dry_run` applies to patterns only: matching copies are
 /// counted and stay. `progress` is called after each batch of a pattern.
+///
+/// # Errors
+/// A failure of Redis. An invalidation by key or tag is then deferred by this process.
 pub async fn run(
-    cache: &Cache,
+    (profiles, products): (&Profiles, &Products),
     target: &InvalidationTarget,
     dry_run: bool,
-    policy: &CachePolicy,
+    policy: &Policy,
     trace: &Trace,
     progress: impl FnMut(ScanProgress),
 ) -> Result<InvalidationResult, RedisError> {
+    let (profiles, products) =
+        (profiles.namespace(policy, trace), products.namespace(policy, trace));
     match target {
-        InvalidationTarget::Key(CopyKey::Profile(id)) => {
-            cache.invalidate(&keys::profile(id), policy, trace).await.map(InvalidationResult::Key)
+        InvalidationTarget::Key(key) => {
+            let outcome = match key {
+                CopyKey::Profile(id) => profiles.invalidate(id).await,
+                CopyKey::Product(number) => products.invalidate(*number).await,
+            };
+            completed(outcome).map(InvalidationResult::Key)
         }
-        InvalidationTarget::Key(CopyKey::Product(number)) => cache
-            .invalidate(&keys::product(*number), policy, trace)
-            .await
-            .map(InvalidationResult::Key),
-        InvalidationTarget::Tag(namespace) => {
-            cache.invalidate_tag(*namespace, trace).await?;
-            Ok(InvalidationResult::Tag(*namespace))
+        InvalidationTarget::Tag(kind) => {
+            let outcome = match kind {
+                CachedKind::Profile => profiles.invalidate_all().await,
+                CachedKind::Product => products.invalidate_all().await,
+            };
+            completed(outcome).map(|_| InvalidationResult::Tag(*kind))
         }
-        InvalidationTarget::Pattern(pattern) => {
-            let scan = cache.invalidate_matching(pattern, dry_run, policy, trace, progress).await?;
+        InvalidationTarget::Pattern(kind, ids) => {
+            let scan = match kind {
+                CachedKind::Profile => profiles.invalidate_matching(ids, dry_run, progress).await?,
+                CachedKind::Product => products.invalidate_matching(ids, dry_run, progress).await?,
+            };
             Ok(match dry_run {
                 true => InvalidationResult::DryRun(scan),
                 false => InvalidationResult::Pattern(scan),
             })
         }
+    }
+}
+
+fn completed(outcome: Invalidated) -> Result<Invalidated, RedisError> {
+    match outcome {
+        Invalidated::Deferred(error) => Err(error),
+        outcome => Ok(outcome),
     }
 }
 
@@ -174,9 +227,7 @@ impl InvalidationResult {
         match self {
             Self::Key(Invalidated::Dropped) => "The copy was dropped.".to_owned(),
             Self::Key(Invalidated::Nothing) => "There was no copy.".to_owned(),
-            Self::Key(Invalidated::Kept) => {
-                "The copy was kept: its value is not in the database yet.".to_owned()
-            }
+            Self::Key(_) => "The copy was kept: its value is not in the database yet.".to_owned(),
             Self::Tag(tag) => format!("All copies tagged \"{}\" are now invalid.", tag.name()),
             Self::Pattern(scan) if scan.found > scan.dropped => format!(
                 "{} of {} copies dropped; the values of the others are not in the database yet.",

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use hitrate_cache::KeyPart;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use smol_str::SmolStr;
 use utoipa::ToSchema;
@@ -100,6 +101,12 @@ impl UserId {
     }
 }
 
+impl KeyPart for UserId {
+    fn write_key(&self, key: &mut dyn fmt::Write) -> fmt::Result {
+        self.as_str().write_key(key)
+    }
+}
+
 impl fmt::Display for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -115,16 +122,6 @@ pub struct Product {
     pub name: String,
     /// Price in dollars.
     pub price: f64,
-}
-
-/// A product cached under the name of an experiment, so that each experiment uses a
-/// separate key.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TrialProduct {
-    /// Name of the experiment.
-    pub name: String,
-    /// The product that is looked up.
-    pub product: Product,
 }
 
 /// The highest product id.

@@ -1,19 +1,20 @@
 //! Lookups and edits of profiles through the cache.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
+use crate::demo::load_error::LoadError;
 use hitrate_cache::{
-    Cache, CachePolicy, Committed, Effect, FetchError, Fill, Invalidated, Lookup, Origin,
-    OriginError, Source, Versioned, Writable, WriteOrder, Written,
-    redis::RedisError,
+    Cache, Effect, Fill, Inspection, Invalidated, KeyPart, Loader, Lookup, Namespace, Origin,
+    Source, Versioned, Written,
     trace::Trace,
-    write_behind::{ApplyResult, QueuedWrite, Sink},
+    write_behind::{ApplyResult, Committed, OrderedOrigin, QueuedWrite, Sink, WriteOrder},
 };
 
 use crate::demo::{
     db::{Db, DbError, EditResult, QueuedEdit},
     keys,
     model::{Profile, ProfileEdit, UserId},
+    policy::Policy,
 };
 
 /// Minimum period that [`invalidate_recent_edits`] covers, because an earlier run may have
@@ -22,89 +23,119 @@ const RECENT_EDITS: Duration = Duration::from_secs(86_400);
 /// Maximum number of invalidations at start; the latest edits come first.
 const RECENT_EDITS_MAX: u32 = 5_000;
 
-/// A row of `profiles` as an origin.
+/// The profiles behind the cache. Each worker has its own; cloning is cheap.
 #[derive(Clone)]
-pub struct ProfileRow {
-    db: Arc<Db>,
+pub struct Profiles {
+    loader: Loader<ProfileQuery, Profile, ProfileRows>,
+}
+
+/// The table `profiles` as an origin.
+pub struct ProfileRows(Arc<Db>);
+
+/// A profile to load.
+#[derive(Clone)]
+pub struct ProfileQuery {
     id: UserId,
     delay: Duration,
     trace: Trace,
 }
 
-impl ProfileRow {
-    fn of(db: &Arc<Db>, id: &UserId, delay: Duration, trace: &Trace) -> Self {
-        Self { db: Arc::clone(db), id: id.clone(), delay, trace: trace.clone() }
+impl KeyPart for ProfileQuery {
+    fn write_key(&self, key: &mut dyn fmt::Write) -> fmt::Result {
+        self.id.write_key(key)
     }
 }
 
-impl OriginError for DbError {
-    /// A lock is usually released within milliseconds.
-    fn is_transient(&self) -> bool {
-        matches!(self, Self::Locked)
-    }
-
-    /// All other errors are temporary, and a queued write is retried until they end.
-    fn is_value_error(&self) -> bool {
-        matches!(self, Self::ValueRejected)
-    }
-}
-
-impl Origin<Profile> for ProfileRow {
+impl Origin<ProfileQuery, Profile> for ProfileRows {
+    type Loaded = Option<Versioned<Profile>>;
     type Error = DbError;
 
-    async fn load(&self) -> Result<Option<Versioned<Profile>>, DbError> {
-        self.db.profile(&self.id, self.delay, &self.trace).await
+    async fn load(&self, query: ProfileQuery) -> Result<Option<Versioned<Profile>>, DbError> {
+        self.0.profile(&query.id, query.delay, &query.trace).await
+    }
+
+    /// A lock is usually released within milliseconds.
+    fn is_transient(&self, error: &DbError) -> bool {
+        *error == DbError::Locked
     }
 }
 
-impl Writable<Profile> for ProfileRow {
+impl OrderedOrigin<ProfileQuery, Profile> for ProfileRows {
     async fn write(
         &self,
+        query: ProfileQuery,
         value: &Profile,
         order: WriteOrder,
     ) -> Result<Option<Committed>, DbError> {
-        let written = self.db.edit_profile(value, order.floor, order.stamp, &self.trace).await?;
+        let written = self.0.edit_profile(value, order.floor, order.stamp, &query.trace).await?;
         Ok(written.map(|(version, stamp)| Committed { version, stamp }))
     }
 }
 
-/// Looks up a profile under `policy`. `delay` is the simulated latency of the database.
-pub async fn find(
-    cache: &Cache,
-    db: &Arc<Db>,
-    id: &UserId,
-    policy: &CachePolicy,
-    delay: Duration,
-    trace: &Trace,
-) -> Result<Lookup<Profile>, FetchError> {
-    let policy = policy.with_origin_delay(delay);
-    cache.fetch(&keys::profile(id), &policy, trace, ProfileRow::of(db, id, delay, trace)).await
-}
+impl Profiles {
+    /// The profiles of this database in this cache.
+    pub fn new(cache: &Cache, db: &Arc<Db>) -> Self {
+        let namespace: Namespace<Profile> = cache.namespace(keys::PROFILE, Policy::DEFAULT.cache);
+        Self { loader: namespace.loader(ProfileRows(Arc::clone(db))) }
+    }
 
-/// Edits a profile. The policy decides whether database or cache is updated first.
-pub async fn edit(
-    cache: &Cache,
-    db: &Arc<Db>,
-    id: &UserId,
-    edit: ProfileEdit,
-    policy: &CachePolicy,
-    trace: &Trace,
-) -> Result<Written, FetchError> {
-    let ProfileEdit { name, email, age } = edit;
-    let value = Profile { user_id: id.to_string(), name, email, age };
-    let delay = Duration::ZERO;
-    let row = ProfileRow::of(db, id, delay, trace);
-    cache.write(value, policy, trace, row).await
-}
+    fn loader(&self, policy: &Policy, trace: &Trace) -> Loader<ProfileQuery, Profile, ProfileRows> {
+        self.loader.with(policy.cache).traced(trace)
+    }
 
-/// Invalidates the cached copy of a profile; the next lookup reads the database.
-pub async fn invalidate(
-    cache: &Cache,
-    id: &UserId,
-    policy: &CachePolicy,
-    trace: &Trace,
-) -> Result<Invalidated, RedisError> {
-    cache.invalidate(&keys::profile(id), policy, trace).await
+    /// The namespace in the cache under this policy.
+    pub fn namespace(&self, policy: &Policy, trace: &Trace) -> Namespace<Profile> {
+        self.loader.namespace().with(policy.cache).traced(trace)
+    }
+
+    /// Looks up a profile under `policy`. `delay` is the simulated latency of the database.
+    pub async fn find(
+        &self,
+        id: &UserId,
+        policy: &Policy,
+        delay: Duration,
+        trace: &Trace,
+    ) -> Result<Lookup<Profile>, LoadError> {
+        let query = ProfileQuery { id: id.clone(), delay, trace: trace.clone() };
+        Ok(self.loader(&policy.with_origin_delay(delay), trace).lookup(query).await?)
+    }
+
+    /// Edits a profile. The policy decides whether database or cache is updated first.
+    pub async fn edit(
+        &self,
+        id: &UserId,
+        edit: ProfileEdit,
+        policy: &Policy,
+        trace: &Trace,
+    ) -> Result<Written<Profile>, LoadError> {
+        let ProfileEdit { name, email, age } = edit;
+        let value = Profile { user_id: id.to_string(), name, email, age };
+        let query = ProfileQuery { id: id.clone(), delay: Duration::ZERO, trace: trace.clone() };
+        Ok(self.loader(policy, trace).write(query, value).await?)
+    }
+
+    /// Invalidates the cached copy of a profile; the next lookup reads the database.
+    pub async fn invalidate(&self, id: &UserId, policy: &Policy, trace: &Trace) -> Invalidated {
+        self.namespace(policy, trace).invalidate(id).await
+    }
+
+    /// What is cached under this id. Counts no lookup.
+    pub async fn inspect(&self, id: &UserId) -> Inspection<Profile> {
+        self.loader.namespace().inspect(id).await
+    }
+
+    /// Queues the invalidation of recently edited profiles. Called at start: invalidations
+    /// deferred by an earlier process are lost when it ends. Copies of older edits have
+    /// expired.
+    pub async fn invalidate_recent_edits(&self, db: &Db, policy: &Policy) -> Result<(), DbError> {
+        let profiles = self.namespace(policy, &Trace::disabled());
+        let age = policy.cache.ttl.max(RECENT_EDITS);
+        for (edited, stamp) in db.edited_within(age, RECENT_EDITS_MAX).await? {
+            let committed = Committed { version: edited.version, stamp };
+            profiles.supersede_later(&edited.value, committed);
+        }
+        Ok(())
+    }
 }
 
 /// Write-behind sink that applies queued edits to `profiles`.
@@ -112,6 +143,11 @@ pub struct ProfileSink(pub Arc<Db>);
 
 impl Sink for ProfileSink {
     type Error = DbError;
+
+    /// All other errors are temporary, and a queued write is retried until they end.
+    fn is_value_error(&self, error: &DbError) -> bool {
+        *error == DbError::ValueRejected
+    }
 
     async fn apply(&self, writes: &[QueuedWrite]) -> Result<Vec<ApplyResult>, DbError> {
         let edits: Vec<_> = writes.iter().map(queued_edit).collect();
@@ -128,24 +164,10 @@ impl Sink for ProfileSink {
 }
 
 fn queued_edit(write: &QueuedWrite) -> Option<QueuedEdit> {
-    let profile: Profile = serde_json::from_str(&write.value).ok()?;
-    let belongs = write.key == keys::profile(&profile.user_id.parse().ok()?).as_str();
+    let profile: Profile = serde_json::from_slice(&write.value).ok()?;
+    let id = write.key.strip_prefix(keys::PROFILE)?.strip_prefix(':')?;
+    let belongs = id == profile.user_id && id.parse::<UserId>().is_ok();
     belongs.then_some(QueuedEdit { profile, version: write.version, stamp: write.stamp })
-}
-
-/// Queues the invalidation of recently edited profiles. Called at start: invalidations
-/// deferred by an earlier process are lost when it ends. Copies of older edits have
-/// expired.
-pub async fn invalidate_recent_edits(
-    cache: &Cache,
-    db: &Db,
-    policy: &CachePolicy,
-) -> Result<(), DbError> {
-    for (edited, stamp) in db.edited_within(policy.ttl.max(RECENT_EDITS), RECENT_EDITS_MAX).await? {
-        let committed = Committed { version: edited.version, stamp };
-        cache.supersede_later(&keys::profile(&edited.value), committed, policy);
-    }
-    Ok(())
 }
 
 /// The message about a lookup. Hits and misses use the tutorial's wording.
@@ -181,7 +203,7 @@ fn copy_message(id: &UserId, source: Source, lookup: &Lookup<Profile>) -> String
 }
 
 fn database_message(id: &UserId, lookup: &Lookup<Profile>) -> String {
-    let absent_s = CachePolicy::DEFAULT.absent_ttl.as_secs();
+    let absent_s = Policy::DEFAULT.cache.absent_ttl.as_secs();
     let missing = lookup.value.is_none();
     match &lookup.fill {
         Fill::Bypassed => {
@@ -213,7 +235,7 @@ fn database_message(id: &UserId, lookup: &Lookup<Profile>) -> String {
 }
 
 /// The message about an edit.
-pub fn edit_message(written: &Written) -> String {
+pub fn edit_message(written: &Written<Profile>) -> String {
     match &written.effect {
         Effect::Invalidated(true) => {
             "Saved in the database; the cached copy was dropped.".to_owned()
@@ -224,17 +246,21 @@ pub fn edit_message(written: &Written) -> String {
         Effect::Deferred(error) => {
             format!("Saved in the database; the invalidation is deferred: {error}.")
         }
+        _ => "Saved in the database.".to_owned(),
     }
 }
 
 /// The message about an invalidation.
-pub fn invalidation_message(result: &Result<Invalidated, RedisError>) -> String {
-    match result {
-        Ok(Invalidated::Dropped) => "The cached copy was dropped.".to_owned(),
-        Ok(Invalidated::Nothing) => "There was no cached copy.".to_owned(),
-        Ok(Invalidated::Kept) => {
+pub fn invalidation_message(outcome: &Invalidated) -> String {
+    match outcome {
+        Invalidated::Dropped => "The cached copy was dropped.".to_owned(),
+        Invalidated::Nothing => "There was no cached copy.".to_owned(),
+        Invalidated::Kept => {
             "The cached copy was kept: its value is not in the database yet.".to_owned()
         }
-        Err(error) => format!("The cached copy could not be invalidated: {error}."),
+        Invalidated::Deferred(error) => {
+            format!("The invalidation of the cached copy is deferred: {error}.")
+        }
+        _ => "The cached copy was invalidated.".to_owned(),
     }
 }

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use hitrate_cache::{
-    Key,
-    redis::{RedisError, Store, typed},
+    redis::{Client, Key, RedisError, typed},
     time::now_ms,
     trace::Trace,
 };
@@ -56,7 +55,7 @@ pub struct Live {
 
 /// Starts a session under a new token, and ends the session of the old token, if any.
 pub async fn start(
-    store: &Store,
+    store: &Client,
     old: Option<&Token>,
     username: String,
     ttl: u32,
@@ -76,7 +75,11 @@ pub async fn start(
 }
 
 /// The session of this token, unless it has expired. Finding a sliding session renews it.
-pub async fn find(store: &Store, token: &Token, trace: &Trace) -> Result<Option<Live>, RedisError> {
+pub async fn find(
+    store: &Client,
+    token: &Token,
+    trace: &Trace,
+) -> Result<Option<Live>, RedisError> {
     let key = key_of(token);
     let [json, left] =
         store.run_all([store.on("GET", &key), store.on("PTTL", &key)], trace).await?;
@@ -103,7 +106,7 @@ pub async fn find(store: &Store, token: &Token, trace: &Trace) -> Result<Option<
 /// Renews a session and returns the remaining TTL in milliseconds; 0 if the session
 /// expired before the renewal.
 async fn renew(
-    store: &Store,
+    store: &Client,
     key: &Key<Session>,
     ttl: u32,
     trace: &Trace,
@@ -115,7 +118,7 @@ async fn renew(
 }
 
 /// Ends a session; false if there was none.
-pub async fn end(store: &Store, token: &Token, trace: &Trace) -> Result<bool, RedisError> {
+pub async fn end(store: &Client, token: &Token, trace: &Trace) -> Result<bool, RedisError> {
     let removed: u64 = store.run(store.on("UNLINK", &key_of(token)), trace).await?;
     Ok(removed > 0)
 }

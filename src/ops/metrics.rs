@@ -10,7 +10,7 @@ use std::{
 };
 
 use hdrhistogram::Histogram;
-use hitrate_cache::{Cache, Observer, Source, time::micros, write_behind::Backlog};
+use hitrate_cache::{Cache, LookedUp, Observer, Source, time::micros, write_behind::Backlog};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -223,6 +223,14 @@ impl Metrics {
         self.shards.iter().filter_map(OnceLock::get).map(AsRef::as_ref)
     }
 
+    /// Counts a lookup of `prefix`, answered from `source`.
+    fn count_lookup(&self, prefix: &'static str, source: Source, bypassed: bool, took: Duration) {
+        self.shard().counts().looked_up(prefix, source, took);
+        if bypassed {
+            self.bypasses.get_or_create(&PrefixLabels { prefix }).inc();
+        }
+    }
+
     /// Number of values that were too large to be cached.
     pub fn rejected_entries(&self, prefix: &'static str) -> u64 {
         self.rejected_entries.get_or_create(&PrefixLabels { prefix }).get()
@@ -232,13 +240,13 @@ impl Metrics {
     /// Takes one round trip.
     pub async fn update_gauges(&self, cache: &Cache) {
         let Backlog { pending, dead_letters } = cache.count_backlog().await;
-        let health = cache.store().health();
+        let health = cache.health();
         self.set_gauges(&Gauges {
             pending,
             dead_letters,
-            is_write_behind_failing: cache.engine().write_behind_failure().is_some(),
-            deferred: health.deferred() as u64,
-            breaker: health.breaker().0 as i64,
+            is_write_behind_failing: cache.write_behind_failure().is_some(),
+            deferred: health.deferred_invalidations as u64,
+            breaker: health.breaker as i64,
         });
     }
 
@@ -318,18 +326,15 @@ impl Metrics {
 
 /// Counts the events of the cache.
 impl Observer for Metrics {
-    fn looked_up(&self, prefix: &'static str, source: Source, bypassed: bool, took: Duration) {
-        self.shard().counts().looked_up(prefix, source, took);
-        if bypassed {
-            self.bypasses.get_or_create(&PrefixLabels { prefix }).inc();
-        }
+    fn looked_up(&self, event: &LookedUp<'_>) {
+        self.count_lookup(event.namespace, event.source, event.is_bypassed, event.elapsed);
     }
 
-    fn loaded(&self, prefix: &'static str) {
+    fn load_started(&self, prefix: &'static str) {
         self.origin_loads.get_or_create(&PrefixLabels { prefix }).inc();
     }
 
-    fn load_rejected(&self) {
+    fn load_rejected(&self, _: &'static str) {
         self.rejected_loads.inc();
     }
 
@@ -355,9 +360,9 @@ mod tests {
     fn a_bypass_is_neither_hit_nor_miss() {
         let metrics = Metrics::default();
         let took = Duration::from_millis(2);
-        metrics.looked_up("profile", Source::Cache, false, took);
-        metrics.looked_up("profile", Source::Database, false, took);
-        metrics.looked_up("profile", Source::Database, true, took);
+        metrics.count_lookup("profile", Source::Cache, false, took);
+        metrics.count_lookup("profile", Source::Database, false, took);
+        metrics.count_lookup("profile", Source::Database, true, took);
         assert_eq!(metrics.hit_miss("profile"), HitMiss { hits: 1, misses: 1, bypasses: 1 });
         assert_eq!(metrics.latency_of(Source::Database).lookups, 2);
     }
@@ -367,7 +372,7 @@ mod tests {
         let metrics = Metrics::default();
         let count = || {
             for n in 0..1_000 {
-                metrics.looked_up("profile", Source::Cache, false, Duration::from_micros(n));
+                metrics.count_lookup("profile", Source::Cache, false, Duration::from_micros(n));
                 metrics.visited();
             }
         };
@@ -388,7 +393,7 @@ mod tests {
     #[test]
     fn the_text_contains_names_and_labels() {
         let metrics = Metrics::default();
-        metrics.looked_up("profile", Source::Cache, false, Duration::ZERO);
+        metrics.count_lookup("profile", Source::Cache, false, Duration::ZERO);
         let line = "hitrate_lookups_total{prefix=\"profile\",source=\"cache\"} 1";
         assert!(metrics.text().contains(line), "{}", metrics.text());
     }

@@ -5,7 +5,7 @@ use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use hitrate_cache::{
     Cache,
-    redis::{HealthStatus, KeyCount},
+    redis::{KeyCount, RedisStatus},
 };
 use tokio::{sync::watch, task::JoinHandle, time};
 
@@ -86,9 +86,9 @@ impl LatestSample {
 }
 
 async fn sample(cache: &Cache, metrics: &Metrics, keys: &mut KeyCount) -> Sample {
-    let store = cache.store();
+    let store = cache.client();
     let info = store.info().await;
-    if matches!(store.status(), HealthStatus::Refusing(..)) {
+    if matches!(store.status(), RedisStatus::Refusing(..)) {
         // There may be no other write for a while that would detect the recovery.
         let _ = counter::touch(store).await;
     }
@@ -107,21 +107,12 @@ async fn sample(cache: &Cache, metrics: &Metrics, keys: &mut KeyCount) -> Sample
 
 #[cfg(test)]
 mod tests {
-    use hitrate_cache::{
-        Engine,
-        redis::{Address, Health, Store},
-    };
-
-    use crate::demo::keys;
-
     use super::*;
 
     /// Of a Redis that is not there.
     async fn sampler() -> Sampler {
-        let address = Address::parse("redis://127.0.0.1:1").unwrap();
-        let store = Store::open(&address, "", &Arc::new(Health::default()));
-        let engine = Arc::new(Engine::new("", &keys::CACHED, Arc::new(())));
-        Sampler::start(&Cache::new(store, engine), Arc::new(Metrics::default())).await
+        let cache = Cache::connect("redis://127.0.0.1:1").unwrap();
+        Sampler::start(&cache, Arc::new(Metrics::default())).await
     }
 
     #[tokio::test]

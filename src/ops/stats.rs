@@ -1,9 +1,10 @@
 //! The panels: numbers of Redis and of this process at one moment. [`crate::ops::sampler`]
 //! takes them.
 
+use hitrate_cache::Health;
 use hitrate_cache::{
     Cache, Source,
-    redis::{BreakerState, HealthStatus, KeyCount, ServerInfo, Store},
+    redis::{BreakerState, KeyCount, RedisStatus, ServerInfo},
     time::millis,
     write_behind::Backlog,
 };
@@ -169,26 +170,26 @@ impl Sample {
         info: Option<ServerInfo>,
         keys: &KeyCount,
     ) -> Self {
-        let redis = redis_panel(cache.store(), info, keys);
+        let redis = redis_panel(&cache.health(), info, keys);
         Self { redis, cache: cache_panel(cache, metrics) }
     }
 }
 
-fn redis_panel(store: &Store, info: Option<ServerInfo>, keys: &KeyCount) -> RedisPanel {
-    let (state, error) = match store.status() {
-        HealthStatus::Up => (RedisState::Up, None),
-        HealthStatus::Refusing(error, since) => (RedisState::RefusingWrites, Some((error, since))),
-        HealthStatus::Down(error, since) => (RedisState::Down, Some((error, since))),
+fn redis_panel(health: &Health, info: Option<ServerInfo>, keys: &KeyCount) -> RedisPanel {
+    let (state, error) = match health.redis.clone() {
+        RedisStatus::Up => (RedisState::Up, None),
+        RedisStatus::Refusing(error, since) => (RedisState::RefusingWrites, Some((error, since))),
+        RedisStatus::Down(error, since) => (RedisState::Down, Some((error, since))),
+        _ => (RedisState::Up, None),
     };
-    let (breaker, since) = store.health().breaker();
     let counted = info.as_ref().and_then(|_| keys.last());
     RedisPanel {
         state,
         error: error.as_ref().map(|(error, _)| error.to_string()),
         error_ms: error.map(|(_, since)| millis(since)),
-        breaker,
-        breaker_ms: millis(since),
-        deferred_invalidations: store.health().deferred() as u64,
+        breaker: health.breaker,
+        breaker_ms: millis(health.breaker_since),
+        deferred_invalidations: health.deferred_invalidations as u64,
         server: info.map(ServerPanel::from),
         keys: counted.map(|(count, _)| count),
         keys_age_ms: counted.map(|(_, age)| millis(age)),
@@ -217,11 +218,10 @@ impl From<ServerInfo> for ServerPanel {
 }
 
 fn cache_panel(cache: &Cache, metrics: &Metrics) -> CachePanel {
-    let engine = cache.engine();
-    let (near_copies, near_tracking) = engine.near();
-    let Backlog { pending, dead_letters } = engine.backlog();
-    let error = engine.write_behind_failure();
-    let counts = keys::CACHED.map(|it| (it.name(), metrics.hit_miss(it.name())));
+    let health = cache.health();
+    let Backlog { pending, dead_letters } = cache.backlog();
+    let error = cache.write_behind_failure();
+    let counts = keys::CACHED.map(|prefix| (prefix, metrics.hit_miss(prefix)));
     let sum = |field: fn(&HitMiss) -> u64| counts.iter().map(|(_, it)| field(it)).sum();
     let (hits, misses) = (sum(|counts| counts.hits), sum(|counts| counts.misses));
     CachePanel {
@@ -232,13 +232,13 @@ fn cache_panel(cache: &Cache, metrics: &Metrics) -> CachePanel {
         database_queries: metrics.database_queries.get(),
         queries_avoided: hits,
         visits: metrics.visits(),
-        origin_queue: engine.queued().0 as u64,
+        origin_queue: health.queued_loads as u64,
         write_behind_pending: pending,
         write_behind_dead_letters: dead_letters,
         write_behind_failure: error.as_ref().map(|(error, _)| error.clone()),
         write_behind_failure_ms: error.map(|(_, since)| millis(since)),
-        near_copies,
-        near_tracking,
+        near_copies: health.near_entries,
+        near_tracking: health.is_tracking,
         uptime_s: metrics.uptime().as_secs(),
         prefixes: counts.iter().map(|(prefix, counts)| prefix_panel(prefix, counts)).collect(),
         sources: Source::ALL.iter().map(|source| source_panel(metrics, *source)).collect(),

@@ -3,6 +3,7 @@
 //! A handler returns an [`Error`] with `?`. `middleware` renders it, as HTML or as JSON,
 //! like the errors of requests that reach no handler.
 
+use crate::demo::load_error::LoadError;
 use actix_web::{
     HttpResponse, ResponseError,
     http::{
@@ -11,10 +12,7 @@ use actix_web::{
     },
 };
 use askama::Template;
-use hitrate_cache::{
-    FetchError,
-    redis::{RedisError, Refusal},
-};
+use hitrate_cache::redis::{RedisError, Refusal};
 use serde::Serialize;
 
 use crate::{
@@ -76,7 +74,7 @@ pub enum Error {
     Database(#[from] DbError),
     /// 503: the load failed, and there is no copy to serve.
     #[error("{}. Try again in a moment.", capitalized(.0))]
-    Origin(#[from] FetchError),
+    Origin(#[from] LoadError),
     /// 503: the action needs Redis.
     #[error("{}. Try again in a moment.", capitalized(.0))]
     Redis(#[from] RedisError),

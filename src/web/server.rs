@@ -1,11 +1,14 @@
 //! The HTTP server: start, service and shutdown.
 
+use crate::demo::{products::Products, profiles::Profiles};
+use hitrate_cache::trace::Trace;
 use std::{io, sync::Arc, time::Duration};
 
+use crate::demo::policy::{Policy, UnknownPolicy};
 use actix_web::{App as ActixApp, HttpServer, web::Data};
 use hitrate_cache::{
-    Cache, CachePolicy, Engine, UnknownPolicy,
-    redis::{Address, BadAddress, Health, Store},
+    Cache,
+    redis::{Address, BadAddress},
     write_behind::{FlushPolicy, Flusher},
 };
 use tokio::{
@@ -17,8 +20,7 @@ use crate::{
     config::Config,
     demo::{
         db::{Db, DbError, import},
-        keys,
-        profiles::{self, ProfileSink},
+        profiles::ProfileSink,
     },
     failpoints,
     labs::{
@@ -96,7 +98,7 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     if let Some(name) = &config.failpoint {
         failpoints::enable(name);
     }
-    let policy: CachePolicy = config.policy.parse()?;
+    let policy: Policy = config.policy.parse()?;
     assets::open(config.static_dir())?;
     let managed = match config.redis() {
         Some(_) => None,
@@ -111,7 +113,7 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
 
 async fn serve_on(
     config: &Config,
-    policy: CachePolicy,
+    policy: Policy,
     managed: Option<&ManagedRedis>,
 ) -> Result<(), StartError> {
     let (address, metrics) = (redis_address(config, managed)?, Arc::new(Metrics::default()));
@@ -119,22 +121,19 @@ async fn serve_on(
     let imported = import::import(&bulk_db, config.profiles.as_deref()).await?;
     let known_ids = Arc::new(bulk_db.first_ids(SUGGESTIONS_MAX).await?);
     let db = Db::open(&config.database(), metrics.database_queries.clone()).await?;
-    let health = Arc::new(Health::default());
-    let store = Store::open(&address, &config.key_prefix, &health);
-    let engine = Engine::new(&config.key_prefix, &keys::CACHED, metrics.clone());
-    let engine = Arc::new(engine.with_max_entry_bytes(config.max_entry_bytes));
-    let cache = Cache::new(store.clone(), Arc::clone(&engine));
+    let db = Arc::new(db);
+    let cache = config.cache(&address).shared_observer(metrics.clone()).build()?;
+    let profiles = Profiles::new(&cache, &db);
     let profile_policy = policy.ttl(config.profile_ttl);
-    profiles::invalidate_recent_edits(&cache, &bulk_db, &profile_policy).await?;
+    profiles.invalidate_recent_edits(&bulk_db, &profile_policy).await?;
     // SIGTERM must be handled from here on: for PID 1 of a container, the kernel has no
     // default action.
     let mut shutdown = Box::pin(shutdown_signal()?);
     tokio::select! {
-        () = await_redis(&store, managed.is_some()) => (),
+        () = await_redis(&cache, managed.is_some()) => (),
         () = &mut shutdown => return Ok(()),
     }
-    let db = Arc::new(db);
-    engine.track(&address, &config.key_prefix);
+    track_changes(&cache, &db);
     let flusher = Flusher::start(&cache, ProfileSink(Arc::clone(&db)), flush_policy(config));
     let sampler = Arc::new(Sampler::start(&cache, Arc::clone(&metrics)).await);
     let run_lock = RunLock::default();
@@ -144,11 +143,10 @@ async fn serve_on(
         config: Arc::new(config.clone()),
         db,
         metrics,
-        engine,
+        cache: cache.clone(),
         policy,
         sampler,
         address: address.clone(),
-        health,
         known_ids,
         viewers: ConnectionLimit::new(VIEWERS_MAX),
         listeners: ConnectionLimit::new(LISTENERS_MAX),
@@ -227,15 +225,26 @@ fn redis_address(config: &Config, managed: Option<&ManagedRedis>) -> Result<Addr
     }
 }
 
-async fn await_redis(store: &Store, is_managed: bool) {
-    match is_managed {
-        true => await_managed(store).await,
-        false => await_configured(store).await,
+/// Redis reports changes from the start, so that the first lookup with a near cache can
+/// already keep its copy.
+fn track_changes(cache: &Cache, db: &Arc<Db>) {
+    let (profiles, products, trace) =
+        (Profiles::new(cache, db), Products::new(cache, db), Trace::disabled());
+    for policy in Policy::ALL.iter().filter(|policy| policy.cache.near.is_some()) {
+        profiles.namespace(policy, &trace);
+        products.namespace(policy, &trace);
     }
 }
 
-async fn await_managed(store: &Store) {
-    match store.ready(MANAGED_TIMEOUT).await {
+async fn await_redis(cache: &Cache, is_managed: bool) {
+    match is_managed {
+        true => await_managed(cache).await,
+        false => await_configured(cache).await,
+    }
+}
+
+async fn await_managed(cache: &Cache) {
+    match cache.ready(MANAGED_TIMEOUT).await {
         Ok(()) => log::info!("Redis connected successfully"),
         Err(error) => log::warn!("starting without Redis: {error}"),
     }
@@ -243,10 +252,10 @@ async fn await_managed(store: &Store) {
 
 /// Waits for Redis in three attempts. hitrate then serves without Redis and keeps trying
 /// to connect.
-async fn await_configured(store: &Store) {
+async fn await_configured(cache: &Cache) {
     let mut delays = RETRY_DELAYS.iter();
     loop {
-        let Err(error) = store.ready(ATTEMPT_TIMEOUT).await else {
+        let Err(error) = cache.ready(ATTEMPT_TIMEOUT).await else {
             return log::info!("Redis connected successfully");
         };
         let Some(delay) = delays.next() else {

@@ -2,14 +2,16 @@
 //! or without a lock, so each worker has a separate connection, separate handles and a
 //! copy of the latest sample.
 
+use crate::demo::{products::Products, profiles::Profiles};
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
+use crate::demo::policy::Policy;
 use hitrate_cache::{
-    Cache, CachePolicy, Engine,
-    redis::{Address, Health, Store},
+    Cache,
+    redis::{Address, Client},
 };
 
 use crate::{
@@ -39,16 +41,14 @@ pub struct AppState {
     pub db: Arc<Db>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// The part of the cache that workers share.
-    pub engine: Arc<Engine>,
+    /// The cache.
+    pub cache: Cache,
     /// Policy of profiles and products, unless a request names another.
-    pub policy: CachePolicy,
+    pub policy: Policy,
     /// Takes the samples for the panels.
     pub sampler: Arc<Sampler>,
     /// Address of Redis.
     pub address: Address,
-    /// Health of Redis.
-    pub health: Arc<Health>,
     /// Profile ids to suggest to a visitor.
     pub known_ids: Arc<Vec<UserId>>,
     /// Limits the live panels.
@@ -78,9 +78,13 @@ pub struct WorkerState {
     /// The shared state.
     pub shared: AppState,
     /// The worker's connection to Redis.
-    pub store: Store,
+    pub store: Client,
     /// The cache on that connection.
     pub cache: Cache,
+    /// The profiles in that cache.
+    pub profiles: Profiles,
+    /// The products in that cache.
+    pub products: Products,
     /// The latest sample, for the panels.
     pub latest: LatestSample,
 }
@@ -99,10 +103,12 @@ impl WorkerState {
     /// Connects to Redis on the calling runtime, which must be the worker's.
     pub fn connect(shared: AppState) -> Self {
         let shared = shared.with_separate_arcs();
-        let store = Store::open(&shared.address, &shared.config.key_prefix, &shared.health);
-        let cache = Cache::new(store.clone(), Arc::clone(&shared.engine));
+        let cache = shared.cache.with_own_connection();
+        let store = cache.client().clone();
+        let profiles = Profiles::new(&cache, &shared.db);
+        let products = Products::new(&cache, &shared.db);
         let latest = LatestSample::new(&shared.sampler);
-        Self { shared, store, cache, latest }
+        Self { shared, store, cache, profiles, products, latest }
     }
 }
 

@@ -185,7 +185,7 @@ fn a_process_that_is_killed_while_it_loads_delays_the_others_by_its_lease() {
         format!("GET /profiles?id=123&delay_ms=5000 HTTP/1.1\r\nHost: {}\r\n\r\n", dies.address);
     std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
     eventually(Duration::from_secs(2), "it has the lease", || {
-        two.redis.run(&["EXISTS", "hitrate:lease:profile:123"]) == redis::Value::Int(1)
+        two.redis.run(&["EXISTS", "hitrate:lease:{hitrate:profile:123}"]) == redis::Value::Int(1)
     });
     dies.end("KILL");
     let answer = lives.get_with("/profiles?id=123", &[JSON]);

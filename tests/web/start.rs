@@ -158,7 +158,7 @@ fn requests_in_flight_finish_when_it_is_told_to_stop() {
     let mut viewer = hitrate.connect();
     write!(viewer, "GET /stats/live HTTP/1.1\r\nHost: {}\r\n\r\n", hitrate.address).unwrap();
     let lease = || -> bool {
-        let exists = redis::cmd("EXISTS").arg("hitrate:lease:profile:123").to_owned();
+        let exists = redis::cmd("EXISTS").arg("hitrate:lease:{hitrate:profile:123}").to_owned();
         exists.query(&mut hitrate.own_redis()).unwrap()
     };
     eventually(Duration::from_secs(1), "it loads", lease);

@@ -70,11 +70,14 @@ fn writes_that_the_database_refused_are_on_the_panel() {
     let hitrate = Hitrate::start();
     assert!(!hitrate.get("/stats").body.contains("Dead letters"));
     let mut aside = redis::cmd("XADD");
-    aside.arg("hitrate:write-behind:aside").arg("*").arg("key").arg("profile:123");
+    aside.arg("hitrate:write-behind:dead-letters").arg("*").arg("key").arg("profile:123");
     aside.exec(&mut hitrate.own_redis()).unwrap();
     assert!(hitrate.get("/metrics").body.contains("hitrate_write_behind_dead_letters 1"));
     eventually(Duration::from_secs(3), "the next sample tells", || {
-        hitrate.get("/stats").body.contains("1, in the stream <code>write-behind:aside</code>")
+        hitrate
+            .get("/stats")
+            .body
+            .contains("1, in the stream <code>write-behind:dead-letters</code>")
     });
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::error::FetchError;
+use crate::error::Error;
 
 /// The bulkhead in front of the origin.
 #[derive(Debug)]
@@ -33,12 +33,12 @@ impl Bulkhead {
     /// Waits for a slot, in order of arrival.
     ///
     /// # Errors
-    /// Returns [`FetchError::Rejected`] if the queue is full.
-    pub async fn acquire(&self) -> Result<SemaphorePermit<'_>, FetchError> {
+    /// Returns [`Error::Overloaded`] if the queue is full.
+    pub async fn acquire(&self) -> Result<SemaphorePermit<'_>, Error> {
         if let Ok(permit) = self.running.try_acquire() {
             return Ok(permit);
         }
-        let _slot = self.enter_queue().ok_or(FetchError::Rejected)?;
+        let _slot = self.enter_queue().ok_or(Error::Overloaded)?;
         Ok(self.running.acquire().await.expect("the bulkhead is never closed"))
     }
 
@@ -79,7 +79,7 @@ mod tests {
         let first = bulkhead.acquire().await.unwrap();
         let mut second = Box::pin(bulkhead.acquire());
         assert!(second.as_mut().now_or_never().is_none());
-        assert!(matches!(bulkhead.acquire().await, Err(FetchError::Rejected)));
+        assert!(matches!(bulkhead.acquire().await, Err(Error::Overloaded)));
         drop(first);
         assert!(second.as_mut().now_or_never().is_some());
         drop(second);

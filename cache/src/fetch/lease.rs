@@ -9,10 +9,9 @@ use std::{convert::Infallible, time::Duration};
 use tokio::time::sleep;
 
 use crate::{
-    Key,
     fetch::retry::Backoff,
     keys,
-    redis::{Command, RedisError, Store},
+    redis::{Client, Command, Key, RedisError},
     scripts,
     time::millis,
     trace::Trace,
@@ -26,7 +25,7 @@ const MIN_POLL_DELAY: Duration = Duration::from_millis(5);
 
 /// A lease on one key.
 pub struct Lease {
-    store: Store,
+    client: Client,
     key: Key<u64>,
     token: u64,
     ttl: Duration,
@@ -34,14 +33,14 @@ pub struct Lease {
 
 impl Lease {
     /// Creates a lease on `key`; [`Self::acquire_command`] acquires it.
-    pub fn new<T>(store: &Store, key: &Key<T>, ttl: Duration) -> Self {
-        let (key, token) = (keys::lease(key), rand::random::<u64>() >> 1);
-        Self { store: store.clone(), key, token, ttl }
+    pub fn new<T>(client: &Client, key: &Key<T>, ttl: Duration) -> Self {
+        let (key, token) = (keys::lease(client.prefix(), key), rand::random::<u64>() >> 1);
+        Self { client: client.clone(), key, token, ttl }
     }
 
     /// Acquires the lease. Replies nil if another process holds it. O(1).
     pub fn acquire_command(&self) -> Command {
-        let set = self.store.on("SET", &self.key).arg(self.token);
+        let set = self.client.on("SET", &self.key).arg(self.token);
         set.arg("NX").arg("PX").arg(millis(self.ttl))
     }
 
@@ -49,8 +48,8 @@ impl Lease {
     /// Costs a round trip; only a process that failed to acquire the lease asks.
     /// O(1).
     pub async fn is_wrong_type(&self) -> bool {
-        let length = self.store.on("STRLEN", &self.key);
-        self.store.run::<u64>(length, &Trace::disabled()).await == Err(RedisError::WrongType)
+        let length = self.client.on("STRLEN", &self.key);
+        self.client.run::<u64>(length, &Trace::disabled()).await == Err(RedisError::WrongType)
     }
 
     /// The delay before poll number `attempt`.
@@ -75,18 +74,18 @@ impl Lease {
     }
 
     async fn renew(&self) {
-        let renew = self.store.script(&scripts::RENEW, &self.key).arg(self.token);
+        let renew = self.client.script(&scripts::RENEW, &self.key).arg(self.token);
         // If renewal fails, the lease expires; the worst case is a second load.
-        let _ = self.store.run::<i64>(renew.arg(millis(self.ttl)), &Trace::disabled()).await;
+        let _ = self.client.run::<i64>(renew.arg(millis(self.ttl)), &Trace::disabled()).await;
     }
 
     /// Releases the lease, so that others need not wait for its expiry.
     pub async fn release(&self) {
-        let _ = self.store.run::<i64>(self.release_command(), &Trace::disabled()).await;
+        let _ = self.client.run::<i64>(self.release_command(), &Trace::disabled()).await;
     }
 
     /// Releases the lease if this process still holds it.
     pub fn release_command(&self) -> Command {
-        self.store.script(&scripts::RELEASE, &self.key).arg(self.token)
+        self.client.script(&scripts::RELEASE, &self.key).arg(self.token)
     }
 }

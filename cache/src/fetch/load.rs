@@ -2,27 +2,27 @@
 //! key, a slot in the bulkhead, and deadlines.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use tokio::time::{error::Elapsed, timeout};
 
 use crate::{
-    Cache, CachePolicy, Cached, Key, Request, Source, Versioned,
-    entry::{self, EntryMeta},
-    error::FetchError,
+    Codec, IntoLoaded, Loaded, Namespace, Source,
+    entry::{self, EntryMeta, EntryTags, MAX_VERSION},
+    error::{BoxError, Error},
     fetch::{
         lease::Lease,
         load_outcome::LoadOutcome,
         lookup::Fill,
         probe::{self, Miss, Probe, ProbeResult},
         retry::Backoff,
-        single_flight::{Leader, Waiter},
+        single_flight::Leader,
     },
     local::cached_copy::CachedCopy,
-    origin::Origin,
-    redis::{Command, RedisError, Value},
+    policy::jittered,
+    redis::{Command, Key, RedisError, Value},
     trace::{Target, Trace},
 };
 
@@ -33,15 +33,62 @@ const RETRY_WINDOW: Duration = Duration::from_millis(150);
 /// Backoff between attempts: a database lock is held for milliseconds.
 const RETRY_BACKOFF: Backoff =
     Backoff { base: Duration::from_millis(20), max: Duration::from_millis(200) };
+/// How much shorter than the life of a tombstone a load must be to fill the cache: for the
+/// fill itself.
+const FILL_MARGIN: Duration = Duration::from_secs(10);
+
+/// A way to load one value.
+pub(crate) trait Load<T>: Send + Sync + 'static {
+    /// Loads the value. Called again after a transient error.
+    fn load(&self) -> impl Future<Output = Result<Loaded<T>, LoadFailure>> + Send;
+}
+
+/// Why a load failed.
+pub(crate) struct LoadFailure {
+    pub error: Error,
+    pub is_transient: bool,
+}
+
+/// A future, which can be awaited only once.
+pub(crate) struct OneShot<F>(Mutex<Option<F>>);
+
+impl<F> OneShot<F> {
+    pub fn new(future: F) -> Self {
+        Self(Mutex::new(Some(future)))
+    }
+
+    fn take(&self) -> Option<F> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl<T, L, E, F> Load<T> for OneShot<F>
+where
+    L: IntoLoaded<T>,
+    E: Into<BoxError>,
+    F: Future<Output = Result<L, E>> + Send + 'static,
+{
+    async fn load(&self) -> Result<Loaded<T>, LoadFailure> {
+        let failure = |error| LoadFailure { error, is_transient: false };
+        let future = self.take().ok_or(failure(Error::Aborted))?;
+        let loaded = future.await.map_err(|error| failure(Error::from_origin(error)))?;
+        Ok(loaded.into_loaded())
+    }
+}
+
+/// A shared origin is an origin as well.
+impl<T, O: Load<T>> Load<T> for Arc<O> {
+    fn load(&self) -> impl Future<Output = Result<Loaded<T>, LoadFailure>> + Send {
+        O::load(self)
+    }
+}
 
 /// A load. It owns everything it needs, so that it can continue without its caller.
-pub(crate) struct Load<T, O> {
-    cache: Cache,
+struct LoadTask<T, O, C> {
+    namespace: Namespace<T, C>,
     key: Key<T>,
-    policy: CachePolicy,
-    trace: Trace,
     origin: O,
-    tag: u64,
+    tag: Option<u64>,
     /// The load starts after this time; see [`ProbeResult::invalidated_at`].
     invalidated_at: u64,
     miss: Miss,
@@ -51,45 +98,47 @@ pub(crate) struct Load<T, O> {
 }
 
 /// The answer of a load, if it arrived in time.
-type TimedAnswer<T> = Result<Result<LoadOutcome<T>, FetchError>, Elapsed>;
+type TimedAnswer<T> = Result<Result<LoadOutcome<T>, Error>, Elapsed>;
 
-impl Cache {
+impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
     /// Loads in the caller's task: the load ends if the caller is cancelled.
-    pub(crate) async fn load_here<T: Cached, O: Origin<T>>(
+    pub(crate) async fn load_here<O: Load<T>>(
         &self,
-        request: Request<'_, T>,
+        key: &Key<T>,
         probed: &ProbeResult<T>,
         origin: O,
-    ) -> Result<LoadOutcome<T>, FetchError> {
-        self.load(request, probed, origin).run().await
+    ) -> Result<LoadOutcome<T>, Error> {
+        self.load_task(key, probed, origin).run().await
     }
 
     /// Loads in a separate task that continues if the caller is cancelled, and
-    /// which other callers share if the policy allows.
+    /// which other callers share. Without single-flight, loads in the caller's task.
     ///
     /// Callers wait for a shared load as long as a load of their own policy may
     /// take. If it takes longer, they leave it and share a new one with their own
     /// timeout, without the lease, which the slow load may hold. If that is slow
     /// too, each caller loads by itself. So a merely slow origin, within the
     /// policy's limits, gets no extra loads.
-    pub(crate) async fn load_shared<T: Cached, O: Origin<T>>(
+    pub(crate) async fn load_shared<O: Load<T>>(
         &self,
-        request: Request<'_, T>,
+        key: &Key<T>,
         probed: &ProbeResult<T>,
         origin: O,
-    ) -> Result<(LoadOutcome<T>, bool), FetchError> {
-        let (origin, mut policy, limit) =
-            (Arc::new(origin), *request.policy, wait_limit(request.policy));
+    ) -> Result<(LoadOutcome<T>, bool), Error> {
+        if !self.policy.single_flight {
+            return Ok((self.load_here(key, probed, origin).await?, false));
+        }
+        let (origin, mut namespace, limit) =
+            (Arc::new(origin), self.clone(), self.policy.max_load());
         for is_first in [true, false] {
-            let request = Request { policy: &policy, ..request };
             let since = Instant::now();
-            let (mut waiter, leader) = self.join(request);
+            let (mut waiter, leader) = self.shared().single_flight.join(key.as_str());
             if let Some(leader) = leader {
-                self.spawn_load(request, probed, Arc::clone(&origin), leader);
+                namespace.spawn_load(key, probed, Arc::clone(&origin), leader);
                 return Ok((waiter.wait().await?, false));
             }
             let answer = timeout(limit, waiter.wait()).await;
-            trace_wait(request, since, &answer);
+            trace_wait(&self.trace, since, &answer);
             match answer {
                 // The load may have started before a write that this caller must
                 // see: try once more. It has completed, so the next load starts
@@ -97,68 +146,50 @@ impl Cache {
                 Ok(Ok(loaded)) if is_first && loaded.version < probed.floor => (),
                 Ok(answer) => return Ok((answer?, true)),
                 Err(_) => {
-                    self.engine.single_flight.close_flight(request.key.as_str(), &waiter);
-                    policy.lease = None;
+                    self.shared().single_flight.close_flight(key.as_str(), &waiter);
+                    namespace.policy.lease = None;
                 }
             }
         }
-        Ok((self.load(request, probed, origin).load_and_fill(None).await?, false))
+        Ok((namespace.load_task(key, probed, origin).load_and_fill(None).await?, false))
     }
 
     /// Starts a background reload, unless one is in progress.
-    pub(crate) fn refresh<T: Cached, O: Origin<T>>(
+    pub(crate) fn reload<O: Load<T>>(
         &self,
-        request: Request<'_, T>,
+        key: &Key<T>,
         probed: &ProbeResult<T>,
         copy: &CachedCopy<T>,
         origin: O,
     ) {
-        if let (_, Some(leader)) = self.engine.single_flight.join::<T>(request.key.as_str()) {
+        if let (_, Some(leader)) = self.shared().single_flight.join::<T>(key.as_str()) {
             let outcome = || "started".to_owned();
-            request.trace.event(
-                Target::Hitrate,
-                Instant::now(),
-                "reload in the background",
-                outcome,
-            );
-            let load = Load { newer_than: copy.created_at, ..self.load(request, probed, origin) };
+            self.trace.event(Target::Hitrate, Instant::now(), "reload in the background", outcome);
+            let newer_than = copy.created_at;
+            let load = LoadTask { newer_than, ..self.load_task(key, probed, origin) };
             tokio::spawn(async move { leader.complete(load.run().await) });
         }
     }
 
-    fn join<T: Cached>(&self, request: Request<'_, T>) -> (Waiter<T>, Option<Leader<T>>) {
-        match request.policy.single_flight {
-            true => self.engine.single_flight.join(request.key.as_str()),
-            false => self.engine.single_flight.detached(),
-        }
-    }
-
-    fn spawn_load<T: Cached, O: Origin<T>>(
+    fn spawn_load<O: Load<T>>(
         &self,
-        request: Request<'_, T>,
+        key: &Key<T>,
         probed: &ProbeResult<T>,
         origin: Arc<O>,
         leader: Leader<T>,
     ) {
-        let load = self.load(request, probed, origin);
+        let load = self.load_task(key, probed, origin);
         tokio::spawn(async move { leader.complete(load.run().await) });
     }
 
-    fn load<T: Cached, O>(
-        &self,
-        request: Request<'_, T>,
-        probed: &ProbeResult<T>,
-        origin: O,
-    ) -> Load<T, O> {
+    fn load_task<O>(&self, key: &Key<T>, probed: &ProbeResult<T>, origin: O) -> LoadTask<T, O, C> {
         let miss = match &probed.probe {
             Probe::Miss(miss) => miss.clone(),
             _ => Miss::Empty,
         };
-        Load {
-            cache: self.clone(),
-            key: request.key.clone(),
-            policy: *request.policy,
-            trace: request.trace.clone(),
+        LoadTask {
+            namespace: self.clone(),
+            key: key.clone(),
             origin,
             tag: probed.tag,
             invalidated_at: probed.invalidated_at,
@@ -168,19 +199,10 @@ impl Cache {
     }
 }
 
-/// A shared origin is an origin as well.
-impl<T, O: Origin<T>> Origin<T> for Arc<O> {
-    type Error = O::Error;
-
-    fn load(&self) -> impl Future<Output = Result<Option<Versioned<T>>, O::Error>> + Send {
-        O::load(self)
-    }
-}
-
-impl<T: Cached, O: Origin<T>> Load<T, O> {
+impl<T: Send + Sync + 'static, O: Load<T>, C: Codec<T>> LoadTask<T, O, C> {
     /// Runs the load, under the lease if the policy has one.
-    async fn run(self) -> Result<LoadOutcome<T>, FetchError> {
-        match self.policy.lease {
+    async fn run(mut self) -> Result<LoadOutcome<T>, Error> {
+        match self.namespace.policy.lease {
             Some(lease) if matches!(self.miss, Miss::Empty | Miss::Corrupt(_)) => {
                 self.load_leased(lease).await
             }
@@ -191,11 +213,11 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     /// Loads if no other process does; otherwise waits for the copy that one
     /// stores, at most as long as a load may take plus the lease's TTL. After that
     /// it loads anyway: a lease saves loads, but must not cost an answer.
-    async fn load_leased(&self, ttl: Duration) -> Result<LoadOutcome<T>, FetchError> {
-        let end = Instant::now() + self.policy.hard_timeout + ttl;
+    async fn load_leased(&mut self, ttl: Duration) -> Result<LoadOutcome<T>, Error> {
+        let end = Instant::now() + self.namespace.policy.hard_timeout + ttl;
         let mut waits = 0;
         while Instant::now() < end {
-            let lease = Lease::new(&self.cache.store, &self.key, ttl);
+            let lease = Lease::new(self.namespace.client(), &self.key, ttl);
             match self.try_acquire(&lease).await {
                 // Without Redis there are no leases, and no shared copies.
                 Err(_) => return self.load_and_fill(None).await,
@@ -217,52 +239,94 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     /// Tries to acquire the lease, and reads the copy in the same round trip, as
     /// the previous holder may just have stored it.
     async fn try_acquire(
-        &self,
+        &mut self,
         lease: &Lease,
     ) -> Result<(bool, Option<LoadOutcome<T>>), RedisError> {
-        let get = self.cache.get_command(&self.key);
-        let [acquired, copy] =
-            self.cache.store.run_all([lease.acquire_command(), get], &self.trace).await?;
-        let probed = self.cache.interpret_reply(&self.key, copy.and_then(probe::parse_copy));
+        let (namespace, acquire) = (&self.namespace, lease.acquire_command());
+        let get = namespace.get_command(&self.key);
+        let (client, trace) = (namespace.client(), &namespace.trace);
+        let [acquired, copy] = match self.tag {
+            Some(_) => client.run_all([acquire, get], trace).await?,
+            None => {
+                let commands = [namespace.start_tag_command(), acquire, get];
+                let [_, acquired, copy] = client.run_all(commands, trace).await?;
+                [acquired, copy]
+            }
+        };
+        let probed = namespace.interpret_reply(&self.key, copy.and_then(probe::parse_copy));
+        self.tag = self.tag.or(probed.tag);
         Ok((acquired? != Value::Nil, stored_by_another(probed, self.newer_than)))
     }
 
-    async fn load_and_fill(&self, lease: Option<&Lease>) -> Result<LoadOutcome<T>, FetchError> {
-        let (start, loaded_since) =
-            (Instant::now(), self.cache.time_lower_bound().max(self.invalidated_at));
-        let epoch = self.cache.engine.near.epoch(self.key.as_str());
+    /// Starts the first generation of the namespace's tag, if it has none.
+    async fn ensure_tag(&mut self) {
+        if self.tag.is_some() || matches!(self.miss, Miss::Bypassed | Miss::Redis(_)) {
+            return;
+        }
+        let namespace = &self.namespace;
+        let get = namespace.client().command("GET").arg(&namespace.state().tag);
+        let commands = [namespace.start_tag_command(), get];
+        if let Ok([_, tag]) = namespace.client().run_all(commands, &namespace.trace).await {
+            self.tag = tag.and_then(crate::redis::typed).ok().flatten();
+        }
+    }
+
+    async fn load_and_fill(&mut self, lease: Option<&Lease>) -> Result<LoadOutcome<T>, Error> {
+        self.ensure_tag().await;
+        let namespace = &self.namespace;
+        let start = Instant::now();
+        let loaded_since = namespace.client().time_lower_bound().max(self.invalidated_at);
+        let epoch = namespace.shared().near.epoch(self.key.as_str());
         let loaded = self.load_with_permit().await;
         if loaded.is_err() {
             self.release(lease).await;
         }
-        let value = loaded?;
-        let load_duration = start.elapsed();
-        let meta = self.meta(value.is_some(), load_duration);
-        let version = value.as_ref().map_or(0, |it| it.version);
-        let entry = entry::encode(version, value.as_ref().map(|it| &it.value), meta);
-        let bytes = entry.len();
-        let value = value.map(|it| Arc::new(it.value));
-        let (tag, left, created_at) = (self.tag, Some(meta.ttl), meta.created_at);
+        let (loaded, load_duration) = (loaded?, start.elapsed());
+        let version = self.version(&loaded, loaded_since);
+        let tags = self.tags(&loaded.tags, loaded_since).await;
+        let meta =
+            self.meta(loaded.value.is_some(), load_duration, tags.clone().unwrap_or_default());
+        let value = loaded.value.map(Arc::new);
+        let is_cachable = tags.is_some() && version.is_some();
+        let entry = entry::encode(
+            &namespace.codec,
+            self.key.as_str(),
+            version.unwrap_or_default(),
+            value.as_deref(),
+            &meta,
+        );
+        let entry = entry.ok().filter(|_| is_cachable);
         let copy = CachedCopy {
             value: value.clone(),
-            version,
-            created_at,
-            left,
+            version: version.unwrap_or_default(),
+            created_at: meta.created_at,
+            left: Some(meta.ttl),
             load_duration,
-            tag,
-            bytes,
+            tag: meta.tag,
+            tags: meta.tags.clone(),
+            bytes: entry.as_ref().map_or(0, Vec::len),
             ..CachedCopy::default()
         };
         // Before the fill, whose own invalidation push would advance the epoch.
-        if !matches!(self.miss, Miss::Bypassed) {
-            self.cache.remember(self.request(), &copy, epoch);
+        if !matches!(self.miss, Miss::Bypassed) && entry.is_some() {
+            namespace.remember(&self.key, &copy, epoch);
         }
-        let fill = self.fill(version, value.is_some(), entry, meta.ttl, loaded_since, lease).await;
+        let is_late = load_duration + FILL_MARGIN > namespace.state().tombstone_ttl;
+        let fill = match entry.filter(|_| !is_late) {
+            Some(entry) => {
+                let exists = value.is_some();
+                self.fill(copy.version, exists, entry, meta.ttl, loaded_since, lease).await
+            }
+            None => {
+                self.release(lease).await;
+                if matches!(self.miss, Miss::Bypassed) { Fill::Bypassed } else { Fill::NotCached }
+            }
+        };
         if fill == Fill::Superseded {
-            self.cache.engine.stale.remove(self.key.as_str());
+            namespace.shared().stale.remove(self.key.as_str());
         }
         Ok(LoadOutcome {
-            version,
+            version: copy.version,
             value,
             source: Source::Database,
             ttl: fill.ttl(),
@@ -271,40 +335,65 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         })
     }
 
-    fn request(&self) -> Request<'_, T> {
-        Request { key: &self.key, policy: &self.policy, trace: &self.trace }
+    /// The version of what was loaded; `None` if it can't be ordered among the others of
+    /// the namespace.
+    fn version(&self, loaded: &Loaded<T>, loaded_since: u64) -> Option<u64> {
+        let state = self.namespace.state();
+        match loaded.version {
+            None if loaded.value.is_none() && state.has_versions() => Some(0),
+            None if loaded.value.is_none() => Some(loaded_since),
+            version => {
+                let is_consistent = state.has_consistent_versions(version.is_some());
+                let version = version.unwrap_or(loaded_since);
+                (is_consistent && version < MAX_VERSION).then_some(version)
+            }
+        }
     }
 
-    fn meta(&self, exists: bool, load_duration: Duration) -> EntryMeta {
-        let ttl = if exists { self.policy.ttl } else { self.policy.absent_ttl };
-        EntryMeta { created_at: self.cache.store.now() / 1000, ttl, load_duration, tag: self.tag }
+    /// The current generations of these tags; `None` if one was invalidated since the load
+    /// began, or if they can't be read.
+    async fn tags(&self, tags: &[String], loaded_since: u64) -> Option<EntryTags> {
+        if tags.is_empty() {
+            return Some(EntryTags::default());
+        }
+        let found = self.namespace.tag_generations(tags, loaded_since).await.ok()?;
+        found.iter().all(|(_, generation)| *generation <= loaded_since).then(|| found.into())
+    }
+
+    fn meta(&self, exists: bool, load_duration: Duration, tags: EntryTags) -> EntryMeta {
+        let policy = &self.namespace.policy;
+        let ttl = match exists {
+            true => jittered(policy.ttl, policy.jitter, rand::random()),
+            false => policy.absent_ttl,
+        };
+        let created_at = self.namespace.client().now() / 1000;
+        EntryMeta { created_at, ttl, load_duration, tag: self.tag.unwrap_or_default(), tags }
     }
 
     /// Waits for a slot in the bulkhead, then loads. Each of the two may take the
     /// hard timeout, so no load starts without enough time to finish. A load that
     /// has waited too long, or whose caller is cancelled, leaves the queue.
-    async fn load_with_permit(&self) -> Result<Option<Versioned<T>>, FetchError> {
-        let (engine, hard) = (&self.cache.engine, self.policy.hard_timeout);
-        let permit =
-            timeout(hard, engine.bulkhead.acquire()).await.map_err(|_| FetchError::TimedOut)?;
-        let _permit = permit.inspect_err(|_| engine.observer.load_rejected())?;
-        timeout(hard, self.load_with_retries()).await.unwrap_or(Err(FetchError::TimedOut))
+    async fn load_with_permit(&self) -> Result<Loaded<T>, Error> {
+        let (shared, hard) = (self.namespace.shared(), self.namespace.policy.hard_timeout);
+        let permit = timeout(hard, shared.bulkhead.acquire()).await.map_err(|_| Error::TimedOut)?;
+        let _permit =
+            permit.inspect_err(|_| shared.observer.load_rejected(self.namespace.name()))?;
+        timeout(hard, self.load_with_retries()).await.unwrap_or(Err(Error::TimedOut))
     }
 
     /// Loads, and retries after a transient error.
-    async fn load_with_retries(&self) -> Result<Option<Versioned<T>>, FetchError> {
-        let engine = &self.cache.engine;
+    async fn load_with_retries(&self) -> Result<Loaded<T>, Error> {
         let (start, mut attempt) = (Instant::now(), 0);
         loop {
-            engine.observer.loaded(self.key.namespace().name());
+            self.namespace.shared().observer.load_started(self.namespace.name());
             let failure = match self.origin.load().await {
-                Ok(value) => return Ok(value),
-                Err(error) => FetchError::of(error),
+                Ok(loaded) => return Ok(loaded),
+                Err(failure) => failure,
             };
             attempt += 1;
-            let may_retry = failure.is_transient() && start.elapsed() < RETRY_WINDOW;
+            let may_retry = failure.is_transient && start.elapsed() < RETRY_WINDOW;
             if attempt >= MAX_ATTEMPTS || !may_retry {
-                return Err(failure);
+                return Err(failure.error);
             }
             tokio::time::sleep(RETRY_BACKOFF.random_delay(attempt)).await;
         }
@@ -323,8 +412,7 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         if matches!(self.miss, Miss::Bypassed) {
             return Fill::Bypassed;
         }
-        let Some(set) =
-            self.cache.store_command(&self.key, version, entry, ttl, loaded_since, &self.policy)
+        let Some(set) = self.namespace.store_command(&self.key, version, entry, ttl, loaded_since)
         else {
             self.release(lease).await;
             return Fill::TooLarge;
@@ -356,30 +444,30 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
     }
 
     fn admits_negative_entry(&self, ttl: Duration) -> bool {
-        !ttl.is_zero() && self.cache.engine.negative.admit(ttl)
+        !ttl.is_zero() && self.namespace.shared().negative.admit(ttl)
     }
 
     /// Stores the entry, and releases the lease in the same round trip.
     async fn store(&self, set: Command, lease: Option<&Lease>) -> Result<bool, RedisError> {
-        let store = &self.cache.store;
+        let (client, trace) = (self.namespace.client(), &self.namespace.trace);
         let reply = match lease {
-            None => store.run::<Value>(set, &self.trace).await?,
+            None => client.run::<Value>(set, trace).await?,
             Some(lease) => {
-                let [stored, _] =
-                    store.run_all([set, lease.release_command()], &self.trace).await?;
+                let [stored, _] = client.run_all([set, lease.release_command()], trace).await?;
                 stored?
             }
         };
         if reply == Value::Int(2) {
-            self.warn_overwritten("a value of another type");
+            self.report_replaced("a value of another type");
         }
         // The script replies 0 if a newer entry exists; a plain SET replies OK.
         Ok(reply != Value::Int(0))
     }
 
-    fn warn_overwritten(&self, what: &str) {
-        let name = self.cache.store.full_key(&self.key);
-        log::warn!("{name} held {what} and was overwritten");
+    fn report_replaced(&self, what: &'static str) {
+        let name = self.namespace.name();
+        log::warn!("a key of namespace {name} held {what} and was overwritten");
+        self.namespace.shared().observer.entry_replaced(name, what);
     }
 
     /// Replaces a corrupt entry, which the fill script might take for a newer one.
@@ -389,27 +477,22 @@ impl<T: Cached, O: Origin<T>> Load<T, O> {
         what: &'static str,
         lease: Option<&Lease>,
     ) -> Result<bool, RedisError> {
-        let store = &self.cache.store;
-        store.run::<Value>(store.on("UNLINK", &self.key), &self.trace).await?;
+        let client = self.namespace.client();
+        let unlink = client.on("UNLINK", &self.key);
+        client.run::<Value>(unlink, &self.namespace.trace).await?;
         let stored = self.store(set, lease).await?;
-        self.warn_overwritten(what);
+        self.report_replaced(what);
         Ok(stored)
     }
 }
 
-/// The longest a load of this policy may take: the wait for a slot, the load, and
-/// the expiry of an abandoned lease.
-fn wait_limit(policy: &CachePolicy) -> Duration {
-    policy.hard_timeout.saturating_mul(2).saturating_add(policy.lease.unwrap_or_default())
-}
-
-fn trace_wait<T>(request: Request<'_, T>, since: Instant, answer: &TimedAnswer<T>) {
+fn trace_wait<T>(trace: &Trace, since: Instant, answer: &TimedAnswer<T>) {
     let outcome = || match answer {
         Ok(Ok(loaded)) => format!("version {}", loaded.version),
         Ok(Err(failure)) => failure.to_string(),
         Err(_) => "timed out".to_owned(),
     };
-    request.trace.event(Target::Hitrate, since, "wait for the load in progress", outcome);
+    trace.event(Target::Hitrate, since, "wait for the load in progress", outcome);
 }
 
 fn stored_by_another<T>(probed: ProbeResult<T>, newer_than: u64) -> Option<LoadOutcome<T>> {

@@ -5,11 +5,13 @@ use std::{sync::Arc, time::Duration};
 use crate::{Source, redis::RedisError};
 
 /// The result of one lookup, as plain data.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
+#[non_exhaustive]
 pub struct Lookup<T> {
     /// `None` if the origin has no such value, which may be cached as well.
     pub value: Option<Arc<T>>,
-    /// The value's version; `None` if there is no value.
+    /// The value's version: the origin's, or when its load began, in microseconds since
+    /// 1970 by Redis's clock. `None` if there is no value.
     pub version: Option<u64>,
     /// Where the answer came from.
     pub source: Source,
@@ -27,14 +29,19 @@ pub struct Lookup<T> {
     pub forward: Forward,
     /// Whether the lookup shared a load that another one had started.
     pub collapsed: bool,
-    /// The name of the policy.
-    pub policy: &'static str,
-    /// Microseconds until the answer, simulated delay included.
-    pub elapsed_us: u64,
+    /// Time until the answer.
+    pub elapsed: Duration,
+}
+
+impl<T> Clone for Lookup<T> {
+    fn clone(&self) -> Self {
+        Self { value: self.value.clone(), key: self.key.clone(), fill: self.fill.clone(), ..*self }
+    }
 }
 
 /// The effect of a lookup on the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fill {
     /// Nothing had to be stored.
     NotNeeded,
@@ -46,8 +53,8 @@ pub enum Fill {
     Failed(RedisError),
     /// The entry exceeds the size limit, and was not stored.
     TooLarge,
-    /// The absence was not cached: the policy has no negative caching, or its limit
-    /// was reached.
+    /// The answer was not cached: the policy has no negative caching, or its limit
+    /// was reached, or the codec failed.
     NotCached,
     /// The cache was bypassed.
     Bypassed,
@@ -55,6 +62,7 @@ pub enum Fill {
 
 /// Why the origin was asked, in the terms of RFC 9211.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Forward {
     /// The origin was not asked.
     No,
@@ -77,15 +85,16 @@ impl Fill {
 }
 
 impl<T> Lookup<T> {
-    /// The `Cache-Status` header (RFC 9211) of this lookup. Never contains the key.
-    pub fn cache_status(&self) -> String {
+    /// The `Cache-Status` header (RFC 9211) of this lookup, for a cache of this name.
+    /// Never contains the key.
+    pub fn cache_status(&self, name: &str) -> String {
         match self.source {
-            Source::Database => self.forwarded(),
-            source => self.hit(source),
+            Source::Database => self.forwarded(name),
+            source => self.hit(name, source),
         }
     }
 
-    fn hit(&self, source: Source) -> String {
+    fn hit(&self, name: &str, source: Source) -> String {
         let (label, seconds) = match self.ttl {
             // A negative TTL says how long ago it expired; at least 1 s, as 0 would
             // mean just now.
@@ -100,12 +109,12 @@ impl<T> Lookup<T> {
             _ => "",
         };
         match seconds {
-            Some(seconds) => ["hitrate; hit", label, &seconds.to_string(), detail].concat(),
-            None => ["hitrate; hit", detail].concat(),
+            Some(seconds) => [name, "; hit", label, &seconds.to_string(), detail].concat(),
+            None => [name, "; hit", detail].concat(),
         }
     }
 
-    fn forwarded(&self) -> String {
+    fn forwarded(&self, name: &str) -> String {
         let why = match self.forward {
             Forward::Bypass => "bypass",
             Forward::Stale => "stale",
@@ -113,6 +122,6 @@ impl<T> Lookup<T> {
         };
         let stored = if matches!(self.fill, Fill::Stored(_)) { "; stored" } else { "" };
         let collapsed = if self.collapsed { "; collapsed" } else { "" };
-        format!("hitrate; fwd={why}{stored}{collapsed}")
+        format!("{name}; fwd={why}{stored}{collapsed}")
     }
 }

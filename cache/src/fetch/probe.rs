@@ -6,12 +6,12 @@ use std::{
 };
 
 use crate::{
-    Cache, Cached, Key, Request, Source, Versioned,
+    Codec, Namespace, Source, Versioned,
     entry::{Content, EntryMeta},
-    fetch::retry::Backoff,
+    fetch::{lookup::Lookup, retry::Backoff},
     keys,
     local::{cached_copy::CachedCopy, near::Epoch},
-    redis::{Command, RedisError, Value, typed},
+    redis::{Command, Key, RedisError, Value, typed},
     time::millis,
     trace::Target,
 };
@@ -22,8 +22,9 @@ pub struct ProbeResult<T> {
     pub probe: Probe<T>,
     /// The lowest acceptable version of a load.
     pub floor: u64,
-    /// The current generation of the tag, for a copy loaded from now on.
-    pub tag: u64,
+    /// The current generation of the namespace's tag, for a copy loaded from now on.
+    /// `None` if it has none yet, or lost it: then every copy is out of date.
+    pub tag: Option<u64>,
     /// Whether Redis holds a tombstone: the copy was invalidated.
     pub is_tombstone: bool,
     /// When it was invalidated explicitly, in microseconds by Redis's clock; else
@@ -69,7 +70,7 @@ impl<T> ProbeResult<T> {
         Self {
             probe: Probe::Miss(miss),
             floor: 0,
-            tag: 0,
+            tag: None,
             is_tombstone: false,
             invalidated_at: 0,
             is_newly_decoded: false,
@@ -80,7 +81,7 @@ impl<T> ProbeResult<T> {
 /// The bytes of an entry, and the generation of its tag.
 pub type RawCopy = (Option<Vec<u8>>, Option<u64>);
 
-/// Parses the reply to [`Cache::get_command`].
+/// Parses the reply to [`Namespace::get_command`].
 pub fn parse_copy(reply: Value) -> Result<RawCopy, RedisError> {
     let Value::Array(parts) = reply else { return typed(reply) };
     let mut parts = parts.into_iter();
@@ -89,21 +90,19 @@ pub fn parse_copy(reply: Value) -> Result<RawCopy, RedisError> {
         Value::BulkString(bytes) => Some(bytes),
         other => typed(other)?,
     };
-    // A tag that is not a number was not set by hitrate; the next generation
-    // replaces it.
+    // A tag that is not a number was not set by the cache; the next generation replaces
+    // it.
     Ok((copy, typed(tag).unwrap_or_default()))
 }
 
-impl Cache {
+impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
     /// Looks for a copy in the caches that the policy uses.
-    pub(crate) async fn probe<T: Cached>(&self, request: Request<'_, T>) -> ProbeResult<T> {
-        let Some(near_ttl) = request.policy.near else { return self.probe_redis(request).await };
-        let (name, near, since) = (request.key.as_str(), &self.engine.near, Instant::now());
-        if let Some(copy) = near.get(name, self.store.is_unavailable()) {
-            request
-                .trace
-                .event(Target::Memory, since, "look up the near cache", || describe(&copy));
-            let (floor, tag) = (copy.version, copy.tag);
+    pub(crate) async fn probe(&self, key: &Key<T>) -> ProbeResult<T> {
+        let Some(near_ttl) = self.policy.near else { return self.probe_redis(key).await };
+        let (name, near, since) = (key.as_str(), &self.shared().near, Instant::now());
+        if let Some(copy) = near.get(name, self.client().is_unavailable()) {
+            self.trace.event(Target::Memory, since, "look up the near cache", || describe(&copy));
+            let (floor, tag) = (copy.version, Some(copy.tag));
             return ProbeResult {
                 floor,
                 tag,
@@ -111,9 +110,9 @@ impl Cache {
                 ..ProbeResult::miss(Miss::Bypassed)
             };
         }
-        request.trace.event(Target::Memory, since, "look up the near cache", || "miss".to_owned());
+        self.trace.event(Target::Memory, since, "look up the near cache", || "miss".to_owned());
         let epoch = near.epoch(name);
-        let probed = self.probe_redis(request).await;
+        let probed = self.probe_redis(key).await;
         if let Probe::Fresh(copy) = &probed.probe
             && copy.left.is_some()
         {
@@ -124,45 +123,55 @@ impl Cache {
 
     /// Returns this process's stale copy if it may be served: no newer version and
     /// no invalidation is known. Asks Redis only if there is such a copy. O(1).
-    pub(crate) async fn probe_stale<T: Cached>(
+    pub(crate) async fn probe_stale(
         &self,
-        request: Request<'_, T>,
+        key: &Key<T>,
         probed: &ProbeResult<T>,
     ) -> Option<StaleCopy<T>> {
-        let grace = request.policy.grace;
-        let copy = (!grace.is_zero()).then(|| self.engine.stale.get::<T>(request.key.as_str()))?;
+        let grace = self.policy.grace;
+        let copy = (!grace.is_zero()).then(|| self.shared().stale.get::<T>(key.as_str()))?;
         let copy = copy.filter(|copy| copy.value.is_some() && copy.stale_for < grace)?;
         match &probed.probe {
             Probe::Miss(Miss::Redis(RedisError::Outdated)) => return None,
             Probe::Miss(Miss::Redis(error)) => {
                 return Some(StaleCopy { copy, error: Some(error.clone()) });
             }
-            _ if probed.is_tombstone || copy.version < probed.floor || copy.tag != probed.tag => {
+            _ if probed.is_tombstone
+                || copy.version < probed.floor
+                || Some(copy.tag) != probed.tag =>
+            {
                 return None;
             }
             _ => (),
         }
-        let edited = self.store.on("GET", &keys::edited(request.key));
-        match self.store.run::<Option<u64>>(edited, request.trace).await {
-            Ok(floor) if copy.version < floor.unwrap_or_default() => None,
+        let client = self.client();
+        let edited = client.on("GET", &keys::edited(client.prefix(), key));
+        match client.run::<Option<String>>(edited, &self.trace).await {
+            Ok(Some(edited)) if is_older(&copy, &edited) => None,
+            Ok(_) if !self.has_current_tags(&copy).await => None,
             outcome => Some(StaleCopy { copy, error: outcome.err() }),
+        }
+    }
+
+    /// The fresh copy of a key, if there is one.
+    pub(crate) async fn look_for_copy(&self, key: &Key<T>) -> Option<Lookup<T>> {
+        let is_bypassed = self.policy.is_bypassed || self.shared().is_off;
+        let probed = if is_bypassed { None } else { Some(self.probe(key).await) };
+        match probed?.probe {
+            Probe::Fresh(copy) => Some(self.lookup_from_copy(key, copy)),
+            Probe::Miss(_) => None,
         }
     }
 
     /// Keeps a copy for its grace period, unless the key was invalidated since
     /// `epoch`.
-    pub(crate) fn remember<T: Cached>(
-        &self,
-        request: Request<'_, T>,
-        copy: &CachedCopy<T>,
-        epoch: Epoch,
-    ) {
-        let (name, grace) = (request.key.as_str(), request.policy.grace);
+    pub(crate) fn remember(&self, key: &Key<T>, copy: &CachedCopy<T>, epoch: Epoch) {
+        let (name, grace) = (key.as_str(), self.policy.grace);
         let Some(left) = copy.left.filter(|_| !grace.is_zero() && copy.value.is_some()) else {
             return;
         };
-        let entries = &self.engine.stale;
-        self.engine.near.if_unchanged(name, epoch, || {
+        let entries = &self.shared().stale;
+        self.shared().near.if_unchanged(name, epoch, || {
             let known = entries.get::<T>(name);
             let is_newer = |known: CachedCopy<T>| {
                 (known.version, known.created_at) < (copy.version, copy.created_at)
@@ -175,32 +184,35 @@ impl Cache {
     }
 
     /// Reads the copy and the tag in one round trip. O(1).
-    async fn probe_redis<T: Cached>(&self, request: Request<'_, T>) -> ProbeResult<T> {
-        if self.is_deferred(request.key) {
+    async fn probe_redis(&self, key: &Key<T>) -> ProbeResult<T> {
+        if self.is_deferred(key) {
             return ProbeResult::miss(Miss::Redis(RedisError::Outdated));
         }
-        let epoch = self.engine.near.epoch(request.key.as_str());
-        let was_available = !self.store.is_unavailable();
-        let mut reply = self.store.run::<Value>(self.get_command(request.key), request.trace).await;
+        let epoch = self.shared().near.epoch(key.as_str());
+        let was_available = !self.client().is_unavailable();
+        let mut reply = self.client().run::<Value>(self.get_command(key), &self.trace).await;
         if was_available && reply.as_ref().is_err_and(RedisError::is_disconnected) {
-            reply = Box::pin(self.retry_get(request)).await;
+            reply = Box::pin(self.retry_get(key)).await;
         }
-        let probed = self.interpret_reply(request.key, reply.and_then(parse_copy));
-        if let Probe::Fresh(copy) = &probed.probe
-            && probed.is_newly_decoded
-        {
-            self.remember(request, copy, epoch);
+        let probed = self.interpret_reply(key, reply.and_then(parse_copy));
+        if let Probe::Fresh(copy) = &probed.probe {
+            if !self.has_current_tags(copy).await {
+                return ProbeResult { probe: Probe::Miss(Miss::Empty), ..probed };
+            }
+            if probed.is_newly_decoded {
+                self.remember(key, copy, epoch);
+            }
         }
         probed
     }
 
     /// Retries a read whose connection broke: it is usually back soon, and reads
     /// are safe to repeat. If Redis was unavailable before, nothing waits for it.
-    async fn retry_get<T>(&self, request: Request<'_, T>) -> Result<Value, RedisError> {
+    async fn retry_get(&self, key: &Key<T>) -> Result<Value, RedisError> {
         let mut reply = Err(RedisError::Unreachable);
         for attempt in 0..RETRIES {
             tokio::time::sleep(RETRY_BACKOFF.random_delay(attempt)).await;
-            reply = self.store.run(self.get_command(request.key), request.trace).await;
+            reply = self.client().run(self.get_command(key), &self.trace).await;
             if !reply.as_ref().is_err_and(RedisError::is_disconnected) {
                 break;
             }
@@ -209,18 +221,19 @@ impl Cache {
     }
 
     /// Whether an invalidation of the key, or of its namespace, is deferred.
-    fn is_deferred<T>(&self, key: &Key<T>) -> bool {
-        self.store.has_deferred()
-            && (self.store.is_deferred(key) || self.store.is_deferred(&keys::tag(key.namespace())))
+    pub(crate) fn is_deferred(&self, key: &Key<T>) -> bool {
+        let client = self.client();
+        client.has_deferred()
+            && (client.is_deferred(key) || client.is_deferred(&keys::tag(self.name())))
     }
 
     /// Reads the copy and the tag.
-    pub(crate) fn get_command<T>(&self, key: &Key<T>) -> Command {
-        self.store.on("MGET", key).arg(self.tag_key(key.namespace()))
+    pub(crate) fn get_command(&self, key: &Key<T>) -> Command {
+        self.client().on("MGET", key).arg(&self.state().tag)
     }
 
     /// Interprets the reply to [`Self::get_command`].
-    pub(crate) fn interpret_reply<T: Cached>(
+    pub(crate) fn interpret_reply(
         &self,
         key: &Key<T>,
         reply: Result<RawCopy, RedisError>,
@@ -229,45 +242,47 @@ impl Cache {
             Err(error) => ProbeResult::miss(Miss::Redis(error)),
             // The copy was invalidated while the command was in flight.
             Ok(_) if self.is_deferred(key) => ProbeResult::miss(Miss::Redis(RedisError::Outdated)),
-            Ok((bytes, tag)) => self.interpret_entry(key, bytes, tag.unwrap_or_default()),
+            Ok((bytes, tag)) => self.interpret_entry(key, bytes, tag),
         }
     }
 
-    fn interpret_entry<T: Cached>(
+    fn interpret_entry(
         &self,
         key: &Key<T>,
         bytes: Option<Vec<u8>>,
-        tag: u64,
+        tag: Option<u64>,
     ) -> ProbeResult<T> {
         let Some(bytes) = bytes else {
             return ProbeResult { tag, ..ProbeResult::miss(Miss::Empty) };
         };
         let size = bytes.len();
-        if size > self.engine.max_entry_bytes {
+        if size > self.shared().max_entry_bytes {
             return ProbeResult {
                 tag,
                 ..ProbeResult::miss(Miss::Corrupt("an entry above the size limit"))
             };
         }
-        let (content, is_newly_decoded) = match self.decoded.decode(bytes, key) {
+        let decoded = &self.cache().connection.decoded;
+        let (content, is_newly_decoded) = match decoded.decode(&self.codec, bytes, key.as_str()) {
             Ok(decoded) => decoded,
             Err(what) => return ProbeResult { tag, ..ProbeResult::miss(Miss::Corrupt(what)) },
         };
         let empty =
             |floor| ProbeResult { floor, tag, is_newly_decoded, ..ProbeResult::miss(Miss::Empty) };
         match &*content {
-            Content::Value(value, meta) if meta.tag == tag => ProbeResult {
-                probe: self.check_freshness(Some(value), *meta, size),
+            Content::Value(value, meta) if Some(meta.tag) == tag => ProbeResult {
+                probe: self.check_freshness(Some(value), meta, size),
                 ..empty(value.version)
             },
             Content::Value(value, _) => empty(value.version),
             Content::Pending(value) => {
                 let (version, value) = (value.version, Some(Arc::clone(&value.value)));
+                let tag = tag.unwrap_or_default();
                 let copy = CachedCopy { value, version, tag, bytes: size, ..CachedCopy::default() };
                 ProbeResult { probe: Probe::Fresh(copy), ..empty(version) }
             }
-            Content::Absent(meta) if meta.tag == tag => {
-                ProbeResult { probe: self.check_freshness(None, *meta, size), ..empty(0) }
+            Content::Absent(meta) if Some(meta.tag) == tag => {
+                ProbeResult { probe: self.check_freshness(None, meta, size), ..empty(0) }
             }
             Content::Absent(_) => empty(0),
             Content::Tombstone { version, invalidated_at } => ProbeResult {
@@ -279,13 +294,13 @@ impl Cache {
     }
 
     /// Decides by Redis's clock whether a copy is fresh.
-    pub(crate) fn check_freshness<T>(
+    pub(crate) fn check_freshness(
         &self,
         value: Option<&Versioned<Arc<T>>>,
-        meta: EntryMeta,
+        meta: &EntryMeta,
         bytes: usize,
     ) -> Probe<T> {
-        let now = self.store.now() / 1000;
+        let now = self.client().now() / 1000;
         let age = Duration::from_millis(now.saturating_sub(meta.created_at));
         let version = value.map_or(0, |it| it.version);
         let left = meta.ttl.saturating_sub(age);
@@ -298,6 +313,7 @@ impl Cache {
             stale_for: Duration::ZERO,
             load_duration: meta.load_duration,
             tag: meta.tag,
+            tags: meta.tags.clone(),
             bytes,
             source: Source::Cache,
         };
@@ -316,6 +332,14 @@ const RETRY_BACKOFF: Backoff =
     Backoff { base: Duration::from_millis(20), max: Duration::from_millis(60) };
 /// How far two processes' estimates of Redis's clock may differ.
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(2);
+
+/// Whether a copy may not be served past its TTL: a later version was written, or it was
+/// invalidated after it was loaded. `edited` is the value of its `edited` key.
+fn is_older<T>(copy: &CachedCopy<T>, edited: &str) -> bool {
+    let (floor, at) = edited.split_once(':').unwrap_or((edited, ""));
+    let number = |text: &str| text.parse::<u64>().unwrap_or_default();
+    copy.version < number(floor) || copy.version.max(copy.loaded_since()) < number(at)
+}
 
 fn describe<T>(copy: &CachedCopy<T>) -> String {
     match copy.value {

@@ -2,7 +2,7 @@
 //!
 //! A load runs in its own task, so a caller that is cancelled does not end it for
 //! the others. If it fails, all its waiters get the error once and nothing is kept;
-//! if it panics, its leader is dropped and they get [`FetchError::Aborted`].
+//! if it panics, its leader is dropped and they get [`Error::Aborted`].
 
 use std::{
     any::Any,
@@ -12,10 +12,10 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::{error::FetchError, fetch::load_outcome::LoadOutcome};
+use crate::{error::Error, fetch::load_outcome::LoadOutcome};
 
 /// The answer of a load; `None` while it is in progress.
-type Answer<T> = Option<Result<LoadOutcome<T>, FetchError>>;
+type Answer<T> = Option<Result<LoadOutcome<T>, Error>>;
 
 /// The loads in progress in this process, by key.
 #[derive(Default)]
@@ -52,12 +52,6 @@ impl SingleFlight {
         let waiter = Waiter::on(&answer);
         let leader = Leader { single_flight: Arc::clone(self), name: name.to_owned(), answer };
         (waiter, Some(leader))
-    }
-
-    /// Starts a load that no one else can join.
-    pub fn detached<T: Send + Sync + 'static>(self: &Arc<Self>) -> (Waiter<T>, Option<Leader<T>>) {
-        let (single_flight, answer) = (Arc::clone(self), Arc::new(watch::Sender::new(None)));
-        (Waiter::on(&answer), Some(Leader { single_flight, name: String::new(), answer }))
     }
 
     /// Closes the load of `name` to new callers, as its value may be older than a
@@ -98,17 +92,17 @@ impl<T> Waiter<T> {
     /// Waits for the answer.
     ///
     /// # Errors
-    /// Returns the load's error, or [`FetchError::Aborted`] if its leader was
+    /// Returns the load's error, or [`Error::Aborted`] if its leader was
     /// dropped.
-    pub async fn wait(&mut self) -> Result<LoadOutcome<T>, FetchError> {
+    pub async fn wait(&mut self) -> Result<LoadOutcome<T>, Error> {
         let answer = self.answer.wait_for(Option::is_some).await;
-        answer.map_or(Err(FetchError::Aborted), |it| it.clone().unwrap_or(Err(FetchError::Aborted)))
+        answer.map_or(Err(Error::Aborted), |it| it.clone().unwrap_or(Err(Error::Aborted)))
     }
 }
 
 impl<T: Send + Sync + 'static> Leader<T> {
     /// Completes the load with this answer.
-    pub fn complete(self, answer: Result<LoadOutcome<T>, FetchError>) {
+    pub fn complete(self, answer: Result<LoadOutcome<T>, Error>) {
         self.close();
         self.answer.send_replace(Some(answer));
     }

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::Source;
+use crate::{Source, entry::EntryTags, time::micros};
 
 /// A copy of a value, or of the knowledge that there is none.
 #[derive(Debug)]
@@ -23,8 +23,10 @@ pub struct CachedCopy<T> {
     pub stale_for: Duration,
     /// How long the load took.
     pub load_duration: Duration,
-    /// The generation of its tag.
+    /// The generation of its namespace's tag.
     pub tag: u64,
+    /// Its other tags.
+    pub tags: EntryTags,
     /// Its size in Redis, in bytes.
     pub bytes: usize,
     /// Where it was found.
@@ -33,7 +35,7 @@ pub struct CachedCopy<T> {
 
 impl<T> Clone for CachedCopy<T> {
     fn clone(&self) -> Self {
-        Self { value: self.value.clone(), ..*self }
+        Self { value: self.value.clone(), tags: EntryTags::clone(&self.tags), ..*self }
     }
 }
 
@@ -50,6 +52,7 @@ impl<T> Default for CachedCopy<T> {
             stale_for,
             load_duration,
             tag,
+            tags: EntryTags::default(),
             bytes,
             source,
         }
@@ -57,6 +60,11 @@ impl<T> Default for CachedCopy<T> {
 }
 
 impl<T> CachedCopy<T> {
+    /// When its load began, in microseconds since 1970 by Redis's clock, or earlier.
+    pub fn loaded_since(&self) -> u64 {
+        (self.created_at * 1000).saturating_sub(micros(self.load_duration))
+    }
+
     /// The copy as it is `time` later.
     pub fn aged_by(&self, time: Duration) -> Self {
         let left = self.left.map(|left| left.saturating_sub(time));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Cached, Key,
+    Codec,
     entry::{self, Content},
     local::slots::slot,
 };
@@ -38,30 +38,36 @@ impl DecodedEntries {
     ///
     /// # Errors
     /// Returns the error of [`entry::decode`].
-    pub fn decode<T: Cached>(
+    pub fn decode<T: Send + Sync + 'static, C: Codec<T>>(
         &self,
+        codec: &C,
         bytes: Vec<u8>,
-        key: &Key<T>,
+        key: &str,
     ) -> Result<(Arc<Content<T>>, bool), &'static str> {
-        let index = slot(key.as_str(), SLOTS);
+        let index = slot(key, SLOTS);
         if let Some(content) = self.get(index, &bytes, key) {
             return Ok((content, false));
         }
-        let content = Arc::new(entry::decode(&bytes, key)?);
+        let content = Arc::new(entry::decode(codec, &bytes, key)?);
         if bytes.len() <= MAX_DECODED_BYTES {
-            let (name, content) = (key.as_str().to_owned(), Arc::clone(&content) as _);
+            let (name, content) = (key.to_owned(), Arc::clone(&content) as _);
             let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             slots[index] = Some(Decoded { name, bytes, content });
         }
         Ok((content, true))
     }
 
-    fn get<T: Cached>(&self, index: usize, bytes: &[u8], key: &Key<T>) -> Option<Arc<Content<T>>> {
+    fn get<T: Send + Sync + 'static>(
+        &self,
+        index: usize,
+        bytes: &[u8],
+        key: &str,
+    ) -> Option<Arc<Content<T>>> {
         let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let decoded = slots[index].as_ref()?;
         // The name is compared as well, so that a copy under another key is
         // rejected.
-        let is_same = decoded.bytes == bytes && decoded.name == key.as_str();
+        let is_same = decoded.bytes == bytes && decoded.name == key;
         let content = is_same.then(|| Arc::clone(&decoded.content))?;
         content.downcast().ok()
     }
@@ -70,37 +76,39 @@ impl DecodedEntries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        entry::EntryMeta,
-        sample::{self, Product, Profile},
-    };
+    use crate::{Json, entry::EntryMeta, sample::Profile};
 
-    fn anna() -> Profile {
+    const KEY: &str = "profile:1";
+
+    fn bytes(version: u64) -> Vec<u8> {
         let (name, email) = ("Anna".to_owned(), "anna@example.com".to_owned());
-        Profile { user_id: "1".to_owned(), name, email, age: 30 }
+        let anna = Profile { user_id: "1".to_owned(), name, email, age: 30 };
+        let meta = EntryMeta::default();
+        entry::encode(&Json::default(), KEY, version, Some(&anna), &meta).unwrap()
+    }
+
+    type Decoded<T> = Result<(Arc<Content<T>>, bool), &'static str>;
+
+    fn decode(memo: &DecodedEntries, version: u64, key: &str) -> Decoded<Profile> {
+        memo.decode(&Json::default(), bytes(version), key)
     }
 
     #[test]
     fn the_same_bytes_are_decoded_once() {
-        let (memo, key) = (DecodedEntries::default(), anna().key());
-        let bytes = |version| entry::encode(version, Some(&anna()), EntryMeta::default());
-        let (first, is_new) = memo.decode(bytes(1), &key).unwrap();
-        let (again, is_new_again) = memo.decode(bytes(1), &key).unwrap();
+        let memo = DecodedEntries::default();
+        let (first, is_new) = decode(&memo, 1, KEY).unwrap();
+        let (again, is_new_again) = decode(&memo, 1, KEY).unwrap();
         assert!(Arc::ptr_eq(&first, &again) && is_new && !is_new_again);
-        let (second, _) = memo.decode(bytes(2), &key).unwrap();
+        let (second, _) = decode(&memo, 2, KEY).unwrap();
         assert!(matches!(&*second, Content::Value(value, _) if value.version == 2));
     }
 
     #[test]
     fn known_bytes_under_another_key_are_still_rejected() {
         let memo = DecodedEntries::default();
-        let bytes = entry::encode(1, Some(&anna()), EntryMeta::default());
-        memo.decode(bytes.clone(), &anna().key()).unwrap();
+        decode(&memo, 1, KEY).unwrap();
         for n in 0..2_000 {
-            let other = sample::profile(&format!("other-{n}"));
-            assert!(memo.decode(bytes.clone(), &other).is_err());
+            assert!(decode(&memo, 1, &format!("profile:other-{n}")).is_err());
         }
-        let product: Key<Product> = Product { id: 1 }.key();
-        assert!(memo.decode(bytes, &product).is_err());
     }
 }

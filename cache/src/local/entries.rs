@@ -10,9 +10,6 @@ use moka::sync::Cache as Moka;
 
 use crate::local::cached_copy::CachedCopy;
 
-/// The total size of all copies, in bytes as stored in Redis. In memory they take
-/// two to three times as much.
-const CAPACITY: u64 = 16 * 1024 * 1024;
 /// Overhead of a copy besides its value and name, in bytes.
 const OVERHEAD: usize = 128;
 
@@ -28,15 +25,15 @@ struct LocalEntry {
     weight: u32,
 }
 
-impl Default for LocalEntries {
-    fn default() -> Self {
+impl LocalEntries {
+    /// An empty map for copies of this total size, in bytes as stored in Redis. In memory
+    /// they take two to three times as much.
+    pub fn new(capacity: u64) -> Self {
         let entries =
-            Moka::builder().max_capacity(CAPACITY).weigher(|_, entry: &LocalEntry| entry.weight);
+            Moka::builder().max_capacity(capacity).weigher(|_, entry: &LocalEntry| entry.weight);
         Self(entries.build())
     }
-}
 
-impl LocalEntries {
     /// The copy under `name`, with its age as of now.
     pub fn get<T: Send + Sync + 'static>(&self, name: &str) -> Option<CachedCopy<T>> {
         let now = Instant::now();

@@ -16,8 +16,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::watch;
+
 use crate::{
-    Source,
+    Source, keys,
     local::{cached_copy::CachedCopy, entries::LocalEntries, slots::slot},
     redis::InvalidationListener,
     time::micros,
@@ -43,6 +45,8 @@ pub struct Near {
     /// in microseconds since `started`.
     tracking: AtomicU64,
     prefix: String,
+    /// The start of the keys whose changes Redis reports.
+    tracked: watch::Sender<Vec<String>>,
 }
 
 /// A subset of the keys.
@@ -63,14 +67,32 @@ impl Near {
     /// Creates an empty near cache, disabled until
     /// [`InvalidationListener::tracking_started`]. `prefix` is what the store puts
     /// before every key.
-    pub fn new(prefix: &str) -> Self {
+    pub fn new(prefix: &str, capacity: u64) -> Self {
         Self {
-            entries: LocalEntries::default(),
+            entries: LocalEntries::new(capacity),
             stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
             started: Instant::now(),
             tracking: AtomicU64::new(OFF),
             prefix: prefix.to_owned(),
+            tracked: watch::Sender::default(),
         }
+    }
+
+    /// Asks for changes of the keys that begin so, full keys. Until Redis reports them,
+    /// nothing is kept.
+    pub fn track(&self, start: String) {
+        self.tracked.send_modify(|tracked| {
+            if tracked.is_empty() {
+                tracked.extend([keys::TAG, keys::TAGS].map(|tag| format!("{}{tag}:", self.prefix)));
+            }
+            tracked.push(start);
+            self.tracking.store(OFF, Ordering::Release);
+        });
+    }
+
+    /// The start of the keys whose changes Redis is to report; empty if there is none.
+    pub fn tracked(&self) -> watch::Receiver<Vec<String>> {
+        self.tracked.subscribe()
     }
 
     /// The copy of `name`, if it may be served. While Redis is unavailable it is
@@ -180,9 +202,13 @@ impl Stripe {
 }
 
 impl InvalidationListener for Near {
-    fn tracking_started(&self) {
+    fn tracking_started(&self, prefixes: usize) {
         self.invalidate_all();
-        self.tracking.store(ON, Ordering::Release);
+        // Under the lock of the list: `track` may just have added to it.
+        let tracked = self.tracked.borrow();
+        if tracked.len() == prefixes {
+            self.tracking.store(ON, Ordering::Release);
+        }
     }
 
     fn tracking_lost(&self) {
@@ -193,7 +219,9 @@ impl InvalidationListener for Near {
 
     fn key_changed(&self, key: &str) {
         let Some(name) = key.strip_prefix(&self.prefix) else { return };
-        match name.starts_with("tag:") {
+        let is_tag =
+            name.split_once(':').is_some_and(|(word, _)| [keys::TAG, keys::TAGS].contains(&word));
+        match is_tag {
             true => self.invalidate_all(),
             false => self.invalidate(name),
         }
@@ -217,8 +245,8 @@ mod tests {
     }
 
     fn tracking() -> Near {
-        let near = Near::new("p:");
-        near.tracking_started();
+        let near = Near::new("p:", 1024 * 1024);
+        near.tracking_started(0);
         near
     }
 
@@ -246,16 +274,16 @@ mod tests {
 
     #[test]
     fn without_tracking_nothing_is_kept_or_served() {
-        let near = Near::new("p:");
+        let near = Near::new("p:", 1024 * 1024);
         near.insert("a", copy(1), TTL, near.epoch("a"));
         assert_eq!(get(&near, "a"), None);
-        near.tracking_started();
+        near.tracking_started(0);
         near.insert("a", copy(1), TTL, near.epoch("a"));
         near.tracking_lost();
         assert_eq!(get(&near, "a"), None, "Redis is available and may have a newer value");
         let away = near.get::<String>("a", true).map(|copy| copy.source);
         assert_eq!(away, Some(Source::Stale));
-        near.tracking_started();
+        near.tracking_started(0);
         assert_eq!(get(&near, "a"), None, "invalidations in between were missed");
     }
 

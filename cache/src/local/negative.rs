@@ -6,28 +6,30 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Entries admitted per window, whose length is their TTL: some 200 KiB.
-const MAX_ENTRIES: u32 = 1_000;
-
-/// Counts the entries of the current window: its start, and their number.
+/// Counts the entries of the current window, whose length is their TTL.
 #[derive(Debug)]
-pub struct NegativeLimit(Mutex<(Instant, u32)>);
-
-impl Default for NegativeLimit {
-    fn default() -> Self {
-        Self(Mutex::new((Instant::now(), 0)))
-    }
+pub struct NegativeLimit {
+    /// Start of the window, and number of entries in it.
+    window: Mutex<(Instant, u32)>,
+    /// Entries admitted per window; `None` is unlimited.
+    max: Option<u32>,
 }
 
 impl NegativeLimit {
+    /// Admits so many entries per window; `None` is unlimited.
+    pub fn new(max: Option<u32>) -> Self {
+        Self { window: Mutex::new((Instant::now(), 0)), max }
+    }
+
     /// Whether another entry with this TTL may be created.
     pub fn admit(&self, ttl: Duration) -> bool {
-        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(max) = self.max else { return true };
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         if window.0.elapsed() >= ttl {
             *window = (Instant::now(), 0);
         }
         window.1 += 1;
-        window.1 <= MAX_ENTRIES
+        window.1 <= max
     }
 }
 
@@ -37,10 +39,10 @@ mod tests {
 
     #[test]
     fn no_more_entries_are_admitted_than_may_exist_at_once() {
-        let negative = NegativeLimit::default();
+        let negative = NegativeLimit::new(Some(100));
         let ttl = Duration::from_secs(60);
-        let admitted = (0..MAX_ENTRIES * 3).filter(|_| negative.admit(ttl)).count();
-        assert_eq!(admitted, MAX_ENTRIES as usize);
+        let admitted = (0..300).filter(|_| negative.admit(ttl)).count();
+        assert_eq!(admitted, 100);
         assert!(negative.admit(Duration::ZERO), "the next window begins");
     }
 }

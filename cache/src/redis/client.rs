@@ -6,17 +6,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::ToRedisArgs;
+use redis::{Cmd, Pipeline, ToRedisArgs};
 use tokio::time::sleep;
 
 use crate::{
-    Key,
     redis::{
-        Address, Command, FromRedisValue, Health, HealthStatus, RedisError, Refusal, Script, Value,
+        Address, Command, FromRedisValue, HealthMonitor, Key, RedisError, RedisStatus, Refusal,
+        Script, Value,
         batch::{Batch, BatchReplies},
         command::proves_writing,
         connection::{Reply, check_error},
         deferred::DeferredInvalidation,
+        memory::MemoryServer,
         notation::traced_reply,
         reply::{self, typed},
         script::is_noscript,
@@ -28,10 +29,19 @@ use crate::{
 /// A handle to one Redis connection. Cloning it is cheap and shares the connection;
 /// each web worker opens its own.
 #[derive(Clone)]
-pub struct Store {
-    pub(super) supervisor: Arc<Supervisor>,
-    pub(super) health: Arc<Health>,
+pub struct Client {
+    pub(super) backend: Backend,
+    pub(super) health: Arc<HealthMonitor>,
     pub(super) prefix: Arc<str>,
+}
+
+/// What runs the commands.
+#[derive(Clone)]
+pub(super) enum Backend {
+    /// A Redis server.
+    Redis(Arc<Supervisor>),
+    /// This process.
+    Memory(Arc<MemoryServer>),
 }
 
 /// Why an invalidation did not run yet.
@@ -40,15 +50,49 @@ pub enum DeferError {
     /// Redis failed; the invalidation is deferred and will be replayed.
     Deferred(RedisError),
     /// Redis failed, and too many invalidations are deferred already.
-    LimitReached,
+    LimitReached(RedisError),
 }
 
-impl Store {
+impl DeferError {
+    /// The failure of Redis.
+    pub fn into_cause(self) -> RedisError {
+        match self {
+            Self::Deferred(error) | Self::LimitReached(error) => error,
+        }
+    }
+}
+
+impl Client {
     /// Opens a connection in the background, on the calling runtime. `prefix` is
     /// put before every key.
-    pub fn open(address: &Address, prefix: &str, health: &Arc<Health>) -> Self {
-        let supervisor = Supervisor::open(address, Arc::clone(health));
-        Self { supervisor, health: Arc::clone(health), prefix: prefix.into() }
+    pub fn open(address: &Address, prefix: &str, health: &Arc<HealthMonitor>) -> Self {
+        let backend = Backend::Redis(Supervisor::open(address, Arc::clone(health)));
+        Self { backend, health: Arc::clone(health), prefix: prefix.into() }
+    }
+
+    /// A client whose commands run in this process: only those that a cache sends.
+    pub(crate) fn in_memory(prefix: &str) -> Self {
+        let backend = Backend::Memory(Arc::default());
+        Self { backend, health: Arc::default(), prefix: prefix.into() }
+    }
+
+    /// The server; `None` in memory.
+    pub fn address(&self) -> Option<&Address> {
+        match &self.backend {
+            Backend::Redis(supervisor) => Some(supervisor.address()),
+            Backend::Memory(_) => None,
+        }
+    }
+
+    /// The same server and health on a connection of its own, which the calling runtime
+    /// drives.
+    pub fn reopened(&self) -> Self {
+        match &self.backend {
+            Backend::Redis(supervisor) => {
+                Self::open(supervisor.address(), &self.prefix, &self.health)
+            }
+            Backend::Memory(_) => self.clone(),
+        }
     }
 
     /// Starts a command on `key`.
@@ -113,8 +157,13 @@ impl Store {
         self.health.clock.error()
     }
 
+    /// A time that Redis's clock has certainly passed, in microseconds since 1970.
+    pub fn time_lower_bound(&self) -> u64 {
+        self.now().saturating_sub(crate::time::micros(self.clock_error()))
+    }
+
     /// The health of all connections of this process.
-    pub fn health(&self) -> &Arc<Health> {
+    pub fn health(&self) -> &Arc<HealthMonitor> {
         &self.health
     }
 
@@ -130,11 +179,11 @@ impl Store {
         trace: &Trace,
     ) -> impl Future<Output = Result<T, RedisError>> + Send {
         async move {
-            let mut reply = supervisor::send(&self.supervisor, &command.cmd).await;
+            let mut reply = self.send_one(&command.cmd).await;
             if reply.value.as_ref().is_ok_and(is_noscript)
                 && let Some(eval) = command.eval_fallback()
             {
-                reply = Box::pin(supervisor::send(&self.supervisor, &eval)).await;
+                reply = Box::pin(self.send_one(&eval)).await;
             }
             let Reply { value, sent, took } = reply;
             let value = value.and_then(check_error);
@@ -230,14 +279,39 @@ impl Store {
         replies
     }
 
+    pub(super) async fn send_one(&self, cmd: &Cmd) -> Reply {
+        match &self.backend {
+            Backend::Redis(supervisor) => supervisor::send(supervisor, cmd).await,
+            Backend::Memory(server) => {
+                let sent = Instant::now();
+                Reply { value: Ok(server.execute(cmd)), sent, took: sent.elapsed() }
+            }
+        }
+    }
+
+    async fn send_pipeline(
+        &self,
+        pipeline: &Pipeline,
+        deadline: Duration,
+    ) -> Result<Vec<Value>, RedisError> {
+        match &self.backend {
+            Backend::Redis(supervisor) => {
+                supervisor::send_all(supervisor, pipeline, deadline).await
+            }
+            Backend::Memory(server) => {
+                Ok(pipeline.cmd_iter().map(|cmd| server.execute(cmd)).collect())
+            }
+        }
+    }
+
     /// One round trip, and a second one for scripts that Redis does not have: those
     /// did nothing in the first. An error of the second applies to them only.
     async fn send(&self, batch: &Batch, deadline: Duration) -> Result<BatchReplies, RedisError> {
-        let replies = supervisor::send_all(&self.supervisor, &batch.pipeline, deadline).await?;
+        let replies = self.send_pipeline(&batch.pipeline, deadline).await?;
         let Some(retry) = batch.retry(&replies) else {
             return Ok(replies.into_iter().map(Ok).collect());
         };
-        let sending = supervisor::send_all(&self.supervisor, &retry.pipeline, deadline);
+        let sending = self.send_pipeline(&retry.pipeline, deadline);
         let again = Box::pin(sending).await;
         Ok(retry.merge(replies, again))
     }
@@ -258,8 +332,8 @@ impl Store {
         let invalidation = DeferredInvalidation::of(&command, rank);
         let outcome = self.run(command, trace).await;
         match outcome {
-            Err(_) if !self.health.deferred.defer(self.full_key(key), invalidation) => {
-                Err(DeferError::LimitReached)
+            Err(error) if !self.health.deferred.defer(self.full_key(key), invalidation) => {
+                Err(DeferError::LimitReached(error))
             }
             outcome => outcome.map_err(DeferError::Deferred),
         }
@@ -305,7 +379,7 @@ impl Store {
     }
 
     /// The state of Redis as a whole.
-    pub fn status(&self) -> HealthStatus {
+    pub fn status(&self) -> RedisStatus {
         self.health.status()
     }
 
@@ -314,9 +388,10 @@ impl Store {
     /// # Errors
     /// Returns the last [`RedisError`] when the time is up.
     pub async fn ready(&self, timeout: Duration) -> Result<(), RedisError> {
+        let Backend::Redis(supervisor) = &self.backend else { return Ok(()) };
         let end = Instant::now() + timeout;
         loop {
-            match self.supervisor.connection().await {
+            match supervisor.connection().await {
                 Ok(_) => return Ok(()),
                 Err(error) if Instant::now() >= end => return Err(error),
                 Err(_) => sleep(Duration::from_millis(10)).await,

@@ -21,7 +21,7 @@ use crate::{
 
 /// Shared by all connections to one Redis, so that a change is logged once, and not
 /// once per connection or request.
-pub struct Health {
+pub struct HealthMonitor {
     /// The condition changes with the first connection that goes down and the last that
     /// comes back.
     connections: Mutex<Connections>,
@@ -80,7 +80,8 @@ impl Breakers {
 
 /// The state of Redis as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HealthStatus {
+#[non_exhaustive]
+pub enum RedisStatus {
     /// Reads and writes work.
     Up,
     /// Reads work; writes have been rejected for this long.
@@ -89,7 +90,7 @@ pub enum HealthStatus {
     Down(RedisError, Duration),
 }
 
-impl Default for Health {
+impl Default for HealthMonitor {
     fn default() -> Self {
         Self {
             connections: Mutex::default(),
@@ -108,7 +109,7 @@ impl Default for Health {
     }
 }
 
-impl Health {
+impl HealthMonitor {
     /// The number of keys with a deferred invalidation. This process does not use
     /// their copies in Redis.
     pub fn deferred(&self) -> usize {
@@ -125,13 +126,13 @@ impl Health {
     }
 
     /// The state of Redis as a whole.
-    pub fn status(&self) -> HealthStatus {
+    pub fn status(&self) -> RedisStatus {
         if let Some((error, since)) = self.connection.failure() {
-            return HealthStatus::Down(error, since);
+            return RedisStatus::Down(error, since);
         }
         match self.writes.failure().or_else(|| self.permissions.failure()) {
-            Some((error, since)) => HealthStatus::Refusing(error, since),
-            None => HealthStatus::Up,
+            Some((error, since)) => RedisStatus::Refusing(error, since),
+            None => RedisStatus::Up,
         }
     }
 
@@ -247,13 +248,13 @@ impl Health {
 mod tests {
     use super::*;
 
-    fn is_down(health: &Health) -> bool {
-        matches!(health.status(), HealthStatus::Down(..))
+    fn is_down(health: &HealthMonitor) -> bool {
+        matches!(health.status(), RedisStatus::Down(..))
     }
 
     #[test]
     fn the_last_connection_that_is_down_decides_even_when_it_is_dropped() {
-        let health = Health::default();
+        let health = HealthMonitor::default();
         health.connection_opened();
         health.connection_opened();
         health.connection_lost(&RedisError::Unreachable);

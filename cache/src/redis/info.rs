@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::redis::{RedisError, Store, connection::check_error, supervisor, typed};
+use crate::redis::{Client, RedisError, connection::check_error, typed};
 
 /// The fields of INFO that the panels show (redis.io/docs/latest/commands/info).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -91,19 +91,15 @@ impl KeyCount {
     }
 }
 
-impl Store {
+impl Client {
     /// Reads INFO, and synchronises the clock with it.
     ///
     /// # Errors
     /// Returns a [`RedisError`] if Redis is unavailable or denies INFO.
     pub async fn info(&self) -> Result<ServerInfo, RedisError> {
         let sent = Instant::now();
-        let text: String = typed(
-            supervisor::send(&self.supervisor, &redis::cmd("INFO"))
-                .await
-                .value
-                .and_then(check_error)?,
-        )?;
+        let text: String =
+            typed(self.send_one(&redis::cmd("INFO")).await.value.and_then(check_error)?)?;
         let info = ServerInfo::parse(&text);
         if let Some(time) = info.time_us {
             self.health.clock.set(time, sent);
@@ -121,9 +117,8 @@ impl Store {
         for _ in 0..SCANS_PER_SLICE {
             let mut scan = redis::cmd("SCAN");
             scan.arg(count.cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(SCAN_COUNT);
-            let (cursor, keys): (u64, Vec<redis::Value>) = typed(
-                supervisor::send(&self.supervisor, &scan).await.value.and_then(check_error)?,
-            )?;
+            let (cursor, keys): (u64, Vec<redis::Value>) =
+                typed(self.send_one(&scan).await.value.and_then(check_error)?)?;
             count.cursor = cursor;
             count.so_far += keys.len() as u64;
             if cursor == 0 {

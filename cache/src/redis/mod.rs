@@ -20,6 +20,8 @@ mod delay_proxy;
 mod error;
 mod health;
 mod info;
+mod key;
+mod memory;
 mod notation;
 mod reply;
 mod script;
@@ -32,12 +34,13 @@ pub use redis::{FromRedisValue, Value};
 pub use self::{
     address::{Address, BadAddress},
     breaker::BreakerState,
-    client::{DeferError, Store},
+    client::{Client, DeferError},
     command::Command,
     dedicated::{BlockingConnection, DedicatedConnection, PipelineReplies},
     error::RedisError,
-    health::{Health, HealthStatus},
+    health::{HealthMonitor, RedisStatus},
     info::{KeyCount, ServerInfo},
+    key::Key,
     notation::Notation,
     reply::{Refusal, typed},
     script::Script,

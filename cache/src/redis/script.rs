@@ -39,7 +39,7 @@ impl Script {
         self.text.lines().next().unwrap_or_default()
     }
 
-    fn digest(&self) -> &str {
+    pub(super) fn digest(&self) -> &str {
         self.digest.get_or_init(|| redis::Script::new(self.text).get_hash().to_owned())
     }
 

@@ -26,7 +26,7 @@ use crate::redis::{
     connection::{Connection, Reply, check_error, into_array},
     deferred::DeferredInvalidation,
     error::RedisError,
-    health::Health,
+    health::HealthMonitor,
     script::is_noscript,
 };
 
@@ -48,7 +48,7 @@ const TIME_INTERVAL: Duration = Duration::from_secs(10);
 /// A multiplexed connection, and the task that keeps it up.
 pub struct Supervisor {
     address: Address,
-    health: Arc<Health>,
+    health: Arc<HealthMonitor>,
     state: watch::Sender<State>,
     breaker: Mutex<Breaker>,
     /// Whether recent calls were slow. If not, a fast call needs no bookkeeping.
@@ -71,7 +71,7 @@ enum State {
 impl Supervisor {
     /// Starts connecting, on the calling runtime, which also drives the connection.
     /// Stops when the last user drops it.
-    pub fn open(address: &Address, health: Arc<Health>) -> Arc<Self> {
+    pub fn open(address: &Address, health: Arc<HealthMonitor>) -> Arc<Self> {
         health.connection_opened();
         let supervisor = Arc::new(Self {
             address: address.clone(),
@@ -84,6 +84,11 @@ impl Supervisor {
         });
         tokio::spawn(run(Arc::downgrade(&supervisor)));
         supervisor
+    }
+
+    /// The server.
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
     /// The connection, if it is up. Waits only for the very first attempt.
@@ -120,7 +125,7 @@ impl Supervisor {
         self.saw_slow.store(breaker.has_seen_slow(), Ordering::Relaxed);
     }
 
-    /// Changes the breaker, and reports a change of its state to [`Health`].
+    /// Changes the breaker, and reports a change of its state to [`HealthMonitor`].
     fn transition(&self, change: impl FnOnce(&mut Breaker)) {
         let mut breaker = self.breaker();
         let before = breaker.state();

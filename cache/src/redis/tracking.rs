@@ -12,7 +12,7 @@ use redis::{
     aio::{ConnectionLike, MultiplexedConnection},
 };
 use tokio::{
-    sync::Notify,
+    sync::{Notify, watch},
     time::{sleep, timeout},
 };
 
@@ -33,8 +33,8 @@ const RECONNECT_DELAY: Duration = Duration::from_millis(250);
 /// Receives invalidation pushes. Called on the connection's own task, so the
 /// methods must be quick.
 pub trait InvalidationListener: Send + Sync + 'static {
-    /// Tracking started: every change is reported from now on.
-    fn tracking_started(&self);
+    /// Tracking of this many prefixes started: every change is reported from now on.
+    fn tracking_started(&self, prefixes: usize);
     /// Tracking was lost: changes are no longer reported.
     fn tracking_lost(&self);
     /// A key changed; `key` includes the prefix.
@@ -44,19 +44,28 @@ pub trait InvalidationListener: Send + Sync + 'static {
 }
 
 /// Reports every change under these prefixes to `listener`, until it is dropped.
-/// Runs on the calling runtime.
-pub fn track(address: &Address, prefixes: Vec<String>, listener: &Arc<impl InvalidationListener>) {
+/// Connects again when the prefixes change, and not at all while there are none. Runs on
+/// the calling runtime.
+pub fn track(
+    address: &Address,
+    mut prefixes: watch::Receiver<Vec<String>>,
+    listener: &Arc<impl InvalidationListener>,
+) {
     let client = address.resp3_client();
     let listener = Arc::downgrade(listener);
     tokio::spawn(async move {
-        while listener.strong_count() > 0 {
-            let broken = Arc::new(Notify::new());
-            match connect(&client, &prefixes, &listener, &broken).await {
+        // The sender ends with the listener.
+        while prefixes.wait_for(|prefixes| !prefixes.is_empty()).await.is_ok() {
+            let (wanted, broken) = (prefixes.borrow_and_update().clone(), Arc::new(Notify::new()));
+            match connect(&client, &wanted, &listener, &broken).await {
                 Ok(connection) => {
                     if let Some(listener) = listener.upgrade() {
-                        listener.tracking_started();
+                        listener.tracking_started(wanted.len());
                     }
-                    monitor(connection, &listener, &broken).await;
+                    tokio::select! {
+                        () = monitor(connection, &listener, &broken) => (),
+                        _ = prefixes.changed() => continue,
+                    }
                     if let Some(listener) = listener.upgrade() {
                         listener.tracking_lost();
                     }

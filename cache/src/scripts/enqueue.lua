@@ -19,6 +19,8 @@ if pending and tonumber(pending) >= stamp then stamp = tonumber(pending) + 1 end
 local v, s = string.format('%.0f', version), string.format('%.0f', stamp)
 redis.call('XADD', KEYS[2], '*', 'key', ARGV[4], 'version', v, 'stamp', s, 'value', ARGV[6])
 redis.call('SET', KEYS[1], '{"version":' .. v .. ',"pending":' .. s .. ',' .. ARGV[5])
-redis.call('SET', KEYS[3], s)
-redis.call('SET', KEYS[4], v, 'PX', ARGV[7])
+redis.call('SET', KEYS[3], s, 'PX', ARGV[8])
+local known = redis.pcall('GET', KEYS[4])
+local at = type(known) == 'string' and string.match(known, ':%d+') or ''
+redis.call('SET', KEYS[4], v .. at, 'PX', ARGV[7])
 return {1, version, stamp}

@@ -3,7 +3,7 @@ local entry = redis.pcall('GET', KEYS[1])
 if type(entry) == 'string' then
   local version = tonumber(string.match(entry, '^{"version":(%d+)'))
   local pending = string.find(entry, '^{"version":%d+,"pending":')
-  local at = string.match(entry, '^{"version":%d+,"at":(%d+)')
+  local at = string.match(entry, '^{"version":%d+,"gone":true,"at":(%d+)')
   if version and (version > tonumber(ARGV[1]) or pending and version == tonumber(ARGV[1])) then
     return 0
   end

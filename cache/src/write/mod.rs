@@ -1,6 +1,11 @@
-//! The steps of a write. [`paths`] holds the write paths, [`written`] the result,
-//! and [`write_behind`] flushes queued writes to the origin.
+//! The steps of a write. [`plain`] awaits a write at the origin, and [`supersede`] then
+//! drops older copies; [`written`] is the result. [`ordered`] gives writes their order,
+//! so that they can be queued, and [`write_behind`] flushes queued writes to the origin.
 
-pub mod paths;
+#[cfg(feature = "write-behind")]
+pub mod ordered;
+pub mod plain;
+pub mod supersede;
+#[cfg(feature = "write-behind")]
 pub mod write_behind;
 pub mod written;

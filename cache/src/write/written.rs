@@ -1,11 +1,16 @@
 //! The result of a write, as plain data.
 
+use std::sync::Arc;
+
 use crate::redis::RedisError;
 
 /// The result of a write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
-    /// The new version; `None` if there was no value to replace.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Written<T> {
+    /// The new value; `None` if there was no value to change.
+    pub value: Option<Arc<T>>,
+    /// The new version, if the origin has versions or the value was stored.
     pub version: Option<u64>,
     /// The effect on the copy in Redis.
     pub effect: Effect,
@@ -13,6 +18,7 @@ pub struct Written {
 
 /// The effect of a write on the copy in Redis.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Effect {
     /// The copy was dropped; `false` if there was none.
     Invalidated(bool),
@@ -25,9 +31,8 @@ pub enum Effect {
     Deferred(RedisError),
 }
 
-impl Written {
-    /// There was no value to replace.
-    pub(crate) fn nothing() -> Self {
-        Self { version: None, effect: Effect::Invalidated(false) }
+impl<T> Clone for Written<T> {
+    fn clone(&self) -> Self {
+        Self { value: self.value.clone(), effect: self.effect.clone(), ..*self }
     }
 }

@@ -1,10 +1,10 @@
 use std::time::{Duration, Instant};
 
-use hitrate_cache::{Committed, redis::Value};
+use hitrate_cache::{redis::Value, write_behind::Committed};
 
 use crate::{
     proxy::{Mode, Proxy},
-    world::{World, default, key, within},
+    world::{World, default, key, profiles, within},
 };
 
 /// The limit on deferred keys.
@@ -32,17 +32,17 @@ async fn replay_all() -> Duration {
     world.redis.kill();
     for n in 0..KEYS {
         let newer = Committed { version: 2, stamp: 1 };
-        cache.supersede_later(&key(&n.to_string()), newer, &policy);
+        profiles(&cache, &policy).supersede_later(n, newer);
     }
-    assert_eq!(cache.store().health().deferred(), KEYS);
+    assert_eq!(cache.client().health().deferred(), KEYS);
     world.redis.restart(&[]);
     let start = Instant::now();
-    within(REPLAY_LIMIT, || !cache.store().has_deferred()).await;
+    within(REPLAY_LIMIT, || !cache.client().has_deferred()).await;
     let took = start.elapsed();
     let gone = world.redis.run(&["GET", "test:profile:9999"]);
     assert_eq!(gone, Value::BulkString(br#"{"version":2,"gone":true}"#.to_vec()));
-    // Per key a tombstone and the version of the edit, and one key for the clock.
-    assert_eq!(world.redis.run(&["DBSIZE"]), Value::Int(2 * KEYS as i64 + 1));
+    // Per key a tombstone, the version of the edit and the clock.
+    assert_eq!(world.redis.run(&["DBSIZE"]), Value::Int(3 * KEYS as i64));
     took
 }
 
@@ -54,18 +54,18 @@ async fn a_rejected_invalidation_does_not_block_the_others() {
     world.redis.kill();
     for id in ["1", "2", "3"] {
         let newer = Committed { version: 2, stamp: 1 };
-        cache.supersede_later(&key(id), newer, &policy);
+        profiles(&cache, &policy).supersede_later(id, newer);
     }
     // From now on access to profile:1 is denied.
-    let keys = ["~test:profile:2", "~test:profile:3", "~test:edited:*", "~test:write-clock"];
+    let keys = ["~test:profile:2", "~test:profile:3", "~test:edited:*", "~test:clock:*"];
     let rules = ["--user", "default", "on", "nopass", "+@all"].into_iter().chain(keys);
     let rules: Vec<_> = rules.collect();
     world.redis.restart(&rules);
     within(REPLAY_LIMIT, || {
-        !cache.store().is_deferred(&key("2")) && !cache.store().is_deferred(&key("3"))
+        !cache.client().is_deferred(&key("2")) && !cache.client().is_deferred(&key("3"))
     })
     .await;
-    assert!(cache.store().is_deferred(&key("1")), "it was refused");
+    assert!(cache.client().is_deferred(&key("1")), "it was refused");
 }
 
 #[tokio::test]

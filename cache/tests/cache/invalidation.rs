@@ -1,14 +1,13 @@
 use hitrate_cache::{Invalidated, Pattern, Source, trace::Trace};
 
-use crate::world::{PROFILE, World, default, key, named};
+use crate::world::{World, default, named, profiles};
 
 #[tokio::test]
 async fn by_key() {
     let world = World::new();
     world.origin.put("1", 30);
     let (cache, policy) = (world.cache().await, default());
-    let invalidate =
-        || async { cache.invalidate(&key("1"), &policy, &Trace::disabled()).await.unwrap() };
+    let invalidate = || async { profiles(&cache, &policy).invalidate("1").await };
     assert_eq!(invalidate().await, Invalidated::Nothing);
     world.fetch(&cache, "1", &policy).await.unwrap();
     assert_eq!(invalidate().await, Invalidated::Dropped);
@@ -25,7 +24,8 @@ async fn by_tag_in_one_write() {
     }
     for _ in 0..2 {
         let trace = Trace::start();
-        cache.invalidate_tag(PROFILE, &trace).await.unwrap();
+        let outcome = profiles(&cache, &policy).traced(&trace).invalidate_all().await;
+        assert_eq!(outcome, Invalidated::Dropped);
         assert_eq!(trace.spans().len(), 1);
         for n in 0..50 {
             let lookup = world.fetch(&cache, &n.to_string(), &policy).await.unwrap();
@@ -47,24 +47,21 @@ async fn by_pattern_in_batches() {
     let values: Vec<_> = (0..2_000)
         .map(|n| {
             let value = crate::world::profile(&format!("user-{n}"), 30);
-            hitrate_cache::Versioned { value, version: 1 }
+            (format!("user-{n}"), hitrate_cache::Versioned { value, version: 1 })
         })
         .collect();
-    cache.put_all(&values, &policy).await.unwrap();
+    let profiles = profiles(&cache, &policy);
+    profiles.put_all(values).await.unwrap();
     world.redis.run(&["SET", "test:page_hits", "7"]);
     world.redis.run(&["SET", "other:profile:user-1", "x"]);
-    let pattern = Pattern::parse("profile:user-1*", &[PROFILE]).unwrap();
+    let pattern = Pattern::parse("user-1*").unwrap();
     let mut progress = Vec::new();
-    let trace = Trace::disabled();
-    let scan = cache
-        .invalidate_matching(&pattern, true, &policy, &trace, |it| progress.push(it))
-        .await
-        .unwrap();
+    let scan = profiles.invalidate_matching(&pattern, true, |it| progress.push(it)).await.unwrap();
     assert_eq!((scan.found, scan.dropped), (1_111, 0), "a dry run counts");
     assert!(scan.scans >= 4 && progress.len() as u64 == scan.scans, "{scan:?}");
-    let scan = cache.invalidate_matching(&pattern, false, &policy, &trace, |_| ()).await.unwrap();
+    let scan = profiles.invalidate_matching(&pattern, false, |_| ()).await.unwrap();
     assert_eq!((scan.found, scan.dropped), (1_111, 1_111));
-    let again = cache.invalidate_matching(&pattern, false, &policy, &trace, |_| ()).await.unwrap();
+    let again = profiles.invalidate_matching(&pattern, false, |_| ()).await.unwrap();
     assert_eq!(
         (again.found, again.dropped, again.is_complete),
         (0, 0, true),
@@ -84,13 +81,12 @@ async fn a_pending_write_is_not_invalidated() {
     world.origin.put("1", 30);
     let (cache, policy) = (world.cache().await, named("write-behind"));
     world.write(&cache, "1", 31, &policy).await;
-    let outcome = cache.invalidate(&key("1"), &policy, &Trace::disabled()).await.unwrap();
+    let outcome = profiles(&cache, &policy).invalidate("1").await;
     assert_eq!(outcome, Invalidated::Kept);
-    let pattern = Pattern::parse("profile:*", &[PROFILE]).unwrap();
-    let scan =
-        cache.invalidate_matching(&pattern, false, &policy, &Trace::disabled(), |_| ()).await;
+    let pattern = Pattern::parse("*").unwrap();
+    let scan = profiles(&cache, &policy).invalidate_matching(&pattern, false, |_| ()).await;
     assert_eq!(scan.unwrap().dropped, 0);
-    cache.invalidate_tag(PROFILE, &Trace::disabled()).await.unwrap();
+    let _ = profiles(&cache, &policy).invalidate_all().await;
     let lookup = world.fetch(&cache, "1", &policy).await.unwrap();
     assert_eq!(crate::world::age(&lookup), 31, "only the pending copy has this value");
 }

@@ -1,12 +1,12 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use hitrate_cache::{CachePolicy, Source, trace::Trace};
+use hitrate_cache::Source;
 use tokio::time::sleep;
 
 use crate::{
     redis_server::BUSY,
-    world::{RowError, SOON, World, age, default, key, named, within},
+    world::{Profile, RowError, SOON, World, age, default, named, profiles, within},
 };
 
 #[tokio::test]
@@ -21,7 +21,7 @@ async fn several_processes_share_one_load() {
         let lookups = caches.iter().flat_map(|cache| (0..50).map(move |_| cache));
         let found = join_all(lookups.map(|cache| world.fetch(cache, "1", &policy))).await;
         assert!(found.iter().all(|it| age(it.as_ref().unwrap()) == 30));
-        assert_eq!(world.origin.loads() - before, 1, "{}", policy.name);
+        assert_eq!(world.origin.loads() - before, 1, "{policy:?}");
     }
 }
 
@@ -42,15 +42,15 @@ async fn a_dead_lease_holder_delays_others_by_the_lease_ttl_at_most() {
     let world = World::new();
     world.origin.put("1", 30);
     let (cache, lease) = (world.cache().await, Duration::from_millis(300));
-    let policy = CachePolicy { lease: Some(lease), ..default() };
+    let policy = default().lease(Some(lease));
     let ms = lease.as_millis().to_string();
-    world.redis.run(&["SET", "test:lease:profile:1", "dead", "PX", &ms]);
+    world.redis.run(&["SET", "test:lease:{test:profile:1}", "dead", "PX", &ms]);
     let start = Instant::now();
     let found = world.fetch(&cache, "1", &policy).await.unwrap();
     assert_eq!((age(&found), found.source), (30, Source::Database));
     let waited = start.elapsed();
     assert!(waited < lease * BUSY, "{waited:?}");
-    let left = world.redis.run(&["EXISTS", "test:lease:profile:1"]);
+    let left = world.redis.run(&["EXISTS", "test:lease:{test:profile:1}"]);
     assert_eq!(left, redis::Value::Int(0), "it was released");
 }
 
@@ -60,7 +60,7 @@ async fn a_failed_load_releases_the_lease() {
     world.origin.fails.store(true, std::sync::atomic::Ordering::SeqCst);
     let cache = world.cache().await;
     assert!(world.fetch(&cache, "1", &default()).await.is_err());
-    let left = world.redis.run(&["EXISTS", "test:lease:profile:1"]);
+    let left = world.redis.run(&["EXISTS", "test:lease:{test:profile:1}"]);
     assert_eq!(left, redis::Value::Int(0));
 }
 
@@ -70,19 +70,19 @@ async fn a_lease_that_never_expires_delays_a_load_but_does_not_prevent_it() {
     let world = World::new();
     world.origin.put("1", 30);
     let (cache, hard) = (world.cache().await, Duration::from_millis(200));
-    world.redis.run(&["SET", "test:lease:profile:1", "forever"]);
+    world.redis.run(&["SET", "test:lease:{test:profile:1}", "forever"]);
     for policy in [default(), named("lease")] {
         world.redis.run(&["DEL", "test:profile:1"]);
         let lease = Duration::from_millis(300);
-        let policy = CachePolicy { hard_timeout: hard, lease: Some(lease), ..policy };
+        let policy = policy.hard_timeout(hard).lease(Some(lease));
         let start = Instant::now();
         let found = world.fetch(&cache, "1", &policy).await.unwrap();
-        assert_eq!((age(&found), found.source), (30, Source::Database), "{}", policy.name);
+        assert_eq!((age(&found), found.source), (30, Source::Database), "{policy:?}");
         assert!(found.fill.ttl().is_some(), "the next one finds it");
         let waited = start.elapsed();
         assert!(waited < (hard + lease) * BUSY, "{waited:?}");
     }
-    let left = world.redis.run(&["GET", "test:lease:profile:1"]);
+    let left = world.redis.run(&["GET", "test:lease:{test:profile:1}"]);
     assert_eq!(
         left,
         redis::Value::BulkString(b"forever".to_vec()),
@@ -98,7 +98,7 @@ async fn a_lease_key_of_another_type_is_not_waited_for() {
     let mut shortest = Duration::MAX;
     for _ in 0..5 {
         world.redis.run(&["FLUSHALL"]);
-        world.redis.run(&["RPUSH", "test:lease:profile:1", "x"]);
+        world.redis.run(&["RPUSH", "test:lease:{test:profile:1}", "x"]);
         let start = Instant::now();
         let found = world.fetch(&cache, "1", &default()).await.unwrap();
         assert_eq!((age(&found), found.source), (30, Source::Database));
@@ -114,7 +114,7 @@ async fn a_long_load_in_another_process_does_not_fail_a_caller_with_a_short_time
     world.origin.put("1", 30);
     world.origin.slow(2_500);
     let (one, other) = (world.cache().await, world.cache().await);
-    let short_timeout = CachePolicy { hard_timeout: Duration::from_millis(200), ..default() };
+    let short_timeout = default().hard_timeout(Duration::from_millis(200));
     let policy = default();
     let long = world.fetch(&one, "1", &policy);
     let short = async {
@@ -147,7 +147,7 @@ async fn longest_pause_while_a_renewal_hangs() -> Duration {
     let world = World::new();
     let (cache, policy) = (world.cache().await, default());
     let (pauses, mut paused) = tokio::sync::mpsc::unbounded_channel();
-    let origin = move || {
+    let origin = {
         let pauses = pauses.clone();
         async move {
             for _ in 0..80 {
@@ -155,15 +155,15 @@ async fn longest_pause_while_a_renewal_hangs() -> Duration {
                 sleep(Duration::from_millis(10)).await;
                 pauses.send(start.elapsed()).unwrap();
             }
-            Ok::<_, RowError>(None)
+            Ok::<_, RowError>(None::<Profile>)
         }
     };
     let hang = async {
         sleep(policy.lease.unwrap() / 4).await;
         world.redis.signal("STOP");
     };
-    let (key, trace) = (key("1"), Trace::disabled());
-    let (found, ()) = tokio::join!(cache.fetch(&key, &policy, &trace, origin), hang);
+    let profiles = profiles(&cache, &policy);
+    let (found, ()) = tokio::join!(profiles.lookup("1", origin), hang);
     world.redis.signal("CONT");
     assert!(found.unwrap().value.is_none());
     let mut longest = Duration::ZERO;

@@ -39,7 +39,7 @@ async fn a_near_hit_needs_no_round_trip() {
     let lookup = world.fetch(&cache, "1", &policy).await.unwrap();
     world.redis.signal("CONT");
     assert_eq!((age(&lookup), lookup.source), (30, Source::Memory));
-    assert!(lookup.cache_status().ends_with("; detail=memory"));
+    assert!(lookup.cache_status("hitrate").ends_with("; detail=memory"));
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn a_local_edit_is_visible_at_once_and_a_remote_one_after_its_push() {
 async fn reads_racing_a_remote_edit_leave_no_old_copy() {
     let world = World::new();
     let (cache, writer) = (world.tracking().await, world.cache().await);
-    let policy = CachePolicy { lease: None, ..named("near-cache") };
+    let policy = named("near-cache").lease(None);
     for n in 0..200 {
         let id = n.to_string();
         world.origin.put(&id, 0);
@@ -98,7 +98,7 @@ async fn without_its_tracking_connection_the_near_cache_is_disabled() {
     warm(&world, &cache, &policy).await;
     world.redis.run(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
     world.write(&writer, "1", 31, &policy).await;
-    within(Duration::from_secs(3), || cache.engine().near().1).await;
+    within(Duration::from_secs(3), || cache.health().is_tracking).await;
     assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), 31);
     warm(&world, &cache, &policy).await;
 }
@@ -110,7 +110,7 @@ async fn without_redis_it_serves_stale_copies_for_a_short_time() {
     let (cache, policy) = (world.tracking().await, named("near-cache"));
     warm(&world, &cache, &policy).await;
     world.redis.kill();
-    within(Duration::from_secs(3), || !cache.engine().near().1).await;
+    within(Duration::from_secs(3), || !cache.health().is_tracking).await;
     let end = Instant::now() + Duration::from_secs(1) * BUSY;
     // The command connection may notice a moment later than the other.
     while world.fetch(&cache, "1", &policy).await.unwrap().source != Source::Stale {

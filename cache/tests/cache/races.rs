@@ -7,10 +7,9 @@ use std::{
 };
 
 use hitrate_cache::{
-    Cache, Committed, Engine, Origin, Source, Versioned, Writable, WriteOrder,
-    redis::{Address, Health, Store, Value},
-    trace::Trace,
-    write_behind::Flusher,
+    Origin, Source, Versioned,
+    redis::Value,
+    write_behind::{Committed, Flusher, OrderedOrigin, WriteOrder},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, copy},
@@ -19,8 +18,8 @@ use tokio::{
 };
 
 use crate::world::{
-    FLUSH_POLICY, PREFIX, PROFILE, Profile, Row, RowError, RowSink, SOON, World, age, default, key,
-    named, profile, within,
+    FLUSH_POLICY, Profile, RowError, RowOrigin, RowSink, SOON, World, age, default, named, profile,
+    profiles, within,
 };
 
 const fn ms(n: u64) -> Duration {
@@ -40,10 +39,8 @@ async fn a_load_that_began_before_an_invalidation_is_neither_shared_nor_stored()
             within(SOON, || world.origin.loads() == 1).await;
             world.origin.put("1", 99);
             match by_tag {
-                true => cache.invalidate_tag(PROFILE, &Trace::disabled()).await.unwrap(),
-                false => {
-                    cache.invalidate(&key("1"), &policy, &Trace::disabled()).await.unwrap();
-                }
+                true => drop(profiles(&cache, &policy).invalidate_all().await),
+                false => drop(profiles(&cache, &policy).invalidate("1").await),
             }
             world.origin.lag_ms.store(0, Ordering::SeqCst);
             world.fetch(&cache, "1", &policy).await.unwrap()
@@ -56,24 +53,26 @@ async fn a_load_that_began_before_an_invalidation_is_neither_shared_nor_stored()
 }
 
 /// An origin with slow writes.
-struct SlowWrites(Row, Duration);
+struct SlowWrites(RowOrigin, Duration);
 
-impl Origin<Profile> for SlowWrites {
+impl Origin<String, Profile> for SlowWrites {
+    type Loaded = Option<Versioned<Profile>>;
     type Error = RowError;
 
-    async fn load(&self) -> Result<Option<Versioned<Profile>>, RowError> {
-        self.0.load().await
+    async fn load(&self, id: String) -> Result<Option<Versioned<Profile>>, RowError> {
+        self.0.load(id).await
     }
 }
 
-impl Writable<Profile> for SlowWrites {
+impl OrderedOrigin<String, Profile> for SlowWrites {
     async fn write(
         &self,
+        id: String,
         value: &Profile,
         order: WriteOrder,
     ) -> Result<Option<Committed>, RowError> {
         sleep(self.1).await;
-        self.0.write(value, order).await
+        self.0.write(id, value, order).await
     }
 }
 
@@ -85,9 +84,9 @@ async fn a_write_through_does_not_hide_a_later_pending_write() {
     world.origin.put("1", 30);
     let cache = world.cache().await;
     let through = async {
-        let origin = SlowWrites(world.row("1"), ms(200));
-        let policy = named("write-through");
-        cache.write(profile("1", 99), &policy, &Trace::disabled(), origin).await.unwrap()
+        let origin = SlowWrites(RowOrigin(Arc::clone(&world.origin)), ms(200));
+        let loader = profiles(&cache, &named("write-through")).loader(origin);
+        loader.write("1".to_owned(), profile("1", 99)).await.unwrap()
     };
     let behind = async {
         sleep(ms(50)).await;
@@ -110,9 +109,8 @@ async fn a_load_outdated_by_a_write_is_not_kept_as_a_stale_copy() {
     world.origin.put("1", 30);
     let (cache, policy) = (world.cache().await, default());
     world.origin.lag_ms.store(400, Ordering::SeqCst);
-    let (task_cache, row) = (cache.clone(), world.row("1"));
-    let load = async move { task_cache.fetch(&key("1"), &policy, &Trace::disabled(), row).await };
-    let load = tokio::spawn(load);
+    let loader = world.loader(&cache, &policy);
+    let load = tokio::spawn(async move { loader.lookup("1".to_owned()).await });
     within(SOON, || world.origin.loads() == 1).await;
     world.write(&cache, "1", 31, &policy).await;
     world.redis.kill();
@@ -129,7 +127,7 @@ async fn a_stale_copy_is_not_served_after_an_edit_by_another_process() {
         let world = World::new();
         world.origin.put("1", 30);
         let (here, there) = (world.cache().await, world.cache().await);
-        let policy = default().ttl(ms(300));
+        let policy = default().with_ttl(ms(300));
         world.fetch(&here, "1", &policy).await.unwrap();
         world.write(&there, "1", 31, &policy).await;
         world.fetch(&there, "1", &policy).await.unwrap();
@@ -184,10 +182,7 @@ async fn relay(client: TcpStream, server: TcpStream) {
 async fn a_write_on_a_broken_connection_does_not_overtake_a_later_one() {
     let world = World::new();
     world.origin.put("1", 30);
-    let address = Address::parse(&delaying_proxy(world.redis.port).await).unwrap();
-    let store = Store::open(&address, PREFIX, &Arc::new(Health::default()));
-    store.ready(Duration::from_secs(3)).await.unwrap();
-    let cache = Cache::new(store, Arc::new(Engine::new(PREFIX, &[PROFILE], Arc::new(()))));
+    let cache = world.cache_at(&delaying_proxy(world.redis.port).await).await;
     world.fetch(&cache, "1", &named("write-behind")).await.unwrap();
     world.write(&cache, "1", 31, &named("write-behind")).await;
     world.write(&cache, "1", 32, &default()).await;
@@ -211,7 +206,7 @@ async fn a_lookup_is_retried_when_its_connection_breaks() {
         world.redis.run(&["CLIENT", "KILL", "TYPE", "normal"]);
         let lookup = world.fetch(&cache, "1", &policy).await.unwrap();
         hits += u64::from(lookup.source == Source::Cache);
-        cache.store().ready(Duration::from_secs(3)).await.unwrap();
+        cache.client().ready(Duration::from_secs(3)).await.unwrap();
     }
     // All random delays may be shorter than the time to connect.
     assert!(hits >= 5, "{hits} of 10 lookups were hits");
@@ -228,11 +223,11 @@ async fn a_failed_write_does_not_hide_the_one_before_it() {
     world.redis.signal("STOP");
     world.write(&cache, "1", 32, &policy).await;
     world.origin.fails.store(true, Ordering::SeqCst);
-    let failed = cache.write(profile("1", 33), &policy, &Trace::disabled(), world.row("1")).await;
+    let failed = world.loader(&cache, &policy).write("1".to_owned(), profile("1", 33)).await;
     assert!(failed.is_err());
     world.origin.fails.store(false, Ordering::SeqCst);
     world.redis.signal("CONT");
-    cache.store().ready(Duration::from_secs(5)).await.unwrap();
+    cache.client().ready(Duration::from_secs(5)).await.unwrap();
     assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), 32);
 }
 
@@ -254,7 +249,7 @@ async fn no_edit_is_hidden_however_many_redis_missed() {
         world.write(&cache, &n.to_string(), 31, &policy).await;
     }
     world.redis.signal("CONT");
-    cache.store().ready(Duration::from_secs(5)).await.unwrap();
+    cache.client().ready(Duration::from_secs(5)).await.unwrap();
     for id in last() {
         assert_eq!(age(&world.fetch(&cache, &id, &policy).await.unwrap()), 31, "{id}");
     }
@@ -268,7 +263,7 @@ async fn stamps_do_not_go_back_with_the_clock() {
     let cache = world.cache().await;
     let _flusher = Flusher::start(&cache, RowSink(Arc::clone(&world.origin)), FLUSH_POLICY);
     let ahead = (1_u64 << 52).to_string();
-    world.redis.run(&["SET", "test:write-clock", &ahead]);
+    world.redis.run(&["SET", "test:clock:{test:profile:1}", &ahead]);
     let policies =
         ["write-behind", "read-through", "write-behind", "write-through", "write-behind"];
     for (n, name) in (31..).zip(policies) {

@@ -7,10 +7,10 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use hitrate_cache::{CachePolicy, FetchError, Fill, Source, trace::Trace};
+use hitrate_cache::{CachePolicy, Error, Fill, Source};
 use tokio::time::timeout;
 
-use crate::world::{SOON, World, age, default, key, named, within};
+use crate::world::{SOON, World, age, default, named, profiles, within};
 
 #[tokio::test]
 async fn a_thousand_misses_of_one_key_cause_one_load() {
@@ -23,7 +23,7 @@ async fn a_thousand_misses_of_one_key_cause_one_load() {
         world.redis.run(&["FLUSHALL"]);
         let before = world.origin.loads();
         let found = join_all((0..1000).map(|_| world.fetch(&cache, "1", &policy))).await;
-        assert_eq!(world.origin.loads() - before, 1, "{}", policy.name);
+        assert_eq!(world.origin.loads() - before, 1, "{policy:?}");
         assert!(found.iter().all(|it| age(it.as_ref().unwrap()) == 30));
         let collapsed = found.iter().filter(|it| it.as_ref().unwrap().collapsed).count();
         assert_eq!(collapsed, 999);
@@ -67,7 +67,7 @@ async fn a_failed_load_fails_all_waiters_and_is_not_kept() {
     world.origin.fails.store(true, Ordering::SeqCst);
     let (cache, policy) = (world.cache().await, default());
     let failed = join_all((0..50).map(|_| world.fetch(&cache, "1", &policy))).await;
-    assert!(failed.iter().all(|it| matches!(it, Err(FetchError::Origin(_)))));
+    assert!(failed.iter().all(|it| matches!(it, Err(Error::Origin(_)))));
     assert_eq!(world.origin.loads(), 1);
     world.origin.fails.store(false, Ordering::SeqCst);
     let found = world.fetch(&cache, "1", &policy).await.unwrap();
@@ -82,7 +82,7 @@ async fn a_load_that_panics_fails_all_waiters_and_the_next_one_works() {
     world.origin.panics.store(true, Ordering::SeqCst);
     let (cache, policy) = (world.cache().await, default());
     let failed = join_all((0..50).map(|_| world.fetch(&cache, "1", &policy))).await;
-    assert!(failed.iter().all(|it| matches!(it, Err(FetchError::Aborted))), "{failed:?}");
+    assert!(failed.iter().all(|it| matches!(it, Err(Error::Aborted))), "{failed:?}");
     assert_eq!(world.origin.loads(), 1);
     world.origin.panics.store(false, Ordering::SeqCst);
     // The lease that the panic left behind expires.
@@ -105,7 +105,7 @@ async fn no_caller_joins_a_load_that_began_before_a_write_it_must_see() {
             within(SOON, || world.origin.loads() > loads).await;
             world.origin.lag_ms.store(0, Ordering::SeqCst);
             world.write(writer, id, 31, &policy).await;
-            world.fetch(&cache, id, &CachePolicy { lease: None, ..policy }).await.unwrap()
+            world.fetch(&cache, id, &policy.lease(None)).await.unwrap()
         };
         let (slow, after) = tokio::join!(slow, after);
         assert_eq!(age(&after), 31, "after the acknowledgement");
@@ -131,8 +131,8 @@ async fn callers_that_may_not_join_an_older_load_share_the_next_one() {
             join_all((0..200).map(|_| world.fetch(&cache, "1", &policy))).await
         };
         let (_, after) = tokio::join!(older, after);
-        assert!(after.iter().all(|it| age(it.as_ref().unwrap()) == 31), "{}", policy.name);
-        assert_eq!(world.origin.loads(), 2, "{}", policy.name);
+        assert!(after.iter().all(|it| age(it.as_ref().unwrap()) == 31), "{policy:?}");
+        assert_eq!(world.origin.loads(), 2, "{policy:?}");
     }
 }
 
@@ -161,20 +161,20 @@ async fn loads_above_the_limit_are_rejected_at_once() {
         (world.fetch(&cache, id, &policy).await, start.elapsed())
     }))
     .await;
-    let rejected = results.iter().filter(|it| matches!(it.0, Err(FetchError::Rejected)));
+    let rejected = results.iter().filter(|it| matches!(it.0, Err(Error::Overloaded)));
     let mut waited: Vec<_> = rejected.map(|it| it.1).collect();
     assert_eq!(waited.len(), 500 - 64 - 256);
     waited.sort();
     let median = waited[waited.len() / 2];
     assert!(median < Duration::from_millis(800), "before the first load ended: {median:?}");
-    assert_eq!(cache.engine().queued(), (0, 256));
+    let health = cache.health();
+    assert_eq!((health.queued_loads, health.max_queued_loads), (0, 256));
 }
 
 /// A load was started with a longer timeout than that of later callers.
 #[tokio::test]
 async fn callers_with_a_short_timeout_leave_a_long_shared_load() {
-    let with_short_timeout =
-        |policy| CachePolicy { hard_timeout: Duration::from_millis(100), ..policy };
+    let with_short_timeout = |policy: CachePolicy| policy.hard_timeout(Duration::from_millis(100));
     for policy in [default(), named("single-flight")] {
         let world = World::new();
         world.origin.put("1", 30);
@@ -196,7 +196,7 @@ async fn callers_with_a_short_timeout_leave_a_long_shared_load() {
             long
         };
         let (long, others) = tokio::join!(long, others);
-        assert!(others.iter().all(|it| age(it.as_ref().unwrap()) == 30), "{}", policy.name);
+        assert!(others.iter().all(|it| age(it.as_ref().unwrap()) == 30), "{policy:?}");
         assert_eq!(age(&long.unwrap()), 30, "it continued");
         assert_eq!(world.origin.loads(), 2, "the callers that left share one load");
     }
@@ -208,13 +208,14 @@ async fn no_load_starts_without_time_to_finish() {
     let world = World::new();
     world.origin.slow(800);
     let cache = world.cache().await;
-    let policy = CachePolicy { hard_timeout: Duration::from_millis(1_200), ..named("cache-aside") };
+    let policy = named("cache-aside").hard_timeout(Duration::from_millis(1_200));
     let ids: Vec<_> = (0..320).map(|n| n.to_string()).collect();
     let results = join_all(ids.iter().map(|id| world.fetch(&cache, id, &policy))).await;
     let answered = results.iter().filter(|it| it.is_ok()).count();
     assert_eq!((answered, world.origin.loads()), (128, 128));
-    assert!(results.iter().all(|it| matches!(it, Ok(_) | Err(FetchError::TimedOut))));
-    assert_eq!(cache.engine().queued(), (0, 256));
+    assert!(results.iter().all(|it| matches!(it, Ok(_) | Err(Error::TimedOut))));
+    let health = cache.health();
+    assert_eq!((health.queued_loads, health.max_queued_loads), (0, 256));
 }
 
 #[tokio::test]
@@ -235,9 +236,9 @@ async fn a_load_longer_than_the_hard_timeout_times_out() {
     world.origin.put("1", 30);
     world.origin.slow(2_000);
     let cache = world.cache().await;
-    let policy = CachePolicy { hard_timeout: Duration::from_millis(100), ..default() };
+    let policy = default().hard_timeout(Duration::from_millis(100));
     let failed = world.fetch(&cache, "1", &policy).await;
-    assert!(matches!(failed, Err(FetchError::TimedOut)), "{failed:?}");
+    assert!(matches!(failed, Err(Error::TimedOut)), "{failed:?}");
 }
 
 #[tokio::test]
@@ -245,11 +246,12 @@ async fn a_closure_is_an_origin() {
     let world = World::new();
     world.origin.put("1", 30);
     let (cache, origin) = (world.cache().await, Arc::clone(&world.origin));
-    let load = move || {
-        let age = origin.age("1");
+    let load = move |id: String| {
+        let age = origin.age(&id);
         async move { Ok::<_, crate::world::RowError>(Some(versioned(age))) }
     };
-    let found = cache.fetch(&key("1"), &default(), &Trace::disabled(), load).await.unwrap();
+    let loader = profiles(&cache, &default()).loader(load);
+    let found = loader.lookup("1".to_owned()).await.unwrap();
     assert_eq!(age(&found), 30);
 }
 

@@ -3,14 +3,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hitrate_cache::{CachePolicy, Source, trace::Trace};
+use hitrate_cache::{CachePolicy, Source};
 use tokio::time::{sleep, timeout};
 
-use crate::world::{PROFILE, SOON, World, age, default, key};
+use crate::world::{SOON, World, age, default, profiles};
 
 /// Caches a value, lets it expire, and returns its policy.
 async fn expired(world: &World, cache: &hitrate_cache::Cache) -> CachePolicy {
-    let policy = default().ttl(Duration::from_millis(60));
+    let policy = default().with_ttl(Duration::from_millis(60));
     world.origin.put("1", 30);
     world.fetch(cache, "1", &policy).await.unwrap();
     // The TTL has to pass.
@@ -29,7 +29,11 @@ async fn a_stale_copy_is_served_after_the_soft_timeout_and_the_load_continues() 
     let stale = world.fetch(&cache, "1", &policy).await.unwrap();
     let waited = start.elapsed();
     assert_eq!((age(&stale), stale.source), (30, Source::Stale));
-    assert!(stale.cache_status().contains("; ttl=-1; detail=stale"), "{}", stale.cache_status());
+    assert!(
+        stale.cache_status("hitrate").contains("; ttl=-1; detail=stale"),
+        "{}",
+        stale.cache_status("hitrate")
+    );
     assert!(waited >= policy.soft_timeout.unwrap() && waited < Duration::from_millis(900));
     assert_eq!(world.origin.loads(), 2);
     world.fetch(&cache, "1", &policy).await.unwrap();
@@ -45,7 +49,7 @@ async fn a_fast_origin_answers_instead_of_the_stale_copy() {
     let policy = expired(&world, &cache).await;
     let fresh = world.fetch(&cache, "1", &policy).await.unwrap();
     assert_eq!((age(&fresh), fresh.source), (31, Source::Database));
-    assert_eq!(fresh.cache_status(), "hitrate; fwd=stale; stored");
+    assert_eq!(fresh.cache_status("hitrate"), "hitrate; fwd=stale; stored");
 }
 
 #[tokio::test]
@@ -55,7 +59,7 @@ async fn a_failing_origin_is_bridged_until_the_grace_period_ends() {
     let policy = expired(&world, &cache).await;
     world.origin.fails.store(true, Ordering::SeqCst);
     assert_eq!(world.fetch(&cache, "1", &policy).await.unwrap().source, Source::Stale);
-    let short = CachePolicy { grace: Duration::from_millis(20), ..policy };
+    let short = policy.grace(Duration::from_millis(20));
     assert!(world.fetch(&cache, "1", &short).await.is_err());
 }
 
@@ -81,8 +85,8 @@ async fn nothing_stale_is_served_after_a_write_or_an_invalidation() {
         match round {
             0 => drop(world.write(&cache, "1", 32, &policy).await),
             1 => drop(world.write(&other, "1", 32, &policy).await),
-            2 => drop(other.invalidate(&key("1"), &policy, &Trace::disabled()).await.unwrap()),
-            _ => other.invalidate_tag(PROFILE, &Trace::disabled()).await.unwrap(),
+            2 => drop(profiles(&other, &policy).invalidate("1").await),
+            _ => drop(profiles(&other, &policy).invalidate_all().await),
         }
         world.origin.slow(200);
         let lookup = world.fetch(&cache, "1", &policy).await.unwrap();

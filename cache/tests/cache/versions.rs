@@ -1,6 +1,6 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
-use hitrate_cache::{CachePolicy, Fill, Source};
+use hitrate_cache::{CachePolicy, Fill, Protection, Refresh, Source};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::time::sleep;
 
@@ -17,7 +17,7 @@ async fn old_values_after_a_race(
     rng: &mut StdRng,
 ) -> u32 {
     let (one, other) = (world.cache().await, world.cache().await);
-    let policy = &CachePolicy { lease: None, single_flight: false, ..*policy };
+    let policy = &policy.lease(None).without(Protection::SingleFlight);
     let mut old = 0;
     for round in 1..=rounds {
         let id = round.to_string();
@@ -95,7 +95,7 @@ async fn a_value_read_near_the_end_of_its_ttl_is_reloaded_once() {
     let world = World::new();
     world.origin.put("1", 30);
     let cache = world.cache().await;
-    let policy = named("refresh-ahead").ttl(Duration::from_secs(3));
+    let policy = named("refresh-ahead").with_ttl(Duration::from_secs(3));
     world.fetch(&cache, "1", &policy).await.unwrap();
     world.origin.slow(50);
     // Into the last fifth of the TTL, with time left for those who ask.
@@ -118,7 +118,7 @@ async fn an_early_refresh_is_one_load_in_the_background() {
     world.origin.slow(200);
     let cache = world.cache().await;
     // A β of 50 and a load of 200 ms refresh 10 s ahead: nearly certain.
-    let policy = CachePolicy { xfetch_beta: Some(50.0), ..default().ttl(Duration::from_secs(2)) };
+    let policy = default().with_ttl(Duration::from_secs(2)).refresh(Refresh::Early(50.0));
     world.fetch(&cache, "1", &policy).await.unwrap();
     for _ in 0..20 {
         let found = world.fetch(&cache, "1", &policy).await.unwrap();
@@ -134,7 +134,7 @@ async fn an_early_refresh_is_one_load_in_the_background() {
 async fn a_missing_value_is_cached_as_absent() {
     let world = World::new();
     let cache = world.cache().await;
-    let policy = CachePolicy { absent_ttl: Duration::from_millis(300), ..default() };
+    let policy = default().absent_ttl(Duration::from_millis(300));
     let first = world.fetch(&cache, "unknown", &policy).await.unwrap();
     assert_eq!((first.value.is_none(), first.version), (true, None));
     let second = world.fetch(&cache, "unknown", &policy).await.unwrap();

@@ -10,11 +10,12 @@ use std::{
 };
 
 use hitrate_cache::{
-    Cache, CachePolicy, Cached, Committed, Engine, FetchError, Key, Lookup, Namespace, Observer,
-    Origin, OriginError, Versioned, Writable, WriteOrder, Written,
-    redis::{Address, Health, Store},
-    trace::Trace,
-    write_behind::{ApplyResult, FlushPolicy, QueuedWrite, Sink},
+    Cache, CacheBuilder, CachePolicy, Error, Loader, Lookup, Namespace, Observer, OnWrite, Origin,
+    Protection, Refresh, Versioned, Written,
+    redis::Key,
+    write_behind::{
+        ApplyResult, Committed, FlushPolicy, OrderedOrigin, QueuedWrite, Sink, WriteOrder,
+    },
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
@@ -32,14 +33,6 @@ pub struct Profile {
     pub name: String,
     pub email: String,
     pub age: u32,
-}
-
-pub const PROFILE: Namespace = Namespace::new("profile");
-
-impl Cached for Profile {
-    fn key(&self) -> Key<Self> {
-        key(&self.user_id)
-    }
 }
 
 /// Counts entries above the size limit.
@@ -84,12 +77,6 @@ pub struct RowError {
     is_value_error: bool,
 }
 
-impl OriginError for RowError {
-    fn is_value_error(&self) -> bool {
-        self.is_value_error
-    }
-}
-
 impl World {
     pub fn new() -> Self {
         Self::on(Redis::start())
@@ -99,38 +86,34 @@ impl World {
         Self { redis, origin: Arc::default() }
     }
 
-    /// A cache with its own engine and connection, like another process.
+    /// A cache of its own, like another process.
     pub async fn cache(&self) -> Cache {
         self.cache_at(&self.redis.url()).await
     }
 
     /// As [`Self::cache`], connected to this address.
     pub async fn cache_at(&self, url: &str) -> Cache {
-        let address = Address::parse(url).unwrap();
-        let store = Store::open(&address, PREFIX, &Arc::new(Health::default()));
-        store.ready(Duration::from_secs(5)).await.unwrap();
-        Cache::new(store, Arc::new(Engine::new(PREFIX, &[PROFILE], Arc::new(()))))
+        connected(Cache::builder(url)).await
     }
 
     /// As [`Self::cache`], with a size limit for entries, and a count of those
     /// above it.
     pub async fn cache_for(&self, max_entry_bytes: usize) -> (Cache, Arc<RejectedEntries>) {
-        let (cache, rejected) = (self.cache().await, Arc::new(RejectedEntries::default()));
-        let engine = Engine::new(PREFIX, &[PROFILE], Arc::clone(&rejected) as _);
-        let engine = Arc::new(engine.with_max_entry_bytes(max_entry_bytes));
-        (Cache::new(cache.store().clone(), engine), rejected)
+        let rejected = Arc::new(RejectedEntries::default());
+        let builder = Cache::builder(&self.redis.url()).max_entry_bytes(max_entry_bytes);
+        (connected(builder.shared_observer(Arc::clone(&rejected) as _)).await, rejected)
     }
 
     /// As [`Self::cache`], with a working near cache.
     pub async fn tracking(&self) -> Cache {
         let cache = self.cache().await;
-        cache.engine().track(&Address::parse(&self.redis.url()).unwrap(), PREFIX);
-        within(Duration::from_secs(3), || cache.engine().near().1).await;
+        profiles(&cache, &named("near-cache"));
+        within(Duration::from_secs(3), || cache.health().is_tracking).await;
         cache
     }
 
-    pub fn row(&self, id: &str) -> Row {
-        Row { rows: Arc::clone(&self.origin), id: id.to_owned() }
+    pub fn loader(&self, cache: &Cache, policy: &CachePolicy) -> ProfileLoader {
+        profiles(cache, policy).loader(RowOrigin(Arc::clone(&self.origin)))
     }
 
     pub async fn fetch(
@@ -138,13 +121,32 @@ impl World {
         cache: &Cache,
         id: &str,
         policy: &CachePolicy,
-    ) -> Result<Lookup<Profile>, FetchError> {
-        cache.fetch(&key(id), policy, &Trace::disabled(), self.row(id)).await
+    ) -> Result<Lookup<Profile>, Error> {
+        self.loader(cache, policy).lookup(id.to_owned()).await
     }
 
-    pub async fn write(&self, cache: &Cache, id: &str, age: u32, policy: &CachePolicy) -> Written {
-        cache.write(profile(id, age), policy, &Trace::disabled(), self.row(id)).await.unwrap()
+    pub async fn write(
+        &self,
+        cache: &Cache,
+        id: &str,
+        age: u32,
+        policy: &CachePolicy,
+    ) -> Written<Profile> {
+        self.loader(cache, policy).write(id.to_owned(), profile(id, age)).await.unwrap()
     }
+}
+
+/// The profiles of a cache, with the rows as their origin.
+pub type ProfileLoader = Loader<String, Profile, RowOrigin>;
+
+pub fn profiles(cache: &Cache, policy: &CachePolicy) -> Namespace<Profile> {
+    cache.namespace("profile", *policy)
+}
+
+async fn connected(builder: CacheBuilder) -> Cache {
+    let cache = builder.prefix(PREFIX).build().unwrap();
+    cache.ready(Duration::from_secs(5)).await.unwrap();
+    cache
 }
 
 impl Rows {
@@ -172,40 +174,39 @@ impl Rows {
     }
 }
 
-/// One row as an origin.
-#[derive(Clone)]
-pub struct Row {
-    rows: Arc<Rows>,
-    id: String,
-}
+/// The rows as an origin.
+pub struct RowOrigin(pub Arc<Rows>);
 
-impl Origin<Profile> for Row {
+impl Origin<String, Profile> for RowOrigin {
+    type Loaded = Option<Versioned<Profile>>;
     type Error = RowError;
 
-    async fn load(&self) -> Result<Option<Versioned<Profile>>, RowError> {
-        self.rows.loads.fetch_add(1, Ordering::SeqCst);
-        sleep(Duration::from_millis(self.rows.delay_ms.load(Ordering::SeqCst))).await;
-        assert!(!self.rows.panics.load(Ordering::SeqCst), "this origin panics on purpose");
-        if self.rows.fails.load(Ordering::SeqCst) {
+    async fn load(&self, id: String) -> Result<Option<Versioned<Profile>>, RowError> {
+        let rows = &self.0;
+        rows.loads.fetch_add(1, Ordering::SeqCst);
+        sleep(Duration::from_millis(rows.delay_ms.load(Ordering::SeqCst))).await;
+        assert!(!rows.panics.load(Ordering::SeqCst), "this origin panics on purpose");
+        if rows.fails.load(Ordering::SeqCst) {
             return Err(RowError { is_value_error: false });
         }
-        let row = self.rows.rows.lock().unwrap().get(&self.id).map(|(row, _)| row.clone());
-        sleep(Duration::from_millis(self.rows.lag_ms.load(Ordering::SeqCst))).await;
+        let row = rows.rows.lock().unwrap().get(&id).map(|(row, _)| row.clone());
+        sleep(Duration::from_millis(rows.lag_ms.load(Ordering::SeqCst))).await;
         Ok(row)
     }
 }
 
-impl Writable<Profile> for Row {
+impl OrderedOrigin<String, Profile> for RowOrigin {
     async fn write(
         &self,
+        id: String,
         value: &Profile,
         order: WriteOrder,
     ) -> Result<Option<Committed>, RowError> {
-        if self.rows.fails.load(Ordering::SeqCst) {
+        if self.0.fails.load(Ordering::SeqCst) {
             return Err(RowError { is_value_error: false });
         }
-        let mut rows = self.rows.rows.lock().unwrap();
-        let Some((row, stamp)) = rows.get_mut(&self.id) else { return Ok(None) };
+        let mut rows = self.0.rows.lock().unwrap();
+        let Some((row, stamp)) = rows.get_mut(&id) else { return Ok(None) };
         row.value = value.clone();
         row.version = row.version.max(order.floor) + 1;
         *stamp = order.stamp.max(*stamp + 1);
@@ -219,13 +220,19 @@ pub struct RowSink(pub Arc<Rows>);
 impl Sink for RowSink {
     type Error = RowError;
 
+    fn is_value_error(&self, error: &RowError) -> bool {
+        error.is_value_error
+    }
+
     async fn apply(&self, writes: &[QueuedWrite]) -> Result<Vec<ApplyResult>, RowError> {
         if self.0.fails.load(Ordering::SeqCst) {
             return Err(RowError { is_value_error: false });
         }
         let rejected_text = self.0.rejects.lock().unwrap().clone();
         let is_rejected = |write: &QueuedWrite| {
-            rejected_text.as_ref().is_some_and(|it| write.key == *it || write.value.contains(it))
+            rejected_text.as_ref().is_some_and(|it| {
+                write.key == *it || String::from_utf8_lossy(&write.value).contains(it)
+            })
         };
         if writes.iter().any(is_rejected) {
             return Err(RowError { is_value_error: true });
@@ -239,7 +246,7 @@ fn apply(
     rows: &mut HashMap<String, (Versioned<Profile>, u64)>,
     write: &QueuedWrite,
 ) -> ApplyResult {
-    let value: Profile = serde_json::from_str(&write.value).unwrap();
+    let value: Profile = serde_json::from_slice(&write.value).unwrap();
     let Some((row, stamp)) = rows.get_mut(&value.user_id) else {
         return ApplyResult::Rejected("there is no such row");
     };
@@ -254,7 +261,7 @@ fn apply(
 }
 
 pub fn key(id: &str) -> Key<Profile> {
-    Key::of(PROFILE, id)
+    Key::of("profile", id)
 }
 
 pub fn profile(id: &str, age: u32) -> Profile {
@@ -262,19 +269,35 @@ pub fn profile(id: &str, age: u32) -> Profile {
     Profile { user_id: id.to_owned(), name, email, age }
 }
 
-/// The default policy with a TTL of one minute, and a hard timeout of three
+/// The default policy with a TTL of exactly one minute, and a hard timeout of three
 /// seconds.
 pub fn default() -> CachePolicy {
-    CachePolicy {
-        hard_timeout: Duration::from_secs(3),
-        ..CachePolicy::DEFAULT.ttl(Duration::from_secs(60))
-    }
+    let policy = CachePolicy::ttl(Duration::from_secs(60)).jitter(0.0);
+    policy.hard_timeout(Duration::from_secs(3))
+}
+
+/// A policy without any protection but the deadline and versions.
+fn unprotected() -> CachePolicy {
+    let policy = default().grace(Duration::ZERO).soft_timeout(None).lease(None);
+    policy.refresh(Refresh::Off).without(Protection::SingleFlight)
 }
 
 pub fn named(name: &str) -> CachePolicy {
-    let isolated = CachePolicy::ISOLATED.into_iter().find(|policy| policy.name == name);
-    let policy = CachePolicy::named(name).or(isolated).unwrap();
-    CachePolicy { hard_timeout: Duration::from_secs(3), ..policy.ttl(Duration::from_secs(60)) }
+    match name {
+        "read-through" => default(),
+        "cache-aside" => unprotected().without(Protection::Versions),
+        "single-flight" => {
+            let policy = default().grace(Duration::ZERO).soft_timeout(None);
+            policy.lease(None).refresh(Refresh::Off)
+        }
+        "lease" => unprotected().lease(Some(Duration::from_secs(1))),
+        "near-cache" => default().near(Duration::from_secs(30)),
+        "write-through" => default().on_write(OnWrite::Store),
+        "write-around" => default().on_write(OnWrite::Drop),
+        "write-behind" => default().on_write(OnWrite::Queue),
+        "refresh-ahead" => default().refresh(Refresh::Ahead(0.2)),
+        _ => panic!("no policy {name}"),
+    }
 }
 
 pub fn age(lookup: &Lookup<Profile>) -> u32 {

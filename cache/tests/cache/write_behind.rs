@@ -38,10 +38,7 @@ async fn a_write_is_acknowledged_by_redis_and_reaches_the_origin_later() {
     let (world, cache, policy) = one_row().await;
     let written = world.write(&cache, "1", 31, &policy).await;
     assert_eq!((written.version, written.effect), (Some(2), Effect::Queued));
-    assert_eq!(
-        (world.origin.age("1"), queued(&world), cache.engine().backlog().pending),
-        (30, 1, 1)
-    );
+    assert_eq!((world.origin.age("1"), queued(&world), cache.backlog().pending), (30, 1, 1));
     assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), 31);
 
     let flusher = flusher(&world, &cache, FLUSH_POLICY);
@@ -51,7 +48,7 @@ async fn a_write_is_acknowledged_by_redis_and_reaches_the_origin_later() {
     assert_eq!((age(&lookup), lookup.version), (31, Some(2)));
     assert!(lookup.ttl.is_some(), "an ordinary copy");
     flusher.stop().await;
-    assert_eq!(cache.engine().backlog().pending, 0);
+    assert_eq!(cache.backlog().pending, 0);
 }
 
 #[tokio::test]
@@ -95,7 +92,7 @@ async fn writes_of_different_policies_keep_their_order() {
     for n in 1..=60 {
         let policy = named(policies[n as usize % policies.len()]);
         world.write(&cache, "1", n, &policy).await;
-        assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), n, "{}", policy.name);
+        assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), n, "{policy:?}");
         if n % 7 == 0 {
             within(SOON, || queued(&world) == 0).await;
             assert_eq!(world.origin.age("1"), n);
@@ -132,7 +129,7 @@ async fn a_server_without_xautoclaim_loses_no_write() {
     world.write(&cache, "2", 31, &policy).await;
     within(SOON, || world.origin.age("2") == 31).await;
     within(SOON * 3, || world.origin.age("1") == 31 && queued(&world) == 0).await;
-    assert_eq!(cache.engine().write_behind_failure(), None);
+    assert_eq!(cache.write_behind_failure(), None);
 }
 
 /// The entries of a dead process can't be claimed; new ones can be read.
@@ -144,14 +141,14 @@ async fn a_failing_takeover_does_not_block_new_writes() {
     world.write(&cache, "1", 31, &policy).await;
     claim_by_dead_process(&world);
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
-    within(SOON * 3, || cache.engine().write_behind_failure().is_some()).await;
+    within(SOON * 3, || cache.write_behind_failure().is_some()).await;
     for n in 2..20 {
         let id = n.to_string();
         world.origin.put(&id, 30);
         world.write(&cache, &id, 31, &policy).await;
         within(SOON, || world.origin.age(&id) == 31).await;
     }
-    let (error, _) = cache.engine().write_behind_failure().unwrap();
+    let (error, _) = cache.write_behind_failure().unwrap();
     assert!(error.contains("XCLAIM"), "{error}");
     assert_eq!((world.origin.age("1"), queued(&world)), (30, 1), "the write stays queued");
 }
@@ -189,10 +186,10 @@ async fn a_failing_origin_is_retried_and_yields_no_dead_letters() {
     world.write(&cache, "1", 31, &policy).await;
     world.origin.fails.store(true, Ordering::SeqCst);
     world.write(&cache, "1", 32, &policy).await;
-    within(SOON, || cache.engine().write_behind_failure().is_some()).await;
+    within(SOON, || cache.write_behind_failure().is_some()).await;
     world.origin.fails.store(false, Ordering::SeqCst);
     within(SOON * 2, || world.origin.age("1") == 32 && queued(&world) == 0).await;
-    assert_eq!(world.redis.run(&["XLEN", "test:write-behind:aside"]), redis::Value::Int(0));
+    assert_eq!(world.redis.run(&["XLEN", "test:write-behind:dead-letters"]), redis::Value::Int(0));
 }
 
 #[tokio::test]
@@ -209,7 +206,7 @@ async fn a_repeatedly_rejected_write_becomes_a_dead_letter_and_the_rest_continue
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
     within(Duration::from_secs(15), || queued(&world) == 0).await;
     assert_eq!(["1", "2", "3"].map(|id| world.origin.age(id)), [31, 30, 31]);
-    assert_eq!(world.redis.run(&["XLEN", "test:write-behind:aside"]), redis::Value::Int(2));
+    assert_eq!(world.redis.run(&["XLEN", "test:write-behind:dead-letters"]), redis::Value::Int(2));
     assert_eq!(cache.count_backlog().await, Backlog { pending: 0, dead_letters: 2 });
 }
 
@@ -223,7 +220,7 @@ async fn a_redis_restart_with_an_append_only_file_loses_no_write() {
         world.write(&cache, &n.to_string(), 31, &policy).await;
     }
     world.redis.restart(&args);
-    cache.store().ready(SOON).await.unwrap();
+    cache.client().ready(SOON).await.unwrap();
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
     within(SOON * 2, || (0..50).all(|n| world.origin.age(&n.to_string()) == 31)).await;
 }
@@ -284,11 +281,11 @@ async fn an_entry_that_is_not_utf8_does_not_block_the_others() {
             .unwrap();
     }
     // The dead-letter stream is blocked as well.
-    world.redis.run(&["SET", "test:write-behind:aside", "in the way"]);
+    world.redis.run(&["SET", "test:write-behind:dead-letters", "in the way"]);
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
     within(SOON, || ["1", "2"].iter().all(|id| world.origin.age(id) == 31)).await;
     within(SOON, || queued(&world) == 2).await;
-    world.redis.run(&["DEL", "test:write-behind:aside"]);
+    world.redis.run(&["DEL", "test:write-behind:dead-letters"]);
     within(SOON * 3, || queued(&world) == 0).await;
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use hitrate_cache::{
-    redis::{DedicatedConnection, RedisError, Refusal, Store, Value},
+    redis::{Client, DedicatedConnection, RedisError, Refusal, Value},
     trace::Trace,
 };
 use moka::sync::Cache;
@@ -120,7 +120,7 @@ impl Catalogue {
     pub async fn find(
         &self,
         words: &[Word],
-        store: &Store,
+        store: &Client,
         connection: &mut DedicatedConnection,
         trace: &Trace,
     ) -> Result<Option<Arc<CommandSpec>>, RedisError> {
@@ -139,7 +139,7 @@ impl Catalogue {
     pub async fn named(
         &self,
         name: &str,
-        store: &Store,
+        store: &Client,
         connection: &mut DedicatedConnection,
         trace: &Trace,
     ) -> Result<Option<Arc<CommandSpec>>, RedisError> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hitrate_cache::{
-    redis::{Command, DedicatedConnection, Notation, RedisError, Refusal, Store, Value},
+    redis::{Client, Command, DedicatedConnection, Notation, RedisError, Refusal, Value},
     time::micros,
     trace::{Trace, shortened},
 };
@@ -29,7 +29,7 @@ const RIGHTS: &str = "-@all +@string +@hash +@list +@set +@sortedset +@bitmap +@
 /// One command in progress.
 pub struct CommandRun<'a> {
     pub console: &'a Console,
-    pub store: &'a Store,
+    pub store: &'a Client,
     /// The prefix of the visitor's keys, which is also the key that lists them.
     pub prefix: String,
     pub trace: Trace,

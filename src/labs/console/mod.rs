@@ -24,7 +24,7 @@ mod quota;
 mod rules;
 
 use hitrate_cache::{
-    redis::{Address, RedisError, Store},
+    redis::{Address, Client, RedisError},
     trace::{Span, Trace},
 };
 use serde::Serialize;
@@ -124,14 +124,14 @@ impl Console {
     }
 
     /// The prefix of a visitor's keys in Redis.
-    pub fn prefix(store: &Store, visitor: &VisitorId) -> String {
+    pub fn prefix(store: &Client, visitor: &VisitorId) -> String {
         store.full_key(&visitor.keys("console").key(""))
     }
 
     /// Runs a typed line if it is permitted, and adds it to the history either way.
     pub async fn run(
         &self,
-        store: &Store,
+        store: &Client,
         visitor: &VisitorId,
         line: &str,
     ) -> Result<Entries, ConsoleError> {

@@ -1,7 +1,7 @@
 //! The quota of a visitor, checked in Redis before a write, so that it holds across all
 //! processes.
 
-use hitrate_cache::redis::{Command, Refusal, Script, Store, Value};
+use hitrate_cache::redis::{Client, Command, Refusal, Script, Value};
 
 use super::{command_line::Word, policy::NotPermitted};
 use crate::{format, labs::support::visitor_keys::KEY_TTL};
@@ -20,7 +20,7 @@ static QUOTA: Script = Script::new(include_str!("quota.lua"));
 
 /// A command that checks the quota for these keys; `list` is the key that lists the
 /// visitor's keys.
-pub fn command(store: &Store, list: &str, keys: &[&Word]) -> Command {
+pub fn command(store: &Client, list: &str, keys: &[&Word]) -> Command {
     // The list outlives every key in it.
     let bounds = [KEYS_MAX, BYTES_MAX, 2 * KEY_TTL.as_secs()].map(|it| it.to_string());
     let names: Vec<_> =

@@ -4,8 +4,7 @@
 use std::sync::Mutex;
 
 use hitrate_cache::{
-    Key,
-    redis::{Command, FromRedisValue, RedisError, Refusal, Script, Store, Value, typed},
+    redis::{Client, Command, FromRedisValue, Key, RedisError, Refusal, Script, Value, typed},
     trace::{Span, Trace},
 };
 
@@ -62,7 +61,7 @@ impl ActionResult {
 
 /// The context of one action.
 pub struct ActionContext {
-    store: Store,
+    store: Client,
     demo: VisitorKeys,
     trace: Trace,
     args: Args,
@@ -71,7 +70,7 @@ pub struct ActionContext {
 
 impl ActionContext {
     /// The context of an action with these arguments, recorded on this trace.
-    pub fn new(store: &Store, demo: &VisitorKeys, args: Args, trace: &Trace) -> Self {
+    pub fn new(store: &Client, demo: &VisitorKeys, args: Args, trace: &Trace) -> Self {
         let (store, demo, trace) = (store.clone(), demo.clone(), trace.clone());
         Self { store, demo, trace, args, used: Mutex::default() }
     }
@@ -82,7 +81,7 @@ impl ActionContext {
     }
 
     /// The Redis client, to build commands.
-    pub fn store(&self) -> &Store {
+    pub fn store(&self) -> &Client {
         &self.store
     }
 

@@ -221,7 +221,11 @@ async fn run(trial_run: &Arc<TrialRun>, invalidates: Invalidates) -> Result<Coun
     ))
 }
 
-fn page_key(trial_run: &TrialRun, version: Option<u64>, page: u64) -> hitrate_cache::Key<()> {
+fn page_key(
+    trial_run: &TrialRun,
+    version: Option<u64>,
+    page: u64,
+) -> hitrate_cache::redis::Key<()> {
     trial_run.key(
         &version.map_or_else(
             || format!("feed:42:{page}"),

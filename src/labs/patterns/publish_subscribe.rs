@@ -3,10 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hitrate_cache::{
-    Key,
-    redis::{RedisError, Subscription, typed},
-};
+use hitrate_cache::redis::{Key, RedisError, Subscription, typed};
 
 use super::{
     Action, Pitfall, RedisPattern,

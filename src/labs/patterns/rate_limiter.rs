@@ -2,10 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hitrate_cache::{
-    Key,
-    redis::{Command, RedisError, Script, Store, typed},
-};
+use hitrate_cache::redis::{Client, Command, Key, RedisError, Script, typed};
 use tokio::time::sleep;
 
 use super::{
@@ -134,7 +131,7 @@ enum Window {
 /// allowed, time in microseconds.
 type Decision = (u64, u64, u64, u64);
 
-fn limit_command(store: &Store, key: &Key<()>, window: Window, width: Duration) -> Command {
+fn limit_command(store: &Client, key: &Key<()>, window: Window, width: Duration) -> Command {
     let (limit, width) = (LIMIT, width.as_millis() as u64);
     match window {
         Window::Fixed => store.script(&FIXED, key).arg(limit).arg(width),

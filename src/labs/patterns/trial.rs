@@ -11,7 +11,7 @@ use std::{
 };
 
 use hitrate_cache::{
-    redis::{Address, Health, RedisError, Store},
+    redis::{Address, Client, HealthMonitor, RedisError},
     time::millis,
 };
 use serde::Serialize;
@@ -155,7 +155,7 @@ impl Trials {
     /// disconnects. `store` removes leftover keys if Redis fails during the trial.
     pub async fn run(
         &self,
-        store: &Store,
+        store: &Client,
         pattern: &'static RedisPattern,
         demo: &VisitorKeys,
         args: &Args,
@@ -170,14 +170,14 @@ impl Trials {
 
     async fn measure(
         &self,
-        later: &Store,
+        later: &Client,
         trial: &Trial,
         demo: &VisitorKeys,
         args: &Args,
     ) -> Result<TrialReport, TrialError> {
         let since = Instant::now();
-        let health = Arc::new(Health::default());
-        let open = |_| Store::open(&self.address, &self.prefix, &health);
+        let health = Arc::new(HealthMonitor::default());
+        let open = |_| Client::open(&self.address, &self.prefix, &health);
         let stores: Vec<_> = (0..CONNECTIONS).map(open).collect();
         for store in &stores {
             store.ready(TIMEOUT).await?;

@@ -8,8 +8,7 @@ use std::{
 
 use hdrhistogram::Histogram;
 use hitrate_cache::{
-    Key,
-    redis::{Address, Command, FromRedisValue, RedisError, Store, Value, typed},
+    redis::{Address, Client, Command, FromRedisValue, Key, RedisError, Value, typed},
     time::micros,
 };
 use tokio::{sync::watch, task::JoinSet};
@@ -26,7 +25,7 @@ const UNLINK_BATCH: usize = 500;
 pub struct TrialRun {
     /// The address, for actors that need another kind of connection.
     pub address: Address,
-    stores: Vec<Store>,
+    stores: Vec<Client>,
     demo: VisitorKeys,
     args: Args,
     /// A random id, so that no two trials share a key.
@@ -37,7 +36,7 @@ pub struct TrialRun {
 
 impl TrialRun {
     /// A run on these connections, under the keys of this demo.
-    pub fn new(address: &Address, stores: &[Store], demo: &VisitorKeys, args: &Args) -> Self {
+    pub fn new(address: &Address, stores: &[Client], demo: &VisitorKeys, args: &Args) -> Self {
         Self {
             address: address.clone(),
             stores: stores.to_vec(),
@@ -62,7 +61,7 @@ impl TrialRun {
     }
 
     /// The Redis client of this actor; actors share a few.
-    pub fn store(&self, actor: u64) -> &Store {
+    pub fn store(&self, actor: u64) -> &Client {
         &self.stores[actor as usize % self.stores.len()]
     }
 
@@ -140,7 +139,7 @@ impl TrialRun {
 
     /// Removes the keys, including those without a TTL. If Redis fails, or may still run
     /// commands of aborted actors, `later` removes them as soon as possible.
-    pub async fn clear(&self, was_aborted: bool, later: &Store) {
+    pub async fn clear(&self, was_aborted: bool, later: &Client) {
         let keys = std::mem::take(&mut *self.keys.lock().expect("never poisoned"));
         let keys: Vec<_> = keys.into_values().collect();
         for some in keys.chunks(UNLINK_BATCH) {

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use hitrate_cache::{
-    Key,
-    redis::{Command, RedisError, Script, Store, Value, typed},
-};
+use hitrate_cache::redis::{Client, Command, Key, RedisError, Script, Value, typed};
 
 use super::{
     Action, Pitfall, RedisPattern, Statistic,
@@ -143,7 +140,7 @@ async fn statistics(context: &ActionContext) -> Result<Vec<Statistic>, ActionErr
     ])
 }
 
-fn memory<T>(store: &Store, key: &Key<T>) -> Command {
+fn memory<T>(store: &Client, key: &Key<T>) -> Command {
     store.command("MEMORY").arg("USAGE").arg(store.full_key(key))
 }
 

@@ -17,7 +17,7 @@ use std::{
 };
 
 use hitrate_cache::{
-    redis::{Address, DedicatedConnection, RedisError, Store},
+    redis::{Address, Client, DedicatedConnection, RedisError},
     time::{micros, millis},
     trace::Trace,
 };
@@ -141,7 +141,7 @@ impl RoundTrips {
     /// the token of the result.
     pub async fn run(
         &self,
-        store: Store,
+        store: Client,
         demo: VisitorKeys,
         plan: RoundTripsPlan,
     ) -> Result<(RunToken, Arc<RoundTripsOutcome>), RoundTripsError> {
@@ -207,7 +207,7 @@ impl RoundTrips {
 /// The setup of a measurement.
 struct Bench {
     /// Builds commands, which are sent over other connections.
-    store: Store,
+    store: Client,
     demo: VisitorKeys,
     plan: RoundTripsPlan,
 }

@@ -9,14 +9,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::demo::load_error::LoadError;
 use hdrhistogram::Histogram;
-use hitrate_cache::{FetchError, Fill, Lookup, Source, time::micros};
+use hitrate_cache::{Fill, Lookup, Source, time::micros};
 use serde::Serialize;
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 use utoipa::ToSchema;
 
 use super::scenario::Scenario;
-use crate::demo::model::TrialProduct;
+use crate::demo::model::Product;
 
 /// The tutorial's "next 99 requests".
 const NEXT: u32 = 99;
@@ -29,7 +30,7 @@ const NEXT_WITHIN: Duration = Duration::from_secs(3);
 /// Upper bound of a visitor's wait, in microseconds: see the limits of [`Scenario`].
 const MAX_DURATION_US: u64 = 60_000_000;
 
-type Response = Result<Lookup<TrialProduct>, FetchError>;
+type Response = Result<Lookup<Product>, LoadError>;
 
 /// The results of a burst.
 pub struct BurstTally {
@@ -44,7 +45,7 @@ pub struct BurstTally {
     /// Requests that failed for other reasons.
     pub failed: u64,
     /// The first of these failures.
-    pub failure: Option<FetchError>,
+    pub failure: Option<LoadError>,
     /// The first Redis error when storing a value.
     pub error: Option<String>,
 }
@@ -90,7 +91,7 @@ impl BurstTally {
     fn count(&mut self, response: Response, took: Duration) {
         match response {
             Ok(lookup) => self.answered(&lookup, took),
-            Err(FetchError::Rejected) => {
+            Err(LoadError::Rejected) => {
                 self.rejected += 1;
                 self.rejected_max_us = self.rejected_max_us.max(Some(micros(took)));
             }
@@ -101,7 +102,7 @@ impl BurstTally {
         }
     }
 
-    fn answered(&mut self, lookup: &Lookup<TrialProduct>, took: Duration) {
+    fn answered(&mut self, lookup: &Lookup<Product>, took: Duration) {
         self.times.saturating_record(micros(took));
         self.sources[lookup.source as usize] += 1;
         if let (None, Fill::Failed(error)) = (&self.error, &lookup.fill) {
@@ -110,8 +111,8 @@ impl BurstTally {
     }
 
     /// The first failure, if any request was not answered.
-    pub fn cause(&self) -> Option<FetchError> {
-        self.failure.clone().or((self.rejected > 0).then_some(FetchError::Rejected))
+    pub fn cause(&self) -> Option<LoadError> {
+        self.failure.clone().or((self.rejected > 0).then_some(LoadError::Rejected))
     }
 
     /// A quantile of the response times; none if no request was answered.
@@ -133,13 +134,13 @@ pub async fn burst(scenario: &Arc<Scenario>, visitors: u32, limit: Duration) -> 
     let mut tally = BurstTally::new();
     let _ = timeout(limit, async {
         while let Some(visited) = tasks.join_next().await {
-            let (response, end) = visited.unwrap_or((Err(FetchError::Aborted), Instant::now()));
+            let (response, end) = visited.unwrap_or((Err(LoadError::Aborted), Instant::now()));
             tally.count(response, end - start);
         }
     })
     .await;
     for _ in 0..tasks.len() {
-        tally.count(Err(FetchError::TimedOut), limit);
+        tally.count(Err(LoadError::TimedOut), limit);
     }
     tally
 }

@@ -18,9 +18,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::demo::load_error::LoadError;
+use crate::demo::policy::Policy;
 use hitrate_cache::{
-    CachePolicy, FetchError,
-    redis::{Address, Health, Store},
+    redis::{Address, Client, HealthMonitor},
     time::millis,
 };
 use serde::Serialize;
@@ -60,7 +61,7 @@ const RESULTS_MAX: u64 = 64;
 #[derive(Debug, Clone)]
 pub struct StampedePlan {
     /// The policies, in order, each at most once.
-    pub policies: Vec<CachePolicy>,
+    pub policies: Vec<Policy>,
     /// 1 to [`VISITORS_MAX`].
     pub visitors: u32,
     /// Simulated additional latency of the database.
@@ -90,7 +91,7 @@ pub enum StampedeError {
     RunLock(#[from] RunLockError),
     /// No visitor got a response.
     #[error(transparent)]
-    Failed(#[from] FetchError),
+    Failed(#[from] LoadError),
 }
 
 /// Runs stampedes, one at a time, and keeps their results.
@@ -116,9 +117,9 @@ impl Stampedes {
     }
 
     /// All policies that can be measured.
-    pub fn policies() -> impl Iterator<Item = CachePolicy> {
-        let [none, plain, rest @ ..] = CachePolicy::ALL;
-        [plain].into_iter().chain(CachePolicy::ISOLATED).chain([none]).chain(rest)
+    pub fn policies() -> impl Iterator<Item = Policy> {
+        let [none, plain, rest @ ..] = Policy::ALL;
+        [plain].into_iter().chain(Policy::ISOLATED).chain([none]).chain(rest)
     }
 
     /// The result that a request names.
@@ -140,13 +141,9 @@ impl Stampedes {
         self.run_lock.run("stampede", work).await?
     }
 
-    async fn measure(
-        &self,
-        plan: &StampedePlan,
-        name: &str,
-    ) -> Result<StampedeOutcome, FetchError> {
+    async fn measure(&self, plan: &StampedePlan, name: &str) -> Result<StampedeOutcome, LoadError> {
         let since = Instant::now();
-        let store = Store::open(&self.address, &self.prefix, &Arc::new(Health::default()));
+        let store = Client::open(&self.address, &self.prefix, &Arc::new(HealthMonitor::default()));
         // Measures without Redis, too: each run reports the error.
         let _ = store.ready(TIMEOUT).await;
         let (mut runs, mut failure) = (Vec::new(), None);
@@ -182,7 +179,7 @@ mod tests {
     #[test]
     fn every_preset_can_be_measured_once_and_the_defaults_come_first() {
         let names: Vec<_> = Stampedes::policies().map(|policy| policy.name).collect();
-        assert_eq!(names.len(), CachePolicy::ALL.len() + CachePolicy::ISOLATED.len());
+        assert_eq!(names.len(), Policy::ALL.len() + Policy::ISOLATED.len());
         assert_eq!(names[..DEFAULTS.len()], DEFAULTS);
         assert!(names.iter().all(|name| names.iter().filter(|it| *it == name).count() == 1));
     }

@@ -12,14 +12,13 @@ use hitrate_cache::{Versioned, trace::Trace};
 
 use crate::demo::{
     db::{Db, DbError},
-    model::{LAPTOP, TrialProduct},
+    model::{LAPTOP, Product},
 };
 
-/// The tutorial's laptop, under the name of the experiment.
+/// The tutorial's laptop.
 #[derive(Clone)]
 pub struct CountingOrigin {
     pub db: Arc<Db>,
-    pub name: String,
     pub delay: Duration,
     pub loads: Arc<Loads>,
 }
@@ -58,15 +57,12 @@ impl Drop for InFlight<'_> {
     }
 }
 
-impl hitrate_cache::Origin<TrialProduct> for CountingOrigin {
+impl hitrate_cache::Origin<String, Product> for CountingOrigin {
+    type Loaded = Option<Versioned<Product>>;
     type Error = DbError;
 
-    async fn load(&self) -> Result<Option<Versioned<TrialProduct>>, DbError> {
+    async fn load(&self, _: String) -> Result<Option<Versioned<Product>>, DbError> {
         let _load = self.loads.begin();
-        let found = self.db.product(LAPTOP, self.delay, &Trace::disabled()).await?;
-        Ok(found.map(|row| Versioned {
-            value: TrialProduct { name: self.name.clone(), product: row.value },
-            version: row.version,
-        }))
+        self.db.product(LAPTOP, self.delay, &Trace::disabled()).await
     }
 }

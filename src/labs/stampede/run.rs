@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use hitrate_cache::{FetchError, Source};
+use crate::demo::load_error::LoadError;
+use hitrate_cache::Source;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -91,11 +92,11 @@ impl PolicyRun {
             p50_us: tally.quantile(0.5),
             p99_us: tally.quantile(0.99),
             max_us: tally.quantile(1.0),
-            queued: scenario.cache.engine().queued().1 as u64,
+            queued: scenario.cache.health().max_queued_loads as u64,
             rejected: tally.rejected,
             rejected_max_us: tally.rejected_max_us,
             failed: tally.failed,
-            failure: tally.failure.as_ref().map(FetchError::to_string),
+            failure: tally.failure.as_ref().map(LoadError::to_string),
             error: tally.error.clone(),
             from_database: from(Source::Database),
             from_cache: from(Source::Cache) + from(Source::Memory),
@@ -112,11 +113,11 @@ impl PolicyRun {
 
 /// Runs one policy: prepares the scenario, sends the burst and the follow-up requests,
 /// and removes the key. Returns the first failure of a visitor, too.
-pub async fn run(scenario: Scenario, visitors: u32) -> (PolicyRun, Option<FetchError>) {
+pub async fn run(scenario: Scenario, visitors: u32) -> (PolicyRun, Option<LoadError>) {
     let scenario = Arc::new(scenario);
     let start = scenario.prepare().await;
     let before = scenario.loads();
-    let limit = scenario.policy.hard_timeout * 2 + MARGIN;
+    let limit = scenario.policy.cache.hard_timeout * 2 + MARGIN;
     let tally = burst::burst(&scenario, visitors, limit).await;
     scenario.settle().await;
     let after = scenario.loads();
@@ -135,7 +136,7 @@ pub async fn run(scenario: Scenario, visitors: u32) -> (PolicyRun, Option<FetchE
 /// Sends the follow-up requests. Without Redis, each would only wait for the database
 /// again.
 async fn follow_up(scenario: &Arc<Scenario>, before: u64) -> FollowUp {
-    if scenario.cache.store().is_unavailable() {
+    if scenario.cache.client().is_unavailable() {
         return FollowUp { skipped: true, ..FollowUp::default() };
     }
     let next = burst::follow_up(scenario).await;

@@ -1,13 +1,19 @@
 //! The scenario of one policy's run: a cache and a key of its own, prepared before the
 //! burst and cleared afterwards.
 
+use hitrate_cache::{Loader, Namespace};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use crate::demo::load_error::LoadError;
+use crate::demo::policy::Policy;
+use crate::demo::strategy::Strategy;
 use hitrate_cache::{
-    Cache, CachePolicy, Engine, FetchError, Key, Lookup, Strategy, redis::Store, trace::Trace,
+    Cache, Lookup,
+    redis::{Client, Key},
+    trace::Trace,
 };
 use serde::Serialize;
 use tokio::time::sleep;
@@ -17,7 +23,7 @@ use super::{
     StampedePlan, Stampedes,
     origin::{CountingOrigin, Loads},
 };
-use crate::demo::{keys, model::TrialProduct};
+use crate::demo::{keys, model::Product};
 
 /// TTL of the loaded value: longer than a run, so that it does not expire during it, and
 /// short enough for leftovers of an aborted run.
@@ -49,7 +55,7 @@ pub enum Start {
 
 impl Start {
     /// Some protections need an existing value.
-    fn of(policy: &CachePolicy) -> Self {
+    fn of(policy: &Policy) -> Self {
         match policy.name {
             "early-refresh" => Self::Expiring,
             "stale-while-revalidate" => Self::Expired,
@@ -61,8 +67,10 @@ impl Start {
 /// The cache and key of one policy's run.
 pub struct Scenario {
     pub(super) cache: Cache,
-    key: Key<TrialProduct>,
-    pub(super) policy: CachePolicy,
+    trials: Loader<String, Product, CountingOrigin>,
+    /// The id of the product in the cache: a new one for each run.
+    id: String,
+    pub(super) policy: Policy,
     origin: CountingOrigin,
 }
 
@@ -70,33 +78,32 @@ impl Scenario {
     /// Creates a scenario, with nothing cached.
     pub async fn new(
         all: &Stampedes,
-        store: &Store,
-        policy: &CachePolicy,
+        client: &Client,
+        policy: &Policy,
         plan: &StampedePlan,
         name: &str,
     ) -> Self {
-        let engine = Arc::new(Engine::new(store.prefix(), &[keys::TRIAL], Arc::new(())));
-        if policy.near.is_some() {
-            engine.track(&all.address, store.prefix());
-            await_tracking(&engine).await;
+        // A cache of its own: other requests share neither its loads nor its limits.
+        let cache = Cache::builder_at(&all.address).build_on_client(client);
+        let policy = policy.ttl(TTL).with_origin_delay(plan.delay);
+        let namespace: Namespace<Product> = cache.namespace(keys::TRIAL, policy.cache);
+        if policy.cache.near.is_some() {
+            await_tracking(&cache).await;
         }
-        let name = format!("{name}-{}", policy.name);
         let (db, delay) = (Arc::clone(&all.db), plan.delay);
+        let origin = CountingOrigin { db, delay, loads: Arc::new(Loads::default()) };
         Self {
-            cache: Cache::new(store.clone(), engine),
-            key: keys::trial(&name),
-            policy: policy.ttl(TTL).with_origin_delay(delay),
-            origin: CountingOrigin { db, name, delay, loads: Arc::new(Loads::default()) },
+            cache,
+            id: format!("{name}-{}", policy.name),
+            trials: namespace.loader(origin.clone()),
+            policy,
+            origin,
         }
     }
 
     /// One visitor's request.
-    pub async fn fetch(&self) -> Result<Lookup<TrialProduct>, FetchError> {
-        self.fetch_with(&self.policy).await
-    }
-
-    async fn fetch_with(&self, policy: &CachePolicy) -> Result<Lookup<TrialProduct>, FetchError> {
-        self.cache.fetch(&self.key, policy, &Trace::disabled(), self.origin.clone()).await
+    pub async fn fetch(&self) -> Result<Lookup<Product>, LoadError> {
+        Ok(self.trials.lookup(self.id.clone()).await?)
     }
 
     /// Number of database loads so far.
@@ -112,14 +119,18 @@ impl Scenario {
             Start::Expiring => (Start::Expiring, left + STARTUP, STARTUP),
             Start::Expired => (Start::Expired, EXPIRED_TTL, EXPIRED_TTL * 2),
         };
-        let filled = self.fetch_with(&self.policy.ttl(ttl)).await;
+        let filled = self
+            .trials
+            .with(self.policy.cache.with_ttl(ttl).jitter(0.0))
+            .lookup(self.id.clone())
+            .await;
         sleep(wait).await;
         if filled.is_ok_and(|lookup| lookup.fill.ttl().is_some()) { start } else { Start::Cold }
     }
 
     /// Waits for background loads and their fills.
     pub(super) async fn settle(&self) {
-        let end = Instant::now() + 2 * self.policy.hard_timeout + MARGIN;
+        let end = Instant::now() + 2 * self.policy.cache.hard_timeout + MARGIN;
         while self.origin.loads.in_flight() > 0 && Instant::now() < end {
             sleep(Duration::from_millis(5)).await;
         }
@@ -128,16 +139,17 @@ impl Scenario {
 
     /// Removes the key. If Redis fails, the TTL removes it.
     pub(super) async fn clear(&self) {
-        let store = self.cache.store();
         if self.policy.strategy != Strategy::None {
-            let _ = store.run::<i64>(store.on("UNLINK", &self.key), &Trace::disabled()).await;
+            let client = self.cache.client();
+            let key = Key::<Product>::of(keys::TRIAL, &self.id);
+            let _ = client.run::<i64>(client.on("UNLINK", &key), &Trace::disabled()).await;
         }
     }
 }
 
-async fn await_tracking(engine: &Engine) {
+async fn await_tracking(cache: &Cache) {
     let end = Instant::now() + TRACKING;
-    while !engine.near().1 && Instant::now() < end {
+    while !cache.health().is_tracking && Instant::now() < end {
         sleep(Duration::from_millis(5)).await;
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use hitrate_cache::{CachePolicy, Strategy};
+use crate::demo::policy::Policy;
+use crate::demo::strategy::Strategy;
 
 /// A step on a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,11 +62,11 @@ pub const DELAY_MAX: Duration = Duration::from_millis(200);
 
 impl StrategyRun {
     /// The run that demonstrates this policy.
-    pub const fn of(policy: &CachePolicy) -> Self {
+    pub const fn of(policy: &Policy) -> Self {
         match policy.strategy {
             Strategy::None => NONE,
             Strategy::CacheAside => CACHE_ASIDE,
-            Strategy::ReadThrough if policy.near.is_some() => NEAR,
+            Strategy::ReadThrough if policy.cache.near.is_some() => NEAR,
             Strategy::ReadThrough => READ_THROUGH,
             Strategy::WriteThrough => WRITE_THROUGH,
             Strategy::WriteAround => WRITE_AROUND,

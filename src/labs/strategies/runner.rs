@@ -1,12 +1,15 @@
 //! Runs steps on one profile.
 
+use crate::demo::{CACHE_NAME, profiles::Profiles};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use crate::demo::load_error::LoadError;
+use crate::demo::policy::Policy;
 use hitrate_cache::{
-    Cache, CachePolicy, CacheState, Effect, FetchError, Invalidated, Lookup, Source,
+    CacheState, Effect, Invalidated, Lookup, Source,
     time::micros,
     trace::{RoundTrip, Target, Trace},
 };
@@ -15,7 +18,6 @@ use super::{Snapshot, StepResult, StrategyRun, StrategyStep, run::DELAY_MAX};
 use crate::{
     demo::{
         db::Db,
-        keys,
         model::{AGE_MAX, Profile, ProfileEdit, UserId},
         profiles,
     },
@@ -33,14 +35,14 @@ const FLUSH_POLL: Duration = Duration::from_millis(20);
 
 /// Runs steps on one profile.
 pub struct StrategyRunner {
-    /// The worker's cache.
-    pub cache: Cache,
+    /// The worker's profiles.
+    pub profiles: Profiles,
     /// The database.
     pub db: Arc<Db>,
     /// The id of the profile.
     pub id: UserId,
     /// The policy.
-    pub policy: CachePolicy,
+    pub policy: Policy,
     /// Simulated latency of each database read.
     pub delay: Duration,
 }
@@ -48,14 +50,14 @@ pub struct StrategyRunner {
 impl StrategyRunner {
     /// The current snapshot.
     pub async fn snapshot(&self) -> Snapshot {
-        Snapshot::read(&self.cache, &self.db, &self.id).await
+        Snapshot::read(&self.profiles, &self.db, &self.id).await
     }
 
     /// Runs the demo run of the policy.
     ///
     /// # Errors
     /// An error of the database.
-    pub async fn run(self) -> Result<Vec<StepResult>, FetchError> {
+    pub async fn run(self) -> Result<Vec<StepResult>, LoadError> {
         let run = StrategyRun::of(&self.policy);
         let delay = self.delay.min(DELAY_MAX);
         let policy = run.ttl.map_or(self.policy, |ttl| self.policy.ttl(ttl));
@@ -71,7 +73,7 @@ impl StrategyRunner {
     ///
     /// # Errors
     /// An error of the database.
-    pub async fn act(&self, step: StrategyStep) -> Result<StepResult, FetchError> {
+    pub async fn act(&self, step: StrategyStep) -> Result<StepResult, LoadError> {
         let next = if step == StrategyStep::Write { self.next().await } else { None };
         let (trace, start) = (Trace::start(), Instant::now());
         let outcome = self.perform(step, next.as_ref(), &trace).await?;
@@ -86,7 +88,7 @@ impl StrategyRunner {
         step: StrategyStep,
         next: Option<&Profile>,
         trace: &Trace,
-    ) -> Result<StepOutcome, FetchError> {
+    ) -> Result<StepOutcome, LoadError> {
         match step {
             StrategyStep::Read => self.read(trace).await,
             StrategyStep::Write => self.write(next, trace).await,
@@ -140,34 +142,28 @@ impl StrategyRunner {
         }
     }
 
-    async fn read(&self, trace: &Trace) -> Result<StepOutcome, FetchError> {
+    async fn read(&self, trace: &Trace) -> Result<StepOutcome, LoadError> {
         let lookup = self.find(trace).await?;
         Ok(StepOutcome {
             message: profiles::message(&self.id, &lookup),
             response: response_text(&lookup),
             source: Some(lookup.source),
             version: lookup.version,
-            cache_status: Some(lookup.cache_status()),
+            cache_status: Some(lookup.cache_status(CACHE_NAME)),
             ..StepOutcome::default()
         })
     }
 
-    async fn find(&self, trace: &Trace) -> Result<Lookup<Profile>, FetchError> {
-        let Self { cache, db, id, policy, delay } = self;
-        profiles::find(cache, db, id, policy, *delay, trace).await
+    async fn find(&self, trace: &Trace) -> Result<Lookup<Profile>, LoadError> {
+        self.profiles.find(&self.id, &self.policy, self.delay, trace).await
     }
 
     /// If `next` is none, the profile could not be read: reports the reason.
-    async fn write(
-        &self,
-        next: Option<&Profile>,
-        trace: &Trace,
-    ) -> Result<StepOutcome, FetchError> {
+    async fn write(&self, next: Option<&Profile>, trace: &Trace) -> Result<StepOutcome, LoadError> {
         let Some(next) = next else { return self.nothing_to_write().await };
         let Profile { name, email, age, .. } = next.clone();
         let edit = ProfileEdit { name, email, age };
-        let Self { cache, db, id, policy, .. } = self;
-        let written = profiles::edit(cache, db, id, edit, policy, trace).await?;
+        let written = self.profiles.edit(&self.id, edit, &self.policy, trace).await?;
         Ok(StepOutcome {
             message: format!("The age is now {age}. {}", profiles::edit_message(&written)),
             response: written.version.map_or_else(nothing, |version| format!("version {version}")),
@@ -177,26 +173,26 @@ impl StrategyRunner {
         })
     }
 
-    async fn nothing_to_write(&self) -> Result<StepOutcome, FetchError> {
-        self.db.inspect_profile(&self.id).await.map_err(FetchError::of)?;
+    async fn nothing_to_write(&self) -> Result<StepOutcome, LoadError> {
+        self.db.inspect_profile(&self.id).await?;
         let (message, response) = ("There is no profile to change.".to_owned(), nothing());
         Ok(StepOutcome { message, response, ..StepOutcome::default() })
     }
 
     async fn invalidate(&self, trace: &Trace) -> StepOutcome {
-        let invalidated = profiles::invalidate(&self.cache, &self.id, &self.policy, trace).await;
+        let invalidated = self.profiles.invalidate(&self.id, &self.policy, trace).await;
         let effect = match &invalidated {
-            Ok(Invalidated::Dropped) => "invalidated",
-            Ok(Invalidated::Nothing) => "nothing",
-            Ok(Invalidated::Kept) => "kept",
-            Err(_) => "failed",
+            Invalidated::Dropped => "invalidated",
+            Invalidated::Nothing => "nothing",
+            Invalidated::Kept => "kept",
+            _ => "deferred",
         };
         let (message, response) = (profiles::invalidation_message(&invalidated), effect.to_owned());
         StepOutcome { message, response, effect: Some(effect), ..StepOutcome::default() }
     }
 
     /// [`READERS`] concurrent reads.
-    async fn concurrent_reads(&self, trace: &Trace) -> Result<StepOutcome, FetchError> {
+    async fn concurrent_reads(&self, trace: &Trace) -> Result<StepOutcome, LoadError> {
         let (a, b, c) = tokio::join!(self.find(trace), self.find(trace), self.find(trace));
         let (lookup, _, _) = (a?, b?, c?);
         let queries = trace.spans().iter().filter(|step| step.target == Target::Database).count();
@@ -212,9 +208,9 @@ impl StrategyRunner {
 
     /// Waits until the pending write has been flushed, up to [`FLUSH_MAX`].
     async fn flush(&self, trace: &Trace) -> StepOutcome {
-        let (since, key) = (Instant::now(), keys::profile(&self.id));
+        let since = Instant::now();
         let is_pending = async || {
-            let held = self.cache.inspect(&key).await.redis;
+            let held = self.profiles.inspect(&self.id).await.redis;
             matches!(held, Ok(CacheState::Pending { .. }))
         };
         let mut pending = is_pending().await;
@@ -268,7 +264,7 @@ fn effect(effect: &Effect) -> &'static str {
         Effect::Invalidated(false) => "nothing",
         Effect::Stored => "stored",
         Effect::Queued => "queued",
-        Effect::Deferred(_) => "deferred",
+        _ => "deferred",
     }
 }
 

@@ -1,15 +1,15 @@
 //! A snapshot of one profile in the database, Redis and the near cache.
 
+use crate::demo::profiles::Profiles;
 use std::{cmp::Ordering, sync::Arc, time::Duration};
 
-use hitrate_cache::{Cache, CacheState, Inspection, Versioned, time::millis};
+use hitrate_cache::{CacheState, Inspection, Versioned, time::millis};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     demo::{
         db::{Db, DbError},
-        keys,
         model::{Profile, UserId},
     },
     format,
@@ -104,9 +104,8 @@ type Row = Result<Option<Versioned<Profile>>, DbError>;
 
 impl Snapshot {
     /// Reads all three stores, without counting a lookup.
-    pub async fn read(cache: &Cache, db: &Db, id: &UserId) -> Self {
-        let key = keys::profile(id);
-        let (row, inspection) = tokio::join!(db.inspect_profile(id), cache.inspect(&key));
+    pub async fn read(profiles: &Profiles, db: &Db, id: &UserId) -> Self {
+        let (row, inspection) = tokio::join!(db.inspect_profile(id), profiles.inspect(id));
         Self::of(&row, inspection)
     }
 
@@ -193,7 +192,6 @@ impl StoreState {
         let ms = |time: Duration| Some(millis(time));
         match state {
             CacheState::Nothing => Self::only(Contents::Nothing),
-            CacheState::Corrupt => Self::only(Contents::Corrupt),
             CacheState::Pending { value, version } => profile(Contents::Pending, value, version),
             CacheState::Absent(left) => Self { ttl_ms: ms(left), ..Self::only(Contents::Absent) },
             CacheState::Tombstone(version) => {
@@ -206,6 +204,7 @@ impl StoreState {
                 let copy = profile(Contents::Copy, value, version);
                 Self { ttl_ms: ms(left), age_ms: ms(age), ..copy }
             }
+            _ => Self::only(Contents::Corrupt),
         }
     }
 

@@ -4,7 +4,7 @@
 //! the tutorial; a word in braces stands for the value or values of that field. A field
 //! may name a key: `@{key}`.
 
-use hitrate_cache::redis::{Command, Notation, Store};
+use hitrate_cache::redis::{Client, Command, Notation};
 
 pub use crate::labs::support::action::Values;
 use crate::labs::support::visitor_keys::VisitorKeys;
@@ -50,7 +50,7 @@ impl CommandTemplate {
     }
 
     /// The command on the visitor's keys.
-    pub fn command(&self, store: &Store, demo: &VisitorKeys) -> Command {
+    pub fn command(&self, store: &Client, demo: &VisitorKeys) -> Command {
         let words = self.words.iter().map(|word| match word {
             Word::Plain(text) => text.clone(),
             Word::Key(name) => store.full_key(&demo.key(name)),

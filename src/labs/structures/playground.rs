@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use hitrate_cache::{
-    redis::{Command, Notation, RedisError, Store, Value},
+    redis::{Client, Command, Notation, RedisError, Value},
     trace::{RoundTrip, Target, Trace},
 };
 
@@ -17,7 +17,7 @@ use crate::{
 /// One visitor's keys of one structure.
 #[derive(Clone)]
 pub struct Playground {
-    pub(super) store: Store,
+    pub(super) store: Client,
     pub(super) demo: VisitorKeys,
     pub(super) structure: &'static Structure,
 }
@@ -45,7 +45,7 @@ pub(super) struct CommandOutcome {
 
 impl Playground {
     /// The playground of this visitor.
-    pub fn of(store: Store, visitor: &VisitorId, structure: &'static Structure) -> Self {
+    pub fn of(store: Client, visitor: &VisitorId, structure: &'static Structure) -> Self {
         Self { store, demo: visitor.keys(structure.slug), structure }
     }
 

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use hitrate_cache::{
-    Key,
-    redis::{Command, Store},
-};
+use hitrate_cache::redis::{Client, Command, Key};
 
 use crate::{demo::keys, token::Token};
 
@@ -47,7 +44,7 @@ impl VisitorKeys {
     /// Commands that reset the TTL of these keys to [`KEY_TTL`].
     pub fn renewals<'a>(
         &self,
-        store: &Store,
+        store: &Client,
         names: impl IntoIterator<Item = &'a str>,
     ) -> Vec<Command> {
         let expire = |name| store.on("EXPIRE", &self.key(name)).arg(KEY_TTL.as_secs());

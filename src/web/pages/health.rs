@@ -1,7 +1,7 @@
 //! `/healthz`, `/readyz` and `/metrics` — probes and metrics, which are never HTML.
 
 use actix_web::{HttpResponse, http::StatusCode, web::Data};
-use hitrate_cache::redis::HealthStatus;
+use hitrate_cache::redis::RedisStatus;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -37,7 +37,7 @@ pub async fn alive() -> HttpResponse {
 )]
 pub async fn ready(app: Data<WorkerState>) -> HttpResponse {
     let database = app.shared.db.ping().await.is_ok();
-    let redis = !matches!(app.store.status(), HealthStatus::Down(..));
+    let redis = !matches!(app.store.status(), RedisStatus::Down(..));
     let word = |up: bool| if up { "up" } else { "down" };
     let status = if database { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     plain(status).json(Readiness { redis: word(redis), database: word(database) })

@@ -68,7 +68,7 @@ const KEY: Field = text("key", "Key", 80, "profile:123");
 const TAG: Field = Field {
     name: "tag",
     label: "Tag",
-    kind: Kind::Choice(&[keys::CACHED[0].name(), keys::CACHED[1].name()]),
+    kind: Kind::Choice(&[keys::PROFILE, keys::PRODUCT]),
     default: "profile",
 };
 const PATTERN: Field = text("pattern", "Pattern", 100, "profile:user-*");
@@ -142,8 +142,15 @@ async fn invalidate(app: Data<WorkerState>, body: &Body) -> Result<Page<Invalida
     let (trace, dry_run) = (Trace::start(), form.dry_run == Some(OnOff::On));
     let policy = app.shared.policy.ttl(app.shared.config.profile_ttl);
     run_to_completion(async move {
-        let outcome =
-            invalidation::run(&app.cache, &what, dry_run, &policy, &trace, |_| ()).await?;
+        let outcome = invalidation::run(
+            (&app.profiles, &app.products),
+            &what,
+            dry_run,
+            &policy,
+            &trace,
+            |_| (),
+        )
+        .await?;
         let dropped = Dropped::of(by, text, dry_run, &outcome, &trace);
         let (run, dropped) = app.shared.invalidations.add(dropped);
         let page = Page::new(InvalidationPage::of(RequestedRun::Found(run, dropped)));

@@ -1,6 +1,6 @@
 //! The choice of a caching policy and of a simulated delay, in forms and queries.
 
-use hitrate_cache::CachePolicy;
+use crate::demo::policy::Policy;
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, Unexpected},
@@ -13,12 +13,12 @@ use crate::{
 
 /// A policy, parsed from its name.
 #[derive(Debug, Clone, Copy)]
-pub struct PolicyName(pub CachePolicy);
+pub struct PolicyName(pub Policy);
 
 impl<'de> Deserialize<'de> for PolicyName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        let unknown = |_| D::Error::invalid_value(Unexpected::Str(&name), &&*CachePolicy::names());
+        let unknown = |_| D::Error::invalid_value(Unexpected::Str(&name), &&*Policy::names());
         name.parse().map(Self).map_err(unknown)
     }
 }
@@ -26,7 +26,7 @@ impl<'de> Deserialize<'de> for PolicyName {
 /// All policies, as options of a select.
 pub fn choices(chosen: Option<&str>) -> impl Iterator<Item = Choice> {
     let choice = move |name| Choice::of(name, name, chosen == Some(name));
-    CachePolicy::ALL.map(|policy| choice(policy.name)).into_iter()
+    Policy::ALL.map(|policy| choice(policy.name)).into_iter()
 }
 
 /// Simulated database delays in milliseconds, as options of a select; the chosen one is
@@ -47,7 +47,7 @@ pub fn delay(ms: u64) -> String {
 }
 
 /// The requested policy, or the configured one; bypassed with `cache=off`.
-pub fn chosen(app: &WorkerState, policy: Option<PolicyName>, cache: Option<OnOff>) -> CachePolicy {
+pub fn chosen(app: &WorkerState, policy: Option<PolicyName>, cache: Option<OnOff>) -> Policy {
     let policy = policy.map_or(app.shared.policy, |it| it.0);
     match cache {
         Some(OnOff::Off) => policy.bypassing(),

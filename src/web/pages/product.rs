@@ -1,5 +1,6 @@
 //! `/product` and `/product/{id}` — the tutorial's endpoints, which are always JSON.
 
+use crate::demo::CACHE_NAME;
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{CACHE_CONTROL, HeaderValue},
@@ -11,10 +12,7 @@ use utoipa::ToSchema;
 
 use super::policies::{self, PolicyName};
 use crate::{
-    demo::{
-        model::{LAPTOP, PRODUCT_MAX, Product},
-        products,
-    },
+    demo::model::{LAPTOP, PRODUCT_MAX, Product},
     input::OnOff,
     web::{
         error::{Error, Result},
@@ -99,10 +97,10 @@ fn product_id(text: &str) -> Result<u32> {
 
 async fn find(app: &WorkerState, request: &HttpRequest, id: u32) -> Result<Lookup<Product>> {
     let ProductQuery { cache, policy } = form::query(request)?;
-    let (config, db) = (&app.shared.config, &app.shared.db);
+    let config = &app.shared.config;
     let policy = policies::chosen(app, policy, cache).ttl(config.product_ttl);
     // Boxed separately: malloc is slow for one large future.
-    Ok(Box::pin(products::find(&app.cache, db, id, &policy, config.database_delay)).await?)
+    Ok(Box::pin(app.products.find(id, &policy, config.database_delay)).await?)
 }
 
 fn answer<'a, T: Serialize>(
@@ -111,7 +109,8 @@ fn answer<'a, T: Serialize>(
 ) -> Result<HttpResponse> {
     let value = lookup.value.as_deref().ok_or(Error::NoProduct)?;
     let mut answer = page::json(&show(value));
-    let status = HeaderValue::try_from(lookup.cache_status()).expect("a cache status is ASCII");
+    let status =
+        HeaderValue::try_from(lookup.cache_status(CACHE_NAME)).expect("a cache status is ASCII");
     answer.headers_mut().append(CACHE_STATUS, status);
     answer.headers_mut().append(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(answer)

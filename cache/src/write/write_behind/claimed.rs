@@ -50,11 +50,12 @@ fn parse_entry(entry: Value) -> Option<ClaimedWrite> {
     Some(ClaimedWrite { id, write, is_deleted })
 }
 
-fn parse_write(id: &str, fields: &HashMap<String, String>) -> Option<QueuedWrite> {
-    let number = |name| fields.get(name)?.parse().ok();
+fn parse_write(id: &str, fields: &HashMap<String, Vec<u8>>) -> Option<QueuedWrite> {
+    let text = |name| String::from_utf8(fields.get(name)?.clone()).ok();
+    let number = |name| text(name)?.parse().ok();
     Some(QueuedWrite {
         id: id.to_owned(),
-        key: fields.get("key")?.clone(),
+        key: text("key")?,
         version: number("version")?,
         stamp: number("stamp")?,
         value: fields.get("value")?.clone(),
@@ -67,7 +68,7 @@ mod tests {
 
     fn write(key: &str, stamp: u64) -> QueuedWrite {
         let (id, key) = (stamp.to_string(), key.to_owned());
-        QueuedWrite { id, key, version: stamp, stamp, value: String::new() }
+        QueuedWrite { id, key, version: stamp, stamp, value: Vec::new() }
     }
 
     #[test]

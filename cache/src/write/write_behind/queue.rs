@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use crate::condition::Condition;
 
 /// The queue, as known to this process.
-pub struct Queue {
+pub(crate) struct Queue {
     added: AtomicU64,
     write_added: Notify,
     waiting: AtomicU64,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::OriginError;
+use crate::BoxError;
 
 /// A write that the origin does not have yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +16,8 @@ pub struct QueuedWrite {
     /// When it was acknowledged, in microseconds since 1970 by Redis's clock;
     /// unique among the writes of a key.
     pub stamp: u64,
-    /// The value as JSON.
-    pub value: String,
+    /// The value, encoded by the codec of its namespace.
+    pub value: Vec<u8>,
 }
 
 /// The result of applying one write.
@@ -34,7 +34,7 @@ pub enum ApplyResult {
 /// The destination of queued writes.
 pub trait Sink: Send + Sync + 'static {
     /// The error of the destination.
-    type Error: OriginError;
+    type Error: Into<BoxError> + Send;
 
     /// Applies all writes in this order, in one transaction: each only if its stamp
     /// is later than that of its row. A row with the same stamp counts as applied.
@@ -45,6 +45,14 @@ pub trait Sink: Send + Sync + 'static {
         &self,
         writes: &[QueuedWrite],
     ) -> impl Future<Output = Result<Vec<ApplyResult>, Self::Error>> + Send;
+
+    /// Whether the origin rejects one of these values, while it may accept others.
+    /// Writes are then applied one by one, and after several attempts the rejected one
+    /// moves to the dead letters. After any other error, all are retried.
+    fn is_value_error(&self, error: &Self::Error) -> bool {
+        let _ = error;
+        false
+    }
 }
 
 /// When queued writes are flushed.

@@ -15,18 +15,16 @@ use super::{
     sink::{ApplyResult, FlushPolicy, QueuedWrite, Sink},
 };
 use crate::{
-    Cache, Engine, Failpoint,
-    error::OriginError,
+    Cache, Failpoint,
     fetch::retry::Backoff,
     keys,
-    redis::{Command, RedisError, Store, Value},
-    scripts,
+    redis::{Client, Command, RedisError, Value},
+    scripts::{self, queue},
     time::millis,
     trace::Trace,
-    write::paths::TOMBSTONE_TTL,
 };
 
-/// The consumer group of all processes. [`scripts::ENQUEUE`] creates it.
+/// The consumer group of all processes. [`queue::ENQUEUE`] creates it.
 const GROUP: &str = "flushers";
 /// Entries claimed this long ago and not acknowledged are taken over.
 const ABANDONED_AFTER: Duration = Duration::from_secs(3);
@@ -48,8 +46,7 @@ const RETRY_BACKOFF: Backoff =
 
 /// The task of a [`Flusher`](super::Flusher).
 pub struct FlushWorker<S> {
-    store: Store,
-    engine: Arc<Engine>,
+    cache: Cache,
     sink: Arc<S>,
     policy: FlushPolicy,
     consumer: String,
@@ -64,8 +61,7 @@ impl<S: Sink> FlushWorker<S> {
     /// Creates a worker; [`Self::run`] starts it.
     pub fn new(cache: &Cache, sink: S, policy: FlushPolicy) -> Self {
         Self {
-            store: cache.store.clone(),
-            engine: Arc::clone(&cache.engine),
+            cache: cache.clone(),
             sink: Arc::new(sink),
             policy,
             consumer: format!("{:016x}", rand::random::<u64>()),
@@ -74,6 +70,14 @@ impl<S: Sink> FlushWorker<S> {
             last_poll: None,
             has_unacknowledged: false,
         }
+    }
+
+    fn client(&self) -> &Client {
+        &self.cache.connection.client
+    }
+
+    fn tombstone_ttl(&self) -> u64 {
+        millis(self.cache.shared().max_tombstone_ttl())
     }
 
     /// Flushes until `stop` is notified, and then once more.
@@ -93,7 +97,7 @@ impl<S: Sink> FlushWorker<S> {
                 Ok(false) => (),
                 flushed => {
                     failures = if flushed.is_ok() { 0 } else { failures + 1 };
-                    report(&self.engine.write_queue.flushing, &flushed.map(|_| ()));
+                    report(&self.cache.shared().write_queue.flushing, &flushed.map(|_| ()));
                 }
             }
             if stopped {
@@ -104,7 +108,7 @@ impl<S: Sink> FlushWorker<S> {
 
     /// Waits until the interval is over, or enough writes are queued.
     async fn wait_until_due(&self, pause: Duration, failing: bool) {
-        let queue = &self.engine.write_queue;
+        let queue = &self.cache.shared().write_queue;
         let full = async {
             while failing || queue.added_since_flush() < self.policy.size as u64 {
                 queue.wait_for_write().await;
@@ -119,10 +123,10 @@ impl<S: Sink> FlushWorker<S> {
         if !self.should_poll() {
             return Ok(false);
         }
-        self.engine.write_queue.reset_added();
+        self.cache.shared().write_queue.reset_added();
         if self.count_queued().await? == 0 {
             self.has_unacknowledged = false;
-            self.engine.write_queue.taking_over.recovered();
+            self.cache.shared().write_queue.taking_over.recovered();
             return Ok(true);
         }
         let retried = self.retry_unacknowledged().await;
@@ -168,15 +172,18 @@ impl<S: Sink> FlushWorker<S> {
 
     /// Updates the length of the queue.
     async fn count_queued(&self) -> Result<u64, FlushError> {
-        let length = self.store.on("XLEN", &keys::write_behind());
-        let waiting =
-            self.store.run(length, &Trace::disabled()).await.map_err(FlushStep::Count.error())?;
-        self.engine.write_queue.set_waiting(waiting);
+        let length = self.client().on("XLEN", &keys::write_behind());
+        let waiting = self
+            .client()
+            .run(length, &Trace::disabled())
+            .await
+            .map_err(FlushStep::Count.error())?;
+        self.cache.shared().write_queue.set_waiting(waiting);
         Ok(waiting)
     }
 
     fn should_poll(&mut self) -> bool {
-        let queue = &self.engine.write_queue;
+        let queue = &self.cache.shared().write_queue;
         let is_busy =
             queue.added_since_flush() > 0 || queue.waiting() > 0 || self.has_unacknowledged;
         let is_due = self.last_poll.is_none_or(|at| at.elapsed() >= IDLE_POLL_INTERVAL);
@@ -195,26 +202,26 @@ impl<S: Sink> FlushWorker<S> {
         }
         self.last_takeover = Some(Instant::now());
         let taken_over = self.take_over().await;
-        report(&self.engine.write_queue.taking_over, &taken_over);
+        report(&self.cache.shared().write_queue.taking_over, &taken_over);
     }
 
     /// Claims and flushes entries that other consumers never acknowledged, or that
     /// this one claimed and could not flush.
     async fn take_over(&mut self) -> Result<(), FlushError> {
         loop {
-            let claim = self.store.script(&scripts::TAKE_OVER, &keys::write_behind());
+            let claim = self.client().script(&queue::TAKE_OVER, &keys::write_behind());
             let claim = claim.arg(GROUP).arg(&self.consumer).arg(millis(ABANDONED_AFTER));
             let claim = claim.arg(self.policy.size).arg(SCAN_FACTOR * self.policy.size);
-            let entries = self.store.run(claim, &Trace::disabled()).await;
+            let entries = self.client().run(claim, &Trace::disabled()).await;
             let writes = parse_entries(entries.map_err(FlushStep::TakeOver.error())?);
             if writes.is_empty() {
                 break;
             }
             self.flush(writes).await?;
         }
-        let sweep = self.store.script(&scripts::SWEEP, &keys::write_behind());
+        let sweep = self.client().script(&queue::SWEEP, &keys::write_behind());
         let sweep = sweep.arg(GROUP).arg(millis(CONSUMER_EXPIRY));
-        let swept = self.store.run::<i64>(sweep, &Trace::disabled()).await;
+        let swept = self.client().run::<i64>(sweep, &Trace::disabled()).await;
         swept.map(|_| ()).map_err(FlushStep::Sweep.error())
     }
 
@@ -231,18 +238,19 @@ impl<S: Sink> FlushWorker<S> {
     }
 
     async fn read_group(&self, from: &str) -> Result<Vec<ClaimedWrite>, RedisError> {
-        let read = self.store.command("XREADGROUP").arg("GROUP").arg(GROUP).arg(&self.consumer);
+        let read = self.client().command("XREADGROUP").arg("GROUP").arg(GROUP).arg(&self.consumer);
         let read = read.arg("COUNT").arg(self.policy.size).arg("STREAMS");
-        let read = read.arg(self.store.full_key(&keys::write_behind())).arg(from);
-        let streams: Option<Vec<(Value, Value)>> = self.store.run(read, &Trace::disabled()).await?;
+        let read = read.arg(self.client().full_key(&keys::write_behind())).arg(from);
+        let streams: Option<Vec<(Value, Value)>> =
+            self.client().run(read, &Trace::disabled()).await?;
         let first = streams.and_then(|streams| streams.into_iter().next());
         Ok(first.map(|(_, entries)| parse_entries(entries)).unwrap_or_default())
     }
 
     async fn create_group(&self) -> Result<(), RedisError> {
-        let name = self.store.full_key(&keys::write_behind());
-        let make = self.store.command("XGROUP").arg("CREATE").arg(name).arg(GROUP).arg(0);
-        match self.store.run::<Value>(make.arg("MKSTREAM"), &Trace::disabled()).await {
+        let name = self.client().full_key(&keys::write_behind());
+        let make = self.client().command("XGROUP").arg("CREATE").arg(name).arg(GROUP).arg(0);
+        match self.client().run::<Value>(make.arg("MKSTREAM"), &Trace::disabled()).await {
             Err(RedisError::Other(code)) if code == "BUSYGROUP" => Ok(()),
             created => created.map(|_| ()),
         }
@@ -258,7 +266,7 @@ impl<S: Sink> FlushWorker<S> {
         self.has_unacknowledged = true;
         let mut ids: Vec<_> =
             writes.iter().map(|it| (it.id.clone(), it.key().to_owned())).collect();
-        if self.engine.observer.failpoint(Failpoint::FlushForgets) {
+        if self.cache.shared().observer.failpoint(Failpoint::FlushForgets) {
             self.acknowledge(&ids).await?;
         }
         let mut stuck = Vec::new();
@@ -288,8 +296,8 @@ impl<S: Sink> FlushWorker<S> {
         let is_rejected = |it: &ApplyResult| matches!(it, ApplyResult::Rejected(_));
         match self.apply(&latest).await? {
             Ok(applied) if !applied.iter().any(is_rejected) => return Ok((latest, applied)),
-            Err(error) if !error.is_value_error() => {
-                return Err(FlushError::Sink(error.to_string()));
+            Err(error) if !self.sink.is_value_error(&error) => {
+                return Err(FlushError::Sink(error.into().to_string()));
             }
             _ => (),
         }
@@ -307,7 +315,7 @@ impl<S: Sink> FlushWorker<S> {
         let applying = tokio::spawn(async move { sink.apply(&writes).await });
         applying
             .await
-            .map_err(|_| FlushError::Sink("the flush to the database was aborted".to_owned()))
+            .map_err(|_| FlushError::Sink("the flush to the origin was aborted".to_owned()))
     }
 
     /// Applies the writes one by one, to find the one that the sink rejects.
@@ -322,10 +330,10 @@ impl<S: Sink> FlushWorker<S> {
                 Err(error) => {
                     let attempts = self.attempts.entry(write.id.clone()).or_default();
                     *attempts += 1;
-                    if *attempts < MAX_ATTEMPTS || !error.is_value_error() {
-                        return Err(FlushError::Sink(error.to_string()));
+                    if *attempts < MAX_ATTEMPTS || !self.sink.is_value_error(&error) {
+                        return Err(FlushError::Sink(error.into().to_string()));
                     }
-                    applied.push(ApplyResult::Rejected("the database rejected it repeatedly"));
+                    applied.push(ApplyResult::Rejected("the origin rejected it repeatedly"));
                 }
             }
         }
@@ -343,7 +351,7 @@ impl<S: Sink> FlushWorker<S> {
         let each =
             writes.iter().zip(applied).map(|(write, applied)| self.settle_command(write, applied));
         let replies =
-            self.store.run_each(each.collect()).await.map_err(FlushStep::Settle.error())?;
+            self.client().run_each(each.collect()).await.map_err(FlushStep::Settle.error())?;
         let mut unsettled = Vec::new();
         for (write, reply) in writes.iter().zip(replies) {
             unsettled.extend(reply.err().map(|error| (write.key.clone(), error)));
@@ -364,19 +372,19 @@ impl<S: Sink> FlushWorker<S> {
     /// Builds the command that updates the copy in Redis.
     fn settle_command(&self, write: &QueuedWrite, applied: &ApplyResult) -> Command {
         let (key, tombstone_ttl) =
-            (self.store.prefix().to_owned() + &write.key, millis(TOMBSTONE_TTL));
-        let on = |script| self.store.script_on(script, std::slice::from_ref(&key));
+            (self.client().prefix().to_owned() + &write.key, self.tombstone_ttl());
+        let on = |script| self.client().script_on(script, std::slice::from_ref(&key));
         let discard =
-            |version: u64| on(&scripts::DISCARD).arg(write.stamp).arg(tombstone_ttl).arg(version);
+            |version: u64| on(&queue::DISCARD).arg(write.stamp).arg(tombstone_ttl).arg(version);
         match applied {
             // The ordinary copy expires, and the next lookup loads it.
             ApplyResult::Applied(version) if *version == write.version => {
-                on(&scripts::SETTLE).arg(write.stamp)
+                on(&queue::SETTLE).arg(write.stamp)
             }
             ApplyResult::Applied(version) => {
                 let invalidate =
                     on(&scripts::INVALIDATE).arg(version.cast_signed()).arg(tombstone_ttl);
-                invalidate.arg(write.stamp + 1).arg(0)
+                invalidate.arg(write.stamp + 1).arg(0).arg(0)
             }
             ApplyResult::Superseded(version) => discard(*version),
             ApplyResult::Rejected(_) => discard(0),
@@ -390,26 +398,26 @@ impl<S: Sink> FlushWorker<S> {
         }
         let stream = keys::write_behind();
         let done = [
-            self.store.on("XACK", &stream).arg(GROUP).arg(&ids),
-            self.store.on("XDEL", &stream).arg(&ids),
+            self.client().on("XACK", &stream).arg(GROUP).arg(&ids),
+            self.client().on("XDEL", &stream).arg(&ids),
         ];
-        let done = self.store.run_many(done.into()).await;
+        let done = self.client().run_many(done.into()).await;
         done.map(|_| ()).map_err(FlushStep::Acknowledge.error())
     }
 
     /// Moves a write to the dead-letter stream. Returns false if that stream can't
     /// take it; the write then stays queued.
     async fn move_to_dead_letters(&self, id: &str, reason: &str) -> Result<bool, FlushError> {
-        let (from, to) = (keys::write_behind(), keys::write_behind_dead_letters());
+        let (from, to) = (keys::write_behind(), keys::dead_letters());
         let command = self
-            .store
+            .client()
             .script_on(
-                &scripts::DEAD_LETTER,
-                &[self.store.full_key(&from), self.store.full_key(&to)],
+                &queue::DEAD_LETTER,
+                &[self.client().full_key(&from), self.client().full_key(&to)],
             )
             .arg(id)
             .arg(reason);
-        let moved = self.store.run::<i64>(command, &Trace::disabled()).await;
+        let moved = self.client().run::<i64>(command, &Trace::disabled()).await;
         let is_moved = moved.map_err(FlushStep::DeadLetter.error())? >= 0;
         match is_moved {
             true => {

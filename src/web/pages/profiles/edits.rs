@@ -1,13 +1,14 @@
 //! `/profiles/{id}` — edits a profile or invalidates its cached copy.
 
+use crate::demo::model::Profile;
+use crate::demo::policy::Policy;
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::LOCATION,
     web::{Data, Path},
 };
 use hitrate_cache::{
-    CachePolicy, Effect, Invalidated, Written,
-    redis::RedisError,
+    Effect, Invalidated, Written,
     trace::{Span, Trace},
 };
 use serde::{Deserialize, Serialize};
@@ -144,7 +145,7 @@ struct NextLookup {
 }
 
 impl NextLookup {
-    fn policy(&self, app: &WorkerState) -> CachePolicy {
+    fn policy(&self, app: &WorkerState) -> Policy {
         policies::chosen(app, self.policy, None).ttl(app.shared.config.profile_ttl)
     }
 
@@ -158,11 +159,10 @@ async fn write(
     app: Data<WorkerState>,
     id: UserId,
     change: ProfileEdit,
-    policy: CachePolicy,
-) -> Result<(Written, Trace)> {
+    policy: Policy,
+) -> Result<(Written<Profile>, Trace)> {
     let trace = Trace::start();
-    let (cache, db) = (&app.cache, &app.shared.db);
-    let written = profiles::edit(cache, db, &id, change, &policy, &trace).await?;
+    let written = app.profiles.edit(&id, change, &policy, &trace).await?;
     Ok((written, trace))
 }
 
@@ -194,13 +194,9 @@ pub async fn invalidate(
     Ok(respond(&request, &url, Flash::Invalidated, result))
 }
 
-async fn drop_copy(
-    app: Data<WorkerState>,
-    id: UserId,
-    policy: CachePolicy,
-) -> Result<ProfileResult> {
+async fn drop_copy(app: Data<WorkerState>, id: UserId, policy: Policy) -> Result<ProfileResult> {
     let trace = Trace::start();
-    let invalidated = profiles::invalidate(&app.cache, &id, &policy, &trace).await;
+    let invalidated = app.profiles.invalidate(&id, &policy, &trace).await;
     Ok(ProfileResult::invalidated(id, &invalidated, policy, trace))
 }
 
@@ -225,25 +221,21 @@ fn respond(request: &HttpRequest, url: &str, flash: Flash, result: ProfileResult
 }
 
 impl ProfileResult {
-    fn edited(id: UserId, written: &Written, policy: CachePolicy, trace: Trace) -> Self {
+    fn edited(id: UserId, written: &Written<Profile>, policy: Policy, trace: Trace) -> Self {
         let message = profiles::edit_message(written);
         let invalidated = match written.effect {
             Effect::Invalidated(dropped) => Some(dropped),
             Effect::Stored | Effect::Queued => Some(false),
-            Effect::Deferred(_) => None,
+            _ => None,
         };
         let (version, policy) = (written.version, policy.name);
         Self { id, version, policy, message, invalidated, trace: trace.into_spans() }
     }
 
-    fn invalidated(
-        id: UserId,
-        invalidated: &Result<Invalidated, RedisError>,
-        policy: CachePolicy,
-        trace: Trace,
-    ) -> Self {
+    fn invalidated(id: UserId, invalidated: &Invalidated, policy: Policy, trace: Trace) -> Self {
         let message = profiles::invalidation_message(invalidated);
-        let invalidated = invalidated.as_ref().ok().map(|it| *it == Invalidated::Dropped);
+        let is_deferred = matches!(invalidated, Invalidated::Deferred(_));
+        let invalidated = (!is_deferred).then_some(*invalidated == Invalidated::Dropped);
         let policy = policy.name;
         Self { id, version: None, policy, message, invalidated, trace: trace.into_spans() }
     }

@@ -5,8 +5,11 @@ mod flash;
 mod lookup_options;
 mod recent_lookups;
 
+use crate::demo::CACHE_NAME;
+use hitrate_cache::time::micros;
 use std::{rc::Rc, sync::Arc, time::Duration};
 
+use crate::demo::policy::Policy;
 use actix_web::{
     HttpRequest,
     http::{StatusCode, header::SET_COOKIE},
@@ -14,7 +17,7 @@ use actix_web::{
 };
 use askama::Template;
 use hitrate_cache::{
-    CachePolicy, Fill, Lookup, Source,
+    Fill, Lookup, Source,
     redis::RedisError,
     time::millis,
     trace::{Span, Trace},
@@ -135,7 +138,7 @@ impl LookupQuery {
         requested.unwrap_or(app.shared.config.database_delay)
     }
 
-    fn policy(&self, app: &WorkerState) -> CachePolicy {
+    fn policy(&self, app: &WorkerState) -> Policy {
         policies::chosen(app, self.policy, self.cache).ttl(app.shared.config.profile_ttl)
     }
 }
@@ -159,19 +162,19 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<P
     let mut page = ProfilesPage::empty(&app, &request, &query, FormView::default());
     let Some(id) = &query.id else { return Ok(Page::new(page)) };
     let trace = Trace::start();
-    let (db, delay, policy) = (&app.shared.db, query.delay(&app), query.policy(&app));
+    let (delay, policy) = (query.delay(&app), query.policy(&app));
     // Boxed separately: malloc is slow for one large future.
-    let lookup = Box::pin(profiles::find(&app.cache, db, id, &policy, delay, &trace));
+    let lookup = Box::pin(app.profiles.find(id, &policy, delay, &trace));
     let lookup = lookup.await?;
     let cookie = recent_lookups::set_cookie(
-        &RecentLookup { id: id.clone(), source: lookup.source, elapsed_us: lookup.elapsed_us },
+        &RecentLookup { id: id.clone(), source: lookup.source, elapsed_us: micros(lookup.elapsed) },
         &page.recent,
     );
-    let (status, cache_status) = (status(&lookup), lookup.cache_status());
+    let (status, cache_status) = (status(&lookup), lookup.cache_status(CACHE_NAME));
     if lookup.value.is_none() {
         page.error = Some(Error::NoProfile(id.to_string()).to_string());
     }
-    page.answer = Some(Answer::of(id, lookup, trace));
+    page.answer = Some(Answer::of(id, &policy, lookup, trace));
     let has_flash = page.form.flash.is_some();
     let page = Page::new(page).status(status).header(CACHE_STATUS, cache_status);
     let page = page.header(SET_COOKIE, cookie);
@@ -186,18 +189,18 @@ fn status(lookup: &Lookup<Profile>) -> StatusCode {
 }
 
 impl Answer {
-    fn of(id: &UserId, lookup: Lookup<Profile>, trace: Trace) -> Self {
+    fn of(id: &UserId, policy: &Policy, lookup: Lookup<Profile>, trace: Trace) -> Self {
         let trace = trace.into_spans();
         Self {
             id: id.clone(),
             message: profiles::message(id, &lookup),
             version: lookup.version,
             source: lookup.source,
-            elapsed_us: lookup.elapsed_us,
+            elapsed_us: micros(lookup.elapsed),
             simulated_us: waterfall::simulated_us(&trace),
             ttl_ms: lookup.ttl.map(millis),
             age_ms: millis(lookup.age),
-            policy: lookup.policy,
+            policy: policy.name,
             key: lookup.key,
             profile: lookup.value,
             trace,

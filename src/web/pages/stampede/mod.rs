@@ -4,9 +4,9 @@ mod stampede_chart;
 
 use std::time::Duration;
 
+use crate::demo::policy::Policy;
 use actix_web::{HttpRequest, web::Data};
 use askama::Template;
-use hitrate_cache::CachePolicy;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error as _, Unexpected},
@@ -95,7 +95,7 @@ const DELAY_FIELD: Field = Field {
 
 /// A policy that a stampede can run, parsed from its name.
 #[derive(Debug)]
-struct StampedePolicy(CachePolicy);
+struct StampedePolicy(Policy);
 
 impl<'de> Deserialize<'de> for StampedePolicy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -164,8 +164,8 @@ impl StampedeForm {
 }
 
 /// The requested policies, or the default ones; rejects duplicates.
-fn chosen(names: Vec<StampedePolicy>) -> Result<Vec<CachePolicy>, FieldError> {
-    let mut chosen = Vec::<CachePolicy>::new();
+fn chosen(names: Vec<StampedePolicy>) -> Result<Vec<Policy>, FieldError> {
+    let mut chosen = Vec::<Policy>::new();
     for StampedePolicy(policy) in names {
         if chosen.contains(&policy) {
             let message = format!("The policy {} was sent twice.", policy.name);
@@ -177,7 +177,7 @@ fn chosen(names: Vec<StampedePolicy>) -> Result<Vec<CachePolicy>, FieldError> {
     Ok(if chosen.is_empty() { defaults() } else { chosen })
 }
 
-fn named(name: &str) -> Option<CachePolicy> {
+fn named(name: &str) -> Option<Policy> {
     Stampedes::policies().find(|policy| policy.name == name)
 }
 
@@ -229,7 +229,7 @@ impl StampedePage {
 
 /// A checkbox.
 struct PolicyOption {
-    policy: CachePolicy,
+    policy: Policy,
     is_chosen: bool,
 }
 
@@ -264,7 +264,7 @@ impl StampedePage {
         policies.map(|policy| PolicyOption { is_chosen: self.is_chosen(&policy), policy }).collect()
     }
 
-    fn is_chosen(&self, policy: &CachePolicy) -> bool {
+    fn is_chosen(&self, policy: &Policy) -> bool {
         if let Some(sent) = self.form.all_typed("policy") {
             return sent.iter().any(|name| name == policy.name);
         }

@@ -6,9 +6,9 @@ mod sequence;
 
 use std::sync::Arc;
 
+use crate::demo::strategy::Strategy;
 use actix_web::{HttpRequest, http::StatusCode, web::Data};
 use askama::Template;
-use hitrate_cache::Strategy;
 use serde::Serialize;
 use utoipa::ToSchema;
 

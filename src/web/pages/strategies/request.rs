@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hitrate_cache::CachePolicy;
+use crate::demo::policy::Policy;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -34,7 +34,7 @@ pub struct StrategyRequest {
     /// Id of the profile.
     pub id: UserId,
     /// Caching policy.
-    pub policy: CachePolicy,
+    pub policy: Policy,
     /// Simulated database latency, in milliseconds.
     pub delay_ms: u32,
     /// The session to continue.
@@ -57,7 +57,7 @@ impl StrategyRequest {
     /// A runner of steps on this profile.
     pub fn runner(&self, app: &WorkerState) -> StrategyRunner {
         StrategyRunner {
-            cache: app.cache.clone(),
+            profiles: app.profiles.clone(),
             db: Arc::clone(&app.shared.db),
             id: self.id.clone(),
             policy: self.policy,

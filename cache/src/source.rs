@@ -1,4 +1,4 @@
-//! Versioned values, and the sources of an answer.
+//! The sources of an answer.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 pub enum Source {
     /// A copy in Redis.
     Cache,
-    /// The database.
+    /// The origin, which is a database as a rule.
     Database,
     /// A copy in this process; nothing else was asked.
     Memory,
@@ -35,13 +35,4 @@ impl Source {
     pub const fn is_hit(self) -> bool {
         !matches!(self, Self::Database)
     }
-}
-
-/// A value and its version, which each edit increments.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Versioned<T> {
-    /// The value.
-    pub value: T,
-    /// 1 for a value that was never edited.
-    pub version: u64,
 }

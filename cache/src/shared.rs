@@ -1,0 +1,233 @@
+//! State shared by all handles of a cache in one process, on every thread.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, Once, PoisonError,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+#[cfg(feature = "write-behind")]
+use crate::write::write_behind::Queue;
+use crate::{
+    CachePolicy, Observer,
+    fetch::{bulkhead::Bulkhead, single_flight::SingleFlight},
+    keys,
+    local::{entries::LocalEntries, near::Near, negative::NegativeLimit},
+};
+
+/// How long a tombstone lives at least: longer than Redis may freeze between a load and
+/// its fill.
+const MIN_TOMBSTONE_TTL: Duration = Duration::from_secs(60);
+
+/// The limits of a cache; see [`CacheBuilder`](crate::CacheBuilder).
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) loads: usize,
+    pub(crate) queued_loads: usize,
+    pub(crate) entry_bytes: usize,
+    pub(crate) memory_bytes: u64,
+    pub(crate) absent_entries: u32,
+    pub(crate) tombstones: Option<u32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            loads: 64,
+            queued_loads: 256,
+            entry_bytes: 1024 * 1024,
+            memory_bytes: 16 * 1024 * 1024,
+            absent_entries: 1_000,
+            tombstones: None,
+        }
+    }
+}
+
+/// State shared by all handles of a cache in one process.
+pub(crate) struct Shared {
+    pub(crate) prefix: Arc<str>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) single_flight: Arc<SingleFlight>,
+    pub(crate) bulkhead: Bulkhead,
+    pub(crate) near: Arc<Near>,
+    /// Copies that may be served past their TTL.
+    pub(crate) stale: LocalEntries,
+    pub(crate) negative: NegativeLimit,
+    pub(crate) tombstones: NegativeLimit,
+    #[cfg(feature = "write-behind")]
+    pub(crate) write_queue: Queue,
+    pub(crate) max_entry_bytes: usize,
+    /// Whether the cache is off: every lookup asks its origin.
+    pub(crate) is_off: bool,
+    namespaces: Mutex<HashMap<&'static str, Arc<NamespaceState>>>,
+    oversize_logged: Once,
+}
+
+/// What all handles of one namespace share.
+pub(crate) struct NamespaceState {
+    pub(crate) name: &'static str,
+    /// The full key of its tag.
+    pub(crate) tag: String,
+    /// How long a tombstone lives: longer than any load of the namespace may take.
+    pub(crate) tombstone_ttl: Duration,
+    /// Whether Redis is asked for invalidation pushes.
+    is_tracked: AtomicBool,
+    version_source: AtomicU8,
+}
+
+/// States of [`NamespaceState::version_source`].
+const UNKNOWN: u8 = 0;
+const ORIGIN: u8 = 1;
+const CLOCK: u8 = 2;
+const MIXED: u8 = 3;
+
+impl NamespaceState {
+    fn new(prefix: &str, name: &'static str, policy: &CachePolicy) -> Self {
+        let tag = [prefix, keys::tag(name).as_str()].concat();
+        Self {
+            name,
+            tag,
+            tombstone_ttl: MIN_TOMBSTONE_TTL + policy.max_load(),
+            is_tracked: AtomicBool::new(false),
+            version_source: AtomicU8::new(UNKNOWN),
+        }
+    }
+
+    /// Records whether a value has a version from its origin. Returns false if other
+    /// values of the namespace differ in that; the first time, this is logged.
+    pub(crate) fn has_consistent_versions(&self, is_from_origin: bool) -> bool {
+        let source = if is_from_origin { ORIGIN } else { CLOCK };
+        let (order, known) = (Ordering::Relaxed, &self.version_source);
+        match known.compare_exchange(UNKNOWN, source, order, order) {
+            Ok(_) => return true,
+            Err(known) if known == source => return true,
+            Err(_) => (),
+        }
+        if known.swap(MIXED, order) != MIXED {
+            log::error!(
+                "namespace {} mixes values with and without a version; they can't be ordered, \
+                 so they are not cached",
+                self.name
+            );
+        }
+        false
+    }
+
+    /// Whether the origin gives its values versions, as far as known.
+    pub(crate) fn has_versions(&self) -> bool {
+        self.version_source.load(Ordering::Relaxed) == ORIGIN
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(prefix: &str, limits: &Limits, observer: Arc<dyn Observer>) -> Self {
+        Self {
+            prefix: prefix.into(),
+            observer,
+            single_flight: Arc::default(),
+            bulkhead: Bulkhead::new(limits.loads, limits.queued_loads),
+            near: Arc::new(Near::new(prefix, limits.memory_bytes)),
+            stale: LocalEntries::new(limits.memory_bytes),
+            negative: NegativeLimit::new(Some(limits.absent_entries)),
+            tombstones: NegativeLimit::new(limits.tombstones),
+            #[cfg(feature = "write-behind")]
+            write_queue: Queue::default(),
+            max_entry_bytes: limits.entry_bytes,
+            is_off: false,
+            namespaces: Mutex::default(),
+            oversize_logged: Once::new(),
+        }
+    }
+
+    /// That of a cache that is off.
+    pub(crate) fn off() -> Self {
+        Self { is_off: true, ..Self::new("", &Limits::default(), Arc::new(())) }
+    }
+
+    /// The state of this namespace. The first policy decides how long tombstones live.
+    ///
+    /// # Panics
+    /// If the name is reserved, or not made of letters, digits, `-` and `_`.
+    pub(crate) fn namespace(
+        &self,
+        name: &'static str,
+        policy: &CachePolicy,
+    ) -> Arc<NamespaceState> {
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let is_valid = !name.is_empty() && name.chars().all(is_allowed);
+        assert!(is_valid, "the namespace {name:?} is not made of letters, digits, - and _");
+        assert!(!keys::RESERVED.contains(&name), "the namespace {name:?} is reserved");
+        let mut namespaces = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = namespaces
+            .entry(name)
+            .or_insert_with(|| NamespaceState::new(&self.prefix, name, policy).into());
+        Arc::clone(state)
+    }
+
+    /// The names of all namespaces.
+    pub(crate) fn namespace_names(&self) -> Vec<&'static str> {
+        let namespaces = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
+        namespaces.keys().copied().collect()
+    }
+
+    /// The longest life of a tombstone in any namespace.
+    #[cfg(feature = "write-behind")]
+    pub(crate) fn max_tombstone_ttl(&self) -> Duration {
+        let namespaces = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
+        namespaces.values().map(|it| it.tombstone_ttl).max().unwrap_or(MIN_TOMBSTONE_TTL)
+    }
+
+    /// Asks Redis for invalidation pushes of this namespace, unless it is asked already.
+    pub(crate) fn track(&self, state: &NamespaceState) {
+        if state.is_tracked.load(Ordering::Acquire) || state.is_tracked.swap(true, Ordering::AcqRel)
+        {
+            return;
+        }
+        self.near.track(format!("{}{}:", self.prefix, state.name));
+    }
+
+    /// Whether an entry of this size may be stored. Each rejection is counted, but
+    /// only the first is logged: the same value is loaded again and again.
+    pub(crate) fn admits_entry(&self, namespace: &'static str, bytes: usize) -> bool {
+        let fits = bytes <= self.max_entry_bytes;
+        if !fits {
+            let max = self.max_entry_bytes;
+            self.observer.entry_rejected(namespace);
+            self.oversize_logged.call_once(|| {
+                log::warn!(
+                    "a {namespace} entry of {bytes} bytes is not cached: the limit is {max} bytes. \
+                     Further ones are counted, not logged"
+                );
+            });
+        }
+        fits
+    }
+
+    /// Drops everything this process knows about a key.
+    pub(crate) fn invalidate_local(&self, name: &str) {
+        self.single_flight.close(name);
+        self.near.invalidate(name);
+        // Last, as `near` has advanced the epoch: a load that began earlier can no
+        // longer add its copy.
+        self.stale.remove(name);
+    }
+
+    /// Drops everything this process knows about a namespace.
+    pub(crate) fn invalidate_namespace(&self, namespace: &str) {
+        self.single_flight.close_all(namespace);
+        self.near.invalidate_all();
+        self.stale.clear();
+    }
+
+    /// Drops everything this process knows.
+    pub(crate) fn invalidate_everything(&self) {
+        for namespace in self.namespace_names() {
+            self.single_flight.close_all(namespace);
+        }
+        self.near.invalidate_all();
+        self.stale.clear();
+    }
+}

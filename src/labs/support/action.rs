@@ -12,7 +12,7 @@ use utoipa::{
 };
 
 use super::fields::Field;
-use crate::input::FieldError;
+use crate::input::FieldErrors;
 
 /// An action. `R` is its implementation.
 #[derive(Debug, Clone, Copy)]
@@ -51,11 +51,12 @@ impl<R> Action<R> {
     pub fn values<'a>(
         &self,
         given: impl Fn(&str) -> Option<&'a str>,
-    ) -> Result<Values, FieldError> {
-        let value = |field: &Field| {
-            Ok((field.name, field.read(given(field.name).unwrap_or(field.default))?))
-        };
-        self.fields.iter().map(value).collect()
+    ) -> Result<Values, FieldErrors> {
+        FieldErrors::collect(
+            self.fields.iter().map(|field| {
+                Ok((field.name, field.read(given(field.name).unwrap_or(field.default))?))
+            }),
+        )
     }
 }
 

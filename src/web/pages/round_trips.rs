@@ -28,7 +28,7 @@ use crate::{
         error::Result,
         filters,
         form::{self, Body, RunQuery},
-        form_view::{FieldView, FormView, refused},
+        form_view::{Choice, FieldView, FormView, refused, refused_query},
         nav::{self, Link},
         page::Page,
         state::WorkerState,
@@ -86,8 +86,13 @@ const NETWORK: Field = Field {
     responses((status = 200, description = "The result, or nulls without one", body = RoundTripsPage))
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<RoundTripsPage>> {
-    let RunQuery { run } = form::query(&request)?;
-    Ok(Page::new(RoundTripsPage::of(app.shared.round_trips.requested(run.as_deref()))))
+    match form::query(&request) {
+        Ok(RunQuery { run }) => {
+            let requested = app.shared.round_trips.requested(run.as_deref());
+            Ok(Page::new(RoundTripsPage::of(requested)))
+        }
+        Err(error) => refused_query(&request, error, RoundTripsPage::refused).await,
+    }
 }
 
 /// Runs a measurement, which takes up to 15 seconds.
@@ -179,13 +184,12 @@ impl RoundTripsPage {
     fn network_field(&self) -> FieldView {
         let present = self.outcome.as_ref().map_or(micros(DEFAULT_NETWORK), |it| it.simulated_us);
         let present = NETWORKS.into_iter().find(|(_, time)| micros(*time) == present);
-        let mut field =
-            self.form.field(&NETWORK, present.map_or(NETWORK.default, |(name, _)| name));
-        for choice in &mut field.choices {
-            let is_none = choice.value == "0";
-            choice.label = if is_none { "none".to_owned() } else { format!("{} ms", choice.value) };
-        }
-        field
+        let choices = NETWORKS.into_iter().map(|(name, time)| match time.is_zero() {
+            true => Choice::of(name, "none"),
+            false => Choice::of(name, format!("{name} ms")),
+        });
+        let present = present.map_or(NETWORK.default, |(name, _)| name);
+        self.form.field(&NETWORK, present).with_choices(choices)
     }
 
     fn charts(&self) -> Vec<VerbChart<'_>> {

@@ -34,7 +34,7 @@ use crate::{
         error::{Error, Result, respond},
         filters,
         form::{self, Body, RunQuery},
-        form_view::{FieldView, FormView, refused},
+        form_view::{FieldView, FormView, refused, refused_query},
         nav::{self, Link},
         page::{self, Page, run_to_completion, see_other},
         state::WorkerState,
@@ -148,12 +148,19 @@ pub async fn show(
     slug: Path<String>,
 ) -> Result<Page<PatternPage>> {
     let pattern = patterns::named(&slug).ok_or(Error::NoPage)?;
-    let RunQuery { run } = form::query(&request)?;
     let (visitor, cookie) = visitor::of(&request);
-    let requested =
-        app.shared.pattern_results.requested(run.as_deref(), |result| result.slug == pattern.slug);
-    let page = PatternPage::of(&app, pattern, &visitor.keys(pattern.slug), requested).await;
-    Ok(Page::new(page).cookie(cookie))
+    let (keys, results) = (visitor.keys(pattern.slug), &app.shared.pattern_results);
+    let page = match form::query(&request) {
+        Ok(RunQuery { run }) => {
+            let requested = results.requested(run.as_deref(), |it| it.slug == pattern.slug);
+            Page::new(PatternPage::of(&app, pattern, &keys, requested).await)
+        }
+        Err(error) => {
+            let page = async |form| Ok(PatternPage::refused(&app, pattern, &keys, form).await);
+            refused_query(&request, error, page).await?
+        }
+    };
+    Ok(page.cookie(cookie))
 }
 
 /// Runs an action on the visitor's keys, or a trial.

@@ -35,7 +35,7 @@ use crate::{
         error::{Error, Result},
         filters,
         form::{self, Body},
-        form_view::{FieldView, FormView, refused},
+        form_view::{FieldView, FormView, refused, refused_query},
         nav::{self, Link},
         page::{CACHE_STATUS, Page, run_to_completion},
         state::WorkerState,
@@ -135,15 +135,13 @@ pub struct Persistence {
     )
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<StrategiesPage>> {
-    let query: StrategiesQuery = form::query(&request)?;
-    let step = query.step.map(Integer::get);
-    let request = StrategyRequest::new(&app, query)?;
-    let now = request.runner(&app).snapshot().await;
-    let page = StrategiesPage::new(&app, request, step, now);
-    Ok(match page.error {
-        Some(_) => Page::new(page).status(StatusCode::NOT_FOUND),
-        None => Page::new(page),
-    })
+    match form::query(&request) {
+        Ok(query) => StrategiesPage::current(&app, query).await,
+        Err(error) => {
+            let page = async |form| StrategiesPage::refused(&app, form).await;
+            refused_query(&request, error, page).await
+        }
+    }
 }
 
 /// Runs an action on the profile, and records the state after it.
@@ -262,11 +260,22 @@ impl StrategiesPage {
         }
     }
 
+    /// The page with the current state, and the step that the query names.
+    async fn current(app: &WorkerState, query: StrategiesQuery) -> Result<Page<Self>> {
+        let step = query.step.map(Integer::get);
+        let request = StrategyRequest::new(app, query)?;
+        let now = request.runner(app).snapshot().await;
+        let page = Self::new(app, request, step, now);
+        let is_found = page.error.is_none();
+        let status = if is_found { StatusCode::OK } else { StatusCode::NOT_FOUND };
+        Ok(Page::new(page).status(status))
+    }
+
     /// The page with the rejected form and the current state.
     async fn refused(app: &WorkerState, form: FormView) -> Result<Page<Self>> {
         let query = StrategiesQuery {
-            policy: form.typed("policy").and_then(|name| name.parse().ok()).map(PolicyName),
-            id: form.typed("id").and_then(|id| id.parse().ok()),
+            policy: form.parsed("policy").map(PolicyName),
+            id: form.parsed("id"),
             delay_ms: form.accepted("delay_ms"),
             run: form.typed("run").filter(|run| !run.is_empty()).map(str::to_owned),
             ..StrategiesQuery::default()
@@ -313,8 +322,7 @@ impl Persistence {
 // Methods for the template.
 impl StrategiesPage {
     fn policy_field(&self) -> FieldView {
-        let choices = policies::choices(Some(self.policy));
-        self.form.field(&POLICY, self.policy).with_choices(choices).growing()
+        self.form.field(&POLICY, self.policy).with_choices(policies::choices()).growing()
     }
 
     fn id_field(&self) -> FieldView {

@@ -1,5 +1,9 @@
 //! Actions that a visitor can perform in a lab. One description drives the HTML form,
 //! validation and the JSON output.
+//!
+//! Structures and patterns have a list of actions, each with fields of its own. A lab with
+//! the same fields for every action (strategies, stampede, round trips) has a form struct
+//! with `Deserialize` instead: its fields have types, and OpenAPI describes them.
 
 use std::collections::BTreeMap;
 

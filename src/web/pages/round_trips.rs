@@ -31,12 +31,13 @@ use crate::{
         form_view::{Choice, FieldView, FormView, refused, refused_query},
         nav::{self, Link},
         page::Page,
+        percent::Percent,
         state::WorkerState,
     },
 };
 
-/// Minimum width of a bar in percent, so that it is visible.
-const WIDTH_MIN: f64 = 0.4;
+/// Minimum width of a bar, so that it is visible.
+const WIDTH_MIN: Percent = Percent::hundredths(40);
 
 /// Result of a measurement.
 #[derive(Template, Serialize, ToSchema)]
@@ -166,12 +167,12 @@ struct VerbChart<'a> {
     description: String,
 }
 
-/// Bar of one mode, in percent of the slowest round.
+/// Bar of one mode; the slowest round has the full width.
 struct ModeBar<'a> {
     row: &'a RoundTripRow,
-    width: f64,
-    min: f64,
-    max: f64,
+    width: Percent,
+    min: Percent,
+    max: Percent,
 }
 
 // Methods for the template.
@@ -201,11 +202,11 @@ impl RoundTripsPage {
 impl<'a> VerbChart<'a> {
     fn new(verb: Verb, rows: &'a [RoundTripRow]) -> Self {
         let rows: Vec<_> = rows.iter().filter(|row| row.verb == verb).collect();
-        let slowest = rows.iter().map(|row| row.each.max_ns).max().unwrap_or_default().max(1);
-        let share = |ns: u64| (ns as f64 * 10_000.0 / slowest as f64).round() / 100.0;
+        let slowest = rows.iter().map(|row| row.each.max_ns).max().unwrap_or_default();
+        let share = |ns: u64| Percent::of(ns, slowest);
         let bar = |row: &'a RoundTripRow| ModeBar {
             row,
-            width: share(row.each.median_ns).max(WIDTH_MIN),
+            width: share(row.each.median_ns).visible(WIDTH_MIN),
             min: share(row.each.min_ns),
             max: share(row.each.max_ns),
         };

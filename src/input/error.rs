@@ -1,4 +1,4 @@
-//! The error of a form field.
+//! The errors of form fields.
 
 use std::fmt;
 
@@ -13,6 +13,10 @@ pub struct FieldError {
     is_malformed: bool,
     reason: Reason,
 }
+
+/// The rejections of a request's fields, at least one. The text joins their sentences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldErrors(Vec<FieldError>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Reason {
@@ -72,6 +76,42 @@ impl FieldError {
         self.is_malformed
     }
 }
+
+impl FieldErrors {
+    /// The value of each result, or all errors.
+    pub fn collect<T, C: FromIterator<T>>(
+        results: impl Iterator<Item = Result<T, FieldError>>,
+    ) -> Result<C, Self> {
+        let mut errors = Vec::new();
+        let values = results.filter_map(|it| it.map_err(|error| errors.push(error)).ok()).collect();
+        if errors.is_empty() { Ok(values) } else { Err(Self(errors)) }
+    }
+
+    /// Each error.
+    pub fn iter(&self) -> impl Iterator<Item = &FieldError> {
+        self.0.iter()
+    }
+
+    /// Whether a value can't be parsed, as opposed to being out of range.
+    pub fn is_malformed(&self) -> bool {
+        self.iter().any(FieldError::is_malformed)
+    }
+}
+
+impl From<FieldError> for FieldErrors {
+    fn from(error: FieldError) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl fmt::Display for FieldErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sentences: Vec<_> = self.iter().map(FieldError::to_string).collect();
+        f.write_str(&sentences.join(" "))
+    }
+}
+
+impl std::error::Error for FieldErrors {}
 
 impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,7 @@ mod kind;
 mod typed;
 
 pub use self::{
-    error::FieldError,
+    error::{FieldError, FieldErrors},
     kind::{Kind, LIST_MAX, Rejection},
     typed::{Email, Input, Integer, Line, OnOff, deserialize},
 };

@@ -20,7 +20,7 @@ use crate::{
         db::DbError,
         model::{NotAnId, PRODUCT_MAX},
     },
-    input::FieldError,
+    input::{FieldError, FieldErrors},
     labs::{
         console,
         key_names::LintError,
@@ -255,12 +255,22 @@ impl From<FieldError> for Error {
     }
 }
 
+impl From<FieldErrors> for Error {
+    fn from(errors: FieldErrors) -> Self {
+        Self::Input(errors.into())
+    }
+}
+
 impl Error {
-    /// The form field at fault, if there is one.
-    pub fn field(&self) -> Option<&str> {
+    /// The form fields at fault, each with its message.
+    pub fn fields(&self) -> Vec<(String, String)> {
         match self {
-            Self::Input(BadInput::Field(error)) => error.field(),
-            _ => None,
+            Self::Input(BadInput::Fields(errors)) => {
+                let field = |it: &FieldError| Some((it.field()?.to_owned(), it.to_string()));
+                errors.iter().filter_map(field).collect()
+            }
+            Self::NotAnId(_) | Self::NoProfile(_) => vec![("id".to_owned(), self.to_string())],
+            _ => Vec::new(),
         }
     }
 

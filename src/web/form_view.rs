@@ -1,10 +1,12 @@
 //! A form as a page shows it: each field with its value and its error.
 
+use std::str::FromStr;
+
 use actix_web::HttpRequest;
 
 use super::{
     error::{Error, Result},
-    form::Fields,
+    form::{self, BadInput, Fields},
     page::{Page, wants_json},
 };
 use crate::{
@@ -16,7 +18,7 @@ use crate::{
 #[derive(Default)]
 pub struct FormView {
     typed: Vec<(String, Vec<String>)>,
-    field: Option<String>,
+    errors: Vec<(String, String)>,
     message: Option<String>,
 }
 
@@ -48,25 +50,19 @@ pub struct Choice {
     pub value: String,
     /// Displayed text.
     pub label: String,
-    /// Whether it is selected.
-    pub chosen: bool,
 }
 
 impl Choice {
     /// An option of a select.
-    pub fn of(value: impl Into<String>, label: impl Into<String>, chosen: bool) -> Self {
-        Self { value: value.into(), label: label.into(), chosen }
+    pub fn of(value: impl Into<String>, label: impl Into<String>) -> Self {
+        Self { value: value.into(), label: label.into() }
     }
 }
 
 impl FormView {
     /// A form with these fields that failed with `error`.
     pub fn of(fields: &Fields<'_>, error: &Error) -> Self {
-        Self {
-            typed: typed(fields),
-            field: error.field().map(str::to_owned),
-            message: Some(error.to_string()),
-        }
+        Self { typed: typed(fields), errors: error.fields(), message: Some(error.to_string()) }
     }
 
     /// The error message.
@@ -77,6 +73,11 @@ impl FormView {
     /// The submitted value of a field, if the form was rejected.
     pub fn typed(&self, name: &str) -> Option<&str> {
         self.all_typed(name)?.first().map(String::as_str)
+    }
+
+    /// The submitted value of a field, if it can be parsed.
+    pub fn parsed<T: FromStr>(&self, name: &str) -> Option<T> {
+        self.typed(name)?.parse().ok()
     }
 
     /// The submitted value of a field, if it is valid.
@@ -93,7 +94,7 @@ impl FormView {
 
     /// The error of a field.
     pub fn error_of(&self, name: &str) -> Option<&str> {
-        self.message().filter(|_| self.field.as_deref() == Some(name))
+        self.errors.iter().find(|(field, _)| field == name).map(|(_, message)| message.as_str())
     }
 
     /// A field with its submitted value, or else with `value`.
@@ -112,6 +113,15 @@ impl FormView {
         FieldView::of(field, id, typed.map_or(value, str::to_owned))
             .with_error(self.error_of(field.name).filter(|_| is_sent))
     }
+}
+
+/// The response to a request whose query was rejected, see [`refused`].
+pub async fn refused_query<T>(
+    request: &HttpRequest,
+    error: BadInput,
+    page: impl AsyncFnOnce(FormView) -> Result<Page<T>>,
+) -> Result<Page<T>> {
+    refused(request, &form::sent(request), error.into(), page).await
 }
 
 /// The response to a rejected request: the error itself for a JSON client, or else the
@@ -136,18 +146,19 @@ fn typed(fields: &Fields<'_>) -> Vec<(String, Vec<String>)> {
 impl FieldView {
     /// A field without an error.
     pub fn of(field: &Field, id: impl Into<String>, value: String) -> Self {
-        let choice = |word: &&str| Choice::of(*word, *word, *word == value);
+        let choices = field.kind.choices().iter().map(|word| Choice::of(*word, *word));
         Self {
             id: id.into(),
             name: field.name,
             label: field.label.to_owned(),
             grows: matches!(field.kind, Kind::Text(_) | Kind::List(_) | Kind::Email(_)),
             is_profile: false,
-            choices: field.kind.choices().iter().map(choice).collect(),
+            choices: Vec::new(),
             kind: field.kind,
             error: None,
             value,
         }
+        .with_choices(choices)
     }
 
     /// Adds an error.
@@ -163,9 +174,15 @@ impl FieldView {
         self
     }
 
-    /// Turns it into a select with these options.
-    pub fn with_choices(self, choices: impl Iterator<Item = Choice>) -> Self {
-        Self { choices: choices.collect(), ..self }
+    /// Turns it into a select with these options. A value that is none of them, because it
+    /// was rejected, is shown as well.
+    pub fn with_choices(mut self, choices: impl Iterator<Item = Choice>) -> Self {
+        self.choices = choices.collect();
+        let is_offered = self.choices.iter().any(|choice| choice.value == self.value);
+        if !self.choices.is_empty() && !is_offered && !self.value.is_empty() {
+            self.choices.push(Choice::of(&self.value, &self.value));
+        }
+        self
     }
 
     /// Takes the remaining width of its row.

@@ -5,6 +5,7 @@ pub mod compression;
 pub mod assets;
 pub mod filters;
 pub mod nav;
+pub mod percent;
 
 pub mod state;
 

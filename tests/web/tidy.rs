@@ -39,10 +39,13 @@ fn every_page_has_a_test_of_its_name_and_a_template_if_it_shows_one() {
     let all = fs::read_to_string(pages.join("mod.rs")).unwrap();
     for name in all.lines().filter_map(|line| line.strip_prefix("pub mod ")) {
         let name = name.trim_end_matches(';');
-        let file = [pages.join(format!("{name}.rs")), pages.join(name).join("mod.rs")];
-        let page = file.iter().find_map(|file| fs::read_to_string(file).ok()).unwrap();
+        let (file, folder) = (pages.join(format!("{name}.rs")), pages.join(name));
+        let shows = format!("#[template(path = \"{name}.html\")]");
+        let mut page = files("src/web/pages", "rs").into_iter();
+        let has_template =
+            page.any(|(it, text)| (it == file || it.starts_with(&folder)) && text.contains(&shows));
         let template = root().join(format!("templates/{name}.html"));
-        assert_eq!(page.contains("#[template"), template.is_file(), "the template of {name}");
+        assert_eq!(has_template, template.is_file(), "the template of {name}");
         let tests = [format!("tests/web/{name}.rs"), format!("tests/web/{name}/mod.rs")];
         assert!(tests.iter().any(|it| root().join(it).is_file()), "no test for {name}");
     }

@@ -63,7 +63,7 @@ pub enum LintError {
 }
 
 /// The findings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LintReport {
     /// Each name, in the order of the input.
     pub names: Vec<CheckedName>,

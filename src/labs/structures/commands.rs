@@ -1,7 +1,7 @@
 //! The actions on a structure: commands with fields, their cost, and the deprecated form.
 
 use super::command_template::Values;
-use crate::input::FieldError;
+use crate::input::FieldErrors;
 pub use crate::labs::support::action::Action;
 
 /// The commands of an action.
@@ -69,7 +69,7 @@ impl Action<Commands> {
     pub fn given<'a>(
         &'static self,
         given: impl Fn(&str) -> Option<&'a str>,
-    ) -> Result<Invocation, FieldError> {
+    ) -> Result<Invocation, FieldErrors> {
         Ok(Invocation { act: self, values: self.values(given)? })
     }
 

@@ -1,5 +1,9 @@
 //! Actions that a visitor can perform in a lab. One description drives the HTML form,
 //! validation and the JSON output.
+//!
+//! Structures and patterns have a list of actions, each with fields of its own. A lab with
+//! the same fields for every action (strategies, stampede, round trips) has a form struct
+//! with `Deserialize` instead: its fields have types, and OpenAPI describes them.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +16,7 @@ use utoipa::{
 };
 
 use super::fields::Field;
-use crate::input::FieldError;
+use crate::input::FieldErrors;
 
 /// An action. `R` is its implementation.
 #[derive(Debug, Clone, Copy)]
@@ -51,11 +55,12 @@ impl<R> Action<R> {
     pub fn values<'a>(
         &self,
         given: impl Fn(&str) -> Option<&'a str>,
-    ) -> Result<Values, FieldError> {
-        let value = |field: &Field| {
-            Ok((field.name, field.read(given(field.name).unwrap_or(field.default))?))
-        };
-        self.fields.iter().map(value).collect()
+    ) -> Result<Values, FieldErrors> {
+        FieldErrors::collect(
+            self.fields.iter().map(|field| {
+                Ok((field.name, field.read(given(field.name).unwrap_or(field.default))?))
+            }),
+        )
     }
 }
 

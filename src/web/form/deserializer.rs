@@ -1,6 +1,8 @@
 //! Deserializes [`Fields`] into a struct: unknown and repeated fields are rejected, and an
 //! empty optional field is `None`.
 
+use std::slice::from_ref;
+
 use serde::{
     Deserializer,
     de::{
@@ -10,23 +12,38 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use super::fields::{Fields, Sent};
-use crate::input::FieldError;
+use super::fields::{Fields, Sent, SentField, check_names};
+use crate::input::{FieldError, FieldErrors};
 
 impl Fields<'_> {
     /// Parses the fields into a struct. Unknown fields are rejected.
-    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, FieldError> {
-        T::deserialize(FieldsDeserializer(self))
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, FieldErrors> {
+        T::deserialize(FieldsDeserializer(self.as_slice())).map_err(|first| self.errors::<T>(first))
+    }
+
+    /// The error of each value. Serde stops at the first, so each field is parsed alone.
+    fn errors<T: DeserializeOwned>(&self, first: FieldError) -> FieldErrors {
+        let alone = self.as_slice().iter().map(|field| {
+            match T::deserialize(FieldsDeserializer(from_ref(field))) {
+                Err(error) if error.field() == Some(&field.0) => Err(error),
+                // Others are missing.
+                _ => Ok(()),
+            }
+        });
+        match first.field() {
+            Some(_) => FieldErrors::collect::<_, ()>(alone).err().unwrap_or_else(|| first.into()),
+            None => first.into(),
+        }
     }
 }
 
-struct FieldsDeserializer<'a>(&'a Fields<'a>);
+struct FieldsDeserializer<'a>(&'a [SentField<'a>]);
 
 impl<'de> Deserializer<'de> for FieldsDeserializer<'_> {
     type Error = FieldError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
-        visitor.visit_map(EachField { fields: self.0.iter(), next: None })
+        visitor.visit_map(EachField { fields: self.0, next: None })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -35,7 +52,7 @@ impl<'de> Deserializer<'de> for FieldsDeserializer<'_> {
         known: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, FieldError> {
-        self.0.check_names(known)?;
+        check_names(self.0, known)?;
         self.deserialize_any(visitor)
     }
 
@@ -45,24 +62,21 @@ impl<'de> Deserializer<'de> for FieldsDeserializer<'_> {
     }
 }
 
-struct EachField<'a, I> {
-    fields: I,
-    next: Option<(&'a str, &'a Sent<'a>)>,
+struct EachField<'a> {
+    fields: &'a [SentField<'a>],
+    next: Option<&'a SentField<'a>>,
 }
 
-impl<'de, 'a, I> MapAccess<'de> for EachField<'a, I>
-where
-    I: Iterator<Item = &'a (std::borrow::Cow<'a, str>, Sent<'a>)>,
-{
+impl<'de> MapAccess<'de> for EachField<'_> {
     type Error = FieldError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, FieldError> {
-        let Some((name, sent)) = self.fields.next() else { return Ok(None) };
-        self.next = Some((name, sent));
-        seed.deserialize(StrDeserializer::new(name)).map(Some)
+        let Some((next, rest)) = self.fields.split_first() else { return Ok(None) };
+        (self.fields, self.next) = (rest, Some(next));
+        seed.deserialize(StrDeserializer::new(&next.0)).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(
@@ -134,15 +148,15 @@ mod tests {
         tags: Vec<Line<3>>,
     }
 
-    fn form(text: &str) -> Result<Form, FieldError> {
+    fn form(text: &str) -> Result<Form, FieldErrors> {
         Fields::of_pairs(text)?.parse()
     }
 
-    fn json(text: &str) -> Result<Form, FieldError> {
+    fn json(text: &str) -> Result<Form, FieldErrors> {
         Fields::of_json(text.as_bytes()).unwrap().parse()
     }
 
-    fn error_of<T: std::fmt::Debug>(result: Result<T, FieldError>) -> (String, bool) {
+    fn error_of<T: std::fmt::Debug>(result: Result<T, FieldErrors>) -> (String, bool) {
         let error = result.unwrap_err();
         (error.to_string(), error.is_malformed())
     }
@@ -185,6 +199,18 @@ mod tests {
         ] {
             assert_eq!(error_of(result), (sentence.to_owned(), is_malformed));
         }
+    }
+
+    #[test]
+    fn each_wrong_value_has_its_error() {
+        let errors = form("name=abcdef&ttl=0&cache=on&tags=a%0ab").unwrap_err();
+        let fields: Vec<_> = errors.iter().filter_map(FieldError::field).collect();
+        assert_eq!(fields, ["name", "ttl", "tags"]);
+        assert!(errors.is_malformed(), "one of them can't be parsed");
+        let errors = form("ttl=0&cache=maybe").unwrap_err().to_string();
+        let takes = "The field ttl takes a whole number from 1 to 100. The field cache takes";
+        assert!(errors.starts_with(takes), "{errors}");
+        assert_eq!(form("name=abcdef&ttl=0&x=1").unwrap_err().iter().count(), 1, "unknown first");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use actix_web::HttpRequest;
 use serde_json::Value;
 
 use crate::{
-    input::FieldError,
+    input::{FieldError, FieldErrors},
     labs::support::action::{Action, Values},
 };
 
@@ -16,7 +16,10 @@ const NAMES_MAX: usize = 64;
 
 /// The fields of a request in order. A JSON null counts as absent.
 #[derive(Debug, Default)]
-pub struct Fields<'a>(Vec<(Cow<'a, str>, Sent<'a>)>);
+pub struct Fields<'a>(Vec<SentField<'a>>);
+
+/// A name and its value.
+pub(super) type SentField<'a> = (Cow<'a, str>, Sent<'a>);
 
 /// The value of one field.
 #[derive(Debug)]
@@ -82,7 +85,7 @@ impl<'a> Fields<'a> {
 
     /// The action that the field `act` names, and the values of its fields. Other fields
     /// are rejected.
-    pub fn action<R: Copy>(&self, actions: &[Action<R>]) -> Result<(R, Values), FieldError> {
+    pub fn action<R: Copy>(&self, actions: &[Action<R>]) -> Result<(R, Values), FieldErrors> {
         let id = self.optional("act").unwrap_or_default();
         let action = actions.iter().find(|action| action.id == id).ok_or_else(|| {
             let ids: Vec<_> = actions.iter().map(|action| action.id).collect();
@@ -96,20 +99,13 @@ impl<'a> Fields<'a> {
 
     /// Rejects unknown fields, and values other than a single string or number.
     pub fn check(&self, known: &[&str]) -> Result<(), FieldError> {
-        self.check_names(known)?;
+        check_names(&self.0, known)?;
         let mut wrong = self.0.iter().filter_map(|(name, sent)| Some(sent.text().err()?.of(name)));
         wrong.next().map_or(Ok(()), Err)
     }
 
-    pub(super) fn check_names(&self, known: &[&str]) -> Result<(), FieldError> {
-        let Some(unknown) = self.names().find(|name| !known.contains(name)) else { return Ok(()) };
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        let unknown = quoted(unknown);
-        Err(FieldError::malformed(format!("Unknown field {unknown}. Known fields: {known}.")))
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &(Cow<'a, str>, Sent<'a>)> {
-        self.0.iter()
+    pub(super) fn as_slice(&self) -> &[SentField<'a>] {
+        &self.0
     }
 
     /// Names of the fields, in order.
@@ -169,6 +165,15 @@ impl<'a> Sent<'a> {
             sent => Ok(sent.texts().iter().map(|text| &**text).filter(|text| !text.is_empty())),
         }
     }
+}
+
+/// Rejects unknown fields.
+pub(super) fn check_names(fields: &[SentField<'_>], known: &[&str]) -> Result<(), FieldError> {
+    let unknown = fields.iter().find(|(name, _)| !known.contains(&&**name));
+    let Some((unknown, _)) = unknown else { return Ok(()) };
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    let unknown = quoted(unknown);
+    Err(FieldError::malformed(format!("Unknown field {unknown}. Known fields: {known}.")))
 }
 
 /// A JSON string or number as text.

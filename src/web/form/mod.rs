@@ -20,7 +20,7 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use tokio::time::timeout;
 
 pub use self::fields::Fields;
-use crate::input::FieldError;
+use crate::input::{FieldError, FieldErrors};
 
 /// Maximum size of a body in bytes, far above the size of any form.
 pub const BODY_MAX: usize = 64 * 1024;
@@ -32,7 +32,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(8);
 pub enum BadInput {
     /// 400 if malformed, 422 if out of range.
     #[error(transparent)]
-    Field(#[from] FieldError),
+    Fields(#[from] FieldErrors),
     /// 408: the body did not arrive in time.
     #[error("The request body did not arrive in time.")]
     TooSlow,
@@ -71,6 +71,11 @@ where
 /// Parses the query string into a struct. Unknown fields are rejected.
 pub fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T> {
     Ok(Fields::of_query(request)?.parse()?)
+}
+
+/// The fields of the query string, to be shown again; none if it can't be parsed.
+pub fn sent(request: &HttpRequest) -> Fields<'_> {
+    Fields::of_query(request).unwrap_or_default()
 }
 
 /// The body of a request, limited in size, before it is parsed.
@@ -134,11 +139,17 @@ async fn collected(mut payload: Payload) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+impl From<FieldError> for BadInput {
+    fn from(error: FieldError) -> Self {
+        Self::Fields(error.into())
+    }
+}
+
 impl ResponseError for BadInput {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::Field(error) if error.is_malformed() => StatusCode::BAD_REQUEST,
-            Self::Field(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Fields(errors) if errors.is_malformed() => StatusCode::BAD_REQUEST,
+            Self::Fields(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::WrongType => StatusCode::UNSUPPORTED_MEDIA_TYPE,

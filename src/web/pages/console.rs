@@ -21,7 +21,7 @@ use crate::{
         error::{Error, Result},
         filters,
         form::{self, Body, NoFields},
-        form_view::{FormView, refused},
+        form_view::{FormView, refused, refused_query},
         nav::{self, Link},
         page::{Page, run_to_completion, see_other},
         state::WorkerState,
@@ -71,8 +71,14 @@ type CommandText = Line<LINE_MAX>;
     responses((status = 200, description = "The last command, and the history", body = ConsolePage))
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<ConsolePage>> {
-    let NoFields {} = form::query(&request)?;
-    Ok(Page::new(ConsolePage::load(&app, &visitor::of(&request).0)))
+    let (visitor, _) = visitor::of(&request);
+    match form::query(&request) {
+        Ok(NoFields {}) => Ok(Page::new(ConsolePage::load(&app, &visitor))),
+        Err(error) => {
+            let page = async |form| ConsolePage::refused(&app, &visitor, form);
+            refused_query(&request, error, page).await
+        }
+    }
 }
 
 /// Runs a command if it is allowed.

@@ -24,7 +24,7 @@ use crate::{
         error::Result,
         filters,
         form::{self, Body, RunQuery},
-        form_view::{FieldView, FormView, refused},
+        form_view::{FieldView, FormView, refused, refused_query},
         nav::{self, Link},
         page::{Page, run_to_completion},
         state::WorkerState,
@@ -106,9 +106,13 @@ impl InvalidationForm {
     responses((status = 200, description = "The result, or nulls without one", body = InvalidationPage))
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<InvalidationPage>> {
-    let RunQuery { run } = form::query(&request)?;
-    let requested = app.shared.invalidations.requested(run.as_deref(), |_| true);
-    Ok(Page::new(InvalidationPage::of(requested)))
+    match form::query(&request) {
+        Ok(RunQuery { run }) => {
+            let requested = app.shared.invalidations.requested(run.as_deref(), |_| true);
+            Ok(Page::new(InvalidationPage::of(requested)))
+        }
+        Err(error) => refused_query(&request, error, InvalidationPage::refused).await,
+    }
 }
 
 /// Invalidates copies, or counts them in a dry run.

@@ -10,6 +10,7 @@ use crate::{
     web::{
         error::Result,
         filters, form,
+        form_view::{FormView, refused},
         nav::{self, Link},
         page::Page,
     },
@@ -29,6 +30,8 @@ pub struct KeyNamesPage {
     /// Whether these are the examples, because the request sent no names.
     #[serde(skip)]
     are_examples: bool,
+    #[serde(skip)]
+    form: FormView,
 }
 
 #[derive(Deserialize)]
@@ -57,21 +60,37 @@ pub struct RuleView {
     )
 )]
 pub async fn show(request: HttpRequest) -> Result<Page<KeyNamesPage>> {
-    let KeyNamesQuery { names } = form::query(&request)?;
+    match check(&request) {
+        Err(error) => {
+            let page = async |form| Ok(Page::new(KeyNamesPage::refused(form)));
+            refused(&request, &form::sent(&request), error, page).await
+        }
+        page => page,
+    }
+}
+
+fn check(request: &HttpRequest) -> Result<Page<KeyNamesPage>> {
+    let KeyNamesQuery { names } = form::query(request)?;
     let sent = names.filter(|text| !text.trim().is_empty());
     let text = sent.as_deref().unwrap_or(EXAMPLES);
-    let report = key_names::check(text)?;
-    let rules = RULES.iter().map(|it| RuleView { slug: it.slug, title: it.title, why: it.why });
-    Ok(Page::new(KeyNamesPage {
-        report,
-        rules: rules.collect(),
-        text: text.to_owned(),
-        are_examples: sent.is_none(),
-    }))
+    let page = KeyNamesPage::of(key_names::check(text)?, text);
+    Ok(Page::new(KeyNamesPage { are_examples: sent.is_none(), ..page }))
 }
 
 impl KeyNamesPage {
     const LINK: Link = nav::KEY_NAMES;
+
+    fn of(report: LintReport, text: &str) -> Self {
+        let rules = RULES.iter().map(|it| RuleView { slug: it.slug, title: it.title, why: it.why });
+        let (rules, text, form) = (rules.collect(), text.to_owned(), FormView::default());
+        Self { report, rules, text, are_examples: false, form }
+    }
+
+    /// The page with rejected names, without findings.
+    fn refused(form: FormView) -> Self {
+        let page = Self::of(LintReport::default(), form.typed("names").unwrap_or_default());
+        Self { form, ..page }
+    }
 
     fn all_rules(&self) -> &'static [Rule] {
         &RULES

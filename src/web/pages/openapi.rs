@@ -15,7 +15,7 @@ use crate::web::compression::{self, accepts_gzip, gzip};
 #[derive(OpenApi)]
 #[openapi(
     info(
-        description = "Every page is HTML, or with `Accept: application/json` the JSON described here. A POST accepts a form or JSON; for HTML it answers 303 to the page with the result, for JSON 200 with the result itself. Errors are `{\"error\": \"…\"}`. Times are integers: `*_us` in microseconds, `*_ms` in milliseconds, `*_s` in seconds."
+        description = "Every page is HTML, or with `Accept: application/json` the JSON described here. A POST accepts a form or JSON; for HTML it answers 303 to the page with the result, for JSON 200 with the result itself. Errors are `{\"error\": \"…\"}`, with a sentence for each invalid field. Times are integers: `*_us` in microseconds, `*_ms` in milliseconds, `*_s` in seconds."
     ),
     paths(
         counter::show,

@@ -24,17 +24,15 @@ impl<'de> Deserialize<'de> for PolicyName {
 }
 
 /// All policies, as options of a select.
-pub fn choices(chosen: Option<&str>) -> impl Iterator<Item = Choice> {
-    let choice = move |name| Choice::of(name, name, chosen == Some(name));
-    Policy::ALL.map(|policy| choice(policy.name)).into_iter()
+pub fn choices() -> impl Iterator<Item = Choice> {
+    Policy::ALL.into_iter().map(|policy| Choice::of(policy.name, policy.name))
 }
 
 /// Simulated database delays in milliseconds, as options of a select; the chosen one is
 /// added if it is none of them.
 pub fn delays(offered: &[u32], chosen: Option<u32>) -> impl Iterator<Item = Choice> {
     let other = chosen.filter(|ms| !offered.contains(ms));
-    let choice = move |ms: u32| Choice::of(ms.to_string(), delay(ms.into()), chosen == Some(ms));
-    offered.iter().copied().chain(other).map(choice)
+    offered.iter().copied().chain(other).map(|ms| Choice::of(ms.to_string(), delay(ms.into())))
 }
 
 /// A delay as `none`, `50 ms` or `2 s`.

@@ -28,15 +28,16 @@ use crate::{
         error::Result,
         filters,
         form::{self, Body, RunQuery},
-        form_view::{FieldView, FormView, refused},
+        form_view::{Choice, FieldView, FormView, refused, refused_query},
         nav::{self, Link},
         page::Page,
+        percent::Percent,
         state::WorkerState,
     },
 };
 
-/// Minimum width of a bar in percent, so that it is visible.
-const WIDTH_MIN: f64 = 0.4;
+/// Minimum width of a bar, so that it is visible.
+const WIDTH_MIN: Percent = Percent::hundredths(40);
 
 /// Result of a measurement.
 #[derive(Template, Serialize, ToSchema)]
@@ -86,8 +87,13 @@ const NETWORK: Field = Field {
     responses((status = 200, description = "The result, or nulls without one", body = RoundTripsPage))
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<RoundTripsPage>> {
-    let RunQuery { run } = form::query(&request)?;
-    Ok(Page::new(RoundTripsPage::of(app.shared.round_trips.requested(run.as_deref()))))
+    match form::query(&request) {
+        Ok(RunQuery { run }) => {
+            let requested = app.shared.round_trips.requested(run.as_deref());
+            Ok(Page::new(RoundTripsPage::of(requested)))
+        }
+        Err(error) => refused_query(&request, error, RoundTripsPage::refused).await,
+    }
 }
 
 /// Runs a measurement, which takes up to 15 seconds.
@@ -161,12 +167,12 @@ struct VerbChart<'a> {
     description: String,
 }
 
-/// Bar of one mode, in percent of the slowest round.
+/// Bar of one mode; the slowest round has the full width.
 struct ModeBar<'a> {
     row: &'a RoundTripRow,
-    width: f64,
-    min: f64,
-    max: f64,
+    width: Percent,
+    min: Percent,
+    max: Percent,
 }
 
 // Methods for the template.
@@ -179,13 +185,12 @@ impl RoundTripsPage {
     fn network_field(&self) -> FieldView {
         let present = self.outcome.as_ref().map_or(micros(DEFAULT_NETWORK), |it| it.simulated_us);
         let present = NETWORKS.into_iter().find(|(_, time)| micros(*time) == present);
-        let mut field =
-            self.form.field(&NETWORK, present.map_or(NETWORK.default, |(name, _)| name));
-        for choice in &mut field.choices {
-            let is_none = choice.value == "0";
-            choice.label = if is_none { "none".to_owned() } else { format!("{} ms", choice.value) };
-        }
-        field
+        let choices = NETWORKS.into_iter().map(|(name, time)| match time.is_zero() {
+            true => Choice::of(name, "none"),
+            false => Choice::of(name, format!("{name} ms")),
+        });
+        let present = present.map_or(NETWORK.default, |(name, _)| name);
+        self.form.field(&NETWORK, present).with_choices(choices)
     }
 
     fn charts(&self) -> Vec<VerbChart<'_>> {
@@ -197,11 +202,11 @@ impl RoundTripsPage {
 impl<'a> VerbChart<'a> {
     fn new(verb: Verb, rows: &'a [RoundTripRow]) -> Self {
         let rows: Vec<_> = rows.iter().filter(|row| row.verb == verb).collect();
-        let slowest = rows.iter().map(|row| row.each.max_ns).max().unwrap_or_default().max(1);
-        let share = |ns: u64| (ns as f64 * 10_000.0 / slowest as f64).round() / 100.0;
+        let slowest = rows.iter().map(|row| row.each.max_ns).max().unwrap_or_default();
+        let share = |ns: u64| Percent::of(ns, slowest);
         let bar = |row: &'a RoundTripRow| ModeBar {
             row,
-            width: share(row.each.median_ns).max(WIDTH_MIN),
+            width: share(row.each.median_ns).visible(WIDTH_MIN),
             min: share(row.each.min_ns),
             max: share(row.each.max_ns),
         };

@@ -1,12 +1,11 @@
 //! A trace as bars: when each command was sent and how long its reply took.
 
-use std::fmt;
-
-use askama::{FastWritable, Values, filters::HtmlSafe};
 use hitrate_cache::trace::Span;
 
+use crate::web::percent::Percent;
+
 /// Minimum width of a bar, so that it is visible.
-const WIDTH_MIN: Percent = Percent(50);
+const WIDTH_MIN: Percent = Percent::hundredths(50);
 
 /// The spans of a trace, with their bars.
 pub struct Waterfall<'a> {
@@ -30,56 +29,10 @@ pub struct WaterfallBar<'a> {
     pub same_round_trip: bool,
 }
 
-/// A percentage, in hundredths of a percent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Percent(u64);
-
-impl Percent {
-    const NONE: Self = Self(0);
-
-    /// `part` of `total`, rounded.
-    fn of(part: u64, total: u64) -> Self {
-        Self((part.saturating_mul(10_000) + total / 2) / total)
-    }
-
-    /// Whether it is above zero.
-    pub fn is_some(self) -> bool {
-        self > Self::NONE
-    }
-}
-
-/// `12.05%`, as in SVG attributes.
-impl fmt::Display for Percent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(f)
-    }
-}
-
-impl FastWritable for Percent {
-    fn write_into(&self, page: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
-        Ok(self.write(page)?)
-    }
-}
-
-impl Percent {
-    fn write(self, page: &mut dyn fmt::Write) -> fmt::Result {
-        let mut text = [b'0', b'0', b'0', b'.', b'0', b'0', b'%'];
-        let mut rest = self.0.min(99_999);
-        for place in [5, 4, 2, 1, 0] {
-            text[place] += (rest % 10) as u8;
-            rest /= 10;
-        }
-        let zeros = text[..2].iter().take_while(|digit| **digit == b'0').count();
-        page.write_str(str::from_utf8(&text[zeros..]).expect("these are digits"))
-    }
-}
-
-impl HtmlSafe for Percent {}
-
 impl WaterfallBar<'_> {
     /// Left end of the measured part.
     pub fn measured_x(&self) -> Percent {
-        Percent(self.x.0 + self.simulated.0)
+        self.x + self.simulated
     }
 }
 
@@ -112,8 +65,7 @@ fn bar(span: &Span, total_us: u64, same_round_trip: bool) -> WaterfallBar<'_> {
     let scaled = |us: u64| Percent::of(us, total_us);
     let simulated = scaled(span.simulated_us);
     let measured = scaled(span.elapsed_us.saturating_sub(span.simulated_us)).max(WIDTH_MIN);
-    let x =
-        Percent(scaled(span.start_us).0.min(10_000_u64.saturating_sub(measured.0 + simulated.0)));
+    let x = scaled(span.start_us).min((measured + simulated).rest());
     WaterfallBar { span, x, simulated, measured, same_round_trip }
 }
 
@@ -141,11 +93,14 @@ mod tests {
         let steps =
             [step(0, 100, 0, 1), step(0, 100, 0, 1), step(200, 800, 600, 2), step(1000, 0, 0, 3)];
         let drawn = Waterfall::of(&steps);
-        let bars: Vec<_> =
-            drawn.rows.iter().map(|b| (b.x.0, b.simulated.0, b.measured.0)).collect();
-        assert_eq!(bars, [(0, 0, 1000), (0, 0, 1000), (2000, 6000, 2000), (9950, 0, 50)]);
-        let texts = [50, 1205, 10_000].map(|it| Percent(it).to_string());
-        assert_eq!(texts, ["0.50%", "12.05%", "100.00%"]);
+        let percent = Percent::hundredths;
+        let bars: Vec<_> = drawn.rows.iter().map(|b| (b.x, b.simulated, b.measured)).collect();
+        assert_eq!(
+            bars,
+            [(0, 0, 1000), (0, 0, 1000), (2000, 6000, 2000), (9950, 0, 50)].map(
+                |(x, simulated, measured)| (percent(x), percent(simulated), percent(measured))
+            )
+        );
         assert_eq!(drawn.rows.iter().filter(|bar| bar.same_round_trip).count(), 1);
         assert_eq!(drawn.simulated_us(), 600);
     }

@@ -1,6 +1,9 @@
 //! A trial as bars: for each variant the correct, missing and excess counts.
 
-use crate::labs::patterns::{TrialReport, VariantReport};
+use crate::{
+    labs::patterns::{TrialReport, VariantReport},
+    web::percent::Percent,
+};
 
 /// The counts of a variant as a bar.
 pub struct TrialBar<'a> {
@@ -15,26 +18,26 @@ impl<'a> TrialBar<'a> {
     pub fn all(report: &'a TrialReport) -> Vec<Self> {
         let variants = &report.variants;
         let max = variants.iter().map(|variant| variant.expected.max(variant.got)).max();
-        let max = max.unwrap_or_default().max(1);
+        let max = max.unwrap_or_default();
         variants.iter().map(|variant| Self { variant, max }).collect()
     }
 
-    fn scaled(&self, count: u64) -> f64 {
-        (count as f64 * 10_000.0 / self.max as f64).round() / 100.0
+    fn scaled(&self, count: u64) -> Percent {
+        Percent::of(count, self.max)
     }
 
-    /// Width of the correct part, in percent.
-    pub fn correct(&self) -> f64 {
+    /// Width of the correct part.
+    pub fn correct(&self) -> Percent {
         self.scaled(self.variant.got.min(self.variant.expected))
     }
 
-    /// Width of the missing part, in percent.
-    pub fn missing(&self) -> f64 {
+    /// Width of the missing part.
+    pub fn missing(&self) -> Percent {
         self.scaled(self.variant.lost)
     }
 
-    /// Width of the excess part, in percent.
-    pub fn excess(&self) -> f64 {
+    /// Width of the excess part.
+    pub fn excess(&self) -> Percent {
         self.scaled(self.variant.over)
     }
 }

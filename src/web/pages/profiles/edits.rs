@@ -24,7 +24,7 @@ use crate::{
     web::{
         error::{Error, Result},
         form::{self, Body},
-        form_view::{FormView, refused},
+        form_view::refused,
         nav,
         page::{self, Page, run_to_completion, see_other},
         pages::policies::{self, PolicyName},
@@ -107,17 +107,18 @@ pub async fn edit(
 ) -> Result<HttpResponse> {
     let id: UserId = id.parse()?;
     let PolicyQuery { policy } = form::query(&request)?;
-    let error = match apply_edit(app.clone(), id.clone(), policy, &body).await {
-        Ok((url, result)) => return Ok(respond(&request, &url, Flash::Edited, result)),
-        Err(error) => error,
-    };
-    let page = async |form: FormView| {
-        let (sent, delay_ms) = (form.typed("policy"), form.accepted("delay_ms"));
-        let policy = sent.and_then(|name| name.parse().ok()).map(PolicyName).or(policy);
-        let query = LookupQuery { id: Some(id), delay_ms, cache: None, policy };
-        Ok(Page::new(ProfilesPage::empty(&app, &request, &query, form)))
-    };
-    Ok(refused(&request, &body.sent(), error, page).await?.respond(request.headers()))
+    match apply_edit(app.clone(), id.clone(), policy, &body).await {
+        Ok((url, result)) => Ok(respond(&request, &url, Flash::Edited, result)),
+        Err(error) => {
+            let page = async |form| {
+                let query = LookupQuery::accepted(&form);
+                let policy = query.policy.or(policy);
+                let query = LookupQuery { id: Some(id), policy, ..query };
+                Ok(Page::new(ProfilesPage::refused(&app, &request, &query, form).with_edit_form()))
+            };
+            Ok(refused(&request, &body.sent(), error, page).await?.respond(request.headers()))
+        }
+    }
 }
 
 /// Applies an edit. Returns the URL of the lookup and the result.

@@ -6,11 +6,20 @@ use askama::Template;
 
 use crate::{
     demo::model::UserId,
-    web::{form_view::Choice, nav, pages::policies, rendered::Rendered},
+    labs::support::fields::{Field, text},
+    web::{
+        form_view::{Choice, FieldView, FormView},
+        nav,
+        pages::policies,
+        rendered::Rendered,
+    },
 };
 
 /// Delays to choose from besides the default, in milliseconds.
 const DELAYS: [u32; 4] = [0, 50, 500, 2_000];
+
+const DELAY: Field = text("delay_ms", "Simulated database delay", 32, "");
+const POLICY: Field = text("policy", "Policy", 32, "");
 
 /// The chosen options, and their defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,35 +60,44 @@ pub(super) fn lookup_url(id: &UserId, delay_ms: Option<u32>, policy: Option<&str
 struct OptionsHtml<'a> {
     known_ids: &'a [UserId],
     options: &'a LookupOptions,
+    form: &'a FormView,
 }
 
 thread_local! {
     static RENDERED: RefCell<Rendered<LookupOptions>> = RefCell::default();
 }
 
-/// HTML of the options. The known ids never change, so it depends only on `options`.
-pub fn html(known_ids: &[UserId], options: LookupOptions) -> askama::Result<Rc<str>> {
-    RENDERED.with_borrow_mut(|rendered| {
-        rendered.part(options, |options| OptionsHtml { known_ids, options }.render())
-    })
+/// HTML of the options. The known ids never change, so it depends only on `options`,
+/// unless the form was rejected.
+pub fn html(
+    known_ids: &[UserId],
+    options: LookupOptions,
+    form: &FormView,
+) -> askama::Result<Rc<str>> {
+    let render = |options: &LookupOptions| OptionsHtml { known_ids, options, form }.render();
+    match form.message() {
+        Some(_) => Ok(render(&options)?.into()),
+        None => RENDERED.with_borrow_mut(|rendered| rendered.part(options, render)),
+    }
 }
 
 // Methods for the template.
-impl LookupOptions {
-    /// The delays to choose from.
-    pub fn delays(&self) -> impl Iterator<Item = Choice> {
-        let default = default_choice(policies::delay(self.default_ms), self.delay_ms.is_none());
-        default.chain(policies::delays(&DELAYS, self.delay_ms))
+impl OptionsHtml<'_> {
+    fn delay_field(&self) -> FieldView {
+        let LookupOptions { delay_ms, default_ms, .. } = self.options;
+        let default = default_choice(policies::delay(*default_ms));
+        let choices = default.chain(policies::delays(&DELAYS, *delay_ms));
+        let value = delay_ms.map_or_else(String::new, |ms| ms.to_string());
+        self.form.field(&DELAY, value).with_choices(choices)
     }
 
-    /// The policies to choose from.
-    pub fn policies(&self) -> impl Iterator<Item = Choice> {
-        let default = default_choice(self.configured, self.policy.is_none());
-        default.chain(policies::choices(self.policy))
+    fn policy_field(&self) -> FieldView {
+        let choices = default_choice(self.options.configured).chain(policies::choices());
+        self.form.field(&POLICY, self.options.policy.unwrap_or_default()).with_choices(choices)
     }
 }
 
 /// The configured value, as the first option of a select.
-fn default_choice(configured: impl Display, chosen: bool) -> impl Iterator<Item = Choice> {
-    std::iter::once(Choice::of("", format!("default ({configured})"), chosen))
+fn default_choice(configured: impl Display) -> impl Iterator<Item = Choice> {
+    std::iter::once(Choice::of("", format!("default ({configured})")))
 }

@@ -37,12 +37,12 @@ use crate::{
     },
     format,
     input::{Input, Integer, OnOff},
-    labs::support::fields::Field,
+    labs::support::fields::{Field, text},
     schemas,
     web::{
         error::{Error, Result},
         filters, form,
-        form_view::{FieldView, FormView},
+        form_view::{FieldView, FormView, refused_query},
         nav::{self, Link},
         page::{CACHE_STATUS, Page},
         state::WorkerState,
@@ -110,10 +110,13 @@ struct LookupForm {
     id: Option<UserId>,
     options: LookupOptions,
     flash: Option<Flash>,
-    /// The edit form. If it was rejected, there is no lookup.
-    edit: FormView,
+    /// Whether an edit was rejected.
+    has_edit: bool,
+    /// The form, if it was rejected. Then there is no lookup.
+    view: FormView,
 }
 
+const ID: Field = text("id", "Profile id", 64, "");
 const NAME: Field = Field { name: "name", label: "Name", kind: Name::KIND, default: "" };
 const EMAIL: Field =
     Field { name: "email", label: "E-mail", kind: EmailAddress::KIND, default: "" };
@@ -133,6 +136,16 @@ struct LookupQuery {
 pub type DelayMs = Integer<0, DELAY_MS_MAX>;
 
 impl LookupQuery {
+    /// The valid values of a rejected form.
+    fn accepted(form: &FormView) -> Self {
+        Self {
+            id: form.parsed("id"),
+            delay_ms: form.accepted("delay_ms"),
+            cache: None,
+            policy: form.parsed("policy").map(PolicyName),
+        }
+    }
+
     fn delay(&self, app: &WorkerState) -> Duration {
         let requested = self.delay_ms.map(|ms| Duration::from_millis(u64::from(ms.get())));
         requested.unwrap_or(app.shared.config.database_delay)
@@ -158,11 +171,27 @@ impl LookupQuery {
     )
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<ProfilesPage>> {
-    let query: LookupQuery = form::query(&request)?;
-    let mut page = ProfilesPage::empty(&app, &request, &query, FormView::default());
+    match form::query(&request) {
+        Ok(query) => look_up(&app, &request, query).await,
+        Err(error) => {
+            let page = async |form| {
+                let query = LookupQuery::accepted(&form);
+                Ok(Page::new(ProfilesPage::refused(&app, &request, &query, form)))
+            };
+            refused_query(&request, error, page).await
+        }
+    }
+}
+
+async fn look_up(
+    app: &WorkerState,
+    request: &HttpRequest,
+    query: LookupQuery,
+) -> Result<Page<ProfilesPage>> {
+    let mut page = ProfilesPage::empty(app, request, &query);
     let Some(id) = &query.id else { return Ok(Page::new(page)) };
     let trace = Trace::start();
-    let (delay, policy) = (query.delay(&app), query.policy(&app));
+    let (delay, policy) = (query.delay(app), query.policy(app));
     // Boxed separately: malloc is slow for one large future.
     let lookup = Box::pin(app.profiles.find(id, &policy, delay, &trace));
     let lookup = lookup.await?;
@@ -212,13 +241,26 @@ impl Answer {
 impl ProfilesPage {
     const LINK: Link = nav::PROFILES;
 
-    /// The page without a lookup, with a rejected edit if there is one.
-    fn empty(
+    /// The page with a rejected form, without a lookup.
+    fn refused(
         app: &WorkerState,
         request: &HttpRequest,
         query: &LookupQuery,
-        edit: FormView,
+        form: FormView,
     ) -> Self {
+        let mut page = Self::empty(app, request, query);
+        page.form.view = form;
+        page
+    }
+
+    /// The page of a rejected edit.
+    fn with_edit_form(mut self) -> Self {
+        self.form.has_edit = true;
+        self
+    }
+
+    /// The page without a lookup.
+    fn empty(app: &WorkerState, request: &HttpRequest, query: &LookupQuery) -> Self {
         Self {
             error: None,
             answer: None,
@@ -233,7 +275,8 @@ impl ProfilesPage {
                     configured: app.shared.policy.name,
                 },
                 flash: Flash::of(request),
-                edit,
+                has_edit: false,
+                view: FormView::default(),
             },
         }
     }
@@ -242,13 +285,18 @@ impl ProfilesPage {
 // Methods for the template.
 impl ProfilesPage {
     /// The profile whose edit was rejected.
-    fn rejected_id(&self) -> Option<&UserId> {
-        self.form.id.as_ref().filter(|_| self.form.edit.message().is_some())
+    fn edited_id(&self) -> Option<&UserId> {
+        self.form.id.as_ref().filter(|_| self.form.has_edit)
+    }
+
+    fn id_field(&self) -> FieldView {
+        let id = self.form.id.as_ref().map_or("", UserId::as_str);
+        self.form.view.field(&ID, id).of_a_profile()
     }
 
     /// Fields of the edit form.
     fn edit_fields(&self) -> [FieldView; 3] {
-        let (edit, found) = (&self.form.edit, self.answer.as_ref());
+        let (edit, found) = (&self.form.view, self.answer.as_ref());
         let profile = found.and_then(|answer| answer.profile.as_deref());
         [
             edit.field(&NAME, profile.map_or("", |it| &it.name)),
@@ -259,7 +307,7 @@ impl ProfilesPage {
 
     /// HTML of the options.
     fn options_html(&self) -> askama::Result<Rc<str>> {
-        lookup_options::html(&self.known_ids, self.form.options)
+        lookup_options::html(&self.known_ids, self.form.options, &self.form.view)
     }
 
     /// Notice about the visitor's last action, if this lookup shows its effect.

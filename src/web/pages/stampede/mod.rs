@@ -31,7 +31,7 @@ use crate::{
         error::Result,
         filters,
         form::{self, Body, RunQuery},
-        form_view::{FieldView, FormView, refused},
+        form_view::{FieldView, FormView, refused, refused_query},
         nav::{self, Link},
         page::Page,
         state::WorkerState,
@@ -115,8 +115,13 @@ impl<'de> Deserialize<'de> for StampedePolicy {
     responses((status = 200, description = "The result, or an empty one without `run`", body = StampedePage))
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<StampedePage>> {
-    let RunQuery { run } = form::query(&request)?;
-    Ok(Page::new(StampedePage::of(app.shared.stampedes.requested(run.as_deref()))))
+    match form::query(&request) {
+        Ok(RunQuery { run }) => {
+            let requested = app.shared.stampedes.requested(run.as_deref());
+            Ok(Page::new(StampedePage::of(requested)))
+        }
+        Err(error) => refused_query(&request, error, StampedePage::refused).await,
+    }
 }
 
 /// Runs a stampede and waits for its end.

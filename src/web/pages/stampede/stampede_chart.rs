@@ -2,17 +2,17 @@
 
 use hitrate_cache::Source;
 
-use crate::{format, labs::stampede::PolicyRun};
+use crate::{format, labs::stampede::PolicyRun, web::percent::Percent};
 
-/// Minimum width of a bar in percent, so that it is visible.
-const WIDTH_MIN: f64 = 0.5;
+/// Minimum width of a bar, so that it is visible.
+const WIDTH_MIN: Percent = Percent::hundredths(50);
 
 /// All runs on two linear scales, which start at zero.
 pub struct StampedeChart<'a> {
     /// One for each run.
     pub rows: Vec<StampedeRow<'a>>,
-    /// Position of the simulated delay on the time scale, in percent.
-    pub delay: Option<f64>,
+    /// Position of the simulated delay on the time scale.
+    pub delay: Option<Percent>,
     /// Text alternative of the chart.
     pub description: String,
 }
@@ -21,8 +21,8 @@ pub struct StampedeChart<'a> {
 pub struct StampedeRow<'a> {
     /// The run.
     pub run: &'a PolicyRun,
-    /// Width of the bar of loads, in percent.
-    pub loads: f64,
+    /// Width of the bar of loads.
+    pub loads: Percent,
     /// p50, p99 and maximum.
     pub times: [TimeBar; 3],
     /// Colour of the times: the source that answered most visitors.
@@ -35,8 +35,8 @@ pub struct TimeBar {
     pub label: &'static str,
     /// Time in microseconds; `None` if no visitor was answered.
     pub us: Option<u64>,
-    /// Width in percent.
-    pub width: f64,
+    /// Width.
+    pub width: Percent,
 }
 
 impl<'a> StampedeChart<'a> {
@@ -48,7 +48,7 @@ impl<'a> StampedeChart<'a> {
         let times = times.max(delay_us);
         Self {
             rows: runs.iter().map(|run| row(run, loads, times)).collect(),
-            delay: (delay_us > 0).then(|| share(delay_us, times)),
+            delay: (delay_us > 0).then(|| Percent::of(delay_us, times)),
             description: runs.iter().map(description).collect::<Vec<_>>().join("; "),
         }
     }
@@ -67,13 +67,8 @@ fn row(run: &PolicyRun, loads: u64, times: u64) -> StampedeRow<'_> {
     }
 }
 
-fn width(value: u64, max: u64) -> f64 {
-    if value == 0 { 0.0 } else { share(value, max).max(WIDTH_MIN) }
-}
-
-/// Share of `max` in percent, rounded to two decimals.
-fn share(value: u64, max: u64) -> f64 {
-    (value as f64 * 10_000.0 / max.max(1) as f64).round() / 100.0
+fn width(value: u64, max: u64) -> Percent {
+    Percent::of(value, max).visible(WIDTH_MIN)
 }
 
 fn description(run: &PolicyRun) -> String {

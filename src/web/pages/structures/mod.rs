@@ -32,7 +32,7 @@ use crate::{
     web::{
         error::{Error, Result, respond},
         form::{self, Body, RunQuery},
-        form_view::{FormView, refused},
+        form_view::{FormView, refused, refused_query},
         nav::{self, Link},
         page::{Page, run_to_completion},
         state::WorkerState,
@@ -84,6 +84,22 @@ impl StructureRequest {
         StructurePage::new(self.structure, next_step, self.cookie.is_none())
     }
 
+    /// The page with the current content, and the requested result.
+    async fn shown(&self, app: &WorkerState, run: Option<String>) -> Page<StructurePage> {
+        let results = &app.shared.playground_results;
+        let requested = results.requested(run.as_deref(), self.structure.slug);
+        let (trace, is_expired, found) =
+            (Trace::start(), requested.is_expired(), requested.found());
+        let last_action = found.as_ref().and_then(|(_, result)| result.last_action.as_ref());
+        let view = self.playground.view(last_action, &trace).await;
+        let mut page = self.page(app).with_view(view, trace);
+        page.is_expired = is_expired;
+        Page::new(match found {
+            Some(found) => page.with_result(found),
+            None => page,
+        })
+    }
+
     /// The page with a rejected form.
     async fn refused(&self, app: &WorkerState, form: FormView) -> Page<StructurePage> {
         let trace = Trace::start();
@@ -122,17 +138,13 @@ pub async fn show(
     slug: Path<String>,
 ) -> Result<Page<StructurePage>> {
     let target = StructureRequest::new(&app, &request, &slug)?;
-    let RunQuery { run } = form::query(&request)?;
-    let run = app.shared.playground_results.requested(run.as_deref(), target.structure.slug);
-    let (trace, is_expired, found) = (Trace::start(), run.is_expired(), run.found());
-    let last_action = found.as_ref().and_then(|(_, outcome)| outcome.last_action.as_ref());
-    let view = target.playground.view(last_action, &trace).await;
-    let mut page = target.page(&app).with_view(view, trace);
-    page.is_expired = is_expired;
-    Ok(Page::new(match found {
-        Some(found) => page.with_result(found),
-        None => page,
-    }))
+    match form::query(&request) {
+        Ok(RunQuery { run }) => Ok(target.shown(&app, run).await),
+        Err(error) => {
+            let page = async |form| Ok(target.refused(&app, form).await);
+            refused_query(&request, error, page).await
+        }
+    }
 }
 
 /// Runs an action on the visitor's keys.

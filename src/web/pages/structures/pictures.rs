@@ -7,7 +7,7 @@ use crate::{
         Picture, geo,
         picture::{Day, Map, Point, Ranked},
     },
-    web::filters,
+    web::{filters, percent::Percent},
 };
 
 /// A picture to render.
@@ -28,8 +28,12 @@ impl Drawing<'_> {
         day.set.iter().map(|bit| (bit % SIDE, bit / SIDE)).collect()
     }
 
-    fn percent(&self, ranked: &Ranked) -> f64 {
-        (ranked.share * 10_000.0).round() / 100.0
+    fn width(&self, ranked: &Ranked) -> Percent {
+        Percent::of_share(ranked.share)
+    }
+
+    fn colour(&self, ranked: &Ranked) -> &'static str {
+        if ranked.score < 0.0 { "own" } else { "cache" }
     }
 
     fn short(&self, text: &str) -> String {

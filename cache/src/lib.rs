@@ -109,6 +109,8 @@ pub mod redis;
 mod sample;
 mod scripts;
 mod strategy;
+#[cfg(all(unix, feature = "test-util"))]
+pub mod test_util;
 pub mod time;
 pub mod trace;
 mod value;

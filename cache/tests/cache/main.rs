@@ -20,5 +20,6 @@ mod races;
 mod single_flight;
 mod sizes;
 mod stale;
+mod test_redis;
 mod versions;
 mod write_behind;

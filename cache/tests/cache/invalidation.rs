@@ -34,7 +34,7 @@ async fn by_tag_in_one_write() {
             assert_eq!(again.source, Source::Cache);
         }
         // A lost tag does not bring earlier copies back.
-        world.redis.run(&["DEL", "test:tag:profile"]);
+        world.redis.command(&["DEL", "test:tag:profile"]);
         let lookup = world.fetch(&cache, "0", &policy).await.unwrap();
         assert_eq!(lookup.source, Source::Database);
     }
@@ -51,8 +51,8 @@ async fn by_pattern_in_batches() {
         })
         .collect();
     cache.put_all(&values, &policy).await.unwrap();
-    world.redis.run(&["SET", "test:page_hits", "7"]);
-    world.redis.run(&["SET", "other:profile:user-1", "x"]);
+    world.redis.command(&["SET", "test:page_hits", "7"]);
+    world.redis.command(&["SET", "other:profile:user-1", "x"]);
     let pattern = Pattern::parse("profile:user-1*", &[PROFILE]).unwrap();
     let mut progress = Vec::new();
     let trace = Trace::disabled();
@@ -72,10 +72,7 @@ async fn by_pattern_in_batches() {
     );
     let left = world.fetch(&cache, "user-2", &policy).await.unwrap();
     assert_eq!(left.source, Source::Cache);
-    assert_eq!(
-        world.redis.run(&["EXISTS", "other:profile:user-1", "test:page_hits"]),
-        redis::Value::Int(2)
-    );
+    assert_eq!(world.redis.command(&["EXISTS", "other:profile:user-1", "test:page_hits"]), "2");
 }
 
 #[tokio::test]

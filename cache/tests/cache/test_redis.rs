@@ -12,7 +12,7 @@ use std::{
 
 use hitrate_cache::test_util::{TestRedis, TestRedisError};
 
-use crate::redis_server::eventually;
+use crate::timing::eventually;
 
 /// Asserts that no server is left on this socket.
 fn assert_gone(socket: &Path) {

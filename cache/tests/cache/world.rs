@@ -13,13 +13,14 @@ use hitrate_cache::{
     Cache, CachePolicy, Cached, Committed, Engine, FetchError, Key, Lookup, Namespace, Observer,
     Origin, OriginError, Versioned, Writable, WriteOrder, Written,
     redis::{Address, Health, Store},
+    test_util::TestRedis,
     trace::Trace,
     write_behind::{ApplyResult, FlushPolicy, QueuedWrite, Sink},
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
-use crate::redis_server::{BUSY, Redis};
+use crate::timing::BUSY;
 
 pub const FLUSH_POLICY: FlushPolicy =
     FlushPolicy { size: 100, interval: Duration::from_millis(30) };
@@ -61,7 +62,7 @@ impl Observer for RejectedEntries {
 
 /// One Redis and one origin.
 pub struct World {
-    pub redis: Redis,
+    pub redis: TestRedis,
     pub origin: Arc<Rows>,
 }
 
@@ -92,10 +93,10 @@ impl OriginError for RowError {
 
 impl World {
     pub fn new() -> Self {
-        Self::on(Redis::start())
+        Self::on(TestRedis::start().unwrap())
     }
 
-    pub fn on(redis: Redis) -> Self {
+    pub fn on(redis: TestRedis) -> Self {
         Self { redis, origin: Arc::default() }
     }
 

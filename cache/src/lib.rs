@@ -29,6 +29,8 @@ mod scripts;
 mod shared;
 mod source;
 mod tags;
+#[cfg(all(unix, feature = "test-util"))]
+pub mod test_util;
 pub mod trace;
 mod warm;
 mod write;

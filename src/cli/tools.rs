@@ -25,7 +25,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Error of a command.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
-    #[error(transparent)]
+    #[error("REDIS_URL (or REDIS_HOST) is {0}")]
     Address(#[from] BadAddress),
     #[error("HITRATE_POLICY: {0}")]
     Policy(#[from] UnknownPolicy),

@@ -67,7 +67,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(500);
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address of Redis is invalid.
-    #[error(transparent)]
+    #[error("REDIS_URL (or REDIS_HOST) is {0}")]
     Address(#[from] BadAddress),
     /// The static files can't be read.
     #[error(transparent)]

@@ -4,9 +4,9 @@ use std::{
     process::{Output, Stdio},
 };
 
-use crate::harness::{Hitrate, Redis, command, run, setup, text};
+use crate::harness::{Hitrate, TestRedis, command, run, setup, text};
 
-fn settings(redis: &Redis) -> Vec<(&'static str, String)> {
+fn settings(redis: &TestRedis) -> Vec<(&'static str, String)> {
     vec![
         ("REDIS_URL", redis.url()),
         ("HITRATE_DATABASE_DELAY", "0".to_owned()),
@@ -14,7 +14,7 @@ fn settings(redis: &Redis) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn ok(dir: &Path, redis: &Redis, args: &[&str]) -> String {
+fn ok(dir: &Path, redis: &TestRedis, args: &[&str]) -> String {
     let done = run(dir, &settings(redis), args);
     assert!(done.status.success(), "{args:?}: {}", text(&done.stderr));
     text(&done.stdout)
@@ -22,7 +22,7 @@ fn ok(dir: &Path, redis: &Redis, args: &[&str]) -> String {
 
 #[test]
 fn seed_and_warm_fill_database_and_cache() {
-    let (dir, redis) = (tempfile::tempdir().unwrap(), Redis::start());
+    let (dir, redis) = (tempfile::tempdir().unwrap(), TestRedis::start().unwrap());
     assert!(ok(dir.path(), &redis, &["seed", "--users", "978"]).contains("978 profiles added"));
     assert!(
         ok(dir.path(), &redis, &["seed", "--users", "978"])
@@ -35,8 +35,8 @@ fn seed_and_warm_fill_database_and_cache() {
     assert_eq!(lines[0], "Progress: 10.0% (100/1000 records)");
     assert_eq!(lines[9], "Progress: 100.0% (1000/1000 records)");
     assert_eq!(lines[10], "1000 profiles are in the cache");
-    assert_eq!(redis.run(&["DBSIZE"]), redis::Value::Int(1001), "and the tag");
-    let ttl: i64 = redis::from_redis_value(redis.run(&["TTL", "hitrate:profile:user-1"])).unwrap();
+    assert_eq!(redis.command(&["DBSIZE"]), "1001", "and the tag");
+    let ttl: i64 = redis.command(&["TTL", "hitrate:profile:user-1"]).parse().unwrap();
     assert!((265..=300).contains(&ttl), "up to a tenth shorter than 300 s: {ttl}");
 
     let hitrate = setup().in_dir(dir.path()).redis(&redis).start();
@@ -48,7 +48,7 @@ fn seed_and_warm_fill_database_and_cache() {
 
 #[test]
 fn a_hundred_thousand_users_are_seeded_and_warmed() {
-    let (dir, redis) = (tempfile::tempdir().unwrap(), Redis::start());
+    let (dir, redis) = (tempfile::tempdir().unwrap(), TestRedis::start().unwrap());
     assert!(
         ok(dir.path(), &redis, &["seed", "--users", "100000"]).contains("100000 profiles added")
     );
@@ -58,7 +58,7 @@ fn a_hundred_thousand_users_are_seeded_and_warmed() {
 
 #[test]
 fn lookup_prints_the_documents_two_lines() {
-    let (dir, redis) = (tempfile::tempdir().unwrap(), Redis::start());
+    let (dir, redis) = (tempfile::tempdir().unwrap(), TestRedis::start().unwrap());
     let fetched = "Fetched user profile: {'user_id': '123', 'name': 'Shaunak Dhande', \
                    'email': 'shaunak.dhande@example.com', 'age': 22}\n";
     let miss =
@@ -77,7 +77,7 @@ fn lookup_prints_the_documents_two_lines() {
 
 #[test]
 fn lookup_of_nobody_or_nonsense_fails_in_one_line() {
-    let (dir, redis) = (tempfile::tempdir().unwrap(), Redis::start());
+    let (dir, redis) = (tempfile::tempdir().unwrap(), TestRedis::start().unwrap());
     for (id, told) in [("nobody", "no profile has the id nobody"), ("a:b", "An id is 1 to 64")] {
         let ended = run(dir.path(), &settings(&redis), &["lookup", id]);
         assert_eq!(ended.status.code(), Some(1));
@@ -124,7 +124,7 @@ fn lines(checked: &Output) -> Vec<String> {
 #[test]
 fn check_tells_each_dependency() {
     let dir = tempfile::tempdir().unwrap();
-    let mut redis = Redis::start();
+    let mut redis = TestRedis::start().unwrap();
     let hitrate = setup().in_dir(dir.path()).redis(&redis).start();
     let settings = [("REDIS_URL", redis.url()), ("HITRATE_BIND", hitrate.address.clone())];
     let checked = run(dir.path(), &settings, &["check"]);

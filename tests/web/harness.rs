@@ -13,7 +13,9 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub use crate::redis_server::*;
+pub use hitrate_cache::test_util::TestRedis;
+
+pub use crate::timing::*;
 
 /// A running hitrate, killed on drop.
 pub struct Hitrate {
@@ -70,7 +72,7 @@ impl Setup {
         self
     }
 
-    pub fn redis(self, redis: &Redis) -> Self {
+    pub fn redis(self, redis: &TestRedis) -> Self {
         self.set("REDIS_URL", redis.url())
     }
 
@@ -134,6 +136,17 @@ fn plain_command(program: &Path, dir: &Path, settings: &[(&'static str, String)]
 /// Runs a hitrate command until it exits.
 pub fn run(dir: &Path, settings: &[(&'static str, String)], args: &[&str]) -> Output {
     command(dir, settings).args(args).output().unwrap()
+}
+
+pub fn send_signal(pid: u32, signal: &str) {
+    let done = Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status();
+    assert!(done.unwrap().success(), "kill -{signal} {pid}");
+}
+
+pub fn is_alive(pid: u32) -> bool {
+    // A zombie is no longer running.
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    !status.is_empty() && !status.contains("State:\tZ")
 }
 
 pub fn text(bytes: &[u8]) -> String {

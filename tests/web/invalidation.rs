@@ -1,4 +1,4 @@
-use crate::harness::{Hitrate, Redis, run, setup, text};
+use crate::harness::{Hitrate, TestRedis, run, setup, text};
 
 const JSON: (&str, &str) = ("accept", "application/json");
 
@@ -76,7 +76,7 @@ fn only_our_own_copies_can_be_named() {
 
 #[test]
 fn without_redis_it_says_so() {
-    let mut redis = Redis::start();
+    let mut redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     redis.kill();
     for form in ["key=profile:123", "tag=profile", "pattern=profile:*"] {
@@ -88,7 +88,7 @@ fn without_redis_it_says_so() {
 
 #[test]
 fn the_command_line_does_the_same() {
-    let (dir, redis) = (tempfile::tempdir().unwrap(), Redis::start());
+    let (dir, redis) = (tempfile::tempdir().unwrap(), TestRedis::start().unwrap());
     let settings = [("REDIS_URL", redis.url())];
     let told = |args: &[&str]| {
         let ended = run(dir.path(), &settings, args);

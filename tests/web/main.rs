@@ -16,11 +16,11 @@ mod forms;
 mod harness;
 #[path = "../../cache/tests/cache/proxy.rs"]
 mod proxy;
-#[path = "../../cache/tests/cache/redis_server.rs"]
-mod redis_server;
 #[path = "../../cache/tests/cache/seed.rs"]
 mod seed;
 mod sources;
+#[path = "../../cache/tests/cache/timing.rs"]
+mod timing;
 
 mod console;
 mod counter;

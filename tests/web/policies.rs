@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, thread, time::Duration};
 
-use crate::harness::{BUSY, Hitrate, Redis, eventually, setup};
+use crate::harness::{BUSY, Hitrate, TestRedis, eventually, setup};
 
 const JSON: (&str, &str) = ("accept", "application/json");
 const NAMES: [&str; 8] = [
@@ -19,13 +19,14 @@ const NAMES: [&str; 8] = [
 
 /// Two processes on one Redis and one database.
 struct Two {
-    redis: Redis,
+    redis: TestRedis,
     dir: tempfile::TempDir,
 }
 
 impl Two {
     fn new() -> Self {
-        let redis = Redis::with(&["--appendonly", "yes", "--appendfsync", "always"]);
+        let redis =
+            TestRedis::with_args(&["--appendonly", "yes", "--appendfsync", "always"]).unwrap();
         Self { redis, dir: tempfile::tempdir().unwrap() }
     }
 
@@ -119,7 +120,7 @@ fn the_setting_is_the_default_of_all_three() {
 
 #[test]
 fn a_near_cache_copy_without_redis_says_that_it_may_be_stale() {
-    let mut redis = Redis::start();
+    let mut redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     let look_up = || hitrate.json("/profiles?id=123&policy=near-cache&delay_ms=0");
     let soon = Duration::from_secs(4);
@@ -185,7 +186,7 @@ fn a_process_that_is_killed_while_it_loads_delays_the_others_by_its_lease() {
         format!("GET /profiles?id=123&delay_ms=5000 HTTP/1.1\r\nHost: {}\r\n\r\n", dies.address);
     std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
     eventually(Duration::from_secs(2), "it has the lease", || {
-        two.redis.run(&["EXISTS", "hitrate:lease:{hitrate:profile:123}"]) == redis::Value::Int(1)
+        two.redis.command(&["EXISTS", "hitrate:lease:{hitrate:profile:123}"]) == "1"
     });
     dies.end("KILL");
     let answer = lives.get_with("/profiles?id=123", &[JSON]);
@@ -247,7 +248,7 @@ fn more_loads_than_the_database_can_take_are_turned_away_at_once() {
 
 #[test]
 fn the_breaker_is_told_and_closes_again() {
-    let mut redis = Redis::start();
+    let mut redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     assert_eq!(metric(&hitrate, "hitrate_redis_breaker_state"), 0);
     redis.kill();
@@ -259,7 +260,7 @@ fn the_breaker_is_told_and_closes_again() {
         hitrate.json("/stats")["redis"]["breaker"] != "closed"
     });
     assert!(hitrate.get("/stats").body.contains("Circuit breaker of Redis"));
-    redis.restart(&[]);
+    redis.restart();
     eventually(Duration::from_secs(3), "it is closed", || {
         metric(&hitrate, "hitrate_redis_breaker_state") == 0
     });
@@ -269,14 +270,14 @@ fn the_breaker_is_told_and_closes_again() {
 /// lookups with a frozen Redis would take 25 s at a deadline each.
 #[test]
 fn while_the_breaker_is_open_redis_costs_nothing() {
-    let redis = Redis::start();
+    let redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
-    redis.signal("STOP");
+    redis.freeze();
     for _ in 0..4 {
         hitrate.get("/");
     }
     let answers: Vec<_> = (0..100).map(|_| hitrate.get("/product/7")).collect();
-    redis.signal("CONT");
+    redis.thaw();
     assert!(answers.iter().all(|answer| answer.status == 200));
     let mut took: Vec<_> = answers.iter().map(|answer| answer.took).collect();
     took.sort();

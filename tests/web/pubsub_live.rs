@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     faults::assert_no_panic,
-    harness::{Hitrate, Redis, eventually, setup, text},
+    harness::{Hitrate, TestRedis, eventually, setup, text},
 };
 
 const LIVE: &str = "/patterns/publish-subscribe/live";
@@ -73,14 +73,14 @@ fn a_listener_hears_what_comes_and_not_what_came() {
 
 #[test]
 fn a_listener_is_told_that_redis_is_away_and_listens_again() {
-    let mut redis = Redis::start();
+    let mut redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     let own = cookie(&hitrate);
     let mut listener = Listener::new(&hitrate, &own);
     listener.await_text("Subscribed.");
     redis.kill();
     listener.await_text("Not subscribed");
-    redis.restart(&[]);
+    redis.restart();
     eventually(Duration::from_secs(10), "it is heard again", || {
         let headers = [("cookie", own.as_str())];
         let form = "act=publish&text=again";

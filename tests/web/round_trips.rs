@@ -2,7 +2,7 @@ use std::{thread, time::Duration};
 
 use serde_json::Value;
 
-use crate::harness::{Hitrate, Redis, eventually, setup};
+use crate::harness::{Hitrate, TestRedis, eventually, setup};
 
 const PATH: &str = "/patterns/round-trips";
 const JSON: (&str, &str) = ("accept", "application/json");
@@ -125,14 +125,14 @@ fn values_out_of_range_are_rejected() {
 
 #[test]
 fn without_redis_it_reports_that_and_recovers() {
-    let mut redis = Redis::start();
+    let mut redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     assert_eq!(hitrate.post(PATH, "count=5&round_trip=2").status, 303, "over TCP, too");
     redis.kill();
     let answer = hitrate.post(PATH, "count=5&round_trip=0");
     assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
     assert_eq!(hitrate.get(PATH).status, 200);
-    redis.restart(&[]);
+    redis.restart();
     eventually(Duration::from_secs(10), "it runs again", || {
         hitrate.post(PATH, "count=5&round_trip=0").status == 303
     });
@@ -140,16 +140,16 @@ fn without_redis_it_reports_that_and_recovers() {
 
 #[test]
 fn a_frozen_redis_ends_the_run() {
-    let redis = Redis::start();
+    let redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     thread::scope(|scope| {
         let run = scope.spawn(|| hitrate.post(PATH, "count=1000&round_trip=2"));
         eventually(Duration::from_secs(10), "it has written something", || {
-            redis.run(&["DBSIZE"]) != redis::Value::Int(0)
+            redis.command(&["DBSIZE"]) != "0"
         });
-        redis.signal("STOP");
+        redis.freeze();
         let answer = run.join().unwrap();
-        redis.signal("CONT");
+        redis.thaw();
         assert_eq!(answer.status, 503);
         assert!(answer.took < Duration::from_secs(12), "waited for once: {:?}", answer.took);
     });

@@ -1,19 +1,25 @@
 //! A Redis behind TLS: `rediss://`, and whose certificates are believed.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    process,
+    sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
+};
 
 use tempfile::TempDir;
 
 use crate::{
     faults::{BACK, JSON, assert_no_panic, assert_normal_within, in_time},
-    harness::{Redis, eventually, run, setup, text},
+    harness::{TestRedis, eventually, run, setup, text},
     proxy::{Mode, Proxy},
 };
 
-/// One that speaks TLS only, with a certificate that nobody but us believes.
+/// One that speaks TLS on its port, with a certificate that nobody but us believes.
 struct Secured {
-    redis: Redis,
-    args: Vec<String>,
+    redis: TestRedis,
+    port: u16,
     dir: TempDir,
 }
 
@@ -29,19 +35,17 @@ impl Secured {
         let key = file("key.pem", made.signing_key.serialize_pem());
         #[rustfmt::skip]
         let args = [
-            "--port", "0", "--tls-port", "PORT", "--tls-auth-clients", "no",
-            "--tls-cert-file", &certificate, "--tls-key-file", &key,
-        ].map(str::to_owned);
-        let redis = Redis::with(&args.each_ref().map(String::as_str));
-        Self { redis, args: args.to_vec(), dir }
-    }
-
-    fn restart(&mut self) {
-        self.redis.restart(&self.args.iter().map(String::as_str).collect::<Vec<_>>());
+            "--bind", "127.0.0.1", "--tls-auth-clients", "no",
+            "--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-port",
+        ];
+        let (redis, port) = (0..20)
+            .find_map(|_| start_on(next_port(), &args))
+            .expect("one of 20 ports should be free");
+        Self { redis, port, dir }
     }
 
     fn settings(&self, believed: &Path) -> [(&'static str, String); 2] {
-        self.settings_at(self.redis.port, believed)
+        self.settings_at(self.port, believed)
     }
 
     /// By way of another port, as through a network that breaks.
@@ -51,6 +55,28 @@ impl Secured {
             ("SSL_CERT_FILE", believed.display().to_string()),
         ]
     }
+}
+
+/// Returns `None` if the port is in use. It is the last of the arguments.
+fn start_on(port: u16, args: &[&str]) -> Option<(TestRedis, u16)> {
+    match TestRedis::with_args(&[args, &[&port.to_string()]].concat()) {
+        Ok(redis) => Some((redis, port)),
+        Err(error) => {
+            assert!(error.to_string().contains("Address already in use"), "{error}");
+            None
+        }
+    }
+}
+
+/// A port below the ephemeral range, so that none is taken while its server is down;
+/// each process starts at another one.
+fn next_port() -> u16 {
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 20_000;
+    static USED: AtomicU16 = AtomicU16::new(0);
+    let used = u32::from(USED.fetch_add(1, Ordering::Relaxed));
+    let port = FIRST + (process::id().wrapping_mul(97) % COUNT + used) % COUNT;
+    u16::try_from(port).expect("a port is below 30,000")
 }
 
 #[test]
@@ -71,7 +97,7 @@ fn everything_works_over_tls_and_again_after_a_restart() {
     secured.redis.kill();
     assert_eq!(hitrate.json("/")["hits"], serde_json::Value::Null);
     assert_eq!(hitrate.get("/profiles?id=123").status, 200);
-    secured.restart();
+    secured.redis.restart();
     eventually(Duration::from_secs(5), "it connects again", || {
         hitrate.json("/")["hits"].is_number()
     });
@@ -83,7 +109,7 @@ fn everything_works_over_tls_and_again_after_a_restart() {
 #[test]
 fn a_connection_that_breaks_under_a_command_is_lost_and_comes_back() {
     let secured = Secured::start();
-    let proxy = Proxy::before(&secured.redis);
+    let proxy = Proxy::before_port(secured.port);
     let believed = secured.dir.path().join("certificate.pem");
     let [(url, at), (file, believed)] = secured.settings_at(proxy.port, &believed);
     let hitrate = setup().set(url, at).set(file, believed).start();

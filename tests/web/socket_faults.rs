@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     faults::{BACK, JSON, PAGE, assert_no_panic, assert_normal_within, in_time},
-    harness::{Hitrate, Redis, eventually, is_kept, setup},
+    harness::{Hitrate, TestRedis, eventually, is_kept, setup},
     proxy::{Mode, Proxy},
 };
 
@@ -15,8 +15,8 @@ use crate::{
 const VISITS: usize = 4;
 
 /// All is well, through a proxy.
-fn behind_a_proxy() -> (Redis, Proxy, Hitrate) {
-    let redis = Redis::start();
+fn behind_a_proxy() -> (TestRedis, Proxy, Hitrate) {
+    let redis = TestRedis::start().unwrap();
     let proxy = Proxy::before(&redis);
     let hitrate = setup().set("REDIS_URL", proxy.url()).start();
     assert_normal_within(BACK, &hitrate);
@@ -133,9 +133,9 @@ fn a_visit_whose_answer_is_lost_may_have_been_counted() {
 }
 
 /// What a visitor sees whose connection to Redis is cut once Redis counted the visit.
-fn visit_and_cut(redis: &Redis, proxy: &Proxy, hitrate: &Hitrate) -> String {
+fn visit_and_cut(redis: &TestRedis, proxy: &Proxy, hitrate: &Hitrate) -> String {
     assert_normal_within(BACK, hitrate);
-    let hits = || redis::from_redis_value::<u64>(redis.run(&["GET", "hitrate:page_hits"])).unwrap();
+    let hits = || redis.command(&["GET", "hitrate:page_hits"]).parse::<u64>().unwrap();
     let before = hits();
     // Shorter than hitrate waits, and long enough to cut it in the middle.
     proxy.set(Mode::SlowAnswers(Duration::from_millis(200)));
@@ -159,7 +159,7 @@ fn the_network_is_too_slow() {
 /// until it is back, and nobody reads an old one.
 #[test]
 fn the_connection_that_hears_of_changes_is_cut() {
-    let redis = Redis::start();
+    let redis = TestRedis::start().unwrap();
     let proxy = Proxy::before(&redis);
     let [reader, writer] = [&proxy.url(), &redis.url()]
         .map(|url| setup().set("REDIS_URL", url).set("HITRATE_POLICY", "near-cache"));
@@ -190,7 +190,7 @@ fn the_connection_that_hears_of_changes_is_cut() {
 
 #[test]
 fn a_network_that_is_a_little_slow_is_waited_for() {
-    let redis = Redis::start();
+    let redis = TestRedis::start().unwrap();
     let proxy = Proxy::before(&redis);
     let hitrate = setup().set("REDIS_URL", proxy.url()).start();
     proxy.set(Mode::Latency(Duration::from_millis(20)));

@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::harness::{Hitrate, Redis, eventually, is_alive, run, send_signal, setup, text};
+use crate::{
+    harness::{Hitrate, TestRedis, eventually, is_alive, run, send_signal, setup, text},
+    proxy::Proxy,
+};
 
 #[test]
 fn an_own_redis_listens_on_a_private_socket_only() {
@@ -204,11 +207,12 @@ fn without_a_server_binary_it_says_what_to_install_and_serves() {
 
 #[test]
 fn host_and_port_name_a_redis_as_well() {
-    let redis = Redis::start();
+    let redis = TestRedis::start().unwrap();
+    let proxy = Proxy::before(&redis);
     let hitrate =
-        setup().set("REDIS_HOST", "localhost").set("REDIS_PORT", redis.port.to_string()).start();
+        setup().set("REDIS_HOST", "localhost").set("REDIS_PORT", proxy.port.to_string()).start();
     assert_eq!(hitrate.json("/")["hits"], 1);
-    assert_eq!(redis.run(&["GET", "hitrate:page_hits"]), redis::Value::BulkString(b"1".to_vec()));
+    assert_eq!(redis.command(&["GET", "hitrate:page_hits"]), "1");
     assert!(!hitrate.dir.join("var/redis.sock").exists(), "no own one");
 }
 

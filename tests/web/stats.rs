@@ -3,7 +3,7 @@ use std::{
     time::Duration,
 };
 
-use crate::harness::{Hitrate, Redis, eventually, setup};
+use crate::harness::{Hitrate, TestRedis, eventually, setup};
 
 #[test]
 fn the_panels_tell_hits_misses_and_queries() {
@@ -86,7 +86,7 @@ fn writes_that_the_database_refused_are_on_the_panel() {
 fn writes_that_do_not_get_to_the_database_are_on_the_panel() {
     let aof = ["--appendonly", "yes", "--appendfsync", "always"];
     let without = ["--rename-command", "XREADGROUP", ""];
-    let mut redis = Redis::with(&[&aof[..], &without].concat());
+    let mut redis = TestRedis::with_args(&[&aof[..], &without].concat()).unwrap();
     let hitrate = setup().redis(&redis).start();
     let failing = |value: &str| {
         let line = format!("hitrate_write_behind_failing {value}\n");
@@ -106,7 +106,7 @@ fn writes_that_do_not_get_to_the_database_are_on_the_panel() {
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(hitrate.logged("Write-behind"), 1, "{}", hitrate.log());
 
-    redis.restart(&aof);
+    redis.restart_with_args(&aof);
     eventually(Duration::from_secs(10), "it arrives when Redis is mended", || {
         hitrate.json("/profiles?id=123&cache=off")["profile"]["age"] == 31
     });

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Hitrate, Redis, eventually, setup};
+use crate::harness::{Answer, Hitrate, TestRedis, eventually, setup};
 
 const JSON: (&str, &str) = ("accept", "application/json");
 
@@ -255,7 +255,7 @@ fn a_snapshot_costs_no_counted_query_and_no_lookup() {
 
 #[test]
 fn without_redis_steps_work_and_report_it() {
-    let mut redis = Redis::start();
+    let mut redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     last(&hitrate, "act=read&policy=read-through");
     let away = hitrate.json("/strategies")["persistence"].clone();
@@ -272,7 +272,7 @@ fn without_redis_steps_work_and_report_it() {
     assert!(page.body.contains("Redis can&#39;t be reached"), "{}", page.body);
     let run = hitrate.get(hitrate.post("/strategies", "act=run&delay_ms=0").header("location"));
     assert!(run.body.contains("Redis did not answer during this run"), "{}", run.body);
-    redis.restart(&[]);
+    redis.restart();
     eventually(Duration::from_secs(10), "Redis is back", || {
         last(&hitrate, "act=read&policy=read-through")["redis"]["compared"] == "same"
     });
@@ -280,13 +280,11 @@ fn without_redis_steps_work_and_report_it() {
 
 #[test]
 fn redis_may_crash_during_a_run() {
-    let mut redis = Redis::start();
+    let mut redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     let told = std::thread::scope(|scope| {
         let run = scope.spawn(|| act(&hitrate, "act=run&policy=refresh-ahead"));
-        eventually(Duration::from_secs(2), "it has begun", || {
-            redis.run(&["DBSIZE"]) != redis::Value::Int(0)
-        });
+        eventually(Duration::from_secs(2), "it has begun", || redis.command(&["DBSIZE"]) != "0");
         redis.kill();
         run.join().unwrap()
     });

@@ -11,11 +11,11 @@ use redis::{
 #[derive(Clone)]
 pub struct Address(ConnectionInfo);
 
-/// `REDIS_URL` is invalid. The text never repeats the URL, which may contain a
-/// password.
+/// A URL that is not the address of a Redis server. The text never repeats the URL, which
+/// may contain a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "REDIS_URL (or REDIS_HOST) is not a valid Redis address: expected redis://[user:password@]host:port[/db], \
+    "not a valid Redis address: expected redis://[user:password@]host:port[/db], \
      rediss://… or redis+unix:///path"
 )]
 pub struct BadAddress;
@@ -126,6 +126,7 @@ mod tests {
             assert!(Address::parse(url).is_err(), "{url}");
         }
         assert!(Address::parse("redis+unix:///run/redis.sock").is_ok());
-        assert!(Address::parse("rediss://cache.example.com:6380").is_ok());
+        let secured = Address::parse("rediss://cache.example.com:6380");
+        assert_eq!(secured.is_ok(), cfg!(feature = "tls"));
     }
 }

@@ -34,7 +34,7 @@ async fn by_tag_in_one_write() {
             assert_eq!(again.source, Source::Cache);
         }
         // A lost tag does not bring earlier copies back.
-        world.redis.run(&["DEL", "test:tag:profile"]);
+        world.redis.command(&["DEL", "test:tag:profile"]);
         let lookup = world.fetch(&cache, "0", &policy).await.unwrap();
         assert_eq!(lookup.source, Source::Database);
     }
@@ -52,8 +52,8 @@ async fn by_pattern_in_batches() {
         .collect();
     let profiles = profiles(&cache, &policy);
     profiles.put_all(values).await.unwrap();
-    world.redis.run(&["SET", "test:page_hits", "7"]);
-    world.redis.run(&["SET", "other:profile:user-1", "x"]);
+    world.redis.command(&["SET", "test:page_hits", "7"]);
+    world.redis.command(&["SET", "other:profile:user-1", "x"]);
     let pattern = Pattern::parse("user-1*").unwrap();
     let mut progress = Vec::new();
     let scan = profiles.invalidate_matching(&pattern, true, |it| progress.push(it)).await.unwrap();
@@ -69,10 +69,7 @@ async fn by_pattern_in_batches() {
     );
     let left = world.fetch(&cache, "user-2", &policy).await.unwrap();
     assert_eq!(left.source, Source::Cache);
-    assert_eq!(
-        world.redis.run(&["EXISTS", "other:profile:user-1", "test:page_hits"]),
-        redis::Value::Int(2)
-    );
+    assert_eq!(world.redis.command(&["EXISTS", "other:profile:user-1", "test:page_hits"]), "2");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use hitrate_cache::Source;
 use tokio::time::sleep;
 
 use crate::{
-    redis_server::BUSY,
+    timing::BUSY,
     world::{Profile, RowError, SOON, World, age, default, named, profiles, within},
 };
 
@@ -16,7 +16,7 @@ async fn several_processes_share_one_load() {
     world.origin.slow(100);
     let caches = join_all((0..4).map(|_| world.cache())).await;
     for policy in [default(), named("lease")] {
-        world.redis.run(&["FLUSHALL"]);
+        world.redis.flush();
         let before = world.origin.loads();
         let lookups = caches.iter().flat_map(|cache| (0..50).map(move |_| cache));
         let found = join_all(lookups.map(|cache| world.fetch(cache, "1", &policy))).await;
@@ -44,14 +44,14 @@ async fn a_dead_lease_holder_delays_others_by_the_lease_ttl_at_most() {
     let (cache, lease) = (world.cache().await, Duration::from_millis(300));
     let policy = default().lease(Some(lease));
     let ms = lease.as_millis().to_string();
-    world.redis.run(&["SET", "test:lease:{test:profile:1}", "dead", "PX", &ms]);
+    world.redis.command(&["SET", "test:lease:{test:profile:1}", "dead", "PX", &ms]);
     let start = Instant::now();
     let found = world.fetch(&cache, "1", &policy).await.unwrap();
     assert_eq!((age(&found), found.source), (30, Source::Database));
     let waited = start.elapsed();
     assert!(waited < lease * BUSY, "{waited:?}");
-    let left = world.redis.run(&["EXISTS", "test:lease:{test:profile:1}"]);
-    assert_eq!(left, redis::Value::Int(0), "it was released");
+    let left = world.redis.command(&["EXISTS", "test:lease:{test:profile:1}"]);
+    assert_eq!(left, "0", "it was released");
 }
 
 #[tokio::test]
@@ -60,8 +60,8 @@ async fn a_failed_load_releases_the_lease() {
     world.origin.fails.store(true, std::sync::atomic::Ordering::SeqCst);
     let cache = world.cache().await;
     assert!(world.fetch(&cache, "1", &default()).await.is_err());
-    let left = world.redis.run(&["EXISTS", "test:lease:{test:profile:1}"]);
-    assert_eq!(left, redis::Value::Int(0));
+    let left = world.redis.command(&["EXISTS", "test:lease:{test:profile:1}"]);
+    assert_eq!(left, "0");
 }
 
 /// Set by hand without a TTL, or held by a load that never ends.
@@ -70,9 +70,9 @@ async fn a_lease_that_never_expires_delays_a_load_but_does_not_prevent_it() {
     let world = World::new();
     world.origin.put("1", 30);
     let (cache, hard) = (world.cache().await, Duration::from_millis(200));
-    world.redis.run(&["SET", "test:lease:{test:profile:1}", "forever"]);
+    world.redis.command(&["SET", "test:lease:{test:profile:1}", "forever"]);
     for policy in [default(), named("lease")] {
-        world.redis.run(&["DEL", "test:profile:1"]);
+        world.redis.command(&["DEL", "test:profile:1"]);
         let lease = Duration::from_millis(300);
         let policy = policy.hard_timeout(hard).lease(Some(lease));
         let start = Instant::now();
@@ -82,12 +82,8 @@ async fn a_lease_that_never_expires_delays_a_load_but_does_not_prevent_it() {
         let waited = start.elapsed();
         assert!(waited < (hard + lease) * BUSY, "{waited:?}");
     }
-    let left = world.redis.run(&["GET", "test:lease:{test:profile:1}"]);
-    assert_eq!(
-        left,
-        redis::Value::BulkString(b"forever".to_vec()),
-        "it is not this process's lease"
-    );
+    let left = world.redis.command(&["GET", "test:lease:{test:profile:1}"]);
+    assert_eq!(left, "forever", "it is not this process's lease");
 }
 
 #[tokio::test]
@@ -97,8 +93,8 @@ async fn a_lease_key_of_another_type_is_not_waited_for() {
     let cache = world.cache().await;
     let mut shortest = Duration::MAX;
     for _ in 0..5 {
-        world.redis.run(&["FLUSHALL"]);
-        world.redis.run(&["RPUSH", "test:lease:{test:profile:1}", "x"]);
+        world.redis.flush();
+        world.redis.command(&["RPUSH", "test:lease:{test:profile:1}", "x"]);
         let start = Instant::now();
         let found = world.fetch(&cache, "1", &default()).await.unwrap();
         assert_eq!((age(&found), found.source), (30, Source::Database));
@@ -160,11 +156,11 @@ async fn longest_pause_while_a_renewal_hangs() -> Duration {
     };
     let hang = async {
         sleep(policy.lease.unwrap() / 4).await;
-        world.redis.signal("STOP");
+        world.redis.freeze();
     };
     let profiles = profiles(&cache, &policy);
     let (found, ()) = tokio::join!(profiles.lookup("1", origin), hang);
-    world.redis.signal("CONT");
+    world.redis.thaw();
     assert!(found.unwrap().value.is_none());
     let mut longest = Duration::ZERO;
     while let Ok(pause) = paused.try_recv() {

@@ -6,9 +6,9 @@
 #[allow(dead_code, reason = "shared with the tests of the whole program")]
 mod proxy;
 #[allow(dead_code, reason = "shared with the tests of the whole program")]
-mod redis_server;
-#[allow(dead_code, reason = "shared with the tests of the whole program")]
 mod seed;
+#[allow(dead_code, reason = "shared with the tests of the whole program")]
+mod timing;
 mod world;
 
 mod deferred;
@@ -20,5 +20,6 @@ mod races;
 mod single_flight;
 mod sizes;
 mod stale;
+mod test_redis;
 mod versions;
 mod write_behind;

@@ -4,7 +4,7 @@ use hitrate_cache::{Cache, CachePolicy, Source};
 use tokio::time::sleep;
 
 use crate::{
-    redis_server::BUSY,
+    timing::BUSY,
     world::{World, age, named, within},
 };
 
@@ -35,9 +35,9 @@ async fn a_near_hit_needs_no_round_trip() {
     world.origin.put("1", 30);
     let (cache, policy) = (world.tracking().await, named("near-cache"));
     warm(&world, &cache, &policy).await;
-    world.redis.signal("STOP");
+    world.redis.freeze();
     let lookup = world.fetch(&cache, "1", &policy).await.unwrap();
-    world.redis.signal("CONT");
+    world.redis.thaw();
     assert_eq!((age(&lookup), lookup.source), (30, Source::Memory));
     assert!(lookup.cache_status("hitrate").ends_with("; detail=memory"));
 }
@@ -96,7 +96,7 @@ async fn without_its_tracking_connection_the_near_cache_is_disabled() {
     let (cache, writer) = (world.tracking().await, world.cache().await);
     let policy = named("near-cache");
     warm(&world, &cache, &policy).await;
-    world.redis.run(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    world.redis.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
     world.write(&writer, "1", 31, &policy).await;
     within(Duration::from_secs(3), || cache.health().is_tracking).await;
     assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), 31);

@@ -1,20 +1,21 @@
 //! A TCP proxy between hitrate and Redis that breaks the network on demand.
 
 use std::{
+    io,
+    path::PathBuf,
     sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
 
+use hitrate_cache::test_util::TestRedis;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split},
+    net::{TcpListener, TcpStream, UnixStream},
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until},
 };
-
-use crate::redis_server::Redis;
 
 /// Bytes of a client's first commands to record, which tell connections apart.
 const MAX_RECEIVED: usize = 4096;
@@ -67,6 +68,31 @@ enum Direction {
     FromRedis,
 }
 
+/// The address of a Redis.
+#[derive(Debug, Clone)]
+enum Target {
+    Socket(PathBuf),
+    Port(u16),
+}
+
+/// A connection to a Redis.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+impl Target {
+    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        match self {
+            Self::Socket(path) => Ok(Box::new(UnixStream::connect(path).await?)),
+            Self::Port(port) => {
+                let stream = TcpStream::connect(("127.0.0.1", *port)).await?;
+                stream.set_nodelay(true)?;
+                Ok(Box::new(stream))
+            }
+        }
+    }
+}
+
 /// A proxy in front of one Redis; stops when dropped.
 pub struct Proxy {
     pub port: u16,
@@ -83,18 +109,27 @@ struct Connection {
 }
 
 impl Proxy {
-    pub fn before(redis: &Redis) -> Self {
+    pub fn before(redis: &TestRedis) -> Self {
         Self::seeded(redis, 1)
     }
 
     /// A proxy whose random delays are determined by this seed.
-    pub fn seeded(redis: &Redis, seed: u64) -> Self {
+    pub fn seeded(redis: &TestRedis, seed: u64) -> Self {
+        Self::start(Target::Socket(redis.socket().to_owned()), seed)
+    }
+
+    /// A proxy in front of a Redis on a TCP port.
+    pub fn before_port(port: u16) -> Self {
+        Self::start(Target::Port(port), 1)
+    }
+
+    fn start(target: Target, seed: u64) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (mode, modes) = watch::channel(Mode::Pass);
         let open = Connections::default();
-        let (target, listed) = (redis.port, Arc::clone(&open));
+        let listed = Arc::clone(&open);
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async {
@@ -143,7 +178,7 @@ impl Proxy {
 
 async fn accept(
     listener: TcpListener,
-    port: u16,
+    target: Target,
     mode: watch::Receiver<Mode>,
     open: Connections,
     seed: u64,
@@ -154,10 +189,10 @@ async fn accept(
         let (cut, when_cut) = oneshot::channel();
         let received = Arc::default();
         open.lock().unwrap().push(Connection { received: Arc::clone(&received), cut });
-        let mode = mode.clone();
+        let (target, mode) = (target.clone(), mode.clone());
         tokio::spawn(async move {
             tokio::select! {
-                _ = carry(client, port, mode, &received, rngs) => (),
+                _ = carry(client, &target, mode, &received, rngs) => (),
                 _ = when_cut => (),
             }
         });
@@ -167,13 +202,13 @@ async fn accept(
 /// Handles one connection until it ends.
 async fn carry(
     mut client: TcpStream,
-    port: u16,
+    target: &Target,
     mut mode: watch::Receiver<Mode>,
     received: &Mutex<Vec<u8>>,
     rngs: [StdRng; 2],
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     client.set_nodelay(true)?;
-    let relayed = relay(&mut client, port, mode.clone(), received, rngs);
+    let relayed = relay(&mut client, target, mode.clone(), received, rngs);
     let broken = async { mode.wait_for(|mode| !mode.relays()).await.map(|mode| *mode) };
     // The mode is checked first: no byte passes in a broken one.
     let broken = tokio::select! {
@@ -188,7 +223,7 @@ async fn carry(
     }
 }
 
-async fn answer_with(garbage: &[u8], client: &mut TcpStream) -> std::io::Result<()> {
+async fn answer_with(garbage: &[u8], client: &mut TcpStream) -> io::Result<()> {
     let mut request = [0; 4096];
     while client.read(&mut request).await? > 0 {
         client.write_all(garbage).await?;
@@ -198,15 +233,13 @@ async fn answer_with(garbage: &[u8], client: &mut TcpStream) -> std::io::Result<
 
 async fn relay(
     client: &mut TcpStream,
-    port: u16,
+    target: &Target,
     mode: watch::Receiver<Mode>,
     received: &Mutex<Vec<u8>>,
     [there, back]: [StdRng; 2],
-) -> std::io::Result<()> {
-    let mut server = TcpStream::connect(("127.0.0.1", port)).await?;
-    server.set_nodelay(true)?;
+) -> io::Result<()> {
     let (from_client, to_client) = client.split();
-    let (from_server, to_server) = server.split();
+    let (from_server, to_server) = split(target.connect().await?);
     let record = |bytes: &[u8]| {
         let mut received = received.lock().unwrap();
         let capacity = MAX_RECEIVED - received.len();
@@ -225,7 +258,7 @@ async fn pump(
     (direction, mut rng): (Direction, StdRng),
     mode: watch::Receiver<Mode>,
     record: impl Fn(&[u8]),
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let (send, mut in_flight) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
     let mut thawed = mode.clone();
     let read = async move {
@@ -243,7 +276,7 @@ async fn pump(
             let now = thawed.wait_for(|mode| *mode != Mode::Freeze).await.map(|mode| *mode);
             if let (Ok(Mode::CutOff(length)), Direction::FromRedis) = (now, direction) {
                 to.write_all(&bytes[..length.min(bytes.len())]).await?;
-                return Err(std::io::ErrorKind::ConnectionAborted.into());
+                return Err(io::ErrorKind::ConnectionAborted.into());
             }
             to.write_all(&bytes).await?;
         }

@@ -2,18 +2,18 @@
 //! one.
 
 use std::{
+    path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use hitrate_cache::{
     Origin, Source, Versioned,
-    redis::Value,
     write_behind::{Committed, Flusher, OrderedOrigin, WriteOrder},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, copy},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UnixStream},
     time::sleep,
 };
 
@@ -96,7 +96,7 @@ async fn a_write_through_does_not_hide_a_later_pending_write() {
     let (_, first) = tokio::join!(through, behind);
     let second = age(&world.fetch(&cache, "1", &default()).await.unwrap());
     let _flusher = Flusher::start(&cache, RowSink(Arc::clone(&world.origin)), FLUSH_POLICY);
-    within(SOON, || world.redis.run(&["XLEN", "test:write-behind"]) == Value::Int(0)).await;
+    within(SOON, || world.redis.command(&["XLEN", "test:write-behind"]) == "0").await;
     let third = age(&world.fetch(&cache, "1", &default()).await.unwrap());
     assert_eq!([first, second, third], [31; 3]);
 }
@@ -146,19 +146,19 @@ async fn a_stale_copy_is_not_served_after_an_edit_by_another_process() {
 
 /// Forwards everything except the command that queues a write: its client is
 /// disconnected, and the command arrives 150 ms later.
-async fn delaying_proxy(port: u16) -> String {
+async fn delaying_proxy(socket: PathBuf) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://127.0.0.1:{}", listener.local_addr().unwrap().port());
     tokio::spawn(async move {
         loop {
             let (client, _) = listener.accept().await.unwrap();
-            tokio::spawn(relay(client, TcpStream::connect(("127.0.0.1", port)).await.unwrap()));
+            tokio::spawn(relay(client, UnixStream::connect(&socket).await.unwrap()));
         }
     });
     url
 }
 
-async fn relay(client: TcpStream, server: TcpStream) {
+async fn relay(client: TcpStream, server: UnixStream) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let back =
@@ -182,7 +182,7 @@ async fn relay(client: TcpStream, server: TcpStream) {
 async fn a_write_on_a_broken_connection_does_not_overtake_a_later_one() {
     let world = World::new();
     world.origin.put("1", 30);
-    let cache = world.cache_at(&delaying_proxy(world.redis.port).await).await;
+    let cache = world.cache_at(&delaying_proxy(world.redis.socket().to_owned()).await).await;
     world.fetch(&cache, "1", &named("write-behind")).await.unwrap();
     world.write(&cache, "1", 31, &named("write-behind")).await;
     world.write(&cache, "1", 32, &default()).await;
@@ -203,7 +203,7 @@ async fn a_lookup_is_retried_when_its_connection_breaks() {
     world.fetch(&cache, "1", &policy).await.unwrap();
     let mut hits = 0;
     for _ in 0..10 {
-        world.redis.run(&["CLIENT", "KILL", "TYPE", "normal"]);
+        world.redis.command(&["CLIENT", "KILL", "TYPE", "normal"]);
         let lookup = world.fetch(&cache, "1", &policy).await.unwrap();
         hits += u64::from(lookup.source == Source::Cache);
         cache.client().ready(Duration::from_secs(3)).await.unwrap();
@@ -220,13 +220,13 @@ async fn a_failed_write_does_not_hide_the_one_before_it() {
     world.origin.put("1", 30);
     let (cache, policy) = (world.cache().await, default());
     world.write(&cache, "1", 31, &named("write-behind")).await;
-    world.redis.signal("STOP");
+    world.redis.freeze();
     world.write(&cache, "1", 32, &policy).await;
     world.origin.fails.store(true, Ordering::SeqCst);
     let failed = world.loader(&cache, &policy).write("1".to_owned(), profile("1", 33)).await;
     assert!(failed.is_err());
     world.origin.fails.store(false, Ordering::SeqCst);
-    world.redis.signal("CONT");
+    world.redis.thaw();
     cache.client().ready(Duration::from_secs(5)).await.unwrap();
     assert_eq!(age(&world.fetch(&cache, "1", &policy).await.unwrap()), 32);
 }
@@ -244,11 +244,11 @@ async fn no_edit_is_hidden_however_many_redis_missed() {
     for id in last() {
         world.fetch(&cache, &id, &policy).await.unwrap();
     }
-    world.redis.signal("STOP");
+    world.redis.freeze();
     for n in 0..10_050 {
         world.write(&cache, &n.to_string(), 31, &policy).await;
     }
-    world.redis.signal("CONT");
+    world.redis.thaw();
     cache.client().ready(Duration::from_secs(5)).await.unwrap();
     for id in last() {
         assert_eq!(age(&world.fetch(&cache, &id, &policy).await.unwrap()), 31, "{id}");
@@ -263,7 +263,7 @@ async fn stamps_do_not_go_back_with_the_clock() {
     let cache = world.cache().await;
     let _flusher = Flusher::start(&cache, RowSink(Arc::clone(&world.origin)), FLUSH_POLICY);
     let ahead = (1_u64 << 52).to_string();
-    world.redis.run(&["SET", "test:clock:{test:profile:1}", &ahead]);
+    world.redis.command(&["SET", "test:clock:{test:profile:1}", &ahead]);
     let policies =
         ["write-behind", "read-through", "write-behind", "write-through", "write-behind"];
     for (n, name) in (31..).zip(policies) {

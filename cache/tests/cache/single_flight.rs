@@ -20,7 +20,7 @@ async fn a_thousand_misses_of_one_key_cause_one_load() {
     world.origin.slow(1_000);
     let cache = world.cache().await;
     for policy in [default(), named("single-flight")] {
-        world.redis.run(&["FLUSHALL"]);
+        world.redis.flush();
         let before = world.origin.loads();
         let found = join_all((0..1000).map(|_| world.fetch(&cache, "1", &policy))).await;
         assert_eq!(world.origin.loads() - before, 1, "{policy:?}");
@@ -144,7 +144,7 @@ async fn a_version_above_the_origins_does_not_disable_single_flight() {
     world.origin.put("1", 30);
     world.origin.slow(300);
     let (cache, policy) = (world.cache().await, default());
-    world.redis.run(&["SET", "test:profile:1", r#"{"version":9,"gone":true}"#]);
+    world.redis.command(&["SET", "test:profile:1", r#"{"version":9,"gone":true}"#]);
     let found = join_all((0..200).map(|_| world.fetch(&cache, "1", &policy))).await;
     assert!(found.iter().all(|it| age(it.as_ref().unwrap()) == 30));
     assert_eq!(world.origin.loads(), 2);

@@ -45,7 +45,7 @@ async fn old_values_after_a_race(
 async fn a_slow_reader_never_leaves_an_old_value_behind() {
     let (world, mut rng) = (World::new(), StdRng::seed_from_u64(seed_or(1)));
     for name in ["read-through", "write-through", "write-around", "refresh-ahead", "write-behind"] {
-        world.redis.run(&["FLUSHALL"]);
+        world.redis.flush();
         let old = old_values_after_a_race(&world, &named(name), 150, &mut rng).await;
         assert_eq!(old, 0, "{name}");
     }
@@ -56,7 +56,7 @@ async fn without_versions_the_same_race_is_lost() {
     let (world, mut rng) = (World::new(), StdRng::seed_from_u64(seed_or(1)));
     let mut old = 0;
     for _ in 0..20 {
-        world.redis.run(&["FLUSHALL"]);
+        world.redis.flush();
         old += old_values_after_a_race(&world, &named("cache-aside"), 100, &mut rng).await;
         if old > 0 {
             return;

@@ -13,6 +13,7 @@ use hitrate_cache::{
     Cache, CacheBuilder, CachePolicy, Error, Loader, Lookup, Namespace, Observer, OnWrite, Origin,
     Protection, Refresh, Versioned, Written,
     redis::Key,
+    test_util::TestRedis,
     write_behind::{
         ApplyResult, Committed, FlushPolicy, OrderedOrigin, QueuedWrite, Sink, WriteOrder,
     },
@@ -20,7 +21,7 @@ use hitrate_cache::{
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
-use crate::redis_server::{BUSY, Redis};
+use crate::timing::BUSY;
 
 pub const FLUSH_POLICY: FlushPolicy =
     FlushPolicy { size: 100, interval: Duration::from_millis(30) };
@@ -54,7 +55,7 @@ impl Observer for RejectedEntries {
 
 /// One Redis and one origin.
 pub struct World {
-    pub redis: Redis,
+    pub redis: TestRedis,
     pub origin: Arc<Rows>,
 }
 
@@ -79,10 +80,10 @@ pub struct RowError {
 
 impl World {
     pub fn new() -> Self {
-        Self::on(Redis::start())
+        Self::on(TestRedis::start().unwrap())
     }
 
-    pub fn on(redis: Redis) -> Self {
+    pub fn on(redis: TestRedis) -> Self {
         Self { redis, origin: Arc::default() }
     }
 

@@ -2,27 +2,25 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use hitrate_cache::{
     Cache, CachePolicy, Effect,
+    test_util::TestRedis,
     write_behind::{Backlog, FlushPolicy, Flusher},
 };
 use tokio::time::sleep;
 
-use crate::{
-    redis_server::Redis,
-    world::{FLUSH_POLICY, RowSink, SOON, World, age, default, named, within},
-};
+use crate::world::{FLUSH_POLICY, RowSink, SOON, World, age, default, named, within};
 
 fn flusher(world: &World, cache: &Cache, policy: FlushPolicy) -> Flusher {
     Flusher::start(cache, RowSink(std::sync::Arc::clone(&world.origin)), policy)
 }
 
 fn queued(world: &World) -> i64 {
-    redis::from_redis_value(world.redis.run(&["XLEN", "test:write-behind"])).unwrap()
+    world.redis.command(&["XLEN", "test:write-behind"]).parse().unwrap()
 }
 
 /// Reads all queued entries as a consumer that never acknowledges them.
 fn claim_by_dead_process(world: &World) {
     let read = ["XREADGROUP", "GROUP", "flushers", "dead", "STREAMS", "test:write-behind", ">"];
-    world.redis.run(&read);
+    world.redis.command(&read);
 }
 
 /// A world in which row 1 has age 30, with a cache and the write-behind policy.
@@ -116,9 +114,9 @@ async fn entries_claimed_by_a_dead_process_are_taken_over() {
 async fn a_server_without_xautoclaim_loses_no_write() {
     let mut world = World::new();
     // A command that does not exist, as in Redis 6.0, can't be renamed.
-    let known = world.redis.run(&["COMMAND", "INFO", "XAUTOCLAIM"]);
-    if known != redis::Value::Array(vec![redis::Value::Nil]) {
-        world = World::on(Redis::with(&["--rename-command", "XAUTOCLAIM", ""]));
+    let known = world.redis.command(&["COMMAND", "INFO", "XAUTOCLAIM"]);
+    if !known.is_empty() {
+        world = World::on(TestRedis::with_args(&["--rename-command", "XAUTOCLAIM", ""]).unwrap());
     }
     let (cache, policy) = (world.cache().await, named("write-behind"));
     world.origin.put("1", 30);
@@ -135,7 +133,7 @@ async fn a_server_without_xautoclaim_loses_no_write() {
 /// The entries of a dead process can't be claimed; new ones can be read.
 #[tokio::test]
 async fn a_failing_takeover_does_not_block_new_writes() {
-    let world = World::on(Redis::with(&["--rename-command", "XCLAIM", ""]));
+    let world = World::on(TestRedis::with_args(&["--rename-command", "XCLAIM", ""]).unwrap());
     let (cache, policy) = (world.cache().await, named("write-behind"));
     world.origin.put("1", 30);
     world.write(&cache, "1", 31, &policy).await;
@@ -165,15 +163,13 @@ async fn a_deleted_entry_is_taken_over_only_once() {
     }
     claim_by_dead_process(&world);
     let first = ["EVAL", "return redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1][1]", "1"];
-    let first: String =
-        redis::from_redis_value(world.redis.run(&[&first[..], &["test:write-behind"]].concat()))
-            .unwrap();
-    world.redis.run(&["XDEL", "test:write-behind", &first]);
+    let first = world.redis.command(&[&first[..], &["test:write-behind"]].concat());
+    world.redis.command(&["XDEL", "test:write-behind", &first]);
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
     within(SOON * 3, || world.origin.age("2") == 31).await;
     within(SOON, || {
         let pending = ["XPENDING", "test:write-behind", "flushers", "-", "+", "10"];
-        world.redis.run(&pending) == redis::Value::Array(Vec::new())
+        world.redis.command(&pending).is_empty()
     })
     .await;
     assert_eq!(world.origin.age("1"), 30);
@@ -189,7 +185,7 @@ async fn a_failing_origin_is_retried_and_yields_no_dead_letters() {
     within(SOON, || cache.write_behind_failure().is_some()).await;
     world.origin.fails.store(false, Ordering::SeqCst);
     within(SOON * 2, || world.origin.age("1") == 32 && queued(&world) == 0).await;
-    assert_eq!(world.redis.run(&["XLEN", "test:write-behind:dead-letters"]), redis::Value::Int(0));
+    assert_eq!(world.redis.command(&["XLEN", "test:write-behind:dead-letters"]), "0");
 }
 
 #[tokio::test]
@@ -202,25 +198,25 @@ async fn a_repeatedly_rejected_write_becomes_a_dead_letter_and_the_rest_continue
     }
     *world.origin.rejects.lock().unwrap() = Some("profile:2".to_owned());
     let undecodable = ["XADD", "test:write-behind", "*", "field", "value"];
-    world.redis.run(&undecodable);
+    world.redis.command(&undecodable);
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
     within(Duration::from_secs(15), || queued(&world) == 0).await;
     assert_eq!(["1", "2", "3"].map(|id| world.origin.age(id)), [31, 30, 31]);
-    assert_eq!(world.redis.run(&["XLEN", "test:write-behind:dead-letters"]), redis::Value::Int(2));
+    assert_eq!(world.redis.command(&["XLEN", "test:write-behind:dead-letters"]), "2");
     assert_eq!(cache.count_backlog().await, Backlog { pending: 0, dead_letters: 2 });
 }
 
 #[tokio::test]
 async fn a_redis_restart_with_an_append_only_file_loses_no_write() {
     let args = ["--appendonly", "yes", "--appendfsync", "always"];
-    let mut world = World::on(Redis::with(&args));
+    let mut world = World::on(TestRedis::with_args(&args).unwrap());
     let (cache, policy) = (world.cache().await, named("write-behind"));
     for n in 0..50 {
         world.origin.put(&n.to_string(), 30);
         world.write(&cache, &n.to_string(), 31, &policy).await;
     }
-    world.redis.restart(&args);
-    cache.client().ready(SOON).await.unwrap();
+    world.redis.restart();
+    cache.ready(SOON).await.unwrap();
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
     within(SOON * 2, || (0..50).all(|n| world.origin.age(&n.to_string()) == 31)).await;
 }
@@ -242,10 +238,10 @@ async fn without_redis_a_write_goes_to_the_origin() {
 async fn a_write_that_redis_runs_too_late_does_nothing() {
     let (world, cache, policy) = one_row().await;
     world.fetch(&cache, "1", &policy).await.unwrap();
-    world.redis.signal("STOP");
+    world.redis.freeze();
     world.write(&cache, "1", 31, &policy).await;
     world.write(&cache, "1", 32, &policy).await;
-    world.redis.signal("CONT");
+    world.redis.thaw();
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
     // Wait for many intervals: there is no event that shows that nothing was applied.
     sleep(FLUSH_POLICY.interval * 15).await;
@@ -256,11 +252,11 @@ async fn a_write_that_redis_runs_too_late_does_nothing() {
 #[tokio::test]
 async fn a_missing_consumer_group_is_created() {
     let (world, cache, policy) = one_row().await;
-    world.redis.run(&["XADD", "test:write-behind", "*", "a", "b"]);
+    world.redis.command(&["XADD", "test:write-behind", "*", "a", "b"]);
     world.write(&cache, "1", 31, &policy).await;
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
     within(SOON, || world.origin.age("1") == 31 && queued(&world) == 0).await;
-    world.redis.run(&["XGROUP", "DESTROY", "test:write-behind", "flushers"]);
+    world.redis.command(&["XGROUP", "DESTROY", "test:write-behind", "flushers"]);
     world.write(&cache, "1", 32, &policy).await;
     within(SOON, || world.origin.age("1") == 32 && queued(&world) == 0).await;
 }
@@ -272,25 +268,20 @@ async fn an_entry_that_is_not_utf8_does_not_block_the_others() {
     for id in ["1", "2"] {
         world.origin.put(id, 30);
         world.write(&cache, id, 31, &policy).await;
-        redis::cmd("XADD")
-            .arg("test:write-behind")
-            .arg("*")
-            .arg(b"\xff\xfe")
-            .arg(b"\xff")
-            .query::<String>(&mut world.redis.connection())
-            .unwrap();
+        let add = r"return redis.call('XADD', KEYS[1], '*', '\255\254', '\255')";
+        world.redis.command(&["EVAL", add, "1", "test:write-behind"]);
     }
     // The dead-letter stream is blocked as well.
-    world.redis.run(&["SET", "test:write-behind:dead-letters", "in the way"]);
+    world.redis.command(&["SET", "test:write-behind:dead-letters", "in the way"]);
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
     within(SOON, || ["1", "2"].iter().all(|id| world.origin.age(id) == 31)).await;
     within(SOON, || queued(&world) == 2).await;
-    world.redis.run(&["DEL", "test:write-behind:dead-letters"]);
+    world.redis.command(&["DEL", "test:write-behind:dead-letters"]);
     within(SOON * 3, || queued(&world) == 0).await;
 }
 
 fn commands(world: &World) -> u64 {
-    let info: String = redis::from_redis_value(world.redis.run(&["INFO", "stats"])).unwrap();
+    let info = world.redis.command(&["INFO", "stats"]);
     let line = info.lines().find_map(|it| it.strip_prefix("total_commands_processed:"));
     line.unwrap().trim().parse().unwrap()
 }
@@ -317,13 +308,13 @@ async fn an_idle_flusher_sends_few_commands() {
 async fn settling_a_copy_is_retried() {
     let (world, cache, policy) = one_row().await;
     world.write(&cache, "1", 31, &policy).await;
-    world.redis.run(&["CONFIG", "SET", "maxmemory", "1"]);
+    world.redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
     let _flusher = flusher(&world, &cache, FLUSH_POLICY);
     within(SOON, || world.origin.age("1") == 31).await;
     // Time for a few failed attempts.
     sleep(Duration::from_millis(200)).await;
     assert_eq!(queued(&world), 1, "not settled yet");
-    world.redis.run(&["CONFIG", "SET", "maxmemory", "0"]);
+    world.redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
     within(SOON, || queued(&world) == 0).await;
     let lookup = world.fetch(&cache, "1", &policy).await.unwrap();
     assert!(lookup.ttl.is_some(), "an ordinary copy");

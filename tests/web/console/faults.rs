@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Visitor;
 use crate::{
     faults::PAGE,
-    harness::{BUSY, Hitrate, Redis, eventually, setup},
+    harness::{BUSY, Hitrate, TestRedis, eventually, setup},
 };
 
 #[test]
@@ -26,7 +26,7 @@ fn the_console_recovers_after_a_restart_of_redis() {
 
 #[test]
 fn the_page_reports_a_missing_redis() {
-    let mut redis = Redis::start();
+    let mut redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     let visitor = Visitor::new(&hitrate);
     redis.kill();
@@ -37,19 +37,19 @@ fn the_page_reports_a_missing_redis() {
     let answer = visitor.post("GET a");
     assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
     assert!(visitor.page().contains("PONG"), "what was typed is still shown");
-    redis.restart(&[]);
+    redis.restart();
     eventually(Duration::from_secs(10), "it is back", || visitor.post("GET a").status == 200);
 }
 
 #[test]
 fn commands_time_out_on_a_frozen_redis() {
-    let redis = Redis::start();
+    let redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     let visitor = Visitor::new(&hitrate);
     visitor.run("SET a 1");
-    redis.signal("STOP");
+    redis.freeze();
     let answer = visitor.post("GET a");
-    redis.signal("CONT");
+    redis.thaw();
     assert_eq!(answer.status, 503, "{answer:?}");
     assert!(answer.took < PAGE * BUSY, "a command's deadline: {:?}", answer.took);
     eventually(Duration::from_secs(10), "it goes on", || visitor.post("GET a").status == 200);

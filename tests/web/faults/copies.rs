@@ -3,11 +3,11 @@
 use std::{sync::Arc, thread, time::Duration};
 
 use super::{BACK, JSON, assert_no_panic, assert_normal_within, in_time};
-use crate::harness::{Redis, eventually, setup};
+use crate::harness::{TestRedis, eventually, setup};
 
 #[test]
 fn an_edit_made_while_redis_was_away_is_not_hidden_by_an_old_copy() {
-    let mut redis = Redis::with(&["--appendonly", "yes"]);
+    let mut redis = TestRedis::with_args(&["--appendonly", "yes"]).unwrap();
     let hitrate = setup().redis(&redis).start();
     hitrate.get("/profiles?id=123");
     assert_eq!(hitrate.json("/profiles?id=123")["source"], "cache");
@@ -23,7 +23,7 @@ fn an_edit_made_while_redis_was_away_is_not_hidden_by_an_old_copy() {
     let done = [("cookie", "hitrate_done=edit")];
     let page = hitrate.get_with("/profiles?id=123", &done).body;
     assert!(page.contains("Saved in the database. The invalidation is deferred"), "{page}");
-    redis.restart(&["--appendonly", "yes"]);
+    redis.restart();
     eventually(BACK, "it is cached again", || {
         let told = hitrate.json("/profiles?id=123");
         assert_eq!(told["profile"]["name"], "Ann");
@@ -35,11 +35,11 @@ fn an_edit_made_while_redis_was_away_is_not_hidden_by_an_old_copy() {
 
 #[test]
 fn a_slow_reader_does_not_bring_an_old_row_back() {
-    let redis = Redis::start();
+    let redis = TestRedis::start().unwrap();
     let hitrate = Arc::new(setup().redis(&redis).start());
     for round in 0..60 {
         // Readers miss up to a millisecond before and after the edit.
-        redis.run(&["DEL", "hitrate:profile:123"]);
+        redis.command(&["DEL", "hitrate:profile:123"]);
         let readers: Vec<_> = (0..4)
             .map(|_| {
                 let hitrate = Arc::clone(&hitrate);
@@ -49,7 +49,7 @@ fn a_slow_reader_does_not_bring_an_old_row_back() {
         thread::sleep(Duration::from_micros(round * 70));
         // A pause delays fills that were sent before the edit until after it.
         if round % 3 == 0 {
-            redis.run(&["CLIENT", "PAUSE", "60"]);
+            redis.command(&["CLIENT", "PAUSE", "60"]);
         }
         let form = format!("name=Edition+{round}&email=a%40example.com&age=31");
         assert_eq!(hitrate.post("/profiles/123", &form).status, 303);
@@ -63,10 +63,10 @@ fn a_slow_reader_does_not_bring_an_old_row_back() {
 
 #[test]
 fn a_copy_that_could_not_be_taken_back_stays_unused() {
-    let redis = Redis::start();
+    let redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     hitrate.get("/profiles?id=123");
-    redis.run(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
+    redis.command(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
     assert_eq!(hitrate.post("/profiles/123", "name=Ann&email=a%40example.com&age=31").status, 303);
     // Longer than the second after which a deferred invalidation is retried.
     for _ in 0..8 {
@@ -78,7 +78,7 @@ fn a_copy_that_could_not_be_taken_back_stays_unused() {
         assert!(seen["message"].as_str().unwrap().contains("an outdated copy"), "{seen}");
         thread::sleep(Duration::from_millis(200));
     }
-    redis.run(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
+    redis.command(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
     eventually(BACK, "the copy is replaced", || {
         hitrate.json("/profiles?id=123")["source"] == "cache"
     });
@@ -88,20 +88,20 @@ fn a_copy_that_could_not_be_taken_back_stays_unused() {
 #[test]
 fn an_edit_is_not_undone_by_a_restart_before_redis_could_be_told() {
     let dir = tempfile::tempdir().unwrap();
-    let mut redis = Redis::with(&["--appendonly", "yes"]);
+    let mut redis = TestRedis::with_args(&["--appendonly", "yes"]).unwrap();
     let hitrate = setup().in_dir(dir.path()).redis(&redis).start();
     hitrate.get("/profiles?id=123");
     redis.kill();
     assert_eq!(hitrate.post("/profiles/123", "name=Ann&email=a%40example.com&age=31").status, 303);
     hitrate.end("KILL");
-    redis.restart(&["--appendonly", "yes"]);
+    redis.restart();
     let hitrate = setup().in_dir(dir.path()).redis(&redis).start();
     assert_eq!(hitrate.json("/profiles?id=123")["profile"]["name"], "Ann");
 }
 
 #[test]
 fn garbage_at_our_key_is_a_miss_that_is_overwritten_and_told_once() {
-    let redis = Redis::start();
+    let redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     let deep = "[".repeat(60_000);
     let large = "x".repeat(5_000_000);
@@ -118,7 +118,7 @@ fn garbage_at_our_key_is_a_miss_that_is_overwritten_and_told_once() {
         &large,
     ];
     for (told, value) in garbage.iter().enumerate() {
-        redis.run(&["SET", "hitrate:profile:123", value]);
+        redis.command(&["SET", "hitrate:profile:123", value]);
         let lookup = in_time(hitrate.get_with("/profiles?id=123", &[JSON])).json();
         assert_eq!(
             (&lookup["source"], &lookup["profile"]["age"]),
@@ -127,14 +127,14 @@ fn garbage_at_our_key_is_a_miss_that_is_overwritten_and_told_once() {
         assert_eq!(hitrate.json("/profiles?id=123")["source"], "cache", "healed");
         assert_eq!(hitrate.logged("was overwritten"), told + 1, "{}", hitrate.log());
     }
-    redis.run(&["DEL", "hitrate:profile:123"]);
-    redis.run(&["LPUSH", "hitrate:profile:123", "x"]);
+    redis.command(&["DEL", "hitrate:profile:123"]);
+    redis.command(&["LPUSH", "hitrate:profile:123", "x"]);
     assert_eq!(hitrate.json("/profiles?id=123")["source"], "database");
     assert_eq!(hitrate.json("/profiles?id=123")["source"], "cache");
     assert_eq!(hitrate.logged("a value of another type and was overwritten"), 1);
     // A counter that is not a number is reported, and the page is still served.
     for bad in ["many", "-5", "9223372036854775807"] {
-        redis.run(&["SET", "hitrate:page_hits", bad]);
+        redis.command(&["SET", "hitrate:page_hits", bad]);
         let page = in_time(hitrate.get("/")).body;
         assert!(
             page.contains("This visit was not counted: its key in Redis does not hold a number"),

@@ -14,11 +14,11 @@ use super::{
     BACK, JSON, PAGE, assert_down, assert_no_panic, assert_normal_within,
     assert_serves_without_redis, conditions_told, in_time,
 };
-use crate::harness::{BUSY, Redis, eventually, is_kept, setup};
+use crate::harness::{BUSY, TestRedis, eventually, is_kept, setup};
 
 #[test]
 fn redis_was_never_there_and_then_comes() {
-    let mut redis = Redis::start();
+    let mut redis = TestRedis::start().unwrap();
     redis.kill();
     let hitrate = setup().redis(&redis).start();
     assert_eq!(hitrate.logged("retrying in 1 s"), 1, "{}", hitrate.log());
@@ -26,7 +26,7 @@ fn redis_was_never_there_and_then_comes() {
     assert_serves_without_redis(&hitrate);
     assert_down(&hitrate);
     assert_eq!(conditions_told(&hitrate), 1, "logged once, not per request:\n{}", hitrate.log());
-    redis.restart(&[]);
+    redis.restart();
     assert_normal_within(BACK, &hitrate);
     eventually(BACK, "the log reports the recovery", || hitrate.logged("recovered after") == 1);
     assert_no_panic(&hitrate);
@@ -34,12 +34,12 @@ fn redis_was_never_there_and_then_comes() {
 
 #[test]
 fn everything_is_normal_within_two_seconds_of_redis_s_return() {
-    let mut redis = Redis::start();
+    let mut redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     let is_soon = is_kept(BACK, || {
         redis.kill();
         assert_down(&hitrate);
-        redis.restart(&[]);
+        redis.restart();
         let start = Instant::now();
         assert_normal_within(BACK, &hitrate);
         start.elapsed()
@@ -49,7 +49,7 @@ fn everything_is_normal_within_two_seconds_of_redis_s_return() {
 
 #[test]
 fn redis_is_killed_under_load_and_comes_back() {
-    let mut redis = Redis::with(&["--appendonly", "yes"]);
+    let mut redis = TestRedis::with_args(&["--appendonly", "yes"]).unwrap();
     let hitrate = Arc::new(setup().redis(&redis).start());
     let stop = Arc::new(AtomicBool::new(false));
     let visitors: Vec<_> = (0..4)
@@ -71,14 +71,12 @@ fn redis_is_killed_under_load_and_comes_back() {
             })
         })
         .collect();
-    let hits = || -> Option<u64> {
-        redis::from_redis_value(redis.run(&["GET", "hitrate:page_hits"])).unwrap()
-    };
-    eventually(BACK, "visits are counted", || hits() > Some(50));
+    let hits = || redis.command(&["GET", "hitrate:page_hits"]).parse::<u64>();
+    eventually(BACK, "visits are counted", || hits().is_ok_and(|hits| hits > 50));
     redis.kill();
     assert_down(&hitrate);
     assert_serves_without_redis(&hitrate);
-    redis.restart(&["--appendonly", "yes"]);
+    redis.restart();
     assert_normal_within(BACK, &hitrate);
     stop.store(true, Ordering::Relaxed);
     let mut counted = 0;
@@ -87,7 +85,7 @@ fn redis_is_killed_under_load_and_comes_back() {
         counted += visits;
         assert!(slowest < PAGE * BUSY, "{slowest:?}");
     }
-    let hits: u64 = redis::from_redis_value(redis.run(&["GET", "hitrate:page_hits"])).unwrap();
+    let hits: u64 = redis.command(&["GET", "hitrate:page_hits"]).parse().unwrap();
     assert!(hits >= counted, "{counted} visits received a number, but Redis counted {hits}");
     assert_eq!(hitrate.logged("Redis can't be reached"), 1, "{}", hitrate.log());
     assert_no_panic(&hitrate);
@@ -95,10 +93,10 @@ fn redis_is_killed_under_load_and_comes_back() {
 
 #[test]
 fn redis_freezes_and_thaws() {
-    let redis = Redis::start();
+    let redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     assert_normal_within(BACK, &hitrate);
-    redis.signal("STOP");
+    redis.freeze();
     let first = in_time(hitrate.get("/"));
     let slow =
         "This visit was not counted: Redis did not reply in time. It may still be counted later.";
@@ -112,7 +110,7 @@ fn redis_freezes_and_thaws() {
     // Shorter than the timeout of a command.
     let is_quick = is_kept(Duration::from_millis(200), || hitrate.get("/profiles?id=789").took);
     assert!(is_quick, "no request waits for a frozen Redis again");
-    redis.signal("CONT");
+    redis.thaw();
     assert_normal_within(BACK, &hitrate);
     assert_eq!(conditions_told(&hitrate), 1, "{}", hitrate.log());
     assert_no_panic(&hitrate);
@@ -120,13 +118,13 @@ fn redis_freezes_and_thaws() {
 
 #[test]
 fn redis_restarts_empty() {
-    let mut redis = Redis::start();
+    let mut redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     for _ in 0..100 {
         hitrate.get("/");
     }
     let cookie = hitrate.post("/sessions", "username=qiross").cookie().to_owned();
-    redis.restart(&[]);
+    redis.restart();
     assert_normal_within(BACK, &hitrate);
     assert!(hitrate.json("/")["hits"].as_u64().unwrap() < 100, "the counter starts from zero");
     let session = hitrate.get_with("/sessions", &[("cookie", &cookie), JSON]).json();
@@ -136,9 +134,9 @@ fn redis_restarts_empty() {
 
 #[test]
 fn one_quick_restart_of_an_idle_redis_is_told_once() {
-    let mut redis = Redis::start();
+    let mut redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
-    redis.restart(&[]);
+    redis.restart();
     assert_normal_within(BACK, &hitrate);
     eventually(BACK, "the log reports the recovery", || hitrate.logged("recovered after") == 1);
     // Long enough for the next ping to log a failure.
@@ -148,7 +146,7 @@ fn one_quick_restart_of_an_idle_redis_is_told_once() {
 
 #[test]
 fn a_session_that_can_not_be_ended_is_not_said_to_be() {
-    let mut redis = Redis::start();
+    let mut redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     let cookie = hitrate.post("/sessions", "username=qiross&ttl=600").cookie().to_owned();
     redis.kill();

@@ -4,7 +4,10 @@ use super::{
     BACK, JSON, assert_down, assert_no_panic, assert_normal_within, assert_serves_without_redis,
     conditions_told, in_time,
 };
-use crate::harness::{Hitrate, Redis, eventually, setup};
+use crate::{
+    harness::{Hitrate, TestRedis, eventually, setup},
+    proxy::Proxy,
+};
 
 /// Asserts that cached values stay readable while Redis rejects writes, and that pages
 /// name the reason.
@@ -26,29 +29,29 @@ fn assert_serves_without_writes(hitrate: &Hitrate, why: &str) {
 
 #[test]
 fn redis_is_full() {
-    let redis = Redis::start();
+    let redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     hitrate.get("/profiles?id=123");
-    redis.run(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
-    redis.run(&["CONFIG", "SET", "maxmemory", "1"]);
+    redis.command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
     assert_serves_without_writes(&hitrate, "Redis has reached maxmemory and rejects writes");
-    redis.run(&["CONFIG", "SET", "maxmemory", "0"]);
+    redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
     assert_normal_within(BACK, &hitrate);
     assert_no_panic(&hitrate);
 }
 
 #[test]
 fn redis_becomes_a_read_only_replica() {
-    let redis = Redis::start();
+    let redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     hitrate.get("/profiles?id=123");
-    redis.run(&["REPLICAOF", "127.0.0.1", "1"]);
+    redis.command(&["REPLICAOF", "127.0.0.1", "1"]);
     assert_serves_without_writes(&hitrate, "Redis is read-only");
     // The invalidation of this edit fails, and still no stale copy is served.
     let saved = hitrate.post("/profiles/123", "name=Ann&email=ann%40example.com&age=31");
     assert_eq!(saved.status, 303);
     assert_eq!(hitrate.json("/profiles?id=123")["profile"]["name"], "Ann");
-    redis.run(&["REPLICAOF", "NO", "ONE"]);
+    redis.command(&["REPLICAOF", "NO", "ONE"]);
     assert_normal_within(BACK, &hitrate);
     assert_eq!(hitrate.json("/profiles?id=123")["profile"]["name"], "Ann");
     assert_no_panic(&hitrate);
@@ -56,8 +59,9 @@ fn redis_becomes_a_read_only_replica() {
 
 #[test]
 fn the_password_is_wrong_and_is_never_shown() {
-    let redis = Redis::with(&["--requirepass", "right"]);
-    let url = format!("redis://:sesame-wrong@127.0.0.1:{}", redis.port);
+    let redis = TestRedis::with_args(&["--requirepass", "right"]).unwrap();
+    let proxy = Proxy::before(&redis);
+    let url = format!("redis://:sesame-wrong@127.0.0.1:{}", proxy.port);
     let hitrate = setup().set("REDIS_URL", url).start();
     assert_serves_without_redis(&hitrate);
     assert_down(&hitrate);
@@ -68,7 +72,7 @@ fn the_password_is_wrong_and_is_never_shown() {
         assert!(!shown.contains("sesame"), "{shown}");
     }
     assert_eq!(conditions_told(&hitrate), 1, "{}", hitrate.log());
-    let client = redis::Client::open(format!("redis://:right@127.0.0.1:{}", redis.port)).unwrap();
+    let client = redis::Client::open(format!("redis://:right@127.0.0.1:{}", proxy.port)).unwrap();
     let mut admin = client.get_connection().unwrap();
     redis::cmd("CONFIG").arg(&["SET", "requirepass", "sesame-wrong"]).exec(&mut admin).unwrap();
     assert_normal_within(BACK, &hitrate);
@@ -77,10 +81,10 @@ fn the_password_is_wrong_and_is_never_shown() {
 
 #[test]
 fn a_refusal_that_ends_is_noticed_without_a_visitor() {
-    let redis = Redis::start();
+    let redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     let state = || hitrate.json("/stats")["redis"]["state"].clone();
-    redis.run(&["CONFIG", "SET", "maxmemory", "1"]);
+    redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
     for _ in 0..5 {
         hitrate.get("/");
         // Redis still accepts DEL; its success must not count as a recovery.
@@ -88,7 +92,7 @@ fn a_refusal_that_ends_is_noticed_without_a_visitor() {
         hitrate.post("/profiles/123/invalidate", "");
     }
     eventually(BACK, "the panel reports it", || state() == "refusing-writes");
-    redis.run(&["CONFIG", "SET", "maxmemory", "0"]);
+    redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
     eventually(BACK, "the panel reports the recovery", || state() == "up");
     let told = conditions_told(&hitrate);
     assert_eq!(told, 2, "writes, and deferred invalidations: {}", hitrate.log());
@@ -96,9 +100,9 @@ fn a_refusal_that_ends_is_noticed_without_a_visitor() {
 
 #[test]
 fn rights_that_were_taken_away_are_named_on_page_panel_and_log() {
-    let redis = Redis::start();
+    let redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
-    redis.run(&["ACL", "SETUSER", "default", "-incr"]);
+    redis.command(&["ACL", "SETUSER", "default", "-incr"]);
     for _ in 0..3 {
         assert!(
             hitrate

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     faults::{BACK, JSON},
-    harness::{Answer, Redis, eventually, setup},
+    harness::{Answer, TestRedis, eventually, setup},
 };
 
 /// Keys in use. There are few, so that reads and writes of one key overlap.
@@ -216,7 +216,7 @@ const WITHIN_TTL: &str = "found in the memory of this process, within its TTL. "
 
 #[test]
 fn the_route_of_a_lookup_is_recognized() {
-    let (dir, mut redis) = (tempfile::tempdir().unwrap(), Redis::start());
+    let (dir, mut redis) = (tempfile::tempdir().unwrap(), TestRedis::start().unwrap());
     let database = format!("sqlite://{}", dir.path().join("hitrate.db").display());
     let setup = setup().redis(&redis).set("DATABASE_URL", &database);
     let hitrate = setup.set("HITRATE_PROFILE_TTL", "1s").start();

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::{
     faults::BACK,
-    harness::{Hitrate, Redis, eventually, setup},
+    harness::{Hitrate, TestRedis, eventually, setup},
     proxy::{Mode, Proxy},
 };
 
@@ -51,7 +51,7 @@ struct Apart {
 
 /// Starts both processes. `before` is the mode of the network when the first one
 /// connects to Redis.
-fn apart(redis: &Redis, before: Mode, flush: &str) -> Apart {
+fn apart(redis: &TestRedis, before: Mode, flush: &str) -> Apart {
     let proxy = Proxy::before(redis);
     proxy.set(before);
     let database = tempfile::tempdir().unwrap();
@@ -80,7 +80,7 @@ fn name(hitrate: &Hitrate) -> String {
 /// from the queue.
 #[test]
 fn a_direct_write_is_not_hidden_by_an_earlier_queued_one() {
-    let redis = Redis::start();
+    let redis = TestRedis::start().unwrap();
     let Apart { proxy, here, there, .. } = &apart(&redis, Mode::Pass, "5s");
     write(there, ANN);
     write(here, BEN);
@@ -97,7 +97,7 @@ fn a_direct_write_is_not_hidden_by_an_earlier_queued_one() {
 /// invalidates versions older than Ben, and by version Ann is one.
 #[test]
 fn a_queued_write_is_not_hidden_by_an_earlier_direct_one() {
-    let redis = Redis::start();
+    let redis = TestRedis::start().unwrap();
     let Apart { proxy, here, there, .. } = &apart(&redis, Mode::Pass, "5s");
     write(here, BEN);
     write(here, BEN);
@@ -113,7 +113,7 @@ fn a_queued_write_is_not_hidden_by_an_earlier_direct_one() {
 /// queued; by its estimate, Ben is earlier.
 #[test]
 fn a_direct_write_is_not_replaced_by_an_earlier_queued_one() {
-    let redis = Redis::start();
+    let redis = TestRedis::start().unwrap();
     let slow = Mode::SlowAnswers(Duration::from_millis(200));
     let Apart { proxy, here, there, .. } = &apart(&redis, slow, "500ms");
     write(there, ANN);
@@ -121,7 +121,7 @@ fn a_direct_write_is_not_replaced_by_an_earlier_queued_one() {
     write(here, BEN);
     proxy.set(Mode::Pass);
     eventually(BACK, "the queue is empty", || {
-        redis.run(&["XLEN", "hitrate:write-behind"]) == redis::Value::Int(0)
+        redis.command(&["XLEN", "hitrate:write-behind"]) == "0"
     });
     assert_eq!(there.json("/profiles?id=123&cache=off")["profile"]["name"], "Ben");
 }

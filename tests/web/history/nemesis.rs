@@ -5,7 +5,7 @@ use std::{fmt, thread::sleep, time::Duration};
 use rand::{RngExt, rngs::StdRng};
 use sqlx::{Connection, SqliteConnection};
 
-use super::world::{PROCESSES, REDIS_ARGS, World};
+use super::world::{PROCESSES, World};
 use crate::{faults::assert_no_panic, proxy::Mode};
 
 /// Maximum latency per direction at which Redis counts as reachable: hitrate treats
@@ -172,13 +172,13 @@ fn inject(fault: Fault, length: Duration, world: &World) {
             let mut redis = world.redis.lock().unwrap();
             redis.kill();
             sleep(length);
-            redis.restart(REDIS_ARGS);
+            redis.restart();
         }
         Fault::RedisStopped => {
             let redis = world.redis.lock().unwrap();
-            redis.signal("STOP");
+            redis.freeze();
             sleep(length);
-            redis.signal("CONT");
+            redis.thaw();
         }
         Fault::Network(mode) => {
             world.proxy.set(mode);

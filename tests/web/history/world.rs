@@ -10,20 +10,20 @@ use tempfile::TempDir;
 
 use crate::{
     faults::assert_no_panic,
-    harness::{Hitrate, Redis, eventually, setup},
+    harness::{Hitrate, TestRedis, eventually, setup},
     proxy::{Mode, Proxy},
 };
 
 pub const PROCESSES: usize = 2;
 /// Arguments with which Redis keeps every acknowledged write through `kill -9`.
-pub const REDIS_ARGS: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
+const REDIS_ARGS: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
 /// Maximum time from the repair of all faults to full recovery.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(10);
 
 pub struct World {
     processes: Vec<Process>,
     pub proxy: Proxy,
-    pub redis: Mutex<Redis>,
+    pub redis: Mutex<TestRedis>,
     database: TempDir,
     broken: Option<&'static str>,
     start: Instant,
@@ -38,7 +38,7 @@ struct Process {
 impl World {
     /// Starts everything. `broken` is the failpoint to enable, if any.
     pub fn start(seed: u64, broken: Option<&'static str>) -> Self {
-        let redis = Redis::with(REDIS_ARGS);
+        let redis = TestRedis::with_args(REDIS_ARGS).unwrap();
         let dir = || tempfile::tempdir().unwrap();
         let process = || Process { dir: dir(), running: Mutex::default() };
         let mut world = Self {
@@ -94,7 +94,7 @@ impl World {
 }
 
 /// Whether this process has Redis, and no write is queued.
-fn is_at_rest(hitrate: &Hitrate, redis: &Redis) -> bool {
+fn is_at_rest(hitrate: &Hitrate, redis: &TestRedis) -> bool {
     hitrate.get("/readyz").body.contains("\"redis\":\"up\"")
-        && redis.run(&["XLEN", "hitrate:write-behind"]) == redis::Value::Int(0)
+        && redis.command(&["XLEN", "hitrate:write-behind"]) == "0"
 }

@@ -3,12 +3,11 @@
 use std::{sync::Arc, thread, time::Duration};
 
 use hitrate::labs::patterns::ALL;
-use redis::Commands as _;
 
-use super::{Visitor, entry, keys};
+use super::{Visitor, entry};
 use crate::{
     faults::{assert_no_panic, conditions_told},
-    harness::{Hitrate, Redis, eventually, setup},
+    harness::{Hitrate, TestRedis, eventually, setup},
 };
 
 #[test]
@@ -27,7 +26,7 @@ fn error_replies_are_quoted() {
 
 #[test]
 fn pages_work_without_redis_and_actions_recover() {
-    let mut redis = Redis::start();
+    let mut redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     let visitor = Visitor::new(&hitrate);
     visitor.play("shopping-cart", "act=add");
@@ -45,7 +44,7 @@ fn pages_work_without_redis_and_actions_recover() {
         assert_eq!(visitor.post("shopping-cart", "act=trial").status, 503);
     }
     assert_eq!(conditions_told(&hitrate), 1, "{}", hitrate.log());
-    redis.restart(&[]);
+    redis.restart();
     eventually(Duration::from_secs(10), "acts work again", || {
         visitor.post("shopping-cart", "act=add").status == 200
     });
@@ -57,7 +56,7 @@ fn pages_work_without_redis_and_actions_recover() {
 
 #[test]
 fn redis_crashes_during_a_trial() {
-    let mut redis = Redis::start();
+    let mut redis = TestRedis::start().unwrap();
     let hitrate = Arc::new(setup().redis(&redis).start());
     let running = {
         let hitrate = Arc::clone(&hitrate);
@@ -65,9 +64,8 @@ fn redis_crashes_during_a_trial() {
             Visitor::new(&hitrate).post("distributed-lock", "act=trial&actors=200")
         })
     };
-    let mut connection = redis.connection();
     eventually(Duration::from_secs(10), "it has begun", || {
-        !keys(&mut connection, "*trial:*").is_empty()
+        !redis.command(&["KEYS", "*trial:*"]).is_empty()
     });
     redis.kill();
     let answer = running.join().unwrap();
@@ -77,28 +75,27 @@ fn redis_crashes_during_a_trial() {
 
 #[test]
 fn keys_left_in_a_frozen_redis_are_removed_when_it_resumes() {
-    let redis = Redis::start();
+    let redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     let visitor = Visitor::new(&hitrate);
-    let mut connection = redis.connection();
     thread::scope(|scope| {
         let running = scope.spawn(|| visitor.post("distributed-lock", "act=trial&actors=200"));
         // The resource that the lock guards, not the lock.
         let mut ttl = -2;
         eventually(Duration::from_secs(10), "it has written", || {
-            let report = keys(&mut connection, "*trial:????????????????:report");
-            ttl = report.first().map_or(-2, |key| connection.ttl(key).unwrap());
+            let report = redis.command(&["KEYS", "*trial:????????????????:report"]);
+            ttl = redis.command(&["TTL", &report]).parse().unwrap();
             ttl != -2
         });
         assert!(ttl > 0, "it would end if hitrate died now: {ttl}");
-        redis.signal("STOP");
+        redis.freeze();
         assert_eq!(running.join().unwrap().status, 503);
         let refused = visitor.post("distributed-lock", "act=trial");
         assert_eq!(refused.status, 503, "{refused:?}");
-        redis.signal("CONT");
+        redis.thaw();
     });
     eventually(Duration::from_secs(10), "its keys are gone", || {
-        keys(&mut connection, "*trial:*").is_empty()
+        redis.command(&["KEYS", "*trial:*"]).is_empty()
     });
     assert_no_panic(&hitrate);
 }

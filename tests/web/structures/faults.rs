@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use super::Player;
 use crate::{
     faults::assert_down,
-    harness::{Redis, eventually, setup},
+    harness::{TestRedis, eventually, setup},
 };
 
 #[test]
 fn the_page_works_without_redis_and_recovers() {
-    let mut redis = Redis::with(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let mut redis =
+        TestRedis::with_args(&["--appendonly", "yes", "--appendfsync", "always"]).unwrap();
     let hitrate = setup().redis(&redis).start();
     let player = Player::new(&hitrate);
     player.play("lists", "act=lpush&element=kept");
@@ -37,7 +38,7 @@ fn the_page_works_without_redis_and_recovers() {
     }
     assert_eq!(player.send("hyperloglog", "act=random").status, 503);
     assert_eq!(hitrate.get("/structures").status, 200);
-    redis.restart(&["--appendonly", "yes", "--appendfsync", "always"]);
+    redis.restart();
     eventually(Duration::from_secs(10), "hitrate finds Redis again", || {
         player.send("lists", "act=rpush&element=new").status == 200
     });
@@ -46,21 +47,21 @@ fn the_page_works_without_redis_and_recovers() {
 
 #[test]
 fn growing_a_value_times_out_on_a_frozen_redis() {
-    let redis = Redis::start();
+    let redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     let player = Player::new(&hitrate);
     player.play("hashes", "act=example");
-    redis.signal("STOP");
+    redis.freeze();
     let answer = player.send("hashes", "act=grow");
-    redis.signal("CONT");
+    redis.thaw();
     assert_eq!(answer.status, 503, "{answer:?}");
     assert!(answer.took < Duration::from_secs(3), "a command's deadline: {:?}", answer.took);
 }
 
 #[test]
 fn a_denied_command_is_reported_once() {
-    let redis = Redis::start();
-    redis.run(&["ACL", "SETUSER", "default", "-memory"]);
+    let redis = TestRedis::start().unwrap();
+    redis.command(&["ACL", "SETUSER", "default", "-memory"]);
     let hitrate = setup().redis(&redis).start();
     let player = Player::new(&hitrate);
     for _ in 0..3 {
@@ -79,11 +80,11 @@ fn a_denied_command_is_reported_once() {
 
 #[test]
 fn a_full_redis_returns_503_with_its_error_reply() {
-    let redis = Redis::start();
+    let redis = TestRedis::start().unwrap();
     let hitrate = setup().redis(&redis).start();
     let player = Player::new(&hitrate);
     player.play("hashes", "act=hset");
-    redis.run(&["CONFIG", "SET", "maxmemory", "1"]);
+    redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
     let answer = player.send("hashes", "act=hset");
     assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
     assert!(answer.json()["error"].as_str().unwrap().starts_with("OOM "), "{answer:?}");

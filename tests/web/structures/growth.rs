@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Player;
-use crate::harness::{Hitrate, Redis, setup};
+use crate::harness::{Hitrate, TestRedis, setup};
 
 #[test]
 fn growing_changes_the_encoding() {
@@ -42,8 +42,8 @@ fn growing_changes_the_encoding() {
 
 #[test]
 fn a_denied_threshold_is_the_default() {
-    let redis = Redis::start();
-    redis.run(&["ACL", "SETUSER", "default", "-config"]);
+    let redis = TestRedis::start().unwrap();
+    redis.command(&["ACL", "SETUSER", "default", "-config"]);
     let hitrate = setup().redis(&redis).start();
     let player = Player::new(&hitrate);
     let change = player.play("hashes", "act=grow")["encoding_change"].clone();

@@ -47,6 +47,10 @@ mod time;
 
 #[cfg(feature = "write-behind")]
 pub use self::write::write_behind;
+#[cfg(feature = "metrics")]
+pub use self::observer::MetricsObserver;
+#[cfg(feature = "tracing")]
+pub use self::observer::TracingObserver;
 pub use self::{
     builder::CacheBuilder,
     cache::Cache,

@@ -1,7 +1,16 @@
 //! Events for metrics and logs: namespaces and times, never keys or values.
 
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(feature = "tracing")]
+mod tracing;
+
 use std::time::Duration;
 
+#[cfg(feature = "metrics")]
+pub use self::metrics::MetricsObserver;
+#[cfg(feature = "tracing")]
+pub use self::tracing::TracingObserver;
 use crate::{Fill, Invalidated, Source};
 
 /// Receives the events of a cache. The default methods do nothing. They are called on

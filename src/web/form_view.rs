@@ -6,7 +6,7 @@ use actix_web::HttpRequest;
 
 use super::{
     error::{Error, Result},
-    form::{self, BadInput, Fields},
+    form::Fields,
     page::{Page, wants_json},
 };
 use crate::{
@@ -115,27 +115,20 @@ impl FormView {
     }
 }
 
-/// The response to a request whose query was rejected, see [`refused`].
-pub async fn refused_query<T>(
-    request: &HttpRequest,
-    error: BadInput,
-    page: impl AsyncFnOnce(FormView) -> Result<Page<T>>,
-) -> Result<Page<T>> {
-    refused(request, &form::sent(request), error.into(), page).await
-}
-
-/// The response to a rejected request: the error itself for a JSON client, or else the
-/// page with the submitted values, with the status of the error.
-pub async fn refused<T>(
+/// The page, or the response to a rejected request: the error itself for a JSON client, or
+/// else the page that `refused` makes of the submitted values, with the status of the error.
+pub async fn or_refused<T>(
+    page: Result<Page<T>, impl Into<Error>>,
     request: &HttpRequest,
     sent: &Fields<'_>,
-    error: Error,
-    page: impl AsyncFnOnce(FormView) -> Result<Page<T>>,
+    refused: impl AsyncFnOnce(FormView) -> Result<Page<T>>,
 ) -> Result<Page<T>> {
-    if wants_json(request.headers()) {
-        return Err(error);
+    match page.map_err(Into::into) {
+        Err(error) if !wants_json(request.headers()) => {
+            Ok(error.on(refused(FormView::of(sent, &error)).await?))
+        }
+        page => page,
     }
-    Ok(error.on(page(FormView::of(sent, &error)).await?))
 }
 
 fn typed(fields: &Fields<'_>) -> Vec<(String, Vec<String>)> {

@@ -3,7 +3,7 @@
 use super::{
     Example, Structure,
     command_template::CommandTemplate,
-    commands::{Action, Commands, Execution},
+    commands::{Action, Commands},
     demo_key,
     growth::{Growth, encoding_name},
     picture::{Bits, Day, Picture},
@@ -41,12 +41,7 @@ pub const BITMAPS: Structure = Structure {
                 integer("offset", "User, the offset", OFFSET, "1001"),
                 choice("bit", "Bit", &["1", "0"], "1"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&["SETBIT @{key} {offset} {bit}"]),
-                cost: "O(1)",
-                invalidates: &[BOTH],
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["SETBIT @{key} {offset} {bit}"], "O(1)").invalidating(&[BOTH]),
         },
         Action {
             id: "getbit",
@@ -56,36 +51,27 @@ pub const BITMAPS: Structure = Structure {
                 choice("key", "Day", DAYS, TODAY),
                 integer("offset", "User, the offset", OFFSET, "1001"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&["GETBIT @{key} {offset}"]),
-                cost: "O(1)",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["GETBIT @{key} {offset}"], "O(1)"),
         },
         Action {
             id: "bitcount",
             label: "Count the bits",
             about: "Returns the number of active users. Counting a megabyte takes well under a millisecond.",
             fields: &[choice("key", "Day", DAYS, TODAY)],
-            run: Commands {
-                execution: Execution::Commands(&["BITCOUNT @{key}"]),
-                cost: "O(N), N bytes",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["BITCOUNT @{key}"], "O(N), N bytes"),
         },
         Action {
             id: "bitop-and",
             label: "Active on both days",
             about: "Stores the bits that are set on both days: the users who came back. Retention is their number divided by the previous day's.",
             fields: &[],
-            run: Commands {
-                execution: Execution::Commands(&[
+            run: Commands::of(
+                &[
                     "BITOP AND @users_online:both @users_online @users_online:yesterday",
                     "BITCOUNT @users_online:both",
-                ]),
-                cost: "O(N), N bytes",
-                ..Commands::PLAIN
-            },
+                ],
+                "O(N), N bytes",
+            ),
         },
     ],
     example: Example {

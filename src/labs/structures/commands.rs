@@ -54,6 +54,26 @@ pub struct Invocation {
 }
 
 impl Commands {
+    /// These commands, the first is the main one, and their cost.
+    pub const fn of(forms: &'static [&'static str], cost: &'static str) -> Self {
+        Self { execution: Execution::Commands(forms), cost, ..Self::PLAIN }
+    }
+
+    /// Adds the deprecated command that older texts use.
+    pub const fn instead_of(self, old: &'static str) -> Self {
+        Self { instead_of: Some(old), ..self }
+    }
+
+    /// Adds a size limit.
+    pub const fn limited(self, count: &'static str, max: u64, of: &'static str) -> Self {
+        Self { size_limit: Some(SizeLimit { count, max, of }), ..self }
+    }
+
+    /// Adds derived keys that the action makes stale.
+    pub const fn invalidating(self, keys: &'static [&'static str]) -> Self {
+        Self { invalidates: keys, ..self }
+    }
+
     /// Defaults for everything but the commands and their cost.
     pub const PLAIN: Self = Self {
         execution: Execution::Commands(&[]),

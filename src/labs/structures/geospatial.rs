@@ -2,7 +2,7 @@
 
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
-    commands::{Action, Commands, Execution, SizeLimit},
+    commands::{Action, Commands},
     demo_key,
     geo::{self, Degrees, LATITUDE_MAX},
     growth::{Growth, batched, elements, encoding_name},
@@ -43,16 +43,7 @@ pub const GEOSPATIAL: Structure = Structure {
                 number("latitude", "Latitude", LATITUDE, "12.9716"),
                 text("member", "Name", MEMBER_MAX, "Cubbon Park Kiosk"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&["GEOADD @{key} {longitude} {latitude} {member}"]),
-                cost: "O(log N)",
-                size_limit: Some(SizeLimit {
-                    count: "ZCARD @{key}",
-                    max: ELEMENTS_MAX,
-                    of: "points",
-                }),
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["GEOADD @{key} {longitude} {latitude} {member}"], "O(log N)").limited("ZCARD @{key}", ELEMENTS_MAX, "points"),
         },
         Action {
             id: "geodist",
@@ -64,11 +55,7 @@ pub const GEOSPATIAL: Structure = Structure {
                 text("other", "To", MEMBER_MAX, "Indiranagar Roasters"),
                 UNIT,
             ],
-            run: Commands {
-                execution: Execution::Commands(&["GEODIST @{key} {member} {other} {unit}"]),
-                cost: "O(log N)",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["GEODIST @{key} {member} {other} {unit}"], "O(log N)"),
         },
         Action {
             id: "search-member",
@@ -80,14 +67,9 @@ pub const GEOSPATIAL: Structure = Structure {
                 number("radius", "Radius", RADIUS, "5"),
                 UNIT,
             ],
-            run: Commands {
-                execution: Execution::Commands(&[
+            run: Commands::of(&[
                     "GEOSEARCH @{key} FROMMEMBER {member} BYRADIUS {radius} {unit} ASC COUNT 200 WITHDIST",
-                ]),
-                cost: "O(N + log M), N in the bounding box, M in the radius",
-                instead_of: Some("GEORADIUSBYMEMBER key member radius unit"),
-                ..Commands::PLAIN
-            },
+                ], "O(N + log M), N in the bounding box, M in the radius").instead_of("GEORADIUSBYMEMBER key member radius unit"),
         },
         Action {
             id: "search-point",
@@ -100,36 +82,23 @@ pub const GEOSPATIAL: Structure = Structure {
                 number("radius", "Radius", RADIUS, "200"),
                 UNIT,
             ],
-            run: Commands {
-                execution: Execution::Commands(&[
+            run: Commands::of(&[
                     "GEOSEARCH @{key} FROMLONLAT {longitude} {latitude} BYRADIUS {radius} {unit} ASC COUNT 200 WITHDIST",
-                ]),
-                cost: "O(N + log M), N in the bounding box, M in the radius",
-                instead_of: Some("GEORADIUS key longitude latitude radius unit"),
-                ..Commands::PLAIN
-            },
+                ], "O(N + log M), N in the bounding box, M in the radius").instead_of("GEORADIUS key longitude latitude radius unit"),
         },
         Action {
             id: "zrem",
             label: "Remove a point",
             about: "A sorted set command, because the value is a sorted set.",
             fields: &[KEY, text("member", "Name", MEMBER_MAX, "Cubbon Park Kiosk")],
-            run: Commands {
-                execution: Execution::Commands(&["ZREM @{key} {member}"]),
-                cost: "O(log N)",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["ZREM @{key} {member}"], "O(log N)"),
         },
         Action {
             id: "type",
             label: "Type",
             about: "Returns zset: there is no separate geospatial type.",
             fields: &[KEY],
-            run: Commands {
-                execution: Execution::Commands(&["TYPE @{key}"]),
-                cost: "O(1)",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["TYPE @{key}"], "O(1)"),
         },
     ],
     example: Example {

@@ -2,7 +2,7 @@
 
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
-    commands::{Action, Commands, Execution, SizeLimit},
+    commands::{Action, Commands},
     demo_key,
     growth::{Growth, batched, elements, encoding_name},
     picture::{FieldValue, Picture, Table, Tables},
@@ -37,17 +37,9 @@ pub const HASHES: Structure = Structure {
                 text("field", "Field", MEMBER_MAX, "name"),
                 text("value", "Value", VALUE_MAX, "Alice"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&["HSET @{key} {field} {value}"]),
-                cost: "O(1) for each field",
-                instead_of: Some("HMSET key field value"),
-                size_limit: Some(SizeLimit {
-                    count: "HLEN @{key}",
-                    max: ELEMENTS_MAX,
-                    of: "fields",
-                }),
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["HSET @{key} {field} {value}"], "O(1) for each field")
+                .instead_of("HMSET key field value")
+                .limited("HLEN @{key}", ELEMENTS_MAX, "fields"),
         },
         Action {
             id: "hget",
@@ -57,22 +49,14 @@ pub const HASHES: Structure = Structure {
                 choice("key", "Key", KEYS, KEYS[0]),
                 text("field", "Field", MEMBER_MAX, "name"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&["HGET @{key} {field}"]),
-                cost: "O(1)",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["HGET @{key} {field}"], "O(1)"),
         },
         Action {
             id: "hgetall",
             label: "Get all fields",
             about: "Returns fields and values alternately, in no guaranteed order.",
             fields: &[choice("key", "Key", KEYS, KEYS[1])],
-            run: Commands {
-                execution: Execution::Commands(&["HGETALL @{key}"]),
-                cost: "O(N), N fields",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["HGETALL @{key}"], "O(N), N fields"),
         },
         Action {
             id: "hincrby",
@@ -83,16 +67,11 @@ pub const HASHES: Structure = Structure {
                 text("field", "Field", MEMBER_MAX, "followers"),
                 integer("step", "Step", STEP, "1"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&["HINCRBY @{key} {field} {step}"]),
-                cost: "O(1)",
-                size_limit: Some(SizeLimit {
-                    count: "HLEN @{key}",
-                    max: ELEMENTS_MAX,
-                    of: "fields",
-                }),
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["HINCRBY @{key} {field} {step}"], "O(1)").limited(
+                "HLEN @{key}",
+                ELEMENTS_MAX,
+                "fields",
+            ),
         },
         Action {
             id: "hdel",
@@ -102,11 +81,7 @@ pub const HASHES: Structure = Structure {
                 choice("key", "Key", KEYS, KEYS[0]),
                 list("fields", "Fields", MEMBER_MAX, "age"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&["HDEL @{key} {fields}"]),
-                cost: "O(N), N fields to delete",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["HDEL @{key} {fields}"], "O(N), N fields to delete"),
         },
     ],
     example: Example {

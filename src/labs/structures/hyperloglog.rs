@@ -57,44 +57,31 @@ pub const HYPERLOGLOG: Structure = Structure {
             label: "Add",
             about: "Returns 1 if the estimate has changed. The same members are added to the set.",
             fields: &[choice("key", "Key", ADDED, ADDED[0]), MEMBERS],
-            run: Commands {
-                execution: Execution::Commands(&[
-                    "PFADD @{key} {members}",
-                    "SADD @{key}:exact {members}",
-                ]),
-                cost: "O(1) for each member",
-                size_limit: Some(SizeLimit {
-                    count: "SCARD @{key}:exact",
-                    max: MAX_ENTRIES,
-                    of: "members",
-                }),
-                ..Commands::PLAIN
-            },
+            run: Commands::of(
+                &["PFADD @{key} {members}", "SADD @{key}:exact {members}"],
+                "O(1) for each member",
+            )
+            .limited("SCARD @{key}:exact", MAX_ENTRIES, "members"),
         },
         Action {
             id: "pfcount",
             label: "Count",
             about: "Returns the estimate, and the exact count of the set.",
             fields: &[choice("key", "Key", &KEYS, KEYS[0])],
-            run: Commands {
-                execution: Execution::Commands(&["PFCOUNT @{key}", "SCARD @{key}:exact"]),
-                cost: "O(1)",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["PFCOUNT @{key}", "SCARD @{key}:exact"], "O(1)"),
         },
         Action {
             id: "pfmerge",
             label: "Merge two days",
             about: "Merges the visitors of both days, counting each once; adding the two estimates would not. For the sets, the equivalent is a union.",
             fields: &[],
-            run: Commands {
-                execution: Execution::Commands(&[
+            run: Commands::of(
+                &[
                     "PFMERGE @searches @searches:monday @searches:tuesday",
                     "SUNIONSTORE @searches:exact @searches:monday:exact @searches:tuesday:exact",
-                ]),
-                cost: "O(N), N keys",
-                ..Commands::PLAIN
-            },
+                ],
+                "O(N), N keys",
+            ),
         },
         Action {
             id: "random",

@@ -3,7 +3,7 @@
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
     command_template::CommandTemplate,
-    commands::{Action, Commands, Execution, SizeLimit},
+    commands::{Action, Commands},
     demo_key,
     growth::{Growth, batched, encoding_name},
     picture::{Boxes, Picture},
@@ -14,8 +14,6 @@ use super::{
 use crate::labs::support::fields::{integer, text};
 
 const INDEX: (i64, i64) = (-1_000, 1_000);
-const SIZE_LIMIT: Option<SizeLimit> =
-    Some(SizeLimit { count: "LLEN @tasks", max: ELEMENTS_MAX, of: "elements" });
 /// Length of a filler element in bytes, including its header.
 const FILLER: usize = 62;
 
@@ -34,46 +32,36 @@ pub const LISTS: Structure = Structure {
             label: "Push left",
             about: "The producer side of a queue. Returns the new length; duplicates are allowed.",
             fields: &[text("element", "Element", MEMBER_MAX, "email_signup")],
-            run: Commands {
-                execution: Execution::Commands(&["LPUSH @tasks {element}"]),
-                cost: "O(1)",
-                size_limit: SIZE_LIMIT,
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["LPUSH @tasks {element}"], "O(1)").limited(
+                "LLEN @tasks",
+                ELEMENTS_MAX,
+                "elements",
+            ),
         },
         Action {
             id: "rpush",
             label: "Push right",
             about: "Pushes at the other end.",
             fields: &[text("element", "Element", MEMBER_MAX, "send_notification")],
-            run: Commands {
-                execution: Execution::Commands(&["RPUSH @tasks {element}"]),
-                cost: "O(1)",
-                size_limit: SIZE_LIMIT,
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["RPUSH @tasks {element}"], "O(1)").limited(
+                "LLEN @tasks",
+                ELEMENTS_MAX,
+                "elements",
+            ),
         },
         Action {
             id: "lpop",
             label: "Pop left",
             about: "Removes and returns the leftmost element. With LPUSH it makes a stack: last in, first out.",
             fields: &[],
-            run: Commands {
-                execution: Execution::Commands(&["LPOP @tasks"]),
-                cost: "O(1)",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["LPOP @tasks"], "O(1)"),
         },
         Action {
             id: "rpop",
             label: "Pop right",
             about: "The worker side of a queue. With LPUSH: first in, first out. Real workers block on BRPOP until a task arrives.",
             fields: &[],
-            run: Commands {
-                execution: Execution::Commands(&["RPOP @tasks"]),
-                cost: "O(1)",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["RPOP @tasks"], "O(1)"),
         },
         Action {
             id: "lrange",
@@ -83,11 +71,10 @@ pub const LISTS: Structure = Structure {
                 integer("start", "From index", INDEX, "0"),
                 integer("stop", "To index", INDEX, "-1"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&["LRANGE @tasks {start} {stop}"]),
-                cost: "O(S+N), S to the start, N in the range",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(
+                &["LRANGE @tasks {start} {stop}"],
+                "O(S+N), S to the start, N in the range",
+            ),
         },
         Action {
             id: "ltrim",
@@ -97,11 +84,7 @@ pub const LISTS: Structure = Structure {
                 integer("start", "From index", INDEX, "0"),
                 integer("stop", "To index", INDEX, "9"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&["LTRIM @tasks {start} {stop}"]),
-                cost: "O(N), N removed",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["LTRIM @tasks {start} {stop}"], "O(N), N removed"),
         },
     ],
     example: Example {

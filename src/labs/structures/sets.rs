@@ -2,7 +2,7 @@
 
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
-    commands::{Action, Commands, Execution, SizeLimit},
+    commands::{Action, Commands},
     demo_key,
     growth::{Growth, batched, elements, encoding_name},
     picture::{Members, Picture, Venn},
@@ -33,16 +33,11 @@ pub const SETS: Structure = Structure {
                 choice("key", "Key", KEYS, KEYS[0]),
                 list("members", "Members", MEMBER_MAX, "redis, caching"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&["SADD @{key} {members}"]),
-                cost: "O(1) for each member",
-                size_limit: Some(SizeLimit {
-                    count: "SCARD @{key}",
-                    max: ELEMENTS_MAX,
-                    of: "members",
-                }),
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["SADD @{key} {members}"], "O(1) for each member").limited(
+                "SCARD @{key}",
+                ELEMENTS_MAX,
+                "members",
+            ),
         },
         Action {
             id: "srem",
@@ -52,11 +47,7 @@ pub const SETS: Structure = Structure {
                 choice("key", "Key", KEYS, KEYS[0]),
                 list("members", "Members", MEMBER_MAX, "caching"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&["SREM @{key} {members}"]),
-                cost: "O(1) for each member",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["SREM @{key} {members}"], "O(1) for each member"),
         },
         Action {
             id: "sismember",
@@ -66,55 +57,38 @@ pub const SETS: Structure = Structure {
                 choice("key", "Key", KEYS, KEYS[2]),
                 text("member", "Member", MEMBER_MAX, "user42"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&["SISMEMBER @{key} {member}"]),
-                cost: "O(1)",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["SISMEMBER @{key} {member}"], "O(1)"),
         },
         Action {
             id: "smembers",
             label: "All members",
             about: "Returns all members at once. For large sets, SSCAN returns them in batches.",
             fields: &[choice("key", "Key", KEYS, KEYS[2])],
-            run: Commands {
-                execution: Execution::Commands(&["SMEMBERS @{key}"]),
-                cost: "O(N), N members",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["SMEMBERS @{key}"], "O(N), N members"),
         },
         Action {
             id: "sinter",
             label: "Intersection",
             about: "Returns the tags that both posts have.",
             fields: &[],
-            run: Commands {
-                execution: Execution::Commands(&["SINTER @post:1:tags @post:2:tags"]),
-                cost: "O(N·M), N in the smaller set, M sets",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(
+                &["SINTER @post:1:tags @post:2:tags"],
+                "O(N·M), N in the smaller set, M sets",
+            ),
         },
         Action {
             id: "sdiff",
             label: "Difference",
             about: "Returns the tags of the first post that the second does not have. The order of the keys matters.",
             fields: &[],
-            run: Commands {
-                execution: Execution::Commands(&["SDIFF @post:1:tags @post:2:tags"]),
-                cost: "O(N), N members in total",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["SDIFF @post:1:tags @post:2:tags"], "O(N), N members in total"),
         },
         Action {
             id: "sunion",
             label: "Union",
             about: "Returns all tags, each once.",
             fields: &[],
-            run: Commands {
-                execution: Execution::Commands(&["SUNION @post:1:tags @post:2:tags"]),
-                cost: "O(N), N members in total",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["SUNION @post:1:tags @post:2:tags"], "O(N), N members in total"),
         },
     ],
     example: Example {

@@ -2,7 +2,7 @@
 
 use super::{
     ELEMENTS_MAX, Example, MEMBER_MAX, Structure,
-    commands::{Action, Commands, Execution, SizeLimit},
+    commands::{Action, Commands},
     demo_key,
     growth::{Growth, batched, elements, encoding_name},
     picture::{Picture, Ranked, Ranking},
@@ -15,8 +15,6 @@ use crate::labs::support::fields::{integer, list, number, text};
 const KEY: &str = "leaderboard";
 const SCORE: (f64, f64) = (-1e12, 1e12);
 const RANK: (i64, i64) = (-1_000, 1_000);
-const SIZE_LIMIT: Option<SizeLimit> =
-    Some(SizeLimit { count: "ZCARD @leaderboard", max: ELEMENTS_MAX, of: "members" });
 
 /// Sorted sets.
 pub const SORTED_SETS: Structure = Structure {
@@ -36,12 +34,11 @@ pub const SORTED_SETS: Structure = Structure {
                 number("score", "Score", SCORE, "500"),
                 text("member", "Member", MEMBER_MAX, "Alice"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&["ZADD @leaderboard {score} {member}"]),
-                cost: "O(log N)",
-                size_limit: SIZE_LIMIT,
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["ZADD @leaderboard {score} {member}"], "O(log N)").limited(
+                "ZCARD @leaderboard",
+                ELEMENTS_MAX,
+                "members",
+            ),
         },
         Action {
             id: "zincrby",
@@ -51,12 +48,11 @@ pub const SORTED_SETS: Structure = Structure {
                 number("score", "Points", SCORE, "50"),
                 text("member", "Member", MEMBER_MAX, "Alice"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&["ZINCRBY @leaderboard {score} {member}"]),
-                cost: "O(log N)",
-                size_limit: SIZE_LIMIT,
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["ZINCRBY @leaderboard {score} {member}"], "O(log N)").limited(
+                "ZCARD @leaderboard",
+                ELEMENTS_MAX,
+                "members",
+            ),
         },
         Action {
             id: "zrange-rev",
@@ -66,14 +62,11 @@ pub const SORTED_SETS: Structure = Structure {
                 integer("start", "From rank", RANK, "0"),
                 integer("stop", "To rank", RANK, "2"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&[
-                    "ZRANGE @leaderboard {start} {stop} REV WITHSCORES",
-                ]),
-                cost: "O(log N + M), M in the range",
-                instead_of: Some("ZREVRANGE leaderboard start stop WITHSCORES"),
-                ..Commands::PLAIN
-            },
+            run: Commands::of(
+                &["ZRANGE @leaderboard {start} {stop} REV WITHSCORES"],
+                "O(log N + M), M in the range",
+            )
+            .instead_of("ZREVRANGE leaderboard start stop WITHSCORES"),
         },
         Action {
             id: "zrange",
@@ -83,36 +76,27 @@ pub const SORTED_SETS: Structure = Structure {
                 integer("start", "From rank", RANK, "0"),
                 integer("stop", "To rank", RANK, "-1"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&["ZRANGE @leaderboard {start} {stop} WITHSCORES"]),
-                cost: "O(log N + M), M in the range",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(
+                &["ZRANGE @leaderboard {start} {stop} WITHSCORES"],
+                "O(log N + M), M in the range",
+            ),
         },
         Action {
             id: "zrevrank",
             label: "Rank and score",
             about: "The rank by descending score, from 0, and the score.",
             fields: &[text("member", "Member", MEMBER_MAX, "Alice")],
-            run: Commands {
-                execution: Execution::Commands(&[
-                    "ZREVRANK @leaderboard {member}",
-                    "ZSCORE @leaderboard {member}",
-                ]),
-                cost: "O(log N), plus O(1) for the score",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(
+                &["ZREVRANK @leaderboard {member}", "ZSCORE @leaderboard {member}"],
+                "O(log N), plus O(1) for the score",
+            ),
         },
         Action {
             id: "zrem",
             label: "Remove",
             about: "Returns the number of removed members.",
             fields: &[list("members", "Members", MEMBER_MAX, "Bob")],
-            run: Commands {
-                execution: Execution::Commands(&["ZREM @leaderboard {members}"]),
-                cost: "O(M·log N), M removed",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["ZREM @leaderboard {members}"], "O(M·log N), M removed"),
         },
     ],
     example: Example {

@@ -8,7 +8,7 @@ use hitrate_cache::{
 use super::{
     Example, MEMBER_MAX, Structure,
     command_template::CommandTemplate,
-    commands::{Action, Commands, Execution},
+    commands::{Action, Commands},
     demo_key,
     growth::{Growth, encoding_name},
     picture::{FieldValue, Log, LogEntry, Logs, Picture},
@@ -43,13 +43,10 @@ pub const STREAMS: Structure = Structure {
                 number("temperature", "Temperature, °C", (-273.15, 10_000.0), "21.5"),
                 number("humidity", "Humidity, %", (0.0, 100.0), "48"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&[
-                    "XADD @sensors MAXLEN = 1000 {id} temperature {temperature} humidity {humidity}",
-                ]),
-                cost: "O(1), plus O(N) for N trimmed entries",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(
+                &["XADD @sensors MAXLEN = 1000 {id} temperature {temperature} humidity {humidity}"],
+                "O(1), plus O(N) for N trimmed entries",
+            ),
         },
         Action {
             id: "xadd-event",
@@ -60,24 +57,17 @@ pub const STREAMS: Structure = Structure {
                 text("event", "Event", MEMBER_MAX, "login"),
                 text("user", "User", MEMBER_MAX, "alice"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&[
-                    "XADD @mystream MAXLEN = 1000 {id} event {event} user {user}",
-                ]),
-                cost: "O(1), plus O(N) for N trimmed entries",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(
+                &["XADD @mystream MAXLEN = 1000 {id} event {event} user {user}"],
+                "O(1), plus O(N) for N trimmed entries",
+            ),
         },
         Action {
             id: "xlen",
             label: "Length",
             about: "Returns the number of entries.",
             fields: &[choice("key", "Key", KEYS, SENSORS)],
-            run: Commands {
-                execution: Execution::Commands(&["XLEN @{key}"]),
-                cost: "O(1)",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["XLEN @{key}"], "O(1)"),
         },
         Action {
             id: "xrange",
@@ -88,22 +78,20 @@ pub const STREAMS: Structure = Structure {
                 id("start", "From", &["-", "+"], "-"),
                 id("end", "To", &["-", "+"], "+"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&["XRANGE @{key} {start} {end} COUNT 20"]),
-                cost: "O(N), N entries returned",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(
+                &["XRANGE @{key} {start} {end} COUNT 20"],
+                "O(N), N entries returned",
+            ),
         },
         Action {
             id: "xread",
             label: "Read new entries",
             about: "Returns the entries after the last id that a reader has seen; 0 returns all. With BLOCK it would wait for the next entry. (nil) means no new entries, as always after $.",
             fields: &[choice("key", "Key", KEYS, SENSORS), id("after", "After id", &["$"], "0")],
-            run: Commands {
-                execution: Execution::Commands(&["XREAD COUNT 20 STREAMS @{key} {after}"]),
-                cost: "O(N), N entries returned",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(
+                &["XREAD COUNT 20 STREAMS @{key} {after}"],
+                "O(N), N entries returned",
+            ),
         },
     ],
     example: Example {

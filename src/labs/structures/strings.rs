@@ -3,7 +3,7 @@
 use super::{
     Example, Structure,
     command_template::CommandTemplate,
-    commands::{Action, Commands, Execution, SizeLimit},
+    commands::{Action, Commands, Execution},
     demo_key,
     growth::{Growth, encoding_name},
     key_with_ttl,
@@ -41,11 +41,7 @@ pub const STRINGS: Structure = Structure {
                 choice("key", "Key", KEYS_WITHOUT_TTL, KEYS_WITHOUT_TTL[0]),
                 text("value", "Value", VALUE_MAX, "user_id:42"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&["SET @{key} {value}"]),
-                cost: "O(1)",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["SET @{key} {value}"], "O(1)"),
         },
         Action {
             id: "set-ex",
@@ -55,34 +51,22 @@ pub const STRINGS: Structure = Structure {
                 text("value", "Value", VALUE_MAX, "active"),
                 integer("seconds", "Seconds", TTL, "10"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&["SET @session:user:123 {value} EX {seconds}"]),
-                cost: "O(1)",
-                instead_of: Some("SETEX session:user:123 seconds value"),
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["SET @session:user:123 {value} EX {seconds}"], "O(1)")
+                .instead_of("SETEX session:user:123 seconds value"),
         },
         Action {
             id: "get",
             label: "Get",
             about: "Returns the value and its TTL in seconds; (nil) and -2 if the key does not exist or has expired.",
             fields: &[choice("key", "Key", &KEYS, KEYS[1])],
-            run: Commands {
-                execution: Execution::Commands(&["GET @{key}", "TTL @{key}"]),
-                cost: "O(1)",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["GET @{key}", "TTL @{key}"], "O(1)"),
         },
         Action {
             id: "incr",
             label: "Increment",
             about: "Adds one atomically on the server. On a text value, Redis returns an error and changes nothing.",
             fields: &[choice("key", "Key", KEYS_WITHOUT_TTL, KEYS_WITHOUT_TTL[1])],
-            run: Commands {
-                execution: Execution::Commands(&["INCR @{key}"]),
-                cost: "O(1)",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["INCR @{key}"], "O(1)"),
         },
         Action {
             id: "incrby",
@@ -92,11 +76,7 @@ pub const STRINGS: Structure = Structure {
                 choice("key", "Key", KEYS_WITHOUT_TTL, KEYS_WITHOUT_TTL[1]),
                 integer("step", "Step", STEP, "10"),
             ],
-            run: Commands {
-                execution: Execution::Commands(&["INCRBY @{key} {step}"]),
-                cost: "O(1)",
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["INCRBY @{key} {step}"], "O(1)"),
         },
         Action {
             id: "concurrent",
@@ -120,12 +100,11 @@ pub const STRINGS: Structure = Structure {
                 choice("key", "Key", KEYS_WITHOUT_TTL, KEYS_WITHOUT_TTL[2]),
                 text("value", "Value", VALUE_MAX, "Hello from Redis. "),
             ],
-            run: Commands {
-                execution: Execution::Commands(&["APPEND @{key} {value}"]),
-                cost: "O(1), amortized",
-                size_limit: Some(SizeLimit { count: "STRLEN @{key}", max: LARGEST, of: "bytes" }),
-                ..Commands::PLAIN
-            },
+            run: Commands::of(&["APPEND @{key} {value}"], "O(1), amortized").limited(
+                "STRLEN @{key}",
+                LARGEST,
+                "bytes",
+            ),
         },
         Action {
             id: "wrong-type",

@@ -21,7 +21,7 @@ use crate::{
         error::{Error, Result},
         filters,
         form::{self, Body, NoFields},
-        form_view::{FormView, refused, refused_query},
+        form_view::{FormView, or_refused},
         nav::{self, Link},
         page::{Page, run_to_completion, see_other},
         state::WorkerState,
@@ -72,13 +72,10 @@ type CommandText = Line<LINE_MAX>;
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<ConsolePage>> {
     let (visitor, _) = visitor::of(&request);
-    match form::query(&request) {
-        Ok(NoFields {}) => Ok(Page::new(ConsolePage::load(&app, &visitor))),
-        Err(error) => {
-            let page = async |form| ConsolePage::refused(&app, &visitor, form);
-            refused_query(&request, error, page).await
-        }
-    }
+    let page =
+        form::query(&request).map(|NoFields {}| Page::new(ConsolePage::load(&app, &visitor)));
+    let refused = async |form| ConsolePage::refused(&app, &visitor, form);
+    or_refused(page, &request, &form::sent(&request), refused).await
 }
 
 /// Runs a command if it is allowed.
@@ -103,31 +100,28 @@ pub async fn run(
 ) -> Result<Page<ConsolePage>> {
     let console = app.shared.console.clone().ok_or(Error::ConsoleOff)?;
     let (visitor, cookie) = visitor::of(&request);
-    let history = match execute(&app, console, visitor.clone(), &body).await {
-        Ok(history) => history,
-        Err(error) => {
-            let page = async |form| ConsolePage::refused(&app, &visitor, form);
-            return refused(&request, &body.sent(), error, page).await;
-        }
-    };
-    let page = ConsolePage::of(&app, &visitor, history);
-    let has_failed = page.has_failed();
-    let page = Page::new(page).cookie(cookie);
-    Ok(match has_failed {
-        true => page.status(StatusCode::UNPROCESSABLE_ENTITY),
-        false => page.or_redirect(nav::CONSOLE.path),
-    })
+    let page = execute(&app, console, visitor.clone(), &body).await;
+    let refused = async |form| ConsolePage::refused(&app, &visitor, form);
+    Ok(or_refused(page, &request, &body.sent(), refused).await?.cookie(cookie))
 }
 
 async fn execute(
-    app: &WorkerState,
+    app: &Data<WorkerState>,
     console: Arc<Console>,
     visitor: VisitorId,
     body: &Body,
-) -> Result<Entries> {
-    let (store, ConsoleForm { command }) = (app.store.clone(), body.parse()?);
+) -> Result<Page<ConsolePage>> {
+    let (app, ConsoleForm { command }) = (app.clone(), body.parse()?);
     let line = String::from(command);
-    run_to_completion(async move { Ok(console.run(&store, &visitor, &line).await?) }).await
+    run_to_completion(async move {
+        let history = console.run(&app.store, &visitor, &line).await?;
+        let page = ConsolePage::of(&app, &visitor, history);
+        Ok(match page.has_failed() {
+            true => Page::new(page).status(StatusCode::UNPROCESSABLE_ENTITY),
+            false => Page::new(page).or_redirect(nav::CONSOLE.path),
+        })
+    })
+    .await
 }
 
 /// Clears the visitor's command history. Their keys stay.

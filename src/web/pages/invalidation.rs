@@ -24,7 +24,7 @@ use crate::{
         error::Result,
         filters,
         form::{self, Body, RunQuery},
-        form_view::{FieldView, FormView, refused, refused_query},
+        form_view::{FieldView, FormView, or_refused},
         nav::{self, Link},
         page::{Page, run_to_completion},
         state::WorkerState,
@@ -106,13 +106,11 @@ impl InvalidationForm {
     responses((status = 200, description = "The result, or nulls without one", body = InvalidationPage))
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<InvalidationPage>> {
-    match form::query(&request) {
-        Ok(RunQuery { run }) => {
-            let requested = app.shared.invalidations.requested(run.as_deref(), |_| true);
-            Ok(Page::new(InvalidationPage::of(requested)))
-        }
-        Err(error) => refused_query(&request, error, InvalidationPage::refused).await,
-    }
+    let page = form::query(&request).map(|RunQuery { run }| {
+        let requested = app.shared.invalidations.requested(run.as_deref(), |_| true);
+        Page::new(InvalidationPage::of(requested))
+    });
+    or_refused(page, &request, &form::sent(&request), InvalidationPage::refused).await
 }
 
 /// Invalidates copies, or counts them in a dry run.
@@ -134,10 +132,8 @@ pub async fn drop_copies(
     request: HttpRequest,
     body: Body,
 ) -> Result<Page<InvalidationPage>> {
-    match invalidate(app, &body).await {
-        Err(error) => refused(&request, &body.sent(), error, InvalidationPage::refused).await,
-        page => page,
-    }
+    let page = invalidate(app, &body).await;
+    or_refused(page, &request, &body.sent(), InvalidationPage::refused).await
 }
 
 async fn invalidate(app: Data<WorkerState>, body: &Body) -> Result<Page<InvalidationPage>> {

@@ -10,7 +10,7 @@ use crate::{
     web::{
         error::Result,
         filters, form,
-        form_view::{FormView, refused},
+        form_view::{FormView, or_refused},
         nav::{self, Link},
         page::Page,
     },
@@ -60,13 +60,8 @@ pub struct RuleView {
     )
 )]
 pub async fn show(request: HttpRequest) -> Result<Page<KeyNamesPage>> {
-    match check(&request) {
-        Err(error) => {
-            let page = async |form| Ok(Page::new(KeyNamesPage::refused(form)));
-            refused(&request, &form::sent(&request), error, page).await
-        }
-        page => page,
-    }
+    let refused = async |form| Ok(Page::new(KeyNamesPage::refused(form)));
+    or_refused(check(&request), &request, &form::sent(&request), refused).await
 }
 
 fn check(request: &HttpRequest) -> Result<Page<KeyNamesPage>> {

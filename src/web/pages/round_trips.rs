@@ -28,7 +28,7 @@ use crate::{
         error::Result,
         filters,
         form::{self, Body, RunQuery},
-        form_view::{Choice, FieldView, FormView, refused, refused_query},
+        form_view::{Choice, FieldView, FormView, or_refused},
         nav::{self, Link},
         page::Page,
         percent::Percent,
@@ -87,13 +87,10 @@ const NETWORK: Field = Field {
     responses((status = 200, description = "The result, or nulls without one", body = RoundTripsPage))
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<RoundTripsPage>> {
-    match form::query(&request) {
-        Ok(RunQuery { run }) => {
-            let requested = app.shared.round_trips.requested(run.as_deref());
-            Ok(Page::new(RoundTripsPage::of(requested)))
-        }
-        Err(error) => refused_query(&request, error, RoundTripsPage::refused).await,
-    }
+    let page = form::query(&request).map(|RunQuery { run }| {
+        Page::new(RoundTripsPage::of(app.shared.round_trips.requested(run.as_deref())))
+    });
+    or_refused(page, &request, &form::sent(&request), RoundTripsPage::refused).await
 }
 
 /// Runs a measurement, which takes up to 15 seconds.
@@ -117,10 +114,8 @@ pub async fn run(
     body: Body,
 ) -> Result<Page<RoundTripsPage>> {
     let (visitor, cookie) = visitor::of(&request);
-    let page = match measure(&app, visitor.keys("round-trips"), &body).await {
-        Err(error) => refused(&request, &body.sent(), error, RoundTripsPage::refused).await,
-        page => page,
-    };
+    let page = measure(&app, visitor.keys("round-trips"), &body).await;
+    let page = or_refused(page, &request, &body.sent(), RoundTripsPage::refused).await;
     Ok(page?.cookie(cookie))
 }
 

@@ -25,7 +25,7 @@ use crate::{
         error::Result,
         filters,
         form::{Body, NoFields},
-        form_view::{FieldView, FormView, refused},
+        form_view::{FieldView, FormView, or_refused},
         nav::{self, Link},
         page::{self, Page, run_to_completion},
         state::WorkerState,
@@ -139,14 +139,9 @@ pub async fn start(
     request: HttpRequest,
     body: Body,
 ) -> Result<Page<SessionsPage>> {
-    match create(app.clone(), &request, &body).await {
-        Err(error) => {
-            let page =
-                async |form| Ok(Page::new(SessionsPage { form, ..load(&app, &request).await }));
-            refused(&request, &body.sent(), error, page).await
-        }
-        page => page,
-    }
+    let page = create(app.clone(), &request, &body).await;
+    let refused = async |form| Ok(Page::new(SessionsPage { form, ..load(&app, &request).await }));
+    or_refused(page, &request, &body.sent(), refused).await
 }
 
 async fn create(

@@ -26,8 +26,8 @@ use crate::{
     },
     web::{
         error::{Error, Result, respond},
-        form::{self, Body, RunQuery},
-        form_view::{FormView, refused, refused_query},
+        form::{self, BadInput, Body, RunQuery},
+        form_view::{FormView, or_refused},
         nav::{self, Link},
         page::{self, Page, run_to_completion, see_other},
         state::WorkerState,
@@ -106,11 +106,9 @@ pub async fn show(
     slug: Path<String>,
 ) -> Result<Page<PatternPage>> {
     let (target, cookie) = PatternRequest::new(app, &request, &slug)?;
-    let page = match form::query(&request) {
-        Ok(RunQuery { run }) => Ok(target.shown(run).await),
-        Err(error) => refused_query(&request, error, async |form| target.refused(form).await).await,
-    };
-    Ok(page?.cookie(cookie))
+    let page = target.shown(form::query(&request)).await;
+    let refused = async |form| target.refused(form).await;
+    Ok(or_refused(page, &request, &form::sent(&request), refused).await?.cookie(cookie))
 }
 
 /// Runs an action on the visitor's keys, or a trial.
@@ -141,8 +139,11 @@ pub async fn act(
     let response = match target.run(&body).await {
         Ok(result) => target.completed(result, headers).await,
         Err(error) => {
-            let page = async |form| target.refused(form).await;
-            respond(refused(&request, &body.sent(), error, page).await, headers)
+            let refused = async |form| target.refused(form).await;
+            respond(
+                or_refused(Err::<_, Error>(error), &request, &body.sent(), refused).await,
+                headers,
+            )
         }
     };
     Ok(visitor::remember(response, cookie))
@@ -161,10 +162,10 @@ impl PatternRequest {
     }
 
     /// The page with the requested result.
-    async fn shown(&self, run: Option<String>) -> Page<PatternPage> {
-        let results = &self.app.shared.pattern_results;
+    async fn shown(&self, query: Result<RunQuery, BadInput>) -> Result<Page<PatternPage>> {
+        let (RunQuery { run }, results) = (query?, &self.app.shared.pattern_results);
         let requested = results.requested(run.as_deref(), |it| it.slug == self.pattern.slug);
-        Page::new(PatternPage::of(self, requested).await)
+        Ok(Page::new(PatternPage::of(self, requested).await))
     }
 
     /// The page with a rejected form.

@@ -4,7 +4,6 @@ use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration}
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header,
     web::{Bytes, Data},
 };
 use askama::Template;
@@ -24,7 +23,7 @@ use crate::{
     web::{
         error::{Error, Result},
         filters,
-        pages::{sse::event, visitor},
+        pages::{sse, visitor},
         state::{ConnectionPermit, WorkerState},
     },
 };
@@ -71,12 +70,7 @@ pub async fn live(app: Data<WorkerState>, request: HttpRequest) -> Result<HttpRe
         last: VecDeque::new(),
         _permit: permit,
     };
-    Ok(HttpResponse::Ok()
-        .content_type("text/event-stream")
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        // Compression would delay events.
-        .insert_header((header::CONTENT_ENCODING, "identity"))
-        .streaming(stream::unfold(subscriber, LiveSubscriber::next_event)))
+    Ok(sse::response(stream::unfold(subscriber, LiveSubscriber::next_event)))
 }
 
 /// A live connection that is subscribed to the visitor's channel.
@@ -105,7 +99,7 @@ impl LiveSubscriber {
         }
         let is_subscribed = self.subscription.is_some();
         let messages = Messages { received: self.received, last: &self.last, is_subscribed };
-        Some((Ok(event(&messages.render().ok()?)), self))
+        Some((Ok(sse::event(&messages.render().ok()?)), self))
     }
 
     /// Waits for a message, a subscription or the loss of it.

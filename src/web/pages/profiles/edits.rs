@@ -24,7 +24,7 @@ use crate::{
     web::{
         error::{Error, Result},
         form::{self, Body},
-        form_view::refused,
+        form_view::or_refused,
         nav,
         page::{self, Page, run_to_completion, see_other},
         pages::policies::{self, PolicyName},
@@ -110,13 +110,14 @@ pub async fn edit(
     match apply_edit(app.clone(), id.clone(), policy, &body).await {
         Ok((url, result)) => Ok(respond(&request, &url, Flash::Edited, result)),
         Err(error) => {
-            let page = async |form| {
+            let refused = async |form| {
                 let query = LookupQuery::accepted(&form);
                 let policy = query.policy.or(policy);
                 let query = LookupQuery { id: Some(id), policy, ..query };
                 Ok(Page::new(ProfilesPage::refused(&app, &request, &query, form).with_edit_form()))
             };
-            Ok(refused(&request, &body.sent(), error, page).await?.respond(request.headers()))
+            let page = or_refused(Err::<_, Error>(error), &request, &body.sent(), refused).await?;
+            Ok(page.respond(request.headers()))
         }
     }
 }

@@ -42,7 +42,7 @@ use crate::{
     web::{
         error::{Error, Result},
         filters, form,
-        form_view::{FieldView, FormView, refused_query},
+        form_view::{FieldView, FormView, or_refused},
         nav::{self, Link},
         page::{CACHE_STATUS, Page},
         state::WorkerState,
@@ -171,23 +171,16 @@ impl LookupQuery {
     )
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<ProfilesPage>> {
-    match form::query(&request) {
-        Ok(query) => look_up(&app, &request, query).await,
-        Err(error) => {
-            let page = async |form| {
-                let query = LookupQuery::accepted(&form);
-                Ok(Page::new(ProfilesPage::refused(&app, &request, &query, form)))
-            };
-            refused_query(&request, error, page).await
-        }
-    }
+    let refused = async |form| {
+        let query = LookupQuery::accepted(&form);
+        Ok(Page::new(ProfilesPage::refused(&app, &request, &query, form)))
+    };
+    let page = look_up(&app, &request).await;
+    or_refused(page, &request, &form::sent(&request), refused).await
 }
 
-async fn look_up(
-    app: &WorkerState,
-    request: &HttpRequest,
-    query: LookupQuery,
-) -> Result<Page<ProfilesPage>> {
+async fn look_up(app: &WorkerState, request: &HttpRequest) -> Result<Page<ProfilesPage>> {
+    let query: LookupQuery = form::query(request)?;
     let mut page = ProfilesPage::empty(app, request, &query);
     let Some(id) = &query.id else { return Ok(Page::new(page)) };
     let trace = Trace::start();

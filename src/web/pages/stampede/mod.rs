@@ -31,7 +31,7 @@ use crate::{
         error::Result,
         filters,
         form::{self, Body, RunQuery},
-        form_view::{FieldView, FormView, refused, refused_query},
+        form_view::{FieldView, FormView, or_refused},
         nav::{self, Link},
         page::Page,
         state::WorkerState,
@@ -115,13 +115,10 @@ impl<'de> Deserialize<'de> for StampedePolicy {
     responses((status = 200, description = "The result, or an empty one without `run`", body = StampedePage))
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<StampedePage>> {
-    match form::query(&request) {
-        Ok(RunQuery { run }) => {
-            let requested = app.shared.stampedes.requested(run.as_deref());
-            Ok(Page::new(StampedePage::of(requested)))
-        }
-        Err(error) => refused_query(&request, error, StampedePage::refused).await,
-    }
+    let page = form::query(&request).map(|RunQuery { run }| {
+        Page::new(StampedePage::of(app.shared.stampedes.requested(run.as_deref())))
+    });
+    or_refused(page, &request, &form::sent(&request), StampedePage::refused).await
 }
 
 /// Runs a stampede and waits for its end.
@@ -144,10 +141,8 @@ pub async fn run(
     request: HttpRequest,
     body: Body,
 ) -> Result<Page<StampedePage>> {
-    match measure(&app, &body).await {
-        Err(error) => refused(&request, &body.sent(), error, StampedePage::refused).await,
-        page => page,
-    }
+    let page = measure(&app, &body).await;
+    or_refused(page, &request, &body.sent(), StampedePage::refused).await
 }
 
 async fn measure(app: &WorkerState, body: &Body) -> Result<Page<StampedePage>> {

@@ -21,7 +21,7 @@ use crate::{
     web::{
         error::{Error, Result},
         form::{self, Body},
-        form_view::{refused, refused_query},
+        form_view::or_refused,
         page::{CACHE_STATUS, Page, run_to_completion},
         state::WorkerState,
     },
@@ -43,13 +43,9 @@ use crate::{
     )
 )]
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<StrategiesPage>> {
-    match form::query(&request) {
-        Ok(query) => StrategiesPage::current(&app, query).await,
-        Err(error) => {
-            let page = async |form| StrategiesPage::refused(&app, form).await;
-            refused_query(&request, error, page).await
-        }
-    }
+    let page = StrategiesPage::current(&app, form::query(&request)).await;
+    let refused = async |form| StrategiesPage::refused(&app, form).await;
+    or_refused(page, &request, &form::sent(&request), refused).await
 }
 
 /// Runs an action on the profile, and records the state after it.
@@ -73,13 +69,8 @@ pub async fn act(
     request: HttpRequest,
     body: Body,
 ) -> Result<Page<StrategiesPage>> {
-    match perform(&app, &body).await {
-        Err(error) => {
-            let page = async |form| StrategiesPage::refused(&app, form).await;
-            refused(&request, &body.sent(), error, page).await
-        }
-        page => page,
-    }
+    let refused = async |form| StrategiesPage::refused(&app, form).await;
+    or_refused(perform(&app, &body).await, &request, &body.sent(), refused).await
 }
 
 async fn perform(app: &Data<WorkerState>, body: &Body) -> Result<Page<StrategiesPage>> {

@@ -26,6 +26,7 @@ use crate::{
     web::{
         error::{Error, Result},
         filters,
+        form::BadInput,
         form_view::{FieldView, FormView},
         nav::{self, Link},
         page::Page,
@@ -153,7 +154,11 @@ impl StrategiesPage {
     }
 
     /// The page with the current state, and the step that the query names.
-    pub(super) async fn current(app: &WorkerState, query: StrategiesQuery) -> Result<Page<Self>> {
+    pub(super) async fn current(
+        app: &WorkerState,
+        query: Result<StrategiesQuery, BadInput>,
+    ) -> Result<Page<Self>> {
+        let query = query?;
         let step = query.step.map(Integer::get);
         let request = StrategyRequest::new(app, query)?;
         let now = request.runner(app).snapshot().await;

@@ -31,8 +31,8 @@ use crate::{
     },
     web::{
         error::{Error, Result, respond},
-        form::{self, Body, RunQuery},
-        form_view::{FormView, refused, refused_query},
+        form::{self, BadInput, Body, RunQuery},
+        form_view::{FormView, or_refused},
         nav::{self, Link},
         page::{Page, run_to_completion},
         state::WorkerState,
@@ -85,8 +85,12 @@ impl StructureRequest {
     }
 
     /// The page with the current content, and the requested result.
-    async fn shown(&self, app: &WorkerState, run: Option<String>) -> Page<StructurePage> {
-        let results = &app.shared.playground_results;
+    async fn shown(
+        &self,
+        app: &WorkerState,
+        query: Result<RunQuery, BadInput>,
+    ) -> Result<Page<StructurePage>> {
+        let (RunQuery { run }, results) = (query?, &app.shared.playground_results);
         let requested = results.requested(run.as_deref(), self.structure.slug);
         let (trace, is_expired, found) =
             (Trace::start(), requested.is_expired(), requested.found());
@@ -94,10 +98,10 @@ impl StructureRequest {
         let view = self.playground.view(last_action, &trace).await;
         let mut page = self.page(app).with_view(view, trace);
         page.is_expired = is_expired;
-        Page::new(match found {
+        Ok(Page::new(match found {
             Some(found) => page.with_result(found),
             None => page,
-        })
+        }))
     }
 
     /// The page with a rejected form.
@@ -138,13 +142,9 @@ pub async fn show(
     slug: Path<String>,
 ) -> Result<Page<StructurePage>> {
     let target = StructureRequest::new(&app, &request, &slug)?;
-    match form::query(&request) {
-        Ok(RunQuery { run }) => Ok(target.shown(&app, run).await),
-        Err(error) => {
-            let page = async |form| Ok(target.refused(&app, form).await);
-            refused_query(&request, error, page).await
-        }
-    }
+    let page = target.shown(&app, form::query(&request)).await;
+    let refused = async |form| Ok(target.refused(&app, form).await);
+    or_refused(page, &request, &form::sent(&request), refused).await
 }
 
 /// Runs an action on the visitor's keys.
@@ -171,13 +171,9 @@ pub async fn act(
     body: Body,
 ) -> Result<HttpResponse> {
     let target = StructureRequest::new(&app, &request, &slug)?;
-    let page = match run(&app, &target, &body).await {
-        Err(error) => {
-            let page = async |form| Ok(target.refused(&app, form).await);
-            refused(&request, &body.sent(), error, page).await
-        }
-        page => page,
-    };
+    let refused = async |form| Ok(target.refused(&app, form).await);
+    let page = run(&app, &target, &body).await;
+    let page = or_refused(page, &request, &body.sent(), refused).await;
     Ok(visitor::remember(respond(page, request.headers()), target.cookie))
 }
 

@@ -189,13 +189,15 @@ pub struct Config {
     pub static_dir: Option<PathBuf>,
 }
 
+/// Name of the connections to Redis, as CLIENT LIST shows them.
+pub const CLIENT_NAME: &str = "hitrate";
 /// Maximum number of tombstones that invalidations leave in a minute, some 150 bytes each.
 const TOMBSTONES_MAX: u32 = 1_000;
 
 impl Config {
     /// Starts to build the cache on this Redis.
     pub fn cache(&self, address: &Address) -> CacheBuilder {
-        let builder = Cache::builder_at(address).prefix(&self.key_prefix);
+        let builder = Cache::builder_at(address).client_name(CLIENT_NAME).prefix(&self.key_prefix);
         let builder = builder.max_entry_bytes(self.max_entry_bytes);
         // Visitors choose the ids to invalidate.
         builder.max_tombstones_per_minute(TOMBSTONES_MAX)

@@ -64,6 +64,13 @@ impl CacheBuilder {
         Self { address, prefix, observer: Arc::new(()), limits }
     }
 
+    /// Names the connections, as CLIENT LIST shows them: printable ASCII without spaces.
+    /// Default: `hitrate-cache`.
+    pub fn client_name(self, name: &str) -> Self {
+        let address = self.address.map(|address| address.with_client_name(name));
+        Self { address, ..self }
+    }
+
     /// Puts this before every key, such as `shop:`. Default: nothing.
     pub fn prefix(self, prefix: impl Into<String>) -> Self {
         Self { prefix: prefix.into(), ..self }

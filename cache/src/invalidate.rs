@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    Codec, Namespace,
+    Codec, Invalidated, Namespace,
     redis::{DeferError, Key, RedisError, typed},
     scripts,
     trace::RoundTrip,
@@ -18,23 +18,6 @@ const MAX_DURATION: Duration = Duration::from_secs(20);
 /// The window in which one process may create a limited number of tombstones, if the cache
 /// has a limit (see [`crate::CacheBuilder::max_tombstones_per_minute`]).
 const TOMBSTONE_WINDOW: Duration = Duration::from_secs(60);
-
-/// The effect of an invalidation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use = "an invalidation may be deferred"]
-#[non_exhaustive]
-pub enum Invalidated {
-    /// There was no copy.
-    Nothing,
-    /// The copy, or all copies, were dropped.
-    Dropped,
-    /// A pending write-behind copy was kept: the origin does not have its value
-    /// yet.
-    Kept,
-    /// Redis failed, so the invalidation is deferred: it runs before this process uses the
-    /// copy again. Other processes may serve it until then.
-    Deferred(RedisError),
-}
 
 /// A glob pattern for ids, such as `user-*`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod fetch;
 mod health;
 mod inspect;
 mod invalidate;
+mod invalidated;
 mod key_part;
 mod keys;
 mod loaded;
@@ -45,12 +46,12 @@ pub mod time;
 #[allow(dead_code, reason = "the feature `client` makes all of it public")]
 mod time;
 
-#[cfg(feature = "write-behind")]
-pub use self::write::write_behind;
 #[cfg(feature = "metrics")]
 pub use self::observer::MetricsObserver;
 #[cfg(feature = "tracing")]
 pub use self::observer::TracingObserver;
+#[cfg(feature = "write-behind")]
+pub use self::write::write_behind;
 pub use self::{
     builder::CacheBuilder,
     cache::Cache,
@@ -59,7 +60,8 @@ pub use self::{
     fetch::lookup::{Fill, Forward, Lookup},
     health::Health,
     inspect::{CacheState, Inspection},
-    invalidate::{Invalidated, Pattern, ScanProgress},
+    invalidate::{Pattern, ScanProgress},
+    invalidated::Invalidated,
     key_part::KeyPart,
     loaded::{IntoLoaded, Loaded, Versioned},
     loader::{Loader, Origin},

@@ -1,6 +1,6 @@
 //! Origins that are bound once, and may be asked again.
 
-use std::sync::Arc;
+use std::{marker::PhantomData, sync::Arc};
 
 use crate::{
     CachePolicy, Codec, Json, KeyPart, Lookup, Namespace,
@@ -50,7 +50,7 @@ where
 pub struct Loader<K, T, O, C = Json> {
     pub(crate) namespace: Namespace<T, C>,
     pub(crate) origin: Arc<O>,
-    key: std::marker::PhantomData<fn(K)>,
+    key: PhantomData<fn(K)>,
 }
 
 impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
@@ -69,13 +69,14 @@ impl<K, T, O, C: Clone> Clone for Loader<K, T, O, C> {
 impl<K, T, O, C: Clone> Loader<K, T, O, C> {
     pub(crate) fn bind(namespace: &Namespace<T, C>, origin: &Arc<O>) -> Self {
         let (namespace, origin) = (namespace.clone(), Arc::clone(origin));
-        Self { namespace, origin, key: std::marker::PhantomData }
+        Self { namespace, origin, key: PhantomData }
     }
 
     /// The same origin under another policy.
     #[must_use]
     pub fn with(&self, policy: CachePolicy) -> Self {
-        Self::bind(&self.namespace.with(policy), &self.origin)
+        let (namespace, origin) = (self.namespace.with(policy), Arc::clone(&self.origin));
+        Self { namespace, origin, key: PhantomData }
     }
 
     /// Records the steps of the operations on this handle.

@@ -64,11 +64,13 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
     }
 
     /// The generation of the namespace's tag, which is started if it has none.
-    pub(crate) async fn read_tag(&self) -> Option<u64> {
+    pub(crate) async fn read_tag(&self) -> Result<u64, RedisError> {
         let get = self.client().on("GET", &keys::tag(self.name()));
-        let replies = self.client().run_all([self.start_tag_command(), get], &self.trace).await;
-        let [_, tag] = replies.ok()?;
-        tag.and_then(typed).ok().flatten()
+        let commands = [self.start_tag_command(), get];
+        let [started, tag] = self.client().run_all(commands, &self.trace).await?;
+        let tag: Option<u64> = tag.and_then(typed)?;
+        // Without a tag, starting one failed.
+        tag.map_or_else(|| started.and_then(typed), Ok)
     }
 
     /// The generations of these tags, which are started if they have none. `since` becomes

@@ -25,7 +25,7 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
         values: impl IntoIterator<Item = (K, L)>,
     ) -> Result<usize, RedisError> {
         let (client, since) = (self.client(), self.client().time_lower_bound());
-        let tag = self.read_tag().await.ok_or(RedisError::Unreachable)?;
+        let tag = self.read_tag().await?;
         let created_at = client.now() / 1000;
         let store = |(id, value): (K, L)| {
             let (key, loaded) = (self.key(&id), value.into_loaded());

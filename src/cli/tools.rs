@@ -1,10 +1,7 @@
 //! Database, Redis and cache, as the commands use them.
 
-use crate::demo::{products::Products, profiles::Profiles};
 use std::{sync::Arc, time::Duration};
 
-use crate::demo::load_error::LoadError;
-use crate::demo::policy::{Policy, UnknownPolicy};
 use hitrate_cache::{
     Cache,
     redis::{Address, BadAddress, RedisError},
@@ -12,7 +9,13 @@ use hitrate_cache::{
 
 use crate::{
     config::Config,
-    demo::db::{Db, DbError, import},
+    demo::{
+        db::{Db, DbError, import},
+        load_error::LoadError,
+        policy::{Policy, UnknownPolicy},
+        products::Products,
+        profiles::Profiles,
+    },
     ops::{
         managed_redis::{self, ManagedRedis, ManagedRedisError},
         metrics::Metrics,

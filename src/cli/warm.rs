@@ -1,13 +1,12 @@
 //! `hitrate warm` — fills the cache from the database.
 
-use crate::demo::policy::Policy;
 use hitrate_cache::trace::Trace;
 
 use super::{
     progress::Progress,
     tools::{ToolError, Tools},
 };
-use crate::config::Config;
+use crate::{config::Config, demo::policy::Policy};
 
 /// Share of the TTL by which it is shortened at random.
 const JITTER: f64 = 0.1;

@@ -2,12 +2,12 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::demo::load_error::LoadError;
 use hitrate_cache::{Cache, KeyPart, Loader, Lookup, Namespace, Origin, Versioned, trace::Trace};
 
 use crate::demo::{
     db::{Db, DbError},
     keys,
+    load_error::LoadError,
     model::Product,
     policy::Policy,
     strategy::Strategy,

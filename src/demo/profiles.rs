@@ -2,7 +2,6 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::demo::load_error::LoadError;
 use hitrate_cache::{
     Cache, Effect, Fill, Inspection, Invalidated, KeyPart, Loader, Lookup, Namespace, Origin,
     Source, Versioned, Written,
@@ -13,6 +12,7 @@ use hitrate_cache::{
 use crate::demo::{
     db::{Db, DbError, EditResult, QueuedEdit},
     keys,
+    load_error::LoadError,
     model::{Profile, ProfileEdit, UserId},
     policy::Policy,
 };

@@ -1,9 +1,8 @@
 //! The panels: numbers of Redis and of this process at one moment. [`crate::ops::sampler`]
 //! takes them.
 
-use hitrate_cache::Health;
 use hitrate_cache::{
-    Cache, Source,
+    Cache, Health, Source,
     redis::{BreakerState, KeyCount, RedisStatus, ServerInfo},
     time::millis,
     write_behind::Backlog,

@@ -3,7 +3,6 @@
 //! A handler returns an [`Error`] with `?`. `middleware` renders it, as HTML or as JSON,
 //! like the errors of requests that reach no handler.
 
-use crate::demo::load_error::LoadError;
 use actix_web::{
     HttpResponse, ResponseError,
     http::{
@@ -18,6 +17,7 @@ use serde::Serialize;
 use crate::{
     demo::{
         db::DbError,
+        load_error::LoadError,
         model::{NotAnId, PRODUCT_MAX},
     },
     input::{FieldError, FieldErrors},

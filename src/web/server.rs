@@ -1,14 +1,12 @@
 //! The HTTP server: start, service and shutdown.
 
-use crate::demo::{products::Products, profiles::Profiles};
-use hitrate_cache::trace::Trace;
 use std::{io, sync::Arc, time::Duration};
 
-use crate::demo::policy::{Policy, UnknownPolicy};
 use actix_web::{App as ActixApp, HttpServer, web::Data};
 use hitrate_cache::{
     Cache,
     redis::{Address, BadAddress},
+    trace::Trace,
     write_behind::{FlushPolicy, Flusher},
 };
 use tokio::{
@@ -17,10 +15,12 @@ use tokio::{
 };
 
 use crate::{
-    config::Config,
+    config::{CLIENT_NAME, Config},
     demo::{
         db::{Db, DbError, import},
-        profiles::ProfileSink,
+        policy::{Policy, UnknownPolicy},
+        products::Products,
+        profiles::{ProfileSink, Profiles},
     },
     failpoints,
     labs::{
@@ -218,11 +218,12 @@ fn flush_policy(config: &Config) -> FlushPolicy {
 }
 
 fn redis_address(config: &Config, managed: Option<&ManagedRedis>) -> Result<Address, BadAddress> {
-    match (managed, config.redis()) {
-        (None, Some(url)) => Address::parse(&url),
-        (Some(managed), _) => Ok(managed.address()),
+    let address = match (managed, config.redis()) {
+        (None, Some(url)) => Address::parse(&url)?,
+        (Some(managed), _) => managed.address(),
         (None, None) => unreachable!("Redis is either configured or managed"),
-    }
+    };
+    Ok(address.with_client_name(CLIENT_NAME))
 }
 
 /// Redis reports changes from the start, so that the first lookup with a near cache can

@@ -2,13 +2,11 @@
 //! or without a lock, so each worker has a separate connection, separate handles and a
 //! copy of the latest sample.
 
-use crate::demo::{products::Products, profiles::Profiles};
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-use crate::demo::policy::Policy;
 use hitrate_cache::{
     Cache,
     redis::{Address, Client},
@@ -16,7 +14,10 @@ use hitrate_cache::{
 
 use crate::{
     config::Config,
-    demo::{db::Db, invalidation::Dropped, model::UserId},
+    demo::{
+        db::Db, invalidation::Dropped, model::UserId, policy::Policy, products::Products,
+        profiles::Profiles,
+    },
     labs::{
         console::Console,
         patterns::{ActionResult, Trials},

@@ -38,7 +38,9 @@ fn the_panels_show_what_redis_says_of_itself() {
     let hitrate = Hitrate::start();
     hitrate.get("/profiles?id=123");
     let redis = || hitrate.json("/")["redis"].clone();
-    eventually(Duration::from_secs(3), "both keys are counted", || redis()["keys"] == 2);
+    eventually(Duration::from_secs(3), "the count, the profile and its tag", || {
+        redis()["keys"] == 3
+    });
     let redis = redis();
     assert_eq!(redis["state"], "up");
     let server = &redis["server"];

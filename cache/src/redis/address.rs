@@ -1,15 +1,22 @@
 //! The address of a Redis server: parsed once, and displayed without its password.
 
-use std::{fmt, path::Path, time::Duration};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use redis::{
     Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
     io::tcp::TcpSettings,
 };
 
-/// The address of a Redis server, with credentials and database number.
+/// The address of a Redis server, with credentials, database number, and the name that
+/// connections to it have.
 #[derive(Clone)]
-pub struct Address(ConnectionInfo);
+pub struct Address {
+    info: ConnectionInfo,
+    client_name: Arc<str>,
+}
+
+/// The default name of connections, as CLIENT LIST shows them.
+const CLIENT_NAME: &str = "hitrate-cache";
 
 /// A URL that is not the address of a Redis server. The text never repeats the URL, which
 /// may contain a password.
@@ -21,6 +28,21 @@ pub struct Address(ConnectionInfo);
 pub struct BadAddress;
 
 impl Address {
+    fn of(info: ConnectionInfo) -> Self {
+        Self { info, client_name: CLIENT_NAME.into() }
+    }
+
+    /// Sets the name of connections to this server, as CLIENT LIST shows them: printable
+    /// ASCII without spaces.
+    #[must_use]
+    pub fn with_client_name(self, name: &str) -> Self {
+        Self { client_name: name.into(), ..self }
+    }
+
+    pub(super) fn client_name(&self) -> &str {
+        &self.client_name
+    }
+
     /// Parses a `redis://`, `rediss://` or `redis+unix://` URL.
     ///
     /// # Errors
@@ -28,49 +50,49 @@ impl Address {
     pub fn parse(url: &str) -> Result<Self, BadAddress> {
         let info = url.into_connection_info().map_err(|_| BadAddress)?;
         let supported = info.addr().is_supported();
-        supported.then(|| Self(with_settings(info))).ok_or(BadAddress)
+        supported.then(|| Self::of(with_settings(info))).ok_or(BadAddress)
     }
 
     /// The unix socket of a managed server.
     pub fn unix(socket: &Path) -> Self {
         let addr = ConnectionAddr::Unix(socket.to_owned());
-        Self(with_settings(addr.into_connection_info().expect("a path is an address")))
+        Self::of(with_settings(addr.into_connection_info().expect("a path is an address")))
     }
 
     /// This server, with the credentials of another ACL user (redis.io/docs:
     /// "ACL").
     pub fn as_user(&self, name: &str, password: &str) -> Self {
-        let redis = self.0.redis_settings().clone();
+        let redis = self.info.redis_settings().clone();
         let redis = redis.set_username(name).set_password(password);
-        Self(self.0.clone().set_redis_settings(redis))
+        Self { info: self.info.clone().set_redis_settings(redis), ..self.clone() }
     }
 
     /// Creates a client for this address; does not connect.
     pub fn client(&self) -> Client {
-        Client::open(self.0.clone()).expect("the address is valid, as it was parsed")
+        Client::open(self.info.clone()).expect("the address is valid, as it was parsed")
     }
 
     pub(super) fn info(&self) -> &ConnectionInfo {
-        &self.0
+        &self.info
     }
 
     /// Creates a client that speaks RESP3, which has push messages, unlike RESP2.
     pub(super) fn resp3_client(&self) -> Client {
-        let redis = self.0.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        Client::open(self.0.clone().set_redis_settings(redis))
+        let redis = self.info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        Client::open(self.info.clone().set_redis_settings(redis))
             .expect("the address is valid, as it was parsed")
     }
 
     /// The `redis-cli` command that connects to this server. redis-cli prompts for
     /// a password itself.
     pub fn redis_cli(&self) -> String {
-        let server = match self.0.addr() {
+        let server = match self.info.addr() {
             ConnectionAddr::Unix(path) => format!("-s {}", shell_quoted(path)),
             ConnectionAddr::Tcp(host, port) => format!("-h {host} -p {port}"),
             ConnectionAddr::TcpTls { host, port, .. } => format!("--tls -h {host} -p {port}"),
             _ => String::new(),
         };
-        let redis = self.0.redis_settings();
+        let redis = self.info.redis_settings();
         let user = redis.username().map_or_else(String::new, |user| format!(" --user {user}"));
         let db = if redis.db() == 0 { String::new() } else { format!(" -n {}", redis.db()) };
         format!("redis-cli {server}{user}{db}")
@@ -98,8 +120,8 @@ fn with_settings(info: ConnectionInfo) -> ConnectionInfo {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let db = self.0.redis_settings().db();
-        match self.0.addr() {
+        let db = self.info.redis_settings().db();
+        match self.info.addr() {
             ConnectionAddr::Unix(path) => write!(f, "unix socket {}", path.display()),
             ConnectionAddr::Tcp(host, port) => write!(f, "redis://{host}:{port}/{db}"),
             ConnectionAddr::TcpTls { host, port, .. } => write!(f, "rediss://{host}:{port}/{db}"),

@@ -43,7 +43,7 @@ impl Connection {
         let connecting = client.get_multiplexed_async_connection_with_config(&config);
         let opened = with_deadline(due, connecting).await.map_err(RedisError::before_send);
         let connection = Self(opened.inspect_err(|error| log::debug!("connect: {error}"))?);
-        connection.set_name(due).await;
+        connection.set_name(address.client_name(), due).await;
         Ok(connection)
     }
 
@@ -66,11 +66,11 @@ impl Connection {
 
     /// Names the connection for CLIENT LIST. Without the permission it stays
     /// unnamed.
-    async fn set_name(&self, due: Instant) {
-        let mut name = redis::cmd("CLIENT");
-        name.arg("SETNAME").arg("hitrate");
+    async fn set_name(&self, name: &str, due: Instant) {
+        let mut set = redis::cmd("CLIENT");
+        set.arg("SETNAME").arg(name);
         let _ = self
-            .send_until(due, async |connection| connection.send_packed_command(&name).await)
+            .send_until(due, async |connection| connection.send_packed_command(&set).await)
             .await;
     }
 

@@ -124,7 +124,8 @@ impl BlockingConnection {
             .and(connection.set_write_timeout(timeout))
             .map_err(|error| RedisError::from(&error))?;
         // A user that may not name its connection may still use it.
-        let _ = redis::cmd("CLIENT").arg("SETNAME").arg("hitrate").exec(&mut connection);
+        let name = address.client_name();
+        let _ = redis::cmd("CLIENT").arg("SETNAME").arg(name).exec(&mut connection);
         Ok(Self(connection))
     }
 

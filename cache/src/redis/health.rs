@@ -94,14 +94,14 @@ impl Default for HealthMonitor {
     fn default() -> Self {
         Self {
             connections: Mutex::default(),
-            connection: Condition::healthy("Redis connection (requests fall back to the database)"),
+            connection: Condition::healthy("Redis connection (lookups ask the origin)"),
             losses: watch::Sender::new(0),
-            writes: Condition::healthy("Redis writes (nothing is cached or counted)"),
+            writes: Condition::healthy("Redis writes (nothing is stored)"),
             permissions: Condition::healthy("Redis permissions (some commands are denied)"),
             denied: Mutex::default(),
             deferred: DeferredInvalidations::default(),
             replay: tokio::sync::Mutex::default(),
-            deferral: Condition::healthy("Deferred invalidations (their keys bypass the cache)"),
+            deferral: Condition::healthy("Deferred invalidations (their keys are not used)"),
             breakers: Mutex::new(Breakers { half_open: 0, open: 0, changed: Instant::now() }),
             closed: AtomicBool::new(true),
             clock: ServerClock::default(),

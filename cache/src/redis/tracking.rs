@@ -51,13 +51,13 @@ pub fn track(
     mut prefixes: watch::Receiver<Vec<String>>,
     listener: &Arc<impl InvalidationListener>,
 ) {
-    let client = address.resp3_client();
+    let (client, name) = (address.resp3_client(), format!("{}-tracking", address.client_name()));
     let listener = Arc::downgrade(listener);
     tokio::spawn(async move {
         // The sender ends with the listener.
         while prefixes.wait_for(|prefixes| !prefixes.is_empty()).await.is_ok() {
             let (wanted, broken) = (prefixes.borrow_and_update().clone(), Arc::new(Notify::new()));
-            match connect(&client, &wanted, &listener, &broken).await {
+            match connect((&client, &name), &wanted, &listener, &broken).await {
                 Ok(connection) => {
                     if let Some(listener) = listener.upgrade() {
                         listener.tracking_started(wanted.len());
@@ -78,7 +78,7 @@ pub fn track(
 }
 
 async fn connect(
-    client: &redis::Client,
+    (client, client_name): (&redis::Client, &str),
     prefixes: &[String],
     listener: &Weak<impl InvalidationListener>,
     broken: &Arc<Notify>,
@@ -94,7 +94,7 @@ async fn connect(
     let connecting = client.get_multiplexed_async_connection_with_config(&config);
     let mut connection = with_deadline(Instant::now() + DEADLINE * 2, connecting).await?;
     let mut name = redis::cmd("CLIENT");
-    name.arg("SETNAME").arg("hitrate-tracking");
+    name.arg("SETNAME").arg(client_name);
     let _ = with_deadline(Instant::now() + DEADLINE, connection.req_packed_command(&name)).await;
     let mut tracking = redis::cmd("CLIENT");
     tracking.arg("TRACKING").arg("ON").arg("BCAST");

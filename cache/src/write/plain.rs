@@ -67,7 +67,7 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
     async fn start_write(&self) -> WriteStart {
         let began = self.client().time_lower_bound();
         let tag = match self.policy.on_write {
-            OnWrite::Store if !self.policy.is_bypassed => self.read_tag().await,
+            OnWrite::Store if !self.policy.is_bypassed => self.read_tag().await.ok(),
             _ => None,
         };
         WriteStart { began, tag }

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use self::name::KeyName;
 pub use self::{
-    name::{KeyPart, KeyPartKind},
+    name::{NamePart, NamePartKind},
     rules::{ALL as RULES, Rule},
 };
 
@@ -80,7 +80,7 @@ pub struct CheckedName {
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// Its parts.
-    pub parts: Vec<KeyPart>,
+    pub parts: Vec<NamePart>,
     /// The rules it violates.
     pub findings: Vec<Finding>,
     /// A better name, if it can be derived from this one.

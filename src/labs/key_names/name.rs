@@ -12,29 +12,29 @@ pub struct KeyName<'a> {
     /// The type, if one follows.
     pub kind: Option<&'a str>,
     /// The parts between colons.
-    pub parts: Vec<KeyPart>,
+    pub parts: Vec<NamePart>,
 }
 
 /// A part between two colons.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct KeyPart {
+pub struct NamePart {
     /// The text.
     pub text: String,
     /// Its apparent kind.
-    pub kind: KeyPartKind,
+    pub kind: NamePartKind,
 }
 
 /// The apparent kind of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum KeyPartKind {
+pub enum NamePartKind {
     /// A word that names a kind of data.
     Word,
     /// An identifier: a number, a date or a digest.
     Id,
 }
 
-impl KeyPartKind {
+impl NamePartKind {
     /// The name in JSON and as a CSS class.
     pub const fn name(self) -> &'static str {
         match self {
@@ -57,8 +57,8 @@ impl<'a> KeyName<'a> {
     /// Its words in lower case. All ids count as the same word.
     pub fn words(&self) -> Vec<String> {
         let words = self.parts.iter().flat_map(|part| match part.kind {
-            KeyPartKind::Id => vec!["#".to_owned()],
-            KeyPartKind::Word => words(&part.text),
+            NamePartKind::Id => vec!["#".to_owned()],
+            NamePartKind::Word => words(&part.text),
         });
         words.collect()
     }
@@ -74,10 +74,10 @@ fn outside_braces(text: &str) -> Vec<&str> {
     .collect()
 }
 
-fn part(text: &str) -> KeyPart {
-    KeyPart {
+fn part(text: &str) -> NamePart {
+    NamePart {
         text: text.to_owned(),
-        kind: if is_id(text) { KeyPartKind::Id } else { KeyPartKind::Word },
+        kind: if is_id(text) { NamePartKind::Id } else { NamePartKind::Word },
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Finding,
-    name::{KeyName, KeyPartKind},
+    name::{KeyName, NamePartKind},
 };
 
 /// All findings; each pair or group is reported once.
@@ -66,9 +66,9 @@ fn mixed_positions(names: &[KeyName<'_>]) -> Vec<Finding> {
     let mut positions = BTreeMap::<&str, [Option<&str>; 2]>::new();
     for name in names {
         let [first, second, ..] = name.parts.as_slice() else { continue };
-        if first.kind == KeyPartKind::Word && !second.text.is_empty() {
+        if first.kind == NamePartKind::Word && !second.text.is_empty() {
             let seen = positions.entry(first.text.as_str()).or_default();
-            seen[usize::from(second.kind == KeyPartKind::Id)].get_or_insert(name.text);
+            seen[usize::from(second.kind == NamePartKind::Id)].get_or_insert(name.text);
         }
     }
     let findings = positions.into_iter().filter_map(|(first, seen)| {

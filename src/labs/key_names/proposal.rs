@@ -2,7 +2,7 @@
 
 use super::{
     RULES,
-    name::{KeyName, KeyPart, KeyPartKind, numbered, words},
+    name::{KeyName, NamePart, NamePartKind, numbered, words},
 };
 
 /// Common abbreviations and their expansions.
@@ -37,8 +37,8 @@ pub fn of(name: &KeyName<'_>) -> Option<String> {
 }
 
 /// Corrects a part, which may become several.
-fn corrected(part: &KeyPart) -> Vec<String> {
-    if part.kind == KeyPartKind::Id {
+fn corrected(part: &NamePart) -> Vec<String> {
+    if part.kind == NamePartKind::Id {
         return vec![part.text.clone()];
     }
     let pieces = part.text.split(['.', '/', '|', ',', ';', '>', '#']);

@@ -2,7 +2,7 @@
 
 use super::{
     Finding,
-    name::{KeyName, KeyPartKind, numbered, words},
+    name::{KeyName, NamePartKind, numbered, words},
 };
 
 /// Recommended maximum length in bytes: longer names cost memory with every key and space
@@ -145,7 +145,7 @@ fn nothing(_: &KeyName<'_>) -> Option<String> {
 
 fn vague_start(name: &KeyName<'_>) -> Option<String> {
     let first = name.parts.first()?;
-    if first.kind == KeyPartKind::Id {
+    if first.kind == NamePartKind::Id {
         return Some(format!(
             "It starts with the id {}, without the kind of data.",
             quoted(&first.text)
@@ -165,13 +165,13 @@ fn vague_start(name: &KeyName<'_>) -> Option<String> {
 }
 
 fn id_not_separated(name: &KeyName<'_>) -> Option<String> {
-    let words = name.parts.iter().filter(|part| part.kind == KeyPartKind::Word);
+    let words = name.parts.iter().filter(|part| part.kind == NamePartKind::Word);
     let (word, number) = words.filter_map(|part| numbered(&part.text)).next()?;
     Some(format!("The id {number} is not separated from {}.", quoted(word)))
 }
 
 fn other_separator(name: &KeyName<'_>) -> Option<String> {
-    let of_words = name.parts.iter().filter(|part| part.kind == KeyPartKind::Word);
+    let of_words = name.parts.iter().filter(|part| part.kind == NamePartKind::Word);
     let sign = of_words.flat_map(|part| part.text.chars()).find(|c| "./|,;>#".contains(*c))?;
     Some(format!("It uses {} as a separator.", quoted(&sign.to_string())))
 }
@@ -184,7 +184,7 @@ fn empty_part(name: &KeyName<'_>) -> Option<String> {
 fn upper_case(name: &KeyName<'_>) -> Option<String> {
     let has_capitals = |text: &str| text.chars().any(char::is_uppercase);
     let mut parts = name.parts.iter();
-    let part = parts.find(|part| part.kind == KeyPartKind::Word && has_capitals(&part.text))?;
+    let part = parts.find(|part| part.kind == NamePartKind::Word && has_capitals(&part.text))?;
     Some(format!("{} has capital letters.", quoted(&part.text)))
 }
 
@@ -215,7 +215,7 @@ fn personal(name: &KeyName<'_>) -> Option<String> {
     }
     let mut pairs = parts.windows(2);
     let findings = pairs.find(|pair| {
-        words(&pair[0].text).iter().any(is_secret) && pair[1].kind == KeyPartKind::Id
+        words(&pair[0].text).iter().any(is_secret) && pair[1].kind == NamePartKind::Id
     })?;
     Some(format!("The part after {} looks like a secret.", quoted(&findings[0].text)))
 }

@@ -9,7 +9,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::demo::load_error::LoadError;
 use hdrhistogram::Histogram;
 use hitrate_cache::{Fill, Lookup, Source, time::micros};
 use serde::Serialize;
@@ -17,7 +16,7 @@ use tokio::{sync::watch, task::JoinSet, time::timeout};
 use utoipa::ToSchema;
 
 use super::scenario::Scenario;
-use crate::demo::model::Product;
+use crate::demo::{load_error::LoadError, model::Product};
 
 /// The tutorial's "next 99 requests".
 const NEXT: u32 = 99;

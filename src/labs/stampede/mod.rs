@@ -18,8 +18,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::demo::load_error::LoadError;
-use crate::demo::policy::Policy;
 use hitrate_cache::{
     redis::{Address, Client, HealthMonitor},
     time::millis,
@@ -30,7 +28,7 @@ use utoipa::ToSchema;
 use self::scenario::Scenario;
 pub use self::{burst::FollowUp, claims::check_claims, run::PolicyRun, scenario::Start};
 use crate::{
-    demo::db::Db,
+    demo::{db::Db, load_error::LoadError, policy::Policy},
     labs::support::{
         result_store::{RequestedRun, ResultStore, RunToken},
         run_lock::{RunLock, RunLockError},

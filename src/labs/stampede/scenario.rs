@@ -1,17 +1,13 @@
 //! The scenario of one policy's run: a cache and a key of its own, prepared before the
 //! burst and cleared afterwards.
 
-use hitrate_cache::{Loader, Namespace};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use crate::demo::load_error::LoadError;
-use crate::demo::policy::Policy;
-use crate::demo::strategy::Strategy;
 use hitrate_cache::{
-    Cache, Lookup,
+    Cache, Loader, Lookup, Namespace,
     redis::{Client, Key},
     trace::Trace,
 };
@@ -23,7 +19,9 @@ use super::{
     StampedePlan, Stampedes,
     origin::{CountingOrigin, Loads},
 };
-use crate::demo::{keys, model::Product};
+use crate::demo::{
+    keys, load_error::LoadError, model::Product, policy::Policy, strategy::Strategy,
+};
 
 /// TTL of the loaded value: longer than a run, so that it does not expire during it, and
 /// short enough for leftovers of an aborted run.

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::demo::policy::Policy;
-use crate::demo::strategy::Strategy;
+use crate::demo::{policy::Policy, strategy::Strategy};
 
 /// A step on a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

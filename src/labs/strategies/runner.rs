@@ -1,13 +1,10 @@
 //! Runs steps on one profile.
 
-use crate::demo::{CACHE_NAME, profiles::Profiles};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use crate::demo::load_error::LoadError;
-use crate::demo::policy::Policy;
 use hitrate_cache::{
     CacheState, Effect, Invalidated, Lookup, Source,
     time::micros,
@@ -17,9 +14,12 @@ use hitrate_cache::{
 use super::{Snapshot, StepResult, StrategyRun, StrategyStep, run::DELAY_MAX};
 use crate::{
     demo::{
+        CACHE_NAME,
         db::Db,
+        load_error::LoadError,
         model::{AGE_MAX, Profile, ProfileEdit, UserId},
-        profiles,
+        policy::Policy,
+        profiles::{self, Profiles},
     },
     format,
     labs::support::timeline::Timeline,

@@ -1,6 +1,5 @@
 //! A snapshot of one profile in the database, Redis and the near cache.
 
-use crate::demo::profiles::Profiles;
 use std::{cmp::Ordering, sync::Arc, time::Duration};
 
 use hitrate_cache::{CacheState, Inspection, Versioned, time::millis};
@@ -11,6 +10,7 @@ use crate::{
     demo::{
         db::{Db, DbError},
         model::{Profile, UserId},
+        profiles::Profiles,
     },
     format,
 };

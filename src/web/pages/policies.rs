@@ -1,12 +1,12 @@
 //! The choice of a caching policy and of a simulated delay, in forms and queries.
 
-use crate::demo::policy::Policy;
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, Unexpected},
 };
 
 use crate::{
+    demo::policy::Policy,
     input::OnOff,
     web::{form_view::Choice, state::WorkerState},
 };

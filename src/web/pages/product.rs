@@ -1,6 +1,5 @@
 //! `/product` and `/product/{id}` — the tutorial's endpoints, which are always JSON.
 
-use crate::demo::CACHE_NAME;
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{CACHE_CONTROL, HeaderValue},
@@ -12,7 +11,10 @@ use utoipa::ToSchema;
 
 use super::policies::{self, PolicyName};
 use crate::{
-    demo::model::{LAPTOP, PRODUCT_MAX, Product},
+    demo::{
+        CACHE_NAME,
+        model::{LAPTOP, PRODUCT_MAX, Product},
+    },
     input::OnOff,
     web::{
         error::{Error, Result},

@@ -1,7 +1,5 @@
 //! `/profiles/{id}` — edits a profile or invalidates its cached copy.
 
-use crate::demo::model::Profile;
-use crate::demo::policy::Policy;
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::LOCATION,
@@ -17,7 +15,8 @@ use utoipa::ToSchema;
 use super::{DelayMs, LookupQuery, ProfilesPage, flash::Flash, lookup_options::lookup_url};
 use crate::{
     demo::{
-        model::{Age, EmailAddress, Name, ProfileEdit, UserId},
+        model::{Age, EmailAddress, Name, Profile, ProfileEdit, UserId},
+        policy::Policy,
         profiles,
     },
     schemas,

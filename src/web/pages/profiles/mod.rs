@@ -5,11 +5,8 @@ mod flash;
 mod lookup_options;
 mod recent_lookups;
 
-use crate::demo::CACHE_NAME;
-use hitrate_cache::time::micros;
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use crate::demo::policy::Policy;
 use actix_web::{
     HttpRequest,
     http::{StatusCode, header::SET_COOKIE},
@@ -19,7 +16,7 @@ use askama::Template;
 use hitrate_cache::{
     Fill, Lookup, Source,
     redis::RedisError,
-    time::millis,
+    time::{micros, millis},
     trace::{Span, Trace},
 };
 use serde::{Deserialize, Serialize};
@@ -32,7 +29,9 @@ use super::{
 };
 use crate::{
     demo::{
+        CACHE_NAME,
         model::{Age, EmailAddress, Name, Profile, UserId},
+        policy::Policy,
         profiles,
     },
     format,

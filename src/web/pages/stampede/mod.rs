@@ -4,7 +4,6 @@ mod stampede_chart;
 
 use std::time::Duration;
 
-use crate::demo::policy::Policy;
 use actix_web::{HttpRequest, web::Data};
 use askama::Template;
 use serde::{
@@ -15,6 +14,7 @@ use utoipa::ToSchema;
 
 use self::stampede_chart::StampedeChart;
 use crate::{
+    demo::policy::Policy,
     input::{FieldError, Input, Integer},
     labs::{
         stampede::{

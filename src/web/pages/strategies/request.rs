@@ -2,12 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::demo::policy::Policy;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    demo::model::UserId,
+    demo::{model::UserId, policy::Policy},
     input::Integer,
     labs::{
         strategies::{StrategyRunner, StrategySession},

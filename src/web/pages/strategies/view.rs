@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::demo::strategy::Strategy;
 use actix_web::http::StatusCode;
 use askama::Template;
 use serde::Serialize;
@@ -13,7 +12,7 @@ use super::{
     sequence::Sequence,
 };
 use crate::{
-    demo::model::UserId,
+    demo::{model::UserId, strategy::Strategy},
     input::{Input, Integer},
     labs::{
         strategies::{Contents, Snapshot, StepResult},

@@ -125,7 +125,8 @@ fn response(
 }
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Media type of every JSON response.
+pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Initial capacity of a short response, in bytes.
 const CAPACITY_SHORT: usize = 256;

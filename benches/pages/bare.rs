@@ -63,8 +63,9 @@ async fn limit(pages: Pages, socket: String, listener: TcpListener) -> Result<()
             })
             .app_data(web::Data::from(Arc::clone(&pages)))
             .route("/", web::get().to(home))
-            .route("/product/{id}", web::get().to(product))
+            // Before the pattern, which actix-web would try first.
             .route("/profiles", web::get().to(profile))
+            .route("/product/{id}", web::get().to(product))
     });
     Ok(server.tcp_nodelay(true).listen(listener)?.run().await?)
 }

@@ -1,6 +1,6 @@
 //! A form as a page shows it: each field with its value and its error.
 
-use std::str::FromStr;
+use std::{borrow::Cow, str::FromStr};
 
 use actix_web::HttpRequest;
 
@@ -25,11 +25,11 @@ pub struct FormView {
 /// One field of a form.
 pub struct FieldView {
     /// Id in the page.
-    pub id: String,
+    pub id: Cow<'static, str>,
     /// Name in the form.
     pub name: &'static str,
     /// Label.
-    pub label: String,
+    pub label: Cow<'static, str>,
     /// Value.
     pub value: String,
     /// Accepted values.
@@ -138,12 +138,12 @@ fn typed(fields: &Fields<'_>) -> Vec<(String, Vec<String>)> {
 
 impl FieldView {
     /// A field without an error.
-    pub fn of(field: &Field, id: impl Into<String>, value: String) -> Self {
+    pub fn of(field: &Field, id: impl Into<Cow<'static, str>>, value: String) -> Self {
         let choices = field.kind.choices().iter().map(|word| Choice::of(*word, *word));
         Self {
             id: id.into(),
             name: field.name,
-            label: field.label.to_owned(),
+            label: field.label.into(),
             grows: matches!(field.kind, Kind::Text(_) | Kind::List(_) | Kind::Email(_)),
             is_profile: false,
             choices: Vec::new(),
@@ -162,7 +162,7 @@ impl FieldView {
     /// Adds the range of its number to the label.
     pub fn with_bounds(mut self) -> Self {
         if let Some((min, max, _)) = self.kind.bounds() {
-            self.label = format!("{}, {min} to {max}", self.label);
+            self.label = format!("{}, {min} to {max}", self.label).into();
         }
         self
     }

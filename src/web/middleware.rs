@@ -24,6 +24,7 @@ use crate::web::{
     compression::compressed,
     error::Error,
     form::{BODY_MAX, BadInput},
+    page::JSON,
     state::WorkerState,
 };
 
@@ -32,15 +33,19 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
     img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; \
     frame-ancestors 'none'";
 
-/// Headers of every response, errors included. The referrer policy is `same-origin`: with
-/// `no-referrer`, a browser sends `Origin: null` for hitrate's own forms.
-static HEADERS: [(HeaderName, HeaderValue); 6] = [
-    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
+/// Headers of every response, errors included.
+static HEADERS: [(HeaderName, HeaderValue); 2] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (HeaderName::from_static("cross-origin-resource-policy"), SAME_ORIGIN),
+];
+/// Headers of every response but JSON, which has no scripts, frames, forms or links. The
+/// referrer policy is `same-origin`: with `no-referrer`, a browser sends `Origin: null` for
+/// hitrate's own forms.
+static DOCUMENT_HEADERS: [(HeaderName, HeaderValue); 4] = [
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (header::REFERRER_POLICY, SAME_ORIGIN),
     (HeaderName::from_static("cross-origin-opener-policy"), SAME_ORIGIN),
-    (HeaderName::from_static("cross-origin-resource-policy"), SAME_ORIGIN),
 ];
 const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 
@@ -103,8 +108,10 @@ impl<S: Pages> Service<ServiceRequest> for MiddlewareService<S> {
 fn shown(response: ServiceResponse) -> ServiceResponse {
     let mut response = compressed(rendered(response));
     let headers = response.headers_mut();
+    let is_json = headers.get(header::CONTENT_TYPE) == Some(&JSON);
+    let of_documents: &[_] = if is_json { &[] } else { &DOCUMENT_HEADERS };
     // No page names one of these itself, and to replace costs twice as much.
-    for (name, value) in &HEADERS {
+    for (name, value) in HEADERS.iter().chain(of_documents) {
         headers.append(name.clone(), value.clone());
     }
     response

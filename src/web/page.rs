@@ -80,7 +80,7 @@ impl<T: Template + Serialize> Page<T> {
     /// The response, as HTML or JSON by the request's headers.
     pub fn respond(self, headers: &HeaderMap) -> HttpResponse {
         match (wants_json(headers), &self.location) {
-            (true, _) => response(self.head, JSON, serialized(&*self.view, CAPACITY)),
+            (true, _) => response(self.head, JSON, serialized(&*self.view)),
             (false, None) => response(self.head, HTML, rendered(&*self.view)),
             (false, Some(_)) => self.redirect(),
         }
@@ -104,7 +104,7 @@ impl<T: Template + Serialize> Responder for Page<T> {
 /// A short response with status 200 that is always JSON.
 pub fn json(view: &impl Serialize) -> HttpResponse {
     let head = HttpResponse::with_body(StatusCode::OK, ());
-    response(head, JSON, serialized(view, CAPACITY_SHORT))
+    response(head, JSON, serialized(view))
 }
 
 fn response(
@@ -125,21 +125,23 @@ fn response(
 }
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Media type of every JSON response.
+pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Initial capacity of a short response, in bytes.
-const CAPACITY_SHORT: usize = 256;
-/// Initial capacity of a page, in bytes, sufficient for most.
-const CAPACITY: usize = 16 * 1024;
+/// Initial capacity of JSON, in bytes: enough for a lookup. From 1 KiB on, glibc's malloc
+/// first merges all free chunks.
+const JSON_CAPACITY: usize = 1_000;
+/// Initial capacity of HTML, in bytes, sufficient for most pages.
+const HTML_CAPACITY: usize = 16 * 1024;
 
 fn rendered(view: &impl Template) -> askama::Result<Bytes> {
-    let mut page = String::with_capacity(CAPACITY);
+    let mut page = String::with_capacity(HTML_CAPACITY);
     view.render_into(&mut page)?;
     Ok(page.into())
 }
 
-fn serialized(view: &impl Serialize, capacity: usize) -> askama::Result<Bytes> {
-    let mut page = Vec::with_capacity(capacity);
+fn serialized(view: &impl Serialize) -> askama::Result<Bytes> {
+    let mut page = Vec::with_capacity(JSON_CAPACITY);
     serde_json::to_writer(&mut page, view).map_err(askama::Error::custom)?;
     Ok(page.into())
 }

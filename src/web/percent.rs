@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Add};
 
-use askama::{FastWritable, Values, filters::HtmlSafe};
+use askama::filters::HtmlSafe;
 
 /// A percentage, in hundredths of a percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,17 +41,6 @@ impl Percent {
     pub fn is_some(self) -> bool {
         self.0 > 0
     }
-
-    fn write(self, page: &mut dyn fmt::Write) -> fmt::Result {
-        let mut text = [b'0', b'0', b'0', b'.', b'0', b'0', b'%'];
-        let mut rest = self.0.min(99_999);
-        for place in [5, 4, 2, 1, 0] {
-            text[place] += (rest % 10) as u8;
-            rest /= 10;
-        }
-        let zeros = text[..2].iter().take_while(|digit| **digit == b'0').count();
-        page.write_str(str::from_utf8(&text[zeros..]).expect("these are digits"))
-    }
 }
 
 impl Add for Percent {
@@ -65,13 +54,7 @@ impl Add for Percent {
 /// `12.05%`
 impl fmt::Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(f)
-    }
-}
-
-impl FastWritable for Percent {
-    fn write_into(&self, page: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
-        Ok(self.write(page)?)
+        write!(f, "{}.{:02}%", self.0 / 100, self.0 % 100)
     }
 }
 

@@ -8,18 +8,18 @@ use std::{
 use crate::harness::{Hitrate, setup};
 
 #[test]
-fn every_response_carries_the_security_headers() {
+fn every_response_that_may_be_shown_carries_the_security_headers() {
     let hitrate = Hitrate::start();
     let answers = [
         hitrate.get("/"),
         hitrate.get("/static/app.css"),
-        hitrate.get("/product/1"),
+        hitrate.get("/metrics"),
         hitrate.get("/nowhere"),
         hitrate.get("/profiles?id=*"),
         hitrate.send("PUT", "/", &[], ""),
         hitrate.post_with("/sessions", "username=a", &[("origin", "http://evil.example")]),
         hitrate.get_with("/", &[("host", "evil.example")]),
-        hitrate.get_with("/healthz", &[("accept-encoding", "identity;q=0")]),
+        hitrate.get_with("/metrics", &[("accept-encoding", "identity;q=0")]),
         hitrate.post("/sessions", "username=a&ttl=0"),
         hitrate.post("/sessions", &format!("username={}", "x".repeat(100_000))),
         hitrate.send("POST", "/sessions", &[("content-type", "text/plain")], "x"),
@@ -34,6 +34,27 @@ fn every_response_carries_the_security_headers() {
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         assert_eq!(answer.header("referrer-policy"), "same-origin");
         assert_eq!(answer.header("server"), "", "nothing tells the version");
+    }
+}
+
+#[test]
+fn json_carries_only_the_headers_that_mean_something_there() {
+    let hitrate = Hitrate::start();
+    let json = [("accept", "application/json")];
+    let answers = [
+        hitrate.get_with("/profiles?id=123", &json),
+        hitrate.get_with("/nowhere", &json),
+        hitrate.get("/product/1"),
+        hitrate.get("/healthz"),
+        hitrate.get("/openapi.json"),
+    ];
+    for answer in answers {
+        assert_eq!(answer.header("content-type"), "application/json");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert_eq!(answer.header("cross-origin-resource-policy"), "same-origin");
+        for name in ["content-security-policy", "x-frame-options", "referrer-policy"] {
+            assert_eq!(answer.header(name), "", "{name}: {answer:?}");
+        }
     }
 }
 

@@ -408,7 +408,9 @@ impl Client {
         let proves = |value| script.map_or(proves_writing(verb), |it| it.has_stored(value));
         match reply {
             Err(error) => self.health.record_error(verb, error),
-            Ok(value) if proves(value) => self.health.record_write(),
+            Ok(value) if self.health.has_refused_writes() && proves(value) => {
+                self.health.record_write();
+            }
             Ok(_) => (),
         }
         if reply.is_ok() && self.health.has_denied() {

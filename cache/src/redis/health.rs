@@ -209,6 +209,11 @@ impl HealthMonitor {
         }
     }
 
+    /// Whether Redis currently refuses writes.
+    pub(super) fn has_refused_writes(&self) -> bool {
+        self.writes.failure().is_some()
+    }
+
     /// Records a successful write.
     pub(super) fn record_write(&self) {
         self.writes.recovered();

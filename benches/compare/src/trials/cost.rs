@@ -123,7 +123,7 @@ fn ratio(time: Duration, baseline: Duration) -> f64 {
 
 /// A connection, and a key [`RAW_KEY`] with as many bytes as a row has in JSON.
 async fn raw_connection(stage: &Stage, origin: &Arc<Origin>) -> Result<MultiplexedConnection> {
-    let client = redis::Client::open(stage.server.url())?;
+    let client = redis::Client::open(stage.redis.url())?;
     let mut raw = client.get_multiplexed_async_connection().await?;
     let row = serde_json::to_vec(&origin.row(1))?;
     raw.set::<_, _, ()>(RAW_KEY, row).await?;
@@ -193,7 +193,7 @@ pub const MISSES: Trial = Trial {
 
 async fn misses_at_once(stage: &Stage) -> Result<Vec<Fact>> {
     let contestant = stage.connect().await?;
-    let baseline = SingleFlight::connect(&stage.server.url()).await?;
+    let baseline = SingleFlight::connect(&stage.redis.url()).await?;
     let (mut time, mut baseline_time) = (Duration::ZERO, Duration::ZERO);
     for id in 0..CROWDS {
         time += miss(&contestant, id, stage.pace.limit).await?;

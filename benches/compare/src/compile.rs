@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use crate::{Result, contestants::Contestant, report};
 
 /// The script that builds a package and prints the processor time of its children.
-const TIMED_BUILD: &str = r#"cargo build --locked --quiet -p "$1" >&2 && times"#;
+const TIMED_BUILD: &str = r#"cargo build --quiet -p "$1" >&2 && times"#;
 
 /// Prints a table of packages and compile times.
 pub fn print(contestants: &[&Contestant]) -> Result<()> {
@@ -23,7 +23,7 @@ pub fn print(contestants: &[&Contestant]) -> Result<()> {
 /// The number of packages that a minimal program depends on.
 fn count_packages(contestant: &Contestant) -> Result<String> {
     let output = Command::new("cargo")
-        .args(["tree", "--locked", "-e", "normal", "--prefix", "none", "-p", contestant.minimal])
+        .args(["tree", "-e", "normal", "--prefix", "none", "-p", contestant.minimal])
         .current_dir(manifest_dir())
         .output()?;
     if !output.status.success() {

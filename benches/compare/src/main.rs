@@ -8,7 +8,6 @@ mod origin;
 mod pace;
 mod report;
 mod runner;
-mod server;
 mod single_flight;
 mod stage;
 mod trials;
@@ -60,7 +59,7 @@ fn compare(options: &Options) -> Result<()> {
     report::print_settings(&options.trials, &options.contestants, &options.pace);
     match failed {
         0 => Ok(()),
-        _ => Err(format!("{failed} trials failed").into()),
+        _ => Err(format!("{failed} cells have no measurement").into()),
     }
 }
 

@@ -16,7 +16,7 @@ pub struct Pace {
     pub limit: Duration,
     /// Limit of a call that may wait for several reconnects.
     pub reconnect_limit: Duration,
-    /// Hits per measurement, one at a time; in flight there are ten times as many.
+    /// Single hits per round.
     pub hits: usize,
 }
 

@@ -2,6 +2,7 @@
 
 use std::{thread, time::Duration};
 
+use hitrate_cache::test_util::TestRedis;
 use tokio::{
     runtime::{Builder, Runtime},
     time::timeout,
@@ -12,7 +13,6 @@ use crate::{
     contestants::Contestant,
     fact::{Fact, summarize},
     pace::Pace,
-    server::Server,
     stage::Stage,
     trials::{Kind, Trial},
 };
@@ -36,19 +36,31 @@ pub fn run(trial: &Trial, contestants: &[&'static Contestant], pace: Pace) -> Ve
     })
 }
 
+/// Summarizes the rounds that succeeded, and counts the others.
 fn cell(trial: &Trial, contestant: &'static Contestant, pace: Pace) -> Result<String> {
-    let rounds = (0..trial.kind.rounds(&pace)).map(|_| round(trial, contestant, pace));
-    Ok(summarize(&rounds.collect::<Result<Vec<_>>>()?))
+    let (mut facts, mut errors) = (Vec::new(), Vec::new());
+    for _ in 0..trial.kind.rounds(&pace) {
+        match round(trial, contestant, pace) {
+            Ok(measured) => facts.push(measured),
+            Err(error) => errors.push(error),
+        }
+    }
+    let failed = errors.len();
+    match errors.pop() {
+        None => Ok(summarize(&facts)),
+        Some(error) if facts.is_empty() => Err(error),
+        Some(error) => Ok(format!("{} ({failed} rounds failed: {error})", summarize(&facts))),
+    }
 }
 
 fn round(trial: &Trial, contestant: &'static Contestant, pace: Pace) -> Result<Vec<Fact>> {
-    let stage = Stage { contestant, server: Server::start()?, pace };
+    let mut stage = Stage { contestant, redis: TestRedis::start()?, pace };
     let runtime = match trial.kind {
         // A connection's driver on another thread would be most of the noise.
         Kind::Noisy => Builder::new_current_thread().enable_all().build()?,
         _ => runtime()?,
     };
-    let facts = runtime.block_on(async { timeout(ROUND_TIMEOUT, (trial.run)(&stage)).await });
+    let facts = runtime.block_on(async { timeout(ROUND_TIMEOUT, (trial.run)(&mut stage)).await });
     // Contestants may leave tasks that never end.
     runtime.shutdown_background();
     facts.map_err(|_| "it took too long")?

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hitrate_cache::test_util::TestRedis;
 use tokio::time::timeout;
 
 use crate::{
@@ -13,7 +14,6 @@ use crate::{
     fact::{Fact, format_time},
     origin::Origin,
     pace::Pace,
-    server::Server,
 };
 
 /// TTL, unless a trial measures hits: short, as a trial waits for its end.
@@ -27,20 +27,20 @@ pub const SETTINGS: Settings = Settings { ttl: TTL, grace: GRACE };
 /// What a trial works with.
 pub struct Stage {
     pub contestant: &'static Contestant,
-    pub server: Server,
+    pub redis: TestRedis,
     pub pace: Pace,
 }
 
 impl Stage {
     /// Connects an instance with the contestant's usual memory.
     pub async fn connect(&self) -> Result<Arc<dyn Instance>> {
-        (self.contestant.connect)(self.server.url(), SETTINGS).await
+        (self.contestant.connect)(self.redis.url(), SETTINGS).await
     }
 
     /// Connects an instance that keeps copies in memory, if the contestant can.
     pub async fn connect_with_memory(&self) -> Result<Arc<dyn Instance>> {
         match self.contestant.memory {
-            Memory::Optional(connect) => connect(self.server.url(), SETTINGS).await,
+            Memory::Optional(connect) => connect(self.redis.url(), SETTINGS).await,
             Memory::Never | Memory::Always => self.connect().await,
         }
     }
@@ -54,7 +54,7 @@ impl Stage {
             _ => self.contestant.connect,
         };
         let settings = Settings { ttl: LONG_TTL, ..SETTINGS };
-        connect(self.server.url(), settings).await.map(Some)
+        connect(self.redis.url(), settings).await.map(Some)
     }
 }
 

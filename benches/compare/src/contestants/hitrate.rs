@@ -3,11 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use hitrate_cache::{
-    Cache, CachePolicy, Cached, Engine, Key, Namespace, OriginError, Versioned,
-    redis::{Address, Health, Store},
-    trace::Trace,
-};
+use hitrate_cache::{Cache, CachePolicy, Namespace, Refresh};
 use tokio::time::{sleep, timeout};
 
 use super::{Contestant, Instance, Memory, Settings};
@@ -19,87 +15,69 @@ use crate::{
 pub const HITRATE: Contestant = Contestant {
     name: "hitrate-cache",
     packages: &["hitrate-cache"],
-    settings: "`CachePolicy::DEFAULT` without early refresh; a write calls `invalidate`",
+    settings: "`CachePolicy::ttl` with a grace period and without early refresh; a write calls \
+        `write`",
     minimal: "minimal-hitrate",
     memory: Memory::Optional(|url, settings| Box::pin(connect_near(url, settings))),
     connect: |url, settings| Box::pin(connect(url, settings)),
 };
 
-const ROWS: Namespace = Namespace::new("row");
-const PREFIX: &str = "compare:";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-impl Cached for Row {
-    fn key(&self) -> Key<Self> {
-        key(self.id)
-    }
-}
-
-impl OriginError for OriginDown {}
-
-fn key(id: u64) -> Key<Row> {
-    Key::of(ROWS, &id.to_string())
-}
-
-#[derive(Clone)]
-struct Hitrate {
-    cache: Cache,
-    policy: CachePolicy,
-}
+struct Hitrate(Namespace<Row>);
 
 async fn connect(url: String, settings: Settings) -> Result<Arc<dyn Instance>> {
-    Ok(Arc::new(Hitrate::connect(&url, settings).await?))
+    open(&url, policy(settings)).await
 }
 
 async fn connect_near(url: String, settings: Settings) -> Result<Arc<dyn Instance>> {
-    let mut hitrate = Hitrate::connect(&url, settings).await?;
-    hitrate.policy.near = Some(settings.ttl);
-    hitrate.cache.engine().track(&Address::parse(&url)?, PREFIX);
-    let tracking = async {
-        while !hitrate.cache.engine().near().1 {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(CONNECT_TIMEOUT, tracking).await?;
-    Ok(Arc::new(hitrate))
+    open(&url, policy(settings).near(settings.ttl)).await
 }
 
-impl Hitrate {
-    async fn connect(url: &str, settings: Settings) -> Result<Self> {
-        let store = Store::open(&Address::parse(url)?, PREFIX, &Arc::new(Health::default()));
-        store.ready(CONNECT_TIMEOUT).await?;
-        let cache = Cache::new(store, Arc::new(Engine::new(PREFIX, &[ROWS], Arc::new(()))));
-        let policy = CachePolicy {
-            ttl: settings.ttl,
-            grace: settings.grace,
-            xfetch_beta: None,
-            ..CachePolicy::DEFAULT
-        };
-        Ok(Self { cache, policy })
+fn policy(settings: Settings) -> CachePolicy {
+    CachePolicy::ttl(settings.ttl).grace(settings.grace).refresh(Refresh::Off)
+}
+
+async fn open(url: &str, policy: CachePolicy) -> Result<Arc<dyn Instance>> {
+    let cache = Cache::connect(url)?;
+    // The other contestants are connected by now, too. Until then, nothing is stored.
+    cache.ready(CONNECT_TIMEOUT).await?;
+    let rows = cache.namespace("row", policy);
+    if policy.near.is_some() {
+        timeout(CONNECT_TIMEOUT, tracking(&cache)).await?;
+    }
+    Ok(Arc::new(Hitrate(rows)))
+}
+
+/// Waits until Redis reports changes: only then are copies kept in memory.
+async fn tracking(cache: &Cache) {
+    while !cache.health().is_tracking {
+        sleep(Duration::from_millis(5)).await;
     }
 }
 
 impl Instance for Hitrate {
     fn get(&self, id: u64, origin: &Arc<Origin>) -> BoxFuture<'static, Result<u64>> {
-        let (this, origin) = (self.clone(), Arc::clone(origin));
-        Box::pin(async move {
-            let load = move || {
-                let load = Arc::clone(&origin).load(id);
-                async move {
-                    let row = load.await?;
-                    Ok::<_, OriginDown>(Some(Versioned { version: row.revision, value: row }))
-                }
-            };
-            let trace = Trace::disabled();
-            let lookup = this.cache.fetch(&key(id), &this.policy, &trace, load).await?;
-            Ok(lookup.value.ok_or("no row")?.revision)
-        })
+        let (rows, load) = (self.0.clone(), Arc::clone(origin).load(id));
+        Box::pin(async move { Ok(rows.get(id, load).await?.ok_or("no row")?.revision) })
     }
 
     fn invalidate(&self, id: u64) -> BoxFuture<'static, Result<()>> {
-        let this = self.clone();
+        let rows = self.0.clone();
         Box::pin(async move {
-            this.cache.invalidate(&key(id), &this.policy, &Trace::disabled()).await?;
+            let _ = rows.invalidate(id).await;
+            Ok(())
+        })
+    }
+
+    fn write(&self, id: u64, origin: &Arc<Origin>) -> BoxFuture<'static, Result<()>> {
+        let (rows, origin) = (self.0.clone(), Arc::clone(origin));
+        let write = async move {
+            origin.write();
+            Ok::<_, OriginDown>(origin.row(id))
+        };
+        Box::pin(async move {
+            rows.write(id, write).await?;
             Ok(())
         })
     }

@@ -2,11 +2,15 @@
 
 use std::{
     iter::{repeat_n, repeat_with},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
 use redis::{AsyncCommands as _, aio::MultiplexedConnection};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::task::JoinSet;
 
 use super::{Kind, Trial, misses};
@@ -43,15 +47,18 @@ async fn large_value(stage: &Stage) -> Result<Vec<Fact>> {
 }
 
 const IN_FLIGHT: usize = 64;
-/// Alternations of a measurement with many tasks.
-const TURNS: usize = 5;
+/// Hits of each of those tasks per turn.
+const PER_TASK: usize = 10;
+/// Single hits for each turn of many tasks.
+const HITS_PER_TURN: usize = 20;
 /// Operations before a measurement, as connections are new and CPU caches cold.
 const WARM_UP: usize = 100;
 
 pub const HIT_IN_REDIS: Trial = Trial {
     name: "A hit in Redis, as a ratio to a raw `GET`",
     settings: "a row of 100 bytes; `GET` of as many bytes on one multiplexed connection of \
-        redis-rs, not decoded; one call at a time, and 64 tasks, all on one thread",
+        redis-rs, not decoded; the latency of one call at a time, and the processor time of this \
+        process with 64 in flight",
     kind: Kind::Noisy,
     run: |stage| Box::pin(hits(stage, Place::Redis)),
 };
@@ -72,44 +79,31 @@ async fn hits(stage: &Stage, place: Place) -> Result<Vec<Fact>> {
     };
     let origin = Origin::new(LOAD_TIME);
     let raw = raw_connection(stage, &origin).await?;
-    let count = stage.pace.hits;
-    single(&instance, &raw, &origin, WARM_UP).await?;
-    let single = single(&instance, &raw, &origin, count).await?;
-    let parallel = parallel(&instance, &raw, &origin, 10 * count).await?;
+    let hit = |count| hit(Arc::clone(&instance), Arc::clone(&origin), count);
+    let get = |count| get(raw.clone(), count);
+    compare(WARM_UP, || latency(hit(1)), || latency(get(1))).await?;
+    let single = compare(stage.pace.hits, || latency(hit(1)), || latency(get(1))).await?;
+    let hits = || cpu_time(in_tasks(|| hit(PER_TASK)));
+    let gets = || cpu_time(in_tasks(|| get(PER_TASK)));
+    let parallel = compare(stage.pace.hits / HITS_PER_TURN, hits, gets).await?;
     if origin.loads() != 1 {
         return Err(format!("{} loads, so these were not hits", origin.loads()).into());
     }
-    Ok(vec![Fact::ratio("single {}", single), Fact::ratio("64 in flight {}", parallel)])
+    Ok(vec![Fact::ratio("latency {}", single), Fact::ratio("processor time {}", parallel)])
 }
 
-/// The ratio of the median times of a hit and of a raw command, in alternation.
-async fn single(
-    instance: &Arc<dyn Instance>,
-    raw: &MultiplexedConnection,
-    origin: &Arc<Origin>,
-    count: usize,
-) -> Result<f64> {
-    let (mut hits, mut gets) = (Vec::with_capacity(count), Vec::with_capacity(count));
-    for _ in 0..count {
-        hits.push(time_hits(instance, origin, 1, 1).await?);
-        gets.push(time_gets(raw, 1, 1).await?);
+/// The ratio of the median times of two operations, in alternation.
+async fn compare<A, B>(turns: usize, one: impl Fn() -> A, other: impl Fn() -> B) -> Result<f64>
+where
+    A: Future<Output = Result<Duration>>,
+    B: Future<Output = Result<Duration>>,
+{
+    let (mut ones, mut others) = (Vec::with_capacity(turns), Vec::with_capacity(turns));
+    for _ in 0..turns {
+        ones.push(one().await?);
+        others.push(other().await?);
     }
-    Ok(ratio(median(hits), median(gets)))
-}
-
-/// The ratio of the times of hits and of raw commands by many tasks, in alternation.
-async fn parallel(
-    instance: &Arc<dyn Instance>,
-    raw: &MultiplexedConnection,
-    origin: &Arc<Origin>,
-    count: usize,
-) -> Result<f64> {
-    let (mut hits, mut gets) = (Duration::ZERO, Duration::ZERO);
-    for _ in 0..TURNS {
-        hits += time_hits(instance, origin, IN_FLIGHT, count / TURNS).await?;
-        gets += time_gets(raw, IN_FLIGHT, count / TURNS).await?;
-    }
-    Ok(ratio(hits, gets))
+    Ok(median(ones).as_secs_f64() / median(others).as_secs_f64())
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
@@ -117,13 +111,9 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-fn ratio(time: Duration, baseline: Duration) -> f64 {
-    time.as_secs_f64() / baseline.as_secs_f64()
-}
-
 /// A connection, and a key [`RAW_KEY`] with as many bytes as a row has in JSON.
 async fn raw_connection(stage: &Stage, origin: &Arc<Origin>) -> Result<MultiplexedConnection> {
-    let client = redis::Client::open(stage.server.url())?;
+    let client = redis::Client::open(stage.redis.url())?;
     let mut raw = client.get_multiplexed_async_connection().await?;
     let row = serde_json::to_vec(&origin.row(1))?;
     raw.set::<_, _, ()>(RAW_KEY, row).await?;
@@ -132,60 +122,55 @@ async fn raw_connection(stage: &Stage, origin: &Arc<Origin>) -> Result<Multiplex
 
 const RAW_KEY: &str = "raw";
 
-/// The time of `count` hits, by `tasks` tasks.
-async fn time_hits(
-    instance: &Arc<dyn Instance>,
-    origin: &Arc<Origin>,
-    tasks: usize,
-    count: usize,
-) -> Result<Duration> {
-    let task = || {
-        let (instance, origin) = (Arc::clone(instance), Arc::clone(origin));
-        async move {
-            for _ in 0..count / tasks {
-                instance.get(1, &origin).await?;
-            }
-            Ok(())
-        }
-    };
-    time(repeat_with(task).take(tasks)).await
+async fn hit(instance: Arc<dyn Instance>, origin: Arc<Origin>, count: usize) -> Result<()> {
+    for _ in 0..count {
+        instance.get(1, &origin).await?;
+    }
+    Ok(())
 }
 
-/// The time of `count` raw commands, by `tasks` tasks.
-async fn time_gets(raw: &MultiplexedConnection, tasks: usize, count: usize) -> Result<Duration> {
-    let task = || {
-        let mut raw = raw.clone();
-        async move {
-            for _ in 0..count / tasks {
-                std::hint::black_box(raw.get::<_, Vec<u8>>(RAW_KEY).await?);
-            }
-            Ok(())
-        }
-    };
-    time(repeat_with(task).take(tasks)).await
+async fn get(mut raw: MultiplexedConnection, count: usize) -> Result<()> {
+    for _ in 0..count {
+        std::hint::black_box(raw.get::<_, Vec<u8>>(RAW_KEY).await?);
+    }
+    Ok(())
 }
 
-/// The time until all of these tasks have ended.
-async fn time<F>(tasks: impl Iterator<Item = F>) -> Result<Duration>
+/// Runs [`IN_FLIGHT`] tasks.
+async fn in_tasks<F>(task: impl FnMut() -> F) -> Result<()>
 where
     F: Future<Output = Result<()>> + Send + 'static,
 {
-    let start = Instant::now();
-    let mut running: JoinSet<Result<()>> = tasks.collect();
+    let mut running: JoinSet<Result<()>> = repeat_with(task).take(IN_FLIGHT).collect();
     while let Some(ended) = running.join_next().await {
         ended??;
     }
+    Ok(())
+}
+
+async fn latency(operation: impl Future<Output = Result<()>>) -> Result<Duration> {
+    let start = Instant::now();
+    operation.await?;
     Ok(start.elapsed())
+}
+
+/// The processor time of this process until the operation has ended. Other work on the
+/// machine hardly affects it.
+async fn cpu_time(operation: impl Future<Output = Result<()>>) -> Result<Duration> {
+    let now = || Duration::try_from(clock_gettime(ClockId::ProcessCPUTime));
+    let start = now()?;
+    operation.await?;
+    Ok(now()? - start)
 }
 
 const MISSES_AT_ONCE: usize = 1_000;
 const MISS_LOAD_TIME: Duration = Duration::from_millis(20);
-/// Crowds per round, whose times are added.
-const CROWDS: u64 = 5;
+/// Crowds per round.
+const CROWDS: usize = 9;
 
 pub const MISSES: Trial = Trial {
     name: "1,000 misses of a key at once, as a ratio to a hand-written single-flight",
-    settings: "time beyond the origin's 20 ms on one thread, five crowds a round; the single-flight is a \
+    settings: "processor time; the origin takes 20 ms, and the single-flight is a \
         map of shared futures around `GET`, load and `SET PX`, without memory",
     kind: Kind::Noisy,
     run: |stage| Box::pin(misses_at_once(stage)),
@@ -193,22 +178,19 @@ pub const MISSES: Trial = Trial {
 
 async fn misses_at_once(stage: &Stage) -> Result<Vec<Fact>> {
     let contestant = stage.connect().await?;
-    let baseline = SingleFlight::connect(&stage.server.url()).await?;
-    let (mut time, mut baseline_time) = (Duration::ZERO, Duration::ZERO);
-    for id in 0..CROWDS {
-        time += miss(&contestant, id, stage.pace.limit).await?;
-        // Another id, as both store their rows in the same Redis.
-        baseline_time += miss(&baseline, CROWDS + id, stage.pace.limit).await?;
-    }
-    Ok(vec![Fact::ratio("{}", ratio(time, baseline_time))])
+    let baseline = SingleFlight::connect(&stage.redis.url()).await?;
+    // Each crowd has a row of its own: both store rows in the same Redis.
+    let (next_id, limit) = (AtomicU64::new(0), stage.pace.limit);
+    let crowd = |instance| cpu_time(miss(instance, next_id.fetch_add(1, Relaxed), limit));
+    let ratio = compare(CROWDS, || crowd(&contestant), || crowd(&baseline)).await?;
+    Ok(vec![Fact::ratio("{}", ratio)])
 }
 
-/// The time of a crowd beyond that of one load.
-async fn miss(instance: &Arc<dyn Instance>, id: u64, limit: Duration) -> Result<Duration> {
+async fn miss(instance: &Arc<dyn Instance>, id: u64, limit: Duration) -> Result<()> {
     let origin = Origin::new(MISS_LOAD_TIME);
     let crowd = crowd(instance, repeat_n(id, MISSES_AT_ONCE), &origin, limit).await?;
     match crowd.answered() {
-        MISSES_AT_ONCE => Ok(crowd.time.saturating_sub(MISS_LOAD_TIME)),
+        MISSES_AT_ONCE => Ok(()),
         some => Err(format!("{some} of {MISSES_AT_ONCE} calls were answered").into()),
     }
 }

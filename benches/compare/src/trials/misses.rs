@@ -42,7 +42,7 @@ pub const TWO_PROCESSES: Trial = Trial {
 };
 
 async fn two_processes(stage: &Stage) -> Result<Vec<Fact>> {
-    let loads = worker::run_two(stage.contestant.name, &stage.server.url()).await?;
+    let loads = worker::run_two(stage.contestant.name, &stage.redis.url()).await?;
     Ok(vec![Fact::count("{} load(s)", loads)])
 }
 

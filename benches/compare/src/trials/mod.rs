@@ -17,7 +17,7 @@ pub struct Trial {
     /// Steps and numbers that the name leaves out.
     pub settings: &'static str,
     pub kind: Kind,
-    pub run: for<'a> fn(&'a Stage) -> BoxFuture<'a, Result<Vec<Fact>>>,
+    pub run: for<'a> fn(&'a mut Stage) -> BoxFuture<'a, Result<Vec<Fact>>>,
 }
 
 /// How to schedule the rounds of a trial.

@@ -27,7 +27,7 @@ pub const FROZEN: Trial = Trial {
 
 async fn frozen(stage: &Stage) -> Result<Vec<Fact>> {
     let (instance, origin) = connect_and_warm(stage).await?;
-    stage.server.freeze()?;
+    stage.redis.freeze();
     let mut facts = Vec::new();
     for id in 1..=3 {
         facts.push(call(&instance, id, &origin, stage.pace.limit).await.fact(""));
@@ -43,9 +43,9 @@ pub const KILLED: Trial = Trial {
     run: |stage| Box::pin(killed(stage)),
 };
 
-async fn killed(stage: &Stage) -> Result<Vec<Fact>> {
+async fn killed(stage: &mut Stage) -> Result<Vec<Fact>> {
     let (instance, origin) = connect_and_warm(stage).await?;
-    stage.server.kill()?;
+    stage.redis.kill();
     let first = call(&instance, 1, &origin, stage.pace.reconnect_limit).await;
     let second = call(&instance, 2, &origin, stage.pace.reconnect_limit).await;
     Ok(vec![first.fact(""), second.fact("then ")])
@@ -59,9 +59,9 @@ pub const CROWD_WHILE_GONE: Trial = Trial {
     run: |stage| Box::pin(crowd_while_gone(stage)),
 };
 
-async fn crowd_while_gone(stage: &Stage) -> Result<Vec<Fact>> {
+async fn crowd_while_gone(stage: &mut Stage) -> Result<Vec<Fact>> {
     let (instance, origin) = connect_and_warm(stage).await?;
-    stage.server.kill()?;
+    stage.redis.kill();
     let _ = call(&instance, WARM_ID + 1, &origin, NOTICE_TIME).await;
     let ids = (WARM_ID + 2..).take(CROWD);
     let crowd = crowd(&instance, ids, &origin, stage.pace.limit).await?;

@@ -45,7 +45,7 @@ impl Cache {
     /// A cache that caches nothing: every lookup asks its origin. For tests, and for
     /// switching the cache off by configuration.
     pub fn off() -> Self {
-        Self::new(Client::in_memory(""), Arc::new(Shared::off()))
+        Self::new(Client::off(), Arc::new(Shared::off()))
     }
 
     /// A cache in the memory of this process, without Redis: for tests. It behaves as on

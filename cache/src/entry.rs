@@ -1,8 +1,24 @@
 //! The format of an entry in Redis: a header, which is one line of JSON, and after a
 //! newline the encoded value. The scripts rely on the first fields of the header and
-//! their order, and never look further.
+//! their order, and never look further:
+//!
+//! ```text
+//! {"version":7,…                            a value with a version
+//! {"version":0,"at":1700000000000000,…      a value without one, or an absence
+//! {"version":7,"pending":1700000000000000,… a value that the origin does not have yet
+//! {"version":7,"gone":true}                 a tombstone of a write with a version
+//! {"version":7,"gone":true,"at":1700…}      one of an invalidation
+//! {"version":7,"gone":true,"at":1700…,"written":true}   first one, then the other
+//! ```
+//!
+//! Versions order the values that have one; times order everything else.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +43,9 @@ pub type EntryTags = Arc<[(String, u64)]>;
 pub struct EntryMeta {
     /// When it was loaded, in milliseconds since 1970.
     pub created_at: u64,
+    /// When its load began, in microseconds since 1970: what orders a value without a
+    /// version, or an absence, among the entries of its key. 0 for a value with a version.
+    pub at: u64,
     /// How long it is fresh after that.
     pub ttl: Duration,
     /// How long the load took; XFetch needs it.
@@ -37,9 +56,21 @@ pub struct EntryMeta {
     pub tags: EntryTags,
 }
 
+impl EntryMeta {
+    /// When its load began, in microseconds since 1970, or earlier.
+    pub fn loaded_since(&self) -> u64 {
+        match self.at {
+            0 => (self.created_at.saturating_mul(1000)).saturating_sub(micros(self.load_duration)),
+            at => at,
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct SerializedHeader<'a> {
     version: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    at: u64,
     ttl: u64,
     created_at: u64,
     load_us: u64,
@@ -51,6 +82,11 @@ struct SerializedHeader<'a> {
     absent: bool,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     tags: &'a [(String, u64)],
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[derive(Deserialize)]
@@ -84,7 +120,7 @@ struct Header<'a> {
 /// The content of an entry.
 #[derive(Debug, PartialEq)]
 pub enum Content<T> {
-    /// A value.
+    /// A value. Its version is the origin's, or when its load began.
     Value(Versioned<Arc<T>>, EntryMeta),
     /// A write-behind value that the origin does not have yet.
     Pending(Versioned<Arc<T>>),
@@ -96,10 +132,33 @@ pub enum Content<T> {
     Tombstone { version: u64, invalidated_at: u64 },
 }
 
-/// Encodes an entry under this key. `None` encodes the absence of a value.
+/// Bytes under a key that its namespace can't use.
+#[derive(Debug, Clone)]
+pub struct UnusableEntry {
+    /// What they are.
+    pub what: &'static str,
+    /// How many there are.
+    pub length: usize,
+    /// The first of them, which differ from those of other entries.
+    pub start: Arc<[u8]>,
+}
+
+impl UnusableEntry {
+    /// The number of bytes that identify an entry: those of its version and times.
+    const START: usize = 128;
+
+    /// Describes these bytes.
+    pub fn new(what: &'static str, bytes: &[u8]) -> Self {
+        let start = bytes[..bytes.len().min(Self::START)].into();
+        Self { what, length: bytes.len(), start }
+    }
+}
+
+/// Encodes an entry under this key. `None` encodes the absence of a value. The version is 0
+/// if `meta.at` orders the entry.
 ///
 /// # Errors
-/// Returns the codec's error.
+/// Returns the codec's error. A panic of the codec counts as one.
 pub fn encode<T, C: Codec<T>>(
     codec: &C,
     key: &str,
@@ -109,6 +168,7 @@ pub fn encode<T, C: Codec<T>>(
 ) -> Result<Vec<u8>, BoxError> {
     let header = SerializedHeader {
         version,
+        at: meta.at,
         ttl: millis(meta.ttl),
         created_at: meta.created_at,
         load_us: micros(meta.load_duration),
@@ -122,12 +182,13 @@ pub fn encode<T, C: Codec<T>>(
     let mut entry = serde_json::to_vec(&header).expect("plain data with text keys is JSON");
     entry.push(b'\n');
     if let Some(value) = value {
-        codec.encode(value, &mut entry)?;
+        catch_unwind(AssertUnwindSafe(|| codec.encode(value, &mut entry)))
+            .unwrap_or_else(|_| Err("the codec panicked".into()))?;
     }
     Ok(entry)
 }
 
-/// Encodes an entry without its first field, the version, which a script adds.
+/// Encodes an entry without its version and time, which a script adds.
 ///
 /// # Errors
 /// Returns the codec's error.
@@ -137,13 +198,14 @@ pub fn encode_tail<T, C: Codec<T>>(
     value: &T,
     meta: &EntryMeta,
 ) -> Result<Vec<u8>, BoxError> {
-    let mut entry = encode(codec, key, 0, Some(value), meta)?;
+    let meta = EntryMeta { at: 0, ..meta.clone() };
+    let mut entry = encode(codec, key, 0, Some(value), &meta)?;
     entry.drain(..r#"{"version":0,"#.len());
     Ok(entry)
 }
 
 /// Decodes an entry, and checks that it belongs under `key`. The error describes
-/// the entry, for the observer.
+/// the entry, for the observer. A value whose codec panics can't be decoded.
 pub fn decode<T, C: Codec<T>>(
     codec: &C,
     bytes: &[u8],
@@ -156,13 +218,14 @@ pub fn decode<T, C: Codec<T>>(
     let version = header.version;
     let meta = EntryMeta {
         created_at: header.created_at,
+        at: header.at,
         ttl: Duration::from_millis(header.ttl),
         load_duration: Duration::from_micros(header.load_us),
         tag: header.tag,
         tags: header.tags.into(),
     };
     match body {
-        _ if version >= MAX_VERSION => Err("a version out of range"),
+        _ if version.max(header.at) >= MAX_VERSION => Err("a version out of range"),
         _ if header.gone => Ok(Content::Tombstone { version, invalidated_at: header.at }),
         _ if header.key != key => Err("the entry of another key"),
         _ if header.absent => Ok(Content::Absent(meta)),
@@ -170,7 +233,9 @@ pub fn decode<T, C: Codec<T>>(
         _ if header.schema != codec.schema() => Err("an entry of another schema"),
         None => Err("an entry without a value"),
         Some(body) => {
-            let value = codec.decode(body).map_err(|_| "a value that can't be decoded")?;
+            let decoded = catch_unwind(AssertUnwindSafe(|| codec.decode(body)));
+            let Ok(Ok(value)) = decoded else { return Err("a value that can't be decoded") };
+            let version = if version == 0 { header.at } else { version };
             let value = Versioned { value: Arc::new(value), version };
             Ok(match header.pending {
                 Some(_) => Content::Pending(value),
@@ -213,6 +278,7 @@ mod tests {
     fn meta() -> EntryMeta {
         EntryMeta {
             created_at: 1_700_000_000_000,
+            at: 0,
             ttl: Duration::from_secs(300),
             load_duration: Duration::from_micros(1234),
             tag: 5,
@@ -226,6 +292,9 @@ mod tests {
         assert_eq!(decoded(&bytes, KEY), Ok(Content::Value(value(7), meta())));
         let absent = encode::<Profile, _>(&Json::default(), KEY, 0, None, &plain).unwrap();
         assert_eq!(decoded(&absent, KEY), Ok(Content::Absent(plain)));
+        let timed = EntryMeta { at: 9, ..meta() };
+        let by_time = Versioned { version: 9, ..value(0) };
+        assert_eq!(decoded(&encoded(0, &timed), KEY), Ok(Content::Value(by_time, timed)));
         let tombstone = |invalidated_at| Ok(Content::Tombstone { version: 7, invalidated_at });
         assert_eq!(decoded(br#"{"version":7,"gone":true}"#, KEY), tombstone(0));
         assert_eq!(decoded(br#"{"version":7,"gone":true,"at":9}"#, KEY), tombstone(9));
@@ -235,6 +304,9 @@ mod tests {
     fn the_header_begins_as_the_scripts_expect() {
         let text = String::from_utf8(encoded(7, &meta())).unwrap();
         assert!(text.starts_with(r#"{"version":7,"ttl":300000,"#), "{text}");
+        let timed = EntryMeta { at: 9, ..meta() };
+        let text = String::from_utf8(encoded(0, &timed)).unwrap();
+        assert!(text.starts_with(r#"{"version":0,"at":9,"ttl":300000,"#), "{text}");
         assert_eq!(text.lines().count(), 2, "the value is one line of JSON: {text}");
     }
 
@@ -285,7 +357,7 @@ mod tests {
         #[test]
         fn any_metadata_survives_a_round_trip(created_at: u64, ttl_ms in 0..u64::from(u32::MAX), load_us in 0..u64::from(u32::MAX), tag: u64, version in 1..MAX_VERSION) {
             let (ttl, load_duration) = (Duration::from_millis(ttl_ms), Duration::from_micros(load_us));
-            let meta = EntryMeta { created_at, ttl, load_duration, tag, tags: Arc::default() };
+            let meta = EntryMeta { created_at, at: 0, ttl, load_duration, tag, tags: Arc::default() };
             let bytes = encoded(version, &meta);
             prop_assert_eq!(decoded(&bytes, KEY), Ok(Content::Value(value(version), meta)));
         }

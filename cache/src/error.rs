@@ -13,7 +13,7 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 #[non_exhaustive]
 pub enum Error {
     /// The origin returned an error; [`Error::origin`] gives it back.
-    #[error("{0}")]
+    #[error(transparent)]
     Origin(Arc<dyn StdError + Send + Sync>),
     /// The load or write took longer than the hard timeout. A write may still have
     /// happened; its copy is then invalidated.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     Codec, KeyPart, Namespace, Versioned,
-    entry::{self, Content},
+    entry::{self, Content, EntryTags},
     fetch::probe::{Probe, RawCopy},
     local::cached_copy::CachedCopy,
     redis::{Key, RedisError},
@@ -71,8 +71,8 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
     /// Returns the cached state of an id. Costs one read in Redis, which counts in
     /// its keyspace statistics.
     pub async fn inspect(&self, id: impl KeyPart) -> Inspection<T> {
-        let key = self.key(&id);
-        Inspection { redis: self.inspect_redis(&key).await, near: self.inspect_local(&key) }
+        let (key, untraced) = (self.key(&id), self.clone().traced(&Trace::disabled()));
+        Inspection { redis: untraced.inspect_redis(&key).await, near: self.inspect_local(&key) }
     }
 
     /// Decodes an entry as it is stored in Redis under this id, fresh or not; `None` for a
@@ -93,34 +93,46 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
     }
 
     async fn inspect_redis(&self, key: &Key<T>) -> Result<CacheState<T>, RedisError> {
-        let (bytes, tag): RawCopy =
-            self.client().run(self.get_command(key), &Trace::disabled()).await?;
+        let (bytes, tag): RawCopy = self.client().run(self.get_command(key), &self.trace).await?;
         if self.is_deferred(key) {
             return Err(RedisError::Outdated);
         }
-        Ok(match bytes {
-            Some(bytes) => self.interpret(key, &bytes, tag),
-            None => CacheState::Nothing,
+        let Some(bytes) = bytes else { return Ok(CacheState::Nothing) };
+        let (state, tags) = self.interpret(key, &bytes, tag);
+        Ok(match state {
+            CacheState::Copy { version, .. } if !self.are_current(&tags).await? => {
+                CacheState::Expired(version)
+            }
+            state => state,
         })
     }
 
-    fn interpret(&self, key: &Key<T>, bytes: &[u8], tag: Option<u64>) -> CacheState<T> {
+    /// The state of an entry whose tags are current, and these tags.
+    fn interpret(
+        &self,
+        key: &Key<T>,
+        bytes: &[u8],
+        tag: Option<u64>,
+    ) -> (CacheState<T>, EntryTags) {
+        let untagged = |state| (state, EntryTags::default());
         let (value, meta) = match entry::decode(&self.codec, bytes, key.as_str()) {
             Ok(Content::Value(value, meta)) => (Some(value), meta),
             Ok(Content::Absent(meta)) => (None, meta),
             Ok(Content::Pending(it)) => {
-                return CacheState::Pending { value: it.value, version: it.version };
+                return untagged(CacheState::Pending { value: it.value, version: it.version });
             }
-            Ok(Content::Tombstone { version, .. }) => return CacheState::Tombstone(version),
-            Err(_) => return CacheState::Corrupt,
+            Ok(Content::Tombstone { version, .. }) => {
+                return untagged(CacheState::Tombstone(version));
+            }
+            Err(_) => return untagged(CacheState::Corrupt),
         };
         let version = value.as_ref().map_or(0, |it| it.version);
         match self.check_freshness(value.as_ref(), &meta, bytes.len()) {
             Probe::Fresh(copy) if Some(meta.tag) == tag => {
-                let left = copy.left.unwrap_or_default();
-                CacheState::from_copy(copy, left)
+                let (left, tags) = (copy.left.unwrap_or_default(), copy.tags.clone());
+                (CacheState::from_copy(copy, left), tags)
             }
-            _ => CacheState::Expired(version),
+            _ => untagged(CacheState::Expired(version)),
         }
     }
 

@@ -1,6 +1,9 @@
 //! Invalidation: by key, by tag, by pattern.
 
-use std::time::{Duration, Instant};
+use std::{
+    panic::resume_unwind,
+    time::{Duration, Instant},
+};
 
 use crate::{
     Codec, Invalidated, Namespace,
@@ -51,6 +54,18 @@ pub struct ScanProgress {
     pub is_complete: bool,
 }
 
+/// Runs an invalidation in a task of its own, which goes on if the caller is cancelled.
+pub(crate) async fn run_to_end(
+    invalidation: impl Future<Output = Invalidated> + Send + 'static,
+) -> Invalidated {
+    match tokio::spawn(invalidation).await {
+        Ok(outcome) => outcome,
+        Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+        // The runtime is stopping.
+        Err(_) => Invalidated::Deferred(RedisError::ConnectionLost),
+    }
+}
+
 impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
     /// Drops the copy of one key. The copies in this process are dropped even if Redis
     /// fails.
@@ -75,7 +90,7 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
             Ok(_) => Invalidated::Dropped,
             Err(error) => {
                 if matches!(error, DeferError::LimitReached(_)) {
-                    self.defer_invalidation_of_all();
+                    self.cache().defer_namespace(self.name());
                 }
                 Invalidated::Deferred(error.into_cause())
             }
@@ -85,6 +100,10 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
     /// Drops all copies that match, in batches (SCAN, never KEYS); a dry run only
     /// counts them. `progress` is called after each batch. SCAN may return a key
     /// twice, but returns every key that exists throughout the scan.
+    ///
+    /// Reaches what Redis holds, and what this process holds. A load in progress of a key
+    /// without a copy may still store what it has read, and another process may serve a
+    /// copy past its TTL for its grace period.
     ///
     /// # Errors
     /// Returns a [`RedisError`] if Redis fails; earlier batches stay dropped.
@@ -104,6 +123,10 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
             scan.is_complete = cursor == 0;
             progress(scan);
             if scan.is_complete || start.elapsed() >= MAX_DURATION {
+                if !dry_run {
+                    // Copies past their TTL are no longer in Redis.
+                    self.shared().invalidate_namespace(self.name());
+                }
                 return Ok(scan);
             }
         }
@@ -113,10 +136,11 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
         let client = self.client();
         let matching = client.key_pattern(&[self.name(), ":", &pattern.0].concat());
         let scan = client.command("SCAN").arg(*cursor).arg("MATCH").arg(matching);
-        let (next, names): (u64, Vec<String>) =
+        let (next, names): (u64, Vec<Vec<u8>>) =
             client.run(scan.arg("COUNT").arg(SCAN_COUNT), &self.trace).await?;
         *cursor = next;
-        Ok(names)
+        // The keys of the namespace are texts.
+        Ok(names.into_iter().filter_map(|name| String::from_utf8(name).ok()).collect())
     }
 
     /// Invalidates the named keys in one round trip, or only examines them in a dry

@@ -50,12 +50,7 @@ impl Cache {
         name: &'static str,
         policy: CachePolicy,
     ) -> Namespace<T> {
-        Namespace::new(
-            self.clone(),
-            self.shared().namespace(name, &policy),
-            policy,
-            Json::default(),
-        )
+        Namespace::new(self.clone(), self.shared().namespace(name), policy, Json::default())
     }
 }
 
@@ -67,8 +62,9 @@ impl<T, C> Namespace<T, C> {
         codec: C,
     ) -> Self {
         let (handle, trace) = (Arc::new(Handle { cache, state }), Trace::disabled());
+        let policy = policy.bounded();
         let namespace = Self { handle, policy, trace, codec, value: std::marker::PhantomData };
-        namespace.track();
+        namespace.register_policy();
         namespace
     }
 
@@ -90,13 +86,16 @@ impl<T, C> Namespace<T, C> {
     }
 
     /// The namespace under another policy.
+    ///
+    /// Tombstones live as long as the longest policy of this process needs, so all
+    /// processes should use the same policies.
     #[must_use]
     pub fn with(&self, policy: CachePolicy) -> Self
     where
         C: Clone,
     {
-        let namespace = Self { policy, ..self.clone() };
-        namespace.track();
+        let namespace = Self { policy: policy.bounded(), ..self.clone() };
+        namespace.register_policy();
         namespace
     }
 
@@ -136,7 +135,8 @@ impl<T, C> Namespace<T, C> {
         Key::new(key.finish())
     }
 
-    fn track(&self) {
+    fn register_policy(&self) {
+        self.state().include(&self.policy);
         if self.policy.near.is_some() {
             self.shared().track(self.state());
         }

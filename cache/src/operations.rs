@@ -9,6 +9,7 @@ use crate::{
         load::{Load, OneShot},
         lookup::Forward,
     },
+    invalidate::run_to_end,
     observer::LookedUp,
     redis::Key,
 };
@@ -18,8 +19,9 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
     /// such value.
     ///
     /// `load` is awaited at most once, and not at all on a hit. It runs in a task of its
-    /// own: if the caller is cancelled, it goes on for others that wait for it. For retries
-    /// after transient errors, use a [`loader`](Self::loader).
+    /// own: if the caller is cancelled, it goes on for others that wait for it. A cache that
+    /// is off or bypassed awaits it in the caller's. For retries after transient errors, use a
+    /// [`loader`](Self::loader).
     ///
     /// # Errors
     /// Returns the origin's error, a timeout or an overload, unless a stale copy could be
@@ -86,12 +88,15 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
     }
 
     /// Drops the copy of one value; the next lookup loads it. A load in progress does not
-    /// bring the old value back.
+    /// bring the old value back. Goes on if the caller is cancelled.
     pub async fn invalidate(&self, id: impl KeyPart) -> Invalidated {
-        let key = self.key(&id);
-        let outcome = self.invalidate_key(&key).await;
-        self.shared().observer.invalidated(self.name(), &outcome);
-        outcome
+        let (namespace, key) = (self.clone(), self.key(&id));
+        run_to_end(async move {
+            let outcome = namespace.invalidate_key(&key).await;
+            namespace.shared().observer.invalidated(namespace.name(), &outcome);
+            outcome
+        })
+        .await
     }
 
     /// Looks up a key, and reports the lookup to the observer.

@@ -186,16 +186,39 @@ impl CachePolicy {
         }
     }
 
+    /// The policy with numbers that can be computed with: a TTL of `Duration::MAX` is
+    /// one of ten years.
+    pub(crate) fn bounded(self) -> Self {
+        let share = |share: f64| if share >= 0.0 { share.min(1.0) } else { 0.0 };
+        let [year, day] = [86_400 * 365, 86_400].map(Duration::from_secs);
+        let [ttl, absent_ttl, grace] =
+            [self.ttl, self.absent_ttl, self.grace].map(|it| it.min(10 * year));
+        Self {
+            ttl,
+            absent_ttl,
+            grace,
+            jitter: share(self.jitter),
+            hard_timeout: self.hard_timeout.min(day),
+            near: self.near.map(|it| it.min(10 * year)),
+            lease: self.lease.map(|it| it.min(day)),
+            refresh: match self.refresh {
+                Refresh::Ahead(ahead) => Refresh::Ahead(share(ahead)),
+                other => other,
+            },
+            ..self
+        }
+    }
+
     /// The longest a load of this policy may take: the wait for a slot, the load, and
     /// the expiry of an abandoned lease.
     pub(crate) fn max_load(&self) -> Duration {
-        self.hard_timeout.saturating_mul(2).saturating_add(self.lease.unwrap_or_default())
+        2 * self.hard_timeout + self.lease.unwrap_or_default()
     }
 }
 
 /// Shortens a TTL by up to `jitter`, a share of it. `u` is a random number from 0 to 1.
 pub(crate) fn jittered(ttl: Duration, jitter: f64, u: f64) -> Duration {
-    ttl.mul_f64((1.0 - jitter.clamp(0.0, 1.0) * u).clamp(0.0, 1.0))
+    ttl.mul_f64((1.0 - jitter * u).clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
@@ -203,6 +226,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn extreme_options_are_bounded() {
+        let max = Duration::MAX;
+        let policy = CachePolicy::ttl(max).absent_ttl(max).grace(max).hard_timeout(max).near(max);
+        for jitter in [f64::NAN, f64::INFINITY, -1.0] {
+            let refresh = Refresh::Ahead(jitter);
+            let policy = policy.jitter(jitter).refresh(refresh).lease(Some(max)).bounded();
+            assert!(jittered(policy.ttl, policy.jitter, 0.5) <= policy.ttl);
+            let longest = policy.max_load() + policy.ttl + policy.grace;
+            assert!(longest < Duration::from_secs(86_400 * 365 * 21), "{longest:?}");
+            assert!(matches!(policy.refresh, Refresh::Ahead(0.0..=1.0)));
+        }
+        assert_eq!(CachePolicy::ttl(Duration::from_secs(1)).bounded().jitter, 0.1);
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]

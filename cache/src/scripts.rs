@@ -5,8 +5,9 @@
 //!
 //! A slow reader may deliver an old row after an edit. So a fill stores its entry
 //! only if no newer one exists, and an invalidation leaves a tombstone with the
-//! version for as long as such a reader may still arrive. A copy with a `pending`
-//! stamp is newer than the origin and must not be lost.
+//! version or the time for as long as such a reader may still arrive. A copy with a
+//! `pending` stamp is newer than the origin and must not be lost. [`crate::entry`] shows
+//! the heads of entries that the scripts distinguish.
 
 #[cfg(feature = "write-behind")]
 pub mod queue;
@@ -14,11 +15,14 @@ pub mod queue;
 use crate::redis::Script;
 
 /// `KEYS[1]`; version, entry, TTL in milliseconds, and when the load began in
-/// microseconds since 1970 by the server's clock.
+/// microseconds since 1970 by the server's clock; the TTL of a tombstone in milliseconds;
+/// optionally the length and the start of an entry that could not be used before the load
+/// began, which is overwritten in any case.
 ///
 /// Replies 1 if it stored the entry, 2 if it replaced a value of another type, and
-/// 0 if a newer entry exists or the key was invalidated after the load began. Data
-/// that is not an entry is overwritten.
+/// 0 if a newer entry exists, or the key was invalidated after the load began, or so much
+/// time has passed that it may have been. Data that is not an entry is overwritten. An
+/// entry without a version (0) replaces what has a time, if that is not later.
 pub static FILL: Script = Script::storing(include_str!("scripts/fill.lua"));
 
 /// `KEYS[1]` the entry, `KEYS[2]` its `edited` key, `KEYS[3]` the write clock; the
@@ -29,7 +33,7 @@ pub static FILL: Script = Script::storing(include_str!("scripts/fill.lua"));
 /// Replies 1 if it dropped a copy, 2 if it kept a pending one, and 0 otherwise. A
 /// pending copy gives way only to a later write. Without a version (-1) any other
 /// copy is dropped, and the tombstone records the time; a TTL of 0 leaves no
-/// tombstone.
+/// tombstone. With a version, newer copies are kept, and a time that the key has is, too.
 pub static INVALIDATE: Script = Script::new(include_str!("scripts/invalidate.lua"));
 
 /// `KEYS[1]`. Replies what [`INVALIDATE`] without a version would.
@@ -41,7 +45,7 @@ pub static WOULD_INVALIDATE: Script = Script::new(include_str!("scripts/would_in
 ///
 /// For values without a version: which of two writes that overlap was the last can't be
 /// known, so the second to arrive leaves a tombstone and replies 0. Otherwise the entry
-/// is stored, with the time as its version, and the reply is 1.
+/// is stored with the time, and the reply is 1. A pending copy is kept, with the reply 0.
 pub static STORE_WRITTEN: Script = Script::storing(include_str!("scripts/store_written.lua"));
 
 /// `KEYS[1]` a tag; a TTL in milliseconds, or 0 for none. Starts a new generation and
@@ -49,7 +53,7 @@ pub static STORE_WRITTEN: Script = Script::storing(include_str!("scripts/store_w
 pub static NEXT_GENERATION: Script = Script::storing(include_str!("scripts/next_generation.lua"));
 
 /// `KEYS[1]` a tag; the first generation if there is none, and the least TTL in
-/// milliseconds. Replies the generation.
+/// milliseconds, of which it gets the double. Replies the generation.
 pub static TAG_GENERATION: Script = Script::new(include_str!("scripts/tag_generation.lua"));
 
 /// `KEYS[1]` a lease; token, TTL in milliseconds. Extends the lease if the token

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, Once, PoisonError,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -16,6 +16,8 @@ use crate::{
     fetch::{bulkhead::Bulkhead, single_flight::SingleFlight},
     keys,
     local::{entries::LocalEntries, near::Near, negative::NegativeLimit},
+    observer::Shielded,
+    time::millis,
 };
 
 /// How long a tombstone lives at least: longer than Redis may freeze between a load and
@@ -71,11 +73,15 @@ pub(crate) struct NamespaceState {
     pub(crate) name: &'static str,
     /// The full key of its tag.
     pub(crate) tag: String,
-    /// How long a tombstone lives: longer than any load of the namespace may take.
-    pub(crate) tombstone_ttl: Duration,
+    /// How long a tombstone lives, in milliseconds: longer than any load may take.
+    tombstone_ms: AtomicU64,
+    /// How long a process may hold a copy, in milliseconds, its grace period included.
+    copy_ms: AtomicU64,
     /// Whether Redis is asked for invalidation pushes.
     is_tracked: AtomicBool,
     version_source: AtomicU8,
+    replaced_logged: Once,
+    version_logged: Once,
 }
 
 /// States of [`NamespaceState::version_source`].
@@ -85,15 +91,62 @@ const CLOCK: u8 = 2;
 const MIXED: u8 = 3;
 
 impl NamespaceState {
-    fn new(prefix: &str, name: &'static str, policy: &CachePolicy) -> Self {
+    fn new(prefix: &str, name: &'static str) -> Self {
         let tag = [prefix, keys::tag(name).as_str()].concat();
         Self {
             name,
             tag,
-            tombstone_ttl: MIN_TOMBSTONE_TTL + policy.max_load(),
+            tombstone_ms: AtomicU64::new(millis(MIN_TOMBSTONE_TTL)),
+            copy_ms: AtomicU64::new(0),
             is_tracked: AtomicBool::new(false),
             version_source: AtomicU8::new(UNKNOWN),
+            replaced_logged: Once::new(),
+            version_logged: Once::new(),
         }
+    }
+
+    /// Lets tombstones live as long as loads of this policy need.
+    pub(crate) fn include(&self, policy: &CachePolicy) {
+        let raise = |known: &AtomicU64, time: Duration| {
+            if known.load(Ordering::Relaxed) < millis(time) {
+                known.fetch_max(millis(time), Ordering::Relaxed);
+            }
+        };
+        raise(&self.tombstone_ms, MIN_TOMBSTONE_TTL + policy.max_load());
+        raise(&self.copy_ms, policy.ttl + policy.grace);
+    }
+
+    /// How long a tombstone lives: longer than any load of the namespace may take.
+    pub(crate) fn tombstone_ttl(&self) -> Duration {
+        Duration::from_millis(self.tombstone_ms.load(Ordering::Relaxed))
+    }
+
+    /// How long what outdates copies is kept: as long as any process may hold one, its
+    /// grace period included, or a load may bring one.
+    pub(crate) fn edited_ttl(&self) -> Duration {
+        self.tombstone_ttl().max(Duration::from_millis(self.copy_ms.load(Ordering::Relaxed)))
+    }
+
+    /// Logs that data was replaced that is not an entry of the namespace: only the first
+    /// time, as a deployment may change all entries.
+    pub(crate) fn log_replaced(&self, what: &str) {
+        self.replaced_logged.call_once(|| {
+            log::warn!(
+                "a key of namespace {} held {what} and was overwritten. Further ones are not \
+                 logged",
+                self.name
+            );
+        });
+    }
+
+    /// Logs, the first time, that a version is too large.
+    pub(crate) fn log_version_out_of_range(&self) {
+        self.version_logged.call_once(|| {
+            log::error!(
+                "namespace {} has versions of 2^53 or more; such values are not cached",
+                self.name
+            );
+        });
     }
 
     /// Records whether a value has a version from its origin. Returns false if other
@@ -115,18 +168,13 @@ impl NamespaceState {
         }
         false
     }
-
-    /// Whether the origin gives its values versions, as far as known.
-    pub(crate) fn has_versions(&self) -> bool {
-        self.version_source.load(Ordering::Relaxed) == ORIGIN
-    }
 }
 
 impl Shared {
     pub(crate) fn new(prefix: &str, limits: &Limits, observer: Arc<dyn Observer>) -> Self {
         Self {
             prefix: prefix.into(),
-            observer,
+            observer: Arc::new(Shielded(observer)),
             single_flight: Arc::default(),
             bulkhead: Bulkhead::new(limits.loads, limits.queued_loads),
             near: Arc::new(Near::new(prefix, limits.memory_bytes)),
@@ -147,15 +195,11 @@ impl Shared {
         Self { is_off: true, ..Self::new("", &Limits::default(), Arc::new(())) }
     }
 
-    /// The state of this namespace. The first policy decides how long tombstones live.
+    /// The state of this namespace.
     ///
     /// # Panics
     /// If the name is reserved, or not made of letters, digits, `-` and `_`.
-    pub(crate) fn namespace(
-        &self,
-        name: &'static str,
-        policy: &CachePolicy,
-    ) -> Arc<NamespaceState> {
+    pub(crate) fn namespace(&self, name: &'static str) -> Arc<NamespaceState> {
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let is_valid = !name.is_empty() && name.chars().all(is_allowed);
         assert!(is_valid, "the namespace {name:?} is not made of letters, digits, - and _");
@@ -163,7 +207,7 @@ impl Shared {
         let mut namespaces = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
         let state = namespaces
             .entry(name)
-            .or_insert_with(|| NamespaceState::new(&self.prefix, name, policy).into());
+            .or_insert_with(|| NamespaceState::new(&self.prefix, name).into());
         Arc::clone(state)
     }
 
@@ -174,19 +218,18 @@ impl Shared {
     }
 
     /// The longest life of a tombstone in any namespace.
-    #[cfg(feature = "write-behind")]
     pub(crate) fn max_tombstone_ttl(&self) -> Duration {
         let namespaces = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
-        namespaces.values().map(|it| it.tombstone_ttl).max().unwrap_or(MIN_TOMBSTONE_TTL)
+        namespaces.values().map(|it| it.tombstone_ttl()).max().unwrap_or(MIN_TOMBSTONE_TTL)
     }
 
     /// Asks Redis for invalidation pushes of this namespace, unless it is asked already.
     pub(crate) fn track(&self, state: &NamespaceState) {
-        if state.is_tracked.load(Ordering::Acquire) || state.is_tracked.swap(true, Ordering::AcqRel)
-        {
-            return;
+        if !state.is_tracked.load(Ordering::Acquire) {
+            self.near.track(format!("{}{}:", self.prefix, state.name));
+            // Only now: a handle that finds it set must not use the near cache too early.
+            state.is_tracked.store(true, Ordering::Release);
         }
-        self.near.track(format!("{}{}:", self.prefix, state.name));
     }
 
     /// Whether an entry of this size may be stored. Each rejection is counted, but

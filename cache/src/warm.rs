@@ -1,19 +1,20 @@
 //! Stores many values at once.
 
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::random;
 
 use crate::{
-    Codec, IntoLoaded, KeyPart, Namespace,
-    entry::{self, EntryMeta},
+    Codec, IntoLoaded, KeyPart, Loaded, Namespace,
+    entry::{self, EntryMeta, EntryTags},
     policy::jittered,
-    redis::RedisError,
+    redis::{Command, Key, RedisError},
 };
 
 impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
-    /// Stores values in one round trip, for warming the cache. Returns how many were sent,
-    /// which excludes values above the entry size limit. Newer copies are kept.
+    /// Stores values, for warming the cache, in one round trip after that for the tags.
+    /// Returns how many were sent, which excludes values above the entry size limit. Newer
+    /// copies are kept.
     ///
     /// Values without a version count as loaded now; write them only if nothing changes
     /// them meanwhile.
@@ -24,20 +25,43 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
         &self,
         values: impl IntoIterator<Item = (K, L)>,
     ) -> Result<usize, RedisError> {
-        let (client, since) = (self.client(), self.client().time_lower_bound());
+        if self.shared().is_off {
+            return Ok(0);
+        }
         let tag = self.read_tag().await?;
-        let created_at = client.now() / 1000;
-        let store = |(id, value): (K, L)| {
-            let (key, loaded) = (self.key(&id), value.into_loaded());
-            let ttl = jittered(self.policy.ttl, self.policy.jitter, random());
-            let meta = EntryMeta { created_at, ttl, tag, ..EntryMeta::default() };
-            let (name, version) = (key.as_str(), loaded.version.unwrap_or(since));
-            let value = loaded.value?;
-            let entry = entry::encode(&self.codec, name, version, Some(&value), &meta).ok()?;
-            self.store_command(&key, version, entry, ttl.max(Duration::from_millis(1)), since)
+        // After the first contact with Redis, by its clock.
+        let since = self.client().time_lower_bound();
+        let values: Vec<_> = values.into_iter().map(|(id, it)| (id, it.into_loaded())).collect();
+        let names: BTreeSet<_> = values.iter().flat_map(|(_, it)| it.tags.clone()).collect();
+        let names: Vec<_> = names.into_iter().collect();
+        let generations: BTreeMap<_, _> =
+            names.iter().cloned().zip(self.tag_generations(&names, since).await?).collect();
+        let store = |(id, loaded): (K, Loaded<T>)| {
+            let tags: EntryTags = loaded.tags.iter().map(|tag| generations[tag].clone()).collect();
+            self.put_command(&self.key(&id), loaded, since, EntryMeta { tag, tags, ..self.now() })
         };
         let sets: Vec<_> = values.into_iter().filter_map(store).collect();
         let count = sets.len();
-        client.run_many(sets).await.map(|_| count)
+        self.client().run_many(sets).await.map(|_| count)
+    }
+
+    /// The metadata of a value that counts as loaded now.
+    fn now(&self) -> EntryMeta {
+        let ttl = jittered(self.policy.ttl, self.policy.jitter, random());
+        EntryMeta { created_at: self.client().now() / 1000, ttl, ..EntryMeta::default() }
+    }
+
+    fn put_command(
+        &self,
+        key: &Key<T>,
+        loaded: Loaded<T>,
+        since: u64,
+        meta: EntryMeta,
+    ) -> Option<Command> {
+        let value = loaded.value?;
+        let (version, at) = self.order(loaded.version, since)?;
+        let meta = EntryMeta { at, ..meta };
+        let entry = entry::encode(&self.codec, key.as_str(), version, Some(&value), &meta).ok()?;
+        self.store_command(key, version, entry, meta.ttl, since)
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use tokio::time::sleep;
+use tokio::{runtime::Handle, time::sleep};
 
 use crate::{
     fetch::retry::Backoff,
@@ -24,6 +24,7 @@ const POLL_BACKOFF: Backoff =
 const MIN_POLL_DELAY: Duration = Duration::from_millis(5);
 
 /// A lease on one key.
+#[derive(Clone)]
 pub struct Lease {
     client: Client,
     key: Key<u64>,
@@ -31,11 +32,34 @@ pub struct Lease {
     ttl: Duration,
 }
 
+/// Releases a lease when dropped: the load may panic, or be cancelled with its caller.
+pub struct ReleaseOnDrop(Option<Lease>);
+
+impl ReleaseOnDrop {
+    /// Leaves the lease as it is.
+    pub fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for ReleaseOnDrop {
+    fn drop(&mut self) {
+        if let (Some(lease), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(async move { lease.release().await });
+        }
+    }
+}
+
 impl Lease {
     /// Creates a lease on `key`; [`Self::acquire_command`] acquires it.
     pub fn new<T>(client: &Client, key: &Key<T>, ttl: Duration) -> Self {
         let (key, token) = (keys::lease(client.prefix(), key), rand::random::<u64>() >> 1);
         Self { client: client.clone(), key, token, ttl }
+    }
+
+    /// A guard that releases the lease, held or not.
+    pub fn release_on_drop(&self) -> ReleaseOnDrop {
+        ReleaseOnDrop(Some(self.clone()))
     }
 
     /// Acquires the lease. Replies nil if another process holds it. O(1).

@@ -10,7 +10,6 @@ use tokio::time::{error::Elapsed, timeout};
 
 use crate::{
     Codec, IntoLoaded, Loaded, Namespace, Source,
-    entry::{self, EntryMeta, EntryTags, MAX_VERSION},
     error::{BoxError, Error},
     fetch::{
         lease::Lease,
@@ -20,9 +19,8 @@ use crate::{
         retry::Backoff,
         single_flight::Leader,
     },
-    local::cached_copy::CachedCopy,
-    policy::jittered,
-    redis::{Command, Key, RedisError, Value},
+    local::{cached_copy::CachedCopy, near::Epoch},
+    redis::{Key, RedisError, Value},
     trace::{Target, Trace},
 };
 
@@ -33,9 +31,6 @@ const RETRY_WINDOW: Duration = Duration::from_millis(150);
 /// Backoff between attempts: a database lock is held for milliseconds.
 const RETRY_BACKOFF: Backoff =
     Backoff { base: Duration::from_millis(20), max: Duration::from_millis(200) };
-/// How much shorter than the life of a tombstone a load must be to fill the cache: for the
-/// fill itself.
-const FILL_MARGIN: Duration = Duration::from_secs(10);
 
 /// A way to load one value.
 pub(crate) trait Load<T>: Send + Sync + 'static {
@@ -84,17 +79,27 @@ impl<T, O: Load<T>> Load<T> for Arc<O> {
 }
 
 /// A load. It owns everything it needs, so that it can continue without its caller.
-struct LoadTask<T, O, C> {
-    namespace: Namespace<T, C>,
-    key: Key<T>,
+pub(super) struct LoadTask<T, O, C> {
+    pub(super) namespace: Namespace<T, C>,
+    pub(super) key: Key<T>,
     origin: O,
-    tag: Option<u64>,
-    /// The load starts after this time; see [`ProbeResult::invalidated_at`].
-    invalidated_at: u64,
-    miss: Miss,
+    /// The generation of the namespace's tag, read before the load.
+    pub(super) tag: Option<u64>,
+    /// The load starts after this time; see [`ProbeResult::since`].
+    since: u64,
+    pub(super) miss: Miss,
     /// A copy stored by another process must have been loaded after this, in
     /// milliseconds since 1970: the copy being replaced is no answer to a reload.
     newer_than: u64,
+}
+
+/// What is known when a load begins.
+#[derive(Clone, Copy)]
+pub(super) struct LoadStart {
+    pub(super) at: Instant,
+    /// The time by Redis's clock, in microseconds since 1970, or earlier.
+    pub(super) since: u64,
+    pub(super) epoch: Epoch,
 }
 
 /// The answer of a load, if it arrived in time.
@@ -140,10 +145,8 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
             let answer = timeout(limit, waiter.wait()).await;
             trace_wait(&self.trace, since, &answer);
             match answer {
-                // The load may have started before a write that this caller must
-                // see: try once more. It has completed, so the next load starts
-                // after the probe.
-                Ok(Ok(loaded)) if is_first && loaded.version < probed.floor => (),
+                // It has completed, so the next load starts after the probe.
+                Ok(Ok(loaded)) if is_first && !self.is_recent(&loaded, probed).await => (),
                 Ok(answer) => return Ok((answer?, true)),
                 Err(_) => {
                     self.shared().single_flight.close_flight(key.as_str(), &waiter);
@@ -152,6 +155,17 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
             }
         }
         Ok((namespace.load_task(key, probed, origin).load_and_fill(None).await?, false))
+    }
+
+    /// Whether a caller may share this load, which may have begun before a write or an
+    /// invalidation that the caller must see.
+    async fn is_recent(&self, loaded: &LoadOutcome<T>, probed: &ProbeResult<T>) -> bool {
+        let Some(tags) = &loaded.tags else { return false };
+        let is_other_generation = |tag| Some(tag) != loaded.tag && tag > loaded.since;
+        loaded.version >= probed.floor
+            && loaded.since >= probed.since
+            && !probed.tag.is_some_and(is_other_generation)
+            && self.are_current(tags).await == Ok(true)
     }
 
     /// Starts a background reload, unless one is in progress.
@@ -192,7 +206,7 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
             key: key.clone(),
             origin,
             tag: probed.tag,
-            invalidated_at: probed.invalidated_at,
+            since: probed.since,
             miss,
             newer_than: 0,
         }
@@ -218,18 +232,22 @@ impl<T: Send + Sync + 'static, O: Load<T>, C: Codec<T>> LoadTask<T, O, C> {
         let mut waits = 0;
         while Instant::now() < end {
             let lease = Lease::new(self.namespace.client(), &self.key, ttl);
-            match self.try_acquire(&lease).await {
+            let guard = lease.release_on_drop();
+            let acquired = self.try_acquire(&lease).await;
+            if let Ok((true, None)) = acquired {
+                let loaded = lease.hold_during(self.load_and_fill(Some(&lease))).await;
+                guard.disarm();
+                return loaded;
+            }
+            if !matches!(acquired, Ok((true, _))) {
+                guard.disarm();
+            }
+            match acquired {
                 // Without Redis there are no leases, and no shared copies.
                 Err(_) => return self.load_and_fill(None).await,
-                Ok((acquired, Some(loaded))) => {
-                    self.release(acquired.then_some(&lease)).await;
-                    return Ok(loaded);
-                }
-                Ok((true, None)) => {
-                    return lease.hold_during(self.load_and_fill(Some(&lease))).await;
-                }
-                Ok((false, None)) if waits == 0 && lease.is_wrong_type().await => break,
-                Ok((false, None)) => tokio::time::sleep(Lease::poll_delay(waits)).await,
+                Ok((_, Some(loaded))) => return Ok(loaded),
+                Ok(_) if waits == 0 && lease.is_wrong_type().await => break,
+                Ok(_) => tokio::time::sleep(Lease::poll_delay(waits)).await,
             }
             waits += 1;
         }
@@ -254,8 +272,15 @@ impl<T: Send + Sync + 'static, O: Load<T>, C: Codec<T>> LoadTask<T, O, C> {
             }
         };
         let probed = namespace.interpret_reply(&self.key, copy.and_then(probe::parse_copy));
-        self.tag = self.tag.or(probed.tag);
-        Ok((acquired? != Value::Nil, stored_by_another(probed, self.newer_than)))
+        // The load has not begun, so the latest is right.
+        self.tag = probed.tag.or(self.tag);
+        self.since = self.since.max(probed.since);
+        let is_acquired = acquired? != Value::Nil;
+        let stored = match stored_by_another(probed, self.newer_than) {
+            Some(copy) if namespace.are_current(&copy.tags).await == Ok(true) => Some(copy.into()),
+            _ => None,
+        };
+        Ok((is_acquired, stored))
     }
 
     /// Starts the first generation of the namespace's tag, if it has none.
@@ -273,101 +298,17 @@ impl<T: Send + Sync + 'static, O: Load<T>, C: Codec<T>> LoadTask<T, O, C> {
 
     async fn load_and_fill(&mut self, lease: Option<&Lease>) -> Result<LoadOutcome<T>, Error> {
         self.ensure_tag().await;
-        let namespace = &self.namespace;
-        let start = Instant::now();
-        let loaded_since = namespace.client().time_lower_bound().max(self.invalidated_at);
-        let epoch = namespace.shared().near.epoch(self.key.as_str());
+        let (client, near) = (self.namespace.client(), &self.namespace.shared().near);
+        let start = LoadStart {
+            at: Instant::now(),
+            since: client.time_lower_bound().max(self.since),
+            epoch: near.epoch(self.key.as_str()),
+        };
         let loaded = self.load_with_permit().await;
         if loaded.is_err() {
             self.release(lease).await;
         }
-        let (loaded, load_duration) = (loaded?, start.elapsed());
-        let version = self.version(&loaded, loaded_since);
-        let tags = self.tags(&loaded.tags, loaded_since).await;
-        let meta =
-            self.meta(loaded.value.is_some(), load_duration, tags.clone().unwrap_or_default());
-        let value = loaded.value.map(Arc::new);
-        let is_cachable = tags.is_some() && version.is_some();
-        let entry = entry::encode(
-            &namespace.codec,
-            self.key.as_str(),
-            version.unwrap_or_default(),
-            value.as_deref(),
-            &meta,
-        );
-        let entry = entry.ok().filter(|_| is_cachable);
-        let copy = CachedCopy {
-            value: value.clone(),
-            version: version.unwrap_or_default(),
-            created_at: meta.created_at,
-            left: Some(meta.ttl),
-            load_duration,
-            tag: meta.tag,
-            tags: meta.tags.clone(),
-            bytes: entry.as_ref().map_or(0, Vec::len),
-            ..CachedCopy::default()
-        };
-        // Before the fill, whose own invalidation push would advance the epoch.
-        if !matches!(self.miss, Miss::Bypassed) && entry.is_some() {
-            namespace.remember(&self.key, &copy, epoch);
-        }
-        let is_late = load_duration + FILL_MARGIN > namespace.state().tombstone_ttl;
-        let fill = match entry.filter(|_| !is_late) {
-            Some(entry) => {
-                let exists = value.is_some();
-                self.fill(copy.version, exists, entry, meta.ttl, loaded_since, lease).await
-            }
-            None => {
-                self.release(lease).await;
-                if matches!(self.miss, Miss::Bypassed) { Fill::Bypassed } else { Fill::NotCached }
-            }
-        };
-        if fill == Fill::Superseded {
-            namespace.shared().stale.remove(self.key.as_str());
-        }
-        Ok(LoadOutcome {
-            version: copy.version,
-            value,
-            source: Source::Database,
-            ttl: fill.ttl(),
-            fill,
-            age: Duration::ZERO,
-        })
-    }
-
-    /// The version of what was loaded; `None` if it can't be ordered among the others of
-    /// the namespace.
-    fn version(&self, loaded: &Loaded<T>, loaded_since: u64) -> Option<u64> {
-        let state = self.namespace.state();
-        match loaded.version {
-            None if loaded.value.is_none() && state.has_versions() => Some(0),
-            None if loaded.value.is_none() => Some(loaded_since),
-            version => {
-                let is_consistent = state.has_consistent_versions(version.is_some());
-                let version = version.unwrap_or(loaded_since);
-                (is_consistent && version < MAX_VERSION).then_some(version)
-            }
-        }
-    }
-
-    /// The current generations of these tags; `None` if one was invalidated since the load
-    /// began, or if they can't be read.
-    async fn tags(&self, tags: &[String], loaded_since: u64) -> Option<EntryTags> {
-        if tags.is_empty() {
-            return Some(EntryTags::default());
-        }
-        let found = self.namespace.tag_generations(tags, loaded_since).await.ok()?;
-        found.iter().all(|(_, generation)| *generation <= loaded_since).then(|| found.into())
-    }
-
-    fn meta(&self, exists: bool, load_duration: Duration, tags: EntryTags) -> EntryMeta {
-        let policy = &self.namespace.policy;
-        let ttl = match exists {
-            true => jittered(policy.ttl, policy.jitter, rand::random()),
-            false => policy.absent_ttl,
-        };
-        let created_at = self.namespace.client().now() / 1000;
-        EntryMeta { created_at, ttl, load_duration, tag: self.tag.unwrap_or_default(), tags }
+        self.fill(loaded?, start, lease).await
     }
 
     /// Waits for a slot in the bulkhead, then loads. Each of the two may take the
@@ -399,90 +340,10 @@ impl<T: Send + Sync + 'static, O: Load<T>, C: Codec<T>> LoadTask<T, O, C> {
         }
     }
 
-    /// Stores the entry, and releases the lease.
-    async fn fill(
-        &self,
-        version: u64,
-        exists: bool,
-        entry: Vec<u8>,
-        ttl: Duration,
-        loaded_since: u64,
-        lease: Option<&Lease>,
-    ) -> Fill {
-        if matches!(self.miss, Miss::Bypassed) {
-            return Fill::Bypassed;
-        }
-        let Some(set) = self.namespace.store_command(&self.key, version, entry, ttl, loaded_since)
-        else {
-            self.release(lease).await;
-            return Fill::TooLarge;
-        };
-        let filled = match &self.miss {
-            // Redis has just failed: the visitor must not wait for it twice.
-            Miss::Redis(error) if !error.is_refused_write() => Err(error.for_unsent()),
-            _ if !exists && !self.admits_negative_entry(ttl) => {
-                self.release(lease).await;
-                return Fill::NotCached;
-            }
-            Miss::Corrupt(what) => self.replace_corrupt(set, what, lease).await,
-            _ => self.store(set, lease).await,
-        };
-        match filled {
-            Ok(true) => Fill::Stored(ttl),
-            Ok(false) => Fill::Superseded,
-            Err(error) => {
-                self.release(lease).await;
-                Fill::Failed(error)
-            }
-        }
-    }
-
-    async fn release(&self, lease: Option<&Lease>) {
+    pub(super) async fn release(&self, lease: Option<&Lease>) {
         if let Some(lease) = lease {
             lease.release().await;
         }
-    }
-
-    fn admits_negative_entry(&self, ttl: Duration) -> bool {
-        !ttl.is_zero() && self.namespace.shared().negative.admit(ttl)
-    }
-
-    /// Stores the entry, and releases the lease in the same round trip.
-    async fn store(&self, set: Command, lease: Option<&Lease>) -> Result<bool, RedisError> {
-        let (client, trace) = (self.namespace.client(), &self.namespace.trace);
-        let reply = match lease {
-            None => client.run::<Value>(set, trace).await?,
-            Some(lease) => {
-                let [stored, _] = client.run_all([set, lease.release_command()], trace).await?;
-                stored?
-            }
-        };
-        if reply == Value::Int(2) {
-            self.report_replaced("a value of another type");
-        }
-        // The script replies 0 if a newer entry exists; a plain SET replies OK.
-        Ok(reply != Value::Int(0))
-    }
-
-    fn report_replaced(&self, what: &'static str) {
-        let name = self.namespace.name();
-        log::warn!("a key of namespace {name} held {what} and was overwritten");
-        self.namespace.shared().observer.entry_replaced(name, what);
-    }
-
-    /// Replaces a corrupt entry, which the fill script might take for a newer one.
-    async fn replace_corrupt(
-        &self,
-        set: Command,
-        what: &'static str,
-        lease: Option<&Lease>,
-    ) -> Result<bool, RedisError> {
-        let client = self.namespace.client();
-        let unlink = client.on("UNLINK", &self.key);
-        client.run::<Value>(unlink, &self.namespace.trace).await?;
-        let stored = self.store(set, lease).await?;
-        self.report_replaced(what);
-        Ok(stored)
     }
 }
 
@@ -495,18 +356,24 @@ fn trace_wait<T>(trace: &Trace, since: Instant, answer: &TimedAnswer<T>) {
     trace.event(Target::Hitrate, since, "wait for the load in progress", outcome);
 }
 
-fn stored_by_another<T>(probed: ProbeResult<T>, newer_than: u64) -> Option<LoadOutcome<T>> {
+fn stored_by_another<T>(probed: ProbeResult<T>, newer_than: u64) -> Option<CachedCopy<T>> {
     let Probe::Fresh(copy) = probed.probe else { return None };
     // A pending value is always newer.
-    if copy.created_at <= newer_than && copy.left.is_some() {
-        return None;
+    (copy.created_at > newer_than || copy.left.is_none()).then_some(copy)
+}
+
+impl<T> From<CachedCopy<T>> for LoadOutcome<T> {
+    fn from(copy: CachedCopy<T>) -> Self {
+        Self {
+            value: copy.value,
+            version: copy.version,
+            since: copy.loaded_since,
+            tag: Some(copy.tag),
+            tags: Some(copy.tags),
+            source: Source::Cache,
+            fill: Fill::NotNeeded,
+            ttl: copy.left,
+            age: copy.age,
+        }
     }
-    Some(LoadOutcome {
-        value: copy.value,
-        version: copy.version,
-        source: Source::Cache,
-        fill: Fill::NotNeeded,
-        ttl: copy.left,
-        age: copy.age,
-    })
 }

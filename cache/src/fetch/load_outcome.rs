@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{Source, fetch::lookup::Fill};
+use crate::{Source, entry::EntryTags, fetch::lookup::Fill};
 
 /// The outcome of a successful load.
 #[derive(Debug)]
@@ -11,6 +11,12 @@ pub struct LoadOutcome<T> {
     pub value: Option<Arc<T>>,
     /// 0 if there is no value.
     pub version: u64,
+    /// When the load began, in microseconds since 1970 by Redis's clock, or earlier.
+    pub since: u64,
+    /// The generation of the namespace's tag when it began.
+    pub tag: Option<u64>,
+    /// The other tags of the value; `None` if one was invalidated since the load began.
+    pub tags: Option<EntryTags>,
     /// The origin, or the cache if another process was faster.
     pub source: Source,
     /// How the load changed the cache.
@@ -23,7 +29,7 @@ pub struct LoadOutcome<T> {
 
 impl<T> Clone for LoadOutcome<T> {
     fn clone(&self) -> Self {
-        let Self { version, source, ttl, age, .. } = *self;
-        Self { value: self.value.clone(), fill: self.fill.clone(), version, source, ttl, age }
+        let (value, tags, fill) = (self.value.clone(), self.tags.clone(), self.fill.clone());
+        Self { value, tags, fill, ..*self }
     }
 }

@@ -47,14 +47,16 @@ pub enum Fill {
     NotNeeded,
     /// The value was stored, with this TTL.
     Stored(Duration),
-    /// The cache has a newer value, which was kept.
+    /// The value was not stored, as it may be outdated: the cache has a newer one, or the key
+    /// was invalidated during the load, or so much time has passed that it may have been.
     Superseded,
     /// Storing the value failed.
     Failed(RedisError),
     /// The entry exceeds the size limit, and was not stored.
     TooLarge,
     /// The answer was not cached: the policy has no negative caching, or its limit
-    /// was reached, or the codec failed.
+    /// was reached, or the codec failed, or a tag of the value was invalidated during the
+    /// load, or the namespace mixes values with and without a version.
     NotCached,
     /// The cache was bypassed.
     Bypassed,

@@ -7,10 +7,10 @@ use std::{
 
 use crate::{
     Codec, Namespace, Source, Versioned,
-    entry::{Content, EntryMeta},
+    entry::{Content, EntryMeta, UnusableEntry},
     fetch::{lookup::Lookup, retry::Backoff},
     keys,
-    local::{cached_copy::CachedCopy, near::Epoch},
+    local::cached_copy::CachedCopy,
     redis::{Command, Key, RedisError, Value, typed},
     time::millis,
     trace::Target,
@@ -20,26 +20,18 @@ use crate::{
 pub struct ProbeResult<T> {
     /// The copy, or why there is none.
     pub probe: Probe<T>,
-    /// The lowest acceptable version of a load.
+    /// The lowest acceptable version of a load; 0 if the origin has none.
     pub floor: u64,
+    /// A load must have begun at this time or later, in microseconds by Redis's clock: when
+    /// the key was invalidated, or when the load of a copy without a version began.
+    pub since: u64,
     /// The current generation of the namespace's tag, for a copy loaded from now on.
     /// `None` if it has none yet, or lost it: then every copy is out of date.
     pub tag: Option<u64>,
     /// Whether Redis holds a tombstone: the copy was invalidated.
     pub is_tombstone: bool,
-    /// When it was invalidated explicitly, in microseconds by Redis's clock; else
-    /// 0.
-    pub invalidated_at: u64,
-    /// Whether this process decoded the entry for the first time.
+    /// Whether this process has not kept the copy for its grace period yet.
     pub is_newly_decoded: bool,
-}
-
-/// A copy past its TTL.
-pub struct StaleCopy<T> {
-    /// The copy.
-    pub copy: CachedCopy<T>,
-    /// The error that kept Redis from confirming that nothing is newer, if any.
-    pub error: Option<RedisError>,
 }
 
 /// Whether a fresh copy was found.
@@ -57,9 +49,8 @@ pub enum Miss {
     Bypassed,
     /// There is no copy, or only an expired or invalidated one.
     Empty,
-    /// The entry is corrupt, as described here. The fill overwrites it, and logs
-    /// it.
-    Corrupt(&'static str),
+    /// The bytes are not an entry of this namespace. The fill overwrites them.
+    Corrupt(UnusableEntry),
     /// Redis failed.
     Redis(RedisError),
 }
@@ -70,9 +61,9 @@ impl<T> ProbeResult<T> {
         Self {
             probe: Probe::Miss(miss),
             floor: 0,
+            since: 0,
             tag: None,
             is_tombstone: false,
-            invalidated_at: 0,
             is_newly_decoded: false,
         }
     }
@@ -121,38 +112,6 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
         probed
     }
 
-    /// Returns this process's stale copy if it may be served: no newer version and
-    /// no invalidation is known. Asks Redis only if there is such a copy. O(1).
-    pub(crate) async fn probe_stale(
-        &self,
-        key: &Key<T>,
-        probed: &ProbeResult<T>,
-    ) -> Option<StaleCopy<T>> {
-        let grace = self.policy.grace;
-        let copy = (!grace.is_zero()).then(|| self.shared().stale.get::<T>(key.as_str()))?;
-        let copy = copy.filter(|copy| copy.value.is_some() && copy.stale_for < grace)?;
-        match &probed.probe {
-            Probe::Miss(Miss::Redis(RedisError::Outdated)) => return None,
-            Probe::Miss(Miss::Redis(error)) => {
-                return Some(StaleCopy { copy, error: Some(error.clone()) });
-            }
-            _ if probed.is_tombstone
-                || copy.version < probed.floor
-                || Some(copy.tag) != probed.tag =>
-            {
-                return None;
-            }
-            _ => (),
-        }
-        let client = self.client();
-        let edited = client.on("GET", &keys::edited(client.prefix(), key));
-        match client.run::<Option<String>>(edited, &self.trace).await {
-            Ok(Some(edited)) if is_older(&copy, &edited) => None,
-            Ok(_) if !self.has_current_tags(&copy).await => None,
-            outcome => Some(StaleCopy { copy, error: outcome.err() }),
-        }
-    }
-
     /// The fresh copy of a key, if there is one.
     pub(crate) async fn look_for_copy(&self, key: &Key<T>) -> Option<Lookup<T>> {
         let is_bypassed = self.policy.is_bypassed || self.shared().is_off;
@@ -161,26 +120,6 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
             Probe::Fresh(copy) => Some(self.lookup_from_copy(key, copy)),
             Probe::Miss(_) => None,
         }
-    }
-
-    /// Keeps a copy for its grace period, unless the key was invalidated since
-    /// `epoch`.
-    pub(crate) fn remember(&self, key: &Key<T>, copy: &CachedCopy<T>, epoch: Epoch) {
-        let (name, grace) = (key.as_str(), self.policy.grace);
-        let Some(left) = copy.left.filter(|_| !grace.is_zero() && copy.value.is_some()) else {
-            return;
-        };
-        let entries = &self.shared().stale;
-        self.shared().near.if_unchanged(name, epoch, || {
-            let known = entries.get::<T>(name);
-            let is_newer = |known: CachedCopy<T>| {
-                (known.version, known.created_at) < (copy.version, copy.created_at)
-                    || known.tag != copy.tag
-            };
-            if known.is_none_or(is_newer) {
-                entries.insert(name, copy.clone(), left + grace);
-            }
-        });
     }
 
     /// Reads the copy and the tag in one round trip. O(1).
@@ -195,15 +134,18 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
             reply = Box::pin(self.retry_get(key)).await;
         }
         let probed = self.interpret_reply(key, reply.and_then(parse_copy));
-        if let Probe::Fresh(copy) = &probed.probe {
-            if !self.has_current_tags(copy).await {
-                return ProbeResult { probe: Probe::Miss(Miss::Empty), ..probed };
+        let Probe::Fresh(copy) = &probed.probe else { return probed };
+        let miss = match self.are_current(&copy.tags).await {
+            Ok(true) => {
+                if probed.is_newly_decoded {
+                    self.remember(key, copy, epoch);
+                }
+                return probed;
             }
-            if probed.is_newly_decoded {
-                self.remember(key, copy, epoch);
-            }
-        }
-        probed
+            Ok(false) => Miss::Empty,
+            Err(error) => Miss::Redis(error),
+        };
+        ProbeResult { probe: Probe::Miss(miss), ..probed }
     }
 
     /// Retries a read whose connection broke: it is usually back soon, and reads
@@ -252,44 +194,52 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
         bytes: Option<Vec<u8>>,
         tag: Option<u64>,
     ) -> ProbeResult<T> {
-        let Some(bytes) = bytes else {
-            return ProbeResult { tag, ..ProbeResult::miss(Miss::Empty) };
-        };
+        let miss = |miss| ProbeResult { tag, ..ProbeResult::miss(miss) };
+        let Some(bytes) = bytes else { return miss(Miss::Empty) };
         let size = bytes.len();
         if size > self.shared().max_entry_bytes {
-            return ProbeResult {
-                tag,
-                ..ProbeResult::miss(Miss::Corrupt("an entry above the size limit"))
-            };
+            let unusable = UnusableEntry::new("an entry above the size limit", &bytes);
+            return miss(Miss::Corrupt(unusable));
         }
-        let decoded = &self.cache().connection.decoded;
-        let (content, is_newly_decoded) = match decoded.decode(&self.codec, bytes, key.as_str()) {
-            Ok(decoded) => decoded,
-            Err(what) => return ProbeResult { tag, ..ProbeResult::miss(Miss::Corrupt(what)) },
-        };
+        let (name, memo) = (key.as_str(), &self.cache().connection.decoded);
+        let epoch = self.shared().near.epoch(name).stripe();
+        match memo.decode(&self.codec, bytes, name, epoch) {
+            Err(unusable) => miss(Miss::Corrupt(unusable)),
+            Ok((content, is_newly_decoded)) => {
+                ProbeResult { is_newly_decoded, ..self.interpret_content(&content, size, tag) }
+            }
+        }
+    }
+
+    fn interpret_content(
+        &self,
+        content: &Content<T>,
+        size: usize,
+        tag: Option<u64>,
+    ) -> ProbeResult<T> {
         let empty =
-            |floor| ProbeResult { floor, tag, is_newly_decoded, ..ProbeResult::miss(Miss::Empty) };
-        match &*content {
-            Content::Value(value, meta) if Some(meta.tag) == tag => ProbeResult {
-                probe: self.check_freshness(Some(value), meta, size),
-                ..empty(value.version)
-            },
-            Content::Value(value, _) => empty(value.version),
+            |floor, since| ProbeResult { floor, since, tag, ..ProbeResult::miss(Miss::Empty) };
+        let checked = |value, meta: &EntryMeta, floor| {
+            let empty = empty(floor, meta.at);
+            match Some(meta.tag) == tag {
+                true => ProbeResult { probe: self.check_freshness(value, meta, size), ..empty },
+                false => empty,
+            }
+        };
+        match content {
+            Content::Value(value, meta) => {
+                checked(Some(value), meta, if meta.at == 0 { value.version } else { 0 })
+            }
+            Content::Absent(meta) => checked(None, meta, 0),
             Content::Pending(value) => {
                 let (version, value) = (value.version, Some(Arc::clone(&value.value)));
                 let tag = tag.unwrap_or_default();
                 let copy = CachedCopy { value, version, tag, bytes: size, ..CachedCopy::default() };
-                ProbeResult { probe: Probe::Fresh(copy), ..empty(version) }
+                ProbeResult { probe: Probe::Fresh(copy), ..empty(version, 0) }
             }
-            Content::Absent(meta) if Some(meta.tag) == tag => {
-                ProbeResult { probe: self.check_freshness(None, meta, size), ..empty(0) }
+            Content::Tombstone { version, invalidated_at } => {
+                ProbeResult { is_tombstone: true, ..empty(*version, *invalidated_at) }
             }
-            Content::Absent(_) => empty(0),
-            Content::Tombstone { version, invalidated_at } => ProbeResult {
-                is_tombstone: true,
-                invalidated_at: *invalidated_at,
-                ..empty(*version)
-            },
         }
     }
 
@@ -308,6 +258,7 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
             value: value.map(|it| Arc::clone(&it.value)),
             version,
             created_at: meta.created_at,
+            loaded_since: meta.loaded_since(),
             age,
             left: Some(left),
             stale_for: Duration::ZERO,
@@ -332,14 +283,6 @@ const RETRY_BACKOFF: Backoff =
     Backoff { base: Duration::from_millis(20), max: Duration::from_millis(60) };
 /// How far two processes' estimates of Redis's clock may differ.
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(2);
-
-/// Whether a copy may not be served past its TTL: a later version was written, or it was
-/// invalidated after it was loaded. `edited` is the value of its `edited` key.
-fn is_older<T>(copy: &CachedCopy<T>, edited: &str) -> bool {
-    let (floor, at) = edited.split_once(':').unwrap_or((edited, ""));
-    let number = |text: &str| text.parse::<u64>().unwrap_or_default();
-    copy.version < number(floor) || copy.version.max(copy.loaded_since()) < number(at)
-}
 
 fn describe<T>(copy: &CachedCopy<T>) -> String {
     match copy.value {

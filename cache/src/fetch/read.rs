@@ -14,7 +14,8 @@ use crate::{
         load::Load,
         load_outcome::LoadOutcome,
         lookup::{Fill, Forward, Lookup},
-        probe::{Miss, Probe, ProbeResult, StaleCopy},
+        probe::{Miss, Probe, ProbeResult},
+        stale::StaleCopy,
         xfetch,
     },
     local::cached_copy::CachedCopy,
@@ -35,7 +36,7 @@ fn is_refresh_due<T>(policy: &CachePolicy, copy: &CachedCopy<T>) -> bool {
     let Some(left) = copy.left.filter(|_| is_cached_value) else { return false };
     match policy.refresh {
         Refresh::Off => false,
-        Refresh::Ahead(share) => left < policy.ttl.mul_f64(share.clamp(0.0, 1.0)),
+        Refresh::Ahead(share) => left < policy.ttl.mul_f64(share),
         Refresh::Early(beta) => {
             xfetch::may_be_due(left, copy.load_duration, beta)
                 && xfetch::is_due(left, copy.load_duration, beta, rand::random())

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{Source, entry::EntryTags, time::micros};
+use crate::{Source, entry::EntryTags};
 
 /// A copy of a value, or of the knowledge that there is none.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub struct CachedCopy<T> {
     pub version: u64,
     /// When it was loaded, in milliseconds since 1970 by Redis's clock.
     pub created_at: u64,
+    /// When its load began, in microseconds since 1970 by Redis's clock, or earlier.
+    pub loaded_since: u64,
     /// Time since then.
     pub age: Duration,
     /// How much longer it is fresh; `None` for a pending value, which does not
@@ -42,11 +44,12 @@ impl<T> Clone for CachedCopy<T> {
 impl<T> Default for CachedCopy<T> {
     fn default() -> Self {
         let [age, stale_for, load_duration] = [Duration::ZERO; 3];
-        let (version, created_at, tag, bytes, source) = (0, 0, 0, 0, Source::Cache);
+        let (version, created_at, loaded_since, tag, bytes) = (0, 0, 0, 0, 0);
         Self {
             value: None,
             version,
             created_at,
+            loaded_since,
             age,
             left: None,
             stale_for,
@@ -54,17 +57,12 @@ impl<T> Default for CachedCopy<T> {
             tag,
             tags: EntryTags::default(),
             bytes,
-            source,
+            source: Source::Cache,
         }
     }
 }
 
 impl<T> CachedCopy<T> {
-    /// When its load began, in microseconds since 1970 by Redis's clock, or earlier.
-    pub fn loaded_since(&self) -> u64 {
-        (self.created_at * 1000).saturating_sub(micros(self.load_duration))
-    }
-
     /// The copy as it is `time` later.
     pub fn aged_by(&self, time: Duration) -> Self {
         let left = self.left.map(|left| left.saturating_sub(time));

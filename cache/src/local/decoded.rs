@@ -3,12 +3,13 @@
 
 use std::{
     any::Any,
+    mem,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use crate::{
     Codec,
-    entry::{self, Content},
+    entry::{self, Content, UnusableEntry},
     local::slots::slot,
 };
 
@@ -22,6 +23,8 @@ pub struct DecodedEntries(Mutex<Vec<Option<Decoded>>>);
 
 struct Decoded {
     name: String,
+    /// The key's epoch in the near cache when it was last found.
+    epoch: u64,
     bytes: Vec<u8>,
     content: Arc<dyn Any + Send + Sync>,
 }
@@ -33,26 +36,29 @@ impl Default for DecodedEntries {
 }
 
 impl DecodedEntries {
-    /// Decodes an entry, or returns the memoised one. The flag says whether the
-    /// bytes were new.
+    /// Decodes an entry, or returns the memoised one. The flag says whether the bytes were
+    /// new, or the key had another epoch when they were last found: then this process may
+    /// have dropped its own copy.
     ///
     /// # Errors
-    /// Returns the error of [`entry::decode`].
+    /// Returns a description of bytes that [`entry::decode`] rejects.
     pub fn decode<T: Send + Sync + 'static, C: Codec<T>>(
         &self,
         codec: &C,
         bytes: Vec<u8>,
         key: &str,
-    ) -> Result<(Arc<Content<T>>, bool), &'static str> {
+        epoch: u64,
+    ) -> Result<(Arc<Content<T>>, bool), UnusableEntry> {
         let index = slot(key, SLOTS);
-        if let Some(content) = self.get(index, &bytes, key) {
-            return Ok((content, false));
+        if let Some(found) = self.get(index, &bytes, key, epoch) {
+            return Ok(found);
         }
-        let content = Arc::new(entry::decode(codec, &bytes, key)?);
+        let decoded = entry::decode(codec, &bytes, key);
+        let content = Arc::new(decoded.map_err(|what| UnusableEntry::new(what, &bytes))?);
         if bytes.len() <= MAX_DECODED_BYTES {
             let (name, content) = (key.to_owned(), Arc::clone(&content) as _);
             let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            slots[index] = Some(Decoded { name, bytes, content });
+            slots[index] = Some(Decoded { name, epoch, bytes, content });
         }
         Ok((content, true))
     }
@@ -62,14 +68,17 @@ impl DecodedEntries {
         index: usize,
         bytes: &[u8],
         key: &str,
-    ) -> Option<Arc<Content<T>>> {
-        let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let decoded = slots[index].as_ref()?;
+        epoch: u64,
+    ) -> Option<(Arc<Content<T>>, bool)> {
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let decoded = slots[index].as_mut()?;
         // The name is compared as well, so that a copy under another key is
         // rejected.
         let is_same = decoded.bytes == bytes && decoded.name == key;
         let content = is_same.then(|| Arc::clone(&decoded.content))?;
-        content.downcast().ok()
+        let content = content.downcast().ok()?;
+        let is_new = mem::replace(&mut decoded.epoch, epoch) != epoch;
+        Some((content, is_new))
     }
 }
 
@@ -87,10 +96,10 @@ mod tests {
         entry::encode(&Json::default(), KEY, version, Some(&anna), &meta).unwrap()
     }
 
-    type Decoded<T> = Result<(Arc<Content<T>>, bool), &'static str>;
+    type Decoded<T> = Result<(Arc<Content<T>>, bool), UnusableEntry>;
 
     fn decode(memo: &DecodedEntries, version: u64, key: &str) -> Decoded<Profile> {
-        memo.decode(&Json::default(), bytes(version), key)
+        memo.decode(&Json::default(), bytes(version), key, 0)
     }
 
     #[test]
@@ -101,6 +110,16 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &again) && is_new && !is_new_again);
         let (second, _) = decode(&memo, 2, KEY).unwrap();
         assert!(matches!(&*second, Content::Value(value, _) if value.version == 2));
+    }
+
+    #[test]
+    fn the_same_bytes_count_as_new_after_an_invalidation() {
+        let (memo, codec) = (DecodedEntries::default(), Json::default());
+        let is_new = |epoch| {
+            let found = memo.decode::<Profile, _>(&codec, bytes(1), KEY, epoch);
+            found.unwrap().1
+        };
+        assert_eq!([0, 0, 1, 1].map(is_new), [true, false, true, false]);
     }
 
     #[test]

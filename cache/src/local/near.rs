@@ -11,7 +11,7 @@
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -27,6 +27,8 @@ use crate::{
 
 /// The number of stripes: enough that two busy keys seldom share one.
 const STRIPES: usize = 256;
+/// The number of groups of tags.
+const TAG_GROUPS: usize = 256;
 /// How long copies are served after Redis became unavailable: about as long as a
 /// restart takes. Edits by other processes are not noticed meanwhile.
 pub const MAX_OUTAGE: Duration = Duration::from_secs(5);
@@ -44,6 +46,10 @@ pub struct Near {
     /// Whether invalidation pushes arrive: [`OFF`], [`ON`], or when they stopped,
     /// in microseconds since `started`.
     tracking: AtomicU64,
+    /// The number of changes of tags of entries.
+    tag_changes: AtomicU64,
+    /// Whether a copy may have a tag of this group.
+    has_tagged: Vec<AtomicBool>,
     prefix: String,
     /// The start of the keys whose changes Redis reports.
     tracked: watch::Sender<Vec<String>>,
@@ -61,7 +67,17 @@ struct Stripe {
 
 /// The epoch of a key's stripe, read before its value was requested.
 #[derive(Debug, Clone, Copy)]
-pub struct Epoch(u64);
+pub struct Epoch {
+    stripe: u64,
+    tags: u64,
+}
+
+impl Epoch {
+    /// The epoch of the stripe, as a number.
+    pub fn stripe(self) -> u64 {
+        self.stripe
+    }
+}
 
 impl Near {
     /// Creates an empty near cache, disabled until
@@ -73,6 +89,8 @@ impl Near {
             stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
             started: Instant::now(),
             tracking: AtomicU64::new(OFF),
+            tag_changes: AtomicU64::new(0),
+            has_tagged: (0..TAG_GROUPS).map(|_| AtomicBool::new(false)).collect(),
             prefix: prefix.to_owned(),
             tracked: watch::Sender::default(),
         }
@@ -85,8 +103,10 @@ impl Near {
             if tracked.is_empty() {
                 tracked.extend([keys::TAG, keys::TAGS].map(|tag| format!("{}{tag}:", self.prefix)));
             }
-            tracked.push(start);
-            self.tracking.store(OFF, Ordering::Release);
+            if !tracked.contains(&start) {
+                tracked.push(start);
+                self.tracking.store(OFF, Ordering::Release);
+            }
         });
     }
 
@@ -130,10 +150,12 @@ impl Near {
     /// Returns the current epoch. Read it before requesting a value to
     /// [`Self::insert`].
     pub fn epoch(&self, name: &str) -> Epoch {
-        Epoch(self.stripe(name).epoch())
+        let tags = self.tag_changes.load(Ordering::SeqCst);
+        Epoch { stripe: self.stripe(name).epoch(), tags }
     }
 
-    /// Adds a copy for at most `ttl`, unless its key was invalidated since `epoch`.
+    /// Adds a copy for at most `ttl`, unless its key or one of its tags was invalidated
+    /// since `epoch`.
     pub fn insert<T: Send + Sync + 'static>(
         &self,
         name: &str,
@@ -141,9 +163,15 @@ impl Near {
         ttl: Duration,
         epoch: Epoch,
     ) {
+        // Before the check: a change of the tag either sees this or is seen by it.
+        for (tag, _) in copy.tags.iter() {
+            self.has_tagged[slot(tag, TAG_GROUPS)].store(true, Ordering::SeqCst);
+        }
         let stripe = self.stripe(name);
         let _guard = stripe.lock();
-        if stripe.epoch() != epoch.0 || !self.is_tracking() {
+        let has_same_tags =
+            copy.tags.is_empty() || self.tag_changes.load(Ordering::SeqCst) == epoch.tags;
+        if stripe.epoch() != epoch.stripe || !has_same_tags || !self.is_tracking() {
             return;
         }
         let time = copy.left.map_or(ttl, |left| left.min(ttl));
@@ -154,7 +182,7 @@ impl Near {
     pub fn if_unchanged(&self, name: &str, epoch: Epoch, action: impl FnOnce()) {
         let stripe = self.stripe(name);
         let _guard = stripe.lock();
-        if stripe.epoch() == epoch.0 {
+        if stripe.epoch() == epoch.stripe {
             action();
         }
     }
@@ -169,11 +197,23 @@ impl Near {
 
     /// As [`Self::invalidate`], for all keys.
     pub fn invalidate_all(&self) {
+        for group in &self.has_tagged {
+            group.store(false, Ordering::SeqCst);
+        }
         for stripe in &self.stripes {
             let _guard = stripe.lock();
             stripe.advance();
         }
         self.entries.clear();
+    }
+
+    /// Drops the copies that have this tag, and others with them: only that none has it is
+    /// known. Every first entry of a tag changes it.
+    fn tag_changed(&self, tag: &str) {
+        self.tag_changes.fetch_add(1, Ordering::SeqCst);
+        if self.has_tagged[slot(tag, TAG_GROUPS)].load(Ordering::SeqCst) {
+            self.invalidate_all();
+        }
     }
 
     /// The approximate number of copies.
@@ -219,11 +259,10 @@ impl InvalidationListener for Near {
 
     fn key_changed(&self, key: &str) {
         let Some(name) = key.strip_prefix(&self.prefix) else { return };
-        let is_tag =
-            name.split_once(':').is_some_and(|(word, _)| [keys::TAG, keys::TAGS].contains(&word));
-        match is_tag {
-            true => self.invalidate_all(),
-            false => self.invalidate(name),
+        match name.split_once(':') {
+            Some((keys::TAG, _)) => self.invalidate_all(),
+            Some((keys::TAGS, tag)) => self.tag_changed(tag),
+            _ => self.invalidate(name),
         }
     }
 

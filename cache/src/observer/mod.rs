@@ -5,7 +5,11 @@ mod metrics;
 #[cfg(feature = "tracing")]
 mod tracing;
 
-use std::time::Duration;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 #[cfg(feature = "metrics")]
 pub use self::metrics::MetricsObserver;
@@ -14,7 +18,8 @@ pub use self::tracing::TracingObserver;
 use crate::{Fill, Invalidated, Source};
 
 /// Receives the events of a cache. The default methods do nothing. They are called on
-/// the working thread, so they must be quick.
+/// the working thread, so they must be quick. A panic is logged, and does not fail the
+/// operation.
 pub trait Observer: Send + Sync + 'static {
     /// A lookup was answered.
     fn looked_up(&self, event: &LookedUp<'_>) {
@@ -42,7 +47,8 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (namespace, what);
     }
 
-    /// A copy was invalidated, or will be.
+    /// A copy was invalidated, or will be. The namespace is empty if it was by the tag of an
+    /// entry, which belongs to no namespace.
     fn invalidated(&self, namespace: &'static str, outcome: &Invalidated) {
         let _ = (namespace, outcome);
     }
@@ -53,6 +59,47 @@ pub trait Observer: Send + Sync + 'static {
     fn failpoint(&self, failpoint: Failpoint) -> bool {
         let _ = failpoint;
         false
+    }
+}
+
+/// An observer whose panics end nothing but the event.
+pub(crate) struct Shielded(pub(crate) Arc<dyn Observer>);
+
+impl Shielded {
+    fn notify(&self, event: impl FnOnce(&dyn Observer)) {
+        if catch_unwind(AssertUnwindSafe(|| event(&*self.0))).is_err() {
+            log::error!("the observer panicked");
+        }
+    }
+}
+
+impl Observer for Shielded {
+    fn looked_up(&self, event: &LookedUp<'_>) {
+        self.notify(|observer| observer.looked_up(event));
+    }
+
+    fn load_started(&self, namespace: &'static str) {
+        self.notify(|observer| observer.load_started(namespace));
+    }
+
+    fn load_rejected(&self, namespace: &'static str) {
+        self.notify(|observer| observer.load_rejected(namespace));
+    }
+
+    fn entry_rejected(&self, namespace: &'static str) {
+        self.notify(|observer| observer.entry_rejected(namespace));
+    }
+
+    fn entry_replaced(&self, namespace: &'static str, what: &'static str) {
+        self.notify(|observer| observer.entry_replaced(namespace, what));
+    }
+
+    fn invalidated(&self, namespace: &'static str, outcome: &Invalidated) {
+        self.notify(|observer| observer.invalidated(namespace, outcome));
+    }
+
+    fn failpoint(&self, failpoint: Failpoint) -> bool {
+        self.0.failpoint(failpoint)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
         command::proves_writing,
         connection::{Reply, check_error},
         deferred::DeferredInvalidation,
-        memory::MemoryServer,
+        memory::{MemoryServer, reply_without_storing},
         notation::traced_reply,
         reply::{self, typed},
         script::is_noscript,
@@ -42,6 +42,8 @@ pub(super) enum Backend {
     Redis(Arc<Supervisor>),
     /// This process.
     Memory(Arc<MemoryServer>),
+    /// Nothing: there never is a copy.
+    Off,
 }
 
 /// Why an invalidation did not run yet.
@@ -76,11 +78,16 @@ impl Client {
         Self { backend, health: Arc::default(), prefix: prefix.into() }
     }
 
+    /// A client whose commands store and find nothing.
+    pub(crate) fn off() -> Self {
+        Self { backend: Backend::Off, health: Arc::default(), prefix: "".into() }
+    }
+
     /// The server; `None` in memory.
     pub fn address(&self) -> Option<&Address> {
         match &self.backend {
             Backend::Redis(supervisor) => Some(supervisor.address()),
-            Backend::Memory(_) => None,
+            Backend::Memory(_) | Backend::Off => None,
         }
     }
 
@@ -91,7 +98,7 @@ impl Client {
             Backend::Redis(supervisor) => {
                 Self::open(supervisor.address(), &self.prefix, &self.health)
             }
-            Backend::Memory(_) => self.clone(),
+            Backend::Memory(_) | Backend::Off => self.clone(),
         }
     }
 
@@ -159,7 +166,7 @@ impl Client {
 
     /// A time that Redis's clock has certainly passed, in microseconds since 1970.
     pub fn time_lower_bound(&self) -> u64 {
-        self.now().saturating_sub(crate::time::micros(self.clock_error()))
+        self.health.clock.lower_bound()
     }
 
     /// The health of all connections of this process.
@@ -282,10 +289,8 @@ impl Client {
     pub(super) async fn send_one(&self, cmd: &Cmd) -> Reply {
         match &self.backend {
             Backend::Redis(supervisor) => supervisor::send(supervisor, cmd).await,
-            Backend::Memory(server) => {
-                let sent = Instant::now();
-                Reply { value: Ok(server.execute(cmd)), sent, took: sent.elapsed() }
-            }
+            Backend::Memory(server) => Reply::here(|| server.execute(cmd)),
+            Backend::Off => Reply::here(|| reply_without_storing(cmd)),
         }
     }
 
@@ -301,6 +306,7 @@ impl Client {
             Backend::Memory(server) => {
                 Ok(pipeline.cmd_iter().map(|cmd| server.execute(cmd)).collect())
             }
+            Backend::Off => Ok(pipeline.cmd_iter().map(reply_without_storing).collect()),
         }
     }
 

@@ -35,6 +35,14 @@ pub struct Reply {
     pub took: Duration,
 }
 
+impl Reply {
+    /// The reply of this process.
+    pub fn here(reply: impl FnOnce() -> Value) -> Self {
+        let sent = Instant::now();
+        Self { value: Ok(reply()), sent, took: sent.elapsed() }
+    }
+}
+
 impl Connection {
     /// Connects and authenticates within `timeout`. The calling runtime drives the
     /// connection.

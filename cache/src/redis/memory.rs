@@ -1,6 +1,6 @@
-//! Runs the commands of a cache in this process, as Redis would: for a cache that is off,
-//! and for tests without Redis. A property test holds it equal to Redis and the scripts in
-//! Lua (`tests/cache/in_memory.rs`).
+//! Runs the commands of a cache in this process, as Redis would, for tests without Redis. A
+//! property test holds it equal to Redis and the scripts in Lua
+//! (`tests/cache/in_memory.rs`).
 
 use std::{
     collections::HashMap,
@@ -40,7 +40,9 @@ struct Call<'a> {
 struct Head {
     version: Option<u64>,
     is_gone: bool,
-    at: u64,
+    at: Option<u64>,
+    /// Whether the time orders it, and not the version.
+    is_timed: bool,
 }
 
 type Handler = fn(&mut Keyspace<'_>, Call<'_>) -> Value;
@@ -56,6 +58,18 @@ const SCRIPTS: [(&Script, Handler); 8] = [
     (&scripts::RENEW, renew),
     (&scripts::RELEASE, release),
 ];
+
+/// Replies as a server that is empty and stores nothing, for a cache that is off.
+pub fn reply_without_storing(cmd: &Cmd) -> Value {
+    let args: Vec<&[u8]> = cmd.args_iter().filter_map(simple).collect();
+    match args[0] {
+        b"MGET" => Value::Array(vec![Value::Nil; args.len() - 1]),
+        b"EVALSHA" | b"UNLINK" | b"STRLEN" => Value::Int(0),
+        b"SCAN" => Value::Array(vec![bulk(b"0"), Value::Array(Vec::new())]),
+        b"SET" => Value::Okay,
+        _ => Value::Nil,
+    }
+}
 
 impl MemoryServer {
     /// Runs one command. Replies nil to one that a cache does not send.
@@ -145,6 +159,15 @@ impl Keyspace<'_> {
     fn has_value(&self, key: &str) -> bool {
         self.get(key).is_some()
     }
+
+    /// Raises the floor of an `edited` key; without a version, sets its time.
+    fn record_edit(&mut self, edited: &str, current: Option<u64>, ttl_ms: u64) {
+        let (floor, at) = edited_parts(self.text(edited));
+        let floor = floor.max(current.unwrap_or_default());
+        let at = if current.is_none() { Some(self.now) } else { at };
+        let at = at.map_or_else(String::new, |at| format!(":{at}"));
+        self.set(edited, format!("{floor}{at}"), Some(ttl_ms));
+    }
 }
 
 impl Head {
@@ -152,22 +175,56 @@ impl Head {
         let Some((version, rest)) = entry.strip_prefix(br#"{"version":"#).and_then(digits) else {
             return Self::default();
         };
-        let gone = rest.strip_prefix(br#","gone":true"#);
-        let at = gone.and_then(|rest| rest.strip_prefix(br#","at":"#)).and_then(digits);
-        Self { version: Some(version), is_gone: gone.is_some(), at: at.map_or(0, |(at, _)| at) }
+        let time = |rest: &[u8]| -> Option<(u64, bool)> {
+            let (at, rest) = rest.strip_prefix(br#","at":"#).and_then(digits)?;
+            Some((at, rest == b"}"))
+        };
+        let version = Some(version);
+        match rest.strip_prefix(br#","gone":true"#) {
+            None => {
+                let at = time(rest).map(|(at, _)| at);
+                Self { version, is_gone: false, at, is_timed: at.is_some() }
+            }
+            Some(rest) => {
+                let (at, is_timed) = time(rest).unzip();
+                Self { version, is_gone: true, at, is_timed: is_timed.unwrap_or_default() }
+            }
+        }
     }
 
     fn is_copy(&self) -> bool {
         self.version.is_some() && !self.is_gone
     }
+
+    /// The tombstone that replaces it.
+    fn tombstone(&self, current: Option<u64>, now: u64) -> String {
+        let version = self.version.unwrap_or_default().max(current.unwrap_or_default());
+        let rest = match (current, self.at) {
+            (None, _) => format!(r#","at":{now}"#),
+            (Some(_), Some(at)) => format!(r#","at":{at},"written":true"#),
+            (Some(_), None) => String::new(),
+        };
+        format!(r#"{{"version":{version},"gone":true{rest}}}"#)
+    }
 }
 
 fn fill(keys: &mut Keyspace<'_>, call: Call<'_>) -> Value {
-    let [version, entry, ttl, since] = call.args else { return Value::Nil };
-    if let Some(head) = keys.head(call.keys[0])
-        && (head.version.is_some_and(|it| it > number(version)) || head.at > number(since))
-    {
+    let [new, entry, ttl, since, tombstone_ttl, unusable @ ..] = call.args else {
+        return Value::Nil;
+    };
+    let (new, since) = (number(new), number(since));
+    if keys.now.saturating_sub(since) > number(tombstone_ttl) * 1000 {
         return Value::Int(0);
+    }
+    if let Some(old) = keys.get(call.keys[0]) {
+        let head = Head::of(old);
+        let is_unusable = matches!(unusable, [length, start]
+            if number(length) as usize == old.len() && old.starts_with(start));
+        let is_newer = head.version.unwrap_or_default() > new && !(head.is_timed && new == 0);
+        let is_later = head.at.is_some_and(|at| at > since);
+        if !is_unusable && (is_newer || is_later) {
+            return Value::Int(0);
+        }
     }
     keys.set(call.keys[0], *entry, Some(number(ttl)));
     Value::Int(1)
@@ -175,35 +232,28 @@ fn fill(keys: &mut Keyspace<'_>, call: Call<'_>) -> Value {
 
 fn invalidate(keys: &mut Keyspace<'_>, call: Call<'_>) -> Value {
     let [copy, others @ ..] = call.keys else { return Value::Nil };
-    let (current, tombstone_ttl) = (text(call.args[0]), number(call.args[1]));
-    let (current, edited_ttl): (Option<u64>, _) = (current.parse().ok(), number(call.args[3]));
-    let head = keys.head(copy);
-    let now = keys.now;
-    if let [edited, ..] = others
-        && edited_ttl > 0
-    {
-        let (floor, at) = edited_parts(keys.text(edited));
-        let floor = floor.max(current.unwrap_or_default());
-        let at = if current.is_none() { Some(now) } else { at };
-        let at = at.map_or_else(String::new, |at| format!(":{at}"));
-        keys.set(edited, format!("{floor}{at}"), Some(edited_ttl));
+    let (current, tombstone_ttl) = (text(call.args[0]).parse().ok(), number(call.args[1]));
+    if let ([edited, ..], 1..) = (others, number(call.args[3])) {
+        keys.record_edit(edited, current, number(call.args[3]));
     }
-    let is_copy = head.as_ref().is_some_and(Head::is_copy);
-    let version = head.as_ref().and_then(|head| head.version);
-    if is_copy && current.is_some_and(|current| version.is_some_and(|it| it >= current)) {
+    let head = keys.head(copy).unwrap_or_default();
+    let is_copy = head.is_copy();
+    if is_copy && !head.is_timed && current.is_some_and(|current| head.version >= Some(current)) {
         return Value::Int(0);
     }
-    let dropped = match version {
+    let dropped = match head.version {
         Some(_) => i64::from(is_copy),
         None => keys.remove(copy),
     };
-    if tombstone_ttl == 0 {
-        keys.remove(copy);
-        return Value::Int(dropped);
+    match tombstone_ttl {
+        0 => {
+            keys.remove(copy);
+        }
+        ttl => {
+            let tombstone = head.tombstone(current, keys.now);
+            keys.set(copy, tombstone, Some(ttl));
+        }
     }
-    let at = if current.is_none() { format!(r#","at":{now}"#) } else { String::new() };
-    let version = version.unwrap_or_default().max(current.unwrap_or_default());
-    keys.set(copy, format!(r#"{{"version":{version},"gone":true{at}}}"#), Some(tombstone_ttl));
     Value::Int(dropped)
 }
 
@@ -221,12 +271,12 @@ fn store_written(keys: &mut Keyspace<'_>, call: Call<'_>) -> Value {
     let (floor, seen) = edited_parts(keys.text(edited));
     keys.set(edited, format!("{floor}:{now}"), Some(number(edited_ttl)));
     let version = head.version.unwrap_or_default();
-    if version.max(head.at).max(seen.unwrap_or_default()) > number(began) {
+    if head.at.max(seen).unwrap_or_default() > number(began) {
         let tombstone = format!(r#"{{"version":{version},"gone":true,"at":{now}}}"#);
         keys.set(copy, tombstone, Some(number(tombstone_ttl)));
         return Value::Int(0);
     }
-    let entry = [format!(r#"{{"version":{now},"#).as_bytes(), tail].concat();
+    let entry = [format!(r#"{{"version":0,"at":{now},"#).as_bytes(), tail].concat();
     keys.set(copy, entry, Some(number(ttl)));
     Value::Int(1)
 }
@@ -240,12 +290,12 @@ fn next_generation(keys: &mut Keyspace<'_>, call: Call<'_>) -> Value {
 fn tag_generation(keys: &mut Keyspace<'_>, call: Call<'_>) -> Value {
     let (tag, first, ttl) = (call.keys[0], call.args[0], number(call.args[1]));
     if !keys.has_value(tag) {
-        keys.set(tag, first, Some(ttl));
+        keys.set(tag, first, Some(2 * ttl));
         return bulk(first);
     }
     let until = keys.keys.get(tag).and_then(|stored| stored.expires_at);
     if until.is_some_and(|until| until < keys.now + ttl * 1000) {
-        keys.expire(tag, ttl);
+        keys.expire(tag, 2 * ttl);
     }
     bulk(keys.get(tag).unwrap_or_default())
 }

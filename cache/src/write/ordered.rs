@@ -346,7 +346,7 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
         let key = self.key(&id);
         let command = self.invalidate_command(&key, Some(committed));
         if !self.client().defer(&key, command, committed.version) {
-            self.defer_invalidation_of_all();
+            self.cache().defer_namespace(self.name());
         }
         self.shared().invalidate_local(key.as_str());
     }

@@ -11,7 +11,7 @@ use crate::{
     fetch::load::{Load, LoadFailure},
     keys,
     policy::jittered,
-    redis::{Command, Key},
+    redis::{Command, Key, Value},
     scripts,
     time::millis,
     write::{
@@ -29,6 +29,12 @@ struct WriteStart {
     began: u64,
     /// The generation of the namespace's tag; `None` if the new value is not stored.
     tag: Option<u64>,
+}
+
+/// A write whose origin gave it a version.
+fn committed(version: Option<u64>) -> Option<Committed> {
+    let version = version.filter(|version| *version < MAX_VERSION)?;
+    Some(Committed { version, stamp: 0 })
 }
 
 impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
@@ -65,12 +71,12 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
     }
 
     async fn start_write(&self) -> WriteStart {
-        let began = self.client().time_lower_bound();
         let tag = match self.policy.on_write {
             OnWrite::Store if !self.policy.is_bypassed => self.read_tag().await.ok(),
             _ => None,
         };
-        WriteStart { began, tag }
+        // After the first contact with Redis, by its clock.
+        WriteStart { began: self.client().time_lower_bound(), tag }
     }
 
     /// Drops or replaces the copy. An outcome of `None` is a panic of the write.
@@ -90,61 +96,41 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
                 }));
             }
         };
-        let committed = self.committed(&loaded);
-        let value = loaded.value.map(Arc::new);
-        if let (Some(value), Some(tag)) = (&value, start.tag)
-            && let Some(version) =
-                self.store_written(key, value, committed, &loaded.tags, tag, start.began).await
-        {
-            let value = Some(Arc::clone(value));
-            return Ok(Written { value, version, effect: Effect::Stored });
-        }
-        let effect = self.supersede(key, committed).await;
-        Ok(Written { value, version: committed.map(|it| it.version), effect })
-    }
-
-    /// The version of a write, if its origin gave it one.
-    fn committed(&self, loaded: &Loaded<T>) -> Option<Committed> {
-        let version = loaded.version.filter(|version| *version < MAX_VERSION)?;
-        Some(Committed { version, stamp: 0 })
-    }
-
-    /// Stores the new value. Returns its version, or `None` if it was not stored.
-    async fn store_written(
-        &self,
-        key: &Key<T>,
-        value: &T,
-        committed: Option<Committed>,
-        tags: &[String],
-        tag: u64,
-        began: u64,
-    ) -> Option<Option<u64>> {
-        if !self.state().has_consistent_versions(committed.is_some()) {
-            return None;
-        }
-        let tags = match tags {
-            [] => Vec::new(),
-            tags => self.tag_generations(tags, began).await.ok()?,
+        let version = loaded.version;
+        let effect = match self.store_written(key, &loaded, start).await {
+            true => Effect::Stored,
+            false => self.supersede(key, committed(version)).await,
         };
-        let ttl = jittered(self.policy.ttl, self.policy.jitter, rand::random());
-        let (created_at, load_duration) = (self.client().now() / 1000, Duration::ZERO);
-        let meta = EntryMeta { created_at, ttl, load_duration, tag, tags: tags.into() };
-        match committed {
-            Some(committed) => {
-                let is_stored = self.replace(key, value, committed, &meta, began).await;
-                is_stored.then_some(Some(committed.version))
-            }
-            None => {
-                let command = self.store_written_command(key, value, &meta, began)?;
-                let stored = self.client().run::<i64>(command, &self.trace).await;
-                self.shared().invalidate_local(key.as_str());
-                (stored == Ok(1)).then_some(None)
-            }
+        Ok(Written { value: loaded.value.map(Arc::new), version, effect })
+    }
+
+    /// Stores the new value. Returns whether it did.
+    async fn store_written(&self, key: &Key<T>, loaded: &Loaded<T>, start: WriteStart) -> bool {
+        let (Some(value), Some(tag)) = (&loaded.value, start.tag) else { return false };
+        if self.order(loaded.version, start.began).is_none() {
+            return false;
         }
+        let Some(tags) = self.tags_since(&loaded.tags, start.began).await else { return false };
+        let ttl = jittered(self.policy.ttl, self.policy.jitter, rand::random());
+        let created_at = self.client().now() / 1000;
+        let meta = EntryMeta { created_at, ttl, tag, tags, ..EntryMeta::default() };
+        match committed(loaded.version) {
+            Some(committed) => self.replace(key, value, committed, &meta, start.began).await,
+            None => self.store_by_time(key, value, &meta, start.began).await,
+        }
+    }
+
+    async fn store_by_time(&self, key: &Key<T>, value: &T, meta: &EntryMeta, began: u64) -> bool {
+        let Some(command) = self.store_written_command(key, value, meta, began) else {
+            return false;
+        };
+        let stored = self.client().run::<i64>(command, &self.trace).await;
+        self.shared().invalidate_local(key.as_str());
+        stored == Ok(1)
     }
 
     /// Invalidates older copies and stores the new one, in one round trip. Returns
-    /// whether both succeeded.
+    /// whether both succeeded, and nothing was newer.
     pub(crate) async fn replace(
         &self,
         key: &Key<T>,
@@ -161,7 +147,7 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
         let invalidate = self.invalidate_command(key, Some(committed));
         let stored = self.client().run_all([invalidate, store], &self.trace).await;
         self.shared().invalidate_local(name);
-        matches!(stored, Ok([Ok(_), Ok(_)]))
+        matches!(stored, Ok([Ok(_), Ok(stored)]) if stored != Value::Int(0))
     }
 
     fn store_written_command(
@@ -181,9 +167,9 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
         Some(store.arg(millis(meta.ttl).max(1)).arg(self.tombstone_ttl()).arg(self.edited_ttl()))
     }
 
-    /// Builds the command that stores an entry. `loaded_since` is when the load
-    /// began, in microseconds by Redis's clock. Returns `None`, and counts it, if
-    /// the entry exceeds the size limit.
+    /// Builds the command that stores an entry. `version` is 0 if the time orders it;
+    /// `loaded_since` is when the load began, in microseconds by Redis's clock. Returns
+    /// `None`, and counts it, if the entry exceeds the size limit.
     pub(crate) fn store_command(
         &self,
         key: &Key<T>,
@@ -197,7 +183,8 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
         admitted.then(|| match self.policy.versioned {
             true => {
                 let fill = client.script(&scripts::FILL, key);
-                fill.arg(version).arg(entry).arg(ttl).arg(loaded_since)
+                let fill = fill.arg(version).arg(entry).arg(ttl).arg(loaded_since);
+                fill.arg(self.tombstone_ttl())
             }
             false => client.on("SET", key).arg(entry).arg("PX").arg(ttl),
         })

@@ -37,20 +37,11 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
             Ok(dropped) => Effect::Invalidated(dropped == 1),
             Err(error) => {
                 if matches!(error, DeferError::LimitReached(_)) {
-                    self.defer_invalidation_of_all();
+                    self.cache().defer_namespace(self.name());
                 }
                 Effect::Deferred(error.into_cause())
             }
         }
-    }
-
-    /// Too many keys are deferred: until Redis is available no copy of the
-    /// namespace is used, and then all are invalidated.
-    pub(crate) fn defer_invalidation_of_all(&self) {
-        let tag = keys::tag(self.name());
-        let next = self.client().script(&scripts::NEXT_GENERATION, &tag).arg(0);
-        self.client().defer_unbounded(&tag, next);
-        self.shared().invalidate_namespace(self.name());
     }
 
     pub(crate) fn invalidate_command(&self, key: &Key<T>, committed: Option<Committed>) -> Command {
@@ -75,13 +66,12 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
 
     /// The TTL of a tombstone, in milliseconds.
     pub(crate) fn tombstone_ttl(&self) -> u64 {
-        millis(self.state().tombstone_ttl)
+        millis(self.state().tombstone_ttl())
     }
 
-    /// The TTL of an `edited` key, in milliseconds: as long as any process may hold a
-    /// copy, including its grace period.
+    /// The TTL of an `edited` key, in milliseconds.
     pub(crate) fn edited_ttl(&self) -> u64 {
-        millis(self.state().tombstone_ttl.max(self.policy.ttl + self.policy.grace))
+        millis(self.state().edited_ttl())
     }
 
     /// The TTL of a `clock` key, in milliseconds.

@@ -10,7 +10,7 @@ use crate::redis::RedisError;
 pub struct Written<T> {
     /// The new value; `None` if there was no value to change.
     pub value: Option<Arc<T>>,
-    /// The new version, if the origin has versions or the value was stored.
+    /// The new version, if the origin has versions.
     pub version: Option<u64>,
     /// The effect on the copy in Redis.
     pub effect: Effect,

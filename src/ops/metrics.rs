@@ -39,6 +39,7 @@ pub struct Metrics {
     origin_loads: Family<PrefixLabels, Counter>,
     rejected_loads: Counter,
     rejected_entries: Family<PrefixLabels, Counter>,
+    replaced_entries: Family<PrefixLabels, Counter>,
     write_behind_pending: Gauge,
     write_behind_dead_letters: Gauge,
     write_behind_failing: Gauge,
@@ -159,6 +160,7 @@ impl Default for Metrics {
             origin_loads: Family::default(),
             rejected_loads: Counter::default(),
             rejected_entries: Family::default(),
+            replaced_entries: Family::default(),
             write_behind_pending: Gauge::default(),
             write_behind_dead_letters: Gauge::default(),
             write_behind_failing: Gauge::default(),
@@ -181,6 +183,9 @@ impl Default for Metrics {
         let rejected = metrics.rejected_entries.clone();
         let about = "Values not cached because their entry exceeds HITRATE_MAX_ENTRY_BYTES";
         registry.register("rejected_entries", about, rejected);
+        let replaced = metrics.replaced_entries.clone();
+        let about = "Values in Redis that the cache had not written, and replaced";
+        registry.register("replaced_entries", about, replaced);
         let pending = metrics.write_behind_pending.clone();
         let about = "Acknowledged writes that are not in the database yet";
         registry.register("write_behind_pending", about, pending);
@@ -340,6 +345,10 @@ impl Observer for Metrics {
 
     fn entry_rejected(&self, prefix: &'static str) {
         self.rejected_entries.get_or_create(&PrefixLabels { prefix }).inc();
+    }
+
+    fn entry_replaced(&self, prefix: &'static str, _: &'static str) {
+        self.replaced_entries.get_or_create(&PrefixLabels { prefix }).inc();
     }
 
     fn failpoint(&self, failpoint: hitrate_cache::Failpoint) -> bool {

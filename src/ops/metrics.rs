@@ -1,11 +1,7 @@
 //! Metrics of this process: the only source of the panels and of `/metrics`.
 
 use std::{
-    collections::BTreeSet,
-    sync::{
-        Mutex, MutexGuard, OnceLock,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -19,22 +15,16 @@ use prometheus_client::{
 
 use crate::failpoints::{self, AppFailpoint};
 
-/// Number of shards, more than most machines have threads. A shard is allocated on first
-/// use and takes about 120 KiB for its histograms.
-const SHARDS: usize = 32;
-
 /// Counters, gauges and histograms since the start of the process.
 pub struct Metrics {
     registry: Registry,
     started: Instant,
     /// SQL statements sent to the database.
     pub database_queries: Counter,
-    /// Counts of the requests, per thread.
-    shards: [OnceLock<Box<Shard>>; SHARDS],
-    /// Sum over the shards, as of the last [`text`](Self::text).
     visits: Counter,
-    /// Sums over the shards, as of the last [`text`](Self::text).
     lookups: Family<LookupLabels, Counter>,
+    /// Durations of lookups, in microseconds, by source.
+    latencies: Mutex<[Histogram<u64>; Source::ALL.len()]>,
     bypasses: Family<PrefixLabels, Counter>,
     origin_loads: Family<PrefixLabels, Counter>,
     rejected_loads: Counter,
@@ -45,58 +35,6 @@ pub struct Metrics {
     write_behind_failing: Gauge,
     deferred_invalidations: Gauge,
     breaker_state: Gauge,
-    sync_lock: Mutex<()>,
-}
-
-/// Counts of one thread, or of a few. The alignment keeps shards on separate cache lines,
-/// so that threads do not slow each other down.
-#[repr(align(128))]
-struct Shard(Mutex<Counts>);
-
-struct Counts {
-    visits: u64,
-    /// By prefix and source. A list suffices, as there are few prefixes.
-    lookups: Vec<(&'static str, [u64; Source::ALL.len()])>,
-    latencies: [Histogram<u64>; Source::ALL.len()],
-}
-
-impl Default for Shard {
-    fn default() -> Self {
-        let latencies = Source::ALL.map(|_| histogram());
-        Self(Mutex::new(Counts { visits: 0, lookups: Vec::new(), latencies }))
-    }
-}
-
-impl Shard {
-    fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().expect("counting does not panic")
-    }
-}
-
-impl Counts {
-    fn looked_up(&mut self, prefix: &'static str, source: Source, took: Duration) {
-        let index = self.lookups.iter().position(|(known, _)| *known == prefix);
-        let index = index.unwrap_or_else(|| {
-            self.lookups.push((prefix, Default::default()));
-            self.lookups.len() - 1
-        });
-        self.lookups[index].1[source as usize] += 1;
-        self.latencies[source as usize].saturating_record(micros(took));
-    }
-
-    fn lookups(&self, prefix: &str, source: Source) -> u64 {
-        let of_prefix = self.lookups.iter().filter(|(known, _)| *known == prefix);
-        of_prefix.map(|(_, counts)| counts[source as usize]).sum()
-    }
-}
-
-/// Index of this thread's shard.
-fn shard_index() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static INDEX: usize = NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS;
-    }
-    INDEX.with(|index| *index)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -155,7 +93,7 @@ impl Default for Metrics {
             database_queries: Counter::default(),
             visits: Counter::default(),
             lookups: Family::default(),
-            shards: Default::default(),
+            latencies: Mutex::new(Source::ALL.map(|_| histogram())),
             bypasses: Family::default(),
             origin_loads: Family::default(),
             rejected_loads: Counter::default(),
@@ -166,7 +104,6 @@ impl Default for Metrics {
             write_behind_failing: Gauge::default(),
             deferred_invalidations: Gauge::default(),
             breaker_state: Gauge::default(),
-            sync_lock: Mutex::default(),
             registry: Registry::default(),
         };
         let queries = metrics.database_queries.clone();
@@ -208,29 +145,22 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts a visit that was counted in Redis.
     pub fn visited(&self) {
-        self.shard().counts().visits += 1;
+        self.visits.inc();
     }
 
     /// Number of visits counted in Redis by this process.
     pub fn visits(&self) -> u64 {
-        self.sum(|counts| counts.visits)
+        self.visits.get()
     }
 
-    fn shard(&self) -> &Shard {
-        self.shards[shard_index()].get_or_init(Box::default)
-    }
-
-    fn sum(&self, field: impl Fn(&Counts) -> u64) -> u64 {
-        self.allocated_shards().map(|shard| field(&shard.counts())).sum()
-    }
-
-    fn allocated_shards(&self) -> impl Iterator<Item = &Shard> {
-        self.shards.iter().filter_map(OnceLock::get).map(AsRef::as_ref)
+    fn latencies(&self) -> MutexGuard<'_, [Histogram<u64>; Source::ALL.len()]> {
+        self.latencies.lock().expect("recording a latency does not panic")
     }
 
     /// Counts a lookup of `prefix`, answered from `source`.
     fn count_lookup(&self, prefix: &'static str, source: Source, bypassed: bool, took: Duration) {
-        self.shard().counts().looked_up(prefix, source, took);
+        self.lookups.get_or_create(&LookupLabels { prefix, source: source.name() }).inc();
+        self.latencies()[source as usize].saturating_record(micros(took));
         if bypassed {
             self.bypasses.get_or_create(&PrefixLabels { prefix }).inc();
         }
@@ -266,10 +196,9 @@ impl Metrics {
 
     /// Hits, misses and bypasses of one key prefix.
     pub fn hit_miss(&self, prefix: &'static str) -> HitMiss {
+        // Creates the time series, so that `/metrics` shows it even if it is zero.
         let from = |source: Source| {
-            // Creates the time series, so that `/metrics` shows it even if it is zero.
-            drop(self.lookups.get_or_create(&LookupLabels { prefix, source: source.name() }));
-            self.sum(|counts| counts.lookups(prefix, source))
+            self.lookups.get_or_create(&LookupLabels { prefix, source: source.name() }).get()
         };
         let bypasses = self.bypasses.get_or_create(&PrefixLabels { prefix }).get();
         HitMiss {
@@ -281,15 +210,11 @@ impl Metrics {
 
     /// Latency of the lookups answered by `source`, since the start.
     pub fn latency_of(&self, source: Source) -> Latency {
-        let mut sum = histogram();
-        for shard in self.allocated_shards() {
-            let part = &shard.counts().latencies[source as usize];
-            sum.add(part).expect("all histograms have the same bounds");
-        }
+        let latencies = &self.latencies()[source as usize];
         Latency {
-            lookups: sum.len(),
-            p50_us: sum.value_at_quantile(0.5),
-            p99_us: sum.value_at_quantile(0.99),
+            lookups: latencies.len(),
+            p50_us: latencies.value_at_quantile(0.5),
+            p99_us: latencies.value_at_quantile(0.99),
         }
     }
 
@@ -300,32 +225,9 @@ impl Metrics {
 
     /// All metrics in the OpenMetrics text format.
     pub fn text(&self) -> String {
-        self.sync_counters();
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("writing to a String never fails");
         text
-    }
-
-    /// Updates the counters to the sums over the shards.
-    fn sync_counters(&self) {
-        let _lock = self.sync_lock.lock().expect("adding up does not panic");
-        let raise = |counter: &Counter, to: u64| counter.inc_by(to - counter.get());
-        raise(&self.visits, self.visits());
-        for prefix in self.prefixes() {
-            for source in Source::ALL {
-                let labels = LookupLabels { prefix, source: source.name() };
-                let lookups = self.sum(|counts| counts.lookups(prefix, source));
-                raise(&self.lookups.get_or_create(&labels), lookups);
-            }
-        }
-    }
-
-    fn prefixes(&self) -> BTreeSet<&'static str> {
-        let mut all = BTreeSet::new();
-        for shard in self.allocated_shards() {
-            all.extend(shard.counts().lookups.iter().map(|(prefix, _)| *prefix));
-        }
-        all
     }
 }
 
@@ -377,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_of_all_threads_are_summed() {
+    fn all_threads_are_counted() {
         let metrics = Metrics::default();
         let count = || {
             for n in 0..1_000 {
@@ -386,17 +288,15 @@ mod tests {
             }
         };
         std::thread::scope(|scope| {
-            for _ in 0..2 * SHARDS {
+            for _ in 0..4 {
                 scope.spawn(count);
             }
         });
-        let all = 2_000 * SHARDS as u64;
+        let all = 4_000;
         assert_eq!((metrics.visits(), metrics.hit_miss("profile").hits), (all, all));
         let latency = metrics.latency_of(Source::Cache);
         assert!(latency.lookups == all && (495..510).contains(&latency.p50_us), "{latency:?}");
-        for _ in 0..2 {
-            assert!(metrics.text().contains(&format!("hitrate_visits_total {all}\n")));
-        }
+        assert!(metrics.text().contains(&format!("hitrate_visits_total {all}\n")));
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod compression;
 
 pub mod assets;
 pub mod filters;
+pub mod known_ids;
 pub mod nav;
 pub mod percent;
 

@@ -41,6 +41,7 @@ use crate::{
         assets::{self, AssetError},
         middleware::Middleware,
         routes::routes,
+        known_ids::KnownIds,
         state::{AppState, ConnectionLimit, LISTENERS_MAX, VIEWERS_MAX, WorkerState},
     },
 };
@@ -119,7 +120,7 @@ async fn serve_on(
     let (address, metrics) = (redis_address(config, managed)?, Arc::new(Metrics::default()));
     let bulk_db = Db::open_for_bulk(&config.database(), metrics.database_queries.clone()).await?;
     let imported = import::import(&bulk_db, config.profiles.as_deref()).await?;
-    let known_ids = Arc::new(bulk_db.first_ids(SUGGESTIONS_MAX).await?);
+    let known_ids = Arc::new(KnownIds::from(bulk_db.first_ids(SUGGESTIONS_MAX).await?));
     let db = Db::open(&config.database(), metrics.database_queries.clone()).await?;
     let db = Arc::new(db);
     let cache = config.cache(&address).shared_observer(metrics.clone()).build()?;

@@ -1,6 +1,5 @@
-//! State of the handlers. Memory that another core has just written is slow to read, with
-//! or without a lock, so each worker has a separate connection, separate handles and a
-//! copy of the latest sample.
+//! State of the handlers. Each worker has a separate connection to Redis, which it drives
+//! itself, and a copy of the latest sample.
 
 use std::sync::{
     Arc,
@@ -15,8 +14,7 @@ use hitrate_cache::{
 use crate::{
     config::Config,
     demo::{
-        db::Db, invalidation::Dropped, model::UserId, policy::Policy, products::Products,
-        profiles::Profiles,
+        db::Db, invalidation::Dropped, policy::Policy, products::Products, profiles::Profiles,
     },
     labs::{
         console::Console,
@@ -31,6 +29,7 @@ use crate::{
         metrics::Metrics,
         sampler::{LatestSample, Sampler},
     },
+    web::known_ids::KnownIds,
 };
 
 /// State shared by all web workers. Each worker derives its [`WorkerState`] from it.
@@ -51,7 +50,7 @@ pub struct AppState {
     /// Address of Redis.
     pub address: Address,
     /// Profile ids to suggest to a visitor.
-    pub known_ids: Arc<Vec<UserId>>,
+    pub known_ids: Arc<KnownIds>,
     /// Limits the live panels.
     pub viewers: ConnectionLimit,
     /// Limits the live subscriptions to a channel.
@@ -90,20 +89,9 @@ pub struct WorkerState {
     pub latest: LatestSample,
 }
 
-impl AppState {
-    /// Replaces the `Arc`s that requests clone by separate ones, so that workers do not
-    /// contend for a reference count.
-    fn with_separate_arcs(self) -> Self {
-        let db = Arc::new(Db::clone(&self.db));
-        let known_ids = Arc::new(self.known_ids.to_vec());
-        Self { db, known_ids, ..self }
-    }
-}
-
 impl WorkerState {
     /// Connects to Redis on the calling runtime, which must be the worker's.
     pub fn connect(shared: AppState) -> Self {
-        let shared = shared.with_separate_arcs();
         let cache = shared.cache.with_own_connection();
         let store = cache.client().clone();
         let profiles = Profiles::new(&cache, &shared.db);

@@ -42,6 +42,7 @@ use crate::{
         error::{Error, Result},
         filters, form,
         form_view::{FieldView, FormView, or_refused},
+        known_ids::KnownIds,
         nav::{self, Link},
         page::{CACHE_STATUS, Page},
         state::WorkerState,
@@ -63,7 +64,7 @@ pub struct ProfilesPage {
     answer: Option<Answer>,
     /// Ids of existing profiles.
     #[schema(value_type = Vec<UserId>)]
-    known_ids: Arc<Vec<UserId>>,
+    known_ids: Arc<KnownIds>,
     /// The visitor's previous lookups, newest first.
     recent: Vec<RecentLookup>,
     #[serde(skip)]

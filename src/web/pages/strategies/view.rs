@@ -27,6 +27,7 @@ use crate::{
         filters,
         form::BadInput,
         form_view::{FieldView, FormView},
+        known_ids::KnownIds,
         nav::{self, Link},
         page::Page,
         pages::{
@@ -84,7 +85,7 @@ pub struct StrategiesPage {
     #[serde(skip)]
     selected: Option<usize>,
     #[serde(skip)]
-    known_ids: Arc<Vec<UserId>>,
+    known_ids: Arc<KnownIds>,
     /// Whether the requested session is no longer stored.
     #[serde(skip)]
     is_expired: bool,

@@ -16,6 +16,7 @@ RUN mkdir src cache/src \
  && cargo build --profile dist --locked \
  && rm -r src cache/src
 
+COPY cache/README.md cache/
 COPY cache/src cache/src
 COPY src src
 COPY templates templates

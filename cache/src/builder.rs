@@ -1,6 +1,6 @@
 //! Builds a cache.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use crate::{
     BadAddress, Cache, Observer,
@@ -9,6 +9,7 @@ use crate::{
 };
 
 /// The settings of a [`Cache`]; see [`Cache::builder`].
+#[derive(Clone)]
 #[must_use]
 pub struct CacheBuilder {
     address: Result<Address, BadAddress>,
@@ -149,5 +150,13 @@ impl CacheBuilder {
             track(address, shared.near.tracked(), &shared.near);
         }
         Cache::new(client.clone(), shared)
+    }
+}
+
+/// Without the address, which may contain a password.
+impl fmt::Debug for CacheBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("CacheBuilder");
+        debug.field("prefix", &self.prefix).field("limits", &self.limits).finish_non_exhaustive()
     }
 }

@@ -1,8 +1,13 @@
-//! An async cache on Redis, in front of a slow origin.
+//! [migration]: docs::migration
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(missing_docs)]
 
 mod builder;
 mod cache;
 mod codec;
+#[cfg(any(doc, doctest))]
+pub mod docs;
 mod entry;
 mod error;
 mod fetch;

@@ -1,6 +1,6 @@
 //! Origins that are bound once, and may be asked again.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use crate::{
     CachePolicy, Codec, Json, KeyPart, Lookup, Namespace,
@@ -63,6 +63,12 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
 impl<K, T, O, C: Clone> Clone for Loader<K, T, O, C> {
     fn clone(&self) -> Self {
         Self::bind(&self.namespace, &self.origin)
+    }
+}
+
+impl<K, T, O, C> fmt::Debug for Loader<K, T, O, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loader").field("namespace", &self.namespace).finish_non_exhaustive()
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
 const MIN_TOMBSTONE_TTL: Duration = Duration::from_secs(60);
 
 /// The limits of a cache; see [`CacheBuilder`](crate::CacheBuilder).
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) loads: usize,
     pub(crate) queued_loads: usize,

@@ -1,7 +1,7 @@
 //! The trace of one request: its commands to Redis and the database, in order.
 
 use std::{
-    mem,
+    fmt, mem,
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
@@ -87,6 +87,7 @@ struct Record {
 }
 
 /// One round trip to Redis or the database.
+#[derive(Debug)]
 pub struct RoundTrip {
     /// The target.
     pub target: Target,
@@ -168,6 +169,12 @@ impl Trace {
     /// included.
     pub fn into_spans(self) -> Vec<Span> {
         self.0.map_or_else(Vec::new, |record| mem::take(&mut record.spans()))
+    }
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Trace").field(&self.spans()).finish()
     }
 }
 

@@ -48,7 +48,7 @@ struct Head {
 type Handler = fn(&mut Keyspace<'_>, Call<'_>) -> Value;
 
 /// The scripts that a cache without write-behind calls.
-const SCRIPTS: [(&Script, Handler); 8] = [
+static SCRIPTS: [(&Script, Handler); 8] = [
     (&scripts::FILL, fill),
     (&scripts::INVALIDATE, invalidate),
     (&scripts::WOULD_INVALIDATE, would_invalidate),

@@ -161,7 +161,8 @@ impl Notation {
             text.push_str("\n… and more");
         }
         if text.len() > self.bytes_max {
-            text.truncate(text.floor_char_boundary(self.bytes_max));
+            let is_boundary = |end: &usize| text.is_char_boundary(*end);
+            text.truncate((0..=self.bytes_max).rev().find(is_boundary).unwrap_or_default());
             text.push_str(&format!(
                 "\n… cut here: only the first {} KiB are shown",
                 self.bytes_max / 1_024

@@ -11,11 +11,13 @@ mod seed;
 mod timing;
 mod world;
 
+mod costs;
 mod deferred;
 mod invalidation;
 mod leases;
 mod near;
 mod negative;
+mod permissions;
 mod races;
 mod single_flight;
 mod sizes;

@@ -31,6 +31,7 @@ use crate::{Cache, keys, redis::typed, trace::Trace};
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Flushes queued writes to the origin until stopped.
+#[derive(Debug)]
 pub struct Flusher {
     task: JoinHandle<()>,
     stop: Arc<Notify>,

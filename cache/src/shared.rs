@@ -121,6 +121,12 @@ impl NamespaceState {
         Duration::from_millis(self.tombstone_ms.load(Ordering::Relaxed))
     }
 
+    /// Lets tombstones live so long, for a test that can't wait a minute.
+    #[cfg(test)]
+    pub(crate) fn shorten_tombstones(&self, ttl: Duration) {
+        self.tombstone_ms.store(millis(ttl), Ordering::Relaxed);
+    }
+
     /// How long what outdates copies is kept: as long as any process may hold one, its
     /// grace period included, or a load may bring one.
     pub(crate) fn edited_ttl(&self) -> Duration {
@@ -272,5 +278,39 @@ impl Shared {
         }
         self.near.invalidate_all();
         self.stale.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::redis::InvalidationListener as _;
+
+    /// Two handles of a namespace are created at once, while other namespaces are tracked:
+    /// whoever has one must not find the near cache in use before Redis is asked.
+    #[test]
+    fn a_namespace_registered_later_is_not_served_before_it_is_tracked() {
+        for _ in 0..2_000 {
+            let shared = Shared::new("p:", &Limits::default(), Arc::new(()));
+            shared.track(&shared.namespace("first"));
+            let tracked = shared.near.tracked().borrow().len();
+            shared.near.tracking_started(tracked);
+            assert!(shared.near.is_tracking());
+            let later = shared.namespace("later");
+            thread::scope(|scope| {
+                for _ in 0..2 {
+                    scope.spawn(|| {
+                        shared.track(&later);
+                        assert!(!shared.near.is_tracking());
+                    });
+                }
+            });
+            shared.near.tracking_started(tracked);
+            assert!(!shared.near.is_tracking(), "one is missing");
+            shared.near.tracking_started(tracked + 1);
+            assert!(shared.near.is_tracking());
+        }
     }
 }

@@ -131,7 +131,8 @@ impl<T: Send + Sync + 'static, C: Codec<T>> Namespace<T, C> {
             let read = client.script(&scripts::TAG_GENERATION, &keys::entry_tag(tag));
             read.arg(first).arg(ttl)
         };
-        let replies = client.try_each(tags.iter().map(command).collect()).await?;
+        let commands: Vec<_> = tags.iter().map(command).collect();
+        let replies = client.run_list(commands, &self.trace).await?;
         let generations: Result<Vec<u64>, _> =
             replies.into_iter().map(|reply| reply.and_then(typed)).collect();
         Ok(tags.into_iter().zip(generations?).collect())

@@ -200,3 +200,45 @@ impl<T: Send + Sync + 'static, O: Load<T>, C: Codec<T>> LoadTask<T, O, C> {
         self.namespace.shared().observer.entry_replaced(self.namespace.name(), what);
     }
 }
+
+#[cfg(all(test, unix, feature = "test-util"))]
+mod tests {
+    use std::{convert::Infallible, time::Duration};
+
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::{Cache, CachePolicy, Source, test_util::TestRedis};
+
+    const TOMBSTONE_TTL: Duration = Duration::from_millis(100);
+
+    fn cells(redis: &TestRedis) -> Namespace<u64> {
+        let policy = CachePolicy::ttl(Duration::from_secs(60)).hard_timeout(TOMBSTONE_TTL * 50);
+        let cells = Cache::connect(&redis.url()).unwrap().namespace("cell", policy);
+        cells.state().shorten_tombstones(TOMBSTONE_TTL);
+        cells
+    }
+
+    /// The tombstone has expired by the time the load ends.
+    #[tokio::test]
+    async fn a_load_longer_than_a_tombstone_lives_brings_no_old_value_back() {
+        let redis = TestRedis::start().unwrap();
+        let (here, there) = (cells(&redis), cells(&redis));
+        for way in ["key", "namespace", "tag"] {
+            let other = there.clone();
+            let load = async move {
+                let _ = match way {
+                    "key" => other.invalidate(way).await,
+                    "namespace" => other.invalidate_all().await,
+                    _ => other.cache().invalidate_tag("t").await,
+                };
+                // The tombstone has to expire.
+                sleep(TOMBSTONE_TTL * 2).await;
+                Ok::<_, Infallible>(Loaded::new(Some(1)).tag("t"))
+            };
+            let found = here.lookup(way, load).await.unwrap();
+            assert_eq!((found.fill, found.source), (Fill::Superseded, Source::Database), "{way}");
+            assert!(there.peek(way).await.is_none(), "{way}");
+        }
+    }
+}

@@ -166,7 +166,10 @@ impl Client {
 
     /// A time that Redis's clock has certainly passed, in microseconds since 1970.
     pub fn time_lower_bound(&self) -> u64 {
-        self.health.clock.lower_bound()
+        match &self.backend {
+            Backend::Redis(_) => self.health.clock.lower_bound(),
+            Backend::Memory(_) | Backend::Off => self.now(),
+        }
     }
 
     /// The health of all connections of this process.
@@ -211,12 +214,24 @@ impl Client {
         commands: [Command; N],
         trace: &Trace,
     ) -> Result<[Result<Value, RedisError>; N], RedisError> {
+        let mut replies = self.run_list(commands, trace).await?.into_iter();
+        Ok(std::array::from_fn(|_| replies.next().unwrap_or(Err(RedisError::ConnectionLost))))
+    }
+
+    /// As [`Self::run_all`], for any number of commands.
+    ///
+    /// # Errors
+    /// Returns a [`RedisError`] if none of the commands has a reply.
+    pub async fn run_list(
+        &self,
+        commands: impl IntoIterator<Item = Command>,
+        trace: &Trace,
+    ) -> Result<BatchReplies, RedisError> {
         let batch = Batch::of(commands, trace.is_enabled());
         let sent = Instant::now();
-        let replies = self.send(&batch, supervisor::DEADLINE).await;
-        let (outcome, mut replies) = match replies {
-            Ok(replies) => (Ok(()), check_each(replies)),
-            Err(error) => (Err(error.clone()), vec![Err(error); N]),
+        let (error, replies) = match self.send(&batch, supervisor::DEADLINE).await {
+            Ok(replies) => (None, check_each(replies)),
+            Err(error) => (Some(error.clone()), vec![Err(error); batch.verbs.len()]),
         };
         for ((verb, script), reply) in batch.verbs.iter().zip(&batch.scripts).zip(&replies) {
             self.record_outcome(verb, *script, reply);
@@ -225,10 +240,7 @@ impl Client {
             let texts = batch.texts.into_iter().zip(&replies);
             texts.map(|(text, reply)| (text, traced_reply(reply))).collect::<Vec<_>>()
         });
-        let mut replies = replies.drain(..);
-        outcome.map(|()| {
-            std::array::from_fn(|_| replies.next().unwrap_or(Err(RedisError::ConnectionLost)))
-        })
+        error.map_or(Ok(replies), Err)
     }
 
     /// Sends many commands in one round trip, with the deadline for bulk work.
@@ -289,7 +301,7 @@ impl Client {
     pub(super) async fn send_one(&self, cmd: &Cmd) -> Reply {
         match &self.backend {
             Backend::Redis(supervisor) => supervisor::send(supervisor, cmd).await,
-            Backend::Memory(server) => Reply::here(|| server.execute(cmd)),
+            Backend::Memory(server) => Reply::here(|| server.execute(cmd, self.now())),
             Backend::Off => Reply::here(|| reply_without_storing(cmd)),
         }
     }
@@ -304,7 +316,7 @@ impl Client {
                 supervisor::send_all(supervisor, pipeline, deadline).await
             }
             Backend::Memory(server) => {
-                Ok(pipeline.cmd_iter().map(|cmd| server.execute(cmd)).collect())
+                Ok(pipeline.cmd_iter().map(|cmd| server.execute(cmd, self.now())).collect())
             }
             Backend::Off => Ok(pipeline.cmd_iter().map(reply_without_storing).collect()),
         }

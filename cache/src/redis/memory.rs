@@ -5,12 +5,11 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use redis::{Arg, Cmd, Value};
 
-use crate::{redis::Script, scripts, time::micros};
+use crate::{redis::Script, scripts};
 
 /// The keys and their values.
 #[derive(Default)]
@@ -72,11 +71,11 @@ pub fn reply_without_storing(cmd: &Cmd) -> Value {
 }
 
 impl MemoryServer {
-    /// Runs one command. Replies nil to one that a cache does not send.
-    pub fn execute(&self, cmd: &Cmd) -> Value {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    /// Runs one command at this time, in microseconds since 1970. Replies nil to one that a
+    /// cache does not send.
+    pub fn execute(&self, cmd: &Cmd, now: u64) -> Value {
         let keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut keyspace = Keyspace { keys, now: micros(since_1970) };
+        let mut keyspace = Keyspace { keys, now };
         let args: Vec<&[u8]> = cmd.args_iter().filter_map(simple).collect();
         let (verb, args) = (args[0], &args[1..]);
         match verb {
@@ -100,10 +99,6 @@ impl Keyspace<'_> {
         let stored = self.keys.get(key)?;
         let is_live = stored.expires_at.is_none_or(|at| self.now < at);
         is_live.then_some(&stored.value)
-    }
-
-    fn text(&self, key: &str) -> &str {
-        self.get(key).map_or("", text)
     }
 
     fn set(&mut self, key: &str, value: impl Into<Vec<u8>>, ttl_ms: Option<u64>) {
@@ -162,7 +157,7 @@ impl Keyspace<'_> {
 
     /// Raises the floor of an `edited` key; without a version, sets its time.
     fn record_edit(&mut self, edited: &str, current: Option<u64>, ttl_ms: u64) {
-        let (floor, at) = edited_parts(self.text(edited));
+        let (floor, at) = edited_parts(self.get(edited).unwrap_or_default());
         let floor = floor.max(current.unwrap_or_default());
         let at = if current.is_none() { Some(self.now) } else { at };
         let at = at.map_or_else(String::new, |at| format!(":{at}"));
@@ -268,7 +263,7 @@ fn store_written(keys: &mut Keyspace<'_>, call: Call<'_>) -> Value {
         return Value::Nil;
     };
     let (head, now) = (keys.head(copy).unwrap_or_default(), keys.now);
-    let (floor, seen) = edited_parts(keys.text(edited));
+    let (floor, seen) = edited_parts(keys.get(edited).unwrap_or_default());
     keys.set(edited, format!("{floor}:{now}"), Some(number(edited_ttl)));
     let version = head.version.unwrap_or_default();
     if head.at.max(seen).unwrap_or_default() > number(began) {
@@ -314,9 +309,10 @@ fn release(keys: &mut Keyspace<'_>, call: Call<'_>) -> Value {
 }
 
 /// The floor and the time of an `edited` key.
-fn edited_parts(value: &str) -> (u64, Option<u64>) {
-    let (floor, at) = value.split_once(':').map_or((value, None), |(floor, at)| (floor, Some(at)));
-    (floor.parse().unwrap_or_default(), at.and_then(|at| at.parse().ok()))
+fn edited_parts(value: &[u8]) -> (u64, Option<u64>) {
+    let Some((floor, rest)) = digits(value) else { return (0, None) };
+    let at = rest.strip_prefix(b":").and_then(digits);
+    (floor, at.filter(|(_, rest)| rest.is_empty()).map(|(at, _)| at))
 }
 
 fn simple(arg: Arg<&[u8]>) -> Option<&[u8]> {
@@ -355,3 +351,7 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
         _ => pattern.is_empty() && text.is_empty(),
     }
 }
+
+#[cfg(all(test, unix, feature = "test-util"))]
+#[path = "memory_tests.rs"]
+mod tests;

@@ -21,6 +21,6 @@ redis.call('XADD', KEYS[2], '*', 'key', ARGV[4], 'version', v, 'stamp', s, 'valu
 redis.call('SET', KEYS[1], '{"version":' .. v .. ',"pending":' .. s .. ',' .. ARGV[5])
 redis.call('SET', KEYS[3], s, 'PX', ARGV[8])
 local known = redis.pcall('GET', KEYS[4])
-local at = type(known) == 'string' and string.match(known, ':%d+') or ''
+local at = type(known) == 'string' and string.match(known, '^%d+(:%d+)$') or ''
 redis.call('SET', KEYS[4], v .. at, 'PX', ARGV[7])
 return {1, version, stamp}

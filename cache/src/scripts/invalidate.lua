@@ -22,7 +22,7 @@ if pending and tonumber(pending) >= stamp then return 2 end
 if KEYS[2] and ARGV[4] ~= '0' then
   local known = text(KEYS[2])
   local floor = math.max(current, tonumber(string.match(known, '^%d+') or 0))
-  local since = string.match(known, ':%d+') or ''
+  local since = string.match(known, '^%d+(:%d+)$') or ''
   if current < 0 then since = ':' .. now end
   redis.call('SET', KEYS[2], string.format('%.0f', floor) .. since, 'PX', ARGV[4])
 end

@@ -13,7 +13,7 @@ local known = redis.pcall('GET', KEYS[2])
 local floor, seen = '0', 0
 if type(known) == 'string' then
   floor = string.match(known, '^%d+') or '0'
-  seen = tonumber(string.match(known, ':(%d+)') or 0)
+  seen = tonumber(string.match(known, '^%d+:(%d+)$') or 0)
 end
 redis.call('SET', KEYS[2], floor .. ':' .. now, 'PX', ARGV[5])
 if math.max(at, seen) > tonumber(ARGV[1]) then

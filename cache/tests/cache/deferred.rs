@@ -1,10 +1,11 @@
 use std::time::{Duration, Instant};
 
-use hitrate_cache::write_behind::Committed;
+use hitrate_cache::{Invalidated, Source, write_behind::Committed};
 
 use crate::{
+    cell::{Cell, plain},
     proxy::{Mode, Proxy},
-    world::{World, default, key, profiles, within},
+    world::{SOON, World, default, key, profiles, within},
 };
 
 /// The limit on deferred keys.
@@ -81,4 +82,50 @@ async fn scripts_are_sent_again_after_a_script_flush() {
         assert_eq!(lookup.value.unwrap().age, 31);
     }
     assert_eq!(world.origin.loads(), 6, "two loads per key");
+}
+
+/// More keys than are deferred one by one: the namespace is, and other namespaces are not.
+#[tokio::test]
+async fn after_ten_thousand_invalidations_the_next_one_is_that_of_the_namespace() {
+    let mut world = World::new();
+    let cache = world.cache().await;
+    let (cells, others) = (cache.namespace("cell", plain()), cache.namespace("other", plain()));
+    let cell = Cell::new(1);
+    // What Redis holds survives its restart.
+    world.redis.restart_with_args(&["--appendonly", "yes", "--appendfsync", "always"]);
+    cache.ready(SOON).await.unwrap();
+    for namespace in [&cells, &others] {
+        namespace.get("kept", cell.load()).await.unwrap();
+        namespace.get("a", cell.load()).await.unwrap();
+    }
+    world.redis.kill();
+    cell.set(2);
+    for n in 0..KEYS {
+        assert!(matches!(cells.invalidate(n).await, Invalidated::Deferred(_)));
+    }
+    assert_eq!(cache.health().deferred_invalidations, KEYS);
+    for _ in 0..3 {
+        assert!(matches!(cells.invalidate("a").await, Invalidated::Deferred(_)));
+    }
+    assert_eq!(cache.health().deferred_invalidations, KEYS + 1);
+    world.redis.restart();
+    within(REPLAY_LIMIT, || cache.health().deferred_invalidations == 0).await;
+    assert_eq!(cells.get("a", cell.load()).await.unwrap().as_deref(), Some(&2));
+    let other = others.lookup("kept", cell.load()).await.unwrap();
+    assert_eq!((other.value.as_deref(), other.source), (Some(&1), Source::Cache));
+}
+
+#[tokio::test]
+async fn the_same_key_is_deferred_once_however_often() {
+    let mut world = World::new();
+    let cache = world.cache().await;
+    let cells = cache.namespace::<u64>("cell", plain());
+    world.redis.kill();
+    for _ in 0..2_000 {
+        let _ = cells.invalidate("a").await;
+        let _ = cells.invalidate_all().await;
+        let _ = cache.invalidate_tag("t").await;
+        cells.write("a", Cell::new(1).write(2)).await.unwrap();
+    }
+    assert_eq!(cache.health().deferred_invalidations, 3, "a key, a namespace and a tag");
 }

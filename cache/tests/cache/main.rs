@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, and its helpers with it")]
 
+mod cell;
 #[allow(dead_code, reason = "shared with the tests of the whole program")]
 mod proxy;
 #[allow(dead_code, reason = "shared with the tests of the whole program")]
@@ -12,16 +13,31 @@ mod timing;
 mod world;
 
 mod costs;
+mod acl;
+mod by_time;
+mod cancellation;
+mod codecs;
+mod connections;
 mod deferred;
+mod expiry;
+mod in_memory;
+mod inspection;
 mod invalidation;
+mod keys;
 mod leases;
+mod loaders;
+mod logs;
 mod near;
 mod negative;
 mod permissions;
+mod off;
+mod panics;
 mod races;
+mod round_trips;
 mod single_flight;
 mod sizes;
 mod stale;
+mod tags;
 mod test_redis;
 mod versions;
 mod write_behind;

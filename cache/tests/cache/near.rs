@@ -4,6 +4,7 @@ use hitrate_cache::{Cache, CachePolicy, Source};
 use tokio::time::sleep;
 
 use crate::{
+    cell::{Cell, plain},
     timing::BUSY,
     world::{World, age, named, within},
 };
@@ -125,4 +126,36 @@ async fn without_redis_it_serves_stale_copies_for_a_short_time() {
         31,
         "a local edit replaces it"
     );
+}
+
+/// Each new namespace makes Redis track again, while its values are read and changed.
+#[tokio::test]
+async fn a_namespace_registered_later_serves_no_untracked_copy() {
+    let world = World::new();
+    let (cache, writer) = (world.tracking().await, world.cache().await);
+    let policy = plain().near(Duration::from_secs(30));
+    for n in 0..30 {
+        let name: &'static str = format!("later-{n}").leak();
+        let (cells, cell) = (cache.namespace::<u64>(name, policy), Cell::new(1));
+        let reads = async {
+            for _ in 0..20 {
+                cells.get("a", cell.load()).await.unwrap();
+            }
+        };
+        let change = async {
+            sleep(Duration::from_millis(n % 4)).await;
+            cell.set(2);
+            let _ = writer.namespace::<u64>(name, plain()).invalidate("a").await;
+        };
+        tokio::join!(reads, change);
+        // An untracked copy would stay for half a minute.
+        let end = Instant::now() + Duration::from_secs(2) * BUSY;
+        while cells.get("a", cell.load()).await.unwrap().as_deref() != Some(&2) {
+            assert!(Instant::now() < end, "{name} should be seen by now");
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+    within(Duration::from_secs(3), || cache.health().is_tracking).await;
+    let names: usize = world.redis.command(&["CLIENT", "LIST"]).matches("flags=tB").count();
+    assert!(names <= 3, "{names} connections for tracking");
 }

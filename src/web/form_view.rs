@@ -117,15 +117,17 @@ impl FormView {
 
 /// The page, or the response to a rejected request: the error itself for a JSON client, or
 /// else the page that `refused` makes of the submitted values, with the status of the error.
-pub async fn or_refused<T>(
+pub async fn or_refused<'a, T>(
     page: Result<Page<T>, impl Into<Error>>,
     request: &HttpRequest,
-    sent: &Fields<'_>,
+    sent: impl FnOnce() -> Fields<'a>,
     refused: impl AsyncFnOnce(FormView) -> Result<Page<T>>,
 ) -> Result<Page<T>> {
     match page.map_err(Into::into) {
         Err(error) if !wants_json(request.headers()) => {
-            Ok(error.on(refused(FormView::of(sent, &error)).await?))
+            let form = FormView::of(&sent(), &error);
+            // Boxed, so that other requests don't carry its size.
+            Ok(error.on(Box::pin(refused(form)).await?))
         }
         page => page,
     }

@@ -75,7 +75,7 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<C
     let page =
         form::query(&request).map(|NoFields {}| Page::new(ConsolePage::load(&app, &visitor)));
     let refused = async |form| ConsolePage::refused(&app, &visitor, form);
-    or_refused(page, &request, &form::sent(&request), refused).await
+    or_refused(page, &request, || form::sent(&request), refused).await
 }
 
 /// Runs a command if it is allowed.
@@ -102,7 +102,7 @@ pub async fn run(
     let (visitor, cookie) = visitor::of(&request);
     let page = execute(&app, console, visitor.clone(), &body).await;
     let refused = async |form| ConsolePage::refused(&app, &visitor, form);
-    Ok(or_refused(page, &request, &body.sent(), refused).await?.cookie(cookie))
+    Ok(or_refused(page, &request, || body.sent(), refused).await?.cookie(cookie))
 }
 
 async fn execute(

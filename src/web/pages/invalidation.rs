@@ -110,7 +110,7 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<I
         let requested = app.shared.invalidations.requested(run.as_deref(), |_| true);
         Page::new(InvalidationPage::of(requested))
     });
-    or_refused(page, &request, &form::sent(&request), InvalidationPage::refused).await
+    or_refused(page, &request, || form::sent(&request), InvalidationPage::refused).await
 }
 
 /// Invalidates copies, or counts them in a dry run.
@@ -133,7 +133,7 @@ pub async fn drop_copies(
     body: Body,
 ) -> Result<Page<InvalidationPage>> {
     let page = invalidate(app, &body).await;
-    or_refused(page, &request, &body.sent(), InvalidationPage::refused).await
+    or_refused(page, &request, || body.sent(), InvalidationPage::refused).await
 }
 
 async fn invalidate(app: Data<WorkerState>, body: &Body) -> Result<Page<InvalidationPage>> {

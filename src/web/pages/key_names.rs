@@ -61,7 +61,7 @@ pub struct RuleView {
 )]
 pub async fn show(request: HttpRequest) -> Result<Page<KeyNamesPage>> {
     let refused = async |form| Ok(Page::new(KeyNamesPage::refused(form)));
-    or_refused(check(&request), &request, &form::sent(&request), refused).await
+    or_refused(check(&request), &request, || form::sent(&request), refused).await
 }
 
 fn check(request: &HttpRequest) -> Result<Page<KeyNamesPage>> {

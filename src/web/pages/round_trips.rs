@@ -90,7 +90,7 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<R
     let page = form::query(&request).map(|RunQuery { run }| {
         Page::new(RoundTripsPage::of(app.shared.round_trips.requested(run.as_deref())))
     });
-    or_refused(page, &request, &form::sent(&request), RoundTripsPage::refused).await
+    or_refused(page, &request, || form::sent(&request), RoundTripsPage::refused).await
 }
 
 /// Runs a measurement, which takes up to 15 seconds.
@@ -115,7 +115,7 @@ pub async fn run(
 ) -> Result<Page<RoundTripsPage>> {
     let (visitor, cookie) = visitor::of(&request);
     let page = measure(&app, visitor.keys("round-trips"), &body).await;
-    let page = or_refused(page, &request, &body.sent(), RoundTripsPage::refused).await;
+    let page = or_refused(page, &request, || body.sent(), RoundTripsPage::refused).await;
     Ok(page?.cookie(cookie))
 }
 

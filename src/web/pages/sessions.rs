@@ -141,7 +141,7 @@ pub async fn start(
 ) -> Result<Page<SessionsPage>> {
     let page = create(app.clone(), &request, &body).await;
     let refused = async |form| Ok(Page::new(SessionsPage { form, ..load(&app, &request).await }));
-    or_refused(page, &request, &body.sent(), refused).await
+    or_refused(page, &request, || body.sent(), refused).await
 }
 
 async fn create(

@@ -108,7 +108,7 @@ pub async fn show(
     let (target, cookie) = PatternRequest::new(app, &request, &slug)?;
     let page = target.shown(form::query(&request)).await;
     let refused = async |form| target.refused(form).await;
-    Ok(or_refused(page, &request, &form::sent(&request), refused).await?.cookie(cookie))
+    Ok(or_refused(page, &request, || form::sent(&request), refused).await?.cookie(cookie))
 }
 
 /// Runs an action on the visitor's keys, or a trial.
@@ -141,7 +141,7 @@ pub async fn act(
         Err(error) => {
             let refused = async |form| target.refused(form).await;
             respond(
-                or_refused(Err::<_, Error>(error), &request, &body.sent(), refused).await,
+                or_refused(Err::<_, Error>(error), &request, || body.sent(), refused).await,
                 headers,
             )
         }

@@ -176,7 +176,7 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<P
         Ok(Page::new(ProfilesPage::refused(&app, &request, &query, form)))
     };
     let page = look_up(&app, &request).await;
-    or_refused(page, &request, &form::sent(&request), refused).await
+    or_refused(page, &request, || form::sent(&request), refused).await
 }
 
 async fn look_up(app: &WorkerState, request: &HttpRequest) -> Result<Page<ProfilesPage>> {

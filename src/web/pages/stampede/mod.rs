@@ -118,7 +118,7 @@ pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<S
     let page = form::query(&request).map(|RunQuery { run }| {
         Page::new(StampedePage::of(app.shared.stampedes.requested(run.as_deref())))
     });
-    or_refused(page, &request, &form::sent(&request), StampedePage::refused).await
+    or_refused(page, &request, || form::sent(&request), StampedePage::refused).await
 }
 
 /// Runs a stampede and waits for its end.
@@ -142,7 +142,7 @@ pub async fn run(
     body: Body,
 ) -> Result<Page<StampedePage>> {
     let page = measure(&app, &body).await;
-    or_refused(page, &request, &body.sent(), StampedePage::refused).await
+    or_refused(page, &request, || body.sent(), StampedePage::refused).await
 }
 
 async fn measure(app: &WorkerState, body: &Body) -> Result<Page<StampedePage>> {

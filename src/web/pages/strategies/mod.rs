@@ -45,7 +45,7 @@ use crate::{
 pub async fn show(app: Data<WorkerState>, request: HttpRequest) -> Result<Page<StrategiesPage>> {
     let page = StrategiesPage::current(&app, form::query(&request)).await;
     let refused = async |form| StrategiesPage::refused(&app, form).await;
-    or_refused(page, &request, &form::sent(&request), refused).await
+    or_refused(page, &request, || form::sent(&request), refused).await
 }
 
 /// Runs an action on the profile, and records the state after it.
@@ -70,7 +70,7 @@ pub async fn act(
     body: Body,
 ) -> Result<Page<StrategiesPage>> {
     let refused = async |form| StrategiesPage::refused(&app, form).await;
-    or_refused(perform(&app, &body).await, &request, &body.sent(), refused).await
+    or_refused(perform(&app, &body).await, &request, || body.sent(), refused).await
 }
 
 async fn perform(app: &Data<WorkerState>, body: &Body) -> Result<Page<StrategiesPage>> {

@@ -144,7 +144,7 @@ pub async fn show(
     let target = StructureRequest::new(&app, &request, &slug)?;
     let page = target.shown(&app, form::query(&request)).await;
     let refused = async |form| Ok(target.refused(&app, form).await);
-    or_refused(page, &request, &form::sent(&request), refused).await
+    or_refused(page, &request, || form::sent(&request), refused).await
 }
 
 /// Runs an action on the visitor's keys.
@@ -173,7 +173,7 @@ pub async fn act(
     let target = StructureRequest::new(&app, &request, &slug)?;
     let refused = async |form| Ok(target.refused(&app, form).await);
     let page = run(&app, &target, &body).await;
-    let page = or_refused(page, &request, &body.sent(), refused).await;
+    let page = or_refused(page, &request, || body.sent(), refused).await;
     Ok(visitor::remember(respond(page, request.headers()), target.cookie))
 }
 

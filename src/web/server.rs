@@ -39,9 +39,9 @@ use crate::{
     },
     web::{
         assets::{self, AssetError},
+        known_ids::KnownIds,
         middleware::Middleware,
         routes::routes,
-        known_ids::KnownIds,
         state::{AppState, ConnectionLimit, LISTENERS_MAX, VIEWERS_MAX, WorkerState},
     },
 };

@@ -13,9 +13,7 @@ use hitrate_cache::{
 
 use crate::{
     config::Config,
-    demo::{
-        db::Db, invalidation::Dropped, policy::Policy, products::Products, profiles::Profiles,
-    },
+    demo::{db::Db, invalidation::Dropped, policy::Policy, products::Products, profiles::Profiles},
     labs::{
         console::Console,
         patterns::{ActionResult, Trials},

@@ -214,7 +214,7 @@ mod tests {
 
     fn cells(redis: &TestRedis) -> Namespace<u64> {
         let policy = CachePolicy::ttl(Duration::from_secs(60)).hard_timeout(TOMBSTONE_TTL * 50);
-        let cells = Cache::connect(&redis.url()).unwrap().namespace("cell", policy);
+        let cells = Cache::connect(&redis.url()).expect("a valid URL").namespace("cell", policy);
         cells.state().shorten_tombstones(TOMBSTONE_TTL);
         cells
     }

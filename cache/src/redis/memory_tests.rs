@@ -249,12 +249,12 @@ async fn keyspace(
     let (mut there, mut here) = (Vec::new(), Vec::new());
     for key in KEYS {
         let (trace, read) = (Trace::disabled(), |verb: &str| Command::raw(&[verb, key]));
-        let value: Value = redis.run(read("GET"), &trace).await.unwrap();
-        let left: i64 = redis.run(read("PTTL"), &trace).await.unwrap();
+        let value: Value = redis.run(read("GET"), &trace).await.expect("Redis replies");
+        let left: i64 = redis.run(read("PTTL"), &trace).await.expect("Redis replies");
         let ttl = |left: i64| (left + 5_000).div_euclid(10_000);
         there.push(format!("{key}: {} for {}", normalised(start, &value), ttl(left)));
         let value = memory.execute(cmd("GET").arg(key), now);
-        let keys = memory.0.lock().unwrap();
+        let keys = memory.0.lock().expect("no command panics");
         let until = keys
             .get(key)
             .map(|it| it.expires_at.map_or(-1, |at| (at.cast_signed() - now.cast_signed()) / 1000));

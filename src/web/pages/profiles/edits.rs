@@ -115,7 +115,8 @@ pub async fn edit(
                 let query = LookupQuery { id: Some(id), policy, ..query };
                 Ok(Page::new(ProfilesPage::refused(&app, &request, &query, form).with_edit_form()))
             };
-            let page = or_refused(Err::<_, Error>(error), &request, || body.sent(), refused).await?;
+            let page =
+                or_refused(Err::<_, Error>(error), &request, || body.sent(), refused).await?;
             Ok(page.respond(request.headers()))
         }
     }

@@ -17,7 +17,7 @@ use crate::demo::{
     policy::Policy,
 };
 
-/// Minimum period that [`invalidate_recent_edits`] covers, because an earlier run may have
+/// Minimum period that [`Profiles::invalidate_recent_edits`] covers, because an earlier run may have
 /// used a longer TTL than the current one.
 const RECENT_EDITS: Duration = Duration::from_secs(86_400);
 /// Maximum number of invalidations at start; the latest edits come first.

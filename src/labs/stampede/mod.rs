@@ -2,7 +2,7 @@
 //! policy after another, and the database loads and response times are counted.
 //!
 //! Visitors are tasks in this process, without HTTP. They have a thread, a Redis
-//! connection, an [`Engine`](hitrate_cache::Engine) and counters of their own, so that
+//! connection, a cache and counters of their own, so that
 //! they don't delay page requests, cause rejections or change the hit ratio. The database
 //! and its loads are real.
 

@@ -52,7 +52,7 @@ impl FlushStep {
 }
 
 impl FlushError {
-    /// Whether the connection failed: then [`Health`](crate::redis::Health) reports
+    /// Whether the connection failed: then [`HealthMonitor`](crate::redis::HealthMonitor) reports
     /// it, once for everything that uses it.
     fn is_connection_error(&self) -> bool {
         matches!(self, Self::Redis(_, error) if error.is_about_the_connection())

@@ -16,7 +16,8 @@ RUN mkdir src cache/src \
  && cargo build --profile dist --locked \
  && rm -r src cache/src
 
-COPY cache/README.md cache/
+COPY cache/README.md cache/CHANGELOG.md cache/
+COPY cache/docs cache/docs
 COPY cache/src cache/src
 COPY src src
 COPY templates templates

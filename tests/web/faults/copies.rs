@@ -117,25 +117,27 @@ fn garbage_at_our_key_is_a_miss_that_is_overwritten_and_told_once() {
         &deep,
         &large,
     ];
+    // The row, or this process's own copy of it where the machine is too busy to load the
+    // row within the soft timeout. Never the garbage.
+    let is_answered = || {
+        let lookup = in_time(hitrate.get_with("/profiles?id=123", &[JSON])).json();
+        assert_eq!(lookup["profile"]["age"], 22, "{lookup}");
+        assert!(["database", "stale"].contains(&lookup["source"].as_str().unwrap()), "{lookup}");
+        eventually(BACK, "it is healed", || hitrate.json("/profiles?id=123")["source"] == "cache");
+    };
     for value in garbage {
         redis.command(&["SET", "hitrate:profile:123", value]);
-        let lookup = in_time(hitrate.get_with("/profiles?id=123", &[JSON])).json();
-        assert_eq!(
-            (&lookup["source"], &lookup["profile"]["age"]),
-            (&"database".into(), &22.into())
-        );
-        assert_eq!(hitrate.json("/profiles?id=123")["source"], "cache", "healed");
+        is_answered();
     }
-    // The metric counts them; the log names the first, and no key.
-    let replaced =
-        format!("hitrate_replaced_entries_total{{prefix=\"profile\"}} {}", garbage.len());
-    assert!(hitrate.get("/metrics").body.contains(&replaced), "{replaced}");
-    assert_eq!(hitrate.logged("was overwritten"), 1, "{}", hitrate.log());
-    assert_eq!(hitrate.logged("profile:123"), 0, "{}", hitrate.log());
     redis.command(&["DEL", "hitrate:profile:123"]);
     redis.command(&["LPUSH", "hitrate:profile:123", "x"]);
-    assert_eq!(hitrate.json("/profiles?id=123")["source"], "database");
-    assert_eq!(hitrate.json("/profiles?id=123")["source"], "cache");
+    is_answered();
+    // The metric counts them; the log names the first, and no key.
+    let all = garbage.len() + 1;
+    let replaced = format!("hitrate_replaced_entries_total{{prefix=\"profile\"}} {all}");
+    eventually(BACK, "all are counted", || hitrate.get("/metrics").body.contains(&replaced));
+    assert_eq!(hitrate.logged("was overwritten"), 1, "{}", hitrate.log());
+    assert_eq!(hitrate.logged("profile:123"), 0, "{}", hitrate.log());
     // A counter that is not a number is reported, and the page is still served.
     for bad in ["many", "-5", "9223372036854775807"] {
         redis.command(&["SET", "hitrate:page_hits", bad]);

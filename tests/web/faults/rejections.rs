@@ -95,7 +95,8 @@ fn a_refusal_that_ends_is_noticed_without_a_visitor() {
     redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
     eventually(BACK, "the panel reports the recovery", || state() == "up");
     let told = conditions_told(&hitrate);
-    assert_eq!(told, 2, "writes, and deferred invalidations: {}", hitrate.log());
+    // That of writes, and that of deferred invalidations if one was replayed meanwhile.
+    assert!((1..=2).contains(&told), "{told}: {}", hitrate.log());
 }
 
 #[test]

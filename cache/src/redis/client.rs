@@ -41,6 +41,7 @@ pub(super) enum Backend {
     /// A Redis server.
     Redis(Arc<Supervisor>),
     /// This process.
+    #[cfg_attr(not(any(test, feature = "test-util")), expect(dead_code, reason = "for tests"))]
     Memory(Arc<MemoryServer>),
     /// Nothing: there never is a copy.
     Off,
@@ -73,6 +74,7 @@ impl Client {
     }
 
     /// A client whose commands run in this process: only those that a cache sends.
+    #[cfg(any(test, feature = "test-util"))]
     pub(crate) fn in_memory(prefix: &str) -> Self {
         let backend = Backend::Memory(Arc::default());
         Self { backend, health: Arc::default(), prefix: prefix.into() }

@@ -28,7 +28,7 @@ impl Cache {
         Self { connection: Arc::new(CacheConnection { client, shared, decoded }) }
     }
 
-    /// The same cache on a connection of its own, which the calling runtime drives.
+    /// A handle to this cache with a connection of its own, driven by the calling runtime.
     ///
     /// A server with a runtime per worker, such as actix, creates one per worker: replies
     /// then arrive on the thread that waits for them.

@@ -1,7 +1,7 @@
 //! Keys that the cache uses itself, besides those of the values.
 //!
-//! What belongs to one copy has the copy's whole key as its hash tag, so that it is in
-//! the same slot of a cluster (redis.io/docs: "Redis cluster specification").
+//! Keys that belong to one copy have the copy's whole key as their hash tag, and so share
+//! its slot of a cluster (redis.io/docs: "Redis cluster specification").
 
 use smol_str::SmolStr;
 

@@ -1,4 +1,4 @@
-//! What an origin returns.
+//! Results of an origin: values, versions and tags.
 
 /// A value and the version that the origin gave it, such as a `version` column, an
 /// `updated_at` in microseconds or PostgreSQL's `xmin`.
@@ -50,7 +50,7 @@ impl<T> Loaded<T> {
     }
 }
 
-/// What a load or write may return: `T`, `Option<T>`, [`Versioned<T>`],
+/// A result of a load or write: `T`, `Option<T>`, [`Versioned<T>`],
 /// `Option<Versioned<T>>` or [`Loaded<T>`].
 ///
 /// Values without a version are ordered by when their load began, on Redis's clock. A

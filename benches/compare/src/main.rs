@@ -23,7 +23,7 @@ type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Resu
 
 const USAGE: &str = "usage: compare [--quick] [--build] [TRIAL-NUMBER | CONTESTANT]...";
 
-/// What to measure.
+/// Command-line options.
 struct Options {
     pace: Pace,
     build: bool,

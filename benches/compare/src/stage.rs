@@ -24,7 +24,7 @@ const GRACE: Duration = Duration::from_secs(60);
 
 pub const SETTINGS: Settings = Settings { ttl: TTL, grace: GRACE };
 
-/// What a trial works with.
+/// The environment of a trial.
 pub struct Stage {
     pub contestant: &'static Contestant,
     pub redis: TestRedis,

@@ -93,7 +93,7 @@ pub(super) struct LoadTask<T, O, C> {
     newer_than: u64,
 }
 
-/// What is known when a load begins.
+/// The state at the start of a load.
 #[derive(Clone, Copy)]
 pub(super) struct LoadStart {
     pub(super) at: Instant,
